@@ -1,0 +1,1 @@
+"""Bongsu: public-safety analytics for several agencies that work together."""

@@ -1,0 +1,1 @@
+"""Continuity: replicate, verify, restore, drill."""

@@ -1,0 +1,1 @@
+"""Dispatch plans: workload, staffing and, later, coverage and standby posts."""

@@ -1,0 +1,1 @@
+"""Feeds: one module per source, the protocols they share, and the registry."""

@@ -1,0 +1,90 @@
+"""What a feed is: data plus two functions, no inheritance."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import orjson
+import polars as pl
+
+from pipelines.profile import FeedSource, Profile
+
+
+class FeedError(Exception):
+    """A feed cannot be read: what happened, where, and what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery: its parts (pages, files) byte for byte as received, and the window that was asked for.
+
+    ``window_start`` is None for a snapshot. The window is half open; both ends are UTC.
+    """
+
+    parts: tuple[bytes, ...]
+    window_start: datetime | None
+    window_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask a source for: everything of the window that the source knows at ``window_end``."""
+
+    url: str
+    secret: str | None
+    source: FeedSource
+    profile: Profile
+    window_start: datetime | None
+    window_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An agency's source.
+
+    ``columns`` is the declared schema of ``raw.<name>`` under the source's own names; ``aliases`` maps newer names
+    of a source onto those. A *keyed* feed has ``key`` and ``updated_at`` (the source's update instant or sequence);
+    a *snapshot* has neither. ``fetch`` does I/O and nothing else; ``parse`` is pure.
+    """
+
+    name: str
+    agency: str
+    kind: Literal["keyed", "snapshot"]
+    columns: Mapping[str, pl.DataType | type[pl.DataType]]
+    fetch: Callable[[Request], Iterator[Delivery]]
+    parse: Callable[[Sequence[bytes]], pl.DataFrame]
+    key: tuple[str, ...] = ()
+    updated_at: str | None = None
+    withdrawn: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    is_reference: bool = False
+
+
+def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
+    """Hold a parsed frame against the feed's declared columns.
+
+    Returns the declared columns in their order and types, plus ``_extra`` (JSON of undeclared columns, or null).
+
+    Raises:
+        FeedError: a declared column is missing or cannot be read as its type; the message gives the difference.
+    """
+    renamed = frame.rename({old: new for old, new in feed.aliases.items() if old in frame.columns and new not in frame.columns})
+    missing = [name for name in feed.columns if name not in renamed.columns]
+    extra = [name for name in renamed.columns if name not in feed.columns]
+    if missing and renamed.height:
+        raise FeedError(
+            f"{feed.name}: the delivery lacks the columns {missing}"
+            + (f" and brings the unknown columns {extra}" if extra else "")
+            + "; if the source renamed them, add them to the feed's aliases"
+        )
+    if not renamed.height:
+        return pl.DataFrame(schema={**feed.columns, "_extra": pl.String})
+    try:
+        declared = renamed.select(pl.col(name).cast(dtype, strict=True) for name, dtype in feed.columns.items())
+    except pl.exceptions.PolarsError as error:
+        raise FeedError(f"{feed.name}: a column changed its type: {error}") from error
+    if not extra:
+        return declared.with_columns(_extra=pl.lit(None, pl.String))
+    kept = [orjson.dumps(row, default=str).decode() for row in renamed.select(extra).iter_rows(named=True)]
+    return declared.with_columns(_extra=pl.Series(kept, dtype=pl.String))

@@ -1,0 +1,1 @@
+"""Forecasts of emergency demand and of place-based risk."""

@@ -1,0 +1,1 @@
+"""Emergency demand: series, models, quantiles, scoring."""

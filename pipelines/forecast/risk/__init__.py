@@ -1,0 +1,1 @@
+"""Place-based risk: models and selection of cells."""

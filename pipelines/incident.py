@@ -1,0 +1,83 @@
+"""The common incident record: columns, types and vocabulary. Leaf: imports nothing of this project.
+
+Every feed's ``sql/staging/<feed>.sql`` yields ``STAGED_COLUMNS``; core adds places, categories and joint incidents.
+Instants are UTC; ``lon``/``lat`` are WGS84 degrees.
+"""
+
+from typing import Final
+
+AGENCIES: Final = ("police", "fire", "investigation")
+
+SERVICES: Final = ("police", "fire", "rescue", "ems", "life_safety", "investigation")
+"""What a record asks for. ``investigation`` is case work: counted, never dispatched, never in risk."""
+
+LOCATION_QUALITIES: Final = ("exact", "snapped", "centroid", "withheld", "none")
+LOCATION_SOURCES: Final = ("scene", "address", "caller_lookup", "unknown")
+
+STAGED_COLUMNS: Final[dict[str, str]] = {
+    "incident_id": "VARCHAR",
+    "agency": "VARCHAR",
+    "feed": "VARCHAR",
+    "source_id": "VARCHAR",
+    "service": "VARCHAR",
+    "source_category": "VARCHAR",
+    "priority": "INTEGER",
+    "occurred_at": "TIMESTAMP WITH TIME ZONE",
+    "occurred_until": "TIMESTAMP WITH TIME ZONE",
+    "reported_at": "TIMESTAMP WITH TIME ZONE",
+    "first_dispatched_at": "TIMESTAMP WITH TIME ZONE",
+    "first_arrived_at": "TIMESTAMP WITH TIME ZONE",
+    "closed_at": "TIMESTAMP WITH TIME ZONE",
+    "lon": "DOUBLE",
+    "lat": "DOUBLE",
+    "location_quality": "VARCHAR",
+    "location_source": "VARCHAR",
+    "named_area_id": "VARCHAR",
+    "is_discovered": "BOOLEAN",
+    "known_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What a staging file yields, in this order. ``named_area_id`` is the area that the source itself names, or null."""
+
+DISPATCH_COLUMNS: Final[dict[str, str]] = {
+    "incident_id": "VARCHAR",
+    "unit_id": "VARCHAR",
+    "unit_type": "VARCHAR",
+    "home_station_id": "VARCHAR",
+    "dispatched_at": "TIMESTAMP WITH TIME ZONE",
+    "en_route_at": "TIMESTAMP WITH TIME ZONE",
+    "arrived_at": "TIMESTAMP WITH TIME ZONE",
+    "patient_contact_at": "TIMESTAMP WITH TIME ZONE",
+    "left_scene_at": "TIMESTAMP WITH TIME ZONE",
+    "hospital_at": "TIMESTAMP WITH TIME ZONE",
+    "available_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/<feed>_dispatches.sql`` yields: one row per incident and responding unit."""
+
+INCIDENT_COLUMNS: Final = (
+    "incident_id",
+    "agency",
+    "feed",
+    "source_id",
+    "service",
+    "category",
+    "source_category",
+    "priority",
+    "occurred_at",
+    "occurred_until",
+    "reported_at",
+    "first_dispatched_at",
+    "first_arrived_at",
+    "closed_at",
+    "lon",
+    "lat",
+    "location_quality",
+    "location_source",
+    "admin_area_id",
+    "police_area_id",
+    "fire_area_id",
+    "cell_id",
+    "is_discovered",
+    "joint_incident_id",
+    "known_at",
+)
+"""``core.incidents``, one row per incident as now known."""

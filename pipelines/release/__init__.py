@@ -1,0 +1,1 @@
+"""Releases: audiences, dictionary, exports, briefing page."""

@@ -1,0 +1,76 @@
+"""Settings: one frozen model with every path and limit, made once at the edge (CLI or DAG) and passed down."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.profile import Profile
+
+
+class Settings(BaseModel):
+    """Where a home lies, which place it serves and which moment this run pretends it is.
+
+    ``as_of`` is UTC. Nothing else in the library reads the clock or the environment.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    profile: Profile
+    as_of: datetime
+    threads: int = 2
+    memory_limit: str = "2GB"
+    max_processes: int = 2
+    keep_releases: int = 14
+    lock_timeout_seconds: float = 60.0
+
+    @property
+    def landing(self) -> Path:
+        """Encrypted deliveries, written once."""
+        return self.home / "landing"
+
+    @property
+    def records(self) -> Path:
+        """What cannot be made again from landing, as Parquet, written once."""
+        return self.home / "records"
+
+    @property
+    def ledger(self) -> Path:
+        """The hash-chained ledger of batches, loads, records and destructions."""
+        return self.home / "ledger.jsonl"
+
+    @property
+    def keys(self) -> Path:
+        """The master key and one wrapped key per batch."""
+        return self.home / "keys"
+
+    @property
+    def work(self) -> Path:
+        """Scratch: may be deleted at any time."""
+        return self.home / "work"
+
+    @property
+    def warehouse(self) -> Path:
+        """The working DuckDB file: a cache that `bongsu rebuild` makes again."""
+        return self.work / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """Releases and the link to the current one."""
+        return self.home / "published"
+
+    @property
+    def current(self) -> Path:
+        """The link that every reader opens."""
+        return self.published / "current"
+
+    def feed_url(self, feed: str) -> str:
+        """The feed's URL: ``BONGSU_URL_<FEED>`` if set (a replay server, a mirror), else the profile's."""
+        return os.environ.get(f"BONGSU_URL_{feed.upper()}") or self.profile.feeds[feed].url
+
+    def secret(self, feed: str) -> str | None:
+        """The feed's key, looked up by the name that the profile gives."""
+        name = self.profile.feeds[feed].secret
+        return os.environ.get(name) if name else None
