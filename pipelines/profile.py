@@ -46,7 +46,9 @@ class Category(_Part):
     label: str
     is_crime: bool = False
     is_risk_allowed: bool = Field(False, description="may enter place-based risk (mostly reported, never sensitive)")
-    is_sensitive: bool = Field(False, description="sexual, domestic, child, stalking, suicide: never below province and year")
+    is_sensitive: bool = Field(
+        False, description="sexual, domestic, child, stalking, suicide: never below province and year"
+    )
 
 
 class FeedSource(_Part):
@@ -75,14 +77,24 @@ class Horizons(_Part):
     daily_days: int = Field(28, gt=0)
 
 
+class DemandService(_Part):
+    """A service whose calls are forecast: a service of the incident record, or some priorities of it."""
+
+    service: str
+    priorities: tuple[int, ...] = ()
+    needs_units: bool = True
+
+
 class Demand(_Part):
     """Which services are forecast and how much history the models read."""
 
-    services: tuple[str, ...]
+    services: Mapping[str, DemandService]
     history_days: int = Field(400, gt=0)
     prophet_min_per_day: float = Field(1.0, description="sparser series keep to the hour-of-week table")
     service_minutes: Mapping[str, float] = Field(description="time on task used where no dispatch times are known")
-    max_wait_probability: float = Field(0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit")
+    max_wait_probability: float = Field(
+        0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit"
+    )
 
 
 class Simulator(_Part):
@@ -155,7 +167,9 @@ def load(name_or_path: str) -> Profile:
     path = Path(name_or_path) if name_or_path.endswith(".toml") else SHIPPED / f"{name_or_path}.toml"
     if not path.is_file():
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
-        raise ProfileError(f"there is no profile {name_or_path!r}; shipped are {shipped}, or give the path of a TOML file")
+        raise ProfileError(
+            f"there is no profile {name_or_path!r}; shipped are {shipped}, or give the path of a TOML file"
+        )
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
         return Profile.model_validate(content)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-import orjson
 import polars as pl
 
 from pipelines.profile import FeedSource, Profile
@@ -69,7 +68,9 @@ def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         FeedError: a declared column is missing or cannot be read as its type; the message gives the difference.
     """
-    renamed = frame.rename({old: new for old, new in feed.aliases.items() if old in frame.columns and new not in frame.columns})
+    renamed = frame.rename(
+        {old: new for old, new in feed.aliases.items() if old in frame.columns and new not in frame.columns}
+    )
     missing = [name for name in feed.columns if name not in renamed.columns]
     extra = [name for name in renamed.columns if name not in feed.columns]
     if missing and renamed.height:
@@ -86,5 +87,5 @@ def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
         raise FeedError(f"{feed.name}: a column changed its type: {error}") from error
     if not extra:
         return declared.with_columns(_extra=pl.lit(None, pl.String))
-    kept = [orjson.dumps(row, default=str).decode() for row in renamed.select(extra).iter_rows(named=True)]
-    return declared.with_columns(_extra=pl.Series(kept, dtype=pl.String))
+    kept = renamed.select(_extra=pl.struct(extra).struct.json_encode())
+    return pl.concat([declared, kept], how="horizontal")

@@ -1,0 +1,27 @@
+"""A home: the folder that holds everything at run time. It serves one profile, recorded at first use."""
+
+from pathlib import Path
+
+from pipelines import ledger
+from pipelines.profile import Profile, ProfileError, load
+
+DEFAULT_PROFILE = "korea"
+
+
+def profile_of(home: Path, wanted: str | None) -> Profile:
+    """The profile that a home serves: the recorded one, or at first use the wanted one (default ``korea``).
+
+    Raises:
+        ProfileError: another profile is wanted than the home holds.
+    """
+    recorded = home / "profile"
+    if not recorded.exists():
+        profile = load(wanted or DEFAULT_PROFILE)
+        ledger.write_durably(recorded, (wanted or DEFAULT_PROFILE).encode())
+        return profile
+    held = load(recorded.read_text("utf-8"))
+    if wanted is not None and load(wanted).name != held.name:
+        raise ProfileError(
+            f"{home} holds the profile {held.name!r}, not {wanted!r}; choose another folder with --home or BONGSU_HOME"
+        )
+    return held

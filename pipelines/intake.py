@@ -1,0 +1,71 @@
+"""Intake: ask a feed for what is new and land it. Opens no database, so feeds are fetched side by side."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from pipelines import landing, raw, simulator
+from pipelines.feeds.feed import Feed, Request
+from pipelines.settings import Settings
+
+SIMULATED = "simulator:"
+FIRST_WINDOW_DAYS = 400
+
+Window = tuple[datetime | None, datetime]
+
+
+def fetch(settings: Settings, feed: Feed, progress: Callable[[str], None]) -> int:
+    """Land everything of a feed up to ``as_of``; returns the number of deliveries."""
+    through = raw.cursor(raw.acknowledged(settings), feed.name)
+    if through is not None and through >= settings.as_of:
+        return 0
+    return fetch_windows(settings, feed, windows(settings, feed, through), progress)
+
+
+def fetch_windows(settings: Settings, feed: Feed, asked: list[Window], progress: Callable[[str], None]) -> int:
+    """Land a feed's deliveries for the given windows, each as soon as it is received."""
+    count = 0
+    with _source(settings, feed, asked) as (url, secret):
+        for start, end in asked:
+            request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, start, end)
+            for delivery in feed.fetch(request):
+                landing.put(settings, feed.name, delivery)
+                count += 1
+                progress(f"{feed.name} through {end:%Y-%m-%d}")
+    return count
+
+
+def windows(settings: Settings, feed: Feed, through: datetime | None) -> list[Window]:
+    """The windows to ask for: from the cursor less the feed's lag up to ``as_of``, none longer than the feed allows."""
+    source = settings.profile.feeds[feed.name]
+    if source.window_days is None:
+        return [(None, settings.as_of)]
+    start = (
+        through - timedelta(hours=source.lag_hours) if through else settings.as_of - timedelta(days=_history(settings))
+    )
+    return split(start, settings.as_of, source.window_days)
+
+
+def split(start: datetime, end: datetime, days: int) -> list[Window]:
+    """Half-open windows of at most so many days that cover start to end."""
+    step, found = timedelta(days=days), []
+    while start < end:
+        found.append((start, min(start + step, end)))
+        start += step
+    return list(found)
+
+
+def _history(settings: Settings) -> int:
+    simulated = settings.profile.simulator
+    return simulated.history_days if simulated else FIRST_WINDOW_DAYS
+
+
+@contextmanager
+def _source(settings: Settings, feed: Feed, asked: list[Window]) -> Iterator[tuple[str, str | None]]:
+    """The feed's URL and key; simulated agencies are served for as long as they are asked."""
+    url = settings.feed_url(feed.name)
+    if url != SIMULATED:
+        yield url, settings.secret(feed.name)
+        return
+    with simulator.serving(settings, feed.name, asked) as served:
+        yield served, settings.secret(feed.name) or simulator.KEY

@@ -1,0 +1,196 @@
+"""Landing, the system of record: every delivery byte for byte, compressed, encrypted with a key of its own.
+
+A batch is named by the SHA-256 of its feed, window and bytes, is written once, and has one line in the ledger.
+Destroying a batch means destroying its key: every copy of its bytes turns unreadable, and the ledger says so.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pipelines import ledger
+from pipelines.feeds.feed import Delivery
+from pipelines.settings import Settings
+
+NONCE_BYTES = 12
+
+
+class LandingError(Exception):
+    """A batch cannot be written or read: which, why, and what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One landed delivery, as its ledger line tells it. Instants are UTC; ``window_start`` is None for a snapshot."""
+
+    batch_id: str
+    feed: str
+    window_start: datetime | None
+    window_end: datetime
+    received_at: datetime
+    is_destroyed: bool
+
+
+def put(settings: Settings, feed: str, delivery: Delivery) -> str:
+    """Land one delivery and return its batch id; the same delivery again changes nothing.
+
+    Raises:
+        LandingError: this very batch was destroyed and must not come back.
+    """
+    framed = _frame(feed, delivery)
+    batch_id = hashlib.sha256(framed).hexdigest()
+    packed = zstandard.ZstdCompressor(level=3).compress(framed)
+    with ledger.locked(settings.ledger):
+        known = {batch.batch_id: batch for batch in batches(settings)}
+        if batch_id in known:
+            if known[batch_id].is_destroyed:
+                raise LandingError(f"{feed}: batch {batch_id[:12]} was destroyed and is not landed again")
+            return batch_id
+        key = AESGCM.generate_key(256)
+        sealed = _seal(key, packed, batch_id)
+        ledger.write_durably(_key_path(settings, batch_id), _seal(_master_key(settings), key, batch_id), mode=0o600)
+        ledger.write_durably(blob_path(settings, feed, batch_id), sealed)
+        ledger.append_locked(
+            settings.ledger,
+            "batch",
+            {
+                "batch_id": batch_id,
+                "feed": feed,
+                "window_start": delivery.window_start.isoformat() if delivery.window_start else None,
+                "window_end": delivery.window_end.isoformat(),
+                "parts": len(delivery.parts),
+                "bytes": sum(len(part) for part in delivery.parts),
+                "sha256": hashlib.sha256(sealed).hexdigest(),
+            },
+        )
+    return batch_id
+
+
+def read(settings: Settings, batch: Batch) -> tuple[bytes, ...]:
+    """The parts of a batch, exactly as received.
+
+    Raises:
+        LandingError: the batch was destroyed, is missing or was altered.
+    """
+    where = blob_path(settings, batch.feed, batch.batch_id)
+    if batch.is_destroyed:
+        raise LandingError(f"batch {batch.batch_id[:12]} of {batch.feed} was destroyed")
+    try:
+        key = _open(_master_key(settings), _key_path(settings, batch.batch_id).read_bytes(), batch.batch_id)
+        framed = zstandard.ZstdDecompressor().decompress(_open(key, where.read_bytes(), batch.batch_id))
+    except FileNotFoundError as error:
+        raise LandingError(f"{error.filename} is missing: bring it back with `bongsu restore`") from error
+    except (InvalidTag, zstandard.ZstdError) as error:
+        raise LandingError(f"{where} was altered: bring it back with `bongsu restore`") from error
+    return _unframe(framed)
+
+
+def batches(settings: Settings, feed: str | None = None) -> list[Batch]:
+    """All batches in the order they were landed, or those of one feed."""
+    entries = ledger.read(settings.ledger, "batch", "destroy")
+    destroyed = {batch_id for entry in entries if entry["kind"] == "destroy" for batch_id in entry["batch_ids"]}
+    return [
+        Batch(
+            batch_id=entry["batch_id"],
+            feed=entry["feed"],
+            window_start=datetime.fromisoformat(entry["window_start"]) if entry["window_start"] else None,
+            window_end=datetime.fromisoformat(entry["window_end"]),
+            received_at=datetime.fromisoformat(entry["at"]),
+            is_destroyed=entry["batch_id"] in destroyed,
+        )
+        for entry in entries
+        if entry["kind"] == "batch" and feed in (None, entry["feed"])
+    ]
+
+
+def destroy(settings: Settings, feed: str, before: datetime) -> list[str]:
+    """Destroy the keys of a feed's batches whose window ended at or before an instant; returns their ids.
+
+    The ledger says so first: a crash in between is finished by `finish_destruction`.
+    """
+    doomed = [b.batch_id for b in batches(settings, feed) if not b.is_destroyed and b.window_end <= before]
+    if doomed:
+        ledger.append(settings.ledger, "destroy", feed=feed, before=before.isoformat(), batch_ids=doomed)
+    finish_destruction(settings)
+    return doomed
+
+
+def finish_destruction(settings: Settings) -> None:
+    """Remove every key that the ledger says is destroyed."""
+    keys = [_key_path(settings, batch.batch_id) for batch in batches(settings) if batch.is_destroyed]
+    for key in keys:
+        key.unlink(missing_ok=True)
+    if keys and settings.keys.exists():
+        ledger.sync_folder(settings.keys)
+
+
+def verify(settings: Settings) -> int:
+    """Check the bytes of every batch against the ledger; returns how many were checked.
+
+    Raises:
+        LandingError: a blob is missing or altered, or a live batch has lost its key.
+    """
+    state = {batch.batch_id: batch for batch in batches(settings)}
+    for entry in ledger.read(settings.ledger, "batch"):
+        where = blob_path(settings, entry["feed"], entry["batch_id"])
+        if not where.exists() or hashlib.sha256(where.read_bytes()).hexdigest() != entry["sha256"]:
+            raise LandingError(f"{where} is missing or altered: bring it back with `bongsu restore`")
+        has_key = _key_path(settings, entry["batch_id"]).exists()
+        if has_key == state[entry["batch_id"]].is_destroyed:
+            verb = "still has" if has_key else "has lost"
+            raise LandingError(f"batch {entry['batch_id'][:12]} of {entry['feed']} {verb} its key")
+    return len(state)
+
+
+def blob_path(settings: Settings, feed: str, batch_id: str) -> Path:
+    """Where a batch's encrypted bytes lie."""
+    return settings.landing / feed / f"{batch_id}.zst.aes"
+
+
+def _key_path(settings: Settings, batch_id: str) -> Path:
+    return settings.keys / f"{batch_id}.key"
+
+
+def _master_key(settings: Settings) -> bytes:
+    path = settings.keys / "master.key"
+    if not path.exists():
+        if any(settings.keys.glob("*.key")):
+            raise LandingError(
+                f"{path} is missing and without it no batch can be read: bring it back from its safe place"
+            )
+        ledger.write_durably(path, AESGCM.generate_key(256), mode=0o600)
+    return path.read_bytes()
+
+
+def _seal(key: bytes, content: bytes, batch_id: str) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, content, batch_id.encode())
+
+
+def _open(key: bytes, sealed: bytes, batch_id: str) -> bytes:
+    return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], batch_id.encode())
+
+
+def _frame(feed: str, delivery: Delivery) -> bytes:
+    header = {
+        "feed": feed,
+        "window_start": delivery.window_start.isoformat() if delivery.window_start else None,
+        "window_end": delivery.window_end.isoformat(),
+        "sizes": [len(part) for part in delivery.parts],
+    }
+    return orjson.dumps(header, option=orjson.OPT_SORT_KEYS) + b"\n" + b"".join(delivery.parts)
+
+
+def _unframe(framed: bytes) -> tuple[bytes, ...]:
+    line, _, body = framed.partition(b"\n")
+    sizes: Sequence[int] = orjson.loads(line)["sizes"]
+    ends = [sum(sizes[: position + 1]) for position in range(len(sizes))]
+    return tuple(body[end - size : end] for size, end in zip(sizes, ends, strict=True))

@@ -1,0 +1,117 @@
+"""The hash-chained ledger: one JSON line per batch, load, record, destruction. Append-only.
+
+Each line holds the hash of the line before it, so an edited, deleted, inserted or reordered line is found by `verify`.
+A last line cut by a crash was never acknowledged and is taken off before the next append.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+GENESIS = "0" * 64
+
+Entry = dict[str, Any]
+
+
+class LedgerError(Exception):
+    """The ledger's chain is broken: where, and what to do."""
+
+
+def read(path: Path, *kinds: str) -> list[Entry]:
+    """The complete entries in order, all or of the given kinds. A missing ledger is empty."""
+    if not path.exists():
+        return []
+    entries: list[Entry] = [orjson.loads(line) for line in _complete(path.read_bytes()).splitlines()]
+    return [entry for entry in entries if not kinds or entry["kind"] in kinds]
+
+
+def append(path: Path, kind: str, **content: Any) -> Entry:
+    """Add one entry and force it to disk; returns it with its sequence number, instant and hash."""
+    with locked(path):
+        return append_locked(path, kind, content)
+
+
+def append_locked(path: Path, kind: str, content: Mapping[str, Any]) -> Entry:
+    """`append` for a caller that already holds `locked`."""
+    held = path.read_bytes() if path.exists() else b""
+    whole = _complete(held)
+    last: Entry = orjson.loads(whole.splitlines()[-1]) if whole else {"seq": -1, "hash": GENESIS}
+    body = {
+        "seq": last["seq"] + 1,
+        "at": datetime.now(UTC).isoformat(),
+        "kind": kind,
+        **content,
+        "prev": last["hash"],
+    }
+    entry = {**body, "hash": _digest(body)}
+    with path.open("r+b" if held else "wb") as file:
+        file.truncate(len(whole))
+        file.seek(len(whole))
+        file.write(orjson.dumps(entry) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if not held:
+        sync_folder(path.parent)
+    return entry
+
+
+def verify(path: Path) -> int:
+    """Check every line against its own hash and the line before; returns the number of entries.
+
+    Raises:
+        LedgerError: a line was edited, removed, inserted or moved.
+    """
+    previous = GENESIS
+    entries = read(path)
+    for position, entry in enumerate(entries):
+        body = {name: value for name, value in entry.items() if name != "hash"}
+        if entry["prev"] != previous or entry["seq"] != position or entry["hash"] != _digest(body):
+            raise LedgerError(f"{path}: the chain breaks at entry {position}; restore the ledger from a replica")
+        previous = entry["hash"]
+    return len(entries)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the ledger's lock, across processes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file so that after a crash it is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's own entries to disk: renames and removals last only after this."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _complete(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,186 @@
+"""Quality: the suites in ``expectations/`` held against frames. The only module that imports great_expectations.
+
+Row suites (one per raw feed) divert failing rows; gates (one per gated table) let a release through or not.
+Suites run on pandas frames in bounded chunks, in an ephemeral context of their own: Great Expectations has no
+Polars source, and its DuckDB one answers every expectation with an exception. An exception inside a result
+is a failed run, never a failed row.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+EXPECTATIONS = Path(__file__).parent.parent / "expectations"
+CHUNK_ROWS = 500_000
+
+
+class QualityError(Exception):
+    """A suite could not be run, or a gate is shut: which expectation, on what, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a row suite said of a batch.
+
+    ``accepted`` is the frame without the failing rows; ``failures`` has ``_row, expectation, reason``, one row per
+    failing row and critical expectation; ``results`` has ``expectation, column, severity, reason, checked, failed``.
+    """
+
+    accepted: pl.DataFrame
+    failures: pl.DataFrame
+    results: pl.DataFrame
+
+
+FAILURES = {"_row": pl.Int64, "expectation": pl.String, "reason": pl.String}
+RESULTS = {
+    "expectation": pl.String,
+    "column": pl.String,
+    "severity": pl.String,
+    "reason": pl.String,
+    "checked": pl.Int64,
+    "failed": pl.Int64,
+}
+
+
+def suite(name: str) -> dict[str, Any]:
+    """Read ``expectations/<name>.json``.
+
+    Raises:
+        QualityError: there is none.
+    """
+    path = EXPECTATIONS / f"{name}.json"
+    if not path.is_file():
+        raise QualityError(f"{path} is missing: every raw feed and gated table needs a suite")
+    content: dict[str, Any] = orjson.loads(path.read_bytes())
+    return content
+
+
+def gates() -> list[str]:
+    """The gated tables: suites named ``schema.table``."""
+    return sorted(path.stem for path in EXPECTATIONS.glob("*.*.json"))
+
+
+def suite_version(name: str) -> str:
+    """A short hash that changes when the rules of a suite change, so that quarantined rows are tried again."""
+    return hashlib.sha256((EXPECTATIONS / f"{name}.json").read_bytes()).hexdigest()[:12]
+
+
+def validate_rows(name: str, frame: pl.DataFrame) -> Verdict:
+    """Hold a frame with a running ``_row`` against a raw feed's suite.
+
+    A row that fails an expectation of severity critical is diverted; other severities are counted only.
+
+    Raises:
+        QualityError: an expectation ended in an exception (a missing column, a rule that cannot run).
+    """
+    rules = suite(name)
+    failures, results = [pl.DataFrame(schema=FAILURES)], []
+    for chunk in _chunks(frame):
+        for result in _run(rules, chunk, index="_row"):
+            described = _describe(result)
+            results.append(described)
+            rows = [item["_row"] for item in result["result"].get("unexpected_index_list") or []]
+            if described["severity"] == "critical" and rows:
+                failures.append(
+                    pl.DataFrame({"_row": rows}, schema={"_row": pl.Int64}).with_columns(
+                        expectation=pl.lit(described["expectation"]), reason=pl.lit(described["reason"])
+                    )
+                )
+    failed = pl.concat(failures)
+    summary = (
+        pl.DataFrame(results, schema=RESULTS)
+        .group_by("expectation", "column", "severity", "reason", maintain_order=True)
+        .agg(pl.col("checked", "failed").sum())
+    )
+    return Verdict(frame.join(failed.select("_row").unique(), on="_row", how="anti"), failed, summary)
+
+
+def gate(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Hold a finished table against its gate and return the results (columns of ``Verdict.results``).
+
+    Raises:
+        QualityError: an expectation of severity critical fails; the last release stays.
+    """
+    outcomes = list(_run(suite(name), frame, index=None))
+    results = pl.DataFrame([_describe(result) for result in outcomes], schema=RESULTS)
+    shut = [
+        _describe(result)["reason"]
+        for result in outcomes
+        if not result["success"] and _describe(result)["severity"] == "critical"
+    ]
+    if shut:
+        raise QualityError(f"the gate of {name} is shut: {'; '.join(shut)}. The last release stays")
+    return results
+
+
+def columns_of(name: str) -> list[str]:
+    """The columns that a suite reads."""
+    named: set[str] = set()
+    for rule in suite(name)["expectations"]:
+        kwargs = rule["kwargs"]
+        named |= {kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs}
+        named |= set(kwargs.get("column_list", []))
+    return sorted(named)
+
+
+def _chunks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    for start in range(0, frame.height, CHUNK_ROWS):
+        yield frame.slice(start, CHUNK_ROWS)
+
+
+def _run(rules: dict[str, Any], frame: pl.DataFrame, index: str | None) -> Iterator[dict[str, Any]]:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+    wanted = sorted({*columns_of(rules["name"]), *([index] if index else [])}) or frame.columns[:1]
+    missing = [column for column in wanted if column not in frame.columns]
+    if missing:
+        raise QualityError(f"suite {rules['name']} names columns that the frame lacks: {missing}")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch(
+        {"dataframe": frame.select(wanted).to_pandas()}
+    )
+    wanted_format: dict[str, Any] = {"result_format": "COMPLETE" if index else "SUMMARY"}
+    if index:
+        wanted_format["unexpected_index_column_names"] = [index]
+    answer = batch.validate(
+        gx.ExpectationSuite(name=rules["name"], expectations=rules["expectations"]),
+        result_format=wanted_format,
+    )
+    for result in answer.to_json_dict()["results"]:
+        if problem := _exception(result["exception_info"]):
+            raise QualityError(
+                f"suite {rules['name']}: {result['expectation_config']['type']} could not run: {problem}"
+            )
+        yield result
+
+
+def _exception(info: dict[str, Any]) -> str | None:
+    """The message of an exception in a result: flat, or nested by metric."""
+    nested = [info] if "raised_exception" in info else list(info.values())
+    raised = [str(item["exception_message"]) for item in nested if item.get("raised_exception")]
+    return raised[0] if raised else None
+
+
+def _describe(result: dict[str, Any]) -> dict[str, Any]:
+    rule, outcome = result["expectation_config"], result["result"]
+    kwargs = rule["kwargs"]
+    pair = [str(kwargs[key]) for key in ("column", "column_A", "column_B") if key in kwargs]
+    failed = outcome.get("unexpected_count", 0 if result["success"] else 1)
+    return {
+        "expectation": rule["type"],
+        "column": ", ".join(pair or kwargs.get("column_list", [])),
+        "severity": rule.get("severity") or "critical",
+        "reason": rule.get("meta", {}).get("reason", rule["type"]),
+        "checked": outcome.get("element_count", 1),
+        "failed": failed,
+    }

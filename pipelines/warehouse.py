@@ -1,0 +1,234 @@
+"""The working DuckDB file: connect, merge, run the SQL models, hash. The only module that opens DuckDB for writing.
+
+The file is a cache: `bongsu rebuild` makes it again from landing and records. One process writes at a time.
+"""
+
+import graphlib
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import orjson
+import polars as pl
+
+from pipelines.settings import Settings
+
+SQL = Path(__file__).parent.parent / "sql"
+SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
+STORAGE_VERSION = "v1.5.0"
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be opened, or a model cannot be built: what, where, and what to do next."""
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse for writing, with its schemas, in UTC, without any network.
+
+    Raises:
+        WarehouseError: another process holds the file for longer than ``lock_timeout_seconds``, or it is damaged.
+    """
+    settings.work.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(config=_config(settings)) as con:
+        _attach(con, settings)
+        con.execute("use warehouse")
+        con.execute("set timezone = 'UTC'")
+        for schema in SCHEMAS:
+            con.execute(f"create schema if not exists {schema}")
+        con.execute(_OPS)
+        yield con
+        con.execute("checkpoint warehouse")
+        con.execute("use memory")
+        con.execute("detach warehouse")
+
+
+def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load a DuckDB extension by path from its installed wheel: no network, nothing written to a user's home."""
+    package = find_spec(f"duckdb_extension_{name}")
+    if package is None or not package.submodule_search_locations:
+        raise WarehouseError(f"the package duckdb-extension-{name} is not installed: run `make setup`")
+    path = Path(package.submodule_search_locations[0]) / f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"
+    con.execute(f"load '{path}'")
+    if name == "spatial":
+        con.execute("set geometry_always_xy = true")
+
+
+@contextmanager
+def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing."""
+    con.execute("begin")
+    try:
+        yield
+    except BaseException:
+        con.execute("rollback")
+        raise
+    con.execute("commit")
+
+
+def write_frame(con: duckdb.DuckDBPyConnection, schema: str, table: str, frame: pl.DataFrame) -> None:
+    """Replace a table by a frame."""
+    con.register("_frame", frame.to_arrow())
+    con.execute(f"create or replace table {schema}.{_quoted(table)} as select * from _frame")
+    con.unregister("_frame")
+
+
+def tables(con: duckdb.DuckDBPyConnection, *schemas: str) -> list[tuple[str, str]]:
+    """The tables of the given schemas, or of all, in order."""
+    rows = con.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = 'warehouse' order by all"
+    ).fetchall()
+    return [(schema, table) for schema, table in rows if not schemas or schema in schemas]
+
+
+def exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether a table is there."""
+    return (schema, table) in tables(con, schema)
+
+
+def logical_hash(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> str:
+    """The hash of a table's content: independent of row order, of our bookkeeping (``_`` columns) and of the clock.
+
+    Row count and the 128-bit sum of ``hash(row)`` over the columns in dictionary order, with their names and types
+    and the DuckDB version.
+    """
+    columns = [
+        (name, dtype)
+        for name, dtype in con.execute(
+            "select column_name, data_type from duckdb_columns() "
+            "where database_name = current_database() and schema_name = ? and table_name = ? order by column_name",
+            [schema, table],
+        ).fetchall()
+        if not name.startswith("_")
+    ]
+    listed = ", ".join(_quoted(name) for name, _ in columns)
+    rows, total = con.execute(
+        f"select count(*), coalesce(sum(hash({listed})::hugeint), 0)::varchar from {schema}.{_quoted(table)}"
+    ).fetchall()[0]
+    described = orjson.dumps([duckdb.__version__, columns, rows, total])
+    return hashlib.sha256(described).hexdigest()
+
+
+def hashes(con: duckdb.DuckDBPyConnection, *schemas: str) -> dict[str, str]:
+    """``schema.table`` → logical hash, for all tables but our bookkeeping."""
+    wanted = schemas or tuple(schema for schema in SCHEMAS if schema != "ops")
+    return {f"{schema}.{table}": logical_hash(con, schema, table) for schema, table in tables(con, *wanted)}
+
+
+def references(con: duckdb.DuckDBPyConnection, select: str) -> set[str]:
+    """The ``schema.table`` names that one SELECT reads, without running it.
+
+    Raises:
+        WarehouseError: the text is not exactly one SELECT that DuckDB can describe.
+    """
+    tree = orjson.loads(con.execute("select json_serialize_sql(?)", [select]).fetchall()[0][0])
+    if tree.get("error") or len(tree["statements"]) != 1:
+        raise WarehouseError(f"not exactly one SELECT: {tree.get('error_message', select[:80])}")
+    return set(_base_tables(tree))
+
+
+def run_models(con: duckdb.DuckDBPyConnection, schema: str, names: Sequence[str] | None = None) -> dict[str, set[str]]:
+    """Build ``sql/<schema>/*.sql``, each one SELECT, as tables of that schema, in the order their FROM clauses imply.
+
+    ``names`` limits the files. Returns what each table was made from, the lineage.
+
+    Raises:
+        WarehouseError: a model is not one SELECT, the models form a circle, or one cannot be built.
+    """
+    found = {path.stem: path.read_text("utf-8") for path in sorted((SQL / schema).glob("*.sql"))}
+    chosen = {name: found[name] for name in found if names is None or name in names}
+    edges: dict[str, set[str]] = {}
+    for name, select in chosen.items():
+        try:
+            edges[f"{schema}.{name}"] = references(con, select)
+        except WarehouseError as error:
+            raise WarehouseError(f"sql/{schema}/{name}.sql: {error}") from error
+    try:
+        order = graphlib.TopologicalSorter(edges).static_order()
+        for table in [table for table in order if table in edges]:
+            _build(con, table, chosen[table.partition(".")[2]])
+    except graphlib.CycleError as error:
+        raise WarehouseError(f"sql/{schema}: models read each other in a circle: {error.args[1]}") from error
+    return edges
+
+
+def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str], columns: Mapping[str, str]) -> None:
+    """Make ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record."""
+    listed = ", ".join(f"{_quoted(name)}::{dtype} as {_quoted(name)}" for name, dtype in columns.items())
+    empty = ", ".join(f"null::{dtype} as {_quoted(name)}" for name, dtype in columns.items())
+    selects = [f"select {listed} from staging.{_quoted(part)}" for part in parts] or [f"select {empty} where false"]
+    con.execute(f"create or replace table staging.{table} as {' union all by name '.join(selects)}")
+
+
+def _build(con: duckdb.DuckDBPyConnection, table: str, select: str) -> None:
+    schema, _, name = table.partition(".")
+    try:
+        con.execute(f"create or replace table {schema}.{_quoted(name)} as {select}")
+    except duckdb.Error as error:
+        raise WarehouseError(f"sql/{schema}/{name}.sql cannot be built: {error}") from error
+
+
+def _base_tables(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE" and node.get("schema_name"):
+            yield f"{node['schema_name']}.{node['table_name']}"
+        for child in node.values():
+            yield from _base_tables(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _base_tables(child)
+
+
+def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "threads": settings.threads,
+        "memory_limit": settings.memory_limit,
+        "temp_directory": str(settings.work / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "python_enable_replacements": False,
+    }
+
+
+def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    path = str(settings.warehouse).replace("'", "''")
+    deadline = time.monotonic() + settings.lock_timeout_seconds
+    while True:
+        try:
+            con.execute(f"attach '{path}' as warehouse (storage_version '{STORAGE_VERSION}')")
+            return
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise WarehouseError(f"{path} cannot be opened ({error}); `bongsu rebuild` makes it again") from error
+            if time.monotonic() > deadline:
+                raise WarehouseError(f"another process writes the warehouse; wait or stop it: {error}") from error
+            time.sleep(0.2)
+        except duckdb.Error as error:
+            raise WarehouseError(f"{path} cannot be opened ({error}); `bongsu rebuild` makes it again") from error
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+_OPS = """
+create table if not exists ops.batches (
+    batch_id varchar, feed varchar, kind varchar, window_start timestamptz, window_end timestamptz,
+    received bigint, loaded bigint, unchanged bigint, quarantined bigint, rejected bigint,
+    verdict varchar, message varchar, _received_at timestamptz
+);
+create table if not exists ops.cursors (feed varchar, fetched_through_at timestamptz);
+create table if not exists ops.quarantine (
+    feed varchar, batch_id varchar, row_number bigint, expectation varchar, reason varchar, content varchar,
+    suite_version varchar
+);
+create table if not exists ops.checks (
+    batch_id varchar, suite varchar, expectation varchar, "column" varchar, severity varchar, reason varchar,
+    checked bigint, failed bigint
+);
+"""

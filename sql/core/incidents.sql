@@ -1,0 +1,66 @@
+-- Every incident of every agency as now known, with its place, category and joint incident. Grain: incident_id.
+with staged as (
+    select * from staging.incidents
+),
+categorised as (
+    select
+        staged.*,
+        coalesce(category_map.category, 'other') as category
+    from staged
+    left join reference.category_map
+        on category_map.feed = staged.feed and category_map.source_category = staged.source_category
+),
+placed as (
+    select
+        categorised.*,
+        places.police_area_id,
+        places.fire_area_id,
+        places.cell_id,
+        coalesce(places.admin_area_id, categorised.named_area_id) as admin_area_id,
+        timezone(getvariable('time_zone'), coalesce(reported_at, occurred_at)) as local_at
+    from categorised
+    left join reference.places on places.lon = categorised.lon and places.lat = categorised.lat
+)
+select
+    placed.incident_id,
+    placed.agency,
+    placed.feed,
+    placed.source_id,
+    placed.service,
+    placed.category,
+    placed.source_category,
+    placed.priority,
+    placed.occurred_at,
+    placed.occurred_until,
+    placed.reported_at,
+    placed.first_dispatched_at,
+    placed.first_arrived_at,
+    placed.closed_at,
+    placed.lon,
+    placed.lat,
+    placed.location_quality,
+    placed.location_source,
+    placed.admin_area_id,
+    placed.police_area_id,
+    placed.fire_area_id,
+    placed.cell_id,
+    placed.is_discovered,
+    joint_links.joint_incident_id,
+    placed.known_at,
+    coalesce(categories.is_sensitive, false) as is_sensitive,
+    coalesce(categories.is_crime, false) as is_crime,
+    coalesce(
+        categories.is_risk_allowed
+        and not categories.is_sensitive
+        and placed.agency = 'police'
+        and placed.is_discovered = false
+        and placed.location_source <> 'caller_lookup'
+        and placed.location_quality in ('exact', 'snapped')
+        and placed.cell_id is not null,
+        false
+    ) as is_risk_allowed,
+    placed.local_at::date as local_date,
+    hour(placed.local_at)::integer as local_hour
+from placed
+left join reference.categories on categories.category = placed.category
+left join reference.joint_links on joint_links.incident_id = placed.incident_id

@@ -1,0 +1,37 @@
+-- Response times by district, service and month, from report to first arrival, split into their parts. Grain: area_id, service, month_start_date.
+with first_units as (
+    select
+        incident_id,
+        min(dispatched_at) as dispatched_at,
+        min(en_route_at) as en_route_at,
+        min(arrived_at) as arrived_at
+    from core.dispatches
+    group by incident_id
+),
+timed as (
+    select
+        incidents.admin_area_id as area_id,
+        incidents.service,
+        date_trunc('month', incidents.local_date)::date as month_start_date,
+        date_diff('second', incidents.reported_at, coalesce(first_units.dispatched_at, incidents.first_dispatched_at))
+            as call_processing_seconds,
+        date_diff('second', first_units.dispatched_at, first_units.en_route_at) as turnout_seconds,
+        date_diff('second', first_units.en_route_at, first_units.arrived_at) as travel_seconds,
+        date_diff('second', incidents.reported_at, coalesce(first_units.arrived_at, incidents.first_arrived_at))
+            as response_seconds
+    from core.incidents
+    left join first_units on first_units.incident_id = incidents.incident_id
+)
+select
+    area_id,
+    service,
+    month_start_date,
+    count(*) as incidents,
+    quantile_cont(call_processing_seconds, 0.5)::double as call_processing_p50_seconds,
+    quantile_cont(turnout_seconds, 0.5)::double as turnout_p50_seconds,
+    quantile_cont(travel_seconds, 0.5)::double as travel_p50_seconds,
+    quantile_cont(response_seconds, 0.5)::double as response_p50_seconds,
+    quantile_cont(response_seconds, 0.9)::double as response_p90_seconds
+from timed
+where response_seconds is not null and area_id is not null
+group by all

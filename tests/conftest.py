@@ -1,0 +1,89 @@
+"""Shared fixtures: a toy place with two toy feeds, and no network but loopback."""
+
+import ipaddress
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+
+from pipelines import profile as profiles
+from pipelines import quality
+from pipelines.feeds.feed import Delivery, Feed
+from pipelines.settings import Settings
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only loopback and files: any other address fails the test."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+            host = address[0]
+            if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+                raise AssertionError(f"a test tried to reach {address}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+def toy_parse(parts: Sequence[bytes]) -> pl.DataFrame:
+    """JSON arrays of rows."""
+    rows = [row for part in parts for row in orjson.loads(part)]
+    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
+
+
+def delivery(rows: list[dict[str, object]], start: datetime | None = None, end: datetime = AS_OF) -> Delivery:
+    """One delivery of JSON rows."""
+    return Delivery((orjson.dumps(rows),), start, end)
+
+
+KEYED = Feed(
+    name="calls",
+    agency="police",
+    kind="keyed",
+    columns={"id": pl.String, "category": pl.String, "updated": pl.Int64},
+    key=("id",),
+    updated_at="updated",
+    fetch=lambda request: iter(()),
+    parse=toy_parse,
+    aliases={"kind": "category"},
+)
+SNAPSHOT = Feed(
+    name="reports",
+    agency="fire",
+    kind="snapshot",
+    columns={"category": pl.String, "day": pl.String},
+    fetch=lambda request: iter(()),
+    parse=toy_parse,
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A home of its own for two toy feeds with their suites."""
+    suites = tmp_path / "expectations"
+    suites.mkdir()
+    for name, column in (("calls", "id"), ("reports", "category")):
+        rule = {
+            "type": "expect_column_values_to_not_be_null",
+            "kwargs": {"column": column},
+            "severity": "critical",
+            "meta": {"reason": f"a row without {column}"},
+        }
+        (suites / f"{name}.json").write_text(json.dumps({"name": name, "expectations": [rule]}))
+    monkeypatch.setattr(quality, "EXPECTATIONS", suites)
+    korea = profiles.load("korea")
+    source = korea.feeds["police_112"]
+    toy = korea.model_copy(update={"feeds": {"calls": source, "reports": source}})
+    yield Settings(home=tmp_path / "home", profile=toy, as_of=AS_OF)

@@ -1,0 +1,53 @@
+"""What the ledger promises: nothing is edited, removed, inserted or moved unseen."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipelines import ledger
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    for number in range(4):
+        ledger.append(tmp_path / "ledger.jsonl", "batch", number=number)
+    return tmp_path / "ledger.jsonl"
+
+
+def test_entries_come_back_in_order(path: Path) -> None:
+    assert [entry["number"] for entry in ledger.read(path)] == [0, 1, 2, 3]
+    assert ledger.verify(path) == 4
+
+
+def test_entries_are_read_by_kind(path: Path) -> None:
+    ledger.append(path, "destroy", number=9)
+    assert [entry["number"] for entry in ledger.read(path, "destroy")] == [9]
+
+
+def test_an_edited_line_breaks_the_chain(path: Path) -> None:
+    lines = path.read_bytes().splitlines()
+    edited = {**orjson.loads(lines[1]), "number": 7}
+    path.write_bytes(b"\n".join([lines[0], orjson.dumps(edited), *lines[2:]]) + b"\n")
+    with pytest.raises(ledger.LedgerError, match="entry 1"):
+        ledger.verify(path)
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3), (0, 2, 1, 3), (0, 1, 1, 2, 3), (1, 2, 3)])
+def test_a_removed_moved_or_repeated_line_breaks_the_chain(path: Path, order: tuple[int, ...]) -> None:
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"".join(lines[position] + b"\n" for position in order))
+    with pytest.raises(ledger.LedgerError):
+        ledger.verify(path)
+
+
+def test_a_line_cut_by_a_crash_is_taken_off_before_the_next_append(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"seq": 4, "kind": "ba')
+    assert len(ledger.read(path)) == 4
+    ledger.append(path, "batch", number=4)
+    assert ledger.verify(path) == 5
+
+
+def test_a_missing_ledger_is_empty(tmp_path: Path) -> None:
+    assert ledger.read(tmp_path / "none.jsonl") == []

@@ -1,0 +1,152 @@
+"""What loading promises: exact accounting, and the same tables whatever the order and repetition of deliveries."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pipelines import landing, quality, raw, warehouse
+from pipelines.feeds.feed import Delivery, Feed
+from pipelines.settings import Settings
+from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
+
+Row = dict[str, object]
+
+
+def call(**overrides: object) -> Row:
+    return {"id": "A1", "category": "theft", "updated": 1, **overrides}
+
+
+def load(settings: Settings, feed: Feed, *deliveries: Delivery) -> list[raw.Accounting]:
+    for item in deliveries:
+        landing.put(settings, feed.name, item)
+    with warehouse.connect(settings) as con:
+        return raw.load_pending(con, settings, feed)
+
+
+def table(settings: Settings, feed: Feed) -> tuple[str, list[tuple[object, ...]]]:
+    with warehouse.connect(settings) as con:
+        columns = ", ".join(sorted(feed.columns))
+        rows = con.execute(f"select {columns} from raw.{feed.name} order by all").fetchall()
+        return warehouse.logical_hash(con, "raw", feed.name), rows
+
+
+def test_every_row_received_is_loaded_unchanged_quarantined_or_rejected(settings: Settings) -> None:
+    rows = [call(), call(), call(updated=2), call(id=None), *(call(id=f"B{n}") for n in range(4))]
+    (done,) = load(settings, KEYED, delivery(rows))
+    assert (done.received, done.loaded, done.unchanged, done.quarantined, done.rejected) == (8, 6, 1, 1, 0)
+
+
+def test_a_quarantined_row_keeps_its_content_and_reason(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(id=None, category="arson"), *(call(id=f"B{n}") for n in range(9))]))
+    with warehouse.connect(settings) as con:
+        (row,) = con.execute("select row_number, reason, content from ops.quarantine").fetchall()
+    assert row[:2] == (0, "a row without id")
+    assert "arson" in row[2]
+
+
+def test_a_batch_with_too_many_bad_rows_is_rejected_whole_and_the_cursor_stays(settings: Settings) -> None:
+    start = AS_OF - timedelta(days=1)
+    load(settings, KEYED, delivery([call()], start - timedelta(days=1), start))
+    (done,) = load(settings, KEYED, delivery([call(id=None), call(id="B2")], start, AS_OF))
+    assert (done.received, done.rejected, done.loaded, done.verdict) == (2, 2, 0, "rejected")
+    assert raw.cursor(raw.acknowledged(settings), "calls") == start
+
+
+def test_a_missing_column_makes_the_batch_unreadable_with_the_difference_in_the_message(settings: Settings) -> None:
+    (done,) = load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
+    assert done.verdict == "unreadable"
+    assert "lacks the columns ['category']" in done.message
+    assert "klass" in done.message
+
+
+def test_a_newer_name_of_a_column_is_read_by_its_alias(settings: Settings) -> None:
+    load(settings, KEYED, delivery([{"id": "A1", "kind": "theft", "updated": 1}]))
+    assert table(settings, KEYED)[1] == [("theft", "A1", 1)]
+
+
+def test_an_unknown_column_is_kept_aside(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(colour="red")]))
+    with warehouse.connect(settings) as con:
+        assert con.execute("select _extra from raw.calls").fetchall() == [('{"colour":"red"}',)]
+
+
+def test_rows_are_released_from_quarantine_when_the_rules_change(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(id=None), *(call(id=f"B{n}") for n in range(9))]))
+    suite = quality.EXPECTATIONS / "calls.json"
+    suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
+    (done,) = load(settings, KEYED)
+    assert (done.kind, done.received, done.loaded) == ("retry", 1, 1)
+    with warehouse.connect(settings) as con:
+        assert con.execute("select count(*) from ops.quarantine").fetchall() == [(0,)]
+        assert con.execute("select sum(quarantined) from ops.batches").fetchall() == [(1,)]
+
+
+def test_identical_rows_of_a_snapshot_are_all_kept(settings: Settings) -> None:
+    twice = {"category": "fire", "day": "2026-03-01"}
+    (done,) = load(settings, SNAPSHOT, delivery([twice, twice]))
+    assert (done.loaded, len(table(settings, SNAPSHOT)[1])) == (2, 2)
+
+
+def test_the_latest_snapshot_is_marked(settings: Settings) -> None:
+    old, new = {"category": "fire", "day": "1"}, {"category": "fire", "day": "2"}
+    load(settings, SNAPSHOT, delivery([new], end=AS_OF), delivery([old, new], end=AS_OF - timedelta(days=1)))
+    with warehouse.connect(settings) as con:
+        current = con.execute(
+            "select day from raw.reports where _last_snapshot = (select max(_last_snapshot) from raw.reports)"
+        ).fetchall()
+    assert current == [("2",)]
+
+
+def test_a_replay_from_landing_keeps_the_accounting_and_the_hash(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(), call(id=None), *(call(id=f"B{n}") for n in range(9))]))
+    before, accounted = table(settings, KEYED), raw.acknowledged(settings)
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert table(settings, KEYED) == before
+    assert raw.acknowledged(settings) == accounted
+
+
+@pytest.mark.parametrize(
+    ("windows", "days"),
+    [([(0, 1), (1, 2)], 2), ([(1, 2), (0, 1)], 2), ([(0, 1), (2, 3)], 1), ([(0, 1), (2, 3), (1, 2)], 3), ([], None)],
+)
+def test_the_cursor_never_jumps_over_a_gap(windows: list[tuple[int, int]], days: int | None) -> None:
+    zero = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    loads = [
+        raw.Accounting(
+            str(number), "calls", "delivery", (zero + timedelta(days=a)).isoformat(), (zero + timedelta(days=b)).isoformat()
+        )
+        for number, (a, b) in enumerate(windows)
+    ]
+    expected = None if days is None else zero + timedelta(days=days)
+    assert raw.cursor(loads, "calls") == expected
+
+
+rows_of_a_keyed_feed = st.lists(
+    st.builds(call, id=st.sampled_from("abc"), category=st.sampled_from(["theft", "fraud"]), updated=st.integers(1, 3)),
+    max_size=6,
+)
+
+
+@pytest.mark.slow
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(rows_of_a_keyed_feed, min_size=1, max_size=3), order=st.randoms(use_true_random=False))
+def test_any_order_split_and_repetition_of_deliveries_ends_in_one_hash(
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]], order: object
+) -> None:
+    whole = home(settings, tmp_path_factory)
+    load(whole, KEYED, delivery([row for part in parts for row in part]))
+    split = home(settings, tmp_path_factory)
+    shuffled = [delivery(part, end=AS_OF - timedelta(hours=n)) for n, part in enumerate([*parts, *parts])]
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    load(split, KEYED, *shuffled)
+    assert table(whole, KEYED)[0] == table(split, KEYED)[0]
+
+
+def home(settings: Settings, factory: pytest.TempPathFactory) -> Settings:
+    fresh: Path = factory.mktemp("home")
+    return settings.model_copy(update={"home": fresh})

@@ -1,0 +1,35 @@
+"""What records promise: written once, checked before every use."""
+
+import polars as pl
+import pytest
+
+from pipelines import ledger, records
+from pipelines.settings import Settings
+
+
+def test_the_same_record_again_changes_nothing(settings: Settings) -> None:
+    frame = pl.DataFrame({"mean": [1.5]})
+    paths = {records.write(settings, "forecasts", "2026-03-02", frame) for _ in range(2)}
+    assert len(paths) == 1
+    assert ledger.verify(settings.ledger) == 1
+
+
+def test_a_second_issue_stands_beside_the_first(settings: Settings) -> None:
+    for mean in (1.5, 2.5):
+        records.write(settings, "forecasts", "2026-03-02", pl.DataFrame({"mean": [mean]}))
+    found = records.read(settings, "forecasts")
+    assert found is not None
+    assert found.sort("_issue")["mean"].to_list() == [1.5, 2.5]
+
+
+def test_a_flipped_bit_is_noticed(settings: Settings) -> None:
+    path = settings.records / records.write(settings, "scores", "a", pl.DataFrame({"pinball": [0.2]}))
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(records.RecordError, match="missing or altered"):
+        records.read(settings, "scores")
+
+
+def test_no_record_is_none(settings: Settings) -> None:
+    assert records.read(settings, "forecasts") is None
