@@ -5,10 +5,18 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PROFILE ?= korea
+AS_OF ?=
+CONF = {"profile": "$(PROFILE)"$(if $(AS_OF),$(comma) "as_of": "$(AS_OF)")}
+comma := ,
 BONGSU_HOME ?= $(CURDIR)/.bongsu
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 export BONGSU_HOME
+export AIRFLOW_HOME := $(BONGSU_HOME)/airflow
+export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+# LocalExecutor deadlocks were reported at high parallelism; two cores want little anyway.
+export AIRFLOW__CORE__PARALLELISM := 4
 # No dependency reports home.
 export GX_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
@@ -29,4 +37,40 @@ help: ## Show this list
 
 setup: .venv/.ready ## Install everything into .venv
 
-.PHONY: help setup
+run: .venv/.ready airflow-home ## Set up, then run the real daily DAG once in-process, and print what was made
+	@status=0; BONGSU_RETRIES=0 $(BIN)/airflow dags test daily --conf '$(CONF)' 2>&1 \
+	  | tee $(AIRFLOW_HOME)/run.log | sed -un 's/.*\(bongsu: [^[]*\).*/\1/p' || status=$$?; \
+	  $(BIN)/bongsu summary $(if $(AS_OF),--as-of $(AS_OF)) || status=$$?; \
+	  [ $$status = 0 ] || echo "The run is red; its whole log is $(AIRFLOW_HOME)/run.log" >&2; exit $$status
+
+airflow: .venv/.ready airflow-home ## Start Airflow's own page with the schedule, ready to unpause
+	$(BIN)/airflow standalone
+
+airflow-home: .venv/.ready
+	@mkdir -p $(AIRFLOW_HOME)
+	@$(BIN)/airflow db migrate >$(AIRFLOW_HOME)/migrate.log 2>&1
+	@$(BIN)/airflow pools set warehouse 1 "the one DuckDB writer" >>$(AIRFLOW_HOME)/migrate.log 2>&1
+
+test: .venv/.ready ## Set up, then run all tests
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-fast: .venv/.ready ## The tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_OPTIONS)
+
+check: .venv/.ready ## Format, lint and type check, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.ready ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.ready ## Time whole steps and print ratios
+	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -q -s
+
+lock: .uv/bin/uv ## Resolve every version and hash anew, without addresses
+	.uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 pyproject.toml --extra bench --group dev -o requirements.lock
+
+.PHONY: help setup run airflow airflow-home test test-fast check format bench lock

@@ -7,24 +7,23 @@ Heavy libraries are imported inside the steps: a DAG file that imports this modu
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines import profile as profiles
+from pipelines.profile import ProfileError
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import duckdb
-    import polars as pl
-
-    from pipelines.feeds.feed import Feed, Request
+    from pipelines.outcomes import Status
 
 Progress = Callable[[str], None]
+
+log = logging.getLogger(__name__)
 
 
 class StepError(Exception):
@@ -43,6 +42,13 @@ def settings_for(
 
     chosen = homes.profile_of(home, profile)
     return Settings(home=home, profile=chosen, as_of=chosen.as_of(as_of, now or datetime.now(UTC)))
+
+
+def settings_for_run(home: str, conf: Mapping[str, Any], run_after: datetime) -> Settings:
+    """Settings of an Airflow run: profile and as_of from its conf, else the home's profile and the run's instant."""
+    from pathlib import Path
+
+    return settings_for(Path(home), conf.get("profile"), conf.get("as_of"), run_after)
 
 
 def feed_names(settings: Settings) -> list[str]:
@@ -88,3 +94,241 @@ def build(settings: Settings) -> None:
     with _outcome(settings, "build"), warehouse.connect(settings) as con:
         models.build(con, settings)
         models.gate(con, "core", "marts")
+
+
+def score(settings: Settings) -> None:
+    """Score past forecasts whose targets have come to pass, and keep the scores for ever."""
+    from pipelines import analysis, warehouse
+
+    with _outcome(settings, "score"), warehouse.connect(settings) as con:
+        analysis.score(con, settings)
+
+
+def patterns(settings: Settings) -> None:
+    """Find hot spots of reported crime."""
+    from pipelines import analysis, warehouse
+
+    with _outcome(settings, "patterns"), warehouse.connect(settings) as con:
+        analysis.patterns(con, settings)
+
+
+def forecast(settings: Settings) -> None:
+    """Forecast demand and place-based risk, and keep both as issued."""
+    from pipelines import analysis, warehouse
+
+    with _outcome(settings, "forecast"), warehouse.connect(settings) as con:
+        analysis.forecast(con, settings)
+
+
+def dispatch(settings: Settings) -> None:
+    """Turn the demand forecast into units required."""
+    from pipelines import analysis, warehouse
+
+    with _outcome(settings, "dispatch"), warehouse.connect(settings) as con:
+        analysis.dispatch(con, settings)
+
+
+def publish(settings: Settings) -> Path:
+    """Hold the results against their gates, build a release aside, read it back, make it current; returns its folder."""
+    from pipelines import models, warehouse
+    from pipelines.release import release
+
+    with _outcome(settings, "publish"):
+        with warehouse.connect(settings) as con:
+            models.gate(con, "patterns", "forecast", "dispatch")
+        return release.publish(settings)
+
+
+def check(settings: Settings) -> None:
+    """End the run red if any of its steps failed or a feed is stale.
+
+    Raises:
+        StepError: with one line per failure and stale feed.
+    """
+    from pipelines import outcomes
+
+    with _outcome(settings, "check"):
+        problems = outcomes.problems(settings)
+        if problems:
+            raise StepError("\n".join(["the run is not clean:", *problems]))
+
+
+AFTER_LOAD = ("build", "score", "patterns", "forecast", "dispatch", "publish")
+
+
+def run(settings: Settings, progress: Progress = lambda _: None) -> None:
+    """The whole run without Airflow, in the DAG's order and with its rule: one feed's failure stops no other.
+
+    Raises:
+        StepError: a feed failed or is stale; the release is out and says so.
+    """
+    failed = []
+    for feed in feed_names(settings):
+        for name, step in (("fetch", fetch), ("load", load)):
+            progress(f"{name} {feed}")
+            try:
+                step(settings, feed)
+            except known_errors() as error:
+                failed.append(f"{name} {feed}: {error}")
+                break
+    for name in AFTER_LOAD:
+        progress(name)
+        globals()[name](settings)
+    progress("check")
+    check(settings)
+
+
+def backfill(
+    settings: Settings, feed: str, first: date, last: date, progress: Progress = lambda _: None
+) -> dict[str, int]:
+    """Fetch and load whole local days of one feed again, first and last included; returns the accounting."""
+    from pipelines import feeds, intake
+
+    zone = settings.profile.zone
+    start = datetime.combine(first, datetime.min.time(), zone).astimezone(UTC)
+    end = min(datetime.combine(last + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC), settings.as_of)
+    asked = feeds.named(settings.profile, feed)
+    days = settings.profile.feeds[feed].window_days
+    with _outcome(settings, "backfill", feed):
+        intake.fetch_windows(settings, asked, intake.split(start, end, days) if days else [(None, end)], progress)
+    return load(settings, feed)
+
+
+def rebuild(settings: Settings, progress: Progress = lambda _: None) -> dict[str, str]:
+    """Make the warehouse again from landing and records; returns the logical hash of every table."""
+    from pipelines import landing, warehouse
+
+    landing.finish_destruction(settings)
+    settings.warehouse.unlink(missing_ok=True)
+    settings.warehouse.with_name(f"{settings.warehouse.name}.wal").unlink(missing_ok=True)
+    for feed in feed_names(settings):
+        progress(f"load {feed}")
+        load(settings, feed)
+    for name in AFTER_LOAD[:-1]:
+        progress(name)
+        globals()[name](settings)
+    with warehouse.connect(settings) as con:
+        return warehouse.hashes(con)
+
+
+def destroy(settings: Settings, feed: str, before: date, progress: Progress = lambda _: None) -> int:
+    """Destroy a feed's batches that ended before a local day, and make the warehouse again without them."""
+    from pipelines import feeds, landing
+
+    feeds.named(settings.profile, feed)
+    instant = datetime.combine(before, datetime.min.time(), settings.profile.zone).astimezone(UTC)
+    with _outcome(settings, "destroy", feed):
+        count = len(landing.destroy(settings, feed, instant))
+    rebuild(settings, progress)
+    return count
+
+
+def verify(settings: Settings) -> dict[str, int]:
+    """Check the ledger's chain, every batch and every record, byte for byte; returns how many of each."""
+    from pipelines.continuity import copies
+
+    with _outcome(settings, "verify"):
+        return copies.verify(settings)
+
+
+def replicate(settings: Settings, url: str | None) -> int:
+    """Copy the home to a URL; returns the files copied. Without a URL there is nowhere to copy to: none."""
+    from pipelines.continuity import copies
+
+    with _outcome(settings, "replicate"):
+        return copies.replicate(settings, url) if url else 0
+
+
+def restore(home: Path, url: str, master_key: Path) -> None:
+    """Bring a home back from a copy, verify it and make its warehouse again."""
+    from pipelines.continuity import copies
+
+    copies.restore(home, url, master_key)
+    rebuild(settings_for(home))
+
+
+def drill(settings: Settings, url: str | None, progress: Progress = lambda _: None) -> int:
+    """Restore a copy aside, rebuild it, compare every table with this home's; returns the number of equal tables.
+
+    Raises:
+        StepError: a table differs.
+    """
+    import tempfile
+    from pathlib import Path
+
+    from pipelines import warehouse
+    from pipelines.continuity import copies
+
+    with _outcome(settings, "drill"), tempfile.TemporaryDirectory(dir=settings.home) as aside:
+        if url is None:
+            progress("replicate")
+            url = f"{aside}/copy"
+            copies.replicate(settings, url)
+        progress("restore")
+        restored = settings.model_copy(update={"home": Path(aside) / "home"})
+        copies.restore(restored.home, url, settings.keys / "master.key")
+        theirs = rebuild(restored, progress)
+        with warehouse.connect(settings) as con:
+            ours = warehouse.hashes(con)
+        kept = {name: digest for name, digest in ours.items() if not name.startswith("views.")}
+        different = sorted(name for name, digest in kept.items() if theirs.get(name) != digest)
+        if different:
+            raise StepError(
+                f"{len(different)} of {len(kept)} tables differ after the restore: {', '.join(different[:5])}"
+            )
+        return len(kept)
+
+
+def status(settings: Settings, judged_at_as_of: bool = False) -> Status:
+    """Freshness per feed, what failed and the current release, judged at ``as_of`` or now."""
+    from pipelines import outcomes
+
+    return outcomes.status(settings, settings.as_of if judged_at_as_of else datetime.now(UTC))
+
+
+def known_errors() -> tuple[type[Exception], ...]:
+    """Errors that say by themselves what happened and what to do; anything else is a defect and keeps its trace."""
+    from pipelines import landing, ledger, quality, records, warehouse
+    from pipelines.areas.trees import AreaError
+    from pipelines.continuity.copies import ContinuityError
+    from pipelines.feeds.feed import FeedError
+    from pipelines.release.audiences import AudienceError
+    from pipelines.release.dictionary import DictionaryError
+    from pipelines.release.reader import ReaderError
+    from pipelines.release.release import ReleaseError
+
+    return (
+        StepError,
+        ProfileError,
+        FeedError,
+        AreaError,
+        landing.LandingError,
+        ledger.LedgerError,
+        records.RecordError,
+        quality.QualityError,
+        warehouse.WarehouseError,
+        ContinuityError,
+        AudienceError,
+        DictionaryError,
+        ReaderError,
+        ReleaseError,
+    )
+
+
+@contextmanager
+def _outcome(settings: Settings, step: str, feed: str = "") -> Iterator[None]:
+    """Leave a record of how a step ended, also when it is the step's failure that is passed on."""
+    from pipelines import outcomes
+
+    started, message = datetime.now(UTC), "interrupted"
+    try:
+        yield
+        message = ""
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        ended = datetime.now(UTC)
+        outcomes.keep(settings, step, feed, started, ended, message)
+        how = f"failed: {message.splitlines()[0]}" if message else "done"
+        log.info("bongsu: %s%s %s (%.1f s)", step, f" {feed}" if feed else "", how, (ended - started).total_seconds())

@@ -1,0 +1,317 @@
+"""The command line: `bongsu …`, one sub-command per step and a few for the people around them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipelines import steps
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipelines.settings import Settings
+
+app = typer.Typer(
+    name="bongsu",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Public-safety analytics for several agencies: crime patterns, risk, demand forecasts, dispatch plans.\n\n"
+    'Start with `bongsu run`, then `bongsu status` and `bongsu query "show tables" --audience dispatch`.',
+)
+predict_app = typer.Typer(no_args_is_help=True, help="Try the models on your own data, without the pipeline.")
+backtest_app = typer.Typer(no_args_is_help=True, help="Score the models on your own data by rolling origin.")
+app.add_typer(predict_app, name="predict")
+app.add_typer(backtest_app, name="backtest")
+
+out = Console()
+err = Console(stderr=True)
+
+RUN, READ, OWN, COPIES = "Run", "Read", "Your own data", "Copies and disasters"
+
+Home = Annotated[
+    Path, typer.Option(envvar="BONGSU_HOME", help="Folder that holds everything at run time; serves one profile.")
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option("--profile", help="korea, toronto or PATH.toml. Default: the home's own, at first use korea."),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="A date (its 05:15 local time) or an instant. Default: the last 05:15 past."),
+]
+FeedName = Annotated[str, typer.Option("--feed", help="Name of a feed, as `bongsu status` lists them.")]
+HOME = Path(".bongsu")
+
+
+class Format(StrEnum):
+    """How `query` prints."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+class Frequency(StrEnum):
+    """Step of a demand series."""
+
+    h = "h"
+    D = "D"
+
+
+@app.command(rich_help_panel=RUN)
+def run(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+    """Do the whole daily run without Airflow: fetch, load, build, score, analyse, publish, check."""
+    settings = steps.settings_for(home, profile, as_of)
+    try:
+        with _progress("run") as show:
+            steps.run(settings, show)
+    finally:
+        _summary(settings)
+
+
+@app.command(rich_help_panel=RUN)
+def fetch(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+    """Ask every feed for what is new and land the bytes, encrypted."""
+    settings = steps.settings_for(home, profile, as_of)
+    with _progress("fetch") as show:
+        for feed in steps.feed_names(settings):
+            out.print(f"{feed}: {steps.fetch(settings, feed, show)} deliveries")
+
+
+@app.command(rich_help_panel=RUN)
+def load(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+    """Parse, check and merge what landed; rows that fail a rule go to quarantine with the reason."""
+    settings = steps.settings_for(home, profile, as_of)
+    for feed in steps.feed_names(settings):
+        counts = steps.load(settings, feed)
+        out.print(f"{feed}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+
+
+def _step(name: str, text: str) -> None:
+    def command(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+        settings = steps.settings_for(home, profile, as_of)
+        with _progress(name):
+            getattr(steps, name)(settings)
+
+    command.__doc__ = text
+    app.command(name, rich_help_panel=RUN)(command)
+
+
+_step("build", "Make staging, core and marts anew from raw, and hold them against their gates.")
+_step("score", "Score past forecasts whose hours have come to pass.")
+_step("patterns", "Find hot spots.")
+_step("forecast", "Forecast demand and place-based risk.")
+_step("dispatch", "Turn forecasts into units required.")
+_step("publish", "Build a release aside, read it back, and make it the current one.")
+_step("check", "Exit 1, with the names, if a step failed or a feed is stale.")
+
+
+@app.command(rich_help_panel=RUN)
+def backfill(
+    feed: FeedName,
+    start: Annotated[str, typer.Option("--from", help="First day, local: 2026-01-01.")],
+    end: Annotated[str, typer.Option("--to", help="Last day, local, included.")],
+    home: Home = HOME,
+    profile: ProfileName = None,
+    as_of: AsOf = None,
+) -> None:
+    """Fetch and load a range of days again; records already known change nothing."""
+    settings = steps.settings_for(home, profile, as_of)
+    with _progress("backfill") as show:
+        counts = steps.backfill(settings, feed, date.fromisoformat(start), date.fromisoformat(end), show)
+    out.print(f"{feed}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+
+
+@app.command(rich_help_panel=READ)
+def summary(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+    """Show what the last run made and where; exit 1 when something is stale or failed."""
+    if not _summary(steps.settings_for(home, profile, as_of)):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=READ)
+def status(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+    """Show freshness per feed, the last run and the current release; exit 1 when something is stale or failed."""
+    settings = steps.settings_for(home, profile, as_of)
+    if not _status(settings, judged_at_as_of=as_of is not None):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=READ)
+def query(
+    sql: Annotated[str, typer.Argument(help='One statement, e.g. "select * from feed_status".')],
+    audience: Annotated[
+        str, typer.Option(help="Who is asking: public, dispatch, police, fire, investigation.")
+    ] = "public",
+    format: Annotated[
+        Format, typer.Option("--format", help="How to print; parquet goes to standard output.")
+    ] = Format.table,
+    home: Home = HOME,
+) -> None:
+    """Ask the current release. Never waits for a run, never sees half of one."""
+    from pipelines.release import reader
+
+    frame = reader.query(steps.settings_for(home), sql, audience)
+    if format is Format.table:
+        out.print(_table(frame))
+    elif format is Format.csv:
+        sys.stdout.write(frame.write_csv())
+    elif format is Format.json:
+        sys.stdout.write(frame.write_json() + "\n")
+    else:
+        frame.write_parquet(sys.stdout.buffer)
+
+
+@app.command(rich_help_panel=COPIES)
+def rebuild(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
+    """Throw the warehouse away and make it again from landing and records, to the same hashes."""
+    settings = steps.settings_for(home, profile, as_of)
+    with _progress("rebuild") as show:
+        hashes = steps.rebuild(settings, show)
+    out.print(f"{len(hashes)} tables made again")
+
+
+@app.command(rich_help_panel=COPIES)
+def verify(home: Home = HOME) -> None:
+    """Check the ledger's chain, every batch and every record, byte for byte."""
+    checked = steps.verify(steps.settings_for(home))
+    out.print("intact: " + ", ".join(f"{count:,} {name}" for name, count in checked.items()))
+
+
+@app.command(rich_help_panel=COPIES)
+def replicate(
+    to: Annotated[str, typer.Option("--to", help="Folder or any fsspec URL (sftp://…, s3://…).")], home: Home = HOME
+) -> None:
+    """Copy landing, records and ledger elsewhere and read them back. The master key stays here: keep it apart."""
+    out.print(f"{steps.replicate(steps.settings_for(home), to)} files copied to {to}")
+
+
+@app.command(rich_help_panel=COPIES)
+def restore(
+    source: Annotated[str, typer.Option("--from", help="A copy made by `bongsu replicate`.")],
+    master_key: Annotated[Path, typer.Option("--master-key", help="The master key, from its safe place.")],
+    home: Home = HOME,
+) -> None:
+    """Bring a home back from a copy into an empty folder, verify it, and rebuild the warehouse."""
+    steps.restore(home, source, master_key)
+    out.print(f"restored into {home}; run `bongsu run` to publish")
+
+
+@app.command(rich_help_panel=COPIES)
+def drill(
+    source: Annotated[str | None, typer.Option("--from", help="The copy to try; default: a fresh one.")] = None,
+    home: Home = HOME,
+) -> None:
+    """Prove that a copy can be restored: restore aside, rebuild, and compare every table's hash."""
+    settings = steps.settings_for(home)
+    with _progress("drill") as show:
+        tables = steps.drill(settings, source, show)
+    out.print(f"{tables} tables restored and equal, hash for hash")
+
+
+@app.command(rich_help_panel=COPIES)
+def destroy(
+    feed: FeedName,
+    before: Annotated[str, typer.Option(help="Batches whose window ended before this local day are destroyed.")],
+    home: Home = HOME,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Destroy a feed's older batches for good: their keys, their rows, every copy. The ledger keeps that it was done."""
+    settings = steps.settings_for(home)
+    if not yes:
+        typer.confirm(f"Destroy every batch of {feed} that ended before {before}? This cannot be undone", abort=True)
+    with _progress("destroy") as show:
+        count = steps.destroy(settings, feed, date.fromisoformat(before), show)
+    out.print(f"{count} batches of {feed} destroyed; releases older than the next one still hold their rows")
+
+
+@app.command(rich_help_panel=OWN)
+def simulate(
+    days: Annotated[int, typer.Option(min=1, help="Days up to as_of.")] = 30,
+    scale: Annotated[
+        float | None, typer.Option(min=0, help="Share of the real volume; default: the profile's.")
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the agencies' interfaces on loopback until interrupted.")
+    ] = False,
+    to: Annotated[Path, typer.Option("--out", help="Folder for Parquet files.")] = Path("simulated"),
+    profile: Annotated[str, typer.Option(help="A profile with a simulator.")] = "korea",
+    as_of: AsOf = None,
+) -> None:
+    """Write simulated incidents and their truth as Parquet, or serve them as the agencies would."""
+    steps.simulate(profile, as_of, days, scale, to, serve, lambda text: err.print(text))
+
+
+def _progress_text(progress: Progress, task: object) -> Callable[[str], None]:
+    def show(text: str) -> None:
+        progress.update(task, description=text)  # type: ignore[arg-type]
+
+    return show
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[str], None]]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield _progress_text(progress, progress.add_task(name, total=None))
+
+
+def _table(frame: pl.DataFrame) -> Table:
+    table = Table(*frame.columns)
+    for row in frame.rows():
+        table.add_row(
+            *("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)
+        )
+    return table
+
+
+def _summary(settings: Settings) -> bool:
+    """Print where the release lies and the state; True when all is well."""
+    if settings.current.exists():
+        out.print(f"Release {settings.current.resolve().name}: one briefing and one DuckDB file per audience")
+        for audience in settings.profile.audiences:
+            print(settings.current / "audiences" / audience / "briefing" / "index.html")
+    return _status(settings, judged_at_as_of=True)
+
+
+def _status(settings: Settings, judged_at_as_of: bool) -> bool:
+    """Print the state; True when all is fresh and nothing failed."""
+    report = steps.status(settings, judged_at_as_of)
+    out.print(
+        f"Home {settings.home} · profile {settings.profile.name} · judged at {report.judged_at:%Y-%m-%d %H:%M %Z}"
+    )
+    out.print(_table(report.feeds))
+    out.print(f"Current release: {report.release or 'none yet; run `bongsu run`'}")
+    for problem in report.problems:
+        out.print(f"[red]✗[/red] {problem}")
+    if not report.problems:
+        out.print("[green]✓[/green] all feeds fresh, last run without failure")
+    return not report.problems
+
+
+def main() -> None:
+    """Entry point: known errors become one line and exit code 1; anything else keeps its trace."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except steps.known_errors() as error:
+        err.print(f"[red]bongsu: {type(error).__name__}:[/red] {error}", highlight=False, markup=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Read the current release: one audience's file, read-only, sealed off from files and network."""
+
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines.settings import Settings
+
+
+class ReaderError(Exception):
+    """There is nothing to read, or not for this audience: what to do next."""
+
+
+def database(settings: Settings, audience: str) -> Path:
+    """The DuckDB file of an audience in the release that is current now.
+
+    Raises:
+        ReaderError: nothing was published yet, or there is no such audience.
+    """
+    if not settings.current.exists():
+        raise ReaderError(f"nothing is published in {settings.home} yet: run `bongsu run`")
+    # The link is resolved once, so that a flip in between cannot mix two releases.
+    folder = settings.current.resolve() / "audiences"
+    path = folder / audience / f"{audience}.duckdb"
+    if not path.is_file():
+        known = ", ".join(sorted(child.name for child in folder.iterdir()))
+        raise ReaderError(f"there is no audience {audience!r}; this release has {known}")
+    return path
+
+
+def query(settings: Settings, sql: str, audience: str = "public") -> pl.DataFrame:
+    """Run one statement on the current release of an audience.
+
+    Raises:
+        ReaderError: nothing to read, or the statement cannot be run; the message lists the tables.
+    """
+    with duckdb.connect(str(database(settings, audience)), read_only=True) as con:
+        con.execute("set timezone = 'UTC'")
+        con.execute("set enable_external_access = false")
+        con.execute("set lock_configuration = true")
+        try:
+            return con.execute(sql).pl()
+        except duckdb.Error as error:
+            tables = con.execute("select table_name from duckdb_tables() order by 1").fetchall()
+            raise ReaderError(f"{error}\nTables for {audience}: {', '.join(name for (name,) in tables)}") from error
