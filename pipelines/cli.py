@@ -230,7 +230,7 @@ def destroy(
     home: Home = HOME,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Destroy a feed's older batches for good: their keys, their rows, every copy. The ledger keeps that it was done."""
+    """Destroy a feed's older batches for good: keys, rows, every copy. The ledger keeps that it was done."""
     settings = steps.settings_for(home)
     if not yes:
         typer.confirm(f"Destroy every batch of {feed} that ended before {before}? This cannot be undone", abort=True)
@@ -245,15 +245,13 @@ def simulate(
     scale: Annotated[
         float | None, typer.Option(min=0, help="Share of the real volume; default: the profile's.")
     ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Serve the agencies' interfaces on loopback until interrupted.")
-    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the agencies' interfaces on loopback.")] = False,
     to: Annotated[Path, typer.Option("--out", help="Folder for Parquet files.")] = Path("simulated"),
     profile: Annotated[str, typer.Option(help="A profile with a simulator.")] = "korea",
     as_of: AsOf = None,
 ) -> None:
     """Write simulated incidents and their truth as Parquet, or serve them as the agencies would."""
-    steps.simulate(profile, as_of, days, scale, to, serve, lambda text: err.print(text))
+    steps.simulate(profile, as_of, days, scale, None if serve else to, err.print)
 
 
 def _progress_text(progress: Progress, task: object) -> Callable[[str], None]:

@@ -16,7 +16,6 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     registered = feeds.of(settings.profile)
     for feed in registered:
         raw.prepare(con, feed)
-    set_variables(con, settings)
     warehouse.load_extension(con, "spatial")
     write_reference(con, settings.profile, registered)
     areas.build(con, settings.profile)
@@ -41,17 +40,8 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     edges["staging.incidents"] = {f"staging.{name}" for name in names}
     edges["staging.dispatches"] = {f"staging.{name}" for name in dispatches}
     edges["reference.places"] = {"staging.incidents", "reference.areas", "reference.cells"}
-    edges["reference.joint_links"] = {"staging.incidents"}
+    edges["reference.joint_links"] = {"staging.incidents", "reference.places"}
     return edges
-
-
-def set_variables(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """The variables that models may read: ``as_of``, ``as_of_date``, ``time_zone``, ``history_days``."""
-    profile = settings.profile
-    con.execute("set variable as_of = ?::timestamptz", [settings.as_of])
-    con.execute("set variable as_of_date = ?::date", [settings.as_of.astimezone(profile.zone).date()])
-    con.execute("set variable time_zone = ?", [profile.time_zone])
-    con.execute("set variable history_days = ?", [profile.demand.history_days])
 
 
 def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered: tuple[Feed, ...]) -> None:
@@ -76,6 +66,13 @@ def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered
     columns = ("feed", "source_category", "category")
     warehouse.write_frame(
         con, "reference", "category_map", pl.DataFrame(mapped, schema=dict.fromkeys(columns, pl.String), orient="row")
+    )
+    served = [(feed, service) for feed, entry in profile.feeds.items() for service in entry.services]
+    warehouse.write_frame(
+        con,
+        "reference",
+        "feed_services",
+        pl.DataFrame(served, schema={"feed": pl.String, "service": pl.String}, orient="row"),
     )
     services = [
         (name, entry.service, priority, entry.needs_units)

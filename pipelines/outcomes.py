@@ -19,7 +19,7 @@ KIND = "outcomes"
 class Status:
     """The state of a home at an instant.
 
-    ``feeds`` has ``feed, agency, fetched_through, data_as_of, state``; ``problems`` one line each, empty when all is well.
+    ``feeds`` has ``feed, agency, fetched_through, data_as_of, state``; ``problems`` are lines, none if all is well.
     """
 
     judged_at: datetime
@@ -112,8 +112,9 @@ def _state(
         return "stale: never loaded"
     if through < settings.as_of:
         return f"stale: loaded only through {through.astimezone(settings.profile.zone):%Y-%m-%d %H:%M}"
-    if data_as_of is not None and judged_at - data_as_of > limit:
-        return f"stale: newest record is {(judged_at - data_as_of).total_seconds() / 3600:.0f} h old, limit {limit.total_seconds() / 3600:.0f} h"
+    age = judged_at - data_as_of if data_as_of else timedelta(0)
+    if age > limit:
+        return f"stale: newest record is {age / timedelta(hours=1):.0f} h old, limit {limit / timedelta(hours=1):.0f} h"
     return "fresh"
 
 

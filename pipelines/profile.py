@@ -66,6 +66,7 @@ class FeedSource(_Part):
     purpose: str
     retention_days: int = Field(gt=0)
     impact_assessment: str
+    services: tuple[str, ...] = Field((), description="services of the incident record that its records ask for")
     categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
     resource: str | None = Field(None, description="table, layer or resource at the source")
 

@@ -8,6 +8,7 @@ Heavy libraries are imported inside the steps: a DAG file that imports this modu
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -112,12 +113,12 @@ def patterns(settings: Settings) -> None:
         analysis.patterns(con, settings)
 
 
-def forecast(settings: Settings) -> None:
+def forecast(settings: Settings, progress: Progress = lambda _: None) -> None:
     """Forecast demand and place-based risk, and keep both as issued."""
     from pipelines import analysis, warehouse
 
     with _outcome(settings, "forecast"), warehouse.connect(settings) as con:
-        analysis.forecast(con, settings)
+        analysis.forecast(con, settings, progress)
 
 
 def dispatch(settings: Settings) -> None:
@@ -129,7 +130,7 @@ def dispatch(settings: Settings) -> None:
 
 
 def publish(settings: Settings) -> Path:
-    """Hold the results against their gates, build a release aside, read it back, make it current; returns its folder."""
+    """Hold the results against their gates, build a release aside, read it back, flip to it; returns its folder."""
     from pipelines import models, warehouse
     from pipelines.release import release
 
@@ -244,7 +245,9 @@ def restore(home: Path, url: str, master_key: Path) -> None:
     from pipelines.continuity import copies
 
     copies.restore(home, url, master_key)
-    rebuild(settings_for(home))
+    settings = settings_for(home)
+    verify(settings)
+    rebuild(settings)
 
 
 def drill(settings: Settings, url: str | None, progress: Progress = lambda _: None) -> int:
@@ -267,6 +270,7 @@ def drill(settings: Settings, url: str | None, progress: Progress = lambda _: No
         progress("restore")
         restored = settings.model_copy(update={"home": Path(aside) / "home"})
         copies.restore(restored.home, url, settings.keys / "master.key")
+        copies.verify(restored)
         theirs = rebuild(restored, progress)
         with warehouse.connect(settings) as con:
             ours = warehouse.hashes(con)
@@ -277,6 +281,36 @@ def drill(settings: Settings, url: str | None, progress: Progress = lambda _: No
                 f"{len(different)} of {len(kept)} tables differ after the restore: {', '.join(different[:5])}"
             )
         return len(kept)
+
+
+def simulate(
+    profile: str, as_of: str | None, days: int, scale: float | None, folder: Path | None, progress: Progress
+) -> None:
+    """Write the simulated records of the days before ``as_of`` and their truth as Parquet, or, without a folder, serve
+    the agencies' interfaces on loopback until interrupted.
+
+    Raises:
+        StepError: the profile has no simulator.
+    """
+    from pipelines import profile as profiles
+    from pipelines import simulator
+
+    chosen = profiles.load(profile)
+    if chosen.simulator is None:
+        raise StepError(f"profile {profile} has no simulator; korea has one")
+    if scale is not None:
+        chosen = chosen.model_copy(update={"simulator": chosen.simulator.model_copy(update={"scale": scale})})
+    now = chosen.as_of(as_of, datetime.now(UTC))
+    if folder is None:
+        with simulator.serve(chosen, now) as url:
+            progress(f"police at {url}, fire at {url}/fire, key {simulator.KEY!r}; Ctrl-C ends it")
+            threading.Event().wait()
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        last = now.astimezone(chosen.zone).date()
+        for name, frame in simulator.tables(chosen, last - timedelta(days=days), last).items():
+            frame.write_parquet(folder / f"{name}.parquet")
+            progress(f"{folder / name}.parquet: {frame.height:,} rows ({chosen.notice})")
 
 
 def status(settings: Settings, judged_at_as_of: bool = False) -> Status:

@@ -38,6 +38,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         _attach(con, settings)
         con.execute("use warehouse")
         con.execute("set timezone = 'UTC'")
+        _set_variables(con, settings)
         for schema in SCHEMAS:
             con.execute(f"create schema if not exists {schema}")
         con.execute(_OPS)
@@ -170,6 +171,15 @@ def _build(con: duckdb.DuckDBPyConnection, table: str, select: str) -> None:
         con.execute(f"create or replace table {schema}.{_quoted(name)} as {select}")
     except duckdb.Error as error:
         raise WarehouseError(f"sql/{schema}/{name}.sql cannot be built: {error}") from error
+
+
+def _set_variables(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """What models may read with ``getvariable``: ``as_of``, ``as_of_date`` (local), ``time_zone``, ``history_days``."""
+    profile = settings.profile
+    con.execute("set variable as_of = ?::timestamptz", [settings.as_of])
+    con.execute("set variable as_of_date = ?::date", [settings.as_of.astimezone(profile.zone).date()])
+    con.execute("set variable time_zone = ?", [profile.time_zone])
+    con.execute("set variable history_days = ?", [profile.demand.history_days])
 
 
 def _base_tables(node: object) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
 
 MASTER_KEY = "keys/master.key"
+LEDGER = "ledger.jsonl"
 
 
 class ContinuityError(Exception):
@@ -43,29 +44,28 @@ def replicate(settings: Settings, url: str) -> int:
     for name in present:
         if name.startswith("keys/") and name not in wanted:
             system.rm_file(f"{root}/{name}")
-    _put(system, f"{root}/ledger.jsonl", settings.ledger.read_bytes())
+    _put(system, f"{root}/{LEDGER}", settings.ledger.read_bytes())
     return copied
 
 
-def restore(settings: Settings, url: str, master_key: Path) -> int:
-    """Bring a home back from a copy into an empty folder and verify it; returns the files restored.
+def restore(home: Path, url: str, master_key: Path) -> int:
+    """Bring a home back from a copy into an empty folder; returns the files restored. `verify` is the caller's next step.
 
     Raises:
         ContinuityError: the home is not empty, the copy is not one, or the master key is missing.
     """
-    if settings.ledger.exists():
-        raise ContinuityError(f"{settings.home} already holds a ledger; restore into an empty folder with --home")
+    if (home / LEDGER).exists():
+        raise ContinuityError(f"{home} already holds a ledger; restore into an empty folder with --home")
     if not master_key.is_file():
         raise ContinuityError(f"{master_key} is missing: without the master key no batch can be read")
     system, root = _open(url)
     present = _listed(system, root)
-    if "ledger.jsonl" not in present:
+    if LEDGER not in present:
         raise ContinuityError(f"{url} holds no ledger, so it is no copy of a home")
-    for name in sorted(present, key=lambda name: name == "ledger.jsonl"):
+    for name in sorted(present, key=lambda name: name == LEDGER):
         mode = 0o600 if name.startswith("keys/") else 0o644
-        ledger.write_durably(settings.home / name, system.cat_file(f"{root}/{name}"), mode)
-    ledger.write_durably(settings.home / MASTER_KEY, master_key.read_bytes(), mode=0o600)
-    verify(settings)
+        ledger.write_durably(home / name, system.cat_file(f"{root}/{name}"), mode)
+    ledger.write_durably(home / MASTER_KEY, master_key.read_bytes(), mode=0o600)
     return len(present)
 
 
@@ -77,7 +77,6 @@ def verify(settings: Settings) -> dict[str, int]:
         "batches": landing.verify(settings),
         "records": records.verify(settings),
     }
-
 
 
 def _files(home: Path) -> list[str]:

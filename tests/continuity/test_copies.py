@@ -26,7 +26,8 @@ def copied(settings: Settings, tmp_path: Path) -> str:
 
 def restored(settings: Settings, url: str, folder: Path) -> Settings:
     other = settings.model_copy(update={"home": folder})
-    copies.restore(other, url, settings.keys / "master.key")
+    copies.restore(other.home, url, settings.keys / "master.key")
+    copies.verify(other)
     return other
 
 
@@ -66,4 +67,4 @@ def test_an_altered_copy_is_refused(settings: Settings, copied: str, tmp_path: P
 
 def test_a_home_in_use_is_not_restored_over(settings: Settings, copied: str) -> None:
     with pytest.raises(copies.ContinuityError, match="empty folder"):
-        copies.restore(settings, copied, settings.keys / "master.key")
+        copies.restore(settings.home, copied, settings.keys / "master.key")

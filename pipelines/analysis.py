@@ -1,0 +1,147 @@
+"""The analyses of a run: frames out of the warehouse, through pure functions, back into it and into records.
+
+Forecasts and scores are records: kept as issued, reloaded by a rebuild, never made again for the past.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import polars as pl
+
+from pipelines import records, warehouse
+from pipelines.settings import Settings
+
+DEMAND, RISK, DEMAND_SCORES, RISK_SCORES = "demand_forecasts", "risk_forecasts", "demand_scores", "risk_scores"
+PATTERN_DAYS = 365
+RISK_HISTORY_DAYS = 3 * 365
+
+
+def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Score issued demand forecasts whose targets have come to pass, and keep the scores."""
+    from pipelines.forecast.demand import issued
+
+    past = records.read(settings, DEMAND)
+    if past is not None:
+        due = _last_issue(past).filter(pl.col("reference_at") < settings.as_of)
+        scored = issued.score_issued(due, _demand(con), settings.as_of, settings.profile, _through(con))
+        if not scored.is_empty():
+            records.write(settings, DEMAND_SCORES, _stamp(settings.as_of), scored)
+
+
+def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Hot spots of reported crime on map cells over the last year."""
+    from pipelines.patterns import hot_spots
+
+    last = settings.as_of.astimezone(settings.profile.zone).date()
+    window = (last - timedelta(days=PATTERN_DAYS), last)
+    counts = con.execute(
+        "select cells.map_cell_id as cell_id, crime_daily.category, sum(crime_daily.incidents)::bigint as incidents "
+        "from marts.crime_daily join reference.cells "
+        "on cells.cell_id = crime_daily.cell_id and cells.cell_metres = ? "
+        "where local_date >= ? and local_date < ? group by all order by all",
+        [settings.profile.grid.cell_metres, *window],
+    ).pl()
+    cells = _cells(con, settings.profile.grid.map_metres)
+    warehouse.write_frame(con, "patterns", "hot_spots", hot_spots.hot_spots(counts, cells, window))
+
+
+def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None]) -> None:
+    """Forecast demand and risk, keep both as issued, and lay the newest beside all scores in ``forecast``."""
+    from pipelines.forecast.demand import nightly
+
+    profile = settings.profile
+    made = nightly.forecast_demand(
+        _demand(con),
+        settings.as_of,
+        profile,
+        nightly.Known(_through(con), _degraded(con)),
+        settings.max_processes,
+        lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
+    )
+    records.write(settings, DEMAND, _stamp(settings.as_of), made.forecasts)
+    warehouse.write_frame(con, "forecast", "demand", made.forecasts)
+    warehouse.write_frame(con, "forecast", "demand_scores", _all_scores(settings, DEMAND_SCORES, made.scores))
+    _forecast_risk(con, settings)
+
+
+def dispatch(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Units required for the newest demand forecast."""
+    from pipelines.dispatch import staffing, workload
+
+    sent = con.execute(
+        "select dispatches.incident_id, demand_services.demand_service as service, dispatched_at, available_at "
+        "from core.dispatches join core.incidents using (incident_id) "
+        "join reference.demand_services on demand_services.service = incidents.service "
+        "and incidents.priority is not distinct from coalesce(demand_services.priority, incidents.priority)"
+    ).pl()
+    demand = settings.profile.demand
+    minutes = workload.service_minutes(sent, demand.service_minutes)
+    needing = [name for name, service in demand.services.items() if service.needs_units]
+    planned = staffing.staffing(
+        con.execute("from forecast.demand").pl(),
+        minutes.filter(pl.col("service").is_in(needing)),
+        demand.max_wait_probability,
+    )
+    warehouse.write_frame(con, "dispatch", "staffing", planned)
+
+
+def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Risk of the coming week per cell and category, beside the plain count, with its rolling-origin scores."""
+
+
+def _all_scores(settings: Settings, kind: str, backtest: pl.DataFrame) -> pl.DataFrame:
+    """The backtest of today and the newest score of every issue."""
+    kept = records.read(settings, kind)
+    if kept is None:
+        return backtest
+    grain = [
+        c
+        for c in ("reference_at", "origin_kind", "frequency", "service", "category", "area_level", "model")
+        if c in kept
+    ]
+    newest = kept.sort("_issue").group_by(grain, maintain_order=True).agg(pl.all().last())
+    return pl.concat([newest.select(backtest.columns), backtest], how="vertical_relaxed")
+
+
+def _last_issue(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """The last issue for each ``reference_at``, without our bookkeeping."""
+    last = pl.col("_issue") == pl.col("_issue").max().over("reference_at")
+    return forecasts.filter(last).drop("_issue", "_name")
+
+
+def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    return con.execute("from marts.demand_hourly order by service, area_id, hour_start_at").pl()
+
+
+def _cells(con: duckdb.DuckDBPyConnection, metres: int) -> pl.DataFrame:
+    return con.execute("select * from reference.cells where cell_metres = ? order by cell_id", [metres]).pl()
+
+
+def _through(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Per demand service whose feed is behind, up to when it was read: what lies after is unknown, never zero."""
+    rows = con.execute(
+        "select demand_services.demand_service, min(epoch(coalesce(fetched_through_at, 'epoch'::timestamptz))) "
+        "from marts.feed_status join reference.feed_services using (feed) "
+        "join reference.demand_services on demand_services.service = feed_services.service "
+        "where fetched_through_at is null or fetched_through_at < getvariable('as_of')::timestamptz "
+        "group by 1 order by 1"
+    ).fetchall()
+    return {service: datetime.fromtimestamp(epoch, UTC) for service, epoch in rows}
+
+
+def _degraded(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Per demand service, which of its feeds is stale and why."""
+    rows = con.execute(
+        "select demand_services.demand_service, "
+        "string_agg(distinct feed || ' is stale: ' || stale_reason, '; ' "
+        "order by feed || ' is stale: ' || stale_reason) "
+        "from marts.feed_status join reference.feed_services using (feed) "
+        "join reference.demand_services on demand_services.service = feed_services.service "
+        "where is_stale group by 1 order by 1"
+    ).fetchall()
+    return dict(rows)
+
+
+def _stamp(as_of: datetime) -> str:
+    return f"{as_of:%Y%m%dT%H%MZ}"

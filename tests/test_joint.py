@@ -1,0 +1,120 @@
+"""Joint incidents: near in place and time, of different agencies, whole and deterministic."""
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines import joint, warehouse
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LAT, LON = 37.57, 126.98
+METRE = 1 / 111_195
+COLUMNS = {
+    "incident_id": pl.String,
+    "agency": pl.String,
+    "reported_at": pl.Datetime("us", "UTC"),
+    "occurred_at": pl.Datetime("us", "UTC"),
+    "occurred_until": pl.Datetime("us", "UTC"),
+    "lon": pl.Float64,
+    "lat": pl.Float64,
+    "location_quality": pl.String,
+}
+
+
+def incident(incident_id: str, north_m: float = 0, minutes: float = 0, **overrides: object) -> dict[str, object]:
+    agency = {"p": "police", "f": "fire", "i": "investigation"}[incident_id[0]]
+    return {
+        "incident_id": incident_id,
+        "agency": agency,
+        "reported_at": NOON + timedelta(minutes=minutes),
+        "occurred_at": None,
+        "occurred_until": None,
+        "lon": LON,
+        "lat": LAT + north_m * METRE,
+        "location_quality": "exact",
+        **overrides,
+    }
+
+
+def linked(*incidents: dict[str, object], outside: tuple[str, ...] = (), **limits: object) -> dict[str, str]:
+    con = duckdb.connect()
+    con.execute("create schema staging; create schema reference; set timezone = 'UTC'")
+    frame = pl.DataFrame(list(incidents), schema=COLUMNS)
+    warehouse.write_frame(con, "staging", "incidents", frame)
+    con.execute(
+        "create table reference.places as select distinct lon, lat, "
+        "case when not list_contains($outside, incident_id) then '11110' end as admin_area_id from staging.incidents",
+        {"outside": list(outside)},
+    )
+    joint.link(con, **limits)  # type: ignore[arg-type]
+    return dict(con.execute("select * from reference.joint_links order by all").fetchall())
+
+
+def test_two_agencies_near_in_place_and_time_attended_one_event() -> None:
+    assert linked(incident("p1"), incident("f1", north_m=250, minutes=29)) == {"f1": "f1", "p1": "f1"}
+
+
+@pytest.mark.parametrize("other", [incident("f1", north_m=310), incident("f1", minutes=31), incident("p2")])
+def test_too_far_too_late_or_of_one_agency_is_not_one_event(other: dict[str, object]) -> None:
+    assert linked(incident("p1"), other) == {}
+
+
+def test_what_hangs_together_is_one_event_under_its_smallest_id() -> None:
+    chain = [incident("p1"), incident("f9", north_m=200), incident("p0", north_m=400), incident("i5", north_m=500)]
+    expected = {name: "f9" for name in ("f9", "i5", "p0", "p1")}
+    assert linked(*chain) == expected
+    assert linked(*reversed(chain)) == expected
+
+
+@pytest.mark.parametrize("quality", ["centroid", "withheld", "none"])
+def test_places_that_are_not_the_scene_take_no_part(quality: str) -> None:
+    assert linked(incident("p1"), incident("f1", location_quality=quality)) == {}
+
+
+def test_places_outside_the_region_take_no_part() -> None:
+    assert linked(incident("p1", lat=0.0, lon=0.0), incident("f1", lat=0.0, lon=0.0), outside=("p1", "f1")) == {}
+
+
+def test_the_time_of_the_event_serves_where_no_report_time_is_known_unless_it_is_vague() -> None:
+    known = incident("p1", reported_at=None, occurred_at=NOON, occurred_until=NOON + timedelta(hours=1))
+    vague = incident("p1", reported_at=None, occurred_at=NOON, occurred_until=NOON + timedelta(days=1))
+    assert linked(known, incident("f1")) == {"f1": "f1", "p1": "f1"}
+    assert linked(vague, incident("f1")) == {}
+    assert linked(incident("p1", reported_at=None), incident("f1")) == {}
+
+
+def test_the_limits_can_be_tightened() -> None:
+    assert linked(incident("p1"), incident("f1", north_m=90), max_distance_m=100.0) != {}
+    assert linked(incident("p1"), incident("f1", north_m=110), max_distance_m=100.0) == {}
+    assert linked(incident("p1"), incident("f1", minutes=6), max_gap=timedelta(minutes=5)) == {}
+
+
+def test_boxes_lose_no_pair_that_comparing_all_with_all_would_find() -> None:
+    rng = np.random.default_rng(7)
+    records = [
+        incident(
+            f"{'pf'[number % 2]}{number:03d}",
+            minutes=float(rng.uniform(0, 300)),
+            lon=LON + float(rng.uniform(0, 0.03)),
+            lat=LAT + float(rng.uniform(0, 0.03)),
+        )
+        for number in range(300)
+    ]
+    near = {
+        name
+        for one in records
+        for other in records
+        if one["agency"] != other["agency"]
+        and abs(one["reported_at"] - other["reported_at"]) <= joint.MAX_GAP  # type: ignore[operator]
+        and np.hypot(
+            (one["lat"] - other["lat"]) / METRE,  # type: ignore[operator]
+            (one["lon"] - other["lon"]) / METRE * np.cos(np.radians((one["lat"] + other["lat"]) / 2)),  # type: ignore[operator]
+        )
+        <= joint.MAX_DISTANCE_M
+        for name in (one["incident_id"],)
+    }
+    assert len(near) > 20
+    assert set(linked(*records)) == near
