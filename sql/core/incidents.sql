@@ -1,4 +1,6 @@
--- Every incident of every agency as now known, with its place, category and joint incident. Grain: incident_id.
+-- Every incident of every agency as now known, with its place, category and joint incident.
+-- A snapped point may lie on the border of its district, so there the district that the source names comes first.
+-- Grain: incident_id.
 with staged as (
     select * from staging.incidents
 ),
@@ -16,7 +18,11 @@ placed as (
         places.police_area_id,
         places.fire_area_id,
         places.cell_id,
-        coalesce(places.admin_area_id, categorised.named_area_id) as admin_area_id,
+        case
+            when categorised.location_quality = 'snapped'
+                then coalesce(categorised.named_area_id, places.admin_area_id)
+            else coalesce(places.admin_area_id, categorised.named_area_id)
+        end as admin_area_id,
         timezone(getvariable('time_zone'), coalesce(reported_at, occurred_at)) as local_at
     from categorised
     left join reference.places on places.lon = categorised.lon and places.lat = categorised.lat

@@ -1,0 +1,57 @@
+"""GeoJSON downloads: one feature collection, one part.
+
+The frame has the features' properties as they are named plus `geometry`, the geometry as GeoJSON text. RFC 7946
+knows only longitude and latitude in WGS84; a collection that names another CRS is refused.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+import polars as pl
+
+from pipelines.feeds import http
+from pipelines.feeds.feed import Delivery, FeedError, Request
+
+__all__ = ["fetch", "parse"]
+
+
+def fetch(request: Request) -> Iterator[Delivery]:
+    """Download `request.url` as one delivery of one part.
+
+    Raises:
+        FeedError: it cannot be read, is no feature collection, or was cut off by the server.
+    """
+    body = http.get(request.url)
+    where = http.place(request.url)
+    content = http.decode(body, where)
+    if content.get("type") != "FeatureCollection":
+        raise FeedError(f"{where} is not a GeoJSON feature collection: check the feed's url in the profile")
+    # An ArcGIS layer asked for f=geojson says so here or in the properties, depending on its version.
+    if content.get("exceededTransferLimit") or (content.get("properties") or {}).get("exceededTransferLimit"):
+        raise FeedError(f"{where} holds more features than the server sends at once: choose another download")
+    yield Delivery((body,), None, request.window_end)
+
+
+def parse(parts: Sequence[bytes]) -> pl.DataFrame:
+    """Properties plus `geometry` (GeoJSON text, EPSG:4326). Pure."""
+    frames = [_frame(http.decode(part, f"part {number}")) for number, part in enumerate(parts, start=1)]
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+
+def _frame(collection: dict[str, object]) -> pl.DataFrame:
+    features = collection.get("features")
+    if not isinstance(features, list):
+        raise FeedError("the download holds no list of features")
+    _check_crs(collection)
+    if not features:
+        return pl.DataFrame()
+    geometry = [orjson.dumps(f["geometry"]).decode() if f.get("geometry") else None for f in features]
+    return pl.from_dicts([f["properties"] for f in features], infer_schema_length=None).with_columns(
+        geometry=pl.Series(geometry, dtype=pl.String)
+    )
+
+
+def _check_crs(collection: dict[str, object]) -> None:
+    named = str(collection.get("crs") or "CRS84")
+    if "CRS84" not in named and "4326" not in named:
+        raise FeedError(f"the download is in {named}, not in EPSG:4326: choose the portal's WGS84 download")

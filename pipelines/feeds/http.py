@@ -1,0 +1,251 @@
+"""The one HTTP client of all feeds: it retries what may pass, refuses at once what will not, never shows a secret.
+
+Tried again with exponential backoff and jitter: lost connections, time-outs, 408, 425, 429 (after `Retry-After`,
+up to a cap) and 5xx. Refused at once: every other answer but 200, redirects (a portal that moved must be named in
+the profile, and a redirect could carry a key to a stranger), HTML (log-in and error pages come with 200) and bodies
+over the size cap. Proxies and extra certificates come from the usual environment variables, except on loopback.
+"""
+
+import email.utils
+import logging
+import ssl
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import orjson
+import tenacity
+
+from pipelines.feeds.feed import FeedError
+
+__all__ = ["decode", "get", "place", "session"]
+
+ATTEMPTS = 5
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+MAX_BYTES = 256 * 1024 * 1024
+PATIENCE = 10
+"""A body may take this many time-outs in all: a server that trickles bytes cannot hold a run for ever."""
+
+RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+USER_AGENT = "bongsu (public-safety analytics)"
+
+_SECRET_WORDS = ("key", "token", "secret", "auth", "pass", "sign", "credential")
+_HINTS = {
+    400: "the source does not understand the request: check the feed's url and resource in the profile",
+    401: "the key is missing or wrong: set the environment variable that the profile names under `secret`",
+    403: "the key may not read this: ask for access, or check that this machine's address is allowed",
+    404: "nothing is there: check the feed's url and resource in the profile",
+}
+
+# httpx logs every URL, with its query, at INFO; a key sent as a parameter would end in the run's log.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+_sleep = time.sleep
+
+
+class _Passing(Exception):
+    """A failure that may pass: tried again after a wait."""
+
+    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    # Reading the certificates takes longer than many a request; once per process is enough.
+    return httpx.create_ssl_context()
+
+
+def session() -> httpx.Client:
+    """A client that keeps its connection open over many calls of `get`: use it in a `with` statement."""
+    direct: dict[str, httpx.BaseTransport | None] = {
+        "all://127.0.0.1": None,
+        "all://localhost": None,
+        "all://[::1]": None,
+    }
+    return httpx.Client(
+        verify=_certificates(), follow_redirects=False, mounts=direct, headers={"user-agent": USER_AGENT}
+    )
+
+
+def get(
+    url: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout_seconds: float = 30,
+    client: httpx.Client | None = None,
+) -> bytes:
+    """Read a URL and return the body byte for byte (transfer compression undone).
+
+    Args:
+        url: http or https; may bring a query of its own, to which `params` are added.
+        params: query parameters; those that are None are left out.
+        headers: sent along; never shown in an error.
+        timeout_seconds: for each wait for more bytes, and for connecting up to ten.
+        client: from `session()`, to keep one connection open; without it one is opened for this call.
+
+    Raises:
+        FeedError: the source cannot be read; the message says where (without secrets), why and what to do next.
+    """
+    target = _target(url)
+    if client is None:
+        with session() as opened:
+            return get(url, params, headers=headers, timeout_seconds=timeout_seconds, client=opened)
+    query = {name: value for name, value in (params or {}).items() if value is not None}
+    where = place(url, query)
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(_Passing),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=_wait,
+        sleep=lambda seconds: _sleep(seconds),
+        reraise=True,
+    )
+    try:
+        return retrying(_read, client, target.copy_merge_params(query), headers, timeout_seconds, where)
+    except _Passing as failure:
+        raise FeedError(
+            f"{where}: {failure} ({ATTEMPTS} attempts); the next run reads again from where this feed stands, "
+            "so nothing is lost; look at the source's status page if it lasts"
+        ) from None
+
+
+def decode(body: bytes, where: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        FeedError: the body is not JSON or not an object; the message shows `where` and how the body begins.
+    """
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise FeedError(f"{where}: expected JSON, but the answer begins {body[:80]!r} ({error})") from error
+    if not isinstance(content, dict):
+        raise FeedError(f"{where}: expected a JSON object, but the answer begins {body[:80]!r}")
+    return content
+
+
+def place(url: str, params: Mapping[str, Any] | None = None) -> str:
+    """A URL as it may be shown: without user, password, fragment and any parameter that may be a secret."""
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query, keep_blank_values=True), *(params or {}).items()]
+    shown = "&".join(f"{name}={_shown(name, str(value))}" for name, value in query)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}" + (f"?{shown}" if shown else "")
+
+
+def _target(url: str) -> httpx.URL:
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise FeedError("the feed's url in the profile is no address that can be read: correct it") from None
+    if target.scheme not in ("http", "https") or not target.host:
+        raise FeedError(f"{place(url)} is not an http or https address: correct the feed's url in the profile")
+    return target
+
+
+def _shown(name: str, value: str) -> str:
+    return "…" if any(word in name.lower() for word in _SECRET_WORDS) else value
+
+
+def _read(
+    client: httpx.Client,
+    url: httpx.URL,
+    headers: Mapping[str, str] | None,
+    timeout_seconds: float,
+    where: str,
+) -> bytes:
+    """One attempt: the body, or `_Passing`, or a FeedError at once."""
+    limits = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS))
+    try:
+        with client.stream("GET", url, headers=headers, timeout=limits) as response:
+            _check(response, where)
+            body = _body(response, timeout_seconds * PATIENCE, where)
+    except httpx.ConnectTimeout:
+        raise _Passing("no connection in time") from None
+    except httpx.TimeoutException:
+        raise _Passing(f"no answer within {timeout_seconds:g} seconds") from None
+    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
+        # Its message may hold a header's value, so it is not shown.
+        raise FeedError(f"{where} cannot be asked for: check the feed's url and key for stray characters") from None
+    except httpx.TransportError as error:
+        raise _Passing(f"the connection failed: {error or type(error).__name__}") from None
+    except httpx.DecodingError as error:
+        raise _Passing(f"the compressed answer is broken: {error}") from None
+    if _is_html(response, body):
+        raise FeedError(
+            f"{where} answered with an HTML page, not with data: a log-in page, a portal's error page or a wrong "
+            "address; open it in a browser and correct the feed's url in the profile"
+        )
+    return body
+
+
+def _check(response: httpx.Response, where: str) -> None:
+    status = response.status_code
+    if status == 200:
+        return
+    if status in RETRIED_STATUS:
+        raise _Passing(f"status {status}", _retry_after(response))
+    if response.is_redirect:
+        target = place(str(response.url.join(response.headers.get("location", ""))))
+        raise FeedError(
+            f"{where} redirects to {target} (status {status}); redirects are not followed: if that is the source's "
+            "new address, put it into the profile"
+        )
+    raise FeedError(f"{where}: status {status}; {_HINTS.get(status, 'check the url in the profile')}")
+
+
+def _body(response: httpx.Response, limit_seconds: float, where: str) -> bytes:
+    chunks: list[bytes] = []
+    received = 0
+    started = time.monotonic()
+    for chunk in response.iter_bytes():
+        received += len(chunk)
+        if received > MAX_BYTES:
+            raise FeedError(
+                f"{where} sends more than {MAX_BYTES:,} bytes at once: lower page_size of the feed in the profile"
+            )
+        if time.monotonic() - started > limit_seconds:
+            raise _Passing(f"the answer was not complete after {limit_seconds:g} seconds")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _is_html(response: httpx.Response, body: bytes) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in ("text/html", "application/xhtml+xml") or body[:256].lstrip().lower().startswith(
+        (b"<!doctype html", b"<html")
+    )
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds that the source asks for: a number, or a date held against the answer's own `Date`."""
+    asked = response.headers.get("retry-after", "")
+    if asked.strip().isdigit():
+        return float(asked)
+    try:
+        until = email.utils.parsedate_to_datetime(asked)
+        return (until - email.utils.parsedate_to_datetime(response.headers["date"])).total_seconds()
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+_backoff = tenacity.wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS) + tenacity.wait_random(
+    0, FIRST_WAIT_SECONDS
+)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """What the source asked for, up to the cap; else doubling waits with jitter."""
+    failure = state.outcome.exception() if state.outcome else None
+    asked = failure.wait_seconds if isinstance(failure, _Passing) else None
+    if asked is None:
+        return _backoff(state)
+    return min(max(asked, 0.0), LONGEST_WAIT_SECONDS)

@@ -1,0 +1,45 @@
+"""Shootings and firearm discharges in Toronto: a CKAN datastore that stands in for an investigation agency's cases.
+
+Grain: one row per event. Key: `EVENT_UNIQUE_ID`. No update instant is published, so versions of an event are ordered
+by the one sequence there is, the portal's row number (`_id`, here `X_id` as the shared vintage names it); it grows
+when late events are inserted before a record, but when the portal removes earlier rows it may shrink, and an older
+version then stands until the next change. Deaths and injuries are numbers, never persons.
+Traps: `OCC_HOUR` is null for midnight to one o'clock or an unknown hour, all within `Night`; `geometry` is a Python
+literal in the shared vintage and JSON at the portal; events without a place are `NSA` and sit at 0,0.
+"""
+
+import polars as pl
+
+from pipelines.feeds import ckan
+from pipelines.feeds.feed import Feed
+
+FEED = Feed(
+    name="toronto_shootings",
+    agency="investigation",
+    kind="keyed",
+    key=("EVENT_UNIQUE_ID",),
+    updated_at="X_id",
+    columns={
+        "X_id": pl.Int64,
+        "EVENT_UNIQUE_ID": pl.String,
+        "OCC_DATE": pl.String,
+        "OCC_YEAR": pl.Int64,
+        "OCC_MONTH": pl.String,
+        "OCC_DOW": pl.String,
+        "OCC_DOY": pl.Int64,
+        "OCC_DAY": pl.Int64,
+        "OCC_HOUR": pl.Int64,
+        "OCC_TIME_RANGE": pl.String,
+        "DIVISION": pl.String,
+        "DEATH": pl.Int64,
+        "INJURIES": pl.Int64,
+        "HOOD_158": pl.String,
+        "NEIGHBOURHOOD_158": pl.String,
+        "HOOD_140": pl.String,
+        "NEIGHBOURHOOD_140": pl.String,
+        "geometry": pl.String,
+    },
+    aliases={"_id": "X_id"},
+    fetch=ckan.fetch,
+    parse=ckan.parse,
+)

@@ -1,0 +1,72 @@
+"""Helpers of the Toronto feeds' tests: requests, and raw and staging tables made from a few rows in memory."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines import profile as profiles
+from pipelines import quality, raw, warehouse
+from pipelines.feeds.feed import Feed, Request, conform
+from pipelines.landing import Batch
+from tests import replay
+
+TORONTO = profiles.load("toronto")
+END = datetime(2022, 1, 1, tzinfo=UTC)
+DAY_SECONDS = 86_400
+
+needs_shared_data = pytest.mark.skipif(
+    not (replay.shared_data() / "toronto").is_dir(),
+    reason=f"the shared Toronto files are not at {replay.shared_data() / 'toronto'}",
+)
+
+
+def request(feed: str, url: str, **source: Any) -> Request:
+    """A request for a whole delivery, with parts of the profile's entry replaced."""
+    return Request(url, None, TORONTO.feeds[feed].model_copy(update=source), TORONTO, None, END)
+
+
+def memory() -> duckdb.DuckDBPyConnection:
+    """A database in memory, in UTC, that knows the delays of the Toronto feeds and pretends it is 2022."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    for schema in ("raw", "reference", "staging"):
+        con.execute(f"create schema {schema}")
+    con.execute("create table reference.feeds (feed varchar, delay_seconds bigint)")
+    for name in TORONTO.feeds:
+        con.execute("insert into reference.feeds values (?, ?)", [name, DAY_SECONDS])
+    con.execute("set variable time_zone = 'America/Toronto'")
+    as_of(con, END.isoformat())
+    return con
+
+
+def as_of(con: duckdb.DuckDBPyConnection, instant: str) -> None:
+    """Pretend it is this instant."""
+    con.execute(f"set variable as_of = timestamptz '{instant}'")
+
+
+def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: datetime = END) -> quality.Verdict:
+    """Check a parsed frame with the feed's suite and merge it into raw; returns the verdict."""
+    numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
+    verdict = quality.validate_rows(feed.name, numbered)
+    raw.prepare(con, feed)
+    batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
+    raw._merge(con, feed, batch, verdict.accepted)
+    return verdict
+
+
+def rows(feed: Feed, *given: Mapping[str, Any]) -> pl.DataFrame:
+    """A parsed frame of a few rows; what is not given is null."""
+    return pl.DataFrame([dict.fromkeys(feed.columns) | dict(row) for row in given], infer_schema_length=None)
+
+
+def stage(con: duckdb.DuckDBPyConnection, feed: str) -> pl.DataFrame:
+    """Run `sql/staging/<feed>.sql`."""
+    select = (Path(warehouse.SQL) / "staging" / f"{feed}.sql").read_text("utf-8")
+    con.execute(f"create or replace table staging.{feed} as {select}")
+    return con.execute(f"select * from staging.{feed}").pl()

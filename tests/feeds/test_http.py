@@ -1,0 +1,187 @@
+"""The HTTP client: what it tries again, what it refuses, and what it never shows."""
+
+import logging
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from pipelines.feeds import http
+from pipelines.feeds.feed import FeedError
+from tests.replay import running
+
+Answer = tuple[int, Mapping[str, str], bytes]
+OK: Answer = (200, {"Content-Type": "application/json"}, b'{"fine": true}')
+
+
+@contextmanager
+def answering(answers: Sequence[Answer]) -> Iterator[tuple[str, list[Mapping[str, str]]]]:
+    """A server that gives these answers in turn, the last one for ever; yields its URL and the queries it saw."""
+    seen: list[Mapping[str, str]] = []
+
+    def answer(path: str, query: Mapping[str, str]) -> Answer:
+        seen.append(query)
+        return answers[min(len(seen), len(answers)) - 1]
+
+    with running(answer) as base:
+        yield base, seen
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been slept."""
+    slept: list[float] = []
+    monkeypatch.setattr(http, "_sleep", slept.append)
+    return slept
+
+
+def failure(call: Callable[[], object]) -> str:
+    with pytest.raises(FeedError) as caught:
+        call()
+    assert caught.value.__cause__ is None  # a chained exception could show what the message hides
+    return str(caught.value)
+
+
+def test_the_body_comes_back_byte_for_byte_with_the_parameters_sent() -> None:
+    with answering([(200, {"Content-Type": "application/json"}, b'{"a" :  1}\n')]) as (base, seen):
+        assert http.get(f"{base}/rows?f=json", {"offset": 4, "token": None}) == b'{"a" :  1}\n'
+    assert seen == [{"f": "json", "offset": "4"}]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_failure_that_may_pass_is_tried_again(status: int, waits: list[float]) -> None:
+    with answering([(status, {}, b""), (status, {}, b""), OK]) as (base, seen):
+        assert http.get(base, {}) == OK[2]
+    assert len(seen) == 3
+    assert 0.5 <= waits[0] <= 1.0 and 1.0 <= waits[1] <= 1.5  # doubled, with jitter
+
+
+def test_after_the_last_attempt_the_error_says_where_why_and_what_next(waits: list[float]) -> None:
+    with answering([(503, {}, b"")]) as (base, seen):
+        message = failure(lambda: http.get(f"{base}/layer", {"offset": 7}))
+    assert len(seen) == http.ATTEMPTS and len(waits) == http.ATTEMPTS - 1
+    assert f"{base}/layer?offset=7" in message and "503" in message and "next run" in message
+
+
+def test_a_refused_connection_is_tried_again_and_named(waits: list[float]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    message = failure(lambda: http.get(f"http://127.0.0.1:{port}/", {}))
+    assert len(waits) == http.ATTEMPTS - 1 and "connection failed" in message
+
+
+def test_a_source_that_does_not_answer_is_given_up_in_time(waits: list[float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        assert "no answer within 0.05 seconds" in failure(lambda: http.get(url, timeout_seconds=0.05))
+    assert len(waits) == http.ATTEMPTS - 1
+
+
+def test_an_answer_cut_off_half_way_is_tried_again(waits: list[float]) -> None:
+    cut = (200, {"Content-Length": "900", "Connection": "close"}, b'{"half":')
+    with answering([cut, OK]) as (base, _):
+        assert http.get(base) == OK[2]
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        ("7", 7.0),
+        ("86400", http.LONGEST_WAIT_SECONDS),
+        ("Thu, 01 Jan 2026 00:00:09 GMT", 9.0),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_honoured_up_to_a_cap(asked: str, waited: float, waits: list[float]) -> None:
+    later = {"Retry-After": asked, "Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    with answering([(429, later, b""), OK]) as (base, _):
+        http.get(base)
+    assert waits == [waited]
+
+
+def test_an_unreadable_retry_after_falls_back_to_backoff(waits: list[float]) -> None:
+    with answering([(503, {"Retry-After": "soon"}, b""), OK]) as (base, _):
+        http.get(base)
+    assert 0.5 <= waits[0] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(400, "resource"), (401, "secret"), (403, "access"), (404, "url"), (418, "url")]
+)
+def test_a_refusal_is_reported_at_once_with_what_to_do(status: int, hint: str, waits: list[float]) -> None:
+    with answering([(status, {}, b"")]) as (base, seen):
+        message = failure(lambda: http.get(base))
+    assert len(seen) == 1 and waits == []
+    assert f"status {status}" in message and hint in message
+
+
+def test_redirects_are_named_and_not_followed(waits: list[float]) -> None:
+    with answering([(302, {"Location": "/elsewhere?token=abc"}, b"")]) as (base, seen):
+        message = failure(lambda: http.get(base))
+    assert len(seen) == 1 and f"{base}/elsewhere" in message and "abc" not in message
+
+
+@pytest.mark.parametrize(
+    "page", [(200, {"Content-Type": "text/html"}, b"{}"), (200, {}, b"\n <!DOCTYPE html><title>Log in</title>")]
+)
+def test_an_html_page_is_refused_though_its_status_is_200(page: Answer) -> None:
+    with answering([page]) as (base, _):
+        assert "HTML" in failure(lambda: http.get(base))
+
+
+def test_a_body_over_the_cap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_BYTES", 10)
+    with answering([OK]) as (base, _):
+        assert "more than 10 bytes" in failure(lambda: http.get(base))
+
+
+def test_secrets_never_show_in_errors_nor_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with answering([(404, {}, b"")]) as (base, _):
+        url = base.replace("http://", "http://user:hidden@") + "/x?apikey=hidden"
+        message = failure(lambda: http.get(url, {"serviceKey": "hidden", "page": 2}, headers={"X-Api-Key": "hidden"}))
+    assert "hidden" not in message and "page=2" in message and "serviceKey=…" in message
+    assert "hidden" not in " ".join(record.getMessage() for record in caplog.records if record.name == "httpx")
+
+
+def test_a_key_with_a_stray_line_break_is_refused_without_showing_it(waits: list[float]) -> None:
+    with answering([OK]) as (base, _):
+        message = failure(lambda: http.get(base, headers={"X-Api-Key": "hidden\n"}))
+    assert "stray characters" in message and "hidden" not in message and waits == []
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "simulator:", "ftp://example.org/x", "http:///no-host"])
+def test_only_http_addresses_are_asked(url: str) -> None:
+    assert "not an http or https address" in failure(lambda: http.get(url))
+
+
+def test_an_unreadable_address_is_refused() -> None:
+    assert "no address" in failure(lambda: http.get("http://127.0.0.1:port/"))
+
+
+def test_a_broken_compression_is_tried_again(waits: list[float]) -> None:
+    broken = (200, {"Content-Encoding": "gzip"}, b"not gzip at all")
+    with answering([broken, OK]) as (base, _):
+        assert http.get(base) == OK[2]
+    assert len(waits) == 1
+
+
+def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
+    monkeypatch.setattr(http, "PATIENCE", 0)
+    with answering([OK]) as (base, _):
+        assert "not complete after" in failure(lambda: http.get(base))
+
+
+def test_a_session_keeps_one_connection_open() -> None:
+    with answering([OK]) as (base, seen), http.session() as client:
+        assert [http.get(base, client=client) for _ in range(3)] == [OK[2]] * 3
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("body", [b"<xml/>", b"[1, 2]"])
+def test_what_is_not_a_json_object_is_refused_with_its_beginning(body: bytes) -> None:
+    with pytest.raises(FeedError, match="page 3: expected"):
+        http.decode(body, "page 3")
