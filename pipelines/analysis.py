@@ -4,7 +4,7 @@ Forecasts and scores are records: kept as issued, reloaded by a rebuild, never m
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import duckdb
 import polars as pl
@@ -13,37 +13,30 @@ from pipelines import records, warehouse
 from pipelines.settings import Settings
 
 DEMAND, RISK, DEMAND_SCORES, RISK_SCORES = "demand_forecasts", "risk_forecasts", "demand_scores", "risk_scores"
-PATTERN_DAYS = 365
-RISK_HISTORY_DAYS = 3 * 365
 
 
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Score issued demand forecasts whose targets have come to pass, and keep the scores."""
+    """Score issued forecasts whose targets have come to pass, and keep the scores."""
     from pipelines.forecast.demand import issued
+    from pipelines.forecast.risk import nightly as risk
 
-    past = records.read(settings, DEMAND)
-    if past is not None:
-        due = _last_issue(past).filter(pl.col("reference_at") < settings.as_of)
-        scored = issued.score_issued(due, _demand(con), settings.as_of, settings.profile, _through(con))
-        if not scored.is_empty():
-            records.write(settings, DEMAND_SCORES, _stamp(settings.as_of), scored)
+    profile = settings.profile
+    demand, places = _past(settings, DEMAND), _past(settings, RISK)
+    if demand is not None:
+        scored = issued.score_issued(demand, _demand(con), settings.as_of, profile, _through(con))
+        _keep(settings, DEMAND_SCORES, scored)
+    if places is not None:
+        through, _ = _feed_behind(con, settings, "police")
+        _keep(settings, RISK_SCORES, risk.score_issued(places, _crime(con), through or settings.as_of, profile))
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Hot spots of reported crime on map cells over the last year."""
     from pipelines.patterns import hot_spots
 
-    last = settings.as_of.astimezone(settings.profile.zone).date()
-    window = (last - timedelta(days=PATTERN_DAYS), last)
-    counts = con.execute(
-        "select cells.map_cell_id as cell_id, crime_daily.category, sum(crime_daily.incidents)::bigint as incidents "
-        "from marts.crime_daily join reference.cells "
-        "on cells.cell_id = crime_daily.cell_id and cells.cell_metres = ? "
-        "where local_date >= ? and local_date < ? group by all order by all",
-        [settings.profile.grid.cell_metres, *window],
-    ).pl()
-    cells = _cells(con, settings.profile.grid.map_metres)
-    warehouse.write_frame(con, "patterns", "hot_spots", hot_spots.hot_spots(counts, cells, window))
+    today = settings.as_of.astimezone(settings.profile.zone).date()
+    found = hot_spots.hot_spots(_crime(con), _cells(con), settings.profile.grid.map_metres, today)
+    warehouse.write_frame(con, "patterns", "hot_spots", found)
 
 
 def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None]) -> None:
@@ -88,6 +81,14 @@ def dispatch(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Risk of the coming week per cell and category, beside the plain count, with its rolling-origin scores."""
+    from pipelines.forecast.risk import nightly
+
+    made = nightly.forecast_risk(
+        _crime(con), _cells(con), settings.as_of, settings.profile, *_feed_behind(con, settings, "police")
+    )
+    records.write(settings, RISK, _stamp(settings.as_of), made.forecasts)
+    warehouse.write_frame(con, "forecast", "risk", made.forecasts)
+    warehouse.write_frame(con, "forecast", "risk_scores", _all_scores(settings, RISK_SCORES, made.scores))
 
 
 def _all_scores(settings: Settings, kind: str, backtest: pl.DataFrame) -> pl.DataFrame:
@@ -104,18 +105,43 @@ def _all_scores(settings: Settings, kind: str, backtest: pl.DataFrame) -> pl.Dat
     return pl.concat([newest.select(backtest.columns), backtest], how="vertical_relaxed")
 
 
-def _last_issue(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """The last issue for each ``reference_at``, without our bookkeeping."""
+def _past(settings: Settings, kind: str) -> pl.DataFrame | None:
+    """The last issue of every forecast before ``as_of``, without our bookkeeping; None where there is none."""
+    kept = records.read(settings, kind)
+    if kept is None:
+        return None
     last = pl.col("_issue") == pl.col("_issue").max().over("reference_at")
-    return forecasts.filter(last).drop("_issue", "_name")
+    past = kept.filter(last & (pl.col("reference_at") < settings.as_of)).drop("_issue", "_name")
+    return None if past.is_empty() else past
+
+
+def _keep(settings: Settings, kind: str, scored: pl.DataFrame) -> None:
+    if not scored.is_empty():
+        records.write(settings, kind, _stamp(settings.as_of), scored)
 
 
 def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute("from marts.demand_hourly order by service, area_id, hour_start_at").pl()
 
 
-def _cells(con: duckdb.DuckDBPyConnection, metres: int) -> pl.DataFrame:
-    return con.execute("select * from reference.cells where cell_metres = ? order by cell_id", [metres]).pl()
+def _crime(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    return con.execute("from marts.crime_daily order by category, cell_id, local_date").pl()
+
+
+def _cells(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    return con.execute("from reference.cells order by cell_metres, cell_id").pl()
+
+
+def _feed_behind(con: duckdb.DuckDBPyConnection, settings: Settings, agency: str) -> tuple[datetime | None, str | None]:
+    """Up to when an agency's feeds were read if they are behind, and why; nothing where all is fresh."""
+    through, reason = con.execute(
+        "select min(epoch(coalesce(fetched_through_at, 'epoch'::timestamptz))), "
+        "string_agg(feed || ' is stale: ' || stale_reason, '; ' order by feed) "
+        "from marts.feed_status where agency = ? and is_stale",
+        [agency],
+    ).fetchall()[0]
+    known = None if through is None else min(datetime.fromtimestamp(through, UTC), settings.as_of)
+    return known, reason
 
 
 def _through(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:

@@ -1,0 +1,120 @@
+"""Units required by area, service and hour: the fewest for which hardly any call has to wait (Erlang C).
+
+M/M/c: calls come at random, each keeps one unit busy for a random time, callers wait. The wait of a small area is
+ruled by chance rather than by the mean, which is why units do not follow from calls × minutes alone. The forecast is
+itself a distribution: its negative binomial is a random rate (gamma) under Poisson calls. Erlang C already has the
+Poisson part, so only the rate is spread over; planning on a high quantile of calls would count chance twice and
+overstaff small areas.
+"""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import gamma
+
+from pipelines.dispatch.workload import erlangs
+from pipelines.forecast.demand.quantiles import dispersion_in
+
+RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
+"""Equally likely slices of the forecast rate, each standing for its middle."""
+
+STAFFING_COLUMNS: Final = (
+    "reference_at", "area_id", "service", "target_start", "target_end", "expected_calls", "p10", "p50", "p90", "p99",
+    "prob_over_capacity", "baseline_calls", "service_minutes", "workload_erlangs", "units_required",
+    "unit_hour_utilisation", "data_as_of", "degraded_reason",
+)  # fmt: skip
+
+
+def wait_probability(units: ArrayLike, load: ArrayLike) -> NDArray[np.float64]:
+    """Erlang C: the probability that a call waits, for ``units`` and ``load`` in Erlangs, element by element.
+
+    By the stable recursion of Erlang B, B(c) = a·B(c-1) / (c + a·B(c-1)), and C = B / (1 - (a/c)(1 - B)).
+    With no more units than the load, the queue grows without end: 1.
+    """
+    count, offered = np.broadcast_arrays(np.asarray(units, int), np.asarray(load, float))
+    blocked = np.ones(offered.shape)
+    result = np.where(offered > 0, 1.0, 0.0)
+    for c in range(1, int(count.max(initial=0)) + 1):
+        blocked = offered * blocked / (c + offered * blocked)
+        now = (count == c) & (offered < c)
+        result = np.where(now, blocked / (1 - offered / c * (1 - blocked)), result)
+    return np.where(offered > 0, result, 0.0)
+
+
+def rates(mean: ArrayLike, dispersion: ArrayLike) -> NDArray[np.float64]:
+    """Equally likely rates behind a negative-binomial forecast, one row each: gamma slices, rescaled to the mean."""
+    means, spread = np.broadcast_arrays(np.asarray(mean, float), np.asarray(dispersion, float))
+    shape = 1.0 / np.maximum(spread, 1e-6)
+    sliced = gamma.ppf(np.asarray(RATE_LEVELS)[None, :], shape[:, None]) / shape[:, None]
+    return np.asarray(means[:, None] * sliced / sliced.mean(axis=1, keepdims=True))
+
+
+def units_required(loads: NDArray[np.float64], max_wait_probability: float) -> NDArray[np.int64]:
+    """The fewest units for which at most ``max_wait_probability`` of calls wait; none without load.
+
+    Args:
+        loads: Erlangs, one row per plan; its columns are equally likely. Busy slices bring more calls and weigh more.
+        max_wait_probability: The target, between 0 and 1.
+    """
+    required = np.zeros(len(loads), dtype=np.int64)
+    rows = np.flatnonzero(loads.sum(axis=1) > 0)
+    blocked = np.ones((rows.size, loads.shape[1]))
+    units = 0
+    while rows.size:
+        units += 1
+        rest = loads[rows]
+        blocked = rest * blocked / (units + rest * blocked)
+        stable = rest < units
+        wait = np.where(stable, blocked / np.where(stable, 1 - rest / units * (1 - blocked), 1.0), 1.0)
+        enough = (wait * rest).sum(axis=1) <= max_wait_probability * rest.sum(axis=1)
+        required[rows[enough]] = units
+        rows, blocked = rows[~enough], blocked[~enough]
+    return required
+
+
+def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probability: float) -> pl.DataFrame:
+    """Plan units for hourly forecasts.
+
+    Args:
+        forecasts: ``forecast.demand``; only hourly rows of one ``reference_at`` are used: the published forecast, and
+            the ``seasonal_naive`` baseline beside it.
+        minutes: ``service, service_minutes`` as ``workload.service_minutes`` gives; a service without a row, or with 0
+            minutes (advice by telephone), needs no unit and is left out.
+        max_wait_probability: Share of calls that may find no unit free.
+
+    Returns:
+        ``dispatch.staffing``. ``workload_erlangs`` is of expected calls; ``units_required`` is of the whole
+        distribution; ``unit_hour_utilisation`` is workload over units;
+        ``prob_over_capacity`` is null: no capacity is known yet.
+        Areas do not add up: the region's row is the region planned as one, without borders.
+    """
+    keys = ["area_id", "service", "target_start"]
+    hours = forecasts.filter(pl.col("frequency") == "h")
+    baseline = hours.filter(pl.col("model") == "seasonal_naive").select(*keys, pl.col("mean").alias("baseline_calls"))
+    planned = (
+        hours.filter(~pl.col("is_baseline"))
+        .join(minutes.filter(pl.col("service_minutes") > 0), on="service", how="inner")
+        .join(baseline, on=keys, how="left")
+        .with_columns(erlangs(pl.col("mean"), pl.col("service_minutes")).alias("workload_erlangs"))
+    )
+    spread = planned.select(dispersion_in(pl.col("method"))).to_series().to_numpy()
+    loads = rates(planned["workload_erlangs"].to_numpy(), spread)
+    units = pl.Series("units_required", units_required(loads, max_wait_probability), dtype=pl.Int32)
+    return (
+        planned.with_columns(units)
+        .with_columns(
+            pl.col("mean").alias("expected_calls"),
+            pl.col("q0.1").alias("p10"),
+            pl.col("q0.5").alias("p50"),
+            pl.col("q0.9").alias("p90"),
+            pl.col("q0.99").alias("p99"),
+            pl.lit(None, pl.Float64).alias("prob_over_capacity"),
+            pl.when(pl.col("units_required") > 0)
+            .then(pl.col("workload_erlangs") / pl.col("units_required"))
+            .alias("unit_hour_utilisation"),
+        )
+        .select(STAFFING_COLUMNS)
+        .sort("service", "area_id", "target_start")
+    )

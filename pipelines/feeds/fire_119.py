@@ -1,0 +1,74 @@
+"""119 calls and dispatches from the fire service, in the convention of data.go.kr.
+
+Grain: one row per version of a call and responding unit; a call that sends nobody has one row with an empty unit.
+Key: `dclr_rcpt_no, vhcl_no`; the change instant `chg_dt` orders the versions. Traps: times are naive Korean time as
+14 digits, some with lost zeros; words carry trailing spaces; coordinates are text, blank on most calls that send
+nobody; a withdrawn row comes with `del_yn` Y. All is kept as text; staging reads it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from pipelines.feeds import data_go_kr
+from pipelines.feeds.feed import Delivery, Feed, Request
+from pipelines.feeds.windows import windows
+
+OPERATION = "getCallReception"
+FORM = "%Y%m%d%H%M%S"
+
+
+def fetch(request: Request) -> Iterator[Delivery]:
+    """Read the changes of the request's window, one delivery per piece of it."""
+    zone = request.profile.zone
+    for start, end in windows(request):
+        wanted = {
+            "chgDtFrom": start.astimezone(zone).strftime(FORM),
+            "chgDtTo": end.astimezone(zone).strftime(FORM),
+        }
+        yield Delivery(data_go_kr.pages(request, OPERATION, wanted), start, end)
+
+
+def parse(parts: Sequence[bytes]) -> pl.DataFrame:
+    """The rows of all pages."""
+    return data_go_kr.rows(parts)
+
+
+FEED = Feed(
+    name="fire_119",
+    agency="fire",
+    kind="keyed",
+    columns=dict.fromkeys(
+        (
+            "dclr_rcpt_no",
+            "vhcl_no",
+            "vhcl_se_nm",
+            "dclr_dt",
+            "rcpt_path_nm",
+            "emrg_rscu_clsf_nm",
+            "prcs_rslt_se_nm",
+            "dspt_drtv_dt",
+            "dspt_dt",
+            "grnds_arvl_dt",
+            "ptn_cntc_dt",
+            "grnds_dptre_dt",
+            "hsptl_arvl_dt",
+            "cbk_dt",
+            "cmptnc_frstn_nm",
+            "clmty_ctpv_nm",
+            "clmty_sgg_nm",
+            "clmty_sgg_cd",
+            "damg_rgn_lot",
+            "damg_rgn_lat",
+            "jnt_crsp_yn",
+            "del_yn",
+            "chg_dt",
+        ),
+        pl.String,
+    ),
+    fetch=fetch,
+    parse=parse,
+    key=("dclr_rcpt_no", "vhcl_no"),
+    updated_at="chg_dt",
+    withdrawn="del_yn",
+)

@@ -1,0 +1,61 @@
+"""112 calls from the police's export of changes: paged JSON, key in the header `X-API-Key`.
+
+Grain: one row per version of an incident. Key: `incident_no`; the export's `updated_at` orders the versions. Traps: a
+call is written when a unit is sent and again when it is closed; calls are reclassified for weeks; withdrawn ones come
+with `is_withdrawn`; coordinates may be blank, (0, 0) or found by locating the caller's phone (`location_method`
+신고자조회). Times carry their offset. They are kept as text, so that a malformed one is quarantined and does not refuse
+the batch.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from pipelines.feeds import paged_json
+from pipelines.feeds.feed import Delivery, Feed, Request
+from pipelines.feeds.windows import windows
+
+PATH = "/v1/incidents"
+RECORDS = "incidents"
+
+
+def fetch(request: Request) -> Iterator[Delivery]:
+    """Read the changes of the request's window, one delivery per piece of it."""
+    for start, end in windows(request):
+        yield Delivery(paged_json.pages(request, PATH, RECORDS, start, end), start, end)
+
+
+def parse(parts: Sequence[bytes]) -> pl.DataFrame:
+    """The records of all pages."""
+    return paged_json.rows(parts, RECORDS)
+
+
+FEED = Feed(
+    name="police_112",
+    agency="police",
+    kind="keyed",
+    columns={
+        "incident_no": pl.String,
+        "category": pl.String,
+        "priority": pl.Int64,
+        "status": pl.String,
+        "report_channel": pl.String,
+        "occurred_at": pl.String,
+        "reported_at": pl.String,
+        "dispatched_at": pl.String,
+        "arrived_at": pl.String,
+        "closed_at": pl.String,
+        "lon": pl.Float64,
+        "lat": pl.Float64,
+        "location_method": pl.String,
+        "district_code": pl.String,
+        "station_name": pl.String,
+        "is_withdrawn": pl.Boolean,
+        "updated_at": pl.String,
+    },
+    fetch=fetch,
+    parse=parse,
+    key=("incident_no",),
+    updated_at="updated_at",
+    withdrawn="is_withdrawn",
+)

@@ -1,0 +1,106 @@
+"""Rolling origins: what each model would have said at earlier cutoffs, and the ranges learnt from what it missed.
+
+One frame carries everything: ``unique_id, pool, cutoff, ds, y`` (``y`` null in the future) and, per model, ``model,
+mean``. A forecast's dispersion comes only from outcomes before its own cutoff, so a scored backtest and an issued
+forecast are made in the same way.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from pipelines.forecast.demand import quantiles
+from pipelines.forecast.demand.series import Frequency, steps_after
+
+Predict = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+"""(history ``unique_id, ds, y``; targets ``unique_id, cutoff, ds``) → targets with ``mean``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the mean, by the name under which its forecasts are stored."""
+
+    name: str
+    predict: Predict
+
+
+def origins(last: datetime, step: timedelta, count: int) -> list[datetime]:
+    """``count`` cutoffs before ``last``, ``step`` apart, oldest first."""
+    return [last - step * i for i in range(count, 0, -1)]
+
+
+def past_targets(last: pl.DataFrame, freq: Frequency, horizon: int, step: timedelta, count: int) -> pl.DataFrame:
+    """Targets of ``count`` rolling origins before each series' own last cutoff.
+
+    Args:
+        last: ``unique_id, cutoff`` (one row per series), more columns kept.
+        freq: ``h`` or ``D``.
+        horizon: Steps per origin.
+        step: Time between origins.
+        count: How many origins.
+
+    Returns:
+        The columns of ``last``, with each origin's ``cutoff``, and ``ds``.
+    """
+    frames = []
+    for (end,), group in last.group_by("cutoff", maintain_order=True):
+        for cutoff in origins(end, step, count):
+            frames.append(group.drop("cutoff").join(steps_after(cutoff, freq, horizon), how="cross"))
+    return pl.concat(frames) if frames else last.with_columns(ds=pl.col("cutoff")).clear()
+
+
+def run(models: Sequence[Model], history: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+    """Ask every model for the mean of every target and put the outcome, where known, beside it.
+
+    Returns:
+        The targets' columns, ``y``, ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
+    """
+    columns = [*targets.columns, "model", "mean", "centre", "failure"]
+    answers = []
+    for model in models:
+        said = model.predict(history, targets).with_columns(pl.lit(model.name).alias("model"))
+        if "spread_mean" not in said.columns:
+            said = said.with_columns(pl.col("mean").alias("spread_mean"))
+        if "failure" not in said.columns:
+            said = said.with_columns(pl.lit(None, pl.String).alias("failure"))
+        centre = pl.when(pl.col("mean") > 0).then("mean").otherwise("spread_mean")
+        answers.append(said.with_columns(centre.alias("centre")).select(columns))
+    # One outcome per wall-clock hour: the hour that clocks repeat is known by its last.
+    outcomes = history.filter(pl.col("ds") >= targets["cutoff"].min()).unique(["unique_id", "ds"], keep="last")
+    return pl.concat(answers).join(outcomes, on=["unique_id", "ds"], how="left", maintain_order="left")
+
+
+def block(freq: Frequency) -> pl.Expr:
+    """Horizon blocks that share a dispersion: the first week, and what lies beyond."""
+    week = timedelta(days=7)
+    return ((pl.col("ds") - pl.col("cutoff")) >= week).cast(pl.Int8).alias("block")
+
+
+def calibrated(said: pl.DataFrame, freq: Frequency, naive: str) -> pl.DataFrame:
+    """Add ``dispersion``, learnt per model, series and horizon block from outcomes before each row's own cutoff.
+
+    A series leans on its ``pool`` (the same service in other districts, say) and there on every model but the ``naive``
+    one, whose misses are of another kind; a model without any outcome of its own yet takes the pool's dispersion.
+    Before there is any outcome at all the dispersion is 0, which is Poisson, and ``is_calibrated`` is false.
+    """
+    by, pool = ["model", "unique_id"], ["family", "pool", "block"]
+    blocked = said.with_columns(block(freq), (pl.col("model") == naive).alias("family"))
+    outcomes = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null())
+    own, wide = [], []
+    for cutoff in blocked["cutoff"].unique().sort():
+        before = outcomes.filter(pl.col("ds") < cutoff, pl.col("cutoff") < cutoff)
+        if before.height:
+            stamp = pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
+            own.append(quantiles.dispersions(before, [*by, *pool], pool).with_columns(stamp))
+            wide.append(quantiles.dispersions(before, pool, pool).with_columns(stamp))
+    if not own:
+        return blocked.with_columns(dispersion=pl.lit(0.0), is_calibrated=pl.lit(False))
+    learnt = blocked.join(pl.concat(own), on=[*by, *pool, "cutoff"], how="left", maintain_order="left").join(
+        pl.concat(wide), on=[*pool, "cutoff"], how="left", maintain_order="left", suffix="_pool"
+    )
+    spread = pl.coalesce("dispersion", "dispersion_pool")
+    return learnt.with_columns(
+        spread.is_not_null().alias("is_calibrated"), spread.fill_null(0.0).alias("dispersion")
+    ).drop("dispersion_pool")

@@ -1,0 +1,124 @@
+"""Series of counts: the door's checks, seasonal slots and the hours and days to forecast.
+
+A series is a long frame ``unique_id, ds, y``: ``ds`` is the start of the hour or day in local wall-clock time without a
+zone, ``y`` a count. Zeros are rows; a missing row is unknown (an outage, say) and is never read as zero.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+Frequency = Literal["h", "D"]
+
+SEASON: Final[Mapping[Frequency, int]] = {"h": 168, "D": 7}
+"""Steps in the season that both floors use: a week."""
+
+STEP: Final[Mapping[Frequency, timedelta]] = {"h": timedelta(hours=1), "D": timedelta(days=1)}
+
+
+class SeriesError(ValueError):
+    """A series cannot be forecast as given; the message says what to change."""
+
+
+def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+    """Return ``unique_id, ds, y`` sorted and typed, or say what is wrong.
+
+    Raises:
+        SeriesError: a column is missing or mistyped, a time is repeated or off the grid, a value is not a count.
+    """
+    missing = [name for name in ("unique_id", "ds", "y") if name not in series.columns]
+    if missing:
+        raise SeriesError(f"the series lacks {', '.join(missing)}; give the columns unique_id, ds and y")
+    if freq not in STEP:
+        raise SeriesError(f"the frequency is {freq!r}; give 'h' (hours) or 'D' (days)")
+    if series.is_empty():
+        raise SeriesError("the series has no rows")
+    ds = series.schema["ds"]
+    if ds == pl.String:
+        series = series.with_columns(pl.col("ds").str.to_datetime(strict=False))
+    elif isinstance(ds, pl.Datetime) and ds.time_zone is not None:
+        raise SeriesError("ds carries a time zone; give local wall-clock times without one")
+    elif not ds.is_temporal():
+        raise SeriesError(f"ds is {ds}; give dates or times")
+    typed = series.select("unique_id", pl.col("ds").cast(pl.Datetime("us")), pl.col("y").cast(pl.Float64))
+    if typed.null_count().sum_horizontal().item() or typed["y"].is_nan().any():
+        raise SeriesError("unique_id, ds and y may not be empty; leave out the rows of hours or days that are unknown")
+    if (typed["y"] < 0).any():
+        raise SeriesError("y has negative values; the models are for counts")
+    if typed.filter(pl.col("ds") != pl.col("ds").dt.truncate("1h" if freq == "h" else "1d")).height:
+        raise SeriesError("ds must be the start of an hour (freq h) or of a day (freq D)")
+    if typed.select("unique_id", "ds").is_duplicated().any():
+        raise SeriesError("a unique_id has the same ds twice; add its rows up first")
+    return typed.sort("unique_id", "ds")
+
+
+def slot(freq: Frequency) -> pl.Expr:
+    """The place of ``ds`` in its week: hour of week 0 to 167 (Monday midnight is 0), or weekday 0 to 6."""
+    weekday = pl.col("ds").dt.weekday().cast(pl.Int16) - 1
+    return (weekday * 24 + pl.col("ds").dt.hour()).alias("slot") if freq == "h" else weekday.alias("slot")
+
+
+def by_cutoff(targets: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    """Each distinct ``cutoff`` of the targets, ascending, with its ``unique_id``."""
+    pairs = targets.select("cutoff", "unique_id").unique()
+    for cutoff in pairs["cutoff"].unique().sort():
+        yield cutoff, pairs.filter(pl.col("cutoff") == cutoff).select("unique_id")
+
+
+def of(history: pl.DataFrame, group: pl.DataFrame) -> pl.DataFrame:
+    """The history of the series named in ``group``."""
+    if group.height == history["unique_id"].n_unique():
+        return history
+    return history.join(group, on="unique_id", how="semi")
+
+
+def daily(hourly: pl.DataFrame, least_hours: int = 23) -> pl.DataFrame:
+    """Sum hours into whole local days; a day with fewer than ``least_hours`` known hours is unknown (23 serves DST)."""
+    return (
+        hourly.group_by("unique_id", pl.col("ds").dt.truncate("1d"))
+        .agg(pl.col("y").sum(), pl.len().alias("_hours"))
+        .filter(pl.col("_hours") >= least_hours)
+        .select("unique_id", "ds", "y")
+        .sort("unique_id", "ds")
+    )
+
+
+def steps_after(cutoff: datetime, freq: Frequency, horizon: int) -> pl.DataFrame:
+    """The ``horizon`` steps from ``cutoff`` on, as ``cutoff, ds``. ``cutoff`` is the end of what is known."""
+    stamp = pl.Datetime("us")
+    return pl.DataFrame(
+        {"cutoff": [cutoff] * horizon, "ds": [cutoff + STEP[freq] * i for i in range(horizon)]},
+        schema={"cutoff": stamp, "ds": stamp},
+    )
+
+
+def hours_ahead(as_of: datetime, days: int, zone: ZoneInfo) -> pl.DataFrame:
+    """The whole hours of the next ``days`` days that begin at or after ``as_of``.
+
+    Returns:
+        ``target_start, target_end`` (UTC) and ``ds`` (local wall clock; one value twice where clocks go back).
+    """
+    floor = as_of.replace(minute=0, second=0, microsecond=0)
+    first = floor if floor == as_of else floor + timedelta(hours=1)
+    return _targets([first + timedelta(hours=i) for i in range(24 * days + 1)], zone)
+
+
+def days_ahead(as_of: datetime, days: int, zone: ZoneInfo) -> pl.DataFrame:
+    """The next ``days`` whole local days after the day of ``as_of``; columns as ``hours_ahead``."""
+    today = as_of.astimezone(zone).date()
+    return _targets([midnight(today + timedelta(days=i + 1), zone) for i in range(days + 1)], zone)
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The instant (UTC) at which a local day begins."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _targets(edges: list[datetime], zone: ZoneInfo) -> pl.DataFrame:
+    utc = pl.Datetime("us", "UTC")
+    return pl.DataFrame(
+        {"target_start": edges[:-1], "target_end": edges[1:]}, schema={"target_start": utc, "target_end": utc}
+    ).with_columns(pl.col("target_start").dt.convert_time_zone(zone.key).dt.replace_time_zone(None).alias("ds"))

@@ -1,0 +1,21 @@
+"""Ranks and selection of cells, ties broken at random with a seed: array order would favour one corner of the map."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def ranks(expected: NDArray[np.float64], *seed: object) -> NDArray[np.int64]:
+    """Rank cells from 1 (most expected); the seed words (category, day …) alone decide how ties fall."""
+    digest = hashlib.blake2b("|".join(map(str, seed)).encode(), digest_size=8).digest()
+    tie = np.random.default_rng(int.from_bytes(digest, "big")).random(expected.size)
+    ranked = np.empty(expected.size, dtype=np.int64)
+    ranked[np.lexsort((tie, -expected))] = np.arange(1, expected.size + 1)
+    return ranked
+
+
+def cells_within(area_km2: float, cell_m2: float) -> int:
+    """How many cells of ``cell_m2`` add up to at most ``area_km2``."""
+    # A hair of tolerance: 1 km² of 100 m cells is 100 cells, whatever the division says.
+    return int(np.floor(area_km2 * 1e6 / cell_m2 + 1e-9))

@@ -1,0 +1,57 @@
+"""Who sees what: the tables and rows that each audience gets, as the dictionary allows.
+
+A view or a column mask inside a file protects nothing, so every audience has files of its own, made from these
+selections and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.release import dictionary
+
+
+class AudienceError(Exception):
+    """An audience of the profile has no table, or the dictionary names one that no profile has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One table of one audience: its entry in the dictionary and the rows that the audience may see."""
+
+    name: str
+    table: dictionary.Table
+    where: str | None
+
+    @property
+    def select(self) -> str:
+        """The only query that fills this table of a release: listed columns, allowed rows, in order of the grain."""
+        columns = ", ".join(_quoted(column) for column in self.table.columns)
+        where = f" where {self.where}" if self.where else ""
+        order = ", ".join(_quoted(column) for column in self.table.grain)
+        return f"select {columns} from views.{_quoted(self.name)}{where} order by {order}"
+
+
+def tables_of(audience: str) -> list[Published]:
+    """The tables that an audience gets, by name.
+
+    Raises:
+        AudienceError: the dictionary gives it none.
+    """
+    published = dictionary.load().published(audience)
+    if not published:
+        raise AudienceError(f"audience {audience!r} gets no table: name it under `audiences:` in {dictionary.PATH.name}")
+    return [Published(name, table, table.audiences[audience]) for name, table in sorted(published.items())]
+
+
+def check(audiences: Sequence[str]) -> None:
+    """Hold the profile's audiences against the dictionary's.
+
+    Raises:
+        AudienceError: the profile names an audience that the dictionary does not know.
+    """
+    for audience in audiences:
+        tables_of(audience)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,129 @@
+"""The files of one audience: a DuckDB file, Parquet per table, GeoParquet and GeoJSON where there is geometry.
+
+All are made from the selections of ``audiences``; the DuckDB file first, everything else from that file, so nothing
+can reach an audience that is not in its own tables. Files are checkpointed and leave no WAL: DuckDB silently replays
+a stale one in older formats.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines import warehouse
+from pipelines.release import dictionary
+from pipelines.release.audiences import Published
+
+GEOJSON_MAX_ROWS = 10_000
+"""GeoJSON is text and slow to open; larger layers come as GeoParquet only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a release says of itself, in every file."""
+
+    release_id: str
+    profile: str
+    title: str
+    as_of: datetime
+    time_zone: str
+    notice: str
+    attribution: str
+    code_version: str
+
+
+def write_database(
+    con: duckdb.DuckDBPyConnection, path: Path, published: Sequence[Published], release: Release
+) -> None:
+    """Write one audience's DuckDB file, with a comment on every table and column."""
+    tables = {entry.name: entry.table for entry in published}
+    con.execute(f"attach {_text(path)} as released (storage_version {_text(warehouse.STORAGE_VERSION)})")
+    try:
+        for entry in published:
+            con.execute(f"create table released.main.{_name(entry.name)} as {entry.select}")
+        for name, frame in _described(tables, release).items():
+            con.register("_frame", frame.to_arrow())
+            con.execute(f"create table released.main.{name} as select * from _frame")
+            con.unregister("_frame")
+        for name, table in (tables | _own_tables()).items():
+            _comment(con, name, *dictionary.comments(table, release.notice))
+        con.execute("checkpoint released")
+    finally:
+        con.execute("detach released")
+
+
+def write_parquet(path: Path, folder: Path, release: Release) -> None:
+    """Write every table of a released DuckDB file as ``<folder>/<table>.parquet``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = f"{{notice: {_text(release.notice)}, release_id: {_text(release.release_id)}}}"
+    with duckdb.connect(path, read_only=True) as con:
+        for (name,) in con.execute("select table_name from duckdb_tables() order by all").fetchall():
+            target = _text(folder / f"{name}.parquet")
+            con.execute(
+                f"copy (from main.{_name(name)}) to {target} (format parquet, compression zstd, kv_metadata {notes})"
+            )
+
+
+def write_geo(path: Path, folder: Path, published: Sequence[Published], release: Release) -> None:
+    """Write the tables with geometry as GeoParquet, smaller ones as GeoJSON too, in EPSG:4326.
+
+    A simulated layer says so in its file's name, which is what a GIS shows as the name of the layer.
+    """
+    spatial = [entry.name for entry in published if "geometry" in entry.table.columns]
+    if not spatial:
+        return
+    import geopandas
+    import shapely
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(path, read_only=True) as con:
+        for name in spatial:
+            rows = con.execute(f"from main.{_name(name)}").pl()
+            outlines = shapely.from_wkb(rows["geometry"].to_list())
+            layer = geopandas.GeoDataFrame(rows.drop("geometry").to_pandas(), geometry=outlines, crs="EPSG:4326")
+            stem = f"{name}_SIMULATED" if release.notice else name
+            layer.to_parquet(folder / f"{stem}.parquet", index=False, compression="zstd")
+            if len(layer) <= GEOJSON_MAX_ROWS:
+                title = f"{name} {release.notice}".strip()
+                with warnings.catch_warnings():
+                    # GDAL remarks that GeoJSON has no time zones of its own; instants are written as UTC.
+                    warnings.simplefilter("ignore", UserWarning)
+                    layer.to_file(folder / f"{stem}.geojson", driver="GeoJSON", layer=title, COORDINATE_PRECISION="6")
+
+
+def _described(tables: Mapping[str, dictionary.Table], release: Release) -> dict[str, pl.DataFrame]:
+    columns = dictionary.load().columns
+    listed = [
+        (name, column, columns[column].type, columns[column].unit, columns[column].meaning)
+        for name, table in sorted((tables | _own_tables()).items())
+        for column in table.columns
+    ]
+    schema = dict.fromkeys(_own_tables()["dictionary"].columns, pl.String)
+    own = pl.DataFrame([asdict(release)], schema_overrides={"as_of": pl.Datetime("us", "UTC")})
+    return {
+        "release": own.select(_own_tables()["release"].columns),
+        "dictionary": pl.DataFrame(listed, schema=schema, orient="row"),
+    }
+
+
+def _own_tables() -> dict[str, dictionary.Table]:
+    tables = dictionary.load().tables
+    return {name: tables[f"release.{name}"] for name in ("release", "dictionary")}
+
+
+def _comment(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: Mapping[str, str]) -> None:
+    con.execute(f"comment on table released.main.{_name(name)} is {_text(table)}")
+    for column, meaning in columns.items():
+        con.execute(f"comment on column released.main.{_name(name)}.{_name(column)} is {_text(meaning)}")
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str | Path) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

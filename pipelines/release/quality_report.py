@@ -1,0 +1,34 @@
+"""The quality report: every expectation with how often it failed, and what became of every row.
+
+Made from the audience's own released file. It gives expectations and counts (for the public: shares), never the
+offending values.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from pipelines.release.briefing import environment
+
+
+def render(database: Path, audience: str) -> str:
+    """The report of one audience, made from its released DuckDB file."""
+    with duckdb.connect(database, read_only=True) as con:
+        con.execute("set timezone = 'UTC'")
+        tables = {name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()}
+        checks = "quality_checks" if "quality_checks" in tables else "quality_shares"
+        accounts = "accounting" if "accounting" in tables else "accounting_shares"
+        rows = con.execute(
+            f"from {checks} order by agency nulls last, suite, severity, expectation, checked_column"
+        ).pl()
+        content = {
+            "audience": audience,
+            "release": con.execute("from release").pl().to_dicts()[0],
+            "has_counts": "quality_checks" in tables,
+            "suites": {
+                str(suite): part.to_dicts()
+                for (suite,), part in rows.group_by("suite", maintain_order=True)
+            },
+            "accounts": con.execute(f"from {accounts} order by feed").pl().to_dicts(),
+        }
+    return environment().get_template("quality_report.html.j2").render(content)

@@ -1,0 +1,76 @@
+"""Seeded draws: every random number of the simulator is a function of the profile's seed, a purpose and a day.
+
+Nothing depends on the day of the run or on what was asked for before, so a day made alone equals that day made
+among others.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Texts = npt.NDArray[np.str_]
+
+DAY_SPREAD = 0.04
+"""Relative standard deviation of a day's volume beyond Poisson: weather, events, whatever moves a city at once."""
+
+
+def generator(seed: int, *purpose: object) -> np.random.Generator:
+    """A generator for one purpose; the names of the purpose decide its numbers, on every machine."""
+    text = "/".join([str(seed), *map(str, purpose)])
+    return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Events drawn for a range of days: one entry per event.
+
+    ``day`` is the proleptic ordinal, ``kind`` the column of the rates, ``u`` one row of uniform numbers per event.
+    """
+
+    day: Integers
+    kind: Integers
+    u: Floats
+
+
+def draw(seed: int, purpose: str, days: Sequence[int], rates: Floats, width: int) -> Draws:
+    """Draw the events of each day: counts around ``rates`` (days × kinds), and ``width`` uniform numbers for each."""
+    kinds, counts, numbers = [], [], []
+    for day, rate in zip(days, rates, strict=True):
+        rng = generator(seed, purpose, day)
+        shock = rng.gamma(DAY_SPREAD**-2, DAY_SPREAD**2)
+        count = rng.poisson(rate * shock)
+        kinds.append(np.repeat(np.arange(rate.size), count))
+        counts.append(int(count.sum()))
+        numbers.append(rng.random((counts[-1], width)))
+    return Draws(
+        day=np.repeat(np.asarray(days, dtype=np.int64), counts),
+        kind=np.concatenate(kinds) if kinds else np.empty(0, np.int64),
+        u=np.concatenate(numbers) if numbers else np.empty((0, width)),
+    )
+
+
+def cumulated(weights: Floats) -> Floats:
+    """Row-wise cumulated shares, flattened so that `pick` can search all rows at once."""
+    shares = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
+    return np.asarray((shares + np.arange(len(weights))[:, None]).ravel())
+
+
+def pick(flat: Floats, width: int, row: Integers, u: Floats) -> Integers:
+    """Pick a column of ``row`` for each uniform number, by the shares that `cumulated` made."""
+    found = np.searchsorted(flat, row + u, side="right")
+    return np.asarray(np.clip(found - row * width, 0, width - 1))
+
+
+def again(u: Floats, turn: Integers | int) -> Floats:
+    """A further uniform number from one already drawn, for the ``turn``-th use of it: the digits further behind.
+
+    A factor of its own for each turn keeps the numbers of several turns uncorrelated.
+    """
+    fraction: Floats = np.asarray(np.modf(u * (7919.0 + 1009.0 * np.asarray(turn)))[0])
+    return fraction

@@ -1,0 +1,78 @@
+-- 119 calls: the rows of a call's units as one incident, each row in the latest version that was known at as_of;
+-- withdrawn ones left out. Grain: incident_id.
+--
+-- Times are the first unit's; a call is closed when its last unit is back. Advice, hang-ups and repeats (안내, 기타) ask
+-- for no unit: their service is null, so that they never count as demand for ambulances. A call of a service that was
+-- cancelled before anybody was sent keeps its service and has no first_dispatched_at.
+with
+versions as (
+    select
+        *,
+        timezone(getvariable('time_zone'), strptime(chg_dt, '%Y%m%d%H%M%S'))
+            + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
+    from raw.fire_119
+),
+newest as (
+    select *
+    from versions
+    where known_at <= getvariable('as_of')
+    qualify row_number() over (partition by dclr_rcpt_no, vhcl_no order by known_at desc, _row_hash desc) = 1
+),
+"read" as (
+    select
+        dclr_rcpt_no,
+        vhcl_no,
+        trim(emrg_rscu_clsf_nm) as source_category,
+        try_strptime(dclr_dt, '%Y%m%d%H%M%S') as reported_local,
+        try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
+        try_strptime(grnds_arvl_dt, '%Y%m%d%H%M%S') as arrived_local,
+        try_strptime(cbk_dt, '%Y%m%d%H%M%S') as back_local,
+        try_cast(nullif(trim(damg_rgn_lot), '') as double) as lon,
+        try_cast(nullif(trim(damg_rgn_lat), '') as double) as lat,
+        clmty_sgg_cd,
+        known_at
+    from newest
+    where del_yn <> 'Y'
+),
+calls as (
+    select
+        dclr_rcpt_no,
+        first(source_category order by known_at desc, vhcl_no) as source_category,
+        min(reported_local) as reported_local,
+        min(dispatched_local) as dispatched_local,
+        min(arrived_local) as arrived_local,
+        if(count(dispatched_local) = count(back_local), max(back_local), null) as closed_local,
+        min({'lon': lon, 'lat': lat}) filter (where lon is not null and lat is not null) as place,
+        min(clmty_sgg_cd) as named_area_id,
+        max(known_at) as known_at
+    from "read"
+    group by dclr_rcpt_no
+)
+select
+    'fire_119:' || dclr_rcpt_no as incident_id,
+    'fire' as agency,
+    'fire_119' as feed,
+    dclr_rcpt_no as source_id,
+    case source_category
+        when '화재' then 'fire'
+        when '구조' then 'rescue'
+        when '구급' then 'ems'
+        when '자해' then 'ems'
+        when '생활안전' then 'life_safety'
+    end as service,
+    source_category,
+    null::integer as priority,
+    null::timestamptz as occurred_at,
+    null::timestamptz as occurred_until,
+    timezone(getvariable('time_zone'), reported_local) as reported_at,
+    timezone(getvariable('time_zone'), dispatched_local) as first_dispatched_at,
+    timezone(getvariable('time_zone'), arrived_local) as first_arrived_at,
+    timezone(getvariable('time_zone'), closed_local) as closed_at,
+    place.lon as lon,
+    place.lat as lat,
+    if(place is null, 'none', 'exact') as location_quality,
+    if(place is null, 'unknown', 'scene') as location_source,
+    named_area_id,
+    false as is_discovered,
+    known_at
+from calls

@@ -1,0 +1,51 @@
+-- 112 calls, each in the latest version that was known at as_of; withdrawn ones left out. Grain: incident_id.
+--
+-- A caller's phone is located to a few hundred metres only, so such a place counts as a centroid. Calls found on patrol
+-- (순찰발견) are discovered; where the channel is not noted, is_discovered stays null. The source names the district, so
+-- a call without coordinates still counts there.
+with
+versions as (
+    select
+        *,
+        updated_at::timestamptz
+            + to_seconds((select delay_seconds from reference.feeds where feed = 'police_112')) as known_at
+    from raw.police_112
+),
+newest as (
+    select *
+    from versions
+    where known_at <= getvariable('as_of')
+    qualify row_number() over (partition by incident_no order by known_at desc, _row_hash desc) = 1
+)
+select
+    'police_112:' || incident_no as incident_id,
+    'police' as agency,
+    'police_112' as feed,
+    incident_no as source_id,
+    'police' as service,
+    category as source_category,
+    priority::integer as priority,
+    try_cast(occurred_at as timestamptz) as occurred_at,
+    null::timestamptz as occurred_until,
+    try_cast(reported_at as timestamptz) as reported_at,
+    try_cast(dispatched_at as timestamptz) as first_dispatched_at,
+    try_cast(arrived_at as timestamptz) as first_arrived_at,
+    try_cast(closed_at as timestamptz) as closed_at,
+    lon,
+    lat,
+    case
+        when lon is null or lat is null then 'none'
+        when location_method = '신고자조회' then 'centroid'
+        else 'exact'
+    end as location_quality,
+    case location_method
+        when '현장확인' then 'scene'
+        when '주소' then 'address'
+        when '신고자조회' then 'caller_lookup'
+        else 'unknown'
+    end as location_source,
+    district_code as named_area_id,
+    report_channel = '순찰발견' as is_discovered,
+    known_at
+from newest
+where not is_withdrawn

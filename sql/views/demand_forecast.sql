@@ -1,0 +1,52 @@
+-- The newest demand forecast as planners read it. Grain: frequency, area_id, service, target_start.
+with newest as (
+    select frequency, max(reference_at) as reference_at
+    from forecast.demand
+    group by frequency
+),
+issued as (
+    select demand.*
+    from forecast.demand as demand
+    semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
+),
+chosen as (
+    select *
+    from issued
+    where not is_baseline
+    qualify row_number() over (partition by frequency, area_id, service, target_start order by model) = 1
+),
+baseline as (
+    select *
+    from issued
+    where is_baseline
+    qualify row_number() over (partition by frequency, area_id, service, target_start order by model) = 1
+),
+hourly_units as (
+    select 'h' as frequency, reference_at, area_id, service, target_start, prob_over_capacity, units_required
+    from dispatch.staffing
+)
+select
+    chosen.reference_at,
+    chosen.frequency,
+    chosen.area_id,
+    areas.name as area_name,
+    chosen.service,
+    chosen.target_start,
+    chosen.target_end,
+    chosen.horizon_hours::integer as horizon_hours,
+    chosen.mean as expected_calls,
+    chosen."q0.1" as p10,
+    chosen."q0.5" as p50,
+    chosen."q0.9" as p90,
+    chosen."q0.99" as p99,
+    hourly_units.prob_over_capacity::double as prob_over_capacity,
+    baseline.mean as baseline_calls,
+    hourly_units.units_required::integer as units_required,
+    chosen.model,
+    chosen.method,
+    chosen.data_as_of,
+    chosen.degraded_reason
+from chosen
+left join baseline using (frequency, reference_at, area_id, service, target_start)
+left join hourly_units using (frequency, reference_at, area_id, service, target_start)
+left join reference.areas as areas on areas.area_id = chosen.area_id

@@ -1,0 +1,61 @@
+-- What each model is for, what goes in, what never does, its baseline and limits. Grain: model.
+select model, purpose_of_model, inputs, never_uses, baseline, limits
+from (
+    values
+        (
+            'hour_of_week',
+            'Calls per hour for every area and service, a week ahead',
+            'Calls of the last year by local hour of the week, newer weeks weighing more',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
+        ),
+        (
+            'seasonal_naive',
+            'Baseline: the same hour (or weekday) last week',
+            'Calls of the last weeks',
+            'Persons; anything but place, time and service',
+            'none',
+            'One odd week repeats itself'
+        ),
+        (
+            'prophet_mean',
+            'Calls per day for every area and service, four weeks ahead',
+            'Calls per day and public holidays',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'Used for the mean only: its own ranges are poor on small counts, so quantiles are negative binomial, learnt from backtests. Sparse series keep to the table'
+        ),
+        (
+            'decayed_counts',
+            'Which small places are likelier to see reported crime in the coming days',
+            'Reported incidents of allowed categories (allow_list) by cell and day, newer ones weighing more',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'counts',
+            'Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+        ),
+        (
+            'counts',
+            'Baseline: the count of the last year per cell',
+            'Reported incidents of allowed categories (allow_list) by cell',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'none',
+            'Slow to notice change'
+        ),
+        (
+            'gi_star',
+            'Where reported crime of the last year was dense beyond chance',
+            'Reported incidents of allowed categories (allow_list) per map cell',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'none',
+            'Describes the past. False discoveries are held at 5 % per category; residents and visitors are not accounted for'
+        ),
+        (
+            'erlang_c',
+            'Units required per area, service and hour',
+            'Forecast calls and mean time on task',
+            'Persons; names of crews',
+            'baseline_calls',
+            'One unit per call, no travel between areas, no help from neighbours: a floor for planning, not a roster'
+        )
+) as cards (model, purpose_of_model, inputs, never_uses, baseline, limits)

@@ -1,0 +1,28 @@
+-- Units required per area, service and hour, for the newest forecast. Grain: area_id, service, target_start.
+with newest as (
+    select max(reference_at) as reference_at
+    from dispatch.staffing
+)
+select
+    staffing.reference_at,
+    staffing.area_id,
+    areas.name as area_name,
+    staffing.service,
+    staffing.target_start,
+    staffing.target_end,
+    staffing.expected_calls,
+    staffing.p10,
+    staffing.p50,
+    staffing.p90,
+    staffing.p99,
+    staffing.prob_over_capacity::double as prob_over_capacity,
+    staffing.baseline_calls,
+    staffing.service_minutes,
+    staffing.workload_erlangs,
+    staffing.units_required::integer as units_required,
+    staffing.unit_hour_utilisation,
+    staffing.data_as_of,
+    staffing.degraded_reason
+from dispatch.staffing as staffing
+join newest on newest.reference_at = staffing.reference_at
+left join reference.areas as areas on areas.area_id = staffing.area_id

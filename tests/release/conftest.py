@@ -1,0 +1,382 @@
+"""A small warehouse: every table of the dictionary, a few rows where a release needs them."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from shapely.geometry import box
+
+from pipelines import warehouse
+from pipelines import profile as profiles
+from pipelines.release import dictionary
+from pipelines.settings import Settings
+
+AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
+"""05:15 on 23 November in Seoul."""
+
+DISTRICTS = {"11010": "종로구", "11020": "중구", "11030": "용산구"}
+SERVICES = ("police_code_0_1", "ems")
+QUANTILES = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", profile=profiles.load("korea"), as_of=AS_OF, threads=2)
+
+
+@pytest.fixture
+def filled(settings: Settings) -> Settings:
+    """Settings of a home whose warehouse is filled."""
+    with warehouse.connect(settings) as con:
+        fill(con, settings)
+    return settings
+
+
+@pytest.fixture
+def con(filled: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An open filled warehouse with its views built."""
+    with warehouse.connect(filled) as con:
+        warehouse.run_models(con, "views")
+        yield con
+
+
+def create_all(con: duckdb.DuckDBPyConnection) -> None:
+    """Make every table that the dictionary knows, empty, but for the views."""
+    known = dictionary.load()
+    for name, table in known.tables.items():
+        if not name.startswith(("views.", "release.")):
+            columns = ", ".join(f'"{column}" {known.columns[column].type}' for column in table.columns)
+            con.execute(f"create or replace table {name} ({columns})")
+
+
+def insert(con: duckdb.DuckDBPyConnection, table: str, *rows: dict[str, Any]) -> None:
+    """Insert rows by column name; columns that are not given are null."""
+    con.register("_rows", pl.DataFrame(rows, infer_schema_length=None).to_arrow())
+    con.execute(f"insert into {table} by name select * from _rows")
+    con.unregister("_rows")
+
+
+def incident(incident_id: str, **given: Any) -> dict[str, Any]:
+    """A police theft in Jongno, unless told otherwise."""
+    agency = given.get("agency", "police")
+    return {
+        "incident_id": incident_id,
+        "agency": agency,
+        "feed": {"police": "police_112", "fire": "fire_119"}.get(agency, "investigation_cases"),
+        "source_id": incident_id.partition(":")[2],
+        "service": agency,
+        "category": "theft",
+        "source_category": "절도",
+        "priority": 2,
+        "occurred_at": AS_OF - timedelta(days=3),
+        "reported_at": AS_OF - timedelta(days=3),
+        "lon": 126.98,
+        "lat": 37.58,
+        "location_quality": "exact",
+        "location_source": "scene",
+        "admin_area_id": "11010",
+        "police_area_id": "P-11010",
+        "fire_area_id": "F-1",
+        "cell_id": "다사530530",
+        "is_discovered": False,
+        "known_at": AS_OF - timedelta(days=3),
+        "is_sensitive": False,
+        "is_crime": agency == "police",
+        "is_risk_allowed": agency == "police",
+        "local_date": date(2026, 11, 20),
+        "local_hour": 5,
+    } | given
+
+
+def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Fill the tables that a release is made from."""
+    create_all(con)
+    _fill_reference(con)
+    _fill_core(con)
+    _fill_demand(con)
+    _fill_places(con)
+    _fill_books(con)
+
+
+def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
+    for feed, agency in (("police_112", "police"), ("fire_119", "fire"), ("investigation_cases", "investigation")):
+        said = {"legal_basis": "law", "purpose": "demand", "impact_assessment": "done", "retention_days": 1825}
+        fixed = {"kind": "keyed", "is_reference": False, "delay_seconds": 0, "freshness_hours": 30.0, "is_simulated": True}
+        insert(con, "reference.feeds", {"feed": feed, "agency": agency} | said | fixed)
+        insert(
+            con,
+            "marts.feed_status",
+            {
+                "feed": feed,
+                "agency": agency,
+                "fetched_through_at": AS_OF,
+                "data_as_of": AS_OF - timedelta(hours=2 if agency != "fire" else 50),
+                "age_hours": 2.0 if agency != "fire" else 50.0,
+                "freshness_hours": 30.0,
+                "is_stale": agency == "fire",
+                "stale_reason": "newest record is 50 h old, limit 30 h" if agency == "fire" else None,
+            },
+        )
+    for category, crime, allowed, sensitive in (
+        ("theft", True, True, False),
+        ("stalking", True, False, True),
+        ("medical", False, False, False),
+        ("corruption", True, False, False),
+        ("other", False, False, False),
+    ):
+        insert(
+            con,
+            "reference.categories",
+            {
+                "category": category,
+                "label": category.title(),
+                "is_crime": crime,
+                "is_risk_allowed": allowed,
+                "is_sensitive": sensitive,
+            },
+        )
+    for feed, source, category in (
+        ("police_112", "절도", "theft"),
+        ("police_112", "스토킹", "stalking"),
+        ("fire_119", "구급", "medical"),
+        ("investigation_cases", "부패", "corruption"),
+    ):
+        insert(con, "reference.category_map", {"feed": feed, "source_category": source, "category": category})
+
+
+def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
+    def area(area_id: str, tree: str, level: str, parent: str | None, name: str, west: float, east: float) -> None:
+        shape = box(west, 37.50, east, 37.60)
+        row = {"area_id": area_id, "tree": tree, "level": level, "parent_area_id": parent, "name": name}
+        place = {"lon": (west + east) / 2, "lat": 37.55, "geometry": shape.wkb}
+        insert(con, "reference.areas", row | place | {"is_approximated": level == "station"})
+
+    area("KR", "admin", "nation", None, "대한민국", 126.90, 127.20)
+    area("11", "admin", "province", "KR", "서울특별시", 126.90, 127.20)
+    for number, (area_id, name) in enumerate(DISTRICTS.items()):
+        west = 126.90 + 0.1 * number
+        area(area_id, "admin", "district", "11", name, west, west + 0.1)
+        area(f"P-{area_id}", "police", "station", "KR", f"서울{name}경찰서", west, west + 0.1)
+    area("F-1", "fire", "station", "KR", "종로소방서", 126.90, 127.20)
+    for number, (cell_id, metres) in enumerate((("다사5353", 1000), ("다사5453", 1000), ("다사530530", 100))):
+        west = 126.90 + 0.1 * number
+        outline = box(west, 37.55, west + 0.01, 37.56).wkb
+        insert(
+            con,
+            "reference.cells",
+            {
+                "cell_id": cell_id,
+                "cell_metres": metres,
+                "map_cell_id": "다사5353",
+                "x_m": 953000,
+                "y_m": 1953000,
+                "lon": west,
+                "lat": 37.55,
+                "admin_area_id": "11010",
+                "geometry": outline,
+            },
+        )
+    for cell_id, is_hot in (("다사5353", True), ("다사5453", False)):
+        insert(
+            con,
+            "patterns.hot_spots",
+            {
+                "cell_id": cell_id,
+                "cell_metres": 1000,
+                "category": "theft",
+                "window_start_date": date(2025, 11, 23),
+                "window_end_date": date(2026, 11, 23),
+                "incidents": 12 if is_hot else 1,
+                "gi_star_z": 4.2 if is_hot else 0.1,
+                "p_value": 0.0001 if is_hot else 0.4,
+                "is_hot": is_hot,
+            },
+        )
+    insert(
+        con,
+        "forecast.risk",
+        {
+            "reference_at": AS_OF,
+            "cell_id": "다사530530",
+            "cell_metres": 100,
+            "category": "theft",
+            "target_start": AS_OF,
+            "target_end": AS_OF + timedelta(days=7),
+            "model": "decayed_counts",
+            "expected": 0.4,
+            "baseline_expected": 0.3,
+            "rank": 1,
+            "is_selected": True,
+            "data_as_of": AS_OF,
+        },
+    )
+    for model, hits in (("decayed_counts", 12), ("counts", 10)):
+        insert(
+            con,
+            "forecast.risk_scores",
+            {
+                "reference_at": AS_OF - timedelta(days=14),
+                "origin_kind": "backtest",
+                "category": "theft",
+                "model": model,
+                "is_baseline": model == "counts",
+                "area_share": 0.01,
+                "incidents": 100,
+                "hits": hits,
+                "hit_rate": hits / 100,
+                "pai": float(hits),
+            },
+        )
+
+
+def _fill_core(con: duckdb.DuckDBPyConnection) -> None:
+    fire = {"agency": "fire", "service": "ems", "category": "medical", "source_category": "구급"}
+    insert(
+        con,
+        "core.incidents",
+        incident("police_112:1", joint_incident_id="fire_119:1"),
+        incident("police_112:2", location_source="caller_lookup"),
+        incident("police_112:3", category="stalking", source_category="스토킹", is_sensitive=True, is_risk_allowed=False),
+        incident("police_112:4", category="other", source_category="새로운 말", is_crime=False, is_risk_allowed=False),
+        incident("fire_119:1", **fire, joint_incident_id="fire_119:1"),
+        incident("fire_119:2", **fire, location_source="caller_lookup"),
+        incident(
+            "investigation_cases:1",
+            agency="investigation",
+            category="corruption",
+            source_category="부패",
+            lon=None,
+            lat=None,
+            cell_id=None,
+            location_quality="withheld",
+            admin_area_id="11",
+            police_area_id=None,
+            fire_area_id=None,
+        ),
+    )
+    for number in (1, 2):
+        insert(
+            con,
+            "core.dispatches",
+            {
+                "incident_id": f"fire_119:{number}",
+                "unit_id": f"구급{number}",
+                "unit_type": "ambulance",
+                "dispatched_at": AS_OF - timedelta(days=3),
+                "agency": "fire",
+                "service": "ems",
+                "admin_area_id": "11010",
+                "fire_area_id": "F-1",
+            },
+        )
+    for quarter, count in ((date(2026, 7, 1), 40), (date(2026, 10, 1), 25)):
+        row = {"area_id": "11010", "quarter_start_date": quarter, "category": "theft", "incidents": count}
+        insert(con, "marts.crime_quarterly", row)
+    for year in (2025, 2026):
+        row = {"area_id": "11", "year": year, "category": "stalking", "incidents": 9}
+        insert(con, "marts.sensitive_yearly", row)
+    insert(con, "marts.risk_exclusions", {"category": "stalking", "reason": "sensitive matter", "incidents": 1})
+    response = {"area_id": "11010", "month_start_date": date(2026, 11, 1), "incidents": 2, "response_p50_seconds": 400.0}
+    insert(con, "marts.response_times", response | {"service": "ems"}, response | {"service": "police"})
+
+
+def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
+    """A year of hours, and a forecast of two days by the hour and of two by the day."""
+    con.execute(
+        """
+        insert into marts.demand_hourly by name
+        select area_id, service, hour_start_at, timezone('Asia/Seoul', hour_start_at)::date as local_date,
+            hour(timezone('Asia/Seoul', hour_start_at))::integer as local_hour, (hour(hour_start_at) % 5) as calls,
+            0 as dispatches
+        from (values ('11'), ('11010'), ('11020'), ('11030')) areas (area_id)
+        cross join (values ('police_code_0_1'), ('ems')) services (service)
+        cross join (
+            select unnest(generate_series(timestamptz '2026-06-20 00:00:00+00', timestamptz '2026-11-22 19:00:00+00',
+                interval 1 hour)) as hour_start_at
+        )
+        """
+    )
+    forecasts, staffing = [], []
+    for area_id in ("11", *DISTRICTS):
+        for service in SERVICES:
+            for hour in range(48):
+                forecasts += _forecast(area_id, service, "h", AS_OF.replace(minute=0) + timedelta(hours=1 + hour), 3.0)
+                staffing.append(_staffing(forecasts[-2]))
+            for day in range(2):
+                start = datetime(2026, 11, 23, 15, tzinfo=UTC) + timedelta(days=day)
+                forecasts += _forecast(area_id, service, "D", start, 60.0)
+    insert(con, "forecast.demand", *forecasts)
+    insert(con, "dispatch.staffing", *staffing)
+    for model, wis in (("hour_of_week", 0.8), ("seasonal_naive", 1.0)):
+        insert(
+            con,
+            "forecast.demand_scores",
+            {
+                "reference_at": AS_OF - timedelta(days=14),
+                "origin_kind": "backtest",
+                "frequency": "h",
+                "service": "ems",
+                "area_level": "district",
+                "model": model,
+                "is_baseline": model == "seasonal_naive",
+                "targets": 100,
+                "mae": 1.0,
+                "pinball": 0.5,
+                "wis": wis,
+                "coverage_80": 0.84,
+                "expected_coverage_80": 0.86,
+                "mase": 0.7,
+            },
+        )
+
+
+def _forecast(area_id: str, service: str, frequency: str, start: datetime, mean: float) -> list[dict[str, Any]]:
+    shared = {
+        "reference_at": AS_OF,
+        "frequency": frequency,
+        "area_id": area_id,
+        "service": service,
+        "target_start": start,
+        "target_end": start + (timedelta(hours=1) if frequency == "h" else timedelta(days=1)),
+        "horizon_hours": int((start - AS_OF).total_seconds() // 3600),
+        "data_as_of": AS_OF,
+        "method": "test",
+        "mean": mean,
+    }
+    quantiles = {f"q{level:g}": float(round(2 * mean * level)) for level in QUANTILES}
+    return [
+        shared | quantiles | {"model": model, "is_baseline": model == "seasonal_naive"}
+        for model in ("hour_of_week", "seasonal_naive")
+    ]
+
+
+def _staffing(forecast: dict[str, Any]) -> dict[str, Any]:
+    kept = ("reference_at", "area_id", "service", "target_start", "target_end", "data_as_of")
+    return {name: forecast[name] for name in kept} | {
+        "expected_calls": forecast["mean"],
+        "p10": forecast["q0.1"],
+        "p50": forecast["q0.5"],
+        "p90": forecast["q0.9"],
+        "p99": forecast["q0.99"],
+        "baseline_calls": 2.5,
+        "service_minutes": 60.0,
+        "workload_erlangs": 3.0,
+        "units_required": 6,
+        "unit_hour_utilisation": 0.5,
+    }
+
+
+def _fill_books(con: duckdb.DuckDBPyConnection) -> None:
+    batch = {"batch_id": "b1", "feed": "police_112", "kind": "delivery", "verdict": "accepted"}
+    counts = {"received": 100, "loaded": 90, "unchanged": 5, "quarantined": 5, "rejected": 0}
+    insert(con, "ops.batches", batch | counts)
+    held = {"feed": "police_112", "batch_id": "b1", "row_number": 7, "expectation": "expect_column_values_to_be_between"}
+    insert(con, "ops.quarantine", held | {"reason": "in Korea", "content": '{"lon": "OFFENDING-VALUE-999"}'})
+    check = {"expectation": "expect_column_values_to_be_between", "column": "lon", "severity": "critical"}
+    insert(con, "ops.checks", check | {"batch_id": "b1", "suite": "police_112", "reason": "in Korea", "checked": 100, "failed": 5})
+    insert(con, "ops.gates", check | {"suite": "core.incidents", "reason": "in the region", "checked": 7, "failed": 0})
+    insert(con, "ops.lineage", {"source": "core.incidents", "target": "marts.crime_quarterly"})

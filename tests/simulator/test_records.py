@@ -1,0 +1,230 @@
+"""What the simulator makes: the same for the same seed and day, in the volumes and shapes that it claims."""
+
+import itertools
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines import profile as profiles
+from pipelines.profile import Profile
+from pipelines.simulator import cases, events, fire, police, rates, tables
+from pipelines.simulator.places import places
+from pipelines.simulator.seeds import again, cumulated, generator, pick
+
+KOREA = profiles.load("korea")
+DAY = date(2025, 11, 3)
+NEXT = DAY + timedelta(days=1)
+
+
+def scaled(scale: float, seed: int | None = None) -> Profile:
+    assert KOREA.simulator is not None
+    changes = {"scale": scale} | ({} if seed is None else {"seed": seed})
+    return KOREA.model_copy(update={"simulator": KOREA.simulator.model_copy(update=changes)})
+
+
+@pytest.fixture(scope="module")
+def calls() -> pl.DataFrame:
+    """The truth of 60 days of 112 calls."""
+    return police.truth_columns(KOREA, police.records(KOREA, date(2025, 9, 1), date(2025, 10, 31)))
+
+
+@pytest.mark.parametrize("agency", [police, fire])
+def test_a_day_made_alone_is_the_day_made_among_others(agency: object) -> None:
+    def versions(first: date, last: date) -> pl.DataFrame:
+        return agency.versions(KOREA, agency.records(KOREA, first, last))  # type: ignore[attr-defined, no-any-return]
+
+    alone = versions(DAY, NEXT)
+    number = alone.columns[0]
+    among = versions(DAY - timedelta(days=9), DAY + timedelta(days=3))
+    mine = among.filter(pl.col(number).str.contains(f"{DAY:%Y%m%d}"))
+    assert alone.height > 300
+    assert mine.sort(pl.all()).equals(alone.sort(pl.all()))
+
+
+def test_a_day_of_cases_made_alone_is_the_day_made_among_others() -> None:
+    alone = cases.versions(KOREA, DAY, NEXT)
+    among = cases.versions(KOREA, DAY - timedelta(days=20), DAY + timedelta(days=9))
+    assert alone.height > 0
+    assert among.filter(pl.col("접수일") == str(DAY)).equals(alone)
+
+
+def test_another_seed_makes_another_day() -> None:
+    ours, other = (police.records(profile, DAY, NEXT) for profile in (KOREA, scaled(0.05, seed=1)))
+    assert not np.array_equal(ours.events.x[:50], other.events.x[:50])
+
+
+def test_numbers_run_within_the_local_day_of_reception() -> None:
+    found = police.versions(KOREA, police.records(KOREA, DAY, NEXT))
+    first = found.unique("incident_no", keep="first").sort("incident_no")
+    assert first["incident_no"].to_list() == [f"{DAY:%Y%m%d}-{n:06d}" for n in range(1, first.height + 1)]
+    told = first.filter(pl.col("reported_at") != "시각오류")
+    assert told["reported_at"].str.starts_with(str(DAY)).all()
+    assert told["reported_at"].is_sorted()
+
+
+def test_calls_have_the_codes_and_volume_of_a_year(calls: pl.DataFrame) -> None:
+    assert calls.height / 60 == pytest.approx(4.0e6 * 0.05 / 365.25, rel=0.06)
+    shares = calls.group_by("code").len().sort("code")["len"] / calls.height
+    assert shares.to_list() == pytest.approx([0.01, 0.18, 0.32, 0.10, 0.39], abs=0.02)
+
+
+def test_most_calls_come_in_the_evening_and_fewest_before_dawn(calls: pl.DataFrame) -> None:
+    hours = (calls["reported"] + 9 * 3600) % 86_400 // 3600
+    counts = hours.value_counts().sort("reported")["count"]
+    assert counts.arg_min() in (4, 5)
+    assert counts.arg_max() in (20, 21, 22)
+    assert counts.max() > 2.5 * counts.min()
+
+
+def test_crimes_follow_the_recorded_ones_of_each_district() -> None:
+    where = places(KOREA, 20250926)
+    expected = rates.table("crime_by_district")["violence"].to_numpy()
+    found = events.police(scaled(0.2), range(DAY.toordinal(), DAY.toordinal() + 90))
+    violent = found.kind == rates.table("police_calls")["category"].to_list().index("폭력")
+    counts = np.bincount(found.district[violent], minlength=len(where.districts))
+    assert np.corrcoef(counts, expected)[0, 1] > 0.9
+    assert counts.sum() == pytest.approx(expected.sum() * 0.2 * 90 / 365.25, rel=0.15)
+
+
+def test_half_of_crime_happens_in_a_twentieth_of_the_cells() -> None:
+    found = events.police(scaled(1.0), range(DAY.toordinal(), DAY.toordinal() + 60))
+    words = rates.table("police_calls")["category"].to_numpy()[found.kind]
+    crime = found.where(np.isin(words, ("절도", "폭력")))
+    # Half of the days choose the cells, the other half is counted, so that chance does not concentrate anything.
+    cells = pl.DataFrame({"x": crime.x // 100, "y": crime.y // 100, "even": crime.day % 2 == 0})
+    area_cells = sum(district.boundary.area for district in places(KOREA, 20250926).districts) / 1e4
+    chosen = cells.filter("even").group_by("x", "y").len().sort("len", "x", "y", descending=True)
+    hits = cells.filter(~pl.col("even")).join(chosen.head(int(area_cells / 20)), on=["x", "y"], how="semi")
+    assert 0.35 < hits.height / cells.filter(~pl.col("even")).height < 0.6
+
+
+def test_every_place_lies_in_its_district() -> None:
+    import shapely
+
+    where = places(KOREA, 20250926)
+    drawn = events.police(KOREA, range(DAY.toordinal(), DAY.toordinal() + 3))
+    inside = 0
+    for number, district in enumerate(where.districts):
+        mine = drawn.district == number
+        inside += int(shapely.contains_xy(district.boundary, drawn.x[mine], drawn.y[mine]).sum())
+    # The scatter around a place may cross the border by some metres.
+    assert inside / len(drawn.day) > 0.98
+
+
+def test_a_near_repeat_follows_its_parent_within_14_days_and_200_metres() -> None:
+    found = events.police(scaled(1.0), range(DAY.toordinal(), DAY.toordinal() + 40))
+    kind = rates.table("police_calls")["category"].to_list().index("침입절도")
+    children, others = (found.where((found.kind == kind) & mask) for mask in (found.origin == 1, found.origin == 0))
+    late = children.where(children.day > DAY.toordinal() + events.NEAR_REPEAT_DAYS)
+    share = len(children.day) / len(others.day)
+    assert share == pytest.approx(events.NEAR_REPEAT_RATIO, abs=0.06)
+    distance = np.hypot(late.x[:, None] - others.x, late.y[:, None] - others.y)
+    lag = late.day[:, None] - others.day
+    near = (distance <= events.NEAR_REPEAT_M) & (lag >= 0) & (lag <= events.NEAR_REPEAT_DAYS)
+    assert near.any(axis=1).all()
+
+
+def test_every_injected_cluster_holds_more_events_than_usual() -> None:
+    start, end = date(2025, 1, 1), date(2025, 12, 1)
+    truth = tables(KOREA, start, end)["truth_clusters"]
+    found = events.police(KOREA, range(start.toordinal(), end.toordinal()))
+    clustered = found.where(found.origin == 2)
+    assert truth.height in range(11, 15)
+    days = (truth["end_date"] - truth["start_date"]).dt.total_days()
+    assert days.min() >= events.CLUSTER_DAYS[0]
+    assert len(clustered.day) == pytest.approx((days * truth["daily_mean"]).sum(), rel=0.35)
+    assert set(truth["category"]) <= set(events.CLUSTER_CATEGORIES)
+
+
+def test_a_joint_event_is_in_both_agencies_records_at_one_place_and_time() -> None:
+    days = range(DAY.toordinal(), DAY.toordinal() + 5)
+    ours, theirs = (agency(KOREA, days) for agency in (events.police, events.fire))
+    ours, theirs = ours.where(ours.origin == 3), theirs.where(theirs.origin == 3)
+    assert len(ours.day) == len(theirs.day) > 30
+    assert np.array_equal(np.sort(ours.x), np.sort(theirs.x))
+    assert np.array_equal(np.sort(ours.second), np.sort(theirs.second))
+
+
+def test_three_in_a_hundred_calls_are_reclassified_and_one_in_two_hundred_withdrawn() -> None:
+    found = police.versions(KOREA, police.records(KOREA, DAY - timedelta(days=30), DAY))
+    total = found["incident_no"].n_unique()
+    kinds = found.group_by("incident_no").agg(pl.col("category").n_unique() > 1, pl.col("is_withdrawn").any())
+    assert kinds["category"].sum() / total == pytest.approx(police.RECLASSIFIED, abs=0.006)
+    assert kinds["is_withdrawn"].sum() / total == pytest.approx(police.WITHDRAWN, abs=0.002)
+    assert found.select("incident_no", "updated_at").is_unique().all()
+
+
+def test_a_call_that_needs_no_unit_is_written_once_and_others_when_sent_and_when_closed() -> None:
+    found = police.versions(KOREA, police.records(KOREA, DAY, NEXT)).filter(pl.col("status") != "취소")
+    early = found.group_by("incident_no", maintain_order=True).agg(
+        pl.col("priority").first(), pl.col("status").first(), pl.col("closed_at").first()
+    )
+    assert set(early.filter(pl.col("priority") == 4)["status"]) == {"종결"}
+    sent = early.filter(pl.col("priority") < 4)
+    assert set(sent["status"]) == {"출동"}
+    assert sent["closed_at"].is_null().all()
+
+
+def test_ugly_rows_are_few() -> None:
+    found = police.versions(KOREA, police.records(KOREA, DAY - timedelta(days=30), DAY))
+    share = ((found["lon"] == 0) | (found["reported_at"] == "시각오류")).sum() / found.height
+    assert 0 < share < 0.01
+
+
+def test_units_of_a_call_are_distinct_and_their_times_in_order() -> None:
+    found = fire.versions(KOREA, fire.records(KOREA, DAY - timedelta(days=10), DAY))
+    last = found.sort("_updated").unique(["dclr_rcpt_no", "vhcl_no"], keep="last")
+    units = found.filter(pl.col("vhcl_no") != "").select("dclr_rcpt_no", "vhcl_no", "vhcl_se_nm").unique()
+    assert units.select("dclr_rcpt_no", "vhcl_no").is_unique().all()
+    sent = last.filter(pl.col("vhcl_no") != "")
+    ordered = ["dspt_drtv_dt", "dspt_dt", "grnds_arvl_dt", "grnds_dptre_dt", "cbk_dt"]
+    for earlier, later in itertools.pairwise(ordered):
+        assert (sent[earlier] <= sent[later]).all(), (earlier, later)
+    silent = last.filter(pl.col("vhcl_no") == "")
+    assert silent.select(pl.col(ordered).is_null().all()).row(0) == (True,) * 5
+    assert 0.5 < silent.height / last["dclr_rcpt_no"].n_unique() < 0.75
+
+
+def test_fires_get_several_units_and_most_ambulance_calls_one() -> None:
+    found = fire.records(KOREA, DAY - timedelta(days=60), DAY)
+    sent = pl.DataFrame({"call": found.reported * 1000 + found.number, "kind": found.events.kind, "unit": found.unit})
+    units = sent.filter(pl.col("unit") >= 0).group_by("call", "kind").len().group_by("kind").agg(pl.col("len").mean())
+    mean = dict(units.iter_rows())
+    assert mean[fire.CLASSES.index("화재")] > 3.5
+    assert mean[fire.CLASSES.index("구급")] < 1.2
+
+
+def test_life_safety_calls_peak_in_summer() -> None:
+    kind = rates.table("fire_calls")["class"].to_list().index("생활안전")
+    daily = [
+        rates.fire(places(KOREA, 20250926).ids).daily([date(2025, month, 13).toordinal()], "KR")[0, kind]
+        for month in (2, 8)
+    ]
+    assert daily[1] > 4 * daily[0]
+
+
+def test_a_profile_without_a_simulator_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no \[simulator\]"):
+        police.records(profiles.load("toronto"), DAY, NEXT)
+
+
+def test_districts_without_statistics_are_refused() -> None:
+    with pytest.raises(ValueError, match="no rates for the districts"):
+        rates.police(("26110",))
+
+
+def test_picks_follow_their_weights_and_draws_their_purpose() -> None:
+    flat = cumulated(np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]))
+    u = np.array([0.0, 0.2, 0.26, 0.999])
+    assert pick(flat, 3, np.zeros(4, np.int64), u).tolist() == [0, 0, 2, 2]
+    assert pick(flat, 3, np.ones(4, np.int64), u).tolist() == [1, 1, 1, 1]
+    assert generator(1, "a", 2).random() == generator(1, "a", 2).random() != generator(1, "b", 2).random()
+
+
+def test_numbers_used_again_are_uniform_and_uncorrelated() -> None:
+    first = generator(1, "x").random(4000)
+    turns = np.corrcoef([first, *(again(first, turn) for turn in range(5))])
+    assert np.abs(turns - np.eye(6)).max() < 0.06
+    assert again(first, 3).mean() == pytest.approx(0.5, abs=0.02)

@@ -1,0 +1,132 @@
+"""The simulated agencies as a feed meets them: over real HTTP and in a real folder."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from pipelines import profile as profiles
+from pipelines import simulator
+from pipelines.feeds import fire_119, investigation_cases, police_112
+from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, conform
+from pipelines.settings import Settings
+
+KOREA = profiles.load("korea")
+NOW = datetime(2025, 11, 5, 20, 15, tzinfo=UTC)
+START = NOW - timedelta(days=3)
+
+
+def ask(feed: Feed, url: str, secret: str | None = simulator.KEY, **source: object) -> list[Delivery]:
+    known = KOREA.feeds[feed.name].model_copy(update={"page_size": 700, **source})
+    return list(feed.fetch(Request(url, secret, known, KOREA, START, NOW)))
+
+
+def settings(home: Path) -> Settings:
+    return Settings(home=home, profile=KOREA, as_of=NOW)
+
+
+@pytest.mark.parametrize("feed", [police_112.FEED, fire_119.FEED, investigation_cases.FEED], ids=lambda feed: feed.name)
+def test_every_feed_reads_its_agency(feed: Feed, tmp_path: Path) -> None:
+    with simulator.serving(settings(tmp_path), feed.name, [(START, NOW)]) as url:
+        whole = ask(feed, url)
+        pieces = ask(feed, url, window_days=1)
+    frames = [conform(feed, feed.parse([p for d in found for p in d.parts])) for found in (whole, pieces)]
+    assert len(whole) == 1 and len(pieces) == 3
+    assert (pieces[0].window_start, pieces[-1].window_end) == (START, NOW)
+    assert frames[0].height > 5
+    assert frames[0].equals(frames[1])
+    assert frames[0]["_extra"].is_null().all()
+    assert feed.updated_at is not None
+    assert frames[0].select(*feed.key, feed.updated_at).is_unique().all()
+
+
+def test_pages_are_the_bytes_that_were_sent() -> None:
+    with simulator.serve(KOREA, NOW) as url:
+        (delivery,) = ask(police_112.FEED, url)
+        query = {"updated_from": START.isoformat(), "updated_to": NOW.isoformat(), "page": 2, "page_size": 700}
+        again = httpx.get(f"{url}/v1/incidents", params=query, headers={"X-API-Key": simulator.KEY})
+    assert len(delivery.parts) > 2
+    assert delivery.parts[1] == again.content
+
+
+def test_nothing_that_changes_after_now_is_known() -> None:
+    later = NOW + timedelta(days=2)
+    with simulator.serve(KOREA, NOW) as url:
+        source = KOREA.feeds["police_112"]
+        (delivery,) = police_112.fetch(Request(url, simulator.KEY, source, KOREA, NOW - timedelta(hours=1), later))
+        (nothing,) = police_112.fetch(Request(url, simulator.KEY, source, KOREA, NOW, later))
+    updated = police_112.parse(delivery.parts)["updated_at"].str.to_datetime("%Y-%m-%dT%H:%M:%S%:z", time_zone="UTC")
+    assert updated.max() < NOW  # type: ignore[operator]
+    assert police_112.parse(nothing.parts).is_empty()
+
+
+def test_the_day_of_the_run_changes_nothing_of_the_past() -> None:
+    found = []
+    for now in (NOW, NOW + timedelta(days=30)):
+        with simulator.serve(KOREA, now) as url:
+            found.append(ask(fire_119.FEED, f"{url}/fire"))
+    assert found[0] == found[1]
+
+
+def test_a_wrong_key_is_refused_without_being_shown() -> None:
+    with simulator.serve(KOREA, NOW) as url:
+        with pytest.raises(FeedError, match="401") as police:
+            ask(police_112.FEED, url, "wr0ng")
+        with pytest.raises(FeedError, match="does not know the key") as fire:
+            ask(fire_119.FEED, f"{url}/fire", "wr0ng")
+    assert "wr0ng" not in f"{police.value}{fire.value}"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "words"),
+    [
+        ("/v1/incidents", {}, 400, "updated_from"),
+        ("/v1/incidents", {"updated_from": "2025-11-01", "updated_to": "2025-11-02"}, 400, "offset"),
+        ("/nowhere", {}, 404, "no such path"),
+        ("/fire/getCallReception", {"serviceKey": simulator.KEY}, 200, "INVALID_REQUEST_PARAMETER_ERROR"),
+    ],
+)
+def test_a_wrong_question_is_answered_as_the_agency_would(
+    path: str, query: dict[str, str], status: int, words: str
+) -> None:
+    with simulator.serve(KOREA, NOW) as url:
+        answer = httpx.get(url + path, params=query, headers={"X-API-Key": simulator.KEY})
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_items_of_the_portal_come_in_all_three_shapes() -> None:
+    form = {"serviceKey": simulator.KEY, "numOfRows": 400, "resultType": "json"}
+    form |= {"chgDtFrom": "20251105000000", "chgDtTo": "20251106000000"}
+    with simulator.serve(KOREA, NOW) as url:
+        shapes = [
+            orjson.loads(httpx.get(f"{url}/fire/getCallReception", params={**form, "pageNo": page}).content)
+            for page in (1, 2, 99)
+        ]
+    first, second, beyond = (shape["response"]["body"]["items"] for shape in shapes)
+    assert isinstance(first["item"], list) and isinstance(second, list) and beyond == ""
+
+
+def test_the_drop_folder_has_one_file_a_day_and_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    written = simulator.drop(KOREA, tmp_path, date(2025, 11, 1), date(2025, 11, 5))
+    before = {path.name: path.read_bytes() for path in written}
+    simulator.drop(KOREA, tmp_path, date(2025, 11, 3), date(2025, 11, 5))
+    assert sorted(before) == [f"cases_2025110{day}.csv" for day in (1, 2, 3, 4)]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert before["cases_20251103.csv"].decode("cp949").startswith("사건번호,접수일,범죄분류")
+
+
+def test_dropped_files_vanish_after_they_were_read(tmp_path: Path) -> None:
+    with simulator.serving(settings(tmp_path), "investigation_cases", [(START, NOW)]) as url:
+        assert url.startswith("file://")
+    assert not any(settings(tmp_path).work.iterdir())
+
+
+def test_a_feed_that_nobody_simulates_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="nobody simulates 'toronto_shootings'"),
+        simulator.serving(settings(tmp_path), "toronto_shootings", []),
+    ):
+        pass
