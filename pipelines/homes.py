@@ -16,8 +16,10 @@ def profile_of(home: Path, wanted: str | None) -> Profile:
     """
     recorded = home / "profile"
     if not recorded.exists():
-        profile = load(wanted or DEFAULT_PROFILE)
-        ledger.write_durably(recorded, (wanted or DEFAULT_PROFILE).encode())
+        chosen = wanted or DEFAULT_PROFILE
+        profile = load(chosen)
+        # A file is recorded by its full path, so that the home finds it from any folder.
+        ledger.write_durably(recorded, (str(Path(chosen).resolve()) if chosen.endswith(".toml") else chosen).encode())
         return profile
     held = load(recorded.read_text("utf-8"))
     if wanted is not None and load(wanted).name != held.name:

@@ -4,7 +4,7 @@ M/M/c: calls come at random, each keeps one unit busy for a random time, callers
 ruled by chance rather than by the mean, which is why units do not follow from calls × minutes alone. The forecast is
 itself a distribution: its negative binomial is a random rate (gamma) under Poisson calls. Erlang C already has the
 Poisson part, so only the rate is spread over; planning on a high quantile of calls would count chance twice and
-overstaff small areas.
+overstaff small areas. A call that takes several units takes them at once, so what queues are teams of that many.
 """
 
 from typing import Final
@@ -80,8 +80,8 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
     Args:
         forecasts: ``forecast.demand``; only hourly rows of one ``reference_at`` are used: the published forecast, and
             the ``seasonal_naive`` baseline beside it.
-        minutes: ``service, service_minutes`` as ``workload.service_minutes`` gives; a service without a row, or with 0
-            minutes (advice by telephone), needs no unit and is left out.
+        minutes: ``service, service_minutes, units_per_call`` as ``workload.service_minutes`` gives; a service without
+            a row, or with 0 minutes (advice by telephone), needs no unit and is left out.
         max_wait_probability: Share of calls that may find no unit free.
 
     Returns:
@@ -97,11 +97,15 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
         hours.filter(~pl.col("is_baseline"))
         .join(minutes.filter(pl.col("service_minutes") > 0), on="service", how="inner")
         .join(baseline, on=keys, how="left")
-        .with_columns(erlangs(pl.col("mean"), pl.col("service_minutes")).alias("workload_erlangs"))
+        .with_columns(erlangs(pl.col("mean"), pl.col("service_minutes")).alias("teams_busy"))
+        .with_columns((pl.col("teams_busy") * pl.col("units_per_call")).alias("workload_erlangs"))
     )
     spread = planned.select(dispersion_in(pl.col("method"))).to_series().to_numpy()
-    loads = rates(planned["workload_erlangs"].to_numpy(), spread)
-    units = pl.Series("units_required", units_required(loads, max_wait_probability), dtype=pl.Int32)
+    teams = units_required(rates(planned["teams_busy"].to_numpy(), spread), max_wait_probability)
+    # A team is so many units on average, so teams round; but never to fewer units than are busy.
+    size = planned["units_per_call"].to_numpy()
+    needed = np.maximum(np.floor(teams * size + 0.5), np.ceil(planned["workload_erlangs"].to_numpy()))
+    units = pl.Series("units_required", needed).cast(pl.Int32)
     return (
         planned.with_columns(units)
         .with_columns(

@@ -5,46 +5,51 @@ from typing import Final
 
 import polars as pl
 
-LEAST_TASKS: Final = 200
-"""Fewer measured tasks than this say less about a service than the profile's assumption."""
+LEAST_CALLS: Final = 200
+"""Fewer measured calls than this say less about a service than the profile's assumption."""
 LONGEST_TASK_HOURS: Final = 24.0
 
 
 def service_minutes(dispatches: pl.DataFrame, assumed: Mapping[str, float]) -> pl.DataFrame:
-    """Mean minutes a call keeps units busy, per service: measured where there are enough tasks, else assumed.
+    """How many units a call takes and how long each is busy, per service: measured where there are enough calls.
 
-    A call that takes two units for half an hour each is an hour of work, so the minutes of a call's units add up. What
-    counts is the mean, never the median: work is calls × mean time.
+    What counts is the mean, never the median: work is calls × mean time.
 
     Args:
-        dispatches: One row per call and unit: ``incident_id, service, dispatched_at, available_at``. Times out of
-            order, missing, or longer than a day are not measured. May be empty.
-        assumed: Minutes per service for those without enough tasks; its keys are the services of the answer.
+        dispatches: One row per call and unit: ``incident_id, service, dispatched_at, available_at``. A call with a time
+            that is missing, out of order, or longer than a day is not measured. May be empty.
+        assumed: Minutes per service for those without enough calls, of one unit each; its keys are the services of the
+            answer, and a service that needs no unit has 0.
 
     Returns:
-        ``service, service_minutes, is_measured``; services that need no unit (0 minutes assumed) stay at 0.
+        ``service, service_minutes`` (of one unit)``, units_per_call, is_measured``.
     """
     minutes = (pl.col("available_at") - pl.col("dispatched_at")).dt.total_seconds() / 60.0
-    is_task = minutes.is_between(0, LONGEST_TASK_HOURS * 60, closed="right")
+    is_task = minutes.is_between(0, LONGEST_TASK_HOURS * 60, closed="right").fill_null(False)
     measured = (
         dispatches.sort("service", "incident_id", "dispatched_at")
         .group_by("service", "incident_id", maintain_order=True)
-        .agg(minutes.filter(is_task).sum().alias("minutes"), is_task.all().alias("is_whole"))
+        .agg(minutes.sum().alias("minutes"), pl.len().alias("units"), is_task.all().alias("is_whole"))
         .filter(pl.col("is_whole"))
         .group_by("service", maintain_order=True)
-        .agg(pl.len().alias("tasks"), pl.col("minutes").mean())
+        .agg(pl.len().alias("calls"), pl.col("minutes", "units").sum())
     )
     known = pl.DataFrame(
         {"service": list(assumed), "assumed": [float(value) for value in assumed.values()]},
         schema={"service": pl.String, "assumed": pl.Float64},
     )
-    is_measured = (pl.col("tasks").fill_null(0) >= LEAST_TASKS) & (pl.col("assumed") > 0)
+    is_measured = (pl.col("calls").fill_null(0) >= LEAST_CALLS) & (pl.col("assumed") > 0)
+    measure = pl.when("is_measured")
     return (
         known.join(measured, on="service", how="left", maintain_order="left")
         .with_columns(is_measured.alias("is_measured"))
         .select(
             "service",
-            pl.when("is_measured").then("minutes").otherwise("assumed").alias("service_minutes"),
+            pl.when("is_measured")
+            .then(pl.col("minutes") / pl.col("units"))
+            .otherwise("assumed")
+            .alias("service_minutes"),
+            measure.then(pl.col("units") / pl.col("calls")).otherwise(1.0).alias("units_per_call"),
             "is_measured",
         )
     )

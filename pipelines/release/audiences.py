@@ -39,7 +39,9 @@ def tables_of(audience: str) -> list[Published]:
     """
     published = dictionary.load().published(audience)
     if not published:
-        raise AudienceError(f"audience {audience!r} gets no table: name it under `audiences:` in {dictionary.PATH.name}")
+        raise AudienceError(
+            f"audience {audience!r} gets no table: name it under `audiences:` in {dictionary.PATH.name}"
+        )
     return [Published(name, table, table.audiences[audience]) for name, table in sorted(published.items())]
 
 

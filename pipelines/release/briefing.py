@@ -5,8 +5,9 @@ Sections appear where the audience has their tables. Ranges come from the foreca
 forecast, since percentiles of parts do not add up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,7 +37,11 @@ SERVICES: Mapping[str, tuple[str, str]] = {
 """How services are called on a page, most urgent first."""
 
 FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-    "police": ("Police calls", "112 신고", ("police", "police_code_0_1", "police_code_2", "police_code_3", "police_code_4")),
+    "police": (
+        "Police calls",
+        "112 신고",
+        ("police", "police_code_0_1", "police_code_2", "police_code_3", "police_code_4"),
+    ),
     "fire": ("Fire, rescue and ambulance calls", "119 신고", ("fire", "rescue", "ems", "life_safety")),
 }
 
@@ -51,7 +56,10 @@ AUDIENCES: Mapping[str, tuple[str, str]] = {
 HOURLY_FROM = 4.0
 """Calls per hour from which a chart by the hour shows more than noise; rarer services are drawn by the day."""
 
-ROWS_SHOWN = 30
+NAMES_SHOWN = 40
+"""A map of more areas than this numbers the highest, as in the table beside it, instead of naming all."""
+
+ROWS_SHOWN = 25
 """Longer tables fold the rest away."""
 
 
@@ -66,7 +74,7 @@ def render(database: Path, audience: str) -> str:
             "release": page.release,
             "as_of": page.as_of,
             "is_korean": page.is_korean,
-            "feeds": page.rows("feed_status") or page.rows("feeds"),
+            "feeds": page.rows("feed_status") or [row for row in page.rows("feeds") if not row["is_reference"]],
             "has_feed_status": page.has("feed_status"),
             "degraded": page.degraded(),
             "services": page.outlook(),
@@ -90,6 +98,7 @@ def render(database: Path, audience: str) -> str:
     return environment().get_template("briefing.html.j2").render(content)
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Templates with everything escaped and nothing silently missing."""
     loaded = jinja2.Environment(
@@ -108,7 +117,9 @@ class _Page:
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
-        self.tables = [name for (name,) in con.execute("select table_name from duckdb_tables() order by all").fetchall()]
+        self.tables = [
+            name for (name,) in con.execute("select table_name from duckdb_tables() order by all").fetchall()
+        ]
         self.release: dict[str, Any] = self.frame("from release").to_dicts()[0]
         self.zone = ZoneInfo(self.release["time_zone"])
         self.as_of: datetime = self.release["as_of"].astimezone(self.zone)
@@ -158,10 +169,12 @@ class _Page:
         for service in _ordered(hourly["service"].unique().to_list() + daily["service"].unique().to_list()):
             days = daily.filter(pl.col("service") == service).sort("target_start")
             hours = hourly.filter(pl.col("service") == service).sort("expected_calls", descending=True)
+            # Means add up over hours; their percentiles do not, so the day has a range of its own.
             found.append(
                 self.label(service)
                 | {
                     "day": days.row(0, named=True) if days.height else None,
+                    "next": hours["expected_calls"].sum() if hours.height else None,
                     "busiest": hours.row(0, named=True) if hours.height else None,
                     "units": units.get(service),
                 }
@@ -170,11 +183,13 @@ class _Page:
         return {"rows": found, "day": first if isinstance(first, datetime) else None}
 
     def demand_maps(self) -> list[dict[str, Any]]:
-        """Expected calls per district on the next whole day, police and fire apart. Means add up; percentiles do not."""
+        """Expected calls per district on the next whole day, police and fire apart (means add up, percentiles not)."""
         if self.forecast is None or self.areas is None:
             return []
         daily = self.forecast.filter(pl.col("frequency") == "D")
         first = daily["target_start"].min()
+        if first is None:
+            return []
         found = []
         for title, korean, services in FAMILIES.values():
             wanted = daily.filter((pl.col("target_start") == first) & pl.col("service").is_in(services))
@@ -200,17 +215,18 @@ class _Page:
             is_hourly = hours.height > 0 and _mean(hours["expected_calls"]) >= HOURLY_FROM
             step = timedelta(hours=1) if is_hourly else timedelta(days=1)
             ahead = hours if is_hourly else self._region_rows("D").filter(pl.col("service") == service).head(14)
-            points = _past(past, self.as_of, is_hourly) + _ahead(ahead.sort("target_start"))
             if ahead.height:
+                # Hours that the feed could not know yet are no zeros: they are left out.
+                known = min(self.as_of, *ahead["data_as_of"].drop_nulls())
+                points = _past(past, known, is_hourly) + _ahead(ahead.sort("target_start"))
                 label = self.label(service)
                 described = (
                     f"{label['name']}: calls of the last days, then expected calls with the range that eight in ten "
                     f"{'hours' if is_hourly else 'days'} should keep within, and the baseline"
                 )
-                # By the day the forecast begins at the next midnight; the line stands where the known days end.
-                chart = figures.forecast_chart(
-                    points, self.as_of if is_hourly else ahead["target_start"].min(), step, described, self.notice
-                )
+                # By the day the forecast begins at a midnight, so the line stands there.
+                now = self.as_of if is_hourly else next(point.start for point in points if point.expected is not None)
+                chart = figures.forecast_chart(points, now, step, described, self.notice)
                 found.append(label | {"svg": Markup(chart), "is_hourly": is_hourly})
         return found
 
@@ -228,7 +244,7 @@ class _Page:
         return {"days": days, "rows": rows} if days else None
 
     def units(self) -> dict[str, Any] | None:
-        """Units required per district and service in the next three spans of eight hours: the most in any hour of each."""
+        """Units required per district and service: the most in any hour of the next three spans of eight hours."""
         staffing = self._local("staffing")
         if staffing is None or not staffing.height:
             return None
@@ -290,13 +306,17 @@ class _Page:
         for category in sorted(set(hot["category"]) | set(marks)):
             cells = hot.filter(pl.col("category") == category)
             drawn = [
-                figures.Shape(row["cell_id"], geometry, row["gi_star_z"], f"{row['cell_id']}: {row['incidents']} in a year")
+                figures.Shape(
+                    row["cell_id"], geometry, row["gi_star_z"], f"{row['cell_id']}: {row['incidents']} in a year"
+                )
                 for row, geometry in zip(cells.iter_rows(named=True), self._shapes(cells), strict=True)
             ]
             label = labels.get(category, category)
             described = f"{label}: {cells.height} hot cells on the districts"
             svg = figures.cell_map(outlines, drawn, marks.get(category, []), described, self.notice)
-            top = [row | {"district": names.get(row["admin_area_id"], "")} for row in cells.head(3).to_dicts()]
+            # A cell may be hot for its neighbours alone; the list is of those with incidents of their own.
+            own = cells.filter(pl.col("incidents") > 0).sort("incidents", "cell_id", descending=[True, False])
+            top = [row | {"district": names.get(row["admin_area_id"], "")} for row in own.head(3).to_dicts()]
             found.append({"label": label, "hot": cells.height, "svg": Markup(svg), "top": top})
         return found
 
@@ -311,33 +331,37 @@ class _Page:
                 from forecast_scores
             ),
             added as (
-                select frequency, service, area_level, model, is_baseline, max(origin_kind) as origin_kind,
-                    count(distinct reference_at) as origins, sum(wis * targets) / sum(targets) as wis,
+                select frequency, service, area_level, is_baseline, if(is_baseline, model, null) as baseline,
+                    string_agg(distinct model, ', ' order by model) as model,
+                    max(origin_kind) as origin_kind, count(distinct reference_at) as origins,
+                    sum(wis * targets) / sum(targets) as wis,
                     sum(coverage_80 * targets) / sum(targets) as coverage,
                     sum(expected_coverage_80 * targets) / sum(targets) as expected_coverage
                 from counted
                 where not has_issued or origin_kind = 'issued'
-                group by frequency, service, area_level, model, is_baseline
+                group by frequency, service, area_level, is_baseline, baseline
+            ),
+            best as (
+                select frequency, service, area_level, min(wis) as wis
+                from added
+                where is_baseline
+                group by all
             )
-            select model.*, 1 - model.wis / nullif(baseline.wis, 0) as gain
-            from added as model
-            left join added as baseline
-                on baseline.is_baseline and baseline.frequency = model.frequency and baseline.service = model.service
-                and baseline.area_level = model.area_level
-            where not model.is_baseline
+            select added.*, 1 - added.wis / nullif(best.wis, 0) as gain
+            from added
+            left join best using (frequency, service, area_level)
+            where not added.is_baseline
             """
         )
         found = []
         for frequency in ("D", "h"):
             for service in _ordered(scores["service"].to_list()):
-                own = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service))
-                for model in sorted(set(own["model"])):
-                    levels = {row["area_level"]: row for row in own.filter(pl.col("model") == model).to_dicts()}
-                    found.append(
-                        self.label(service)
-                        | {"frequency": frequency, "model": model, "levels": levels}
-                        | {name: next(iter(levels.values()))[name] for name in ("origin_kind", "origins")}
-                    )
+                own = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service)).to_dicts()
+                if own:
+                    models = sorted({model for row in own for model in row["model"].split(", ")})
+                    shared = {name: own[0][name] for name in ("origin_kind", "origins", "frequency")}
+                    levels = {row["area_level"]: row for row in own}
+                    found.append(self.label(service) | shared | {"model": ", ".join(models), "levels": levels})
         return found
 
     def risk_scores(self) -> list[dict[str, Any]]:
@@ -378,7 +402,9 @@ class _Page:
             """
         ).to_dicts()
         past = months.filter(pl.col("month_start_date").is_in(whole)).sort("month_start_date")
-        drawn = figures.bars(past["joint_incidents"].to_list(), "Joint responses per month", width=460, height=110)
+        drawn = figures.bars(
+            past["joint_incidents"].to_list(), "Joint responses per month", self.notice, width=460, height=110
+        )
         total = past["joint_incidents"].to_list()[-1]
         return {"month": whole[0], "rows": found, "total": total, "svg": Markup(drawn), "months": past.height}
 
@@ -386,8 +412,9 @@ class _Page:
         """The last whole quarter for the public: calls and reported crime per district."""
         if not self.has("crime_quarterly", "demand_quarterly"):
             return None
-        last = self.frame("select max(quarter_start_date) as last from demand_quarterly")["last"][0] or (
-            self.frame("select max(quarter_start_date) as last from crime_quarterly")["last"][0]
+        last = (
+            self.frame("select max(quarter_start_date) as last from demand_quarterly")["last"][0]
+            or (self.frame("select max(quarter_start_date) as last from crime_quarterly")["last"][0])
         )
         if last is None:
             return None
@@ -398,7 +425,9 @@ class _Page:
             "select area_id, name from areas where tree = 'admin' and level = 'district' order by name"
         ).to_dicts()
         services = _ordered(calls["service"].unique().to_list())
-        categories = crime.group_by("category").agg(pl.col("incidents").sum()).sort("incidents", "category", descending=True)
+        categories = (
+            crime.group_by("category").agg(pl.col("incidents").sum()).sort("incidents", "category", descending=True)
+        )
         called = {(row["area_id"], row["service"]): row["calls"] for row in calls.iter_rows(named=True)}
         reported = {(row["area_id"], row["category"]): row["incidents"] for row in crime.iter_rows(named=True)}
         expected = calls.group_by("area_id").agg(expected=pl.col("calls").sum())
@@ -415,7 +444,9 @@ class _Page:
                 }
                 for row in districts
             ],
-            "map": self._map("Fire and ambulance calls", "119 신고", expected, described, "calls") if calls.height else None,
+            "map": self._map("Fire and ambulance calls", "119 신고", expected, described, "calls")
+            if calls.height
+            else None,
         }
 
     def cases(self) -> dict[str, Any] | None:
@@ -429,14 +460,16 @@ class _Page:
             from cases group by all order by month_start_date, category
             """
         )
-        whole = sorted(month for month in set(cases["month_start_date"]) if _next_month(month) <= self.as_of.date())[-13:]
+        whole = sorted(month for month in set(cases["month_start_date"]) if _next_month(month) <= self.as_of.date())[
+            -13:
+        ]
         if not whole:
             return None
         found = []
         for category in sorted(set(cases["category"])):
             own = {row["month_start_date"]: row for row in cases.filter(pl.col("category") == category).to_dicts()}
             series = [own.get(month, {}).get("cases", 0) for month in whole]
-            drawn = figures.bars(series, f"{labels.get(category, category)}: cases per month")
+            drawn = figures.bars(series, f"{labels.get(category, category)}: cases per month", self.notice)
             last = own.get(whole[-1], {})
             found.append(
                 {
@@ -474,7 +507,9 @@ class _Page:
         if staffing is None:
             return {}
         together = (
-            staffing.filter(~pl.col("area_id").is_in(self.region), pl.col("target_start") < self.as_of + timedelta(hours=24))
+            staffing.filter(
+                ~pl.col("area_id").is_in(self.region), pl.col("target_start") < self.as_of + timedelta(hours=24)
+            )
             .group_by("service", "target_start")
             .agg(units=pl.col("units_required").sum())
             .filter(pl.col("units") > 0)
@@ -491,12 +526,18 @@ class _Page:
             figures.Shape(row["name"], geometry, row["expected"], f"{row['name']}: {_count(row['expected'])} {unit}")
             for row, geometry in zip(joined.iter_rows(named=True), self._shapes(joined), strict=True)
         ]
-        many = len(shapes) > 40
-        svg = figures.district_map(shapes, described, self.notice, unit=unit, named=8 if many else len(shapes))
-        top = joined.filter(pl.col("expected").is_not_null()).sort("expected", "area_id", descending=[True, False]).head(8)
+        top = joined.filter(pl.col("expected") > 0).sort("expected", "area_id", descending=[True, False]).head(8)
         highest = _mean(top["expected"].head(1)) or 1.0
         rows = [row | {"bar": round(100 * row["expected"] / highest)} for row in top.drop("geometry").to_dicts()]
-        return {"title": title, "korean": korean if self.is_korean else "", "svg": Markup(svg), "top": rows}
+        ranked = [row["name"] for row in rows] if len(shapes) > NAMES_SHOWN else []
+        svg = figures.district_map(shapes, described, self.notice, unit=unit, ranked=ranked)
+        return {
+            "title": title,
+            "korean": korean if self.is_korean else "",
+            "svg": Markup(svg),
+            "top": rows,
+            "is_ranked": bool(ranked),
+        }
 
     def _shapes(self, frame: pl.DataFrame) -> list[Any]:
         return list(shapely.from_wkb([bytes(value) for value in frame["geometry"]]))
@@ -506,26 +547,29 @@ class _Page:
             return {}
         found: dict[str, list[tuple[float, float]]] = {}
         for category, lon, lat in self.con.execute(
-            "select category, lon, lat from risk_selected join cells using (cell_id, cell_metres) order by category, rank"
+            "select category, lon, lat from risk_selected join cells using (cell_id, cell_metres) "
+            "order by category, rank"
         ).fetchall():
             found.setdefault(category, []).append((lon, lat))
         return found
 
 
-def _past(past: pl.DataFrame, as_of: datetime, is_hourly: bool) -> list[figures.Point]:
+def _past(past: pl.DataFrame, known: datetime, is_hourly: bool) -> list[figures.Point]:
     """What came: seven days by the hour, or the last 28 whole days."""
     if is_hourly:
-        wanted = past.filter(pl.col("hour_start_at") >= as_of - timedelta(days=7))
+        wanted = past.filter(pl.col("hour_start_at").is_between(known - timedelta(days=7), known, closed="left"))
         pairs = wanted.select("hour_start_at", "calls").iter_rows()
         return [figures.Point(start, actual=float(calls)) for start, calls in pairs]
     days = (
-        past.filter(pl.col("local_date").is_between(as_of.date() - timedelta(days=28), as_of.date() - timedelta(days=1)))
+        past.filter(
+            pl.col("local_date").is_between(known.date() - timedelta(days=28), known.date() - timedelta(days=1))
+        )
         .group_by("local_date")
         .agg(pl.col("calls").sum())
         .sort("local_date")
     )
     return [
-        figures.Point(datetime(day.year, day.month, day.day, tzinfo=as_of.tzinfo), actual=float(calls))
+        figures.Point(datetime(day.year, day.month, day.day, tzinfo=known.tzinfo), actual=float(calls))
         for day, calls in days.iter_rows()
     ]
 
@@ -558,20 +602,18 @@ def _day(instant: object) -> str:
 
 
 def _count(value: float | None) -> str:
-    """A number of things: whole when large, one decimal when small, a dash when unknown."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+    """A number of things, a dash when unknown."""
+    return "–" if value is None else figures.number(value)
 
 
 def _percent(value: float | None) -> str:
     """A difference in per cent, with its sign."""
-    return "–" if value is None else f"{100 * value:+.0f} %".replace("-", "−")
+    return "–" if value is None else f"{round(100 * value) + 0:+d} %".replace("+0 ", "0 ").replace("-", "−")
 
 
 def _share(value: float | None) -> str:
     """A share in per cent."""
-    return "–" if value is None else f"{100 * value:.3g} %"
+    return "–" if value is None else f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.1f} %"
 
 
 def _word(value: object) -> str:
@@ -582,8 +624,3 @@ def _word(value: object) -> str:
 def _stamp(value: datetime | None, zone: ZoneInfo) -> str:
     """An instant in local time."""
     return "–" if value is None else value.astimezone(zone).strftime("%a %-d %b %H:%M")
-
-
-def listing(values: Sequence[str]) -> str:
-    """Words in a row."""
-    return ", ".join(values)

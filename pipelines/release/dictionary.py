@@ -141,7 +141,14 @@ def markdown(audience: str, tables: Mapping[str, Table], title: str, notice: str
         "",
     ]
     for name, table in sorted(tables.items()):
-        lines += [f"## {name}", "", table.meaning, "", f"One row per {', '.join(f'`{part}`' for part in table.grain)}.", ""]
+        lines += [
+            f"## {name}",
+            "",
+            table.meaning,
+            "",
+            f"One row per {', '.join(f'`{part}`' for part in table.grain)}.",
+            "",
+        ]
         lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
         lines += [
             f"| `{column}` | {columns[column].type} | {columns[column].unit or ''} | {columns[column].meaning} |"
@@ -206,7 +213,8 @@ def _differences(dictionary: Dictionary, name: str, columns: Mapping[str, str]) 
             if column not in columns
         ),
         *(
-            f"- {name}.{column} is {columns[column]}, but the dictionary says {dictionary.columns[column].type}: cast it"
+            f"- {name}.{column} is {columns[column]}, but the dictionary says "
+            f"{dictionary.columns[column].type}: cast it"
             for column in listed.columns
             if column in columns and columns[column] != dictionary.columns[column].type
         ),

@@ -43,14 +43,15 @@ def write_database(
     tables = {entry.name: entry.table for entry in published}
     con.execute(f"attach {_text(path)} as released (storage_version {_text(warehouse.STORAGE_VERSION)})")
     try:
-        for entry in published:
-            con.execute(f"create table released.main.{_name(entry.name)} as {entry.select}")
-        for name, frame in _described(tables, release).items():
-            con.register("_frame", frame.to_arrow())
-            con.execute(f"create table released.main.{name} as select * from _frame")
-            con.unregister("_frame")
-        for name, table in (tables | _own_tables()).items():
-            _comment(con, name, *dictionary.comments(table, release.notice))
+        with warehouse.transaction(con):
+            for entry in published:
+                con.execute(f"create table released.main.{_name(entry.name)} as {entry.select}")
+            for name, frame in _described(tables, release).items():
+                con.register("_frame", frame.to_arrow())
+                con.execute(f"create table released.main.{name} as select * from _frame")
+                con.unregister("_frame")
+            for name, table in {**tables, **_own_tables()}.items():
+                _comment(con, name, *dictionary.comments(table, release.notice))
         con.execute("checkpoint released")
     finally:
         con.execute("detach released")
@@ -99,7 +100,7 @@ def _described(tables: Mapping[str, dictionary.Table], release: Release) -> dict
     columns = dictionary.load().columns
     listed = [
         (name, column, columns[column].type, columns[column].unit, columns[column].meaning)
-        for name, table in sorted((tables | _own_tables()).items())
+        for name, table in sorted({**tables, **_own_tables()}.items())
         for column in table.columns
     ]
     schema = dict.fromkeys(_own_tables()["dictionary"].columns, pl.String)

@@ -42,29 +42,28 @@ class Point:
 
 
 def district_map(
-    shapes: Sequence[Shape], description: str, notice: str, *, unit: str, width: int = 520, named: int = 30
+    shapes: Sequence[Shape], description: str, notice: str, *, unit: str, ranked: Sequence[str] = (), width: int = 520
 ) -> str:
-    """A map of areas in classes of equal size, with legend; the ``named`` highest are named on the map."""
+    """A map of areas in classes of about equal size, with legend.
+
+    All areas are named on it; where ``ranked`` names some, those are numbered in that order instead.
+    """
     place, height = _projection([shape.geometry for shape in shapes], width)
     known = sorted(shape.value for shape in shapes if shape.value is not None)
     breaks = _breaks(known)
-    named_values = set(known[-named:]) if len(shapes) > named else set(known)
     drawn, texts = [], []
     for shape in shapes:
-        path = _path(shape.geometry, place)
         level = _class(shape.value, breaks)
         colour = "#ffffff" if shape.value is None else _colour(level, len(breaks))
         drawn.append(
-            f'<path d="{path}" fill="{colour}" stroke="#fff" stroke-width="1"><title>{escape(shape.label)}</title></path>'
+            f'<path d="{_path(shape.geometry, place)}" fill="{colour}" stroke="#fff" stroke-width="1">'
+            f"<title>{escape(shape.label)}</title></path>"
         )
-        if shape.value in named_values:
-            x, y = place(*_inside(shape.geometry))
-            dark = shape.value is not None and level / max(len(breaks), 1) >= 0.5
-            halo = "" if dark else ' stroke="#fff" stroke-opacity=".75" stroke-width="2.5" paint-order="stroke"'
-            texts.append(
-                f'<text x="{x:.0f}" y="{y:.0f}" font-size="10" text-anchor="middle" dominant-baseline="middle" '
-                f'fill="{"#fff" if dark else INK}"{halo} pointer-events="none">{escape(_short(shape.name))}</text>'
-            )
+        x, y = place(*_inside(shape.geometry))
+        if shape.name in ranked:
+            texts.append(_badge(x, y, str(ranked.index(shape.name) + 1)))
+        elif not ranked:
+            texts.append(_name(x, y, shape.name, is_on_dark=shape.value is not None and level >= len(breaks) / 2))
     legend = _legend(known, breaks, height + 14, unit)
     return _svg(width, height + 52, description, notice, *drawn, *texts, legend)
 
@@ -106,7 +105,9 @@ def forecast_chart(
     left, right, top, bottom = 38, 10, 14, 30
     first, last = points[0].start, points[-1].start + step
     seconds = (last - first).total_seconds()
-    highest = max((value for point in points for value in (point.actual, point.high, point.expected) if value), default=1)
+    highest = max(
+        (value for point in points for value in (point.actual, point.high, point.expected) if value), default=1
+    )
     ticks = _ticks(highest)
 
     def x(instant: datetime) -> float:
@@ -143,24 +144,26 @@ def forecast_chart(
     )
     wide = (width - left - right) * step.total_seconds() / seconds
     parts += [
-        f'<rect x="{x(point.start):.1f}" y="{top}" width="{wide:.1f}" height="{height - top - bottom}" fill="transparent">'
+        f'<rect x="{x(point.start):.1f}" y="{top}" width="{wide:.1f}" height="{height - top - bottom}" '
+        f'fill="transparent">'
         f"<title>{escape(_told(point, step))}</title></rect>"
         for point in points
     ]
     return _svg(width, height, description, notice, *parts)
 
 
-def bars(values: Sequence[float | None], description: str, *, width: int = 150, height: int = 26) -> str:
-    """A row of small bars: the shape of a series, for use inside a table."""
+def bars(values: Sequence[float | None], description: str, notice: str, *, width: int = 150, height: int = 26) -> str:
+    """A row of small bars: the shape of a series. Too small for a stamp, it carries the notice in its description."""
     highest = max((value for value in values if value), default=1)
     wide = width / max(len(values), 1)
     drawn = [
-        f'<rect x="{number * wide:.1f}" y="{height - (height - 2) * value / highest:.1f}" width="{max(wide - 1.5, 1):.1f}" '
+        f'<rect x="{number * wide:.1f}" y="{height - (height - 2) * value / highest:.1f}" '
+        f'width="{max(wide - 1.5, 1):.1f}" '
         f'height="{(height - 2) * value / highest:.1f}" fill="#5a90bd"/>'
         for number, value in enumerate(values)
         if value
     ]
-    return _svg(width, height, description, "", *drawn, fluid=False)
+    return _svg(width, height, f"{description} {notice}".strip(), "", *drawn, fluid=False)
 
 
 def _svg(width: int, height: float, description: str, notice: str, *parts: str, fluid: bool = True) -> str:
@@ -210,10 +213,21 @@ def _inside(geometry: BaseGeometry) -> tuple[float, float]:
     return float(point[0]), float(point[1])
 
 
-def _short(name: str) -> str:
-    """A name for a map: without a number in brackets, cut when long."""
-    bare = name.partition(" (")[0]
-    return bare if len(bare) <= 18 else bare[:17] + "…"
+def _name(x: float, y: float, name: str, is_on_dark: bool) -> str:
+    halo = "" if is_on_dark else ' stroke="#fff" stroke-opacity=".75" stroke-width="2.5" paint-order="stroke"'
+    return (
+        f'<text x="{x:.0f}" y="{y:.0f}" font-size="10" text-anchor="middle" dominant-baseline="middle" '
+        f'fill="{"#fff" if is_on_dark else INK}"{halo} pointer-events="none">{escape(name)}</text>'
+    )
+
+
+def _badge(x: float, y: float, number: str) -> str:
+    return (
+        f'<g pointer-events="none"><circle cx="{x:.1f}" cy="{y:.1f}" r="7" fill="#fff" '
+        f'stroke="{INK}" stroke-width=".8"/>'
+        f'<text x="{x:.1f}" y="{y + 3.5:.1f}" font-size="10" font-weight="600" text-anchor="middle" fill="{INK}">'
+        f"{number}</text></g>"
+    )
 
 
 def _breaks(known: Sequence[float]) -> list[float]:
@@ -236,9 +250,9 @@ def _legend(known: Sequence[float], breaks: Sequence[float], y: float, unit: str
     if not breaks:
         return ""
     wide = 58
-    told = [_number(bound) for bound in breaks]
+    told = [number(bound) for bound in breaks]
     if len(set(told)) < len(told):
-        told = [f"{bound:,.1f}" for bound in breaks]
+        told = [f"{bound:,.2f}" for bound in breaks]
     boxes = [
         f'<rect x="{2 + wide * number}" y="{y:.0f}" width="{wide}" height="9" fill="{_colour(number, len(breaks))}"/>'
         f'<text x="{2 + wide * number}" y="{y + 20:.0f}" font-size="9.5" fill="{MUTED}">{text}</text>'
@@ -246,8 +260,8 @@ def _legend(known: Sequence[float], breaks: Sequence[float], y: float, unit: str
     ]
     end = 2 + wide * len(breaks)
     return (
-        "".join(boxes)
-        + f'<text x="{end + 4}" y="{y + 8:.0f}" font-size="9.5" fill="{MUTED}">up to {_number(known[-1])} {escape(unit)}</text>'
+        "".join(boxes) + f'<text x="{end + 4}" y="{y + 8:.0f}" font-size="9.5" fill="{MUTED}">'
+        f"up to {number(known[-1])} {escape(unit)}</text>"
     )
 
 
@@ -277,7 +291,8 @@ def _day_axis(
     while day < last:
         if not weekly or day.weekday() == 0:
             parts.append(
-                f'<line x1="{x(day):.1f}" x2="{x(day):.1f}" y1="{top}" y2="{bottom + 3}" stroke="{LINE}" stroke-width=".7"/>'
+                f'<line x1="{x(day):.1f}" x2="{x(day):.1f}" y1="{top}" y2="{bottom + 3}" '
+                f'stroke="{LINE}" stroke-width=".7"/>'
             )
             room = x(min(day + timedelta(days=7 if weekly else 1), last)) - x(day)
             if room > 26:
@@ -294,15 +309,18 @@ def _told(point: Point, step: timedelta) -> str:
     when = point.start.strftime("%a %-d %b" if step >= timedelta(days=1) else "%a %-d %b %H:%M")
     said = [f"{when}"]
     if point.actual is not None:
-        said.append(f"{_number(point.actual)} calls came")
+        said.append(f"{number(point.actual)} calls came")
     if point.expected is not None:
-        said.append(f"{_number(point.expected)} expected")
+        said.append(f"{number(point.expected)} expected")
     if point.low is not None and point.high is not None:
-        said.append(f"likely {_number(point.low)} to {_number(point.high)}")
+        said.append(f"likely {number(point.low)} to {number(point.high)}")
     if point.baseline is not None:
-        said.append(f"baseline {_number(point.baseline)}")
+        said.append(f"baseline {number(point.baseline)}")
     return " · ".join(said)
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+def number(value: float) -> str:
+    """A number of calls for people: as many decimals as it deserves."""
+    if value >= 10 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"

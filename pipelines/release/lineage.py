@@ -15,6 +15,7 @@ MADE_BY_PYTHON: Mapping[str, tuple[str, ...]] = {
     "reference.categories": ("profile",),
     "reference.category_map": ("profile",),
     "reference.demand_services": ("profile",),
+    "reference.feed_services": ("profile",),
     "patterns.hot_spots": ("marts.crime_daily", "reference.cells"),
     "forecast.demand": ("marts.demand_hourly",),
     "forecast.demand_scores": ("forecast.demand", "marts.demand_hourly"),

@@ -1,7 +1,7 @@
 """A release: built aside, read back in a new process, then one symlink flips.
 
-Readers open ``published/current/…``: they never lock, never wait and never see half. A release's name is its ``as_of`` and
-a hash of what it is made from, so publishing the same content again changes nothing.
+Readers open ``published/current/…``: they never lock, never wait and never see half. A release's name is its
+``as_of`` and a hash of what it is made from, so publishing the same content again changes nothing.
 """
 
 import os
@@ -77,7 +77,9 @@ def refuse_without_grounds(profile: Profile) -> None:
         if not str(getattr(feed, field)).strip()
     ]
     if missing:
-        raise ReleaseError(f"no release: the profile {profile.name!r} leaves empty {', '.join(missing)}; state them there")
+        raise ReleaseError(
+            f"no release: the profile {profile.name!r} leaves empty {', '.join(missing)}; state them there"
+        )
 
 
 def describe(con: duckdb.DuckDBPyConnection, settings: Settings) -> Release:
@@ -147,8 +149,13 @@ def write_audience(
     exports.write_database(con, database, published, release)
     exports.write_parquet(database, folder / "parquet", release)
     exports.write_geo(database, folder / "geo", published, release)
-    said = {"profile": release.profile, "title": release.title, "notice": release.notice,
-            "attribution": release.attribution, "release_id": release.release_id}
+    said = {
+        "profile": release.profile,
+        "title": release.title,
+        "notice": release.notice,
+        "attribution": release.attribution,
+        "release_id": release.release_id,
+    }
     _text(folder / "dictionary.md", dictionary.markdown(audience, tables, release.title, release.notice))
     _json(folder / "datapackage.json", dictionary.datapackage(audience, tables, said))
     _json(folder / "lineage" / "lineage.json", lineage.document(edges, [f"views.{name}" for name in tables]))

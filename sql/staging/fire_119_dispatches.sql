@@ -5,8 +5,9 @@ with
 versions as (
     select
         *,
-        timezone(getvariable('time_zone'), strptime(chg_dt, '%Y%m%d%H%M%S'))
-            + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
+        timezone(
+            getvariable('time_zone'), coalesce(try_strptime(chg_dt, '%Y%m%d%H%M%S'), try_strptime(dclr_dt, '%Y%m%d%H%M%S'))
+        ) + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
     from raw.fire_119
     where vhcl_no <> ''
 ),

@@ -6,7 +6,10 @@ with
 versions as (
     select
         *,
-        timezone(getvariable('time_zone'), strptime("변경일시", '%Y-%m-%d %H:%M:%S')) as changed_at
+        timezone(
+            getvariable('time_zone'),
+            coalesce(try_strptime("변경일시", '%Y-%m-%d %H:%M:%S'), try_strptime("접수일", '%Y-%m-%d'))
+        ) as changed_at
     from raw.investigation_cases
 ),
 known as (

@@ -2,12 +2,12 @@
 --
 -- A caller's phone is located to a few hundred metres only, so such a place counts as a centroid. Calls found on patrol
 -- (순찰발견) are discovered; where the channel is not noted, is_discovered stays null. The source names the district, so
--- a call without coordinates still counts there.
+-- a call without coordinates, or at 0,0, still counts there.
 with
 versions as (
     select
         *,
-        updated_at::timestamptz
+        coalesce(try_cast(updated_at as timestamptz), try_cast(reported_at as timestamptz))
             + to_seconds((select delay_seconds from reference.feeds where feed = 'police_112')) as known_at
     from raw.police_112
 ),
@@ -31,10 +31,10 @@ select
     try_cast(dispatched_at as timestamptz) as first_dispatched_at,
     try_cast(arrived_at as timestamptz) as first_arrived_at,
     try_cast(closed_at as timestamptz) as closed_at,
-    lon,
-    lat,
+    nullif(lon, 0) as lon,
+    nullif(lat, 0) as lat,
     case
-        when lon is null or lat is null then 'none'
+        when coalesce(lon, 0) = 0 or coalesce(lat, 0) = 0 then 'none'
         when location_method = '신고자조회' then 'centroid'
         else 'exact'
     end as location_quality,

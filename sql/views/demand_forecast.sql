@@ -18,8 +18,11 @@ chosen as (
 baseline as (
     select *
     from issued
+    -- The baseline that planners know is last week's same hour or day; others stand in the long form.
     where is_baseline
-    qualify row_number() over (partition by frequency, area_id, service, target_start order by model) = 1
+    qualify row_number() over (
+        partition by frequency, area_id, service, target_start order by model = 'seasonal_naive' desc, model
+    ) = 1
 ),
 hourly_units as (
     select 'h' as frequency, reference_at, area_id, service, target_start, prob_over_capacity, units_required

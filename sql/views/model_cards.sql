@@ -11,6 +11,14 @@ from (
             'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
+            'day_of_week',
+            'Calls per day for every area and service, four weeks ahead: for sparse series, and beside every other model',
+            'Calls of the last year by local day of the week, newer weeks weighing more',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
+        ),
+        (
             'seasonal_naive',
             'Baseline: the same hour (or weekday) last week',
             'Calls of the last weeks',

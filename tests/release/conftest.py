@@ -1,5 +1,6 @@
 """A small warehouse: every table of the dictionary, a few rows where a release needs them."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,9 @@ import polars as pl
 import pytest
 from shapely.geometry import box
 
-from pipelines import warehouse
 from pipelines import profile as profiles
-from pipelines.release import dictionary
+from pipelines import warehouse
+from pipelines.release import dictionary, release
 from pipelines.settings import Settings
 
 AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
@@ -23,24 +24,46 @@ SERVICES = ("police_code_0_1", "ems")
 QUANTILES = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", profile=profiles.load("korea"), as_of=AS_OF, threads=2)
+def settings_at(home: Path, **given: Any) -> Settings:
+    """Settings of a home of the Korean profile."""
+    return Settings(home=home, profile=given.pop("profile", profiles.load("korea")), as_of=AS_OF, **given)
 
 
-@pytest.fixture
-def filled(settings: Settings) -> Settings:
-    """Settings of a home whose warehouse is filled."""
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with a filled warehouse and its views: copy it, never write to it."""
+    settings = settings_at(tmp_path_factory.mktemp("template"))
     with warehouse.connect(settings) as con:
         fill(con, settings)
+        warehouse.run_models(con, "views")
     return settings
+
+
+@pytest.fixture(scope="session")
+def released(template: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published release of the template: read it, never write to it."""
+    home = tmp_path_factory.mktemp("released") / "home"
+    shutil.copytree(template.home, home)
+    return release.publish(settings_at(home))
+
+
+@pytest.fixture
+def filled(template: Settings, tmp_path: Path) -> Settings:
+    """Settings of a home of its own with a filled warehouse."""
+    shutil.copytree(template.home, tmp_path / "home")
+    return settings_at(tmp_path / "home")
+
+
+def for_audience(settings: Settings, audience: str, **given: Any) -> Settings:
+    """The same home, publishing for one audience only: quicker where the others do not matter."""
+    profile = settings.profile.model_copy(update={"audiences": (audience,)} | given.pop("profile", {}))
+    return settings_at(settings.home, profile=profile, **given)
 
 
 @pytest.fixture
 def con(filled: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """An open filled warehouse with its views built."""
     with warehouse.connect(filled) as con:
-        warehouse.run_models(con, "views")
         yield con
 
 
@@ -105,7 +128,13 @@ def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
     for feed, agency in (("police_112", "police"), ("fire_119", "fire"), ("investigation_cases", "investigation")):
         said = {"legal_basis": "law", "purpose": "demand", "impact_assessment": "done", "retention_days": 1825}
-        fixed = {"kind": "keyed", "is_reference": False, "delay_seconds": 0, "freshness_hours": 30.0, "is_simulated": True}
+        fixed = {
+            "kind": "keyed",
+            "is_reference": False,
+            "delay_seconds": 0,
+            "freshness_hours": 30.0,
+            "is_simulated": True,
+        }
         insert(con, "reference.feeds", {"feed": feed, "agency": agency} | said | fixed)
         insert(
             con,
@@ -240,7 +269,9 @@ def _fill_core(con: duckdb.DuckDBPyConnection) -> None:
         "core.incidents",
         incident("police_112:1", joint_incident_id="fire_119:1"),
         incident("police_112:2", location_source="caller_lookup"),
-        incident("police_112:3", category="stalking", source_category="스토킹", is_sensitive=True, is_risk_allowed=False),
+        incident(
+            "police_112:3", category="stalking", source_category="스토킹", is_sensitive=True, is_risk_allowed=False
+        ),
         incident("police_112:4", category="other", source_category="새로운 말", is_crime=False, is_risk_allowed=False),
         incident("fire_119:1", **fire, joint_incident_id="fire_119:1"),
         incident("fire_119:2", **fire, location_source="caller_lookup"),
@@ -280,7 +311,12 @@ def _fill_core(con: duckdb.DuckDBPyConnection) -> None:
         row = {"area_id": "11", "year": year, "category": "stalking", "incidents": 9}
         insert(con, "marts.sensitive_yearly", row)
     insert(con, "marts.risk_exclusions", {"category": "stalking", "reason": "sensitive matter", "incidents": 1})
-    response = {"area_id": "11010", "month_start_date": date(2026, 11, 1), "incidents": 2, "response_p50_seconds": 400.0}
+    response = {
+        "area_id": "11010",
+        "month_start_date": date(2026, 11, 1),
+        "incidents": 2,
+        "response_p50_seconds": 400.0,
+    }
     insert(con, "marts.response_times", response | {"service": "ems"}, response | {"service": "police"})
 
 
@@ -374,9 +410,18 @@ def _fill_books(con: duckdb.DuckDBPyConnection) -> None:
     batch = {"batch_id": "b1", "feed": "police_112", "kind": "delivery", "verdict": "accepted"}
     counts = {"received": 100, "loaded": 90, "unchanged": 5, "quarantined": 5, "rejected": 0}
     insert(con, "ops.batches", batch | counts)
-    held = {"feed": "police_112", "batch_id": "b1", "row_number": 7, "expectation": "expect_column_values_to_be_between"}
+    held = {
+        "feed": "police_112",
+        "batch_id": "b1",
+        "row_number": 7,
+        "expectation": "expect_column_values_to_be_between",
+    }
     insert(con, "ops.quarantine", held | {"reason": "in Korea", "content": '{"lon": "OFFENDING-VALUE-999"}'})
     check = {"expectation": "expect_column_values_to_be_between", "column": "lon", "severity": "critical"}
-    insert(con, "ops.checks", check | {"batch_id": "b1", "suite": "police_112", "reason": "in Korea", "checked": 100, "failed": 5})
+    insert(
+        con,
+        "ops.checks",
+        check | {"batch_id": "b1", "suite": "police_112", "reason": "in Korea", "checked": 100, "failed": 5},
+    )
     insert(con, "ops.gates", check | {"suite": "core.incidents", "reason": "in the region", "checked": 7, "failed": 0})
     insert(con, "ops.lineage", {"source": "core.incidents", "target": "marts.crime_quarterly"})

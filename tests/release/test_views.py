@@ -1,20 +1,209 @@
 """The published tables: who sees what, held against the rows of the small warehouse."""
 
+import re
+from datetime import date, timedelta
+from typing import Any
+
 import duckdb
+import pytest
 
+from pipelines import warehouse
 from pipelines.release import audiences, dictionary
+from tests.release.conftest import AS_OF, DISTRICTS, SERVICES, incident, insert
+
+ALL = {"public", "dispatch", "police", "fire", "investigation"}
+AGENCIES = {"police", "fire"}
+
+MATRIX = {
+    "accounting": ALL - {"public"},
+    "accounting_shares": {"public"},
+    "allow_list": ALL,
+    "areas": ALL,
+    "cases": {"investigation"},
+    "cells": {"police"},
+    "crime_quarterly": {"public"},
+    "demand_forecast": {"dispatch"} | AGENCIES,
+    "demand_forecast_long": {"dispatch"},
+    "demand_hourly": {"dispatch"} | AGENCIES,
+    "demand_quarterly": {"public"},
+    "dispatches": {"fire"},
+    "feed_status": ALL - {"public"},
+    "feeds": ALL,
+    "forecast_scores": ALL - {"investigation"},
+    "hot_spots": {"police"},
+    "incidents": AGENCIES,
+    "joint_responses": {"dispatch"},
+    "model_cards": ALL - {"investigation"},
+    "quality_checks": ALL - {"public"},
+    "quality_shares": {"public"},
+    "response_times": AGENCIES,
+    "risk": {"police"},
+    "risk_audit": {"public"},
+    "risk_exclusions": {"public", "police"},
+    "risk_scores": {"police"},
+    "risk_selected": {"police"},
+    "sensitive_yearly": {"public"},
+    "staffing": {"dispatch"} | AGENCIES,
+    "withheld_records": AGENCIES,
+}
+"""Who sees what. A change here is a change of the promise to the agencies and the public."""
 
 
-def rows(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> list[dict[str, object]]:
+def rows(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> list[dict[str, Any]]:
     """What an audience gets of a table."""
     (entry,) = [entry for entry in audiences.tables_of(audience) if entry.name == table]
     return con.execute(entry.select).pl().to_dicts()
 
 
-def test_every_view_is_in_the_dictionary_with_its_columns_and_types(con: duckdb.DuckDBPyConnection) -> None:
+def rebuilt(con: duckdb.DuckDBPyConnection, *views: str) -> None:
+    """Build some views again after a test has added rows."""
+    warehouse.run_models(con, "views", views)
+
+
+def test_the_audiences_of_every_table_are_as_promised() -> None:
+    listed = {
+        name.removeprefix("views."): set(table.audiences)
+        for name, table in dictionary.load().tables.items()
+        if name.startswith("views.")
+    }
+    assert listed == MATRIX
+
+
+def test_every_view_has_one_file_and_one_entry() -> None:
+    assert {path.stem for path in (warehouse.SQL / "views").glob("*.sql")} == set(MATRIX)
+
+
+@pytest.mark.parametrize("path", sorted((warehouse.SQL / "views").glob("*.sql")), ids=lambda path: path.stem)
+def test_a_view_says_its_grain_and_needs_no_extension(path: Any) -> None:
+    text = path.read_text("utf-8")
+    assert text.startswith("-- ") and "Grain: " in text.splitlines()[0]
+    assert not re.search(r"\bst_|pivot|query_table", text.lower())
+
+
+def test_every_view_has_the_columns_and_types_of_the_dictionary(con: duckdb.DuckDBPyConnection) -> None:
     assert dictionary.problems(con, "views") == []
+
+
+def test_every_grain_is_unique(con: duckdb.DuckDBPyConnection) -> None:
+    for name, table in dictionary.load().tables.items():
+        if name.startswith("views."):
+            grain = ", ".join(f'"{column}"' for column in table.grain)
+            doubled = con.execute(f"select count(*) from (select 1 from {name} group by {grain} having count(*) > 1)")
+            assert doubled.fetchall() == [(0,)], name
 
 
 def test_police_and_fire_see_their_own_incidents_only(con: duckdb.DuckDBPyConnection) -> None:
     assert {row["agency"] for row in rows(con, "police", "incidents")} == {"police"}
     assert {row["agency"] for row in rows(con, "fire", "incidents")} == {"fire"}
+
+
+def test_no_incident_names_the_record_of_another_agency(con: duckdb.DuckDBPyConnection) -> None:
+    columns = dictionary.load().tables["views.incidents"].columns
+    assert "joint_incident_id" not in columns
+    assert "fire_119" not in str(rows(con, "police", "incidents"))
+
+
+def test_sensitive_matters_and_unknown_words_are_withheld_and_counted(con: duckdb.DuckDBPyConnection) -> None:
+    assert {row["incident_id"] for row in rows(con, "police", "incidents")} == {"police_112:1", "police_112:2"}
+    withheld = {row["reason"]: row["incidents"] for row in rows(con, "police", "withheld_records")}
+    assert withheld == {"sensitive matter": 1, "category unknown": 1}
+
+
+def test_a_place_from_caller_lookup_is_given_as_district_only(con: duckdb.DuckDBPyConnection) -> None:
+    for audience in sorted(AGENCIES):
+        (found,) = [row for row in rows(con, audience, "incidents") if row["location_source"] == "caller_lookup"]
+        assert found["admin_area_id"] == "11010"
+        hidden = ("lon", "lat", "cell_id", "police_area_id", "fire_area_id")
+        assert [found[name] for name in hidden] == [None] * len(hidden)
+    sent = {row["incident_id"]: row["fire_area_id"] for row in rows(con, "fire", "dispatches")}
+    assert sent == {"fire_119:1": "F-1", "fire_119:2": None}
+
+
+def test_units_sent_to_a_sensitive_matter_are_withheld_with_it(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("update core.incidents set is_sensitive = true where incident_id = 'fire_119:1'")
+    rebuilt(con, "incidents", "dispatches")
+    assert {row["incident_id"] for row in rows(con, "fire", "dispatches")} == {"fire_119:2"}
+
+
+def test_a_sensitive_case_is_not_counted_by_month(con: duckdb.DuckDBPyConnection) -> None:
+    same = {"agency": "investigation", "admin_area_id": "11", "source_category": "부패"}
+    insert(
+        con,
+        "core.incidents",
+        incident("investigation_cases:2", **same, category="stalking", is_sensitive=True),
+        incident("investigation_cases:3", **same, category="corruption", local_date=date(2025, 11, 3)),
+    )
+    rebuilt(con, "cases")
+    found = {(row["month_start_date"], row["category"]): row for row in rows(con, "investigation", "cases")}
+    assert set(found) == {(date(2026, 11, 1), "corruption"), (date(2025, 11, 1), "corruption")}
+    assert found[date(2026, 11, 1), "corruption"]["cases_year_before"] == 1
+    assert {row["area_id"] for row in found.values()} == {"11"}
+
+
+def test_the_public_sees_whole_quarters_and_years_only(con: duckdb.DuckDBPyConnection) -> None:
+    assert [row["quarter_start_date"] for row in rows(con, "public", "crime_quarterly")] == [date(2026, 7, 1)]
+    assert {row["quarter_start_date"] for row in rows(con, "public", "demand_quarterly")} == {date(2026, 7, 1)}
+    assert [row["year"] for row in rows(con, "public", "sensitive_yearly")] == [2025]
+
+
+def test_the_public_sees_no_police_demand_and_no_station(con: duckdb.DuckDBPyConnection) -> None:
+    assert {row["service"] for row in rows(con, "public", "demand_quarterly")} == {"ems"}
+    assert {row["level"] for row in rows(con, "public", "areas")} == {"nation", "province", "district"}
+
+
+def test_the_public_learns_no_number_of_incidents_from_the_audit(con: duckdb.DuckDBPyConnection) -> None:
+    (model, baseline) = sorted(rows(con, "public", "risk_audit"), key=lambda row: row["is_baseline"])
+    assert (model["hit_rate"], model["pai"], baseline["pai"]) == (0.12, 12.0, 10.0)
+    assert "incidents" not in model and "hits" not in model
+
+
+@pytest.mark.parametrize(("audience", "services"), [("police", {"police_code_0_1"}), ("fire", {"ems"})])
+def test_an_agency_sees_its_own_demand_plans_and_scores(
+    con: duckdb.DuckDBPyConnection, audience: str, services: set[str]
+) -> None:
+    for table in ("demand_hourly", "demand_forecast", "staffing"):
+        assert {row["service"] for row in rows(con, audience, table)} == services, table
+    assert {row["service"] for row in rows(con, audience, "forecast_scores")} <= services
+
+
+def test_dispatch_sees_all_services_and_the_last_weeks_only(con: duckdb.DuckDBPyConnection) -> None:
+    recent = rows(con, "dispatch", "demand_hourly")
+    assert {row["service"] for row in recent} == set(SERVICES)
+    assert min(row["local_date"] for row in recent) == date(2026, 11, 23) - timedelta(days=35)
+
+
+def test_planners_read_model_baseline_and_units_in_one_row(con: duckdb.DuckDBPyConnection) -> None:
+    forecast = rows(con, "dispatch", "demand_forecast")
+    assert len(forecast) == (len(DISTRICTS) + 1) * len(SERVICES) * (48 + 2)
+    hourly = next(row for row in forecast if row["frequency"] == "h" and row["area_id"] == "11010")
+    assert (hourly["model"], hourly["expected_calls"], hourly["p10"], hourly["p90"]) == ("hour_of_week", 3.0, 1.0, 5.0)
+    assert (hourly["baseline_calls"], hourly["units_required"], hourly["area_name"]) == (3.0, 6, "종로구")
+    assert all(row["units_required"] is None for row in forecast if row["frequency"] == "D")
+
+
+def test_an_older_forecast_is_not_read_as_the_newest(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "insert into forecast.demand "
+        "select * replace (reference_at - interval 1 day as reference_at) from forecast.demand"
+    )
+    rebuilt(con, "demand_forecast", "demand_forecast_long")
+    assert {row["reference_at"] for row in rows(con, "dispatch", "demand_forecast")} == {AS_OF}
+
+
+def test_the_long_form_has_the_mean_and_fourteen_quantiles(con: duckdb.DuckDBPyConnection) -> None:
+    long = rows(con, "dispatch", "demand_forecast_long")
+    assert len(long) == 2 * (len(DISTRICTS) + 1) * len(SERVICES) * (48 + 2) * 15
+    one = [row for row in long if row["model_id"] == "hour_of_week" and row["location"] == "11010"][:15]
+    assert [row["output_type"] for row in one] == ["mean"] + ["quantile"] * 14
+    assert one[0]["target"] == "ems calls per day" and one[0]["reference_date"] == date(2026, 11, 23)
+
+
+def test_joint_responses_are_counted_once_per_event(con: duckdb.DuckDBPyConnection) -> None:
+    (found,) = rows(con, "dispatch", "joint_responses")
+    assert (found["area_id"], found["agencies"], found["joint_incidents"]) == ("11010", "fire + police", 1)
+
+
+def test_an_agency_sees_the_quality_of_its_own_feeds_and_of_the_gates(con: duckdb.DuckDBPyConnection) -> None:
+    assert {row["suite"] for row in rows(con, "police", "quality_checks")} == {"police_112", "core.incidents"}
+    assert {row["suite"] for row in rows(con, "fire", "quality_checks")} == {"core.incidents"}
+    assert "checked" not in rows(con, "public", "quality_shares")[0]

@@ -88,16 +88,16 @@ def test_crimes_follow_the_recorded_ones_of_each_district() -> None:
     assert counts.sum() == pytest.approx(expected.sum() * 0.2 * 90 / 365.25, rel=0.15)
 
 
-def test_half_of_crime_happens_in_a_twentieth_of_the_cells() -> None:
-    found = events.police(scaled(1.0), range(DAY.toordinal(), DAY.toordinal() + 60))
-    words = rates.table("police_calls")["category"].to_numpy()[found.kind]
-    crime = found.where(np.isin(words, ("절도", "폭력")))
-    # Half of the days choose the cells, the other half is counted, so that chance does not concentrate anything.
-    cells = pl.DataFrame({"x": crime.x // 100, "y": crime.y // 100, "even": crime.day % 2 == 0})
-    area_cells = sum(district.boundary.area for district in places(KOREA, 20250926).districts) / 1e4
-    chosen = cells.filter("even").group_by("x", "y").len().sort("len", "x", "y", descending=True)
-    hits = cells.filter(~pl.col("even")).join(chosen.head(int(area_cells / 20)), on=["x", "y"], how="semi")
-    assert 0.35 < hits.height / cells.filter(~pl.col("even")).height < 0.6
+@pytest.mark.parametrize("crime", ["theft", "violence"])
+def test_half_of_crime_is_expected_in_a_twentieth_of_the_cells(crime: str) -> None:
+    where = places(KOREA, 20250926)
+    share = np.diff(where.shares[crime], prepend=0)
+    district = np.floor(where.shares[crime] - share / 2).astype(int)
+    weight = rates.table("crime_by_district")[crime].to_numpy()[district]
+    cells = pl.DataFrame({"x": where.x // 100, "y": where.y // 100, "expected": share * weight})
+    every = sum(district.boundary.area for district in where.districts) / 1e4
+    most = cells.group_by("x", "y").sum().sort("expected", descending=True).head(int(every / 20))
+    assert most["expected"].sum() / cells["expected"].sum() == pytest.approx(0.5, abs=0.07)
 
 
 def test_every_place_lies_in_its_district() -> None:

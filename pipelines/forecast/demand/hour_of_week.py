@@ -19,7 +19,7 @@ from pipelines.forecast.demand.series import Frequency
 SHAPE_HALF_LIFE_DAYS: Final = 364.0
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
 PSEUDO_CALLS: Final = 3.0
-"""Calls at the series' own rate added to every hour of day and weekday, so that none is ever impossible."""
+"""Calls that every hour of day and every weekday is taken to have had at the series' own rate: none is impossible."""
 
 UNIT: Final = 2.0**14
 """Weights and calls are counted in this many parts, as whole numbers."""
@@ -107,7 +107,7 @@ def _means(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
 
     def margin(by: str | list[str]) -> pl.Expr:
         calls, weight = pl.col("calls").sum().over(by), pl.col("weight").sum().over(by)
-        return (calls + PSEUDO_CALLS * pl.col("base")) / (weight + PSEUDO_CALLS)
+        return (calls + PSEUDO_CALLS) / (weight + PSEUDO_CALLS / pl.col("base"))
 
     base = (pl.col("calls").sum().over(whole) + 0.5) / pl.col("weight").sum().over(whole)
     level = (pl.col("level_calls").sum().over(whole) + 0.5) / pl.col("level_weight").sum().over(whole)

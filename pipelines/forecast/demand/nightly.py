@@ -73,8 +73,8 @@ def forecast_demand(
     """
     panel = _Panel.read(hourly, as_of, profile, known or Known({}, {}))
     if panel.history.is_empty():
-        return DemandForecast(
-            *(pl.DataFrame(schema={name: pl.Null for name in names}) for names in (FORECAST_COLUMNS, SCORE_COLUMNS))
+        raise series.SeriesError(
+            "no hour of demand is known before as_of: load a feed first, then build marts.demand_hourly"
         )
     hours = _hourly(panel, as_of, profile)
     days = _daily(panel, as_of, profile, processes, progress)

@@ -105,21 +105,23 @@ def dispersions(residuals: pl.DataFrame, by: Sequence[str], pool: Sequence[str])
     """
     excess = ((pl.col("y") - pl.col("mean")) ** 2 - pl.col("mean")).sum()
     squares = (pl.col("mean") ** 2).sum()
-    noise = (pl.col("mean") + 2 * pl.col("mean") ** 2).sum()
     wide = residuals.with_columns(pl.lit(1).alias("_all"))
     keys = [*pool, "_all"]
+    ratio = pl.when(squares > 0).then(excess / squares).otherwise(0.0)
     # In order, so that the sums come out the same to the last digit on any number of threads.
-    pooled = wide.group_by(keys, maintain_order=True).agg(
-        (pl.when(squares > 0).then(excess / squares).otherwise(0.0)).clip(0.0).alias("_pooled")
-    )
+    pooled = wide.group_by(keys, maintain_order=True).agg(ratio.clip(0.0).alias("_pooled"))
+    alpha = pl.col("_pooled")
+    variance = pl.col("mean") + alpha * pl.col("mean") ** 2
+    # How much (y - mean)² of a negative binomial varies: its fourth central moment less its variance squared.
+    noise = (variance + (2 + 6 * alpha) * variance**2).sum()
     some = pl.col("_squares") > 0
     weight = pl.when(some).then(pl.col("_squares") ** 2 / pl.col("_noise")).otherwise(0.0)
-    prior = 1.0 / pl.max_horizontal(pl.col("_pooled"), pl.lit(1e-3)) ** 2
     own = pl.when(some).then(pl.col("_excess") / pl.col("_squares")).otherwise(0.0)
+    prior = 1.0 / pl.max_horizontal(alpha, pl.lit(1e-3)) ** 2
     return (
-        wide.group_by([*by, "_all"], maintain_order=True)
-        .agg(excess.alias("_excess"), squares.alias("_squares"), noise.alias("_noise"))
-        .join(pooled, on=keys, how="left")
-        .with_columns(((own * weight + pl.col("_pooled") * prior) / (weight + prior)).clip(0.0).alias("dispersion"))
+        wide.join(pooled, on=keys, how="left", maintain_order="left")
+        .group_by([*by, "_all"], maintain_order=True)
+        .agg(excess.alias("_excess"), squares.alias("_squares"), noise.alias("_noise"), alpha.first())
+        .with_columns(((own * weight + alpha * prior) / (weight + prior)).clip(0.0).alias("dispersion"))
         .select(*by, "dispersion")
     )

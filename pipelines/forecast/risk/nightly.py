@@ -160,7 +160,7 @@ def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 
 
 def _by_category(crime_daily: pl.DataFrame, cells: pl.DataFrame, until: int) -> dict[str, Events]:
-    """Incidents of known days in cells of the grid, per category; knowledge begins with the first day of any category."""
+    """Incidents of known days in cells of the grid, per category; knowledge begins for all on the same day."""
     placed = (
         crime_daily.with_columns(pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64).alias("day"))
         .filter(pl.col("day") < until)

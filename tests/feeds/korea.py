@@ -1,0 +1,34 @@
+"""Helpers of the Korean feeds' tests: a database in memory that pretends it is a November evening, and requests."""
+
+from datetime import datetime
+
+import duckdb
+
+from pipelines import profile as profiles
+from pipelines.feeds.feed import Request
+from tests.feeds.portal import as_of
+
+KOREA = profiles.load("korea")
+NOW = "2025-11-05 20:15:00+00"
+
+
+def memory(delay_seconds: int = 0) -> duckdb.DuckDBPyConnection:
+    """Schemas, the feeds' delays, one fire station, the time zone and the moment."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    for schema in ("raw", "reference", "staging"):
+        con.execute(f"create schema {schema}")
+    con.execute("create table reference.feeds (feed varchar, delay_seconds bigint)")
+    for name in KOREA.feeds:
+        con.execute("insert into reference.feeds values (?, ?)", [name, delay_seconds])
+    con.execute("create table reference.areas (area_id varchar, tree varchar, level varchar, name varchar)")
+    con.execute("insert into reference.areas values ('F-11-01', 'fire', 'station', '종로소방서')")
+    con.execute("set variable time_zone = 'Asia/Seoul'")
+    as_of(con, NOW)
+    return con
+
+
+def request(feed: str, url: str, start: str, end: str, secret: str | None = None, **source: object) -> Request:
+    """A request for a window, with parts of the profile's entry replaced."""
+    known = KOREA.feeds[feed].model_copy(update=source)
+    return Request(url, secret, known, KOREA, datetime.fromisoformat(start), datetime.fromisoformat(end))

@@ -1,0 +1,138 @@
+"""112 calls: the version that was known, places by how they were found, discovery, quarantine."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from pipelines.feeds.police_112 import FEED
+from pipelines.incident import STAGED_COLUMNS
+from tests.feeds.korea import memory
+from tests.feeds.portal import as_of, load, rows, stage
+
+
+def call(**overrides: Any) -> dict[str, Any]:
+    known = {
+        "incident_no": "20251101-000001",
+        "category": "절도",
+        "priority": 1,
+        "status": "종결",
+        "report_channel": "전화",
+        "occurred_at": "2025-11-01T10:00:00+09:00",
+        "reported_at": "2025-11-01T10:05:00+09:00",
+        "lon": 126.98,
+        "lat": 37.57,
+        "location_method": "주소",
+        "district_code": "11110",
+        "is_withdrawn": False,
+        "updated_at": "2025-11-01T11:00:00+09:00",
+    }
+    return known | overrides
+
+
+def staged(*calls: dict[str, Any], at: str | None = None, delay_seconds: int = 0) -> pl.DataFrame:
+    con = memory(delay_seconds)
+    load(con, FEED, rows(FEED, *calls))
+    if at:
+        as_of(con, at)
+    return stage(con, FEED.name)
+
+
+def test_a_staged_call_is_a_common_incident() -> None:
+    found = staged(call(dispatched_at="2025-11-01T10:06:30+09:00"))
+    assert found.columns == list(STAGED_COLUMNS)
+    row = found.row(0, named=True)
+    assert row["incident_id"] == "police_112:20251101-000001"
+    assert row["occurred_at"] == datetime(2025, 11, 1, 1, 0, tzinfo=UTC)
+    assert row["first_dispatched_at"] == datetime(2025, 11, 1, 1, 6, 30, tzinfo=UTC)
+    assert (row["service"], row["priority"], row["source_category"]) == ("police", 1, "절도")
+    assert row["named_area_id"] == "11110"
+
+
+def test_of_several_versions_the_latest_by_its_own_instant_counts() -> None:
+    corrected = call(category="기타", updated_at="2025-11-03T09:00:00+09:00")
+    # An offset other than Seoul's must not win by its text.
+    older = call(category="폭력", updated_at="2025-11-02T23:00:00+00:00")
+    assert staged(corrected, older, call())["source_category"].to_list() == ["기타"]
+
+
+def test_as_of_brings_back_what_was_known_then() -> None:
+    versions = [call(), call(category="기타", updated_at="2025-11-03T09:00:00+09:00")]
+    assert staged(*versions, at="2025-11-02 20:15:00+00")["source_category"].to_list() == ["절도"]
+    assert staged(*versions, at="2025-11-01 01:59:00+00").is_empty()
+    assert staged(*versions, at="2025-11-01 02:30:00+00", delay_seconds=3600).is_empty()
+
+
+def test_a_withdrawn_call_is_gone_from_the_moment_of_withdrawal() -> None:
+    versions = [call(), call(is_withdrawn=True, status="취소", updated_at="2025-11-04T09:00:00+09:00")]
+    assert staged(*versions).is_empty()
+    assert staged(*versions, at="2025-11-03 00:00:00+00").height == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "quality", "source"),
+    [
+        ({"location_method": "현장확인"}, "exact", "scene"),
+        ({"location_method": "주소"}, "exact", "address"),
+        ({"location_method": "신고자조회"}, "centroid", "caller_lookup"),
+        ({"location_method": None, "lon": None, "lat": None}, "none", "unknown"),
+    ],
+)
+def test_a_place_says_how_good_it_is_and_where_it_came_from(place: dict[str, Any], quality: str, source: str) -> None:
+    row = staged(call(**place)).row(0, named=True)
+    assert (row["location_quality"], row["location_source"]) == (quality, source)
+
+
+@pytest.mark.parametrize(
+    ("channel", "discovered"), [("순찰발견", True), ("전화", False), ("문자", False), (None, None)]
+)
+def test_only_calls_found_on_patrol_are_discovered_and_an_unknown_channel_stays_unknown(
+    channel: str | None, discovered: bool | None
+) -> None:
+    assert staged(call(report_channel=channel))["is_discovered"].to_list() == [discovered]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"reported_at": "시각오류"},
+        {"reported_at": None},
+        {"updated_at": "2025-11-01 11:00:00"},
+        {"updated_at": "2025-11-31T11:00:00+09:00"},
+        {"lon": 37.57, "lat": 126.98},
+        {"incident_no": None},
+        {"priority": 5},
+        {"category": None},
+    ],
+    ids=str,
+)
+def test_a_bad_row_is_quarantined_with_a_reason_and_the_good_one_stays(fault: dict[str, Any]) -> None:
+    verdict = load(memory(), FEED, rows(FEED, call(), call(**fault)))
+    assert verdict.accepted["_row"].to_list() == [0]
+    assert set(verdict.failures["_row"]) == {1}
+    assert verdict.failures["reason"].str.len_chars().min() > 20  # type: ignore[operator]
+
+
+def test_blank_or_zero_coordinates_and_an_unknown_hour_are_no_fault() -> None:
+    verdict = load(memory(), FEED, rows(FEED, call(lon=None, lat=None, occurred_at=None), call(lon=0.0, lat=0.0)))
+    assert verdict.accepted.height == 2
+
+
+def test_an_unknown_category_is_counted_and_kept() -> None:
+    verdict = load(memory(), FEED, rows(FEED, call(category="드론")))
+    assert verdict.accepted.height == 1
+    assert (
+        verdict.results.filter((pl.col("severity") == "warning") & (pl.col("column") == "category"))["failed"].sum()
+        == 1
+    )
+
+
+def test_parsing_joins_pages_and_no_records_give_no_rows() -> None:
+    page = {"page": 1, "pages": 2, "total": 2, "incidents": [call(new_field="x")]}
+    bare = {"page": 2, "pages": 2, "total": 2, "incidents": [call(incident_no="20251101-000002", lon=None)]}
+    found = FEED.parse([orjson.dumps(page), orjson.dumps(bare)])
+    assert found["incident_no"].to_list() == ["20251101-000001", "20251101-000002"]
+    assert found["new_field"].to_list() == ["x", None]
+    assert FEED.parse([orjson.dumps({"page": 1, "pages": 1, "total": 0, "incidents": []})]).is_empty()

@@ -1,0 +1,217 @@
+"""The nightly forecast on small panels: what is issued, what is never read, what is said about it."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines import profile as profiles
+from pipelines.forecast.demand import issued, nightly, prophet_mean
+from pipelines.forecast.demand.nightly import DemandForecast, Known
+from pipelines.forecast.demand.quantiles import COLUMNS
+from pipelines.forecast.demand.series import SeriesError
+from pipelines.profile import Profile
+
+AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
+KOREA = profiles.load("korea")
+DAYS = 150
+
+
+def hourly(rates: dict[tuple[str, str], float], seed: int = 1, days: int = DAYS) -> pl.DataFrame:
+    """``marts.demand_hourly`` for pairs of area and service, and each service's region row."""
+    rng = np.random.default_rng(seed)
+    until = AS_OF.replace(minute=0)
+    hours = [until - timedelta(hours=i) for i in range(24 * days, 0, -1)]
+    clock = pl.DataFrame({"hour_start_at": hours}, schema={"hour_start_at": pl.Datetime("us", "UTC")}).with_columns(
+        local=pl.col("hour_start_at").dt.convert_time_zone("Asia/Seoul")
+    )
+    clock = clock.select(
+        "hour_start_at",
+        pl.col("local").dt.date().alias("local_date"),
+        pl.col("local").dt.hour().cast(pl.Int32).alias("local_hour"),
+    )
+    frames = []
+    for (area, service), rate in rates.items():
+        calls = pl.Series("calls", rng.poisson(rate, len(hours)), dtype=pl.Int64)
+        frames.append(clock.with_columns(pl.lit(area).alias("area_id"), pl.lit(service).alias("service"), calls))
+    districts = pl.concat(frames)
+    region = districts.group_by("service", "hour_start_at", "local_date", "local_hour").agg(pl.col("calls").sum())
+    both = pl.concat([districts, region.with_columns(area_id=pl.lit("11")).select(districts.columns)])
+    return both.with_columns(dispatches=pl.col("calls")).sort("area_id", "service", "hour_start_at")
+
+
+@pytest.fixture(scope="module")
+def panel() -> pl.DataFrame:
+    return hourly({("11010", "ems"): 0.6, ("11020", "ems"): 0.3, ("11010", "fire"): 0.01, ("11020", "fire"): 0.005})
+
+
+@pytest.fixture(scope="module")
+def result(panel: pl.DataFrame) -> DemandForecast:
+    return nightly.forecast_demand(panel, AS_OF, KOREA)
+
+
+def test_every_area_service_hour_and_day_ahead_has_one_published_row(result: DemandForecast) -> None:
+    published = result.forecasts.filter(~pl.col("is_baseline"))
+    assert published.select("frequency", "area_id", "service", "target_start").is_duplicated().sum() == 0
+    counts = dict(published.group_by("frequency").len().iter_rows())
+    assert counts == {"h": 6 * 168, "D": 6 * 28}
+    assert result.forecasts.columns == list(nightly.FORECAST_COLUMNS)
+    assert result.scores.columns == list(nightly.SCORE_COLUMNS)
+
+
+def test_each_published_row_has_last_week_beside_it(result: DemandForecast) -> None:
+    keys = ["frequency", "area_id", "service", "target_start"]
+    published = result.forecasts.filter(~pl.col("is_baseline"))
+    baseline = result.forecasts.filter(pl.col("model") == "seasonal_naive", pl.col("is_baseline"))
+    assert published.join(baseline, on=keys, how="anti").is_empty()
+
+
+def test_targets_lie_ahead_and_leads_are_hours_to_their_end(result: DemandForecast) -> None:
+    forecasts = result.forecasts
+    assert (forecasts["target_start"] >= AS_OF).all()
+    first = forecasts.filter(pl.col("frequency") == "h")["horizon_hours"].min()
+    assert (first, forecasts.filter(pl.col("frequency") == "D")["horizon_hours"].min()) == (2, 43)
+
+
+def test_quantiles_are_whole_and_never_fall(result: DemandForecast) -> None:
+    values = result.forecasts.select(COLUMNS).to_numpy()
+    assert (values == np.round(values)).all() and (values >= 0).all()
+    assert (np.diff(values, axis=1) >= 0).all()
+
+
+def test_days_are_prophets_where_dense_and_the_tables_where_sparse(result: DemandForecast) -> None:
+    days = result.forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))
+    models = dict(days.select(pl.concat_str("area_id", "service", separator=" "), "model").unique().iter_rows())
+    assert models["11010 ems"] == models["11 ems"] == "prophet_mean"
+    assert models["11010 fire"] == "day_of_week"
+    sparse = days.filter(pl.col("model") == "day_of_week")
+    assert sparse["method"].str.starts_with("too sparse for Prophet").all()
+    assert sparse["degraded_reason"].null_count() == sparse.height
+
+
+def test_published_and_floors_are_scored_on_the_same_targets(result: DemandForecast) -> None:
+    sizes = result.scores.group_by("frequency", "service", "area_level").agg(pl.col("targets").n_unique())
+    assert sizes["targets"].to_list() == [1] * sizes.height
+    assert set(result.scores["model"]) >= {"hour_of_week", "prophet_mean", "day_of_week", "seasonal_naive"}
+    assert result.scores["origin_kind"].unique().to_list() == ["backtest"]
+
+
+def test_nothing_from_as_of_on_changes_a_forecast(panel: pl.DataFrame, result: DemandForecast) -> None:
+    later = panel.filter(pl.col("hour_start_at") >= AS_OF - timedelta(days=1)).with_columns(
+        pl.col("hour_start_at") + timedelta(days=1), pl.lit(500, pl.Int64).alias("calls")
+    )
+    later = later.filter(pl.col("hour_start_at") >= AS_OF.replace(minute=0))
+    assert later.height
+    again = nightly.forecast_demand(pl.concat([panel, later]), AS_OF, KOREA)
+    assert again.forecasts.equals(result.forecasts)
+    assert again.scores.equals(result.scores)
+
+
+def test_hours_after_a_services_edge_are_unknown_and_not_zero(panel: pl.DataFrame) -> None:
+    edge = AS_OF - timedelta(hours=40)
+    zeroed = panel.with_columns(
+        pl.when(pl.col("service").eq("ems") & (pl.col("hour_start_at") >= edge.replace(minute=0)))
+        .then(0)
+        .otherwise("calls")
+        .alias("calls")
+    )
+    known = Known(through={"ems": edge}, degraded={"ems": "feed fire_119 is stale"})
+    one, two = (nightly.forecast_demand(frame, AS_OF, KOREA, known).forecasts for frame in (panel, zeroed))
+    assert one.equals(two)
+    ems = one.filter(pl.col("service") == "ems")
+    assert ems["data_as_of"].unique().to_list() == [edge.replace(minute=0)]
+    assert ems["degraded_reason"].unique().to_list() == ["feed fire_119 is stale"]
+    assert one.filter(pl.col("service") == "fire")["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
+
+
+def test_an_impossible_silence_is_taken_as_an_outage_and_said(panel: pl.DataFrame) -> None:
+    silent = panel.with_columns(
+        pl.when(pl.col("hour_start_at") >= AS_OF - timedelta(days=3)).then(0).otherwise("calls").alias("calls")
+    )
+    forecasts = nightly.forecast_demand(silent, AS_OF, KOREA).forecasts
+    ems, fire = (forecasts.filter(pl.col("service") == name) for name in ("ems", "fire"))
+    assert ems["degraded_reason"].str.contains("taken as an outage").all()
+    assert ems["data_as_of"].max() < AS_OF - timedelta(days=2)
+    assert ems.filter(pl.col("area_id") == "11", pl.col("model") == "hour_of_week")["mean"].min() > 0.5
+    assert fire["degraded_reason"].null_count() == fire.height
+
+
+def test_a_short_history_still_gives_a_forecast_and_says_why_it_is_simple() -> None:
+    forecasts = nightly.forecast_demand(hourly({("11010", "ems"): 2.0}, days=10), AS_OF, KOREA).forecasts
+    days = forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))
+    assert days["model"].unique().to_list() == ["day_of_week"]
+    assert days["degraded_reason"].str.contains("fewer than 56 days").all()
+    hours = forecasts.filter(pl.col("frequency") == "h", ~pl.col("is_baseline"))
+    assert hours.height == 2 * 168
+
+
+def test_a_failing_prophet_yields_to_the_table(panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail = lambda task, days: prophet_mean.Answer(task.key, None, "Prophet failed: no luck")  # noqa: E731
+    monkeypatch.setattr(prophet_mean, "_answer", fail)
+    days = nightly.forecast_demand(panel, AS_OF, KOREA).forecasts.filter(
+        pl.col("frequency") == "D", ~pl.col("is_baseline")
+    )
+    assert days["model"].unique().to_list() == ["day_of_week"]
+    ems = days.filter(pl.col("service") == "ems")
+    assert ems["degraded_reason"].unique().to_list() == ["Prophet failed: no luck"]
+
+
+def test_no_hour_at_all_is_an_error_that_says_what_to_do(panel: pl.DataFrame) -> None:
+    with pytest.raises(SeriesError, match=r"build marts\.demand_hourly"):
+        nightly.forecast_demand(panel.clear(), AS_OF, KOREA)
+
+
+def test_toronto_forecasts_across_a_clock_change() -> None:
+    toronto: Profile = profiles.load("toronto")
+    as_of = datetime(2026, 10, 31, 9, 15, tzinfo=UTC)
+    shift = as_of.replace(minute=0) - AS_OF.replace(minute=0)
+    zone = "America/Toronto"
+    frame = hourly({("T-001", "police"): 1.0}, days=60).with_columns(pl.col("hour_start_at") + shift)
+    local = pl.col("hour_start_at").dt.convert_time_zone(zone)
+    frame = frame.with_columns(
+        local.dt.date().alias("local_date"),
+        local.dt.hour().cast(pl.Int32).alias("local_hour"),
+        pl.col("area_id").replace("11", "TOR"),
+    )
+    forecasts = nightly.forecast_demand(frame, as_of, toronto).forecasts
+    hours = forecasts.filter(pl.col("frequency") == "h", pl.col("area_id") == "TOR", ~pl.col("is_baseline"))
+    assert hours.height == 168 and hours["target_start"].n_unique() == 168
+
+
+# Issued forecasts, scored later
+
+
+def test_issued_forecasts_are_scored_once_their_hours_are_known(result: DemandForecast) -> None:
+    later = AS_OF + timedelta(days=3)
+    shifted = hourly({("11010", "ems"): 0.6, ("11020", "ems"): 0.3, ("11010", "fire"): 0.01, ("11020", "fire"): 0.005})
+    shifted = shifted.with_columns(
+        pl.col("hour_start_at") + timedelta(days=3), pl.col("local_date") + timedelta(days=3)
+    )
+    scores = issued.score_issued(result.forecasts, shifted, later, KOREA, {"fire": AS_OF})
+    assert scores.columns == list(nightly.SCORE_COLUMNS)
+    assert scores["origin_kind"].unique().to_list() == ["issued"]
+    assert scores["service"].unique().to_list() == ["ems"]
+    table = scores.filter(pl.col("model") == "hour_of_week", pl.col("area_level") == "district").row(0, named=True)
+    assert table["targets"] == 2 * (3 * 24 - 1)
+    assert 0.9 < table["expected_coverage_80"] < 1 and 0.85 < table["coverage_80"] <= 1
+    days = scores.filter(pl.col("frequency") == "D", pl.col("area_level") == "region", ~pl.col("is_baseline"))
+    assert days["targets"].to_list() == [2]
+
+
+def test_nothing_is_scored_before_it_is_known(result: DemandForecast, panel: pl.DataFrame) -> None:
+    assert issued.score_issued(result.forecasts, panel, AS_OF, KOREA, {}).is_empty()
+
+
+def test_a_service_that_was_never_fetched_has_no_forecast_and_harms_no_other(panel: pl.DataFrame) -> None:
+    never = Known(through={"fire": datetime(1970, 1, 1, tzinfo=UTC)}, degraded={"fire": "never fetched"})
+    made = nightly.forecast_demand(panel, AS_OF, KOREA, never)
+    assert made.forecasts["service"].unique().to_list() == ["ems"]
+    assert made.scores["service"].unique().to_list() == ["ems"]
+
+
+def test_a_service_without_any_call_is_forecast_as_nearly_none() -> None:
+    quiet = hourly({("11010", "ems"): 0.0}, days=30)
+    forecasts = nightly.forecast_demand(quiet, AS_OF, KOREA).forecasts
+    assert forecasts["mean"].max() < 0.1
+    assert forecasts["q0.9"].max() == 0

@@ -1,0 +1,88 @@
+"""Prophet's mean: holidays, short series, processes."""
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines.forecast.demand import prophet_mean
+from pipelines.forecast.demand.prophet_mean import NO_HOLIDAYS
+
+START = datetime(2025, 6, 2)
+
+
+def days(n: int, series: int = 1, rate: float = 20.0, seed: int = 1) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    ds = [START + timedelta(days=i) for i in range(n)]
+    weekend = np.array([d.weekday() >= 5 for d in ds])
+    return pl.DataFrame(
+        {"unique_id": series, "ds": ds, "y": rng.poisson(rate * (1 + weekend)).astype(float)},
+        schema_overrides={"ds": pl.Datetime("us")},
+    )
+
+
+def asked(cutoff: datetime, n: int, series: int = 1) -> pl.DataFrame:
+    ds = [cutoff + timedelta(days=i) for i in range(n)]
+    stamp = pl.Datetime("us")
+    return pl.DataFrame(
+        {"unique_id": series, "cutoff": cutoff, "ds": ds}, schema_overrides={"cutoff": stamp, "ds": stamp}
+    )
+
+
+def test_korean_new_year_is_a_long_break_and_a_single_holiday_is_not() -> None:
+    effects = prophet_mean.holiday_effects("KR", None, date(2025, 1, 20), date(2025, 3, 10))
+    long = effects.filter(pl.col("holiday") == "long_break")["ds"].to_list()
+    public = effects.filter(pl.col("holiday") == "public")["ds"].to_list()
+    assert date(2025, 1, 29) in long and len(long) >= 3
+    assert date(2025, 3, 1) in public and date(2025, 3, 1) not in long
+
+
+def test_a_break_that_begins_before_the_first_day_is_still_long() -> None:
+    effects = prophet_mean.holiday_effects("KR", None, date(2025, 1, 30), date(2025, 2, 5))
+    assert effects.filter(pl.col("holiday") == "long_break")["ds"].to_list() == [date(2025, 1, 30)]
+
+
+def test_the_mean_follows_the_weekday_and_is_never_negative() -> None:
+    cutoff = START + timedelta(days=200)
+    said = prophet_mean.predict(days(210), asked(cutoff, 14), NO_HOLIDAYS, 1)
+    weekend = said["ds"].dt.weekday() >= 6
+    assert said["failure"].null_count() == 14
+    assert said.filter(weekend)["mean"].mean() == pytest.approx(40, rel=0.15)
+    assert said.filter(~weekend)["mean"].mean() == pytest.approx(20, rel=0.15)
+    sparse = prophet_mean.predict(days(200, rate=0.02), asked(cutoff, 14), NO_HOLIDAYS, 1)
+    assert sparse["mean"].min() >= 0
+
+
+def test_nothing_from_the_cutoff_on_changes_the_mean() -> None:
+    cutoff = START + timedelta(days=100)
+    altered = days(120).with_columns(y=pl.when(pl.col("ds") >= cutoff).then(999.0).otherwise("y"))
+    one, two = (prophet_mean.predict(h, asked(cutoff, 7), NO_HOLIDAYS, 1)["mean"] for h in (days(120), altered))
+    assert one.equals(two)
+
+
+def test_a_short_or_unknown_series_says_so() -> None:
+    targets = pl.concat([asked(START + timedelta(days=20), 2), asked(START + timedelta(days=20), 1, series=2)])
+    said = prophet_mean.predict(days(20), targets, NO_HOLIDAYS, 1)
+    assert said["mean"].to_list() == [None] * 3
+    assert said["failure"].str.contains("fewer than 56 days").all()
+
+
+def test_a_fit_that_fails_is_a_failure_of_its_series_alone() -> None:
+    bad = days(100, series=2).with_columns(y=pl.lit(float("inf")))
+    targets = pl.concat([asked(START + timedelta(days=100), 1, 1), asked(START + timedelta(days=100), 1, 2)])
+    said = prophet_mean.predict(pl.concat([days(100), bad]), targets, NO_HOLIDAYS, 1)
+    assert said["mean"].is_null().to_list() == [False, True]
+    assert said["failure"][1].startswith("Prophet failed")
+
+
+@pytest.mark.slow
+def test_the_numbers_do_not_depend_on_how_many_processes_fit() -> None:
+    history = pl.concat(days(80, series=i, seed=i) for i in range(9))
+    targets = pl.concat(asked(START + timedelta(days=80), 3, series=i) for i in range(9))
+    told: list[tuple[int, int]] = []
+    effects = prophet_mean.holiday_effects("KR", None, date(2025, 6, 1), date(2025, 12, 31))
+    one = prophet_mean.predict(history, targets, effects, 1)
+    two = prophet_mean.predict(history, targets, effects, 2, lambda done, all_: told.append((done, all_)))
+    assert one.equals(two)
+    assert sorted(told)[-1] == (9, 9)

@@ -1,0 +1,142 @@
+"""Risk on anybody's points: units, boundaries, formats, and what is refused."""
+
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import polars as pl
+import pytest
+import shapely
+
+from pipelines.forecast.risk import points
+from pipelines.forecast.risk.points import PointsError, Task
+
+SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+START = date(2026, 1, 1)
+
+
+def boundary(tmp_path: Path, crs: str = "EPSG:26917") -> Path:
+    box = gpd.GeoDataFrame(geometry=[shapely.box(630_000, 4_830_000, 632_000, 4_832_000)], crs="EPSG:26917")
+    path = tmp_path / "boundary.geojson"
+    box.to_crs(4326).to_file(path, driver="GeoJSON")
+    return path
+
+
+def some(**overrides: object) -> pl.DataFrame:
+    rng = np.random.default_rng(3)
+    n = 400
+    frame = pl.DataFrame(
+        {
+            "occurred_at": [datetime(2025, 12, 31) - timedelta(days=int(d)) for d in rng.integers(0, 200, n)],
+            "x": np.where(rng.random(n) < 0.5, 631_125.0, rng.uniform(630_010, 631_990, n)),
+            "y": np.where(rng.random(n) < 0.5, 4_831_125.0, rng.uniform(4_830_010, 4_831_990, n)),
+        }
+    )
+    return frame.with_columns(**overrides)  # type: ignore[arg-type]
+
+
+def test_one_row_per_cell_and_the_selection_within_the_area(tmp_path: Path) -> None:
+    risk = points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7)
+    assert risk.frame.columns == ["cell_id", "category", "expected", "rank", "is_selected", "geometry"]
+    assert risk.frame["cell_id"].is_unique().all()
+    assert risk.frame["is_selected"].sum() == 4
+    assert risk.frame["cell_id"][0] == "250mN483100E63100"
+    outlines = shapely.from_wkb(risk.frame.filter("is_selected")["geometry"].to_numpy())
+    assert shapely.area(outlines).sum() <= 0.3e6
+    assert risk.frame["expected"].sum() == pytest.approx(400 / 200 * 7, rel=0.1)
+
+
+def test_points_in_degrees_fall_into_the_local_utm_zone(tmp_path: Path) -> None:
+    metric = some()
+    lon, lat = (
+        gpd.GeoSeries(gpd.points_from_xy(metric["x"], metric["y"]), crs="EPSG:26917")
+        .to_crs(4326)
+        .pipe(lambda s: (s.x, s.y))
+    )
+    degrees = metric.drop("x", "y").with_columns(pl.Series("lon", lon.to_numpy()), pl.Series("lat", lat.to_numpy()))
+    risk = points.predict_points(degrees, Task("EPSG:4326", boundary(tmp_path), 250, 0.3), START, 7)
+    assert risk.crs == "EPSG:32617"
+    assert risk.frame["cell_id"][0] == "250mN483100E63100"
+
+
+def test_a_grid_in_feet_has_cells_of_the_metres_asked_for(tmp_path: Path) -> None:
+    outline = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 2_000, 2_000)], crs="EPSG:2913")
+    outline.to_file(tmp_path / "feet.gpkg")
+    frame = pl.DataFrame({"occ_date": [START - timedelta(days=1)] * 2, "x": [10.0, 1_990.0], "y": [10.0, 1_990.0]})
+    risk = points.predict_points(frame, Task("EPSG:2913", tmp_path / "feet.gpkg", 76.2, 0.01), START, 7)
+    sides = shapely.bounds(shapely.from_wkb(risk.frame["geometry"].to_numpy()))
+    assert sides[:, 2] - sides[:, 0] == pytest.approx(250, rel=1e-4)
+
+
+def test_each_category_is_ranked_on_its_own(tmp_path: Path) -> None:
+    frame = some(category=pl.when(pl.col("x") > 631_000).then(pl.lit("east")).otherwise(pl.lit("west")))
+    risk = points.predict_points(frame, Task("EPSG:26917", boundary(tmp_path), 500, 1), START, 7).frame
+    assert risk.group_by("category").agg(pl.col("is_selected").sum()).sort("category").rows() == [
+        ("east", 4),
+        ("west", 4),
+    ]
+
+
+def test_points_from_the_start_on_change_nothing(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    later = some(occurred_at=pl.col("occurred_at") + timedelta(days=400))
+    one = points.predict_points(some(), task, START, 7)
+    two = points.predict_points(pl.concat([some(), later]), task, START, 7)
+    assert one.frame.equals(two.frame)
+
+
+def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
+    risk = points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 500, 1), START, 7)
+    points.save(risk, tmp_path / "risk.parquet")
+    points.save(risk, tmp_path / "risk.geojson")
+    assert gpd.read_parquet(tmp_path / "risk.parquet").crs == "EPSG:26917"
+    assert len(gpd.read_file(tmp_path / "risk.geojson")) == risk.frame.height
+    with pytest.raises(PointsError, match=r"\.parquet or \.geojson"):
+        points.save(risk, tmp_path / "risk.shp")
+
+
+@pytest.mark.parametrize(
+    ("frame", "change", "message"),
+    [
+        (some().drop("x"), {}, "lack coordinates"),
+        (some().drop("occurred_at"), {}, "lack a time"),
+        (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
+        (some(x=pl.lit(0.0)), {}, "no point lies inside"),
+        (some(occurred_at=pl.lit(datetime(2027, 1, 1))), {}, "no point lies inside the boundary before"),
+        (some(), {"area_km2": 0.01}, "less than one cell"),
+        (some(), {"cell_metres": 0.01}, "20 million cells"),
+        (some(), {"cell_metres": -1}, "above 0"),
+    ],
+)
+def test_points_that_cannot_be_used_say_what_to_change(
+    tmp_path: Path, frame: pl.DataFrame, change: dict[str, float], message: str
+) -> None:
+    task = {"crs": "EPSG:26917", "boundary": boundary(tmp_path), "cell_metres": 250.0, "area_km2": 0.3} | change
+    with pytest.raises(PointsError, match=message):
+        points.predict_points(frame, Task(**task), START, 7)  # type: ignore[arg-type]
+
+
+def test_a_backtest_beyond_the_points_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PointsError, match="the points end on 2025-12-31"):
+        points.backtest_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 2, 7)
+
+
+def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    windows, pooled = points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
+    assert windows["origin_date"].unique().sort().to_list() == [date(2025, 12, d) for d in (6, 13, 20)]
+    assert pooled["hits"].sum() == windows["hits"].sum()
+    assert pooled.filter(pl.col("model") == "decayed_counts")["pai"].item() > 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the shared data are not at {SHARED} (BONGSU_SHARED_DATA)")
+def test_portland_vehicle_theft_is_found_better_than_by_last_years_count() -> None:
+    folder = SHARED / "portland_nij"
+    thefts = pl.read_csv(folder / "vehicle_theft.csv", try_parse_dates=True)
+    task = Task("EPSG:2913", folder / "police_districts.shp", 76.2, 0.6475)
+    _, pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 24, 30)
+    pai = dict(pooled.select("model", "pai").iter_rows())
+    assert pai["decayed_counts"] > 38 > pai["counts"]

@@ -1,0 +1,98 @@
+"""The briefing: self-contained, honest about staleness, and no more than its audience may know."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines import profile as profiles
+from pipelines import warehouse
+from pipelines.release import release
+from pipelines.settings import Settings
+from tests.release.conftest import for_audience
+
+AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")
+
+
+def page(released: Path, audience: str, name: str = "briefing/index.html") -> str:
+    return (released / "audiences" / audience / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+@pytest.mark.parametrize("name", ["briefing/index.html", "quality_report.html"])
+def test_a_page_opens_without_a_network(released: Path, audience: str, name: str) -> None:
+    text = page(released, audience, name).replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not re.search(r"https?://|<script|<link|<img|@import|url\(", text)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_the_notice_is_on_every_page_and_in_every_picture(released: Path, audience: str) -> None:
+    text = page(released, audience)
+    assert "모의자료 SIMULATED" in text[: text.index("<header>")]
+    pictures = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert all("모의자료 SIMULATED" in picture for picture in pictures)
+    assert all('aria-label="' in picture for picture in pictures)
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_a_stale_feed_is_named_at_the_top(released: Path, audience: str) -> None:
+    text = page(released, audience)
+    assert "1 of 3 feeds is stale" in text.partition("<h2>")[0]
+    assert "fire 119" in text.partition("<h2>")[0]
+
+
+def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> None:
+    text = page(released, "dispatch")
+    assert "What to expect" in text and "Units required by district" in text and "112 긴급" in text
+    assert "reported crime was dense" not in text and "다사" not in text
+
+
+def test_police_and_fire_read_their_own_services(released: Path) -> None:
+    assert "Ambulance" not in page(released, "police") and "hot cells" in page(released, "police")
+    assert "112 긴급" not in page(released, "fire") and "hot cells" not in page(released, "fire")
+
+
+def test_the_public_reads_quarters_scores_and_grounds_but_no_units(released: Path) -> None:
+    text = page(released, "public")
+    assert "the quarter from 1 July 2026" in text and "On what ground each feed is used" in text
+    assert "Units required by district" not in text and "What to expect" not in text
+
+
+def test_investigation_waits_for_a_whole_month(released: Path) -> None:
+    assert "Cases received" not in page(released, "investigation")
+
+
+def test_numbers_of_the_forecast_are_on_the_page(released: Path) -> None:
+    row = re.search(r"Ambulance.*?</tr>", page(released, "dispatch"), re.DOTALL)
+    assert row is not None and "<b>60</b>" in row[0] and "12–108" in row[0] and "<b>18</b>" in row[0]
+
+
+def test_a_degraded_forecast_says_why(filled: Settings) -> None:
+    with warehouse.connect(filled) as con:
+        con.execute("update forecast.demand set degraded_reason = 'fire_119 is stale' where service = 'ems'")
+    text = page(release.publish(for_audience(filled, "dispatch")), "dispatch")
+    assert "Some forecasts are worse than usual:</b> fire_119 is stale (ems)" in text
+
+
+def test_pages_appear_where_nothing_has_been_forecast_or_counted(filled: Settings) -> None:
+    with warehouse.connect(filled) as con:
+        for schema, table in warehouse.tables(con, "forecast", "dispatch", "patterns", "marts", "core", "ops"):
+            if table != "feed_status":
+                con.execute(f"delete from {schema}.{table}")
+    published = release.publish(filled)
+    for audience in AUDIENCES:
+        assert "</html>" in page(published, audience)
+        assert "No batch yet" in page(published, audience, "quality_report.html")
+
+
+def test_real_data_carry_no_notice_and_no_korean(filled: Settings) -> None:
+    real = {"notice": "", "time_zone": profiles.load("toronto").time_zone, "title": "Toronto"}
+    text = page(release.publish(for_audience(filled, "dispatch", profile=real)), "dispatch")
+    assert "SIMULATED" not in text and "봉수" not in text and 'lang="ko"' not in text
+
+
+def test_the_quality_report_gives_rules_and_counts_never_values(released: Path) -> None:
+    text = page(released, "police", "quality_report.html")
+    assert "in Korea" in text and ">5</span>" in text
+    assert "OFFENDING" not in text
+    assert "5.0 %" in page(released, "public", "quality_report.html")

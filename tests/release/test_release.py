@@ -1,0 +1,227 @@
+"""A release: whole, the same for the same content, flipped in one step, and refused when it should be."""
+
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+import geopandas
+import orjson
+import pytest
+
+from pipelines import warehouse
+from pipelines.release import manifest, readback, release
+from pipelines.release.release import ReleaseError
+from pipelines.settings import Settings
+from tests.release.conftest import for_audience, settings_at
+
+AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")
+
+
+def changed(settings: Settings) -> None:
+    """Change one published number."""
+    with warehouse.connect(settings) as con:
+        con.execute("update marts.response_times set incidents = incidents + 1")
+
+
+@pytest.fixture
+def home(filled: Settings) -> Settings:
+    """A home that publishes for the fire agency only."""
+    return for_audience(filled, "fire")
+
+
+@pytest.fixture
+def copy(released: Path, tmp_path: Path) -> Path:
+    """A release that a test may damage."""
+    target = tmp_path / released.name
+    shutil.copytree(released, target)
+    for path in manifest.files(target):
+        path.chmod(0o644)
+    return target
+
+
+def test_a_release_is_named_by_as_of_and_content(released: Path) -> None:
+    assert released.name.startswith("20261122T2015Z-") and len(released.name) == len("20261122T2015Z-") + 8
+    assert (released.parents[1] / "current").resolve() == released
+    assert os.readlink(released.parents[1] / "current") == f"releases/{released.name}"
+
+
+def test_everything_that_carries_data_lies_under_its_audience(released: Path) -> None:
+    assert {path.name for path in released.iterdir()} == {"audiences", "manifest.json"}
+    assert {path.name for path in (released / "audiences").iterdir()} == set(AUDIENCES)
+    for audience in AUDIENCES:
+        folder = released / "audiences" / audience
+        for name in (
+            f"{audience}.duckdb",
+            "parquet/release.parquet",
+            "briefing/index.html",
+            "dictionary.md",
+            "datapackage.json",
+            "quality_report.html",
+            "lineage/lineage.json",
+        ):
+            assert (folder / name).is_file(), name
+
+
+def test_the_manifest_names_every_file_and_every_table(released: Path) -> None:
+    content = manifest.read(released)
+    assert content["release_id"] == released.name
+    assert content["as_of"] == "2026-11-22T20:15:00+00:00"
+    assert {feed["feed"]: feed["is_stale"] for feed in content["feeds"]}["fire_119"] is True
+    assert set(content["files"]) == {
+        str(path.relative_to(released)) for path in manifest.files(released) if path.name != "manifest.json"
+    }
+    assert content["audiences"]["police"]["tables"]["incidents"]["rows"] == 2
+
+
+def test_a_whole_release_reads_back_without_a_problem(released: Path) -> None:
+    assert readback.problems(released) == []
+
+
+def test_readback_notices_a_flipped_bit(copy: Path) -> None:
+    path = copy / "audiences/fire/fire.duckdb"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert readback.problems(copy) == ["audiences/fire/fire.duckdb is not what was written"]
+
+
+def test_readback_notices_missing_strange_and_misplaced_files(copy: Path) -> None:
+    (copy / "audiences/fire/dictionary.md").unlink()
+    (copy / "audiences/fire/fire.duckdb.wal").write_bytes(b"x")
+    (copy / "notes.txt").write_text("x")
+    found = "\n".join(readback.problems(copy))
+    assert "audiences/fire/dictionary.md is missing" in found
+    assert "fire.duckdb.wal: the file was not checkpointed" in found
+    assert "notes.txt lies outside the audiences' folders" in found
+
+
+def test_readback_notices_other_content_than_the_manifest_says(copy: Path) -> None:
+    content = manifest.read(copy)
+    content["audiences"]["police"]["tables"]["incidents"]["rows"] = 3
+    manifest.write(copy, content)
+    found = readback.problems(copy)
+    assert len(found) == 2 and all("table incidents reads back as" in problem for problem in found)
+
+
+def test_publishing_the_same_content_again_changes_nothing(home: Settings) -> None:
+    first = release.publish(home)
+    before = {path: path.stat().st_mtime_ns for path in home.published.rglob("*")}
+    assert release.publish(home) == first
+    assert {path: path.stat().st_mtime_ns for path in home.published.rglob("*")} == before
+
+
+def test_how_often_we_ran_makes_no_new_release(home: Settings) -> None:
+    first = release.publish(home)
+    with warehouse.connect(home) as con:
+        con.execute("insert into ops.batches select * replace ('b2' as batch_id) from ops.batches")
+    assert release.publish(home) == first
+
+
+def test_other_content_is_a_new_release_and_old_ones_are_kept_up_to_a_number(filled: Settings) -> None:
+    settings = for_audience(filled, "fire", keep_releases=2)
+    published = []
+    for _ in range(3):
+        published.append(release.publish(settings).name)
+        changed(settings)
+    assert len(set(published)) == 3
+    assert {path.name for path in (filled.published / "releases").iterdir()} == set(published[1:])
+    assert filled.current.resolve().name == published[-1]
+
+
+def test_what_a_dead_run_left_aside_is_removed(home: Settings) -> None:
+    leftover = home.published / "releases" / ".tmp-20261122T2015Z-deadbeef"
+    leftover.mkdir(parents=True)
+    (leftover / "half").write_text("x")
+    release.publish(home)
+    assert not list((home.published / "releases").glob(".*"))
+
+
+def test_a_release_that_does_not_read_back_keeps_the_last_one(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = release.publish(home)
+    changed(home)
+    # A torn write between the manifest and the disk.
+    write = manifest.write
+
+    def torn(root: Path, content: dict[str, object]) -> None:
+        write(root, content)
+        (root / "audiences/fire/fire.duckdb").write_bytes(b"")
+
+    monkeypatch.setattr(manifest, "write", torn)
+    with pytest.raises(ReleaseError, match=r"fire\.duckdb is not what was written"):
+        release.publish(home)
+    assert home.current.resolve() == first
+
+
+def test_the_link_always_leads_to_a_whole_release(home: Settings) -> None:
+    first = release.publish(home)
+    changed(home)
+    second = release.publish(home)
+    for _ in range(50):
+        for target in (first, second):
+            release.flip(home.current, target)
+            assert (home.current / "manifest.json").is_file()
+    assert not list(home.published.glob(".current*"))
+
+
+@pytest.mark.parametrize("field", ["legal_basis", "purpose", "impact_assessment"])
+def test_a_feed_without_its_grounds_refuses_the_release(filled: Settings, field: str) -> None:
+    profile = filled.profile
+    feeds = dict(profile.feeds) | {"fire_119": profile.feeds["fire_119"].model_copy(update={field: " "})}
+    without = settings_at(filled.home, profile=profile.model_copy(update={"feeds": feeds}))
+    with pytest.raises(ReleaseError, match=rf"leaves empty \[feeds.fire_119\] {field}; state them there"):
+        release.publish(without)
+    assert not filled.current.exists()
+
+
+def test_no_value_of_a_quarantined_row_is_in_any_byte_of_a_release(released: Path) -> None:
+    for path in manifest.files(released):
+        assert b"OFFENDING-VALUE" not in path.read_bytes(), path
+    for path in released.rglob("*.parquet"):
+        if path.parent.name == "parquet":
+            assert "OFFENDING-VALUE" not in str(duckdb.read_parquet(str(path)).fetchall())
+
+
+def test_a_released_file_needs_no_wal_and_carries_the_notice(released: Path) -> None:
+    path = released / "audiences/police/police.duckdb"
+    assert not list(released.rglob("*.wal"))
+    with duckdb.connect(path, read_only=True) as con:
+        comments = con.execute("select comment from duckdb_tables()").fetchall()
+        assert all(comment.startswith("모의자료 SIMULATED. ") for (comment,) in comments)
+        described = con.execute("select count(*) from duckdb_columns() where not internal and comment is null")
+        assert described.fetchall() == [(0,)]
+        (tags,) = con.execute("select tags from duckdb_databases() where database_name = 'police'").fetchone() or ({},)
+        assert tags["storage_version"].startswith("v1.5.0")
+        assert con.execute("select release_id from release").fetchall() == [(released.name,)]
+
+
+def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) -> None:
+    folder = released / "audiences/police/geo"
+    assert {path.stem for path in folder.iterdir()} == {
+        f"{name}_SIMULATED" for name in ("areas", "cells", "hot_spots", "risk_selected")
+    }
+    layer = geopandas.read_parquet(folder / "hot_spots_SIMULATED.parquet")
+    assert layer.crs.to_epsg() == 4326 and layer.geometry.is_valid.all() and len(layer) == 2
+    content = orjson.loads((folder / "hot_spots_SIMULATED.geojson").read_bytes())
+    assert content["name"] == "hot_spots 모의자료 SIMULATED"
+
+
+def test_files_of_a_release_cannot_be_written(released: Path) -> None:
+    assert all(path.stat().st_mode & 0o222 == 0 for path in manifest.files(released))
+
+
+def test_lineage_leads_from_a_published_table_to_its_sources_and_to_nothing_else(released: Path) -> None:
+    lineage = orjson.loads((released / "audiences/public/lineage/lineage.json").read_bytes())["made_from"]
+    assert lineage["views.crime_quarterly"] == ["marts.crime_quarterly"]
+    assert lineage["marts.crime_quarterly"] == ["core.incidents"]
+    assert "views.hot_spots" not in lineage
+
+
+def test_the_data_package_describes_every_parquet_file(released: Path) -> None:
+    for audience in AUDIENCES:
+        folder = released / "audiences" / audience
+        package = orjson.loads((folder / "datapackage.json").read_bytes())
+        described = {resource["path"] for resource in package["resources"]}
+        written = {f"parquet/{path.name}" for path in (folder / "parquet").iterdir()}
+        assert written - described == {"parquet/release.parquet", "parquet/dictionary.parquet"}
+        assert package["description"].startswith("모의자료 SIMULATED")

@@ -1,0 +1,87 @@
+"""What the DAGs promise: they parse quickly and cleanly, and only wire steps."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DAGS = sorted((ROOT / "dags").glob("*.py"))
+
+PARSE = """
+import sys, json
+from airflow.models import DagBag
+bag = DagBag("dags", known_pools={"default_pool", "warehouse"})
+dags = {
+    dag_id: {
+        "tasks": {t.task_id: [t.pool, t.retries, t.trigger_rule.value, sorted(t.upstream_task_ids)] for t in dag.tasks},
+        "max_active_runs": dag.max_active_runs,
+        "doc": bool(dag.doc_md),
+    }
+    for dag_id, dag in bag.dags.items()
+}
+heavy = [m for m in ("polars", "duckdb", "geopandas", "prophet", "great_expectations") if m in sys.modules]
+print(json.dumps({"errors": bag.import_errors, "warnings": bag.captured_warnings, "dags": dags, "heavy": heavy}))
+"""
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    import json
+
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_dag_parses_without_error_or_warning(parsed: dict) -> None:
+    assert parsed["errors"] == {}
+    assert parsed["warnings"] == {}
+    assert set(parsed["dags"]) == {"daily", "continuity"}
+
+
+def test_parsing_imports_no_heavy_library(parsed: dict) -> None:
+    assert parsed["heavy"] == []
+
+
+def test_one_run_at_a_time_and_a_page_of_documentation(parsed: dict) -> None:
+    assert all(dag["max_active_runs"] == 1 and dag["doc"] for dag in parsed["dags"].values())
+
+
+def test_whoever_opens_the_warehouse_waits_for_its_one_slot(parsed: dict) -> None:
+    tasks = parsed["dags"]["daily"]["tasks"]
+    outside = {name for name, (pool, *_) in tasks.items() if pool != "warehouse"}
+    assert outside == {"feeds", "ingest.fetch"}
+
+
+def test_a_failed_feed_stops_neither_build_nor_check(parsed: dict) -> None:
+    tasks = parsed["dags"]["daily"]["tasks"]
+    assert {name for name, (_, _, rule, _) in tasks.items() if rule == "all_done"} == {"build", "check"}
+
+
+def test_past_forecasts_are_scored_before_anything_is_published(parsed: dict) -> None:
+    tasks = parsed["dags"]["daily"]["tasks"]
+
+    def above(name: str) -> set[str]:
+        direct = set(tasks[name][3])
+        return direct.union(*(above(upstream) for upstream in direct))
+
+    assert {"ingest.load", "build", "score", "patterns", "forecast", "dispatch"} <= above("publish")
+    assert "score" in above("forecast")
+    assert "publish" in above("check")
+
+
+@pytest.mark.parametrize("path", DAGS, ids=lambda path: path.name)
+def test_a_dag_file_is_wiring_only(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= 80
+    assert not [line for line in lines if line.strip().startswith(("if ", "while ", "for "))]
+    assert not [line for line in lines if line.startswith(("import", "from")) and "pipelines" in line]
