@@ -4,7 +4,7 @@ Forecasts and scores are records: kept as issued, reloaded by a rebuild, never m
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import polars as pl
@@ -26,8 +26,8 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         scored = issued.score_issued(demand, _demand(con), settings.as_of, profile, _through(con))
         _keep(settings, DEMAND_SCORES, scored)
     if places is not None:
-        through, _ = _feed_behind(con, settings, "police")
-        _keep(settings, RISK_SCORES, risk.score_issued(places, _crime(con), through or settings.as_of, profile))
+        through = _police_through(con) or settings.as_of
+        _keep(settings, RISK_SCORES, risk.score_issued(places, _crime(con), through, profile))
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -83,8 +83,12 @@ def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Risk of the coming week per cell and category, beside the plain count, with its rolling-origin scores."""
     from pipelines.forecast.risk import nightly
 
+    stale = con.execute(
+        "select string_agg(feed || ' is stale: ' || stale_reason, '; ' order by feed) "
+        "from marts.feed_status where agency = 'police' and is_stale"
+    ).fetchall()[0][0]
     made = nightly.forecast_risk(
-        _crime(con), _cells(con), settings.as_of, settings.profile, *_feed_behind(con, settings, "police")
+        _crime(con), _cells(con), settings.as_of, settings.profile, _police_through(con), stale
     )
     records.write(settings, RISK, _stamp(settings.as_of), made.forecasts)
     warehouse.write_frame(con, "forecast", "risk", made.forecasts)
@@ -106,12 +110,14 @@ def _all_scores(settings: Settings, kind: str, backtest: pl.DataFrame) -> pl.Dat
 
 
 def _past(settings: Settings, kind: str) -> pl.DataFrame | None:
-    """The last issue of every forecast before ``as_of``, without our bookkeeping; None where there is none."""
+    """The last issue of every forecast that may still come due, without our bookkeeping; None where there is none."""
     kept = records.read(settings, kind)
     if kept is None:
         return None
     last = pl.col("_issue") == pl.col("_issue").max().over("reference_at")
-    past = kept.filter(last & (pl.col("reference_at") < settings.as_of)).drop("_issue", "_name")
+    horizon = timedelta(days=settings.profile.horizons.daily_days + 7)
+    is_due = pl.col("reference_at").is_between(settings.as_of - horizon, settings.as_of, closed="left")
+    past = kept.filter(last & is_due).drop("_issue", "_name")
     return None if past.is_empty() else past
 
 
@@ -132,28 +138,33 @@ def _cells(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute("from reference.cells order by cell_metres, cell_id").pl()
 
 
-def _feed_behind(con: duckdb.DuckDBPyConnection, settings: Settings, agency: str) -> tuple[datetime | None, str | None]:
-    """Up to when an agency's feeds were read if they are behind, and why; nothing where all is fresh."""
-    through, reason = con.execute(
-        "select min(epoch(coalesce(fetched_through_at, 'epoch'::timestamptz))), "
-        "string_agg(feed || ' is stale: ' || stale_reason, '; ' order by feed) "
-        "from marts.feed_status where agency = ? and is_stale",
-        [agency],
-    ).fetchall()[0]
-    known = None if through is None else min(datetime.fromtimestamp(through, UTC), settings.as_of)
-    return known, reason
-
-
 def _through(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
-    """Per demand service whose feed is behind, up to when it was read: what lies after is unknown, never zero."""
+    """Per demand service, up to when its records are complete: what lies after is unknown, never zero."""
+    return _complete_through(con, "demand_services.demand_service")
+
+
+def _police_through(con: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Up to when police records are complete; None where no police feed is declared."""
+    return _complete_through(con, "feeds.agency").get("police")
+
+
+def _complete_through(con: duckdb.DuckDBPyConnection, by: str) -> dict[str, datetime]:
+    """The earliest instant that a group's feeds were read through, less each feed's declared delay."""
     rows = con.execute(
-        "select demand_services.demand_service, min(epoch(coalesce(fetched_through_at, 'epoch'::timestamptz))) "
-        "from marts.feed_status join reference.feed_services using (feed) "
-        "join reference.demand_services on demand_services.service = feed_services.service "
-        "where fetched_through_at is null or fetched_through_at < getvariable('as_of')::timestamptz "
-        "group by 1 order by 1"
+        f"""
+        select {by}, min(epoch(
+            least(coalesce(cursors.fetched_through_at, 'epoch'::timestamptz), getvariable('as_of')::timestamptz)
+            - to_seconds(feeds.delay_seconds)
+        ))
+        from reference.feeds
+        join reference.feed_services on feed_services.feed = feeds.feed
+        left join reference.demand_services on demand_services.service = feed_services.service
+        left join ops.cursors on cursors.feed = feeds.feed
+        where {by} is not null
+        group by 1 order by 1
+        """
     ).fetchall()
-    return {service: datetime.fromtimestamp(epoch, UTC) for service, epoch in rows}
+    return {group: datetime.fromtimestamp(epoch, UTC) for group, epoch in rows}
 
 
 def _degraded(con: duckdb.DuckDBPyConnection) -> dict[str, str]:

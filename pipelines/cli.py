@@ -254,6 +254,98 @@ def simulate(
     steps.simulate(profile, as_of, days, scale, None if serve else to, err.print)
 
 
+Series = Annotated[Path, typer.Option("--input", help="Parquet or CSV with unique_id, ds, y (long).")]
+Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
+Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
+Points = Annotated[
+    Path,
+    typer.Option("--input", help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional)."),
+]
+Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
+Boundary = Annotated[
+    Path, typer.Option("--boundary", help="Polygon file (GeoJSON, Shapefile, GeoParquet) of the area.")
+]
+Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
+AreaKm2 = Annotated[float, typer.Option("--area-km2", help="The selected cells add up to at most this.")]
+Start = Annotated[str, typer.Option("--start", help="First day of the forecast: 2017-03-01.")]
+Days = Annotated[int, typer.Option("--days", min=1, help="Length of the forecast window.")]
+
+
+@predict_app.command("demand")
+def predict_demand(
+    source: Series,
+    freq: Freq,
+    horizon: Horizon,
+    out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+) -> None:
+    """Forecast counts per series: unique_id, ds, mean, model and whole, non-negative quantiles."""
+    from pipelines import own_data
+
+    with _progress("predict") as show:
+        own_data.predict_demand(source, freq.value, horizon, out_file, lambda done, all: show(f"{done} of {all} fits"))
+    err.print(f"written: {out_file}")
+
+
+@predict_app.command("risk")
+def predict_risk(
+    source: Points,
+    crs: Crs,
+    boundary: Boundary,
+    cell: Cell,
+    area_km2: AreaKm2,
+    start: Start,
+    days: Days,
+    out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
+) -> None:
+    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the area given."""
+    from pipelines import own_data
+    from pipelines.forecast.risk.points import Task
+
+    task = Task(crs, boundary, cell, area_km2)
+    own_data.predict_risk(source, task, date.fromisoformat(start), days, out_file)
+    err.print(f"written: {out_file}")
+
+
+@backtest_app.command("demand")
+def backtest_demand(
+    source: Series,
+    freq: Freq,
+    horizon: Horizon,
+    origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts.parquet and scores.parquet.")],
+) -> None:
+    """Score every model by rolling origin on your own series."""
+    from pipelines import own_data
+
+    with _progress("backtest") as show:
+        scores = own_data.backtest_demand(
+            source, freq.value, horizon, origins, step, folder, lambda done, all: show(f"{done} of {all} fits")
+        )
+    out.print(_table(scores))
+
+
+@backtest_app.command("risk")
+def backtest_risk(
+    source: Points,
+    crs: Crs,
+    boundary: Boundary,
+    cell: Cell,
+    area_km2: AreaKm2,
+    start: Start,
+    days: Days,
+    origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for windows.parquet and scores.parquet.")],
+) -> None:
+    """Score model and plain count by rolling origin on your own points: hit rate and PAI."""
+    from pipelines import own_data
+    from pipelines.forecast.risk.points import Task
+
+    task = Task(crs, boundary, cell, area_km2)
+    out.print(_table(own_data.backtest_risk(source, task, date.fromisoformat(start), days, origins, step, folder)))
+
+
 def _progress_text(progress: Progress, task: object) -> Callable[[str], None]:
     def show(text: str) -> None:
         progress.update(task, description=text)  # type: ignore[arg-type]

@@ -326,6 +326,10 @@ def known_errors() -> tuple[type[Exception], ...]:
     from pipelines.areas.trees import AreaError
     from pipelines.continuity.copies import ContinuityError
     from pipelines.feeds.feed import FeedError
+    from pipelines.forecast.demand.series import SeriesError
+    from pipelines.forecast.risk.points import PointsError
+    from pipelines.grid import GridError
+    from pipelines.own_data import OwnDataError
     from pipelines.release.audiences import AudienceError
     from pipelines.release.dictionary import DictionaryError
     from pipelines.release.reader import ReaderError
@@ -342,6 +346,10 @@ def known_errors() -> tuple[type[Exception], ...]:
         quality.QualityError,
         warehouse.WarehouseError,
         ContinuityError,
+        GridError,
+        SeriesError,
+        PointsError,
+        OwnDataError,
         AudienceError,
         DictionaryError,
         ReaderError,

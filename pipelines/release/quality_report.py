@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release.briefing import environment
+from pipelines.release.page import environment
 
 
 def render(database: Path, audience: str) -> str:

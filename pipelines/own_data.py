@@ -1,0 +1,80 @@
+"""Anybody's own data: read their files, run the models of the pipeline on them, write the answer."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from pipelines.forecast.demand import own_series
+from pipelines.forecast.risk import points
+
+if TYPE_CHECKING:
+    from pipelines.forecast.demand.own_series import Progress
+
+PROCESSES = 2
+
+
+class OwnDataError(ValueError):
+    """A file cannot be read or written as asked: which, and what is possible."""
+
+
+def predict_demand(
+    source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress | None = None
+) -> None:
+    """Forecast the series in a file (``unique_id, ds, y``) and write the quantiles as Parquet."""
+    made = own_series.predict(read(source), freq, horizon, PROCESSES, progress)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.write_parquet(target)
+
+
+def backtest_demand(
+    source: Path,
+    freq: Literal["h", "D"],
+    horizon: int,
+    origins: int,
+    step: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Score the models on the series in a file; writes both as Parquet and returns the scores."""
+    forecasts, scores = own_series.backtest(read(source), freq, horizon, origins, step, PROCESSES, progress)
+    return _keep(folder, scores, forecasts=forecasts)
+
+
+def predict_risk(source: Path, task: points.Task, start: date, days: int, target: Path) -> None:
+    """Rank the cells of an area from the points in a file and write them with their geometry."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    points.save(points.predict_points(read(source), task, start, days), target)
+
+
+def backtest_risk(
+    source: Path, task: points.Task, start: date, days: int, origins: int, step: int, folder: Path
+) -> pl.DataFrame:
+    """Score the models on the points in a file; writes both as Parquet and returns the scores."""
+    windows, scores = points.backtest_points(read(source), task, start, days, origins, step)
+    return _keep(folder, scores, windows=windows)
+
+
+def read(path: Path) -> pl.DataFrame:
+    """A Parquet or CSV file as a frame.
+
+    Raises:
+        OwnDataError: it is neither, or not there.
+    """
+    if not path.is_file():
+        raise OwnDataError(f"{path} is not there")
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    if path.suffix == ".csv":
+        return pl.read_csv(path, try_parse_dates=True)
+    raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
+
+
+def _keep(folder: Path, scores: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in {**others, "scores": scores}.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    return scores

@@ -1,0 +1,216 @@
+"""What has been: hot spots, scores of past forecasts, joint responses, the public's quarter, cases."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from pipelines.release import figures
+from pipelines.release.page import Page, district_map, ordered, outlines_of
+
+
+def hot_spots(page: Page) -> list[dict[str, Any]]:
+    """Per category: a small map of hot cells, with the selected risk cells as dots."""
+    if not page.has("hot_spots") or page.areas is None:
+        return []
+    hot = page.frame("from hot_spots where is_hot order by gi_star_z desc, cell_id")
+    marks = _selected_cells(page)
+    labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
+    names = dict(page.areas.select("area_id", "name").iter_rows())
+    outlines = outlines_of(page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district")))
+    found = []
+    for category in sorted(set(hot["category"]) | set(marks)):
+        cells = hot.filter(pl.col("category") == category)
+        drawn = [
+            figures.Shape(row["cell_id"], geometry, row["gi_star_z"], f"{row['cell_id']}: {row['incidents']} in a year")
+            for row, geometry in zip(cells.iter_rows(named=True), outlines_of(cells), strict=True)
+        ]
+        label = labels.get(category, category)
+        described = f"{label}: {cells.height} hot cells on the districts"
+        svg = figures.cell_map(outlines, drawn, marks.get(category, []), described, page.notice)
+        # A cell may be hot for its neighbours alone; the list is of those with incidents of their own.
+        own = cells.filter(pl.col("incidents") > 0).sort("incidents", "cell_id", descending=[True, False])
+        top = [row | {"district": names.get(row["admin_area_id"], "")} for row in own.head(3).to_dicts()]
+        found.append({"label": label, "hot": cells.height, "svg": Markup(svg), "top": top})
+    return found
+
+
+def scores(page: Page) -> list[dict[str, Any]]:
+    """How past demand forecasts did against the baseline: issued ones where there are any, else the backtest."""
+    if not page.has("forecast_scores"):
+        return []
+    scores = page.frame(
+        """
+        with counted as (
+            select *, bool_or(origin_kind = 'issued') over (partition by frequency, service) as has_issued
+            from forecast_scores
+        ),
+        added as (
+            select frequency, service, area_level, is_baseline, if(is_baseline, model, null) as baseline,
+                string_agg(distinct model, ', ' order by model) as model,
+                max(origin_kind) as origin_kind, count(distinct reference_at) as origins,
+                sum(wis * targets) / sum(targets) as wis,
+                sum(coverage_80 * targets) / sum(targets) as coverage,
+                sum(expected_coverage_80 * targets) / sum(targets) as expected_coverage
+            from counted
+            where not has_issued or origin_kind = 'issued'
+            group by frequency, service, area_level, is_baseline, baseline
+        ),
+        best as (
+            select frequency, service, area_level, min(wis) as wis
+            from added
+            where is_baseline
+            group by all
+        )
+        select added.*, 1 - added.wis / nullif(best.wis, 0) as gain
+        from added
+        left join best using (frequency, service, area_level)
+        where not added.is_baseline
+        """
+    )
+    found = []
+    for frequency in ("D", "h"):
+        for service in ordered(scores["service"].to_list()):
+            own = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service)).to_dicts()
+            if own:
+                models = sorted({model for row in own for model in row["model"].split(", ")})
+                shared = {name: own[0][name] for name in ("origin_kind", "origins", "frequency")}
+                levels = {row["area_level"]: row for row in own}
+                found.append(page.label(service) | shared | {"model": ", ".join(models), "levels": levels})
+    return found
+
+
+def risk_scores(page: Page) -> list[dict[str, Any]]:
+    """How past risk forecasts did, beside the plain count."""
+    labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
+    if page.has("risk_scores"):
+        found = page.frame(
+            """
+            select category, model, is_baseline, count(*) as origins, avg(area_share) as area_share,
+                sum(hits) / nullif(sum(incidents), 0) as hit_rate,
+                sum(hits) / nullif(sum(incidents), 0) / nullif(avg(area_share), 0) as pai
+            from risk_scores group by category, model, is_baseline order by category, is_baseline, model
+            """
+        ).to_dicts()
+    else:
+        found = page.rows("risk_audit")
+    return [row | {"label": labels.get(row["category"], row["category"])} for row in found]
+
+
+def joint(page: Page) -> dict[str, Any] | None:
+    """Joint responses of the last whole month: the districts with most of them, and the months before."""
+    if not page.has("joint_responses"):
+        return None
+    months = page.frame(
+        """
+        select month_start_date, sum(joint_incidents)::bigint as joint_incidents
+        from joint_responses group by all order by month_start_date desc limit 13
+        """
+    )
+    whole = [month for month in months["month_start_date"] if _next_month(month) <= page.as_of.date()]
+    if not whole:
+        return None
+    found = page.frame(
+        f"""
+        select areas.name, sum(joint_incidents)::bigint as joint_incidents
+        from joint_responses left join areas using (area_id)
+        where month_start_date = date '{whole[0]}'
+        group by all order by joint_incidents desc, name limit 8
+        """
+    ).to_dicts()
+    past = months.filter(pl.col("month_start_date").is_in(whole)).sort("month_start_date")
+    drawn = figures.bars(
+        past["joint_incidents"].to_list(), "Joint responses per month", page.notice, width=460, height=110
+    )
+    total = past["joint_incidents"].to_list()[-1]
+    return {"month": whole[0], "rows": found, "total": total, "svg": Markup(drawn), "months": past.height}
+
+
+def quarter(page: Page) -> dict[str, Any] | None:
+    """The last whole quarter for the public: calls and reported crime per district."""
+    if not page.has("crime_quarterly", "demand_quarterly"):
+        return None
+    last = (
+        page.frame("select max(quarter_start_date) as last from demand_quarterly")["last"][0]
+        or (page.frame("select max(quarter_start_date) as last from crime_quarterly")["last"][0])
+    )
+    if last is None:
+        return None
+    labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
+    calls = page.frame(f"from demand_quarterly where quarter_start_date = date '{last}'")
+    crime = page.frame(f"from crime_quarterly where quarter_start_date = date '{last}'")
+    districts = page.frame(
+        "select area_id, name from areas where tree = 'admin' and level = 'district' order by name"
+    ).to_dicts()
+    services = ordered(calls["service"].unique().to_list())
+    categories = (
+        crime.group_by("category").agg(pl.col("incidents").sum()).sort("incidents", "category", descending=True)
+    )
+    called = {(row["area_id"], row["service"]): row["calls"] for row in calls.iter_rows(named=True)}
+    reported = {(row["area_id"], row["category"]): row["incidents"] for row in crime.iter_rows(named=True)}
+    expected = calls.group_by("area_id").agg(expected=pl.col("calls").sum())
+    described = f"Map of districts by fire and ambulance calls in the quarter from {last}"
+    return {
+        "start": last,
+        "services": [page.label(service) for service in services],
+        "categories": [labels.get(name, name) for name in categories["category"]],
+        "rows": [
+            {
+                "name": row["name"],
+                "calls": [called.get((row["area_id"], service), 0) for service in services],
+                "crime": [reported.get((row["area_id"], name), 0) for name in categories["category"]],
+            }
+            for row in districts
+        ],
+        "map": district_map(page, "Fire and ambulance calls", "119 신고", expected, described, "calls")
+        if calls.height
+        else None,
+    }
+
+
+def cases(page: Page) -> dict[str, Any] | None:
+    """Investigation: cases per category in the last whole month, the year before, and the shape of the months."""
+    if not page.has("cases"):
+        return None
+    labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
+    cases = page.frame(
+        """
+        select month_start_date, category, sum(cases)::bigint as cases, sum(cases_year_before)::bigint as before
+        from cases group by all order by month_start_date, category
+        """
+    )
+    whole = sorted(month for month in set(cases["month_start_date"]) if _next_month(month) <= page.as_of.date())[-13:]
+    if not whole:
+        return None
+    found = []
+    for category in sorted(set(cases["category"])):
+        own = {row["month_start_date"]: row for row in cases.filter(pl.col("category") == category).to_dicts()}
+        series = [own.get(month, {}).get("cases", 0) for month in whole]
+        drawn = figures.bars(series, f"{labels.get(category, category)}: cases per month", page.notice)
+        last = own.get(whole[-1], {})
+        found.append(
+            {
+                "label": labels.get(category, category),
+                "cases": series[-1],
+                "before": last.get("before"),
+                "svg": Markup(drawn),
+            }
+        )
+    found.sort(key=lambda row: (-row["cases"], row["label"]))
+    return {"month": whole[-1], "first": whole[0], "rows": found}
+
+
+def _selected_cells(page: Page) -> dict[str, list[tuple[float, float]]]:
+    if not page.has("risk_selected", "cells"):
+        return {}
+    found: dict[str, list[tuple[float, float]]] = {}
+    for category, lon, lat in page.con.execute(
+        "select category, lon, lat from risk_selected join cells using (cell_id, cell_metres) order by category, rank"
+    ).fetchall():
+        found.setdefault(category, []).append((lon, lat))
+    return found
+
+
+def _next_month(month: date) -> date:
+    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)

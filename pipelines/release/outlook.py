@@ -1,0 +1,234 @@
+"""The page's outlook: what to expect, where, in what range, and the units that it needs."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from pipelines.release import figures
+from pipelines.release.page import Page, district_map, ordered
+
+FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "police": (
+        "Police calls",
+        "112 신고",
+        ("police", "police_code_0_1", "police_code_2", "police_code_3", "police_code_4"),
+    ),
+    "fire": ("Fire, rescue and ambulance calls", "119 신고", ("fire", "rescue", "ems", "life_safety")),
+}
+
+HOURLY_FROM = 4.0
+"""Calls per hour from which a chart by the hour shows more than noise; rarer services are drawn by the day."""
+
+ROWS_SHOWN = 25
+"""Longer tables fold the rest away."""
+
+
+def degraded(page: Page) -> list[dict[str, Any]]:
+    """Why some forecasts are worse than usual, with how many rows it touches."""
+    if page.forecast is None:
+        return []
+    return (
+        page.forecast.filter(pl.col("degraded_reason").is_not_null())
+        .group_by("degraded_reason")
+        .agg(rows=pl.len(), services=pl.col("service").unique().sort())
+        .sort("rows", descending=True)
+        .to_dicts()
+    )
+
+
+def outlook(page: Page) -> dict[str, Any] | None:
+    """Per service: the next whole day with its range, against the baseline, and the busiest hour and its units."""
+    if page.forecast is None:
+        return None
+    daily = page.region_rows("D")
+    hourly = page.region_rows("h").filter(pl.col("target_start") < page.as_of + timedelta(hours=24))
+    units = _peak_units(page)
+    found = []
+    for service in ordered(hourly["service"].unique().to_list() + daily["service"].unique().to_list()):
+        days = daily.filter(pl.col("service") == service).sort("target_start")
+        hours = hourly.filter(pl.col("service") == service).sort("expected_calls", descending=True)
+        # Means add up over hours; their percentiles do not, so the day has a range of its own.
+        found.append(
+            page.label(service)
+            | {
+                "day": days.row(0, named=True) if days.height else None,
+                "next": hours["expected_calls"].sum() if hours.height else None,
+                "busiest": hours.row(0, named=True) if hours.height else None,
+                "units": units.get(service),
+            }
+        )
+    first = daily["target_start"].min()
+    return {"rows": found, "day": first if isinstance(first, datetime) else None}
+
+
+def demand_maps(page: Page) -> list[dict[str, Any]]:
+    """Expected calls per district on the next whole day, police and fire apart (means add up, percentiles not)."""
+    if page.forecast is None or page.areas is None:
+        return []
+    daily = page.forecast.filter(pl.col("frequency") == "D")
+    first = daily["target_start"].min()
+    if first is None:
+        return []
+    found = []
+    for title, korean, services in FAMILIES.values():
+        wanted = daily.filter((pl.col("target_start") == first) & pl.col("service").is_in(services))
+        if wanted.height:
+            expected = wanted.group_by("area_id").agg(
+                expected=pl.col("expected_calls").sum(), baseline=pl.col("baseline_calls").sum()
+            )
+            unit = "calls expected"
+            described = f"Map of districts by {title.lower()} expected on {_day(first)}"
+            found.append(district_map(page, title, korean, expected, described, unit) | {"day": first})
+    return found
+
+
+def charts(page: Page) -> list[dict[str, Any]]:
+    """Per service of the whole region: what came, what is expected, in what range, beside the baseline."""
+    actuals = page.local("demand_hourly")
+    if page.forecast is None or actuals is None:
+        return []
+    actuals = actuals.filter(pl.col("area_id").is_in(page.region))
+    found = []
+    for service in ordered(page.forecast["service"].unique().to_list()):
+        hours = page.region_rows("h").filter(pl.col("service") == service).sort("target_start")
+        past = actuals.filter(pl.col("service") == service).sort("hour_start_at")
+        is_hourly = hours.height > 0 and _mean(hours["expected_calls"]) >= HOURLY_FROM
+        step = timedelta(hours=1) if is_hourly else timedelta(days=1)
+        ahead = hours if is_hourly else page.region_rows("D").filter(pl.col("service") == service).head(14)
+        if ahead.height:
+            # Hours that the feed could not know yet are no zeros: they are left out.
+            known = min(page.as_of, *ahead["data_as_of"].drop_nulls())
+            points = _past(past, known, is_hourly) + _ahead(ahead.sort("target_start"))
+            label = page.label(service)
+            described = (
+                f"{label['name']}: calls of the last days, then expected calls with the range that eight in ten "
+                f"{'hours' if is_hourly else 'days'} should keep within, and the baseline"
+            )
+            # By the day the forecast begins at a midnight, so the line stands there.
+            now = page.as_of if is_hourly else next(point.start for point in points if point.expected is not None)
+            chart = figures.forecast_chart(points, now, step, described, page.notice)
+            found.append(label | {"svg": Markup(chart), "is_hourly": is_hourly})
+    return found
+
+
+def days_ahead(page: Page) -> dict[str, Any] | None:
+    """The next seven whole days per service for the whole region."""
+    if page.forecast is None:
+        return None
+    daily = page.region_rows("D").sort("target_start")
+    days = daily["target_start"].unique().sort().to_list()[:7]
+    rows = [
+        page.label(service)
+        | {"cells": daily.filter((pl.col("service") == service) & pl.col("target_start").is_in(days)).to_dicts()}
+        for service in ordered(daily["service"].unique().to_list())
+    ]
+    return {"days": days, "rows": rows} if days else None
+
+
+def units(page: Page) -> dict[str, Any] | None:
+    """Units required per district and service: the most in any hour of the next three spans of eight hours."""
+    staffing = page.local("staffing")
+    if staffing is None or not staffing.height:
+        return None
+    first = staffing["target_start"].min()
+    if not isinstance(first, datetime):
+        return None
+    spans = [(first + timedelta(hours=8 * n), first + timedelta(hours=8 * (n + 1))) for n in range(3)]
+    wanted = staffing.filter(pl.col("target_start") < spans[-1][1], pl.col("units_required").is_not_null())
+    span = ((pl.col("target_start") - pl.lit(first)).dt.total_hours() // 8).cast(pl.Int64)
+    peaks = (
+        wanted.with_columns(span=span)
+        .group_by("area_id", "area_name", "service", "span")
+        .agg(pl.col("units_required").max())
+    )
+    services = ordered(peaks.filter(pl.col("units_required") > 0)["service"].unique().to_list())
+    highest = dict(peaks.group_by("service").agg(pl.col("units_required").max()).iter_rows())
+    table = {
+        (row["area_id"], row["service"], row["span"]): row["units_required"] for row in peaks.iter_rows(named=True)
+    }
+    names = dict(peaks.select("area_id", "area_name").unique().iter_rows())
+    sizes = dict(peaks.group_by("area_id").agg(pl.col("units_required").sum()).iter_rows())
+    districts = sorted((area for area in names if area not in page.region), key=lambda area: (-sizes[area], area))
+
+    def row(area_id: str) -> dict[str, Any]:
+        cells = [
+            {
+                "value": (value := table.get((area_id, service, number))),
+                "shade": round(4 * (value or 0) / max(highest[service], 1)),
+            }
+            for service in services
+            for number in range(len(spans))
+        ]
+        return {"name": names[area_id] or area_id, "cells": cells}
+
+    pooled = [
+        [table.get((area_id, service, number)) for service in services for number in range(len(spans))]
+        for area_id in page.region
+        if area_id in names
+    ]
+    return {
+        "services": [page.label(service) for service in services],
+        "spans": spans,
+        "rows": [row(area_id) for area_id in districts[:ROWS_SHOWN]],
+        "more": [row(area_id) for area_id in districts[ROWS_SHOWN:]],
+        "pooled": pooled[0] if pooled else None,
+        "waits": True,
+    }
+
+
+def _peak_units(page: Page) -> dict[str, dict[str, Any]]:
+    """Per service: the hour of the next day in which the districts together need most units."""
+    staffing = page.local("staffing")
+    if staffing is None:
+        return {}
+    together = (
+        staffing.filter(
+            ~pl.col("area_id").is_in(page.region), pl.col("target_start") < page.as_of + timedelta(hours=24)
+        )
+        .group_by("service", "target_start")
+        .agg(units=pl.col("units_required").sum())
+        .filter(pl.col("units") > 0)
+        .sort("service", "units", "target_start", descending=[False, True, False])
+        .unique("service", keep="first", maintain_order=True)
+    )
+    return {row["service"]: row for row in together.iter_rows(named=True)}
+
+
+def _past(past: pl.DataFrame, known: datetime, is_hourly: bool) -> list[figures.Point]:
+    """What came: seven days by the hour, or the last 28 whole days."""
+    if is_hourly:
+        wanted = past.filter(pl.col("hour_start_at").is_between(known - timedelta(days=7), known, closed="left"))
+        pairs = wanted.select("hour_start_at", "calls").iter_rows()
+        return [figures.Point(start, actual=float(calls)) for start, calls in pairs]
+    days = (
+        past.filter(
+            pl.col("local_date").is_between(known.date() - timedelta(days=28), known.date() - timedelta(days=1))
+        )
+        .group_by("local_date")
+        .agg(pl.col("calls").sum())
+        .sort("local_date")
+    )
+    return [
+        figures.Point(datetime(day.year, day.month, day.day, tzinfo=known.tzinfo), actual=float(calls))
+        for day, calls in days.iter_rows()
+    ]
+
+
+def _ahead(forecast: pl.DataFrame) -> list[figures.Point]:
+    columns = ("target_start", "expected_calls", "p10", "p90", "baseline_calls")
+    return [
+        figures.Point(start, expected=expected, low=low, high=high, baseline=baseline)
+        for start, expected, low, high, baseline in forecast.select(columns).iter_rows()
+    ]
+
+
+def _mean(values: pl.Series) -> float:
+    mean = values.mean()
+    return float(mean) if isinstance(mean, int | float) else 0.0
+
+
+def _day(instant: object) -> str:
+    return instant.strftime("%A %-d %B") if isinstance(instant, date) else ""
