@@ -9,7 +9,6 @@ from pipelines.feeds.feed import Feed, Request
 from pipelines.settings import Settings
 
 SIMULATED = "simulator:"
-FIRST_WINDOW_DAYS = 400
 
 Window = tuple[datetime | None, datetime]
 
@@ -48,16 +47,17 @@ def windows(settings: Settings, feed: Feed, through: datetime | None) -> list[Wi
 
 def split(start: datetime, end: datetime, days: int) -> list[Window]:
     """Half-open windows of at most so many days that cover start to end."""
-    step, found = timedelta(days=days), []
+    step = timedelta(days=days)
+    found: list[Window] = []
     while start < end:
         found.append((start, min(start + step, end)))
         start += step
-    return list(found)
+    return found
 
 
 def _history(settings: Settings) -> int:
     simulated = settings.profile.simulator
-    return simulated.history_days if simulated else FIRST_WINDOW_DAYS
+    return simulated.history_days if simulated else settings.profile.demand.history_days
 
 
 @contextmanager

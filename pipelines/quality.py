@@ -7,6 +7,7 @@ is a failed run, never a failed row.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,6 +138,8 @@ def _chunks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _run(rules: dict[str, Any], frame: pl.DataFrame, index: str | None) -> Iterator[dict[str, Any]]:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")

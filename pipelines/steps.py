@@ -91,9 +91,11 @@ def load(settings: Settings, feed: str) -> dict[str, int]:
 def build(settings: Settings) -> None:
     """Make reference, staging, core and marts anew from raw, and hold them against their gates."""
     from pipelines import models, warehouse
+    from pipelines.release import dictionary
 
     with _outcome(settings, "build"), warehouse.connect(settings) as con:
         models.build(con, settings)
+        dictionary.check(con, "reference", "staging", "core", "marts")
         models.gate(con, "core", "marts")
 
 
@@ -132,10 +134,11 @@ def dispatch(settings: Settings) -> None:
 def publish(settings: Settings) -> Path:
     """Hold the results against their gates, build a release aside, read it back, flip to it; returns its folder."""
     from pipelines import models, warehouse
-    from pipelines.release import release
+    from pipelines.release import dictionary, release
 
     with _outcome(settings, "publish"):
         with warehouse.connect(settings) as con:
+            dictionary.check(con, "patterns", "forecast", "dispatch")
             models.gate(con, "patterns", "forecast", "dispatch")
         return release.publish(settings)
 

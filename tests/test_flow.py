@@ -21,7 +21,9 @@ def imports(path: Path) -> set[str]:
             rest = node.module.split(".")[1:]
             found |= {".".join(rest)} if rest else {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {alias.name.removeprefix("pipelines.") for alias in node.names if alias.name.startswith("pipelines.")}
+            found |= {
+                alias.name.removeprefix("pipelines.") for alias in node.names if alias.name.startswith("pipelines.")
+            }
     return found
 
 

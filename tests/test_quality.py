@@ -86,5 +86,5 @@ class TestGates:
 
 
 def test_a_missing_suite_is_an_error_that_names_the_file(settings: Settings) -> None:
-    with pytest.raises(quality.QualityError, match="none.json is missing"):
+    with pytest.raises(quality.QualityError, match=r"none\.json is missing"):
         quality.suite("none")

@@ -118,7 +118,11 @@ def test_the_cursor_never_jumps_over_a_gap(windows: list[tuple[int, int]], days:
     zero = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     loads = [
         raw.Accounting(
-            str(number), "calls", "delivery", (zero + timedelta(days=a)).isoformat(), (zero + timedelta(days=b)).isoformat()
+            str(number),
+            "calls",
+            "delivery",
+            (zero + timedelta(days=a)).isoformat(),
+            (zero + timedelta(days=b)).isoformat(),
         )
         for number, (a, b) in enumerate(windows)
     ]

@@ -175,7 +175,9 @@ def test_one_feed_down_stops_no_other_and_is_shown_everywhere(without_fire: Sett
     manifest = orjson.loads((without_fire.current / "manifest.json").read_bytes())
     assert {state["feed"] for state in manifest["feeds"] if state["is_stale"]} == {"fire_119"}
     said = reader.query(
-        without_fire, "select service, bool_and(degraded_reason is not null) as d from demand_forecast group by 1", "dispatch"
+        without_fire,
+        "select service, bool_and(degraded_reason is not null) as d from demand_forecast group by 1",
+        "dispatch",
     )
     degraded = {service for service, is_degraded in said.rows() if is_degraded}
     assert degraded == {"fire", "rescue", "ems", "life_safety"}
@@ -207,3 +209,24 @@ def test_a_backfilled_range_loads_nothing_new(copied: Settings) -> None:
 
 def test_a_drill_restores_every_table(copied: Settings) -> None:
     assert steps.drill(copied, None) > 30
+
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_every_query_of_the_readme_answers(finished: Settings) -> None:
+    asked = re.findall(r'(?m)^bongsu query "(.+)"(?: --audience (\w+))?$', README.read_text("utf-8"))
+    assert len(asked) == 10
+    for sql, audience in asked:
+        assert reader.query(finished, sql, audience or "public").width > 0
+
+
+def test_every_command_is_in_the_readme_and_explains_itself() -> None:
+    import typer
+
+    from pipelines import cli
+
+    text = README.read_text("utf-8")
+    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        assert f"`{name}" in text or f"bongsu {name}" in text, f"README does not mention {name}"
+        assert command.help, f"{name} has no help"

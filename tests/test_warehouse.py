@@ -85,9 +85,7 @@ def test_a_second_writer_waits_and_then_says_who_holds_the_file(settings: Settin
     import subprocess
     import sys
 
-    code = (
-        "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.readline(); c.close()"
-    )
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.readline()"
     settings.work.mkdir(parents=True)
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(settings.warehouse)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

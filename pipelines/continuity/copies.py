@@ -49,7 +49,7 @@ def replicate(settings: Settings, url: str) -> int:
 
 
 def restore(home: Path, url: str, master_key: Path) -> int:
-    """Bring a home back from a copy into an empty folder; returns the files restored. `verify` is the caller's next step.
+    """Bring a home back from a copy into an empty folder; returns the files restored. Then `verify` it.
 
     Raises:
         ContinuityError: the home is not empty, the copy is not one, or the master key is missing.

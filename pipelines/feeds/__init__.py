@@ -36,7 +36,9 @@ def of(profile: Profile) -> tuple[Feed, ...]:
     """
     known = {feed.name for feed in FEEDS}
     if unknown := sorted(set(profile.feeds) - known):
-        raise ProfileError(f"profile {profile.name} names feeds that nobody registered: {unknown}; known: {sorted(known)}")
+        raise ProfileError(
+            f"profile {profile.name} names feeds that nobody registered: {unknown}; known: {sorted(known)}"
+        )
     return tuple(feed for feed in FEEDS if feed.name in profile.feeds)
 
 
