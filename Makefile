@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PROFILE ?= korea
 AS_OF ?=
+PYTEST_OPTIONS ?= -n 2 --dist loadfile -q
 CONF = {"profile": "$(PROFILE)"$(if $(AS_OF),$(comma) "as_of": "$(AS_OF)")}
 comma := ,
 BONGSU_HOME ?= $(CURDIR)/.bongsu

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -36,7 +37,8 @@ backtest_app = typer.Typer(no_args_is_help=True, help="Score the models on your 
 app.add_typer(predict_app, name="predict")
 app.add_typer(backtest_app, name="backtest")
 
-out = Console()
+# A table is as wide as its words: a terminal or pager may cut it, a wrapped identifier cannot be copied.
+out = Console(width=max(Console().width, 300), highlight=False)
 err = Console(stderr=True)
 
 RUN, READ, OWN, COPIES = "Run", "Read", "Your own data", "Copies and disasters"
@@ -361,7 +363,9 @@ def _progress(name: str) -> Iterator[Callable[[str], None]]:
 
 
 def _table(frame: pl.DataFrame) -> Table:
-    table = Table(*frame.columns)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in frame.columns:
+        table.add_column(name, overflow="fold")
     for row in frame.rows():
         table.add_row(
             *("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)

@@ -128,4 +128,4 @@ def _published_states(settings: Settings) -> dict[str, datetime]:
 
 
 def _local(settings: Settings, instant: datetime | None) -> str:
-    return f"{instant.astimezone(settings.profile.zone):%Y-%m-%d %H:%M}" if instant else "never"
+    return f"{instant.astimezone(settings.profile.zone):%Y-%m-%d %H:%M}" if instant else "–"

@@ -138,12 +138,13 @@ def _chunks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _run(rules: dict[str, Any], frame: pl.DataFrame, index: str | None) -> Iterator[dict[str, Any]]:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
+    from great_expectations.data_context.types import base as context_types
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    # The module sets its own level to INFO, so the package's level does not reach it.
+    context_types.logger.setLevel(logging.WARNING)
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context.variables.progress_bars = context_types.ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
     wanted = sorted({*columns_of(rules["name"]), *([index] if index else [])}) or frame.columns[:1]
     missing = [column for column in wanted if column not in frame.columns]

@@ -41,7 +41,7 @@ def test_a_leaf_imports_nothing_of_ours(leaf: str) -> None:
     [
         ("feeds", {"feeds", "profile"}),
         ("patterns", {"patterns"}),
-        ("forecast", {"forecast", "profile"}),
+        ("forecast", {"forecast", "profile", "patterns", "grid"}),
         ("dispatch", {"dispatch", "forecast", "profile"}),
         ("simulator", {"simulator", "profile", "areas", "settings"}),
         ("areas", {"areas", "profile", "grid", "warehouse"}),
