@@ -68,7 +68,7 @@ format: .venv/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.ready ## Time whole steps and print ratios
-	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -q -s
+	$(BIN)/python -m tests.benchmarks.bench
 
 lock: .uv/bin/uv ## Resolve every version and hash anew, without addresses
 	.uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

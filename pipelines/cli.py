@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -87,20 +88,23 @@ def run(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> N
 
 @app.command(rich_help_panel=RUN)
 def fetch(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Ask every feed for what is new and land the bytes, encrypted."""
-    settings = steps.settings_for(home, profile, as_of)
-    with _progress("fetch") as show:
-        for feed in steps.feed_names(settings):
-            out.print(f"{feed}: {steps.fetch(settings, feed, show)} deliveries")
+    """Ask every feed for what is new and land the bytes, encrypted. One feed's failure stops no other."""
+    _each_feed(steps.settings_for(home, profile, as_of), "fetch")
 
 
 @app.command(rich_help_panel=RUN)
 def load(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Parse, check and merge what landed; rows that fail a rule go to quarantine with the reason."""
     settings = steps.settings_for(home, profile, as_of)
-    for feed in steps.feed_names(settings):
-        counts = steps.load(settings, feed)
-        out.print(f"{feed}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    _each_feed(settings, "load")
+    _status(settings, judged_at_as_of=True)
+
+
+def _each_feed(settings: Settings, step: str) -> None:
+    with _progress(step) as show:
+        failed = steps.ingest(settings, show, (step,))
+    if failed:
+        raise steps.StepError("\n".join(failed))
 
 
 def _step(name: str, text: str) -> None:
@@ -125,8 +129,10 @@ _step("check", "Exit 1, with the names, if a step failed or a feed is stale.")
 @app.command(rich_help_panel=RUN)
 def backfill(
     feed: FeedName,
-    start: Annotated[str, typer.Option("--from", help="First day, local: 2026-01-01.")],
-    end: Annotated[str, typer.Option("--to", help="Last day, local, included.")],
+    start: Annotated[date, typer.Option("--from", parser=date.fromisoformat, metavar="DATE", help="First local day.")],
+    end: Annotated[
+        date, typer.Option("--to", parser=date.fromisoformat, metavar="DATE", help="Last local day, included.")
+    ],
     home: Home = HOME,
     profile: ProfileName = None,
     as_of: AsOf = None,
@@ -134,21 +140,21 @@ def backfill(
     """Fetch and load a range of days again; records already known change nothing."""
     settings = steps.settings_for(home, profile, as_of)
     with _progress("backfill") as show:
-        counts = steps.backfill(settings, feed, date.fromisoformat(start), date.fromisoformat(end), show)
+        counts = steps.backfill(settings, feed, start, end, show)
     out.print(f"{feed}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
 @app.command(rich_help_panel=READ)
 def summary(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Show what the last run made and where; exit 1 when something is stale or failed."""
-    if not _summary(steps.settings_for(home, profile, as_of)):
+    if not _summary(steps.settings_for(home, profile, as_of, writes=False)):
         raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=READ)
 def status(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Show freshness per feed, the last run and the current release; exit 1 when something is stale or failed."""
-    settings = steps.settings_for(home, profile, as_of)
+    settings = steps.settings_for(home, profile, as_of, writes=False)
     if not _status(settings, judged_at_as_of=as_of is not None):
         raise typer.Exit(1)
 
@@ -167,7 +173,7 @@ def query(
     """Ask the current release. Never waits for a run, never sees half of one."""
     from pipelines.release import reader
 
-    frame = reader.query(steps.settings_for(home), sql, audience)
+    frame = reader.query(steps.settings_for(home, writes=False), sql, audience)
     if format is Format.table:
         out.print(_table(frame))
     elif format is Format.csv:
@@ -181,7 +187,7 @@ def query(
 @app.command(rich_help_panel=COPIES)
 def rebuild(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Throw the warehouse away and make it again from landing and records, to the same hashes."""
-    settings = steps.settings_for(home, profile, as_of)
+    settings = steps.settings_of_last_run(home, profile, as_of)
     with _progress("rebuild") as show:
         hashes = steps.rebuild(settings, show)
     out.print(f"{len(hashes)} tables made again")
@@ -217,9 +223,10 @@ def restore(
 def drill(
     source: Annotated[str | None, typer.Option("--from", help="The copy to try; default: a fresh one.")] = None,
     home: Home = HOME,
+    as_of: AsOf = None,
 ) -> None:
     """Prove that a copy can be restored: restore aside, rebuild, and compare every table's hash."""
-    settings = steps.settings_for(home)
+    settings = steps.settings_of_last_run(home, None, as_of)
     with _progress("drill") as show:
         tables = steps.drill(settings, source, show)
     out.print(f"{tables} tables restored and equal, hash for hash")
@@ -228,17 +235,25 @@ def drill(
 @app.command(rich_help_panel=COPIES)
 def destroy(
     feed: FeedName,
-    before: Annotated[str, typer.Option(help="Batches whose window ended before this local day are destroyed.")],
+    before: Annotated[
+        date,
+        typer.Option(
+            parser=date.fromisoformat, metavar="DATE", help="Batches whose window ended before this local day."
+        ),
+    ],
     home: Home = HOME,
+    as_of: AsOf = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Destroy a feed's older batches for good: keys, rows, every copy. The ledger keeps that it was done."""
-    settings = steps.settings_for(home)
+    settings = steps.settings_of_last_run(home, None, as_of)
     if not yes:
         typer.confirm(f"Destroy every batch of {feed} that ended before {before}? This cannot be undone", abort=True)
     with _progress("destroy") as show:
-        count = steps.destroy(settings, feed, date.fromisoformat(before), show)
-    out.print(f"{count} batches of {feed} destroyed; releases older than the next one still hold their rows")
+        count = steps.destroy(settings, feed, before, show)
+    out.print(
+        f"{count} batches of {feed} destroyed; their rows are in no release, warehouse or readable copy of this home"
+    )
 
 
 @app.command(rich_help_panel=OWN)
@@ -269,7 +284,9 @@ Boundary = Annotated[
 ]
 Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
 AreaKm2 = Annotated[float, typer.Option("--area-km2", help="The selected cells add up to at most this.")]
-Start = Annotated[str, typer.Option("--start", help="First day of the forecast: 2017-03-01.")]
+Start = Annotated[
+    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast.")
+]
 Days = Annotated[int, typer.Option("--days", min=1, help="Length of the forecast window.")]
 
 
@@ -304,7 +321,7 @@ def predict_risk(
     from pipelines.forecast.risk.points import Task
 
     task = Task(crs, boundary, cell, area_km2)
-    own_data.predict_risk(source, task, date.fromisoformat(start), days, out_file)
+    own_data.predict_risk(source, task, start, days, out_file)
     err.print(f"written: {out_file}")
 
 
@@ -345,7 +362,7 @@ def backtest_risk(
     from pipelines.forecast.risk.points import Task
 
     task = Task(crs, boundary, cell, area_km2)
-    out.print(_table(own_data.backtest_risk(source, task, date.fromisoformat(start), days, origins, step, folder)))
+    out.print(_table(own_data.backtest_risk(source, task, start, days, origins, step, folder)))
 
 
 def _progress_text(progress: Progress, task: object) -> Callable[[str], None]:
@@ -373,6 +390,10 @@ def _table(frame: pl.DataFrame) -> Table:
     return table
 
 
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _summary(settings: Settings) -> bool:
     """Print where the release lies and the state; True when all is well."""
     if settings.current.exists():
@@ -389,11 +410,12 @@ def _status(settings: Settings, judged_at_as_of: bool) -> bool:
         f"Home {settings.home} · profile {settings.profile.name} · judged at {report.judged_at:%Y-%m-%d %H:%M %Z}"
     )
     out.print(_table(report.feeds))
+    out.print(f"Last run: {report.last_run}")
     out.print(f"Current release: {report.release or 'none yet; run `bongsu run`'}")
     for problem in report.problems:
-        out.print(f"[red]✗[/red] {problem}")
+        out.print(f"[red]✗[/red] {escape(problem)}")
     if not report.problems:
-        out.print("[green]✓[/green] all feeds fresh, last run without failure")
+        out.print("[green]✓[/green] all feeds fresh, the last run ended well")
     return not report.problems
 
 
@@ -403,7 +425,7 @@ def main() -> None:
     try:
         app()
     except steps.known_errors() as error:
-        err.print(f"[red]bongsu: {type(error).__name__}:[/red] {error}", highlight=False, markup=True)
+        err.print(f"[red]bongsu: {type(error).__name__}:[/red] {escape(str(error))}", highlight=False)
         sys.exit(1)
 
 

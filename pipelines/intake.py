@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from pipelines import landing, raw, simulator
+from pipelines import accounting, landing, simulator
 from pipelines.feeds.feed import Feed, Request
 from pipelines.settings import Settings
 
@@ -13,25 +13,24 @@ SIMULATED = "simulator:"
 Window = tuple[datetime | None, datetime]
 
 
-def fetch(settings: Settings, feed: Feed, progress: Callable[[str], None]) -> int:
-    """Land everything of a feed up to ``as_of``; returns the number of deliveries."""
-    through = raw.cursor(raw.acknowledged(settings), feed.name)
+def fetch(settings: Settings, feed: Feed, progress: Callable[[str], None]) -> list[str]:
+    """Land everything of a feed up to ``as_of``; returns the ids of the batches."""
+    through = accounting.cursor(accounting.acknowledged(settings), feed.name, accounting.backfilled(settings))
     if through is not None and through >= settings.as_of:
-        return 0
+        return []
     return fetch_windows(settings, feed, windows(settings, feed, through), progress)
 
 
-def fetch_windows(settings: Settings, feed: Feed, asked: list[Window], progress: Callable[[str], None]) -> int:
-    """Land a feed's deliveries for the given windows, each as soon as it is received."""
-    count = 0
+def fetch_windows(settings: Settings, feed: Feed, asked: list[Window], progress: Callable[[str], None]) -> list[str]:
+    """Land a feed's deliveries for the given windows, each as soon as it is received; returns the ids."""
+    landed = []
     with _source(settings, feed, asked) as (url, secret):
         for start, end in asked:
             request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, start, end)
             for delivery in feed.fetch(request):
-                landing.put(settings, feed.name, delivery)
-                count += 1
+                landed.append(landing.put(settings, feed.name, delivery))
                 progress(f"{feed.name} through {end:%Y-%m-%d}")
-    return count
+    return landed
 
 
 def windows(settings: Settings, feed: Feed, through: datetime | None) -> list[Window]:

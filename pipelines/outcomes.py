@@ -3,16 +3,20 @@
 Read from ledger, records and the current release only, so that nobody waits for the warehouse.
 """
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import orjson
 import polars as pl
 
-from pipelines import feeds, raw, records
+from pipelines import accounting, feeds, landing, ledger, records
 from pipelines.settings import Settings
 
 KIND = "outcomes"
+STAMP = len("20261122T2015Z")
+STEPS: Final = dict.fromkeys(("fetch", "load", "build", "score", "patterns", "forecast", "dispatch", "publish")).keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Status:
     """
 
     judged_at: datetime
+    last_run: str
     feeds: pl.DataFrame
     release: str | None
     problems: list[str]
@@ -41,13 +46,14 @@ def keep(settings: Settings, step: str, feed: str, started_at: datetime, ended_a
             "message": [message[:2000]],
         }
     )
-    name = f"{settings.as_of:%Y%m%dT%H%MZ}-{step}{'-' if feed else ''}{feed}-{started_at:%Y%m%dT%H%M%S%f}"
+    name = f"{_stamp(settings.as_of)}-{step}{'-' if feed else ''}{feed}-{started_at:%Y%m%dT%H%M%S%f}"
     records.write(settings, KIND, name, frame)
 
 
 def latest(settings: Settings) -> pl.DataFrame:
     """The last outcome of every step and feed of the run at ``as_of``."""
-    kept = records.read(settings, KIND)
+    stamp = _stamp(settings.as_of)
+    kept = records.read(settings, KIND, since=stamp, until=stamp)
     if kept is None:
         return pl.DataFrame(schema={"step": pl.String, "feed": pl.String, "is_ok": pl.Boolean, "message": pl.String})
     return (
@@ -58,28 +64,72 @@ def latest(settings: Settings) -> pl.DataFrame:
     )
 
 
+def last_as_of(settings: Settings) -> datetime | None:
+    """The ``as_of`` of the last run that built its models; None before the first."""
+    built = [
+        e["name"] for e in ledger.read(settings.ledger, "record") if e["record_kind"] == KIND and "-build-" in e["name"]
+    ]
+    return datetime.strptime(built[-1][:STAMP], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if built else None
+
+
 def failures(settings: Settings) -> list[str]:
-    """One line per step of the run at ``as_of`` whose last try failed."""
-    failed = latest(settings).filter(~pl.col("is_ok") & (pl.col("step") != "check"))
+    """One line per step of the run at ``as_of`` whose last try failed, and per step that never ended well.
+
+    A step that was killed leaves no outcome: its absence is a failure too.
+    """
+    ended = latest(settings)
+    failed = ended.filter(~pl.col("is_ok") & (pl.col("step") != "check"))
+    missing = sorted(STEPS - set(ended["step"]), key=list(STEPS).index) if not ended.is_empty() else []
     return [
-        f"{row['step']}{' ' + row['feed'] if row['feed'] else ''}: {row['message'].splitlines()[0]}"
-        for row in failed.iter_rows(named=True)
+        *(
+            f"{row['step']}{' ' + row['feed'] if row['feed'] else ''}: {row['message'].splitlines()[0]}"
+            for row in failed.iter_rows(named=True)
+        ),
+        *(f"{step}: has not ended: not run yet, or killed" for step in missing),
     ]
 
 
 def problems(settings: Settings) -> list[str]:
-    """What is wrong with the run at ``as_of``: failed steps, then stale feeds."""
-    return [*failures(settings), *_stale(_feed_states(settings, settings.as_of))]
+    """What is wrong with the run at ``as_of``: failed steps, a release that is not its own, stale feeds."""
+    return [*_run_problems(settings), *_stale(_feed_states(settings, settings.as_of))]
 
 
 def status(settings: Settings, judged_at: datetime) -> Status:
     """The state of the home as seen at an instant."""
     release = settings.current.resolve().name if settings.current.exists() else None
     states = _feed_states(settings, judged_at)
-    missing = [] if release else ["nothing is published yet"]
     return Status(
-        judged_at.astimezone(settings.profile.zone), states, release, [*missing, *failures(settings), *_stale(states)]
+        judged_at=judged_at.astimezone(settings.profile.zone),
+        last_run=_local(settings, last_as_of(settings)),
+        feeds=states,
+        release=release,
+        problems=[*_run_problems(settings), *_stale(states), *_past_retention(settings, judged_at)],
     )
+
+
+def _run_problems(settings: Settings) -> list[str]:
+    published = _manifest(settings).get("as_of")
+    if published is None:
+        return ["nothing is published yet: run `bongsu run`", *failures(settings)]
+    if datetime.fromisoformat(published) < settings.as_of:
+        behind = f"the current release is of {_local(settings, datetime.fromisoformat(published))}, "
+        return [f"{behind}none of {_local(settings, settings.as_of)} yet", *failures(settings)]
+    return failures(settings)
+
+
+def _past_retention(settings: Settings, judged_at: datetime) -> list[str]:
+    feeds_of = settings.profile.feeds
+    overdue = Counter(
+        batch.feed
+        for batch in landing.batches(settings)
+        if not batch.is_destroyed
+        and batch.feed in feeds_of
+        and batch.window_end < judged_at - timedelta(days=feeds_of[batch.feed].retention_days)
+    )
+    return [
+        f"{count} batches of {feed} are past their retention of {feeds_of[feed].retention_days} days: `bongsu destroy`"
+        for feed, count in sorted(overdue.items())
+    ]
 
 
 def _stale(states: pl.DataFrame) -> list[str]:
@@ -87,20 +137,21 @@ def _stale(states: pl.DataFrame) -> list[str]:
 
 
 def _feed_states(settings: Settings, judged_at: datetime) -> pl.DataFrame:
-    loads = raw.acknowledged(settings)
+    loads, backfills = accounting.acknowledged(settings), accounting.backfilled(settings)
     published = _published_states(settings)
-    return pl.DataFrame(
-        [
+    rows = []
+    for feed in feeds.of(settings.profile):
+        through, data_as_of = accounting.cursor(loads, feed.name, backfills), published.get(feed.name)
+        rows.append(
             {
                 "feed": feed.name,
                 "agency": feed.agency,
-                "fetched_through": _local(settings, raw.cursor(loads, feed.name)),
-                "data_as_of": _local(settings, published.get(feed.name)),
-                "state": _state(settings, feed.name, raw.cursor(loads, feed.name), published.get(feed.name), judged_at),
+                "fetched_through": _local(settings, through),
+                "data_as_of": _local(settings, data_as_of),
+                "state": _state(settings, feed.name, through, data_as_of, judged_at),
             }
-            for feed in feeds.of(settings.profile)
-        ]
-    )
+        )
+    return pl.DataFrame(rows)
 
 
 def _state(
@@ -120,11 +171,18 @@ def _state(
 
 def _published_states(settings: Settings) -> dict[str, datetime]:
     """When the newest record of each feed in the current release was known."""
-    path = settings.current / "manifest.json"
-    if not path.is_file():
-        return {}
-    states = orjson.loads(path.read_bytes())["feeds"]
+    states = _manifest(settings).get("feeds", [])
     return {state["feed"]: datetime.fromisoformat(state["data_as_of"]) for state in states if state["data_as_of"]}
+
+
+def _manifest(settings: Settings) -> dict[str, Any]:
+    path = settings.current / "manifest.json"
+    content: dict[str, Any] = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    return content
+
+
+def _stamp(as_of: datetime) -> str:
+    return f"{as_of:%Y%m%dT%H%MZ}"
 
 
 def _local(settings: Settings, instant: datetime | None) -> str:

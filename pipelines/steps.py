@@ -32,17 +32,32 @@ class StepError(Exception):
 
 
 def settings_for(
-    home: Path, profile: str | None = None, as_of: str | None = None, now: datetime | None = None
+    home: Path, profile: str | None = None, as_of: str | None = None, now: datetime | None = None, writes: bool = True
 ) -> Settings:
-    """Settings for a home: its recorded profile, or the one given at first use.
+    """Settings for a home: its recorded profile, or the one given at first use, which a step that writes records.
 
     Raises:
-        ProfileError: the home already holds another profile.
+        ProfileError: the home already holds another profile, or ``as_of`` lies ahead and the records are real.
     """
     from pipelines import homes
 
+    now = now or datetime.now(UTC)
     chosen = homes.profile_of(home, profile)
-    return Settings(home=home, profile=chosen, as_of=chosen.as_of(as_of, now or datetime.now(UTC)))
+    instant = chosen.as_of(as_of, now)
+    if instant > now and not chosen.is_simulated:
+        raise ProfileError(f"--as-of {as_of} lies ahead of now; a feed read through it would stay silent until then")
+    if writes:
+        homes.record_profile(home, profile)
+    return Settings(home=home, profile=chosen, as_of=instant)
+
+
+def settings_of_last_run(home: Path, profile: str | None = None, as_of: str | None = None) -> Settings:
+    """Settings at the ``as_of`` of the home's last run, so that what is made again equals what was there."""
+    from pipelines import outcomes
+
+    settings = settings_for(home, profile, as_of)
+    last = None if as_of else outcomes.last_as_of(settings)
+    return settings if last is None else settings.model_copy(update={"as_of": last})
 
 
 def settings_for_run(home: str, conf: Mapping[str, Any], run_after: datetime) -> Settings:
@@ -67,23 +82,24 @@ def fetch(settings: Settings, feed: str, progress: Progress = lambda _: None) ->
     from pipelines import feeds, intake
 
     with _outcome(settings, "fetch", feed):
-        return intake.fetch(settings, feeds.named(settings.profile, feed), progress)
+        return len(intake.fetch(settings, feeds.named(settings.profile, feed), progress))
 
 
 def load(settings: Settings, feed: str) -> dict[str, int]:
     """Parse, check and merge what landed of one feed; returns the accounting of the batches loaded now.
 
     Raises:
-        StepError: a batch was rejected; its rows are counted, and the cursor stays.
+        StepError: a batch is refused; its rows are counted, the cursor stays; every load says so until it is mended.
     """
-    from pipelines import feeds, raw, warehouse
+    from pipelines import feeds, loading, warehouse
 
     with _outcome(settings, "load", feed):
+        asked = feeds.named(settings.profile, feed)
         with warehouse.connect(settings) as con:
-            done = raw.load_pending(con, settings, feeds.named(settings.profile, feed))
-        refused = [a for a in done if a.verdict != "accepted"]
+            done = loading.load_pending(con, settings, asked)
+            refused = loading.refused(con, asked)
         if refused:
-            raise StepError(f"{feed}: {len(refused)} of {len(done)} batches refused; first: {refused[0].message}")
+            raise StepError(f"{feed}: {len(refused)} batches refused; first: {refused[0]}")
         counts = ("received", "loaded", "unchanged", "quarantined", "rejected")
         return {name: sum(getattr(a, name) for a in done) for name in counts}
 
@@ -157,6 +173,7 @@ def check(settings: Settings) -> None:
             raise StepError("\n".join(["the run is not clean:", *problems]))
 
 
+INGEST = ("fetch", "load")
 AFTER_LOAD = ("build", "score", "patterns", "forecast", "dispatch", "publish")
 
 
@@ -166,15 +183,7 @@ def run(settings: Settings, progress: Progress = lambda _: None) -> None:
     Raises:
         StepError: a feed failed or is stale; the release is out and says so.
     """
-    failed = []
-    for feed in feed_names(settings):
-        for name, step in (("fetch", fetch), ("load", load)):
-            progress(f"{name} {feed}")
-            try:
-                step(settings, feed)
-            except known_errors() as error:
-                failed.append(f"{name} {feed}: {error}")
-                break
+    ingest(settings, progress)
     for name in AFTER_LOAD:
         progress(name)
         globals()[name](settings)
@@ -182,11 +191,26 @@ def run(settings: Settings, progress: Progress = lambda _: None) -> None:
     check(settings)
 
 
+def ingest(settings: Settings, progress: Progress = lambda _: None, steps: tuple[str, ...] = INGEST) -> list[str]:
+    """Fetch and load every feed; a feed that fails in any way is left for `check` to name. Returns the failures."""
+    failed = []
+    for feed in feed_names(settings):
+        try:
+            for name in steps:
+                progress(f"{name} {feed}")
+                globals()[name](settings, feed)
+        except Exception as error:  # whatever breaks one feed must not stop the others
+            if not isinstance(error, known_errors()):
+                log.exception("bongsu: %s %s", name, feed)
+            failed.append(f"{name} {feed}: {error}")
+    return failed
+
+
 def backfill(
     settings: Settings, feed: str, first: date, last: date, progress: Progress = lambda _: None
 ) -> dict[str, int]:
     """Fetch and load whole local days of one feed again, first and last included; returns the accounting."""
-    from pipelines import feeds, intake
+    from pipelines import feeds, intake, ledger
 
     zone = settings.profile.zone
     start = datetime.combine(first, datetime.min.time(), zone).astimezone(UTC)
@@ -194,21 +218,32 @@ def backfill(
     asked = feeds.named(settings.profile, feed)
     days = settings.profile.feeds[feed].window_days
     with _outcome(settings, "backfill", feed):
-        intake.fetch_windows(settings, asked, intake.split(start, end, days) if days else [(None, end)], progress)
+        windows: list[intake.Window] = intake.split(start, end, days) if days else [(None, end)]
+        landed = intake.fetch_windows(settings, asked, windows, progress)
+        ledger.append(settings.ledger, "backfill", feed=feed, batch_ids=landed)
     return load(settings, feed)
 
 
 def rebuild(settings: Settings, progress: Progress = lambda _: None) -> dict[str, str]:
-    """Make the warehouse again from landing and records; returns the logical hash of every table."""
-    from pipelines import landing, warehouse
+    """Make the warehouse again from landing and records; returns the logical hash of every table.
 
-    landing.finish_destruction(settings)
-    settings.warehouse.unlink(missing_ok=True)
-    settings.warehouse.with_name(f"{settings.warehouse.name}.wal").unlink(missing_ok=True)
-    for feed in feed_names(settings):
-        progress(f"load {feed}")
-        load(settings, feed)
-    for name in AFTER_LOAD[:-1]:
+    Forecasts and scores of this ``as_of`` are reloaded from records, and made afresh only where there are none.
+    """
+    from pipelines import analysis, feeds, landing, loading, warehouse
+
+    with _outcome(settings, "rebuild"):
+        landing.finish_destruction(settings)
+        warehouse.discard(settings)
+        with warehouse.connect(settings) as con:
+            for feed in feeds.of(settings.profile):
+                progress(f"load {feed.name}")
+                loading.load_pending(con, settings, feed)
+    for name in ("build", "patterns"):
+        progress(name)
+        globals()[name](settings)
+    with warehouse.connect(settings) as con:
+        is_reloaded = analysis.reload(con, settings)
+    for name in ("dispatch",) if is_reloaded else ("score", "forecast", "dispatch"):
         progress(name)
         globals()[name](settings)
     with warehouse.connect(settings) as con:
@@ -216,14 +251,21 @@ def rebuild(settings: Settings, progress: Progress = lambda _: None) -> dict[str
 
 
 def destroy(settings: Settings, feed: str, before: date, progress: Progress = lambda _: None) -> int:
-    """Destroy a feed's batches that ended before a local day, and make the warehouse again without them."""
+    """Destroy a feed's batches that ended before a local day; make warehouse and release again without them.
+
+    Releases that still hold the rows are removed. Returns the number of batches.
+    """
     from pipelines import feeds, landing
+    from pipelines.release import release
 
     feeds.named(settings.profile, feed)
     instant = datetime.combine(before, datetime.min.time(), settings.profile.zone).astimezone(UTC)
     with _outcome(settings, "destroy", feed):
         count = len(landing.destroy(settings, feed, instant))
     rebuild(settings, progress)
+    progress("publish")
+    publish(settings)
+    release.prune_others(settings)
     return count
 
 
@@ -248,7 +290,7 @@ def restore(home: Path, url: str, master_key: Path) -> None:
     from pipelines.continuity import copies
 
     copies.restore(home, url, master_key)
-    settings = settings_for(home)
+    settings = settings_of_last_run(home)
     verify(settings)
     rebuild(settings)
 
@@ -325,7 +367,7 @@ def status(settings: Settings, judged_at_as_of: bool = False) -> Status:
 
 def known_errors() -> tuple[type[Exception], ...]:
     """Errors that say by themselves what happened and what to do; anything else is a defect and keeps its trace."""
-    from pipelines import landing, ledger, quality, records, warehouse
+    from pipelines import landing, ledger, loading, quality, records, warehouse
     from pipelines.areas.trees import AreaError
     from pipelines.continuity.copies import ContinuityError
     from pipelines.feeds.feed import FeedError
@@ -344,6 +386,7 @@ def known_errors() -> tuple[type[Exception], ...]:
         FeedError,
         AreaError,
         landing.LandingError,
+        loading.LoadError,
         ledger.LedgerError,
         records.RecordError,
         quality.QualityError,

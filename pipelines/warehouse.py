@@ -48,6 +48,23 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("detach warehouse")
 
 
+def discard(settings: Settings) -> None:
+    """Throw the file away, damaged or not, unless another process writes it.
+
+    Raises:
+        WarehouseError: another process holds the file.
+    """
+    if settings.warehouse.exists():
+        try:
+            with duckdb.connect() as con:
+                _attach(con, settings)
+        except WarehouseError as error:
+            if "another process" in str(error):
+                raise
+    for name in (settings.warehouse.name, f"{settings.warehouse.name}.wal"):
+        settings.warehouse.with_name(name).unlink(missing_ok=True)
+
+
 def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
     """Load a DuckDB extension by path from its installed wheel: no network, nothing written to a user's home."""
     package = find_spec(f"duckdb_extension_{name}")

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from pipelines import intake, landing, raw, warehouse
+from pipelines import intake, landing, loading, warehouse
 from pipelines.feeds.feed import Delivery, FeedError, Request
 from pipelines.settings import Settings
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
@@ -55,23 +55,23 @@ def test_what_came_before_a_failure_is_landed(elsewhere: Settings) -> None:
 def test_a_feed_that_was_read_through_as_of_is_not_asked_again(elsewhere: Settings) -> None:
     landing.put(elsewhere, "calls", delivery([{"id": "A", "category": "theft", "updated": 1}], AS_OF - DAY, AS_OF))
     with warehouse.connect(elsewhere) as con:
-        raw.load_pending(con, elsewhere, KEYED)
+        loading.load_pending(con, elsewhere, KEYED)
 
     def fetch(request: Request) -> Iterator[Delivery]:
         raise AssertionError("asked again")
 
-    assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None) == 0
+    assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None) == []
 
 
 def test_a_rejected_batch_is_asked_for_again(elsewhere: Settings) -> None:
     landing.put(elsewhere, "calls", delivery([{"id": None, "category": "theft", "updated": 1}], AS_OF - DAY, AS_OF))
     with warehouse.connect(elsewhere) as con:
-        raw.load_pending(con, elsewhere, KEYED)
+        loading.load_pending(con, elsewhere, KEYED)
     asked: list[datetime | None] = []
 
     def fetch(request: Request) -> Iterator[Delivery]:
         asked.append(request.window_start)
         yield delivery([], request.window_start, request.window_end)
 
-    assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None) > 0
+    assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None)
     assert asked[0] is not None and asked[0] < AS_OF - DAY

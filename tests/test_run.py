@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines import landing, profile, raw, steps, warehouse
+from pipelines import accounting, landing, profile, steps, warehouse
 from pipelines.release import reader
 from pipelines.settings import Settings
 
@@ -76,7 +76,7 @@ def bongsu(settings: Settings, *arguments: str, as_of: str = AS_OF, **environmen
 
 
 def test_every_row_received_is_accounted_for(finished: Settings) -> None:
-    loads = raw.acknowledged(finished)
+    loads = accounting.acknowledged(finished)
     assert {a.feed for a in loads} == {"police_112", "fire_119", "investigation_cases"}
     assert all(a.received == a.loaded + a.unchanged + a.quarantined + a.rejected for a in loads)
     assert sum(a.quarantined for a in loads) > 0

@@ -1,14 +1,16 @@
 """What loading promises: exact accounting, and the same tables whatever the order and repetition of deliveries."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipelines import landing, quality, raw, warehouse
+from pipelines import accounting, landing, loading, quality, warehouse
 from pipelines.feeds.feed import Delivery, Feed
 from pipelines.settings import Settings
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
@@ -20,11 +22,11 @@ def call(**overrides: object) -> Row:
     return {"id": "A1", "category": "theft", "updated": 1, **overrides}
 
 
-def load(settings: Settings, feed: Feed, *deliveries: Delivery) -> list[raw.Accounting]:
+def load(settings: Settings, feed: Feed, *deliveries: Delivery) -> list[accounting.Accounting]:
     for item in deliveries:
         landing.put(settings, feed.name, item)
     with warehouse.connect(settings) as con:
-        return raw.load_pending(con, settings, feed)
+        return loading.load_pending(con, settings, feed)
 
 
 def table(settings: Settings, feed: Feed) -> tuple[str, list[tuple[object, ...]]]:
@@ -53,12 +55,12 @@ def test_a_batch_with_too_many_bad_rows_is_rejected_whole_and_the_cursor_stays(s
     load(settings, KEYED, delivery([call()], start - timedelta(days=1), start))
     (done,) = load(settings, KEYED, delivery([call(id=None), call(id="B2")], start, AS_OF))
     assert (done.received, done.rejected, done.loaded, done.verdict) == (2, 2, 0, "rejected")
-    assert raw.cursor(raw.acknowledged(settings), "calls") == start
+    assert accounting.cursor(accounting.acknowledged(settings), "calls") == start
 
 
 def test_a_missing_column_makes_the_batch_unreadable_with_the_difference_in_the_message(settings: Settings) -> None:
     (done,) = load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
-    assert done.verdict == "unreadable"
+    assert (done.verdict, done.received, done.rejected) == ("unreadable", 1, 1)
     assert "lacks the columns ['category']" in done.message
     assert "klass" in done.message
 
@@ -103,11 +105,11 @@ def test_the_latest_snapshot_is_marked(settings: Settings) -> None:
 
 def test_a_replay_from_landing_keeps_the_accounting_and_the_hash(settings: Settings) -> None:
     load(settings, KEYED, delivery([call(), call(id=None), *(call(id=f"B{n}") for n in range(9))]))
-    before, accounted = table(settings, KEYED), raw.acknowledged(settings)
+    before, accounted = table(settings, KEYED), accounting.acknowledged(settings)
     settings.warehouse.unlink()
     load(settings, KEYED)
     assert table(settings, KEYED) == before
-    assert raw.acknowledged(settings) == accounted
+    assert accounting.acknowledged(settings) == accounted
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_replay_from_landing_keeps_the_accounting_and_the_hash(settings: Setti
 def test_the_cursor_never_jumps_over_a_gap(windows: list[tuple[int, int]], days: int | None) -> None:
     zero = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     loads = [
-        raw.Accounting(
+        accounting.Accounting(
             str(number),
             "calls",
             "delivery",
@@ -127,7 +129,80 @@ def test_the_cursor_never_jumps_over_a_gap(windows: list[tuple[int, int]], days:
         for number, (a, b) in enumerate(windows)
     ]
     expected = None if days is None else zero + timedelta(days=days)
-    assert raw.cursor(loads, "calls") == expected
+    assert accounting.cursor(loads, "calls") == expected
+
+
+def test_a_backfill_of_an_older_year_does_not_move_the_cursor_back() -> None:
+    now = accounting.Accounting("now", "calls", "delivery", "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
+    old = accounting.Accounting("old", "calls", "delivery", "2020-01-01T00:00:00+00:00", "2020-02-01T00:00:00+00:00")
+    assert accounting.cursor([now, old], "calls", {"old"}) == datetime.fromisoformat("2026-02-01T00:00:00+00:00")
+
+
+def test_a_refused_batch_is_loaded_once_the_source_is_understood(settings: Settings) -> None:
+    renamed = delivery([{"id": "A1", "klass": "theft", "updated": 1}])
+    load(settings, KEYED, renamed)
+    with warehouse.connect(settings) as con:
+        assert len(loading.refused(con, KEYED)) == 1
+    mended = replace(KEYED, aliases={"klass": "category"})
+    (done,) = load(settings, mended)
+    assert (done.kind, done.received, done.loaded) == ("retry", 1, 1)
+    assert accounting.cursor(accounting.acknowledged(settings), "calls") == AS_OF
+    with warehouse.connect(settings) as con:
+        assert loading.refused(con, mended) == []
+    before = table(settings, mended)
+    settings.warehouse.unlink()
+    load(settings, mended)
+    assert table(settings, mended) == before
+
+
+def test_a_refusal_stays_a_refusal_until_something_changes(settings: Settings) -> None:
+    load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
+    assert load(settings, KEYED) == []
+    with warehouse.connect(settings) as con:
+        assert len(loading.refused(con, KEYED)) == 1
+
+
+def test_a_replay_under_stricter_rules_never_claims_rows_it_did_not_load(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(category=None), call(id="B1"), call(id="B2")]))
+    suite = quality.EXPECTATIONS / "calls.json"
+    suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert len(table(settings, KEYED)[1]) == 2
+    with warehouse.connect(settings) as con:
+        assert con.execute("select count(*) from ops.quarantine").fetchall() == [(1,)]
+
+
+def test_a_replay_under_looser_rules_accounts_for_what_it_releases(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(id=None), *(call(id=f"B{n}") for n in range(9))]))
+    suite = quality.EXPECTATIONS / "calls.json"
+    suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert len(table(settings, KEYED)[1]) == 10
+    assert [(a.kind, a.received) for a in accounting.acknowledged(settings)] == [("delivery", 10), ("retry", 1)]
+
+
+def test_a_batch_that_was_loaded_and_cannot_be_read_any_more_is_an_error(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call()]))
+    settings.warehouse.unlink()
+    with pytest.raises(loading.LoadError, match=r"mend pipelines/feeds/calls\.py"):
+        load(settings, replace(KEYED, columns={**KEYED.columns, "new": pl.String}))
+
+
+def test_an_empty_snapshot_after_one_with_rows_is_refused(settings: Settings) -> None:
+    load(settings, SNAPSHOT, delivery([{"category": "fire", "day": "1"}], end=AS_OF - timedelta(days=1)))
+    (done,) = load(settings, SNAPSHOT, delivery([]))
+    assert done.verdict == "rejected"
+    assert accounting.cursor(accounting.acknowledged(settings), "reports") == AS_OF - timedelta(days=1)
+
+
+def test_a_destruction_cut_off_by_a_crash_is_finished_by_the_next_load(settings: Settings) -> None:
+    old, new = AS_OF - timedelta(days=9), AS_OF
+    load(settings, KEYED, delivery([call(id="old"), call(id="both")], end=old), delivery([call(id="both")], end=new))
+    landing.destroy(settings, "calls", old)
+    load(settings, KEYED)
+    assert [row[1] for row in table(settings, KEYED)[1]] == ["both"]
 
 
 rows_of_a_keyed_feed = st.lists(

@@ -1,0 +1,93 @@
+"""Loading: every landed batch into raw, once, with its verdict. Rows, accounting and cursor move in one transaction."""
+
+import duckdb
+
+from pipelines import accounting, landing, raw, retries, warehouse
+from pipelines.feeds.feed import Feed
+from pipelines.landing import Batch
+from pipelines.settings import Settings
+
+
+class LoadError(Exception):
+    """A batch that was loaded before cannot be loaded now: which, and what to mend."""
+
+
+def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> list[accounting.Accounting]:
+    """Load every landed batch of a feed that the warehouse does not hold yet, and try again what was kept out.
+
+    Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again.
+    """
+    raw.prepare(con, feed)
+    _forget_destroyed(con, settings, feed)
+    accounting.acknowledge(con, settings)
+    recorded = {a.batch_id: a for a in accounting.acknowledged(settings) if a.feed == feed.name}
+    held = {row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()}
+    done = []
+    for batch in landing.batches(settings, feed.name):
+        if batch.batch_id in held:
+            continue
+        known = recorded.get(batch.batch_id)
+        if batch.is_destroyed or (known is not None and known.verdict != "accepted"):
+            gone = accounting.of(batch, verdict="rejected", message="destroyed before it was loaded")
+            accounting.enter_alone(con, settings, batch, known or gone)
+        else:
+            done.append(_load(con, settings, feed, batch, known))
+        con.execute("checkpoint warehouse")
+    done += retries.retry_refused(con, settings, feed, recorded)
+    done += retries.retry_quarantined(con, settings, feed, recorded)
+    accounting.acknowledge(con, settings)
+    return done
+
+
+def refused(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
+    """Messages of refused batches whose window no accepted batch has covered since."""
+    rows = con.execute(
+        "select message from ops.batches left join ops.cursors using (feed) where feed = ? and verdict <> 'accepted' "
+        "and (fetched_through_at is null or window_end > fetched_through_at) order by window_end",
+        [feed.name],
+    ).fetchall()
+    return [message for (message,) in rows]
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, known: accounting.Accounting | None
+) -> accounting.Accounting:
+    """Load one batch. A batch that the ledger knows as accepted is a replay: it is never refused as a whole."""
+    found = raw.read(con, settings, feed, batch)
+    if isinstance(found, accounting.Accounting):
+        if known is not None:
+            raise LoadError(
+                f"{feed.name}: batch {batch.batch_id[:12]} was loaded with {known.loaded} rows and cannot be read now: "
+                f"{found.message}; mend pipelines/feeds/{feed.name}.py and run `bongsu rebuild` again"
+            )
+        return accounting.enter_alone(con, settings, batch, found)
+    frame, verdict = found
+    limit = settings.profile.feeds[feed.name].max_quarantine_share
+    bad = frame.height - verdict.accepted.height
+    if known is None and frame.height and bad / frame.height > limit:
+        message = f"{bad} of {frame.height} rows fail the suite, more than {limit:.0%}: the batch is rejected whole"
+        account = accounting.of(
+            batch, received=frame.height, rejected=frame.height, verdict="rejected", message=message
+        )
+        with warehouse.transaction(con):
+            raw.keep_checks(con, batch.batch_id, feed, verdict)
+            return accounting.enter(con, settings, batch, account)
+    with warehouse.transaction(con):
+        loaded = raw.merge(con, feed, batch, verdict.accepted)
+        raw.quarantine(con, feed, batch, frame, verdict)
+        raw.keep_checks(con, batch.batch_id, feed, verdict)
+        fresh = accounting.of(
+            batch, received=frame.height, loaded=loaded, unchanged=verdict.accepted.height - loaded, quarantined=bad
+        )
+        return accounting.enter(con, settings, batch, known or fresh)
+
+
+def _forget_destroyed(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:
+    """Finish a destruction that a crash cut off: a feed that holds rows of destroyed batches is replayed without."""
+    gone = {batch.batch_id for batch in landing.batches(settings, feed.name) if batch.is_destroyed}
+    held = {row[0] for row in con.execute(f"select distinct _batch_id from raw.{feed.name}").fetchall()}
+    if gone & held:
+        with warehouse.transaction(con):
+            con.execute(f"delete from raw.{feed.name}")
+            con.execute("delete from ops.batches where feed = ?", [feed.name])
+            con.execute("delete from ops.quarantine where feed = ?", [feed.name])

@@ -1,0 +1,64 @@
+"""What an engineer on duty is told: failures, steps that never ended, a release that is not of this run, old batches."""
+
+from datetime import datetime, timedelta
+
+import orjson
+import pytest
+
+from pipelines import landing, outcomes
+from pipelines import profile as profiles
+from pipelines.settings import Settings
+from tests.conftest import AS_OF, delivery
+
+
+@pytest.fixture
+def korea(settings: Settings) -> Settings:
+    return settings.model_copy(update={"profile": profiles.load("korea")})
+
+
+def end(settings: Settings, step: str, message: str = "", feed: str = "") -> None:
+    outcomes.keep(settings, step, feed, AS_OF, AS_OF + timedelta(seconds=2), message)
+
+
+def publish(settings: Settings, as_of: datetime = AS_OF) -> None:
+    release = settings.published / "releases" / "one"
+    release.mkdir(parents=True)
+    (release / "manifest.json").write_bytes(orjson.dumps({"as_of": as_of.isoformat(), "feeds": []}))
+    settings.current.symlink_to("releases/one")
+
+
+def test_the_last_try_of_a_step_decides(korea: Settings) -> None:
+    for step in outcomes.STEPS:
+        end(korea, step)
+    end(korea, "forecast", "RuntimeError: no memory")
+    assert outcomes.failures(korea) == ["forecast: RuntimeError: no memory"]
+    end(korea, "forecast")
+    assert outcomes.failures(korea) == []
+
+
+def test_a_step_that_left_no_outcome_is_a_failure(korea: Settings) -> None:
+    for step in outcomes.STEPS - {"forecast", "publish"}:
+        end(korea, step)
+    assert [line.split(":")[0] for line in outcomes.failures(korea)] == ["forecast", "publish"]
+
+
+def test_yesterdays_release_is_not_todays(korea: Settings) -> None:
+    publish(korea, AS_OF - timedelta(days=1))
+    for step in outcomes.STEPS:
+        end(korea, step)
+    assert any("none of 2026-03-03 05:15 yet" in line for line in outcomes.problems(korea))
+
+
+def test_nothing_published_is_said_with_the_way_out(korea: Settings) -> None:
+    assert "nothing is published yet: run `bongsu run`" in outcomes.status(korea, AS_OF).problems
+
+
+def test_batches_past_their_retention_are_named(korea: Settings) -> None:
+    landing.put(korea, "police_112", delivery([], end=AS_OF - timedelta(days=2000)))
+    assert any("past their retention of 1825 days" in line for line in outcomes.status(korea, AS_OF).problems)
+
+
+def test_the_last_run_is_known_without_opening_a_file(korea: Settings) -> None:
+    assert outcomes.last_as_of(korea) is None
+    end(korea, "build")
+    assert outcomes.last_as_of(korea) == AS_OF
