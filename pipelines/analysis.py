@@ -1,18 +1,21 @@
 """The analyses of a run: frames out of the warehouse, through pure functions, back into it and into records.
 
-Forecasts and scores are records: kept as issued, reloaded by a rebuild, never made again for the past.
+Forecasts and scores are records: kept as issued, reloaded by a rebuild, never made again for the past. They are read
+one issue at a time and no further back than a score needs, so that next year's run takes no more memory than today's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import polars as pl
 
-from pipelines import records, warehouse
+from pipelines import ledger, records, warehouse
 from pipelines.settings import Settings
 
-DEMAND, RISK, DEMAND_SCORES, RISK_SCORES = "demand_forecasts", "risk_forecasts", "demand_scores", "risk_scores"
+DEMAND, RISK = "demand", "risk"
+"""What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the
+tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
 
 
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -20,14 +23,15 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     from pipelines.forecast.demand import issued
     from pipelines.forecast.risk import nightly as risk
 
-    profile = settings.profile
-    demand, places = _past(settings, DEMAND), _past(settings, RISK)
-    if demand is not None:
-        scored = issued.score_issued(demand, _demand(con), settings.as_of, profile, _through(con))
-        _keep(settings, DEMAND_SCORES, scored)
-    if places is not None:
-        through = _police_through(con) or settings.as_of
-        _keep(settings, RISK_SCORES, risk.score_issued(places, _crime(con), through, profile))
+    profile, as_of = settings.profile, settings.as_of
+    if past := _past(settings, DEMAND):
+        through, outcomes = _through(con), issued.Outcomes.of(_demand(con))
+        scored = (issued.score_issued(one, outcomes, as_of, profile, through) for one in _frames(settings, past))
+        _keep_scores(settings, DEMAND, scored)
+    if past := _past(settings, RISK):
+        known, crime = _police_through(con) or as_of, _crime(con)
+        scored = (risk.score_issued(one, crime, known, profile) for one in _frames(settings, past))
+        _keep_scores(settings, RISK, scored)
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -52,10 +56,26 @@ def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Calla
         settings.max_processes,
         lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
     )
-    records.write(settings, DEMAND, _stamp(settings.as_of), made.forecasts)
-    warehouse.write_frame(con, "forecast", "demand", made.forecasts)
-    warehouse.write_frame(con, "forecast", "demand_scores", _all_scores(settings, DEMAND_SCORES, made.scores))
+    _issue(con, settings, DEMAND, made.forecasts, made.scores)
     _forecast_risk(con, settings)
+
+
+def reload(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Lay what ``forecast`` laid for this very ``as_of`` again from records, to the same logical hashes.
+
+    The newest issue is taken: it is what was written last. Returns False, and writes nothing, where a part of it was
+    never kept; then only ``forecast`` can make it.
+    """
+    found = {
+        name: (_newest(settings, f"{name}_forecasts"), _newest(settings, f"{name}_backtests"))
+        for name in (DEMAND, RISK)
+    }
+    kept = [(name, made, test) for name, (made, test) in found.items() if made is not None and test is not None]
+    if len(kept) < len(found):
+        return False
+    for name, made, test in kept:
+        _lay(con, settings, name, made, test)
+    return True
 
 
 def dispatch(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -90,44 +110,85 @@ def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     made = nightly.forecast_risk(
         _crime(con), _cells(con), settings.as_of, settings.profile, _police_through(con), stale
     )
-    records.write(settings, RISK, _stamp(settings.as_of), made.forecasts)
-    warehouse.write_frame(con, "forecast", "risk", made.forecasts)
-    warehouse.write_frame(con, "forecast", "risk_scores", _all_scores(settings, RISK_SCORES, made.scores))
+    _issue(con, settings, RISK, made.forecasts, made.scores)
 
 
-def _all_scores(settings: Settings, kind: str, backtest: pl.DataFrame) -> pl.DataFrame:
-    """The backtest of today and the newest score of every issue."""
-    kept = records.read(settings, kind)
-    if kept is None:
-        return backtest
-    grain = [
-        c
-        for c in ("reference_at", "origin_kind", "frequency", "service", "category", "area_level", "model")
-        if c in kept
-    ]
-    newest = kept.sort("_issue").group_by(grain, maintain_order=True).agg(pl.all().last())
-    return pl.concat([newest.select(backtest.columns), backtest], how="vertical_relaxed")
+def _issue(
+    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, made: pl.DataFrame, backtest: pl.DataFrame
+) -> None:
+    """Keep a forecast and the backtest that taught it, and lay both."""
+    records.write(settings, f"{name}_backtests", _stamp(settings.as_of), backtest)
+    records.write(settings, f"{name}_forecasts", _stamp(settings.as_of), made)
+    _lay(con, settings, name, made, backtest)
 
 
-def _past(settings: Settings, kind: str) -> pl.DataFrame | None:
-    """The last issue of every forecast that may still come due, without our bookkeeping; None where there is none."""
-    kept = records.read(settings, kind)
-    if kept is None:
-        return None
-    last = pl.col("_issue") == pl.col("_issue").max().over("reference_at")
+def _lay(
+    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, made: pl.DataFrame, backtest: pl.DataFrame
+) -> None:
+    warehouse.write_frame(con, "forecast", name, made)
+    warehouse.write_frame(con, "forecast", f"{name}_scores", _all_scores(settings, name, backtest))
+
+
+def _all_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.DataFrame:
+    """The backtest and, of every issue, the newest score made by ``as_of``.
+
+    Newest is the score of the latest run, and of that run's the last made: all models of an issue at once, since they
+    are scored on the same targets.
+    """
+    made = records.entries(settings, f"{name}_scores", until=_stamp(settings.as_of))
+    grain = [c for c in ("reference_at", "frequency", "service", "category", "area_level") if c in backtest.columns]
+    newest = backtest.clear()
+    for one in _frames(settings, sorted(made, key=_run_then_issue)):
+        older = newest.join(one, on=grain, how="anti", nulls_equal=True, maintain_order="left")
+        newest = pl.concat([older, one], how="diagonal_relaxed").select(backtest.columns)
+    return pl.concat([newest, backtest], how="vertical_relaxed")
+
+
+def _past(settings: Settings, name: str) -> list[ledger.Entry]:
+    """The first issue of every earlier run whose forecasts may still come due, oldest first.
+
+    What is scored is what stood when the day's release went out. Nothing here reads the clock, so that is taken to be
+    the first issue for its ``reference_at``: a later one (a feed recovered the same day, newer code ran again) stays a
+    record and is never scored, however much it knew.
+    """
     horizon = timedelta(days=settings.profile.horizons.daily_days + 7)
-    is_due = pl.col("reference_at").is_between(settings.as_of - horizon, settings.as_of, closed="left")
-    past = kept.filter(last & is_due).drop("_issue", "_name")
-    return None if past.is_empty() else past
+    now = _stamp(settings.as_of)
+    first: dict[str, ledger.Entry] = {}
+    for entry in records.entries(settings, f"{name}_forecasts", since=_stamp(settings.as_of - horizon), until=now):
+        first.setdefault(entry["name"], entry)
+    return [first[stamp] for stamp in sorted(first) if stamp < now]
 
 
-def _keep(settings: Settings, kind: str, scored: pl.DataFrame) -> None:
-    if not scored.is_empty():
-        records.write(settings, kind, _stamp(settings.as_of), scored)
+def _newest(settings: Settings, kind: str) -> pl.DataFrame | None:
+    """The newest record for exactly this ``as_of``; a stamp counts minutes, so the frame itself is asked too."""
+    now = _stamp(settings.as_of)
+    made = [entry for entry in records.entries(settings, kind, since=now, until=now) if entry["name"] == now]
+    for frame in _frames(settings, made[::-1]):
+        if frame.filter(pl.col("reference_at") != settings.as_of).is_empty():
+            return frame
+    return None
+
+
+def _frames(settings: Settings, entries: list[ledger.Entry]) -> Iterator[pl.DataFrame]:
+    """The records one at a time: no two of them need be in memory."""
+    return (records.frame_of(settings, entry) for entry in entries)
+
+
+def _keep_scores(settings: Settings, name: str, scored: Iterator[pl.DataFrame]) -> None:
+    scores = pl.concat(scored, how="vertical_relaxed")
+    if not scores.is_empty():
+        records.write(settings, f"{name}_scores", _stamp(settings.as_of), scores)
+
+
+def _run_then_issue(entry: ledger.Entry) -> tuple[str, int]:
+    return entry["name"], entry["seq"]
 
 
 def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    return con.execute("from marts.demand_hourly order by service, area_id, hour_start_at").pl()
+    return con.execute(
+        "select area_id, service, hour_start_at, local_date, local_hour, calls from marts.demand_hourly "
+        "order by service, area_id, hour_start_at"
+    ).pl()
 
 
 def _crime(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:

@@ -1,7 +1,8 @@
 """Records, the second system of record: what landing cannot make again, as Parquet, written once.
 
 Forecasts as issued, their scores and the outcomes of runs. Each file has a line with its SHA-256 in the ledger;
-a reader checks it, since Parquet itself does not notice a flipped bit.
+a reader checks it, since Parquet itself does not notice a flipped bit. Names begin with the stamp of the run's as_of,
+so that a reader opens the days it needs and no more.
 """
 
 import hashlib
@@ -18,8 +19,9 @@ class RecordError(Exception):
 
 
 def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
-    """Keep a frame for ever under ``records/<kind>/<name>-<hash>.parquet``; the same content again changes nothing.
+    """Keep a frame for ever under ``records/<kind>/<name>-<hash>.parquet``; the newest content again changes nothing.
 
+    A return to older content is an issue of its own: the newest issue of a name is always what was written last.
     Returns the path below ``records/``.
     """
     buffer = io.BytesIO()
@@ -28,7 +30,8 @@ def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
     digest = hashlib.sha256(content).hexdigest()
     relative = f"{kind}/{name}-{digest[:12]}.parquet"
     with ledger.locked(settings.ledger):
-        if relative not in {entry["path"] for entry in ledger.read(settings.ledger, "record")}:
+        issued = [entry["path"] for entry in entries(settings, kind, name, name) if entry["name"] == name]
+        if issued[-1:] != [relative]:
             ledger.write_durably(settings.records / relative, content)
             ledger.append_locked(
                 settings.ledger,
@@ -38,29 +41,51 @@ def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
     return relative
 
 
-def read(settings: Settings, kind: str) -> pl.DataFrame | None:
-    """All records of a kind with ``_issue`` (their order in the ledger) and ``_name``; None where there is none.
+def entries(settings: Settings, kind: str, since: str | None = None, until: str | None = None) -> list[ledger.Entry]:
+    """The ledger's entries of a kind, in order of issue; no file is opened.
+
+    ``since`` and ``until`` are beginnings of names (a stamp such as ``20261122T2015Z``, or a part of one), both
+    inclusive: they are compared, as text, with as many characters of each name.
+    """
+    return [
+        entry
+        for entry in ledger.read(settings.ledger, "record")
+        if entry["record_kind"] == kind
+        and (since is None or entry["name"][: len(since)] >= since)
+        and (until is None or entry["name"][: len(until)] <= until)
+    ]
+
+
+def frame_of(settings: Settings, entry: ledger.Entry) -> pl.DataFrame:
+    """One record as it was written.
+
+    Raises:
+        RecordError: the file is missing or altered.
+    """
+    return pl.read_parquet(io.BytesIO(_content(settings, entry)))
+
+
+def read(settings: Settings, kind: str, since: str | None = None, until: str | None = None) -> pl.DataFrame | None:
+    """Records of a kind with ``_issue`` (their order in the ledger) and ``_name``; None where there is none.
+
+    ``since`` and ``until`` as in ``entries``: other files are not opened.
 
     Raises:
         RecordError: a file is missing or altered.
     """
-    frames = []
-    for entry in ledger.read(settings.ledger, "record"):
-        if entry["record_kind"] != kind:
-            continue
-        content = _content(settings, entry)
-        frames.append(
-            pl.read_parquet(io.BytesIO(content)).with_columns(_issue=pl.lit(entry["seq"]), _name=pl.lit(entry["name"]))
-        )
+    frames = [
+        frame_of(settings, entry).with_columns(_issue=pl.lit(entry["seq"]), _name=pl.lit(entry["name"]))
+        for entry in entries(settings, kind, since, until)
+    ]
     return pl.concat(frames, how="diagonal_relaxed") if frames else None
 
 
 def verify(settings: Settings) -> int:
     """Check every record against the ledger; returns how many were checked."""
-    entries = ledger.read(settings.ledger, "record")
-    for entry in entries:
+    found = ledger.read(settings.ledger, "record")
+    for entry in found:
         _content(settings, entry)
-    return len(entries)
+    return len(found)
 
 
 def _content(settings: Settings, entry: ledger.Entry) -> bytes:

@@ -33,3 +33,24 @@ def test_a_flipped_bit_is_noticed(settings: Settings) -> None:
 
 def test_no_record_is_none(settings: Settings) -> None:
     assert records.read(settings, "forecasts") is None
+
+
+def test_only_the_files_of_the_named_stamps_are_opened(settings: Settings) -> None:
+    for stamp in ("20260301T2015Z", "20260302T2015Z-fetch-a", "20260302T2015Z-load-a", "20260303T2015Z"):
+        path = settings.records / records.write(settings, "outcomes", stamp, pl.DataFrame({"name": [stamp]}))
+        if "20260302" not in stamp:
+            path.unlink()
+    found = records.read(settings, "outcomes", since="20260302T2015Z", until="20260302T2015Z")
+    assert found is not None
+    assert found["name"].to_list() == ["20260302T2015Z-fetch-a", "20260302T2015Z-load-a"]
+    assert records.read(settings, "outcomes", since="20260304") is None
+    with pytest.raises(records.RecordError):
+        records.read(settings, "outcomes", since="20260302T2015Z")
+
+
+def test_a_return_to_older_content_is_the_newest_issue(settings: Settings) -> None:
+    for mean in (1.5, 2.5, 1.5, 1.5):
+        records.write(settings, "forecasts", "2026-03-02", pl.DataFrame({"mean": [mean]}))
+    found = records.read(settings, "forecasts")
+    assert found is not None
+    assert found.sort("_issue")["mean"].to_list() == [1.5, 2.5, 1.5]

@@ -36,7 +36,7 @@ def quiet():  # type: ignore[no-untyped-def]
 
 
 def loading_against_plain_read_json() -> tuple[str, float, str, float]:
-    """Ninety days of 112 calls: parse, contract, 19 expectations, versions, accounting; against read_json and insert."""
+    """Ninety days of 112 calls: parse, contract, suite, versions, accounting; against read_json."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home", profile=profile.load("korea"), as_of=AS_OF)
         feed = feeds.named(settings.profile, "police_112")
@@ -84,7 +84,7 @@ def gi_star_against_esda() -> tuple[str, float, str, float]:
 
 
 def hourly_demand_against_prophet() -> tuple[str, float, str, float]:
-    """Twenty hourly series of a year, seven days ahead, with ranges; against default Prophet, scaled from two series."""
+    """Twenty hourly series of a year, a week ahead, with ranges; against default Prophet, scaled from two series."""
     from prophet import Prophet
 
     from pipelines.forecast.demand import own_series, prophet_mean

@@ -64,7 +64,8 @@ def forecast_demand(
     """Forecast calls by hour and by day for every area and service, and score the backtest that taught the ranges.
 
     Args:
-        hourly: ``marts.demand_hourly``: zeros present, one row per area, service and hour.
+        hourly: ``marts.demand_hourly``: zeros present, one row per area, service and known hour. A service may end
+            before the others, or have no row at all: then it has no forecast, and the others are as they would be.
         as_of: The instant (UTC) of issue, stored as ``reference_at``; nothing after it is read.
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
         known: How far each service's records go and what degrades them; none: complete up to ``as_of``.
@@ -95,7 +96,7 @@ class _Panel:
     @staticmethod
     def read(hourly: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> "_Panel":
         region = pl.col("area_id") == profile.areas.region_id
-        edges = _edges(hourly.filter(region), as_of, known)
+        edges = _edges(hourly, region, as_of, known)
         level = pl.when(region).then(pl.lit("region")).otherwise(pl.lit("district"))
         named = (
             hourly.select("area_id", "service")
@@ -125,30 +126,31 @@ def _local(column: str, zone: ZoneInfo) -> pl.Expr:
     return pl.col(column).dt.convert_time_zone(zone.key).dt.replace_time_zone(None).cast(pl.Datetime("us"))
 
 
-def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
+def _edges(hourly: pl.DataFrame, is_region: pl.Expr, as_of: datetime, known: Known) -> pl.DataFrame:
     """Where each service's knowledge ends.
 
-    Hours after ``known.through`` are cut off. So is a silence at the end that the service's own rate makes all but
-    impossible (20 calls or more expected, none seen): that is an outage, and its zeros are not demand.
+    Hours after ``known.through`` are cut off, and nothing is known after a service's last row. So is a silence at the
+    end that the service's own rate makes all but impossible (20 calls or more expected in the region, none seen): that
+    is an outage, and its zeros are not demand.
 
     Returns:
         ``service, known_at, degraded``.
     """
-    floor = as_of.replace(minute=0, second=0, microsecond=0)
+    hour = pl.duration(hours=1)
+    ends = hourly.group_by("service").agg(pl.col("hour_start_at").max() + hour).sort("service")
     said = pl.DataFrame(
         [
             (
                 service,
-                min(known.through.get(service, floor), floor).replace(minute=0, second=0, microsecond=0),
+                min(known.through.get(service, as_of), as_of, end).replace(minute=0, second=0, microsecond=0),
                 known.degraded.get(service),
             )
-            for service in region["service"].unique().sort()
+            for service, end in ends.iter_rows()
         ],
         schema={"service": pl.String, "said_at": pl.Datetime("us", "UTC"), "degraded": pl.String},
         orient="row",
     )
-    hour = pl.duration(hours=1)
-    hours = region.join(said, on="service").filter(pl.col("hour_start_at") < pl.col("said_at"))
+    hours = hourly.filter(is_region).join(said, on="service").filter(pl.col("hour_start_at") < pl.col("said_at"))
     last = pl.col("hour_start_at").filter(pl.col("calls") > 0).max() + hour
     seen = hours.group_by("service").agg(
         last.alias("last_at"), pl.col("calls").filter(pl.col("hour_start_at") < last).mean().alias("rate")

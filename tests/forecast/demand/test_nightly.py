@@ -188,7 +188,7 @@ def test_issued_forecasts_are_scored_once_their_hours_are_known(result: DemandFo
     shifted = shifted.with_columns(
         pl.col("hour_start_at") + timedelta(days=3), pl.col("local_date") + timedelta(days=3)
     )
-    scores = issued.score_issued(result.forecasts, shifted, later, KOREA, {"fire": AS_OF})
+    scores = issued.score_issued(result.forecasts, issued.Outcomes.of(shifted), later, KOREA, {"fire": AS_OF})
     assert scores.columns == list(nightly.SCORE_COLUMNS)
     assert scores["origin_kind"].unique().to_list() == ["issued"]
     assert scores["service"].unique().to_list() == ["ems"]
@@ -200,7 +200,7 @@ def test_issued_forecasts_are_scored_once_their_hours_are_known(result: DemandFo
 
 
 def test_nothing_is_scored_before_it_is_known(result: DemandForecast, panel: pl.DataFrame) -> None:
-    assert issued.score_issued(result.forecasts, panel, AS_OF, KOREA, {}).is_empty()
+    assert issued.score_issued(result.forecasts, issued.Outcomes.of(panel), AS_OF, KOREA, {}).is_empty()
 
 
 def test_a_service_that_was_never_fetched_has_no_forecast_and_harms_no_other(panel: pl.DataFrame) -> None:
@@ -215,3 +215,46 @@ def test_a_service_without_any_call_is_forecast_as_nearly_none() -> None:
     forecasts = nightly.forecast_demand(quiet, AS_OF, KOREA).forecasts
     assert forecasts["mean"].max() < 0.1
     assert forecasts["q0.9"].max() == 0
+
+
+def test_a_service_without_a_row_has_no_forecast_and_harms_no_other(panel: pl.DataFrame) -> None:
+    unfetched = panel.filter(pl.col("service") != "fire").with_columns(dispatches=pl.lit(None, pl.Int64))
+    known = Known({"fire": datetime(1970, 1, 1, tzinfo=UTC)}, {"fire": "never fetched"})
+    made = nightly.forecast_demand(unfetched, AS_OF, KOREA, known)
+    assert made.forecasts["service"].unique().to_list() == ["ems"]
+    assert made.forecasts["degraded_reason"].null_count() == made.forecasts.height
+    assert made.forecasts["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
+
+
+@pytest.mark.parametrize("hours_known", [3, 30, 24 * 100])
+def test_a_service_whose_rows_end_early_is_known_to_there_and_others_to_as_of(
+    panel: pl.DataFrame, result: DemandForecast, hours_known: int
+) -> None:
+    start = AS_OF.replace(minute=0) - timedelta(days=DAYS)
+    edge = start + timedelta(hours=hours_known)
+    is_fire = pl.col("service") == "fire"
+    made = nightly.forecast_demand(panel.filter(~is_fire | (pl.col("hour_start_at") < edge)), AS_OF, KOREA)
+    fire = made.forecasts.filter(is_fire)
+    assert fire["data_as_of"].unique().to_list() == [edge]
+    assert fire.filter(pl.col("frequency") == "h", ~pl.col("is_baseline")).height == 3 * 168
+    ems = made.forecasts.filter(~is_fire)
+    assert ems["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
+    assert ems.select("mean", "model").equals(result.forecasts.filter(~is_fire).select("mean", "model"))
+
+
+def test_a_few_hours_of_history_are_no_day_and_no_crash() -> None:
+    few = hourly({("11010", "ems"): 2.0}, days=1).filter(pl.col("hour_start_at") >= AS_OF - timedelta(hours=5))
+    made = nightly.forecast_demand(few, AS_OF, KOREA)
+    assert made.forecasts["frequency"].unique().to_list() == ["h"]
+    assert made.scores.columns == list(nightly.SCORE_COLUMNS)
+
+
+def test_issued_forecasts_of_a_service_without_rows_wait_for_their_score(
+    result: DemandForecast, panel: pl.DataFrame
+) -> None:
+    later = panel.with_columns(pl.col("hour_start_at") + timedelta(days=3), pl.col("local_date") + timedelta(days=3))
+    outcomes = issued.Outcomes.of(later.filter(pl.col("service") == "ems"))
+    scores = issued.score_issued(result.forecasts, outcomes, AS_OF + timedelta(days=3), KOREA, {})
+    assert scores["service"].unique().to_list() == ["ems"]
+    nothing = issued.Outcomes.of(panel.clear())
+    assert issued.score_issued(result.forecasts, nothing, AS_OF + timedelta(days=3), KOREA, {}).is_empty()
