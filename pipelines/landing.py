@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -21,6 +21,8 @@ from pipelines.feeds.feed import Delivery
 from pipelines.settings import Settings
 
 NONCE_BYTES = 12
+# A source's clock and ours may differ; a window may also end with the source's local day.
+AHEAD = timedelta(days=1)
 
 
 class LandingError(Exception):
@@ -29,13 +31,17 @@ class LandingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One landed delivery, as its ledger line tells it. Instants are UTC; ``window_start`` is None for a snapshot."""
+    """One landed delivery, as its ledger line tells it. Instants are UTC; ``window_start`` is None for a snapshot.
+
+    ``sha256`` is that of its encrypted bytes.
+    """
 
     batch_id: str
     feed: str
     window_start: datetime | None
     window_end: datetime
     received_at: datetime
+    sha256: str
     is_destroyed: bool
 
 
@@ -43,8 +49,15 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
     """Land one delivery and return its batch id; the same delivery again changes nothing.
 
     Raises:
-        LandingError: this very batch was destroyed and must not come back.
+        LandingError: this very batch was destroyed and must not come back, or its window lies in the future: it would
+            move the feed's cursor past records that are yet to come. Only a simulated place may run ahead.
     """
+    now = datetime.now(UTC)
+    if delivery.window_end > now + AHEAD and not settings.profile.is_simulated:
+        raise LandingError(
+            f"{feed}: the delivery's window ends at {delivery.window_end.isoformat()}, in the future (it is now "
+            f"{now.isoformat(timespec='seconds')}); run with an earlier --as-of, or set this computer's clock right"
+        )
     framed = _frame(feed, delivery)
     batch_id = hashlib.sha256(framed).hexdigest()
     packed = zstandard.ZstdCompressor(level=3).compress(framed)
@@ -56,7 +69,7 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
             return batch_id
         key = AESGCM.generate_key(256)
         sealed = _seal(key, packed, batch_id)
-        ledger.write_durably(_key_path(settings, batch_id), _seal(_master_key(settings), key, batch_id), mode=0o600)
+        ledger.write_durably(key_path(settings, batch_id), _seal(_master_key(settings), key, batch_id), mode=0o600)
         ledger.write_durably(blob_path(settings, feed, batch_id), sealed)
         ledger.append_locked(
             settings.ledger,
@@ -84,18 +97,22 @@ def read(settings: Settings, batch: Batch) -> tuple[bytes, ...]:
     if batch.is_destroyed:
         raise LandingError(f"batch {batch.batch_id[:12]} of {batch.feed} was destroyed")
     try:
-        key = _open(_master_key(settings), _key_path(settings, batch.batch_id).read_bytes(), batch.batch_id)
+        key = _key(settings, batch)
         framed = zstandard.ZstdDecompressor().decompress(_open(key, where.read_bytes(), batch.batch_id))
     except FileNotFoundError as error:
         raise LandingError(f"{error.filename} is missing: bring it back with `bongsu restore`") from error
-    except (InvalidTag, zstandard.ZstdError) as error:
+    except (InvalidTag, ValueError, zstandard.ZstdError) as error:
         raise LandingError(f"{where} was altered: bring it back with `bongsu restore`") from error
     return _unframe(framed)
 
 
 def batches(settings: Settings, feed: str | None = None) -> list[Batch]:
     """All batches in the order they were landed, or those of one feed."""
-    entries = ledger.read(settings.ledger, "batch", "destroy")
+    return batches_in(ledger.read(settings.ledger), feed)
+
+
+def batches_in(entries: Sequence[ledger.Entry], feed: str | None = None) -> list[Batch]:
+    """`batches` of ledger entries already read."""
     destroyed = {batch_id for entry in entries if entry["kind"] == "destroy" for batch_id in entry["batch_ids"]}
     return [
         Batch(
@@ -104,6 +121,7 @@ def batches(settings: Settings, feed: str | None = None) -> list[Batch]:
             window_start=datetime.fromisoformat(entry["window_start"]) if entry["window_start"] else None,
             window_end=datetime.fromisoformat(entry["window_end"]),
             received_at=datetime.fromisoformat(entry["at"]),
+            sha256=entry["sha256"],
             is_destroyed=entry["batch_id"] in destroyed,
         )
         for entry in entries
@@ -125,7 +143,7 @@ def destroy(settings: Settings, feed: str, before: datetime) -> list[str]:
 
 def finish_destruction(settings: Settings) -> None:
     """Remove every key that the ledger says is destroyed."""
-    keys = [_key_path(settings, batch.batch_id) for batch in batches(settings) if batch.is_destroyed]
+    keys = [key_path(settings, batch.batch_id) for batch in batches(settings) if batch.is_destroyed]
     for key in keys:
         key.unlink(missing_ok=True)
     if keys and settings.keys.exists():
@@ -133,21 +151,35 @@ def finish_destruction(settings: Settings) -> None:
 
 
 def verify(settings: Settings) -> int:
-    """Check the bytes of every batch against the ledger; returns how many were checked.
+    """`check` every batch; returns how many were checked."""
+    found = batches(settings)
+    for batch in found:
+        check(settings, batch)
+    return len(found)
+
+
+def check(settings: Settings, batch: Batch) -> None:
+    """Hold a batch's bytes against the ledger and its key against its bytes.
 
     Raises:
-        LandingError: a blob is missing or altered, or a live batch has lost its key.
+        LandingError: the bytes are missing or altered, a live batch has lost its key, a destroyed one still has it,
+            or the key does not open the bytes.
     """
-    state = {batch.batch_id: batch for batch in batches(settings)}
-    for entry in ledger.read(settings.ledger, "batch"):
-        where = blob_path(settings, entry["feed"], entry["batch_id"])
-        if not where.exists() or hashlib.sha256(where.read_bytes()).hexdigest() != entry["sha256"]:
-            raise LandingError(f"{where} is missing or altered: bring it back with `bongsu restore`")
-        has_key = _key_path(settings, entry["batch_id"]).exists()
-        if has_key == state[entry["batch_id"]].is_destroyed:
-            verb = "still has" if has_key else "has lost"
-            raise LandingError(f"batch {entry['batch_id'][:12]} of {entry['feed']} {verb} its key")
-    return len(state)
+    where = blob_path(settings, batch.feed, batch.batch_id)
+    sealed = where.read_bytes() if where.exists() else b""
+    if hashlib.sha256(sealed).hexdigest() != batch.sha256:
+        raise LandingError(f"{where} is missing or altered: bring it back with `bongsu restore`")
+    path = key_path(settings, batch.batch_id)
+    if path.exists() == batch.is_destroyed:
+        verb = "still has" if batch.is_destroyed else "has lost"
+        raise LandingError(f"batch {batch.batch_id[:12]} of {batch.feed} {verb} its key")
+    if batch.is_destroyed:
+        return
+    key = _key(settings, batch)
+    try:
+        _open(key, sealed, batch.batch_id)
+    except InvalidTag as error:
+        raise LandingError(f"{path} is not the key of its batch: bring it back with `bongsu restore`") from error
 
 
 def blob_path(settings: Settings, feed: str, batch_id: str) -> Path:
@@ -155,8 +187,20 @@ def blob_path(settings: Settings, feed: str, batch_id: str) -> Path:
     return settings.landing / feed / f"{batch_id}.zst.aes"
 
 
-def _key_path(settings: Settings, batch_id: str) -> Path:
+def key_path(settings: Settings, batch_id: str) -> Path:
+    """Where a batch's key lies, wrapped with the master key."""
     return settings.keys / f"{batch_id}.key"
+
+
+def _key(settings: Settings, batch: Batch) -> bytes:
+    path = key_path(settings, batch.batch_id)
+    try:
+        return _open(_master_key(settings), path.read_bytes(), batch.batch_id)
+    except (InvalidTag, ValueError) as error:  # ValueError: too short to be what it should be
+        raise LandingError(
+            f"{path} does not open with the master key of this home: one of the two was altered or is another home's; "
+            "bring the key back with `bongsu restore`, the master key from its safe place"
+        ) from error
 
 
 def _master_key(settings: Settings) -> bytes:

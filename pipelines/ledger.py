@@ -1,6 +1,8 @@
 """The hash-chained ledger: one JSON line per batch, load, record, destruction. Append-only.
 
-Each line holds the hash of the line before it, so an edited, deleted, inserted or reordered line is found by `verify`.
+Each line holds its own hash and that of the line before it, so `verify` finds a line that was edited, and one that was
+removed, inserted or moved before the end. Alone it cannot find lines cut off the end, nor a chain that somebody wrote
+anew: that takes a `head` kept elsewhere, as every copy of a home keeps one.
 A last line cut by a crash was never acknowledged and is taken off before the next append.
 """
 
@@ -26,10 +28,40 @@ class LedgerError(Exception):
 
 def read(path: Path, *kinds: str) -> list[Entry]:
     """The complete entries in order, all or of the given kinds. A missing ledger is empty."""
-    if not path.exists():
-        return []
-    entries: list[Entry] = [orjson.loads(line) for line in _complete(path.read_bytes()).splitlines()]
+    try:
+        entries = parse(snapshot(path))
+    except orjson.JSONDecodeError as error:
+        raise LedgerError(f"{path}: a line is no entry; restore the ledger from a replica") from error
     return [entry for entry in entries if not kinds or entry["kind"] in kinds]
+
+
+def snapshot(path: Path) -> bytes:
+    """The bytes of the complete lines held at this moment; none if the ledger is missing."""
+    return complete(path.read_bytes()) if path.exists() else b""
+
+
+def complete(content: bytes) -> bytes:
+    """A ledger's bytes without a last line that was cut."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def parse(content: bytes) -> list[Entry]:
+    """The entries of complete lines."""
+    return [orjson.loads(line) for line in content.splitlines()]
+
+
+def head(path: Path) -> tuple[int, str]:
+    """Sequence number and hash of the last complete entry: who keeps it elsewhere can tell if the end is cut off.
+
+    An empty or missing ledger has the head (-1, `GENESIS`).
+    """
+    return head_of(snapshot(path))
+
+
+def head_of(content: bytes) -> tuple[int, str]:
+    """`head` of complete lines already read."""
+    last: Entry = parse(content[content.rfind(b"\n", 0, -1) + 1 :])[0] if content else {"seq": -1, "hash": GENESIS}
+    return last["seq"], last["hash"]
 
 
 def append(path: Path, kind: str, **content: Any) -> Entry:
@@ -41,14 +73,14 @@ def append(path: Path, kind: str, **content: Any) -> Entry:
 def append_locked(path: Path, kind: str, content: Mapping[str, Any]) -> Entry:
     """`append` for a caller that already holds `locked`."""
     held = path.read_bytes() if path.exists() else b""
-    whole = _complete(held)
-    last: Entry = orjson.loads(whole.splitlines()[-1]) if whole else {"seq": -1, "hash": GENESIS}
+    whole = complete(held)
+    seq, previous = head_of(whole)
     body = {
-        "seq": last["seq"] + 1,
+        "seq": seq + 1,
         "at": datetime.now(UTC).isoformat(),
         "kind": kind,
         **content,
-        "prev": last["hash"],
+        "prev": previous,
     }
     entry = {**body, "hash": _digest(body)}
     with path.open("r+b" if held else "wb") as file:
@@ -66,13 +98,13 @@ def verify(path: Path) -> int:
     """Check every line against its own hash and the line before; returns the number of entries.
 
     Raises:
-        LedgerError: a line was edited, removed, inserted or moved.
+        LedgerError: a line was edited, or one before the end was removed, inserted or moved.
     """
     previous = GENESIS
     entries = read(path)
     for position, entry in enumerate(entries):
         body = {name: value for name, value in entry.items() if name != "hash"}
-        if entry["prev"] != previous or entry["seq"] != position or entry["hash"] != _digest(body):
+        if entry.get("prev") != previous or entry.get("seq") != position or entry.get("hash") != _digest(body):
             raise LedgerError(f"{path}: the chain breaks at entry {position}; restore the ledger from a replica")
         previous = entry["hash"]
     return len(entries)
@@ -107,10 +139,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _complete(content: bytes) -> bytes:
-    return content[: content.rfind(b"\n") + 1]
 
 
 def _digest(body: Mapping[str, Any]) -> str:

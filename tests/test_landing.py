@@ -1,6 +1,6 @@
 """What landing promises: bytes back exactly, never in the clear on disk, and gone for good when destroyed."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -44,6 +44,38 @@ def test_an_altered_blob_is_refused_and_found_by_verify(settings: Settings) -> N
         landing.read(settings, batch)
     with pytest.raises(landing.LandingError, match="altered"):
         landing.verify(settings)
+
+
+def test_a_key_that_is_not_its_batchs_is_found_by_verify(settings: Settings) -> None:
+    one, other = batch_of(settings, (b"one",)), batch_of(settings, (b"other",))
+    key = landing.key_path(settings, one.batch_id)
+    own = key.read_bytes()
+    orphan = landing._seal(landing._master_key(settings), bytes(32), one.batch_id)
+    for content, message in (
+        (landing.key_path(settings, other.batch_id).read_bytes(), "does not open with the master key"),
+        (own[:-1] + bytes([own[-1] ^ 1]), "does not open with the master key"),
+        (b"", "does not open with the master key"),
+        (orphan, "not the key of its batch"),
+    ):
+        key.write_bytes(content)
+        with pytest.raises(landing.LandingError, match=message):
+            landing.verify(settings)
+        with pytest.raises(landing.LandingError, match="altered"):
+            landing.read(settings, one)
+    key.write_bytes(own)
+    assert landing.verify(settings) == 2
+
+
+def test_a_window_in_the_future_is_landed_only_where_the_place_is_simulated(settings: Settings) -> None:
+    now = datetime.now(UTC)
+    real = settings.model_copy(update={"profile": settings.profile.model_copy(update={"simulator": None})})
+    soon = Delivery(PARTS, None, now + timedelta(hours=20))
+    late = Delivery(PARTS, None, now + timedelta(hours=28))
+    assert landing.put(real, "calls", soon)
+    with pytest.raises(landing.LandingError, match="in the future"):
+        landing.put(real, "calls", late)
+    assert len(landing.batches(real)) == 1
+    assert landing.put(settings, "calls", late)
 
 
 def test_destroyed_batches_are_unreadable_and_do_not_come_back(settings: Settings) -> None:

@@ -51,3 +51,19 @@ def test_a_line_cut_by_a_crash_is_taken_off_before_the_next_append(path: Path) -
 
 def test_a_missing_ledger_is_empty(tmp_path: Path) -> None:
     assert ledger.read(tmp_path / "none.jsonl") == []
+    assert ledger.head(tmp_path / "none.jsonl") == (-1, ledger.GENESIS)
+
+
+def test_the_head_tells_that_the_end_was_cut_off_where_the_chain_does_not(path: Path) -> None:
+    before = ledger.head(path)
+    assert before == (3, ledger.read(path)[-1]["hash"])
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert ledger.verify(path) == 3
+    assert ledger.head(path) != before
+
+
+@pytest.mark.parametrize("line", [b"\x00\x00\x00", b'{"kind": "batch"}'])
+def test_a_line_that_is_no_entry_breaks_the_chain(path: Path, line: bytes) -> None:
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(ledger.LedgerError):
+        ledger.verify(path)
