@@ -149,12 +149,13 @@ def test_destroyed_batches_leave_raw_and_a_rebuild_agrees(copied: Settings) -> N
     before = (first + timedelta(days=2)).astimezone(copied.profile.zone).date()
     assert steps.destroy(copied, "police_112", before) >= 1
     steps.verify(copied)
-    after = hashes(copied)
+    after = {name: value for name, value in hashes(copied).items() if not name.startswith("views.")}
     with warehouse.connect(copied) as con:
         gone = {b.batch_id for b in landing.batches(copied) if b.is_destroyed}
         held = {row[0] for row in con.execute("select distinct _batch_id from raw.police_112").fetchall()}
     assert gone and not gone & held
-    assert {k: v for k, v in steps.rebuild(copied).items() if k in after} == after
+    assert len(list((copied.published / "releases").iterdir())) == 1
+    assert steps.rebuild(copied) == after
 
 
 @pytest.fixture

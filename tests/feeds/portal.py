@@ -56,7 +56,7 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
     verdict = quality.validate_rows(feed.name, numbered)
     raw.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
-    raw._merge(con, feed, batch, verdict.accepted)
+    raw.merge(con, feed, batch, verdict.accepted)
     return verdict
 
 
