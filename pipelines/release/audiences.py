@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.release import dictionary
+from pipelines.release.dictionary import quoted
 
 
 class AudienceError(Exception):
@@ -25,10 +26,10 @@ class Published:
     @property
     def select(self) -> str:
         """The only query that fills this table of a release: listed columns, allowed rows, in order of the grain."""
-        columns = ", ".join(_quoted(column) for column in self.table.columns)
+        columns = ", ".join(quoted(column) for column in self.table.columns)
         where = f" where {self.where}" if self.where else ""
-        order = ", ".join(_quoted(column) for column in self.table.grain)
-        return f"select {columns} from views.{_quoted(self.name)}{where} order by {order}"
+        order = ", ".join(quoted(column) for column in self.table.grain)
+        return f"select {columns} from views.{quoted(self.name)}{where} order by {order}"
 
 
 def tables_of(audience: str) -> list[Published]:
@@ -53,7 +54,3 @@ def check(audiences: Sequence[str]) -> None:
     """
     for audience in audiences:
         tables_of(audience)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -39,6 +39,7 @@ def render(database: Path, audience: str) -> str:
             "services": outlook.outlook(page),
             "maps": outlook.demand_maps(page),
             "charts": outlook.charts(page),
+            "has_baseline": page.has_baseline,
             "days": outlook.days_ahead(page),
             "units": outlook.units(page),
             "hot": history.hot_spots(page),

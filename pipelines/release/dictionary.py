@@ -44,7 +44,7 @@ class Column(BaseModel):
 
 
 class Table(BaseModel):
-    """One table: meaning, grain, columns in order and, for a view, who gets which of its rows."""
+    """One table: meaning, grain, columns in order and, for a view, who gets which of its rows and not which columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,13 @@ class Table(BaseModel):
     grain: tuple[str, ...]
     columns: tuple[str, ...]
     audiences: Mapping[str, str | None] = {}
+    hidden: Mapping[str, tuple[str, ...]] = {}
     is_bookkeeping: bool = False
+
+    def shown_to(self, audience: str) -> "Table":
+        """The table with the columns that an audience gets."""
+        hidden = self.hidden.get(audience, ())
+        return self.model_copy(update={"columns": tuple(name for name in self.columns if name not in hidden)})
 
 
 class Dictionary(BaseModel):
@@ -66,7 +72,9 @@ class Dictionary(BaseModel):
     def published(self, audience: str) -> dict[str, Table]:
         """The tables that an audience gets, by their name in the release (without the schema)."""
         return {
-            name.removeprefix("views."): table for name, table in self.tables.items() if audience in table.audiences
+            name.removeprefix("views."): table.shown_to(audience)
+            for name, table in self.tables.items()
+            if audience in table.audiences
         }
 
 
@@ -87,6 +95,13 @@ def load(path: Path = PATH) -> Dictionary:
             raise DictionaryError(f"{path}: {name} lists {unknown}; define them once under `columns:`")
         if table.audiences and not name.startswith("views."):
             raise DictionaryError(f"{path}: {name} has audiences, but only schema views is published")
+        for audience, hidden in table.hidden.items():
+            if wrong := [column for column in hidden if column not in table.columns or column in table.grain]:
+                raise DictionaryError(
+                    f"{path}: {name} hides {wrong} from {audience}; these are no columns, or its grain"
+                )
+            if audience not in table.audiences:
+                raise DictionaryError(f"{path}: {name} hides columns from {audience}, which does not get the table")
     return dictionary
 
 
@@ -188,6 +203,11 @@ def datapackage(audience: str, tables: Mapping[str, Table], release: Mapping[str
             for name, table in sorted(tables.items())
         ],
     }
+
+
+def quoted(name: str) -> str:
+    """A name of a table or column as SQL reads it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _described(column: Column) -> str:

@@ -17,6 +17,7 @@ import polars as pl
 from pipelines import warehouse
 from pipelines.release import dictionary
 from pipelines.release.audiences import Published
+from pipelines.release.dictionary import quoted
 
 GEOJSON_MAX_ROWS = 10_000
 """GeoJSON is text and slow to open; larger layers come as GeoParquet only."""
@@ -45,7 +46,7 @@ def write_database(
     try:
         with warehouse.transaction(con):
             for entry in published:
-                con.execute(f"create table released.main.{_name(entry.name)} as {entry.select}")
+                con.execute(f"create table released.main.{quoted(entry.name)} as {entry.select}")
             for name, frame in _described(tables, release).items():
                 con.register("_frame", frame.to_arrow())
                 con.execute(f"create table released.main.{name} as select * from _frame")
@@ -65,7 +66,7 @@ def write_parquet(path: Path, folder: Path, release: Release) -> None:
         for (name,) in con.execute("select table_name from duckdb_tables() order by all").fetchall():
             target = _text(folder / f"{name}.parquet")
             con.execute(
-                f"copy (from main.{_name(name)}) to {target} (format parquet, compression zstd, kv_metadata {notes})"
+                f"copy (from main.{quoted(name)}) to {target} (format parquet, compression zstd, kv_metadata {notes})"
             )
 
 
@@ -83,7 +84,7 @@ def write_geo(path: Path, folder: Path, published: Sequence[Published], release:
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(path, read_only=True) as con:
         for name in spatial:
-            rows = con.execute(f"from main.{_name(name)}").pl()
+            rows = con.execute(f"from main.{quoted(name)}").pl()
             outlines = shapely.from_wkb(rows["geometry"].to_list())
             layer = geopandas.GeoDataFrame(rows.drop("geometry").to_pandas(), geometry=outlines, crs="EPSG:4326")
             stem = f"{name}_SIMULATED" if release.notice else name
@@ -117,13 +118,9 @@ def _own_tables() -> dict[str, dictionary.Table]:
 
 
 def _comment(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: Mapping[str, str]) -> None:
-    con.execute(f"comment on table released.main.{_name(name)} is {_text(table)}")
+    con.execute(f"comment on table released.main.{quoted(name)} is {_text(table)}")
     for column, meaning in columns.items():
-        con.execute(f"comment on column released.main.{_name(name)}.{_name(column)} is {_text(meaning)}")
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        con.execute(f"comment on column released.main.{quoted(name)}.{quoted(column)} is {_text(meaning)}")
 
 
 def _text(value: str | Path) -> str:

@@ -16,6 +16,7 @@ import orjson
 
 from pipelines import warehouse
 from pipelines.quality import EXPECTATIONS
+from pipelines.release.dictionary import quoted
 
 FILE = "manifest.json"
 
@@ -97,6 +98,5 @@ def content_hash(parts: Sequence[object]) -> str:
 
 
 def _measured(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
-    quoted = '"' + name.replace('"', '""') + '"'
-    rows = con.execute(f"select count(*) from main.{quoted}").fetchall()[0][0]
+    rows = con.execute(f"select count(*) from main.{quoted(name)}").fetchall()[0][0]
     return {"rows": rows, "logical_hash": warehouse.logical_hash(con, "main", name)}

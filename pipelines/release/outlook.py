@@ -90,7 +90,9 @@ def charts(page: Page) -> list[dict[str, Any]]:
     actuals = page.local("demand_hourly")
     if page.forecast is None or actuals is None:
         return []
-    actuals = actuals.filter(pl.col("area_id").is_in(page.region))
+    # An agency that reads records gets the calls of those records only; forecasts are of all calls.
+    calls = "calls" if "calls" in actuals.columns else "listed_calls"
+    actuals = actuals.filter(pl.col("area_id").is_in(page.region)).with_columns(calls=pl.col(calls))
     found = []
     for service in ordered(page.forecast["service"].unique().to_list()):
         hours = page.region_rows("h").filter(pl.col("service") == service).sort("target_start")
@@ -105,8 +107,8 @@ def charts(page: Page) -> list[dict[str, Any]]:
             label = page.label(service)
             described = (
                 f"{label['name']}: calls of the last days, then expected calls with the range that eight in ten "
-                f"{'hours' if is_hourly else 'days'} should keep within, and the baseline"
-            )
+                f"{'hours' if is_hourly else 'days'} should keep within"
+            ) + (", and the baseline" if page.has_baseline else "")
             # By the day the forecast begins at a midnight, so the line stands there.
             now = page.as_of if is_hourly else next(point.start for point in points if point.expected is not None)
             chart = figures.forecast_chart(points, now, step, described, page.notice)

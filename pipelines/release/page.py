@@ -65,6 +65,9 @@ class Page:
         self.areas = self.frame("select * exclude (geometry), geometry from areas") if self.has("areas") else None
         self.region = self._region()
         self.forecast = self.local("demand_forecast")
+        self.has_baseline = self.forecast is not None and "baseline_calls" in self.forecast.columns
+        if self.forecast is not None and not self.has_baseline:
+            self.forecast = self.forecast.with_columns(baseline_calls=pl.lit(None, pl.Float64))
 
     def has(self, *names: str) -> bool:
         """Whether this audience has all of these tables."""

@@ -16,6 +16,7 @@ import duckdb
 import orjson
 
 from pipelines import warehouse
+from pipelines.ledger import sync_folder
 from pipelines.profile import Profile
 from pipelines.release import audiences, briefing, dictionary, exports, lineage, manifest, quality_report
 from pipelines.release.exports import Release
@@ -58,7 +59,7 @@ def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
             read_back(aside)
             _seal(aside)
             os.rename(aside, target)
-            _sync(releases)
+            sync_folder(releases)
     flip(settings.current, target)
     prune(releases, settings.current, settings.keep_releases)
     return target
@@ -186,7 +187,7 @@ def flip(current: Path, target: Path) -> None:
     aside.unlink(missing_ok=True)
     aside.symlink_to(wanted)
     os.replace(aside, current)
-    _sync(current.parent)
+    sync_folder(current.parent)
 
 
 def prune(releases: Path, current: Path, keep: int) -> list[str]:
@@ -202,6 +203,23 @@ def prune(releases: Path, current: Path, keep: int) -> list[str]:
     return [path.name for path in gone]
 
 
+def prune_others(settings: Settings) -> list[str]:
+    """Remove every release but the current one, and what dead runs left aside: nobody reads there what was destroyed.
+
+    Publish first, else the current release is still the one before the destruction. Opens the warehouse, so that no
+    release is in the making meanwhile. Returns the names of the releases that are gone.
+    """
+    releases = settings.published / "releases"
+    if not releases.is_dir():
+        return []
+    with warehouse.connect(settings):
+        others = sorted(path for path in releases.iterdir() if path.resolve() != settings.current.resolve())
+        for path in others:
+            remove(path)
+        sync_folder(releases)
+    return [path.name for path in others if not path.name.startswith(".")]
+
+
 def remove(folder: Path) -> None:
     """Remove a release. It first goes out of sight, so that nobody opens half of it."""
     hidden = folder if folder.name.startswith(".tmp-") else folder.with_name(f".tmp-gone-{folder.name}")
@@ -214,18 +232,10 @@ def _seal(folder: Path) -> None:
     """Make every file read-only and durable before anybody can see it."""
     for path in manifest.files(folder):
         path.chmod(0o444)
-        _sync(path)
+        sync_folder(path)
     for path in sorted(path for path in folder.rglob("*") if path.is_dir()):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(path)
+    sync_folder(folder)
 
 
 def _text(path: Path, content: str) -> None:

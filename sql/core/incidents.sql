@@ -1,4 +1,6 @@
 -- Every incident of every agency as now known, with its place, category and joint incident.
+-- An incident is listed when its own agency may read it as a record: no sensitive matter, and no word that nobody has
+-- mapped, since that could be one.
 -- A snapped point may lie on the border of its district, so there the district that the source names comes first.
 -- Grain: incident_id.
 with staged as (
@@ -7,7 +9,8 @@ with staged as (
 categorised as (
     select
         staged.*,
-        coalesce(category_map.category, 'other') as category
+        coalesce(category_map.category, 'other') as category,
+        category_map.category is not null as is_mapped
     from staged
     left join reference.category_map
         on category_map.feed = staged.feed and category_map.source_category = staged.source_category
@@ -54,6 +57,7 @@ select
     joint_links.joint_incident_id,
     placed.known_at,
     coalesce(categories.is_sensitive, false) as is_sensitive,
+    placed.is_mapped and not coalesce(categories.is_sensitive, false) as is_listed,
     coalesce(categories.is_crime, false) as is_crime,
     coalesce(
         categories.is_risk_allowed

@@ -1,4 +1,5 @@
--- Reported crime by risk cell, category and day, only what may enter risk, zeros left out. Grain: cell_id, category, local_date.
+-- Reported crime by risk cell, category and day of the occurrence (else of the report), only what may enter risk, zeros
+-- left out. Grain: cell_id, category, local_date.
 with dated as (
     select
         cell_id,

@@ -1,4 +1,5 @@
--- Response times by district, service and month, from report to first arrival, split into their parts. Grain: area_id, service, month_start_date.
+-- Response times by district, service and month, from report to first arrival, split into their parts; of listed
+-- incidents only, so that nothing is left when their records are subtracted. Grain: area_id, service, month_start_date.
 with first_units as (
     select
         incident_id,
@@ -21,6 +22,7 @@ timed as (
             as response_seconds
     from core.incidents
     left join first_units on first_units.incident_id = incidents.incident_id
+    where incidents.is_listed
 )
 select
     area_id,

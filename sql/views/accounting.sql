@@ -1,17 +1,20 @@
--- What became of every row received. Grain: feed.
+-- What became of every row delivered, and how many of those kept out were let in by later retries. Grain: feed.
 with added as (
+    -- A retry receives rows that their delivery has already accounted for: they are not counted a second time.
     select
         feed,
         count(*) as batches,
-        sum(received)::bigint as received,
-        sum(loaded)::bigint as loaded,
-        sum(unchanged)::bigint as unchanged,
-        sum(quarantined)::bigint as quarantined,
-        sum(rejected)::bigint as rejected
+        coalesce(sum(received) filter (kind = 'delivery'), 0)::bigint as received,
+        coalesce(sum(loaded) filter (kind = 'delivery'), 0)::bigint as loaded,
+        coalesce(sum(unchanged) filter (kind = 'delivery'), 0)::bigint as unchanged,
+        coalesce(sum(quarantined) filter (kind = 'delivery'), 0)::bigint as quarantined,
+        coalesce(sum(rejected) filter (kind = 'delivery'), 0)::bigint as rejected,
+        coalesce(sum(loaded + unchanged) filter (kind = 'retry'), 0)::bigint as released
     from ops.batches
     group by feed
 )
 select
-    added.feed, feeds.agency, added.batches, added.received, added.loaded, added.unchanged, added.quarantined, added.rejected
+    added.feed, feeds.agency, added.batches, added.received, added.loaded, added.unchanged, added.quarantined,
+    added.rejected, added.released
 from added
 left join reference.feeds as feeds on feeds.feed = added.feed

@@ -1,3 +1,4 @@
 -- Calls and dispatches per area, service and hour, zeros included. Grain: area_id, service, hour_start_at.
-select area_id, service, hour_start_at, local_date, local_hour, calls, dispatches
+-- Counted over all records and over listed ones; no audience gets both.
+select area_id, service, hour_start_at, local_date, local_hour, calls, dispatches, listed_calls, listed_dispatches
 from marts.demand_hourly

@@ -1,8 +1,10 @@
 -- Fire and ambulance calls per district and whole quarter. Grain: area_id, quarter_start_date, service.
--- A running quarter published every day would give days away by subtraction; one that began before the history is short.
+-- A running quarter published every day would give days away by subtraction, and one whose last days have not been
+-- fetched yet is not whole either; one that began before the history is short.
 with history as (
-    select min(local_date) as first_date
+    select service, min(local_date) as first_date, max(hour_start_at) + interval 1 hour as complete_through_at
     from marts.demand_hourly
+    group by service
 ),
 counted as (
     select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(calls)::bigint as calls
@@ -12,6 +14,6 @@ counted as (
 )
 select counted.area_id, counted.quarter_start_date, counted.service, counted.calls
 from counted
-cross join history
+join history on history.service = counted.service
 where counted.quarter_start_date > history.first_date
-    and counted.quarter_start_date + interval 3 months <= getvariable('as_of_date')
+    and timezone(getvariable('time_zone'), counted.quarter_start_date + interval 3 months) <= history.complete_through_at

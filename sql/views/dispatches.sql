@@ -1,7 +1,7 @@
--- Responding units of the incidents that an agency may read. Grain: incident_id, unit_id.
+-- Responding units of the incidents that an agency may read. Grain: record_id, unit_id.
 select
-    sent.incident_id, sent.unit_id, sent.unit_type, sent.home_station_id, sent.dispatched_at, sent.en_route_at,
+    shown.record_id, sent.unit_id, sent.unit_type, sent.home_station_id, sent.dispatched_at, sent.en_route_at,
     sent.arrived_at, sent.patient_contact_at, sent.left_scene_at, sent.hospital_at, sent.available_at, sent.agency,
     sent.service, shown.admin_area_id, shown.fire_area_id
 from core.dispatches as sent
-join views.incidents as shown on shown.incident_id = sent.incident_id
+join views.listed_incidents as shown on shown.incident_id = sent.incident_id

@@ -1,14 +1,15 @@
--- Events that two or more agencies attended. Grain: area_id, month_start_date, agencies.
+-- Events that police and fire attended together; other agencies' part in them is left out. Grain: area_id, month_start_date, agencies.
 with events as (
-    -- A joint event bears the id of its first record, and that record's district and day.
+    -- A joint event counts in the district and on the day of its first record.
     select
         joint_incident_id,
-        max(admin_area_id) filter (incident_id = joint_incident_id) as area_id,
-        max(local_date) filter (incident_id = joint_incident_id) as local_date,
+        first(admin_area_id order by incident_id) as area_id,
+        first(local_date order by incident_id) as local_date,
         string_agg(distinct agency, ' + ' order by agency) as agencies
     from core.incidents
-    where joint_incident_id is not null
+    where joint_incident_id is not null and agency in ('police', 'fire')
     group by joint_incident_id
+    having count(distinct agency) > 1
 )
 select area_id, date_trunc('month', local_date)::date as month_start_date, agencies, count(*) as joint_incidents
 from events

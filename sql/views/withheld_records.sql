@@ -1,11 +1,24 @@
--- How many records an agency does not find in its table of incidents, and why. Grain: agency, reason.
-with withheld as (
+-- How many records of a whole year an agency does not find in its table of incidents, and why. Grain: agency, year, reason.
+-- A total that runs on from day to day would date every withheld record by subtraction.
+with known as (
+    select agency, min(coalesce(complete_through_at, 'epoch'::timestamptz)) as complete_through_at
+    from marts.feed_status
+    group by agency
+),
+withheld as (
     select
-        incidents.agency,
-        case when incidents.is_sensitive then 'sensitive matter' else 'category unknown' end as reason
-    from core.incidents as incidents
-    anti join views.incidents as shown on shown.incident_id = incidents.incident_id
+        agency,
+        year(local_date) as year,
+        case when is_sensitive then 'sensitive matter' else 'category unknown' end as reason
+    from core.incidents
+    where not is_listed
+),
+counted as (
+    select agency, year, reason, count(*) as incidents
+    from withheld
+    group by agency, year, reason
 )
-select agency, reason, count(*) as incidents
-from withheld
-group by agency, reason
+select counted.agency, counted.year::integer as year, counted.reason, counted.incidents
+from counted
+join known on known.agency = counted.agency
+where timezone(getvariable('time_zone'), make_timestamp(counted.year + 1, 1, 1, 0, 0, 0)) <= known.complete_through_at

@@ -24,6 +24,16 @@ SERVICES = ("police_code_0_1", "ems")
 QUANTILES = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99)
 
 
+SENSITIVE: dict[str, Any] = {
+    "category": "stalking", "source_category": "스토킹", "is_sensitive": True, "is_listed": False,
+    "is_risk_allowed": False,
+}  # fmt: skip
+UNMAPPED: dict[str, Any] = {
+    "category": "other", "source_category": "새로운 말", "is_crime": False, "is_listed": False,
+    "is_risk_allowed": False,
+}  # fmt: skip
+
+
 def settings_at(home: Path, **given: Any) -> Settings:
     """Settings of a home of the Korean profile."""
     return Settings(home=home, profile=given.pop("profile", profiles.load("korea")), as_of=AS_OF, **given)
@@ -108,6 +118,7 @@ def incident(incident_id: str, **given: Any) -> dict[str, Any]:
         "is_discovered": False,
         "known_at": AS_OF - timedelta(days=3),
         "is_sensitive": False,
+        "is_listed": True,
         "is_crime": agency == "police",
         "is_risk_allowed": agency == "police",
         "local_date": date(2026, 11, 20),
@@ -143,6 +154,7 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
                 "feed": feed,
                 "agency": agency,
                 "fetched_through_at": AS_OF,
+                "complete_through_at": AS_OF,
                 "data_as_of": AS_OF - timedelta(hours=2 if agency != "fire" else 50),
                 "age_hours": 2.0 if agency != "fire" else 50.0,
                 "freshness_hours": 30.0,
@@ -269,10 +281,8 @@ def _fill_core(con: duckdb.DuckDBPyConnection) -> None:
         "core.incidents",
         incident("police_112:1", joint_incident_id="fire_119:1"),
         incident("police_112:2", location_source="caller_lookup"),
-        incident(
-            "police_112:3", category="stalking", source_category="스토킹", is_sensitive=True, is_risk_allowed=False
-        ),
-        incident("police_112:4", category="other", source_category="새로운 말", is_crime=False, is_risk_allowed=False),
+        incident("police_112:3", **SENSITIVE),
+        incident("police_112:4", **UNMAPPED),
         incident("fire_119:1", **fire, joint_incident_id="fire_119:1"),
         incident("fire_119:2", **fire, location_source="caller_lookup"),
         incident(
@@ -327,7 +337,7 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
         insert into marts.demand_hourly by name
         select area_id, service, hour_start_at, timezone('Asia/Seoul', hour_start_at)::date as local_date,
             hour(timezone('Asia/Seoul', hour_start_at))::integer as local_hour, (hour(hour_start_at) % 5) as calls,
-            0 as dispatches
+            0 as dispatches, calls as listed_calls, 0 as listed_dispatches
         from (values ('11'), ('11010'), ('11020'), ('11030')) areas (area_id)
         cross join (values ('police_code_0_1'), ('ems')) services (service)
         cross join (

@@ -76,6 +76,33 @@ def test_a_table_may_not_name_an_undefined_column(tmp_path: Path) -> None:
         dictionary.load(path)
 
 
+def test_a_hidden_column_is_in_no_selection_and_no_description_of_its_audience() -> None:
+    (entry,) = [entry for entry in audiences.tables_of("police") if entry.name == "staffing"]
+    assert "baseline_calls" not in entry.select and "expected_calls" in entry.select
+    assert "baseline_calls" not in dictionary.markdown("police", {entry.name: entry.table}, "Seoul", "")
+    assert "baseline_calls" in dictionary.load().published("dispatch")["staffing"].columns
+
+
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        ("{public: [b]}", r"hides \['b'\] from public"),
+        ("{public: [a]}", r"hides \['a'\] from public"),
+        ("{press: [c]}", "hides columns from press"),
+    ],
+)
+def test_only_columns_outside_the_grain_can_be_hidden_from_who_gets_the_table(
+    tmp_path: Path, hidden: str, message: str
+) -> None:
+    path = tmp_path / "dictionary.yml"
+    path.write_text(
+        "columns: {a: {type: VARCHAR, meaning: x}, c: {type: VARCHAR, meaning: x}}\n"
+        f"tables: {{views.t: {{meaning: x, grain: [a], columns: [a, c], audiences: {{public: }}, hidden: {hidden}}}}}\n"
+    )
+    with pytest.raises(DictionaryError, match=message):
+        dictionary.load(path)
+
+
 def test_an_audience_without_tables_is_refused() -> None:
     with pytest.raises(AudienceError, match="'press' gets no table"):
         audiences.check(["public", "press"])

@@ -129,6 +129,17 @@ def test_other_content_is_a_new_release_and_old_ones_are_kept_up_to_a_number(fil
     assert filled.current.resolve().name == published[-1]
 
 
+def test_all_releases_but_the_current_one_can_be_removed(home: Settings) -> None:
+    assert release.prune_others(home) == [], "nothing is published yet"
+    first = release.publish(home)
+    changed(home)
+    second = release.publish(home)
+    (second.parent / ".tmp-gone-half").mkdir()
+    assert release.prune_others(home) == [first.name]
+    assert list(second.parent.iterdir()) == [second] and home.current.resolve() == second
+    assert readback.problems(second) == []
+
+
 def test_what_a_dead_run_left_aside_is_removed(home: Settings) -> None:
     leftover = home.published / "releases" / ".tmp-20261122T2015Z-deadbeef"
     leftover.mkdir(parents=True)
@@ -212,7 +223,7 @@ def test_files_of_a_release_cannot_be_written(released: Path) -> None:
 
 def test_lineage_leads_from_a_published_table_to_its_sources_and_to_nothing_else(released: Path) -> None:
     lineage = orjson.loads((released / "audiences/public/lineage/lineage.json").read_bytes())["made_from"]
-    assert lineage["views.crime_quarterly"] == ["marts.crime_quarterly"]
+    assert lineage["views.crime_quarterly"] == ["marts.crime_quarterly", "marts.feed_status"]
     assert lineage["marts.crime_quarterly"] == ["core.incidents"]
     assert "views.hot_spots" not in lineage
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines import warehouse
 from pipelines.release import audiences, dictionary
-from tests.release.conftest import AS_OF, DISTRICTS, SERVICES, incident, insert
+from tests.release.conftest import AS_OF, DISTRICTS, SENSITIVE, SERVICES, UNMAPPED, incident, insert
 
 ALL = {"public", "dispatch", "police", "fire", "investigation"}
 AGENCIES = {"police", "fire"}
@@ -33,6 +33,7 @@ MATRIX = {
     "hot_spots": {"police"},
     "incidents": AGENCIES,
     "joint_responses": {"dispatch"},
+    "listed_incidents": set(),
     "model_cards": ALL - {"investigation"},
     "quality_checks": ALL - {"public"},
     "quality_shares": {"public"},
@@ -53,6 +54,12 @@ def rows(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> list[dict
     """What an audience gets of a table."""
     (entry,) = [entry for entry in audiences.tables_of(audience) if entry.name == table]
     return con.execute(entry.select).pl().to_dicts()
+
+
+def names(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> set[str]:
+    """Which records an audience gets, by the names that they have with us."""
+    ours = dict(con.execute("select record_id, incident_id from views.listed_incidents").fetchall())
+    return {ours[row["record_id"]] for row in rows(con, audience, table)}
 
 
 def rebuilt(con: duckdb.DuckDBPyConnection, *views: str) -> None:
@@ -99,14 +106,64 @@ def test_police_and_fire_see_their_own_incidents_only(con: duckdb.DuckDBPyConnec
 
 def test_no_incident_names_the_record_of_another_agency(con: duckdb.DuckDBPyConnection) -> None:
     columns = dictionary.load().tables["views.incidents"].columns
-    assert "joint_incident_id" not in columns
+    assert not {"joint_incident_id", "incident_id", "source_id"} & set(columns)
     assert "fire_119" not in str(rows(con, "police", "incidents"))
 
 
 def test_sensitive_matters_and_unknown_words_are_withheld_and_counted(con: duckdb.DuckDBPyConnection) -> None:
-    assert {row["incident_id"] for row in rows(con, "police", "incidents")} == {"police_112:1", "police_112:2"}
-    withheld = {row["reason"]: row["incidents"] for row in rows(con, "police", "withheld_records")}
-    assert withheld == {"sensitive matter": 1, "category unknown": 1}
+    assert names(con, "police", "incidents") == {"police_112:1", "police_112:2"}
+    last_year = {"local_date": date(2025, 12, 31)}
+    insert(
+        con,
+        "core.incidents",
+        *(incident(f"police_112:{number}", **SENSITIVE, **last_year) for number in (5, 6)),
+        incident("police_112:7", **UNMAPPED, **last_year),
+    )
+    rebuilt(con, "withheld_records")
+    withheld = [(row["year"], row["reason"], row["incidents"]) for row in rows(con, "police", "withheld_records")]
+    assert withheld == [(2025, "category unknown", 1), (2025, "sensitive matter", 2)], "this year's would date them"
+
+
+def test_a_year_or_quarter_whose_last_days_have_not_come_is_not_whole(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", incident("police_112:5", **SENSITIVE, local_date=date(2025, 5, 1)))
+    whole = ("crime_quarterly", "demand_quarterly", "sensitive_yearly", "withheld_records")
+    rebuilt(con, *whole)
+    assert [len(con.execute(f"from views.{name}").fetchall()) for name in whole] == [1, 4, 1, 1]
+    # Local midnight of 1 January 2026 and of 1 November, by when the crime of the third quarter may be reported.
+    con.execute("update marts.feed_status set complete_through_at = timestamptz '2025-12-31 14:00:00+00'")
+    con.execute("delete from marts.demand_hourly where hour_start_at >= timestamptz '2026-09-30 14:00:00+00'")
+    rebuilt(con, *whole)
+    assert [len(con.execute(f"from views.{name}").fetchall()) for name in whole] == [0, 0, 0, 0]
+    con.execute("update marts.feed_status set complete_through_at = timestamptz '2025-12-31 15:00:00+00'")
+    rebuilt(con, *whole)
+    assert [len(con.execute(f"from views.{name}").fetchall()) for name in whole] == [0, 0, 1, 1]
+    con.execute("update marts.feed_status set complete_through_at = null where feed = 'investigation_cases'")
+    rebuilt(con, *whole)
+    assert [len(con.execute(f"from views.{name}").fetchall()) for name in whole] == [0, 0, 0, 1]
+
+
+def test_the_name_of_a_record_says_nothing_of_the_number_that_its_agency_gave_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    before = {row["record_id"] for row in rows(con, "police", "incidents")}
+    con.execute("update core.incidents set incident_id = replace(incident_id, '112:', '112:9'), source_id = '9'")
+    rebuilt(con, "listed_incidents", "incidents")
+    assert {row["record_id"] for row in rows(con, "police", "incidents")} == before
+    con.execute("update core.incidents set reported_at = reported_at + interval 1 minute")
+    rebuilt(con, "listed_incidents", "incidents")
+    assert not {row["record_id"] for row in rows(con, "police", "incidents")} & before
+
+
+def test_records_alike_in_all_that_names_them_have_names_of_their_own(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", *(incident(f"police_112:{number}") for number in (5, 6)))
+    rebuilt(con, "listed_incidents", "incidents")
+    found = [row["record_id"] for row in rows(con, "police", "incidents")]
+    assert len(found) == len(set(found)) == 4
+
+
+def test_units_are_joined_to_their_incident_by_its_name(con: duckdb.DuckDBPyConnection) -> None:
+    shown = {row["record_id"] for row in rows(con, "fire", "incidents")}
+    assert {row["record_id"] for row in rows(con, "fire", "dispatches")} == shown and len(shown) == 2
 
 
 def test_a_place_from_caller_lookup_is_given_as_district_only(con: duckdb.DuckDBPyConnection) -> None:
@@ -115,14 +172,14 @@ def test_a_place_from_caller_lookup_is_given_as_district_only(con: duckdb.DuckDB
         assert found["admin_area_id"] == "11010"
         hidden = ("lon", "lat", "cell_id", "police_area_id", "fire_area_id")
         assert [found[name] for name in hidden] == [None] * len(hidden)
-    sent = {row["incident_id"]: row["fire_area_id"] for row in rows(con, "fire", "dispatches")}
-    assert sent == {"fire_119:1": "F-1", "fire_119:2": None}
+    sent = {row["unit_id"]: row["fire_area_id"] for row in rows(con, "fire", "dispatches")}
+    assert sent == {"구급1": "F-1", "구급2": None}
 
 
 def test_units_sent_to_a_sensitive_matter_are_withheld_with_it(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("update core.incidents set is_sensitive = true where incident_id = 'fire_119:1'")
-    rebuilt(con, "incidents", "dispatches")
-    assert {row["incident_id"] for row in rows(con, "fire", "dispatches")} == {"fire_119:2"}
+    con.execute("update core.incidents set is_sensitive = true, is_listed = false where incident_id = 'fire_119:1'")
+    rebuilt(con, "listed_incidents", "incidents", "dispatches")
+    assert {row["unit_id"] for row in rows(con, "fire", "dispatches")} == {"구급2"}
 
 
 def test_a_sensitive_case_is_not_counted_by_month(con: duckdb.DuckDBPyConnection) -> None:
@@ -201,6 +258,30 @@ def test_the_long_form_has_the_mean_and_fourteen_quantiles(con: duckdb.DuckDBPyC
 def test_joint_responses_are_counted_once_per_event(con: duckdb.DuckDBPyConnection) -> None:
     (found,) = rows(con, "dispatch", "joint_responses")
     assert (found["area_id"], found["agencies"], found["joint_incidents"]) == ("11010", "fire + police", 1)
+
+
+def test_the_investigation_agency_is_in_no_count_of_joint_responses(con: duckdb.DuckDBPyConnection) -> None:
+    before = rows(con, "dispatch", "joint_responses")
+    case = {"agency": "investigation", "admin_area_id": "11020"}
+    insert(
+        con,
+        "core.incidents",
+        incident("a_case:1", **case, joint_incident_id="fire_119:1"),
+        incident("a_case:2", **case, joint_incident_id="a_case:2"),
+        incident("police_112:5", joint_incident_id="a_case:2"),
+    )
+    rebuilt(con, "joint_responses")
+    assert rows(con, "dispatch", "joint_responses") == before
+
+
+def test_rows_that_a_retry_lets_in_are_not_received_twice(con: duckdb.DuckDBPyConnection) -> None:
+    retry = {"batch_id": "b2", "feed": "police_112", "kind": "retry", "received": 5, "quarantined": 0, "rejected": 0}
+    insert(con, "ops.batches", retry | {"loaded": 3, "unchanged": 1})
+    rebuilt(con, "accounting", "accounting_shares")
+    (found,) = rows(con, "police", "accounting")
+    counts = ("batches", "received", "loaded", "unchanged", "quarantined", "rejected", "released")
+    assert [found[name] for name in counts] == [2, 100, 90, 5, 5, 0, 4]
+    assert rows(con, "public", "accounting_shares")[0]["quarantined_share"] == 0.05
 
 
 def test_an_agency_sees_the_quality_of_its_own_feeds_and_of_the_gates(con: duckdb.DuckDBPyConnection) -> None:

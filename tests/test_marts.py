@@ -1,0 +1,222 @@
+"""The marts: what is not known yet is no zero, and nothing withheld is left when records are subtracted from counts."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines import analysis, warehouse
+from pipelines import profile as profiles
+from pipelines.release import audiences
+from tests.release.conftest import AS_OF, SENSITIVE, UNMAPPED, fill, incident, insert, settings_at
+
+HOUR = timedelta(hours=1)
+EDGE = datetime(2026, 11, 22, 20, tzinfo=UTC)
+"""The last whole hour before ``AS_OF``."""
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A filled warehouse with ten days of demand, all feeds fetched through as_of."""
+    korea = profiles.load("korea")
+    short = korea.model_copy(update={"demand": korea.demand.model_copy(update={"history_days": 10})})
+    settings = settings_at(tmp_path / "home", profile=short)
+    with warehouse.connect(settings) as con:
+        fill(con, settings)
+        for service, names in (("police", ("police_112",)), ("fire", ("fire_119",)), ("ems", ("fire_119",))):
+            for name in names:
+                insert(con, "reference.feed_services", {"feed": name, "service": service})
+        for priority in (0, 1, 2):
+            demand_service = "police_code_2" if priority == 2 else "police_code_0_1"
+            row = {"demand_service": demand_service, "service": "police", "priority": priority, "needs_units": True}
+            insert(con, "reference.demand_services", row)
+        insert(con, "reference.demand_services", {"demand_service": "ems", "service": "ems", "needs_units": True})
+        fetched(con, police_112=AS_OF, fire_119=AS_OF, investigation_cases=AS_OF)
+        yield con
+
+
+def fetched(con: duckdb.DuckDBPyConnection, **through: datetime) -> None:
+    """Set up to when feeds have been fetched, and build marts and views."""
+    con.execute("delete from ops.cursors")
+    for feed, instant in through.items():
+        insert(con, "ops.cursors", {"feed": feed, "fetched_through_at": instant})
+    built(con)
+
+
+def built(con: duckdb.DuckDBPyConnection) -> None:
+    warehouse.run_models(con, "marts")
+    warehouse.run_models(con, "views")
+
+
+def published(con: duckdb.DuckDBPyConnection, audience: str) -> dict[str, pl.DataFrame]:
+    """All that an audience gets."""
+    return {entry.name: con.execute(entry.select).pl() for entry in audiences.tables_of(audience)}
+
+
+def last_hours(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Per service, where its demand ends."""
+    rows = con.execute("select service, max(hour_start_at) from marts.demand_hourly group by 1").fetchall()
+    return {service: last.astimezone(UTC) + HOUR for service, last in rows}
+
+
+def test_demand_ends_where_the_feed_of_its_service_does(con: duckdb.DuckDBPyConnection) -> None:
+    assert last_hours(con) == {"police_code_0_1": EDGE, "police_code_2": EDGE, "ems": EDGE}
+    fetched(con, police_112=AS_OF + 5 * HOUR, fire_119=AS_OF - 7 * HOUR, investigation_cases=AS_OF)
+    assert last_hours(con) == {"police_code_0_1": EDGE, "police_code_2": EDGE, "ems": EDGE - 7 * HOUR}
+
+
+def test_a_declared_delay_is_no_day_without_calls(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("update reference.feeds set delay_seconds = 86400 where feed = 'police_112'")
+    built(con)
+    assert last_hours(con) == {"police_code_0_1": EDGE - 24 * HOUR, "police_code_2": EDGE - 24 * HOUR, "ems": EDGE}
+
+
+def test_a_service_whose_feed_was_never_fetched_has_no_rows(con: duckdb.DuckDBPyConnection) -> None:
+    fetched(con, police_112=AS_OF)
+    assert set(last_hours(con)) == {"police_code_0_1", "police_code_2"}
+    never = con.execute(
+        "select fetched_through_at, complete_through_at, stale_reason from marts.feed_status"
+    ).fetchall()
+    assert never.count((None, None, "never fetched")) == 2
+
+
+def test_a_service_of_two_feeds_ends_where_the_first_of_them_does(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "reference.feed_services", {"feed": "investigation_cases", "service": "ems"})
+    fetched(con, police_112=AS_OF, fire_119=AS_OF, investigation_cases=AS_OF - 3 * HOUR)
+    assert last_hours(con)["ems"] == EDGE - 3 * HOUR
+    fetched(con, police_112=AS_OF, fire_119=AS_OF)
+    assert "ems" not in last_hours(con)
+
+
+def test_demand_ends_where_the_forecasts_stop_reading_it(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("update reference.feeds set delay_seconds = 3600 where feed = 'fire_119'")
+    fetched(con, police_112=AS_OF - 30 * HOUR, fire_119=AS_OF + HOUR)
+    through = analysis._through(con)
+    assert last_hours(con) == {service: edge.replace(minute=0) for service, edge in through.items()}
+
+
+def test_hours_inside_the_edge_are_zeros_and_a_call_after_it_is_not_counted(con: duckdb.DuckDBPyConnection) -> None:
+    late = {"reported_at": AS_OF - HOUR, "agency": "fire", "service": "ems", "priority": None}
+    insert(con, "core.incidents", incident("fire_119:9", **late))
+    fetched(con, police_112=AS_OF, fire_119=AS_OF - 5 * HOUR)
+    district = (
+        "select sum(calls), count(*), count(distinct hour_start_at) from marts.demand_hourly where area_id = '11010'"
+    )
+    # Two ambulance calls of three days ago, and the police's four of priority 2.
+    assert con.execute(f"{district} and service = 'ems'").fetchall() == [(2, 235, 235)]
+    assert con.execute(f"{district} and service = 'police_code_2'").fetchall() == [(4, 240, 240)]
+
+
+def test_units_sent_are_unknown_where_the_agency_tells_of_none(con: duckdb.DuckDBPyConnection) -> None:
+    found = con.execute(
+        "select service, sum(dispatches), count(dispatches) = count(*) from marts.demand_hourly "
+        "where area_id = '11' group by 1 order by 1"
+    ).fetchall()
+    assert found == [("ems", 2, True), ("police_code_0_1", None, False), ("police_code_2", None, False)]
+
+
+def test_an_earlier_day_run_again_says_the_same_of_its_feeds(con: duckdb.DuckDBPyConnection) -> None:
+    before = warehouse.logical_hash(con, "marts", "feed_status")
+    insert(con, "ops.batches", {"feed": "fire_119", "kind": "delivery", "received": 9, "loaded": 9})
+    fetched(con, police_112=AS_OF + 48 * HOUR, fire_119=AS_OF + HOUR, investigation_cases=AS_OF)
+    assert warehouse.logical_hash(con, "marts", "feed_status") == before
+
+
+def test_feeds_of_boundaries_are_not_judged_stale(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("update reference.feeds set is_reference = true where feed = 'fire_119'")
+    built(con)
+    assert con.execute("select count(*) from marts.feed_status where feed = 'fire_119'").fetchall() == [(0,)]
+
+
+def test_only_records_of_known_and_not_sensitive_words_are_listed(con: duckdb.DuckDBPyConnection) -> None:
+    for number, word in enumerate(("절도", "스토킹", "새로운 말")):
+        row = {"incident_id": f"police_112:{number}", "agency": "police", "feed": "police_112", "source_category": word}
+        days = {"occurred_at": AS_OF - 48 * HOUR, "reported_at": AS_OF - 24 * HOUR}
+        insert(con, "staging.incidents", row | days)
+    warehouse.run_models(con, "core")
+    found = con.execute("select category, is_listed, local_date from core.incidents order by incident_id").fetchall()
+    reported = date(2026, 11, 22)
+    assert found == [("theft", True, reported), ("stalking", False, reported), ("other", False, reported)]
+
+
+def test_crime_is_counted_in_the_quarter_in_which_it_happened(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("delete from core.incidents")
+    happened = {"occurred_at": datetime(2026, 9, 30, 14, 59, tzinfo=UTC)}
+    insert(
+        con,
+        "core.incidents",
+        incident("police_112:1", **happened, local_date=date(2026, 10, 1)),
+        incident("police_112:2", **happened, local_date=date(2026, 10, 31)),
+        incident("police_112:3", **happened, local_date=date(2026, 11, 1)),
+    )
+    built(con)
+    found = con.execute("select quarter_start_date, incidents from views.crime_quarterly").fetchall()
+    assert found == [(date(2026, 7, 1), 2)], "what comes later would make a published quarter grow by single reports"
+    assert con.execute("select distinct local_date from marts.crime_daily").fetchall() == [(date(2026, 9, 30),)]
+    # Local midnight of 1 July, and an hour later.
+    for first, quarters in (("2026-06-30 15:00:00+00", 1), ("2026-06-30 16:00:00+00", 0)):
+        con.execute(f"update ops.batches set window_start = timestamptz '{first}'")
+        built(con)
+        assert len(con.execute("from views.crime_quarterly").fetchall()) == quarters, "a short quarter is none"
+
+
+def withheld(number: int, kind: dict[str, Any]) -> list[dict[str, Any]]:
+    """A police and a fire record that nobody may read."""
+    fire = {"agency": "fire", "service": "ems", "priority": None, "first_arrived_at": AS_OF - 71 * HOUR}
+    return [
+        incident(f"police_112:{number}", first_arrived_at=AS_OF - 71 * HOUR, **kind),
+        incident(f"fire_119:{number}", **(kind | fire | {"is_crime": False})),
+    ]
+
+
+@pytest.mark.parametrize("kind", [SENSITIVE, UNMAPPED], ids=["sensitive", "unmapped"])
+@pytest.mark.parametrize("audience", ["police", "fire"])
+def test_a_withheld_record_changes_nothing_that_its_agency_gets(
+    con: duckdb.DuckDBPyConnection, audience: str, kind: dict[str, Any]
+) -> None:
+    before = published(con, audience)
+    insert(con, "core.incidents", *withheld(50, kind))
+    insert(
+        con, "core.dispatches", {"incident_id": "fire_119:50", "unit_id": "구급9", "agency": "fire", "service": "ems"}
+    )
+    built(con)
+    after = published(con, audience)
+    all_but_listed = "select sum(calls - listed_calls) from marts.demand_hourly where area_id = '11'"
+    assert con.execute(all_but_listed).fetchall() == [(4,)], "two more than the fixture's own two"
+    # A share of all reported crime of all years, rounded to a tenth of a per cent, is no count of any place or time.
+    changed = {name for name, frame in after.items() if not frame.equals(before[name])}
+    assert changed <= {"risk_exclusions"}
+
+
+@pytest.mark.parametrize("audience", ["police", "fire"])
+def test_demand_less_records_is_nothing_in_any_area_and_hour(con: duckdb.DuckDBPyConnection, audience: str) -> None:
+    insert(con, "core.incidents", *withheld(50, SENSITIVE), *withheld(51, UNMAPPED))
+    built(con)
+    for name, table in published(con, audience).items():
+        con.register(name, table.to_arrow())
+    left = con.execute(
+        """
+        with records as (
+            select admin_area_id as area_id, if(service = 'police', 'police_code_2', service) as service,
+                date_trunc('hour', reported_at) as hour_start_at, count(*) as records
+            from incidents group by all
+        )
+        select count(*), sum(listed_calls), count(*) filter (listed_calls <> coalesce(records, 0))
+        from demand_hourly left join records using (area_id, service, hour_start_at)
+        where area_id <> '11'
+        """
+    ).fetchall()
+    assert left[0][1:] == (2, 0) and left[0][0] > 0
+
+
+@pytest.mark.parametrize("audience", ["public", "dispatch", "police", "fire", "investigation"])
+def test_who_reads_records_gets_no_count_of_all_calls_and_nobody_gets_both(audience: str) -> None:
+    tables = {entry.name: set(entry.table.columns) for entry in audiences.tables_of(audience)}
+    columns = set().union(*tables.values())
+    of_all, of_listed = {"calls", "dispatches", "baseline_calls"}, {"record_id", "listed_calls", "listed_dispatches"}
+    assert not (columns & of_all and columns & of_listed)
+    assert not columns & {"incident_id", "source_id"}
