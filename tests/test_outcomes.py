@@ -1,4 +1,4 @@
-"""What an engineer on duty is told: failures, steps that never ended, a release that is not of this run, old batches."""
+"""What an engineer on duty is told: failures, steps that never ended, a release of another day, old batches."""
 
 from datetime import datetime, timedelta
 
