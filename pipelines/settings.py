@@ -12,7 +12,8 @@ from pipelines.profile import Profile
 class Settings(BaseModel):
     """Where a home lies, which place it serves and which moment this run pretends it is.
 
-    ``as_of`` is UTC. Nothing else in the library reads the clock or the environment.
+    ``as_of`` is UTC. Models and analyses read no clock and no environment: what they need is here. Only bookkeeping
+    (ledger, outcomes) notes the real time, and the two lookups below read addresses and keys.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
