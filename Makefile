@@ -45,7 +45,7 @@ run: .venv/.ready airflow-home ## Set up, then run the real daily DAG once in-pr
 	  [ $$status = 0 ] || echo "The run is red; its whole log is $(AIRFLOW_HOME)/run.log" >&2; exit $$status
 
 airflow: .venv/.ready airflow-home ## Start Airflow's own page with the schedule, ready to unpause
-	$(BIN)/airflow standalone
+	PATH="$(CURDIR)/$(BIN):$$PATH" airflow standalone
 
 airflow-home: .venv/.ready
 	@mkdir -p $(AIRFLOW_HOME)
