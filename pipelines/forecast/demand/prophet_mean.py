@@ -8,8 +8,10 @@ unless somebody has given it a handler first. A fit is a subprocess of the packa
 
 import logging
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -134,12 +136,31 @@ def fit(
         return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(batches)), mp_context=spawn) as pool:
-        for future in as_completed([pool.submit(fit_batch, batch, holiday_days) for batch in batches]):
+        with _main_hidden():
+            futures = [pool.submit(fit_batch, batch, holiday_days) for batch in batches]
+        for future in as_completed(futures):
             answers = future.result()
             yield from answers
             done += len(answers)
             if progress:
                 progress(done, len(tasks))
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Let spawned children import this package only.
+
+    A spawned child first imports the parent's main module again. Under a scheduler that is Airflow's own command,
+    which refuses to start inside a task.
+    """
+    main = sys.modules["__main__"].__dict__
+    held = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(held)
 
 
 def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]:

@@ -1,6 +1,9 @@
 """Prophet's mean: holidays, short series, processes."""
 
+import subprocess
+import sys
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -86,3 +89,22 @@ def test_the_numbers_do_not_depend_on_how_many_processes_fit() -> None:
     two = prophet_mean.predict(history, targets, effects, 2, lambda done, all_: told.append((done, all_)))
     assert one.equals(two)
     assert sorted(told)[-1] == (9, 9)
+
+
+MAIN = """
+if __name__ != "__main__":
+    raise RuntimeError("imported again")
+import numpy as np
+from pipelines.forecast.demand import prophet_mean
+days = np.arange("2025-01-01", "2025-04-11", dtype="datetime64[D]").astype("datetime64[us]")
+tasks = [prophet_mean.Task((n, 0), days[:80], np.ones(80) * n, days[80:]) for n in range(10)]
+print(sum(answer.means is not None for answer in prophet_mean.fit(tasks, prophet_mean.NO_HOLIDAYS, 2)))
+"""
+
+
+@pytest.mark.slow
+def test_fits_side_by_side_do_not_need_the_main_module_of_whoever_runs_them(tmp_path: Path) -> None:
+    script = tmp_path / "scheduler.py"
+    script.write_text(MAIN)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "10", done.stderr
