@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 import holidays as public_holidays
 import numpy as np
@@ -154,7 +154,7 @@ def _main_hidden() -> Iterator[None]:
     which refuses to start inside a task.
     """
     main = sys.modules["__main__"].__dict__
-    held = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    held: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
     main.pop("__file__", None)
     main["__spec__"] = None
     try:
