@@ -252,7 +252,7 @@ def destroy(
     with _progress("destroy") as show:
         count = steps.destroy(settings, feed, before, show)
     out.print(
-        f"{count} batches of {feed} destroyed; their rows are in no release, warehouse or readable copy of this home"
+        f"{count} batches of {feed} destroyed: unreadable here, in no release; run `bongsu replicate` for each copy"
     )
 
 
