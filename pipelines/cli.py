@@ -15,7 +15,7 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from pipelines import steps
@@ -365,9 +365,9 @@ def backtest_risk(
     out.print(_table(own_data.backtest_risk(source, task, start, days, origins, step, folder)))
 
 
-def _progress_text(progress: Progress, task: object) -> Callable[[str], None]:
+def _progress_text(progress: Progress, task: TaskID) -> Callable[[str], None]:
     def show(text: str) -> None:
-        progress.update(task, description=text)  # type: ignore[arg-type]
+        progress.update(task, description=text)
 
     return show
 
