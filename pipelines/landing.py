@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import orjson
@@ -234,7 +235,7 @@ def _frame(feed: str, delivery: Delivery) -> bytes:
 
 
 def _unframe(framed: bytes) -> tuple[bytes, ...]:
-    line, _, body = framed.partition(b"\n")
-    sizes: Sequence[int] = orjson.loads(line)["sizes"]
-    ends = [sum(sizes[: position + 1]) for position in range(len(sizes))]
-    return tuple(body[end - size : end] for size, end in zip(sizes, ends, strict=True))
+    line = framed.index(b"\n") + 1
+    sizes: Sequence[int] = orjson.loads(framed[:line])["sizes"]
+    ends = accumulate(sizes, initial=line)
+    return tuple(framed[start:end] for start, end in pairwise(ends))

@@ -1,5 +1,9 @@
 """Loading: every landed batch into raw, once, with its verdict. Rows, accounting and cursor move in one transaction."""
 
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+
 import duckdb
 
 from pipelines import accounting, landing, raw, retries, warehouse
@@ -22,16 +26,18 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
     accounting.acknowledge(con, settings)
     recorded = {a.batch_id: a for a in accounting.acknowledged(settings) if a.feed == feed.name}
     held = {row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()}
-    done = []
-    for batch in landing.batches(settings, feed.name):
-        if batch.batch_id in held:
-            continue
+    pending = [batch for batch in landing.batches(settings, feed.name) if batch.batch_id not in held]
+    readable = []
+    for batch in pending:
         known = recorded.get(batch.batch_id)
         if batch.is_destroyed or (known is not None and known.verdict != "accepted"):
             gone = accounting.of(batch, verdict="rejected", message="destroyed before it was loaded")
             accounting.enter_alone(con, settings, batch, known or gone)
         else:
-            done.append(_load(con, settings, feed, batch, known))
+            readable.append(batch)
+    done = []
+    for batch, pieces in groupby(raw.pieces(settings, feed, readable), key=attrgetter("batch")):
+        done.append(_load(con, settings, feed, batch, pieces, recorded.get(batch.batch_id)))
         con.execute("checkpoint warehouse")
     done += retries.retry_refused(con, settings, feed, recorded)
     done += retries.retry_quarantined(con, settings, feed, recorded)
@@ -50,36 +56,32 @@ def refused(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
 
 
 def _load(
-    con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, known: accounting.Accounting | None
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    feed: Feed,
+    batch: Batch,
+    pieces: Iterable[raw.Piece],
+    known: accounting.Accounting | None,
 ) -> accounting.Accounting:
     """Load one batch. A batch that the ledger knows as accepted is a replay: it is never refused as a whole."""
-    found = raw.read(con, settings, feed, batch)
-    if isinstance(found, accounting.Accounting):
-        if known is not None:
-            raise LoadError(
-                f"{feed.name}: batch {batch.batch_id[:12]} was loaded with {known.loaded} rows and cannot be read now: "
-                f"{found.message}; mend pipelines/feeds/{feed.name}.py and run `bongsu rebuild` again"
-            )
-        return accounting.enter_alone(con, settings, batch, found)
-    frame, verdict = found
-    limit = settings.profile.feeds[feed.name].max_quarantine_share
-    bad = frame.height - verdict.accepted.height
-    if known is None and frame.height and bad / frame.height > limit:
-        message = f"{bad} of {frame.height} rows fail the suite, more than {limit:.0%}: the batch is rejected whole"
-        account = accounting.of(
-            batch, received=frame.height, rejected=frame.height, verdict="rejected", message=message
+    gathered = raw.gather(con, feed, pieces)
+    problem = gathered.problem or (raw.objection(con, settings, feed, gathered) if known is None else "")
+    if gathered.problem and known is not None:
+        raise LoadError(
+            f"{feed.name}: batch {batch.batch_id[:12]} was loaded with {known.loaded} rows and cannot be read now: "
+            f"{gathered.problem}; mend pipelines/feeds/{feed.name}.py and run `bongsu rebuild` again"
         )
-        with warehouse.transaction(con):
-            raw.keep_checks(con, batch.batch_id, feed, verdict)
-            return accounting.enter(con, settings, batch, account)
     with warehouse.transaction(con):
-        loaded = raw.merge(con, feed, batch, verdict.accepted)
-        raw.quarantine(con, feed, batch, frame, verdict)
-        raw.keep_checks(con, batch.batch_id, feed, verdict)
-        fresh = accounting.of(
-            batch, received=frame.height, loaded=loaded, unchanged=verdict.accepted.height - loaded, quarantined=bad
-        )
-        return accounting.enter(con, settings, batch, known or fresh)
+        if problem:
+            verdict = "unreadable" if gathered.problem else "rejected"
+            all_of_it = gathered.received
+            account = accounting.of(batch, received=all_of_it, rejected=all_of_it, verdict=verdict, message=problem)
+        else:
+            loaded = raw.merge(con, feed, batch)
+            raw.keep_quarantined(con, gathered)
+            account = known or accounting.of(batch, **gathered.counts(loaded))
+        raw.keep_checks(con, batch, gathered)
+        return accounting.enter(con, settings, batch, account)
 
 
 def _forget_destroyed(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import duckdb
-import polars as pl
 
 from pipelines import accounting, landing, quality, raw, warehouse
 from pipelines.feeds.feed import Feed
@@ -23,27 +22,19 @@ def retry_refused(
         "select batch_id from ops.batches where feed = ? and verdict <> 'accepted' order by window_end", [feed.name]
     ).fetchall()
     batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name) if not batch.is_destroyed}
-    limit = settings.profile.feeds[feed.name].max_quarantine_share
     done = []
     for batch in [batches[batch_id] for (batch_id,) in refusals if batch_id in batches]:
         retry_id = _retry_id(batch.batch_id, "refused")
-        found = raw.read(con, settings, feed, batch)
-        if _holds(con, retry_id) or isinstance(found, accounting.Accounting):
+        if _holds(con, retry_id):
             continue
-        frame, verdict = found
-        bad = frame.height - verdict.accepted.height
-        if frame.height and bad / frame.height > limit and retry_id not in recorded:
+        gathered = raw.gather(con, feed, raw.pieces(settings, feed, [batch]))
+        if gathered.problem or (retry_id not in recorded and raw.objection(con, settings, feed, gathered)):
             continue
         with warehouse.transaction(con):
-            loaded = raw.merge(con, feed, batch, verdict.accepted)
-            raw.quarantine(con, feed, batch, frame, verdict)
-            fresh = replace(
-                accounting.of(batch, received=frame.height, loaded=loaded, quarantined=bad),
-                batch_id=retry_id,
-                kind="retry",
-                unchanged=verdict.accepted.height - loaded,
-                message=f"accepted now: refused batch {batch.batch_id}",
-            )
+            counts = gathered.counts(raw.merge(con, feed, batch))
+            raw.keep_quarantined(con, gathered)
+            message = f"accepted now: refused batch {batch.batch_id}"
+            fresh = replace(accounting.of(batch, **counts), batch_id=retry_id, kind="retry", message=message)
             done.append(accounting.enter(con, settings, batch, recorded.get(retry_id, fresh)))
     return done
 
@@ -90,21 +81,17 @@ def _waiting(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ver
 def _release(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, version: str
 ) -> accounting.Accounting | None:
-    found = raw.read(con, settings, feed, batch)
-    if isinstance(found, accounting.Accounting):
+    rows = con.execute("select distinct row_number from ops.quarantine where batch_id = ?", [batch.batch_id]).fetchall()
+    gathered = raw.gather(con, feed, raw.pieces(settings, feed, [batch], only=[row for (row,) in rows]))
+    if gathered.problem:
         return None
-    frame, verdict = found
-    quarantined = con.execute("select distinct row_number from ops.quarantine where batch_id = ?", [batch.batch_id])
-    kept_out = pl.col("_row").is_in([row for (row,) in quarantined.fetchall()])
-    still = verdict.failures.filter(kept_out)
-    passing = verdict.accepted.filter(kept_out)
     with warehouse.transaction(con):
         con.execute("delete from ops.quarantine where batch_id = ?", [batch.batch_id])
-        loaded = raw.merge(con, feed, batch, passing)
-        raw.quarantine(con, feed, batch, frame, replace(verdict, failures=still))
-        if not passing.height:
+        loaded = raw.merge(con, feed, batch)
+        raw.keep_quarantined(con, gathered)
+        if not gathered.accepted:
             return None
-        account = _released(batch, version, passing.height, loaded)
+        account = _released(batch, version, gathered.accepted, loaded)
         accounting.insert(con, account, batch.received_at)
         return account
 

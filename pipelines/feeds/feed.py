@@ -14,6 +14,14 @@ class FeedError(Exception):
     """A feed cannot be read: what happened, where, and what to do next."""
 
 
+class TooLarge(FeedError):
+    """A window holds more rows than one delivery may: ``total`` of them. Ask for a shorter one."""
+
+    def __init__(self, message: str, total: int) -> None:
+        super().__init__(message)
+        self.total = total
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One delivery: its parts (pages, files) byte for byte as received, and the window that was asked for.
@@ -44,7 +52,11 @@ class Feed:
 
     ``columns`` is the declared schema of ``raw.<name>`` under the source's own names; ``aliases`` maps newer names
     of a source onto those. A *keyed* feed has ``key`` and ``updated_at`` (the source's update instant or sequence);
-    a *snapshot* has neither. ``fetch`` does I/O and nothing else; ``parse`` is pure.
+    a *snapshot* has neither. ``fetch`` does I/O and nothing else; ``parse`` is pure, and parsing any consecutive slice
+    of a delivery's parts gives those parts' rows. Before it, every part is held against ``media`` and ``encoding``,
+    and the whole delivery against ``inspect`` (source, window start, window end), where a feed has one. ``place``
+    names the columns of the coordinates, x or longitude first. Feeds of one kind share a ``template``: the name of
+    their staging file and suite, which are otherwise the feed's own.
     """
 
     name: str
@@ -58,6 +70,16 @@ class Feed:
     withdrawn: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     is_reference: bool = False
+    media: Literal["json", "csv", "xml"] = "json"
+    encoding: str = "utf-8"
+    inspect: Callable[[Sequence[bytes], FeedSource, datetime | None, datetime], None] | None = None
+    place: tuple[str, str] | None = None
+    template: str | None = None
+
+    @property
+    def suite(self) -> str:
+        """The name of its suite in ``expectations/``."""
+        return self.template or self.name
 
 
 def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:

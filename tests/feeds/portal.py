@@ -53,11 +53,13 @@ def as_of(con: duckdb.DuckDBPyConnection, instant: str) -> None:
 def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: datetime = END) -> quality.Verdict:
     """Check a parsed frame with the feed's suite and merge it into raw; returns the verdict."""
     numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
-    verdict = quality.validate_rows(feed.name, numbered)
     raw.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
-    raw.merge(con, feed, batch, verdict.accepted)
-    return verdict
+    piece = raw.checked(feed, raw.Piece(batch, numbered))
+    raw.gather(con, feed, [piece])
+    raw.merge(con, feed, batch)
+    assert piece.verdict is not None
+    return piece.verdict
 
 
 def rows(feed: Feed, *given: Mapping[str, Any]) -> pl.DataFrame:
