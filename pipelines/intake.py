@@ -16,42 +16,32 @@ Window = tuple[datetime | None, datetime]
 def fetch(settings: Settings, feed: Feed, progress: Callable[[str], None]) -> list[str]:
     """Land everything of a feed up to ``as_of``; returns the ids of the batches."""
     through = accounting.cursor(accounting.acknowledged(settings), feed.name, accounting.backfilled(settings))
-    if through is not None and through >= settings.as_of:
+    every = timedelta(days=settings.profile.feeds[feed.name].every_days)
+    if through is not None and (through >= settings.as_of or through + every > settings.as_of):
         return []
-    return fetch_windows(settings, feed, windows(settings, feed, through), progress)
+    return fetch_window(settings, feed, window(settings, feed, through), progress)
 
 
-def fetch_windows(settings: Settings, feed: Feed, asked: list[Window], progress: Callable[[str], None]) -> list[str]:
-    """Land a feed's deliveries for the given windows, each as soon as it is received; returns the ids."""
+def fetch_window(settings: Settings, feed: Feed, asked: Window, progress: Callable[[str], None]) -> list[str]:
+    """Land a feed's deliveries for a window, each as soon as it is received; returns the ids."""
     landed = []
     with _source(settings, feed, asked) as (url, secret):
-        for start, end in asked:
-            request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, start, end)
-            for delivery in feed.fetch(request):
-                landed.append(landing.put(settings, feed.name, delivery))
-                progress(f"{feed.name} through {end:%Y-%m-%d}")
+        request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, *asked)
+        for delivery in feed.fetch(request):
+            landed.append(landing.put(settings, feed.name, delivery))
+            progress(f"{feed.name} through {delivery.window_end:%Y-%m-%d}")
     return landed
 
 
-def windows(settings: Settings, feed: Feed, through: datetime | None) -> list[Window]:
-    """The windows to ask for: from the cursor less the feed's lag up to ``as_of``, none longer than the feed allows."""
+def window(settings: Settings, feed: Feed, through: datetime | None) -> Window:
+    """The window to ask for: from the cursor less the feed's lag up to ``as_of``; without a start for a snapshot."""
     source = settings.profile.feeds[feed.name]
     if source.window_days is None:
-        return [(None, settings.as_of)]
+        return None, settings.as_of
     start = (
         through - timedelta(hours=source.lag_hours) if through else settings.as_of - timedelta(days=_history(settings))
     )
-    return split(start, settings.as_of, source.window_days)
-
-
-def split(start: datetime, end: datetime, days: int) -> list[Window]:
-    """Half-open windows of at most so many days that cover start to end."""
-    step = timedelta(days=days)
-    found: list[Window] = []
-    while start < end:
-        found.append((start, min(start + step, end)))
-        start += step
-    return found
+    return start, settings.as_of
 
 
 def _history(settings: Settings) -> int:
@@ -60,11 +50,11 @@ def _history(settings: Settings) -> int:
 
 
 @contextmanager
-def _source(settings: Settings, feed: Feed, asked: list[Window]) -> Iterator[tuple[str, str | None]]:
+def _source(settings: Settings, feed: Feed, asked: Window) -> Iterator[tuple[str, str | None]]:
     """The feed's URL and key; simulated agencies are served for as long as they are asked."""
     url = settings.feed_url(feed.name)
     if url != SIMULATED:
         yield url, settings.secret(feed.name)
         return
-    with simulator.serving(settings, feed.name, asked) as served:
+    with simulator.serving(settings, feed.name, [asked]) as served:
         yield served, simulator.KEY

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 import pytest
 
@@ -23,14 +22,9 @@ def elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def test_windows_cover_the_time_without_gap_or_overlap() -> None:
-    found = intake.split(AS_OF - 10 * DAY, AS_OF, 4)
-    assert [(end - start).days for start, end in found] == [4, 4, 2]
-    assert all(before[1] == after[0] for before, after in pairwise(found))
-
-
 def test_a_run_reads_again_by_the_lag_behind_the_cursor(settings: Settings) -> None:
-    ((start, end),) = intake.windows(settings, KEYED, AS_OF - DAY)
+    start, end = intake.window(settings, KEYED, AS_OF - DAY)
+    assert start is not None
     assert (AS_OF - DAY - start, end) == (timedelta(hours=24), AS_OF)
 
 
@@ -38,18 +32,18 @@ def test_a_snapshot_is_asked_for_whole(settings: Settings) -> None:
     feeds = settings.profile.feeds
     whole = {name: entry.model_copy(update={"window_days": None}) for name, entry in feeds.items()}
     changed = settings.model_copy(update={"profile": settings.profile.model_copy(update={"feeds": whole})})
-    assert intake.windows(changed, SNAPSHOT, None) == [(None, AS_OF)]
+    assert intake.window(changed, SNAPSHOT, None) == (None, AS_OF)
 
 
 def test_what_came_before_a_failure_is_landed(elsewhere: Settings) -> None:
     def fetch(request: Request) -> Iterator[Delivery]:
-        if request.window_start is not None and request.window_start > AS_OF - 150 * DAY:
-            raise FeedError("calls: down")
-        yield delivery([], request.window_start, request.window_end)
+        for days in (9, 6):
+            yield delivery([], AS_OF - days * DAY, AS_OF - (days - 3) * DAY)
+        raise FeedError("calls: down")
 
     with pytest.raises(FeedError):
         intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None)
-    assert len(landing.batches(elsewhere)) == 3
+    assert len(landing.batches(elsewhere)) == 2
 
 
 def test_a_feed_that_was_read_through_as_of_is_not_asked_again(elsewhere: Settings) -> None:
@@ -75,3 +69,21 @@ def test_a_rejected_batch_is_asked_for_again(elsewhere: Settings) -> None:
 
     assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None)
     assert asked[0] is not None and asked[0] < AS_OF - DAY
+
+
+def test_a_feed_that_is_asked_every_week_is_left_alone_for_six_days(elsewhere: Settings) -> None:
+    feeds = elsewhere.profile.feeds
+    weekly = {name: entry.model_copy(update={"every_days": 7, "window_days": None}) for name, entry in feeds.items()}
+    profile = elsewhere.profile.model_copy(update={"feeds": weekly})
+    asked = []
+
+    def fetch(request: Request) -> Iterator[Delivery]:
+        asked.append(request.window_end)
+        yield delivery([{"category": "theft", "day": "monday"}], request.window_start, request.window_end)
+
+    for day in range(9):
+        settings = elsewhere.model_copy(update={"profile": profile, "as_of": AS_OF + day * DAY})
+        intake.fetch(settings, replace(SNAPSHOT, fetch=fetch), lambda _: None)
+        with warehouse.connect(settings) as con:
+            loading.load_pending(con, settings, SNAPSHOT)
+    assert asked == [AS_OF, AS_OF + 7 * DAY]

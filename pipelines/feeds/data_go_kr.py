@@ -1,48 +1,91 @@
-"""Services of Korea's public data portal (data.go.kr): `serviceKey, pageNo, numOfRows, resultType=json`.
+"""Services of Korea's public data portal (data.go.kr): `serviceKey, pageNo, numOfRows, resultType` json or xml.
 
-Traps: errors come as XML with status 200, or as a result code other than '00'; `items` is a list in some answers,
-`{"item": […]}` in others, one bare record when there is one, and "" when there is none.
+Traps: errors come with status 200, as XML whatever was asked for, or as a result code other than '00'; `items` is a
+list in some answers, `{"item": […]}` in others, one bare record when there is one, and "" or null when there is none;
+counts are numbers or text and stand in the body or beside it. A field that a record lacks is null, an empty one "".
+Source: the portal's guides to the 119 services (codes, both forms, where the counts stand).
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from xml.etree import ElementTree
 
+import httpx
+import msgspec
 import polars as pl
+import tenacity
 
 from pipelines.feeds import http
-from pipelines.feeds.feed import FeedError, Request
-from pipelines.feeds.paged_json import unnested
+from pipelines.feeds.feed import FeedError, Request, TooLarge
+from pipelines.feeds.paged_json import Record, unnested
 
 SUCCESS = "00"
-_HINTS = {
+ATTEMPTS = 4
+FIRST_WAIT_SECONDS = 5.0
+
+_PASSING = "the portal's own trouble, which mostly passes: run again"
+PASSING = {
+    "1": f"application error, {_PASSING}",
+    "4": f"the service behind the portal does not answer, {_PASSING}",
+    "5": f"the service behind the portal took too long, {_PASSING}",
+    "99": f"an error without a name, {_PASSING}",
+}
+"""Codes that are tried again, with what to do when they last."""
+LASTING = {
+    "10": "a parameter is wrong or missing: check the feed's url and page_size in the profile",
+    "12": "the service is closed or was never there: check the feed's url in the profile",
     "20": "the key may not use this service: apply for it on the portal",
-    "22": "the day's allowance is used up: it is renewed at midnight Korean time",
+    "22": "the day's allowance is used up: run again after midnight Korean time, not before",
     "30": "the portal does not know the key: set the environment variable that the profile names under `secret`",
     "31": "the key has expired: renew it on the portal",
-    "32": "this machine's address is not registered with the key",
+    "32": "this machine's address is not registered with the key: register it on the portal",
 }
+"""Codes that another try does not mend."""
+
+
+_ITEMS = "body/items/item"
+
+
+class _Busy(FeedError):
+    """A refusal that may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    number: int | None
+    total: int
+    count: int
 
 
 def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[bytes, ...]:
     """Read all pages of an operation, byte for byte.
 
     Raises:
-        FeedError: the portal refuses, or the pages together lack rows that it counted.
+        TooLarge: the operation counts more rows than one delivery may hold; nothing but its first page was read.
+        FeedError: the portal refuses, pages contradict each other, or they together lack rows that it counted.
     """
     url = f"{request.url.rstrip('/')}/{operation}"
-    size = request.source.page_size
+    form = request.source.result_type or "json"
     parts: list[bytes] = []
-    received, total = 0, 0
+    received, total = 0, 1
     with http.session() as client:
-        while not parts or len(parts) * size < total:
-            query = {"pageNo": len(parts) + 1, "numOfRows": size, "resultType": "json", **wanted}
-            where = http.place(url, query)
-            part = http.get(url, {"serviceKey": request.secret, **query}, client=client)
-            body = _body(part, where)
-            total = int(body["totalCount"])
-            received += _count(body["items"])
+        while received < total:
+            query = {"pageNo": len(parts) + 1, "numOfRows": request.source.page_size, "resultType": form, **wanted}
+            part, page = _read(client, url, {"serviceKey": request.secret, **query}, form)
+            total = total if parts else page.total
+            if total > request.source.max_rows:
+                raise TooLarge(f"{url} counts {total:,} rows in one window", total)
+            if page.number not in (None, len(parts) + 1) or part in parts[-1:]:
+                raise FeedError(
+                    f"{url} answered page {page.number or len(parts)} instead of {len(parts) + 1}: run again"
+                )
+            if page.total != total:
+                raise FeedError(f"{url} counted {total} rows and then {page.total}: it changed while read; run again")
+            received += page.count
             parts.append(part)
+            if not page.count:
+                break
     if received != total:
         raise FeedError(f"{url} counts {total} rows but sent {received}: run again")
     return tuple(parts)
@@ -50,10 +93,91 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
 
 def rows(parts: Sequence[bytes]) -> pl.DataFrame:
     """The rows of all pages, with whatever fields they bring; no rows give an empty frame."""
-    return unnested([_items(part) for part in parts])
+    return unnested([_xml_items(part) if _is_xml(part) else _json_items(part) for part in parts])
 
 
-def _items(part: bytes) -> pl.Series:
+def _read(client: httpx.Client, url: str, query: Mapping[str, object], form: str) -> tuple[bytes, _Page]:
+    """One page with what it says of itself; refusals that may pass are tried again."""
+
+    def once() -> tuple[bytes, _Page]:
+        part = http.get(url, query, client=client)
+        return part, _described(part, form, http.place(url, query))
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(_Busy),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=http.LONGEST_WAIT_SECONDS),
+        sleep=lambda seconds: http._sleep(seconds),
+        reraise=True,
+    )
+    return retrying(once)
+
+
+def _described(part: bytes, form: str, where: str) -> _Page:
+    code, message, page = _xml_answer(part, where) if _is_xml(part) else _json_answer(part, where)
+    if code != SUCCESS:
+        short = code.lstrip("0")
+        hint = PASSING.get(short) or LASTING.get(short, "see the service's guide")
+        raise (_Busy if short in PASSING else FeedError)(f"{where}: the portal refuses with {code} {message}; {hint}")
+    if page is None:
+        raise FeedError(f"{where} answers without totalCount and items: the service's format changed")
+    if _is_xml(part) != (form == "xml"):
+        raise FeedError(f"{where} was asked for {form} and answers in the other form: set `result_type` in the profile")
+    return page
+
+
+def _is_xml(part: bytes) -> bool:
+    return part.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
+class _Items(msgspec.Struct):
+    item: list[Record] | Record | str | None
+
+
+class _Body(msgspec.Struct, rename="camel"):
+    items: list[Record] | _Items | str | msgspec.UnsetType | None = msgspec.UNSET
+    total_count: int | None = None
+    page_no: int | None = None
+
+
+class _Header(msgspec.Struct, rename="camel"):
+    result_code: str | int
+    result_msg: str | None = None
+
+
+class _Response(msgspec.Struct, rename="camel"):
+    header: _Header
+    body: _Body | str | None = None
+    total_count: int | None = None
+    page_no: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    response: _Response
+
+
+def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
+    """Result code, message and, of a success, the page."""
+    try:
+        response = msgspec.json.decode(part, type=_Answer, strict=False).response
+    except msgspec.ValidationError as error:
+        raise FeedError(f"{where} does not answer as the portal does ({error}): the service's format changed") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FeedError(f"{where}: expected JSON, but the answer begins {part[:80]!r} ({error})") from None
+    code, message = str(response.header.result_code), response.header.result_msg or ""
+    body = response.body if isinstance(response.body, _Body) else _Body()
+    total = response.total_count if body.total_count is None else body.total_count
+    if body.items is msgspec.UNSET or total is None:
+        return code, message, None
+    return code, message, _Page(body.page_no or response.page_no, total, _count(body.items))
+
+
+def _count(items: list[Record] | _Items | str | msgspec.UnsetType | None) -> int:
+    found = items.item if isinstance(items, _Items) else items
+    return len(found) if isinstance(found, list) else int(isinstance(found, Record))
+
+
+def _json_items(part: bytes) -> pl.Series:
     answer = pl.read_json(part, infer_schema_length=None)["response"].struct.field("body")
     items = answer.struct.field("items")
     if isinstance(items.dtype, pl.Struct):
@@ -61,33 +185,36 @@ def _items(part: bytes) -> pl.Series:
     return items.implode() if isinstance(items.dtype, pl.Struct) else items
 
 
-def _body(part: bytes, where: str) -> dict[str, Any]:
-    if part.lstrip().startswith(b"<"):
-        text = part.decode("utf-8", "replace")
-        code, message = _tag(text, "returnReasonCode"), _tag(text, "returnAuthMsg") or _tag(text, "errMsg")
-        raise FeedError(
-            f"{where}: the portal refuses with {code or '?'} {message}; {_HINTS.get(code, 'see its guide')}"
-        )
-    response = http.decode(part, where).get("response")
+def _xml(part: bytes, where: str = "the answer") -> ElementTree.Element:
+    """The root of an answer.
+
+    Raises:
+        FeedError: it is no well-formed UTF-8 XML, or it declares a document type, with which entities could be made
+            to grow without bound.
+    """
     try:
-        header, body = response["header"], response["body"]  # type: ignore[index]
-        code = str(header["resultCode"])
-    except (KeyError, TypeError) as error:
-        raise FeedError(f"{where} does not answer response, header and body: the service's format changed") from error
-    if code != SUCCESS:
-        hint = _HINTS.get(code, "see its guide")
-        raise FeedError(f"{where}: the portal refuses with {code} {header.get('resultMsg', '')}; {hint}")
-    if not isinstance(body, dict) or not {"totalCount", "items"} <= body.keys():
-        raise FeedError(f"{where} answers without totalCount and items: the service's format changed")
-    return body
+        text = part.decode("utf-8-sig")
+        if re.search(r"<!(?:DOCTYPE|ENTITY)", text, re.I):
+            raise FeedError(f"{where} is XML with a document type, which no answer of the portal has: it is not read")
+        return ElementTree.fromstring(text)
+    except (UnicodeDecodeError, ElementTree.ParseError) as error:
+        raise FeedError(f"{where} begins like XML and is broken ({error}): run again") from error
 
 
-def _count(items: object) -> int:
-    if isinstance(items, dict):
-        items = items.get("item", [])
-    return len(items) if isinstance(items, list) else int(isinstance(items, dict))
+def _xml_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
+    root = _xml(part, where)
+    code = _text(root, "header/resultCode", "cmmMsgHeader/returnReasonCode") or "?"
+    message = _text(root, "header/resultMsg", "cmmMsgHeader/returnAuthMsg", "cmmMsgHeader/errMsg")
+    total, number = _text(root, "body/totalCount", "totalCount"), _text(root, "body/pageNo", "pageNo")
+    if root.find("body/items") is None or not total.isdigit():
+        return code, message, None
+    return code, message, _Page(int(number) if number.isdigit() else None, int(total), len(root.findall(_ITEMS)))
 
 
-def _tag(text: str, name: str) -> str:
-    found = re.search(rf"<{name}>(.*?)</{name}>", text, re.S)
-    return found[1].strip() if found else ""
+def _text(root: ElementTree.Element, *paths: str) -> str:
+    return next((text.strip() for path in paths if (text := root.findtext(path))), "")
+
+
+def _xml_items(part: bytes) -> pl.Series:
+    found = [{field.tag: field.text or "" for field in item} for item in _xml(part).findall(_ITEMS)]
+    return pl.DataFrame(found, infer_schema_length=None).to_struct().implode()

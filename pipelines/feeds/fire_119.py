@@ -7,12 +7,13 @@ nobody; a withdrawn row comes with `del_yn` Y. All is kept as text; staging read
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import polars as pl
 
 from pipelines.feeds import data_go_kr
 from pipelines.feeds.feed import Delivery, Feed, Request
-from pipelines.feeds.windows import windows
+from pipelines.feeds.windows import deliveries
 
 OPERATION = "getCallReception"
 FORM = "%Y%m%d%H%M%S"
@@ -21,12 +22,15 @@ FORM = "%Y%m%d%H%M%S"
 def fetch(request: Request) -> Iterator[Delivery]:
     """Read the changes of the request's window, one delivery per piece of it."""
     zone = request.profile.zone
-    for start, end in windows(request):
+
+    def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
         wanted = {
             "chgDtFrom": start.astimezone(zone).strftime(FORM),
             "chgDtTo": end.astimezone(zone).strftime(FORM),
         }
-        yield Delivery(data_go_kr.pages(request, OPERATION, wanted), start, end)
+        return data_go_kr.pages(request, OPERATION, wanted)
+
+    return deliveries(request, read)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
@@ -71,4 +75,5 @@ FEED = Feed(
     key=("dclr_rcpt_no", "vhcl_no"),
     updated_at="chg_dt",
     withdrawn="del_yn",
+    place=("damg_rgn_lot", "damg_rgn_lat"),
 )

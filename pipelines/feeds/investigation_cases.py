@@ -1,57 +1,163 @@
-"""Cases of the investigation agency: one CP949 file a day in a folder, `cases_YYYYMMDD.csv`, with that day's changes.
+"""Cases of the investigation agency: a signed drop of one CP949 file a day, reached as a folder, by SFTP or in S3.
 
-Grain: one row per version of a case. Key: 사건번호; 변경일시 (naive Korean time) orders the versions.
+Grain: one row per version of a case. Key: 사건번호; 변경일시 (naive Korean time) orders the versions. A day's drop is
+three files: `cases_YYYYMMDD.csv` with that day's changes, `cases_YYYYMMDD.manifest.json` with the day, the file's name,
+its number of rows and its SHA-256, and `cases_YYYYMMDD.manifest.sig`, the base64 of the Ed25519 signature of the
+manifest's exact bytes. The signature is written last. All three land as they came and are verified from there, so
+that a copy can prove years later what the agency sent; the agency's public key stands in the profile.
+
 Traps: CP949; a day without changes has a file with the header alone, so a missing file is a fault and not a quiet
 day; the place of a case is withheld, only its province is known; a withdrawn case comes with 삭제여부 Y.
 """
 
-import io
+import base64
+import binascii
+import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-import fsspec
+import msgspec
 import polars as pl
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from pipelines.feeds import dropped_files
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
-from pipelines.feeds.windows import windows
+from pipelines.feeds.windows import deliveries
+from pipelines.profile import FeedSource
 
-ENCODING = "cp949"
+ZONE = ZoneInfo("Asia/Seoul")
+"""The agency's days are Korean days, wherever this runs."""
+
+_SIGNATURE = re.compile(rb"[A-Za-z0-9+/]{86}==\s*")
+_NEXT = "nothing of the delivery is loaded; ask the agency for that day's drop again, and the next run reads it"
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    rows: int
+    sha256: str
+
+
+class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    agency: str
+    date: date
+    files: list[_File]
+
+
+class _Drop(NamedTuple):
+    content: bytes
+    manifest: bytes
+    signature: bytes
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read the files of the days that end inside the request's window, one delivery per piece of it."""
-    system, folder = fsspec.core.url_to_fs(request.url)
-    system.invalidate_cache()
-    for start, end in windows(request):
-        zone = request.profile.zone
-        first = start.astimezone(zone).date() - timedelta(days=1)
-        days = [first + timedelta(days=n) for n in range((end - start).days + 3)]
-        names = [
-            f"cases_{day:%Y%m%d}.csv" for day in days if start < datetime.combine(_following(day), time(), zone) <= end
-        ]
-        yield Delivery(tuple(_read(system, folder, name) for name in names), start, end)
+    """Read the drops of the days that end inside the request's window, one delivery per piece of it.
+
+    A manifest or signature that is not there is left out: the delivery lands without it, and `verify` refuses it.
+
+    Raises:
+        FeedError: the profile names no key, or a day's file is not there.
+    """
+    _key(request.source)
+    system, folder = dropped_files.opened(request.url)
+
+    def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
+        return tuple(
+            dropped_files.read(system, folder, f"cases_{day:%Y%m%d}{ending}")
+            for day in _days(start, end)
+            for ending in (".csv", ".manifest.json", ".manifest.sig")
+            if ending == ".csv" or system.exists(f"{folder}/cases_{day:%Y%m%d}{ending}")
+        )
+
+    return deliveries(request, read)
+
+
+def verify(parts: Sequence[bytes], source: FeedSource, start: datetime | None, end: datetime) -> None:
+    """Hold a delivery against its manifests, their signatures and the days of its window.
+
+    Raises:
+        FeedError: a drop is unsigned, signed by another key, altered, of another day, repeated or missing.
+    """
+    key = _key(source)
+    days = _days(start or end, end)
+    drops = _drops(parts, days)
+    if len(drops) != len(days):
+        raise FeedError(f"{len(drops)} drops came for the {len(days)} days {_span(days)}: {_NEXT}")
+    for day, drop in zip(days, drops, strict=True):
+        _verify_drop(drop, day, key)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The rows of all files, as text."""
-    found = [pl.read_csv(io.BytesIO(part.decode(ENCODING).encode()), infer_schema=False) for part in parts]
-    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()
+    """The rows of all files of cases, as text; manifests and signatures hold none."""
+    return dropped_files.rows([part for part in parts if _kind(part) == "file"])
 
 
-def _following(day: date) -> date:
-    return day + timedelta(days=1)
+def _days(start: datetime, end: datetime) -> list[date]:
+    """The local days that end in (start, end]."""
+    first = start.astimezone(ZONE).date() - timedelta(days=1)
+    near = [first + timedelta(days=n) for n in range((end - start).days + 3)]
+    return [day for day in near if start < datetime.combine(day + timedelta(days=1), time(), ZONE) <= end]
 
 
-def _read(system: fsspec.AbstractFileSystem, folder: str, name: str) -> bytes:
-    path = f"{folder.rstrip('/')}/{name}"
+def _span(days: Sequence[date]) -> str:
+    return f"{days[0]} to {days[-1]}" if days else "(none ends in the window)"
+
+
+def _kind(part: bytes) -> str:
+    if part.startswith(b"{"):
+        return "manifest"
+    return "signature" if _SIGNATURE.fullmatch(part) else "file"
+
+
+def _drops(parts: Sequence[bytes], days: Sequence[date]) -> list[_Drop]:
+    kinds = [_kind(part) for part in parts]
+    for number in range(0, len(parts), 3):
+        if kinds[number : number + 3] != ["file", "manifest", "signature"]:
+            day = f"{days[number // 3]}" if number // 3 < len(days) else "a day after the window"
+            raise FeedError(
+                f"the drop of {day} is unsigned: a file, its manifest and its signature were due, and "
+                f"{', '.join(kinds[number : number + 3])} came; {_NEXT}"
+            )
+    return [_Drop(*parts[number : number + 3]) for number in range(0, len(parts), 3)]
+
+
+def _verify_drop(drop: _Drop, day: date, key: Ed25519PublicKey) -> None:
+    name = f"cases_{day:%Y%m%d}.csv"
     try:
-        content: bytes = system.cat_file(path)
-    except OSError as error:
+        key.verify(base64.b64decode(drop.signature), drop.manifest)
+    except InvalidSignature:
         raise FeedError(
-            f"{path} cannot be read ({type(error).__name__}): the agency has not dropped this day's file, or the "
-            "folder is not mounted; when it is there, the next run reads it"
+            f"the manifest of {name} does not bear the agency's signature: it was altered, or signed with another key "
+            f"than the profile's public_key; {_NEXT}"
+        ) from None
+    try:
+        manifest = msgspec.json.decode(drop.manifest, type=_Manifest)
+    except msgspec.DecodeError as error:
+        raise FeedError(f"the manifest of {name} is not as agreed ({error}): ask the agency what changed") from error
+    if manifest.agency != FEED.agency or manifest.date != day or [file.name for file in manifest.files] != [name]:
+        raise FeedError(
+            f"in the place of {name} came a drop signed for {manifest.agency}, {manifest.date}, "
+            f"{[file.name for file in manifest.files]}: an old one sent again, or one under a wrong name; {_NEXT}"
+        )
+    (said,) = manifest.files
+    if hashlib.sha256(drop.content).hexdigest() != said.sha256.lower():
+        raise FeedError(f"{name} is not the file that was signed: its SHA-256 differs; {_NEXT}")
+    if (rows := dropped_files.rows([drop.content]).height) != said.rows:
+        raise FeedError(f"{name} has {rows} rows and its manifest says {said.rows}; {_NEXT}")
+
+
+def _key(source: FeedSource) -> Ed25519PublicKey:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(source.public_key or "", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise FeedError(
+            "drops of this feed are signed, and the profile names no usable key to verify them: set public_key to the "
+            "agency's raw Ed25519 key in base64"
         ) from error
-    return content
 
 
 FEED = Feed(
@@ -66,4 +172,7 @@ FEED = Feed(
     key=("사건번호",),
     updated_at="변경일시",
     withdrawn="삭제여부",
+    media="csv",
+    encoding=dropped_files.ENCODING,
+    inspect=verify,
 )

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.feeds import paged_json
 from pipelines.feeds.feed import Delivery, Feed, Request
-from pipelines.feeds.windows import windows
+from pipelines.feeds.windows import deliveries
 
 PATH = "/v1/incidents"
 RECORDS = "incidents"
@@ -21,8 +21,7 @@ RECORDS = "incidents"
 
 def fetch(request: Request) -> Iterator[Delivery]:
     """Read the changes of the request's window, one delivery per piece of it."""
-    for start, end in windows(request):
-        yield Delivery(paged_json.pages(request, PATH, RECORDS, start, end), start, end)
+    return deliveries(request, lambda start, end: paged_json.pages(request, PATH, RECORDS, start, end))
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
@@ -58,4 +57,5 @@ FEED = Feed(
     key=("incident_no",),
     updated_at="updated_at",
     withdrawn="is_withdrawn",
+    place=("lon", "lat"),
 )

@@ -1,9 +1,34 @@
-"""Windows of keyed feeds: a request cut into pieces that a source answers in one go."""
+"""Windows of keyed feeds: a request cut into pieces that a source answers in one go and a delivery can hold."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from pipelines.feeds.feed import FeedError, Request
+from pipelines.feeds.feed import Delivery, FeedError, Request, TooLarge
+
+
+def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[bytes, ...]]) -> Iterator[Delivery]:
+    """One delivery per piece of the request's window, oldest first; a piece with too many rows is halved.
+
+    Args:
+        request: What is asked for.
+        read: The parts of a half-open window in UTC.
+
+    Raises:
+        TooLarge: a single second holds more rows than one delivery may.
+        FeedError: the request has no start, which only snapshots may lack, or ``read`` fails.
+    """
+    waiting = list(windows(request))[::-1]
+    while waiting:
+        start, end = waiting.pop()
+        try:
+            parts = read(start, end)
+        except TooLarge:
+            middle = start + timedelta(seconds=(end - start) // timedelta(seconds=2))
+            if middle == start:
+                raise
+            waiting += [(middle, end), (start, middle)]
+        else:
+            yield Delivery(parts, start, end)
 
 
 def windows(request: Request) -> Iterator[tuple[datetime, datetime]]:

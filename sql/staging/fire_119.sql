@@ -1,9 +1,10 @@
 -- 119 calls: the rows of a call's units as one incident, each row in the latest version that was known at as_of;
 -- withdrawn ones left out. Grain: incident_id.
 --
--- Times are the first unit's; a call is closed when its last unit is back. Advice, hang-ups and repeats (안내, 기타) ask
--- for no unit: their service is null, so that they never count as demand for ambulances. A call of a service that was
--- cancelled before anybody was sent keeps its service and has no first_dispatched_at.
+-- Times are the first unit's; a call is closed when its last unit is back. Advice, hang-ups and repeats ask for no unit,
+-- by their class (안내, 기타) or by how they ended before anybody was sent (중복신고, 무응답, …): their service is null, so
+-- that they count as calls answered and never as demand. A call of a service that was cancelled before anybody was sent
+-- keeps its service and has no first_dispatched_at.
 with
 versions as (
     select
@@ -24,6 +25,7 @@ newest as (
         dclr_rcpt_no,
         vhcl_no,
         trim(emrg_rscu_clsf_nm) as source_category,
+        coalesce(regexp_matches(prcs_rslt_se_nm, '중복|무응답|오접|장난|허위|안내|상담'), false) as is_talk,
         try_strptime(dclr_dt, '%Y%m%d%H%M%S') as reported_local,
         try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
         try_strptime(grnds_arvl_dt, '%Y%m%d%H%M%S') as arrived_local,
@@ -39,6 +41,7 @@ calls as (
     select
         dclr_rcpt_no,
         first(source_category order by known_at desc, vhcl_no) as source_category,
+        bool_and(is_talk) as is_talk,
         min(reported_local) as reported_local,
         min(dispatched_local) as dispatched_local,
         min(arrived_local) as arrived_local,
@@ -54,12 +57,12 @@ select
     'fire' as agency,
     'fire_119' as feed,
     dclr_rcpt_no as source_id,
-    case source_category
-        when '화재' then 'fire'
-        when '구조' then 'rescue'
-        when '구급' then 'ems'
-        when '자해' then 'ems'
-        when '생활안전' then 'life_safety'
+    case
+        when is_talk and dispatched_local is null then null
+        when source_category = '화재' then 'fire'
+        when source_category = '구조' then 'rescue'
+        when source_category in ('구급', '자해') then 'ems'
+        when source_category = '생활안전' then 'life_safety'
     end as service,
     source_category,
     null::integer as priority,

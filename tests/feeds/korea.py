@@ -13,7 +13,7 @@ NOW = "2025-11-05 20:15:00+00"
 
 
 def memory(delay_seconds: int = 0) -> duckdb.DuckDBPyConnection:
-    """Schemas, the feeds' delays, one fire station, the time zone and the moment."""
+    """Schemas, the feeds' delays, a fire station and three districts, the time zone and the moment."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
     for schema in ("raw", "reference", "staging"):
@@ -21,8 +21,20 @@ def memory(delay_seconds: int = 0) -> duckdb.DuckDBPyConnection:
     con.execute("create table reference.feeds (feed varchar, delay_seconds bigint)")
     for name in KOREA.feeds:
         con.execute("insert into reference.feeds values (?, ?)", [name, delay_seconds])
-    con.execute("create table reference.areas (area_id varchar, tree varchar, level varchar, name varchar)")
-    con.execute("insert into reference.areas values ('F-11-01', 'fire', 'station', '종로소방서')")
+    con.execute(
+        """
+        create table reference.areas as
+        select * from (
+            values
+                ('F-11-01', 'fire', 'station', '종로소방서', null),
+                ('11', 'admin', 'province', '서울특별시', 'KR'),
+                ('26', 'admin', 'province', '부산광역시', 'KR'),
+                ('11110', 'admin', 'district', '종로구', '11'),
+                ('11140', 'admin', 'district', '중구', '11'),
+                ('26110', 'admin', 'district', '중구', '26')
+        ) as area(area_id, tree, level, name, parent_area_id)
+        """
+    )
     con.execute("set variable time_zone = 'Asia/Seoul'")
     as_of(con, NOW)
     return con

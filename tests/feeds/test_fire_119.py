@@ -95,6 +95,18 @@ def test_the_class_decides_the_service_and_advice_has_none(words: str, service: 
     assert incidents["source_category"].to_list() == [words.strip()]
 
 
+@pytest.mark.parametrize(
+    ("result", "service"), [("중복신고 ", None), ("무응답", None), ("상담종결", None), ("취소", "ems"), (None, "ems")]
+)
+def test_how_a_call_ended_says_whether_it_asked_for_a_unit_unless_one_was_sent(
+    result: str | None, service: str | None
+) -> None:
+    incidents, _ = staged(nobody(emrg_rscu_clsf_nm="구급  ", prcs_rslt_se_nm=result))
+    assert incidents["service"].to_list() == [service]
+    sent, _ = staged(unit(prcs_rslt_se_nm=result))
+    assert sent["service"].to_list() == ["ems"]
+
+
 def test_a_call_that_sends_nobody_is_an_incident_without_place_or_dispatch() -> None:
     incidents, dispatches = staged(nobody())
     row = incidents.row(0, named=True)

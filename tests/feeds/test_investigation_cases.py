@@ -1,16 +1,23 @@
-"""Cases of the investigation agency: CP949 files of a folder, place withheld, versions, missing files."""
+"""Cases of the investigation agency: signed CP949 drops, place withheld, versions; what is not as signed is refused."""
 
+import base64
+import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pipelines import accounting, intake, loading, warehouse
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.investigation_cases import FEED
 from pipelines.incident import STAGED_COLUMNS
-from tests.feeds.korea import memory, request
+from pipelines.settings import Settings
+from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage
 
 HEADER = "사건번호,접수일,범죄분류,시도코드,시도명,진행상태,삭제여부,변경일시\r\n"
@@ -38,16 +45,136 @@ def staged(*cases: dict[str, Any], at: str | None = None) -> pl.DataFrame:
     return stage(con, FEED.name)
 
 
+SIGNER, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
+KEY = base64.b64encode(SIGNER.public_key().public_bytes_raw()).decode()
+SOURCE = KOREA.feeds[FEED.name].model_copy(update={"public_key": KEY})
+START, END = datetime(2025, 10, 31, 20, 15, tzinfo=UTC), datetime(2025, 11, 2, 20, 15, tzinfo=UTC)
+"""A window in which the local days of 1 and 2 November end."""
+
+
+def file(day: int, *cases: dict[str, Any]) -> bytes:
+    lines = "".join(
+        ",".join(row.values()) + "\r\n" for row in cases or (case(사건번호=f"수사11-202511{day:02d}-0001"),)
+    )
+    return (HEADER + lines).encode("cp949")
+
+
+def manifest(day: int, content: bytes, **overrides: Any) -> bytes:
+    name, digest = f"cases_202511{day:02d}.csv", hashlib.sha256(content).hexdigest()
+    said = {"name": name, "rows": content.count(b"\n") - 1, "sha256": digest} | overrides.pop("file", {})
+    return orjson.dumps({"agency": "investigation", "date": f"2025-11-{day:02d}", "files": [said]} | overrides)
+
+
+def signed(said: bytes, signer: Ed25519PrivateKey = SIGNER) -> bytes:
+    return base64.b64encode(signer.sign(said))
+
+
+def drop(day: int, **overrides: Any) -> tuple[bytes, ...]:
+    """A day's file, manifest and signature."""
+    content = file(day)
+    said = manifest(day, content, **overrides)
+    return content, said, signed(said)
+
+
 def dropped(folder: Path, *days: int) -> str:
     for day in days:
-        row = ",".join(case(사건번호=f"수사11-202511{day:02d}-0001").values())
-        (folder / f"cases_202511{day:02d}.csv").write_bytes(f"{HEADER}{row}\r\n".encode("cp949"))
+        for ending, part in zip((".csv", ".manifest.json", ".manifest.sig"), drop(day), strict=True):
+            (folder / f"cases_202511{day:02d}{ending}").write_bytes(part)
     return folder.as_uri()
 
 
+def asked(url: str, start: str, end: str, key: str | None = KEY) -> tuple[bytes, ...]:
+    (delivery,) = FEED.fetch(request(FEED.name, url, start, end, public_key=key))
+    return delivery.parts
+
+
 def read(url: str, start: str, end: str) -> list[str]:
-    (delivery,) = FEED.fetch(request(FEED.name, url, start, end))
-    return FEED.parse(delivery.parts)["사건번호"].str.slice(5, 8).to_list() if delivery.parts else []
+    parts = asked(url, start, end)
+    assert FEED.inspect is not None
+    FEED.inspect(parts, SOURCE, datetime.fromisoformat(start), datetime.fromisoformat(end))
+    return FEED.parse(parts)["사건번호"].str.slice(5, 8).to_list() if parts else []
+
+
+def verify(*parts: bytes) -> None:
+    assert FEED.inspect is not None
+    FEED.inspect(parts, SOURCE, START, END)
+
+
+def test_a_drop_lands_as_its_three_files_byte_for_byte(tmp_path: Path) -> None:
+    url = dropped(tmp_path, 1, 2)
+    assert asked(url, START.isoformat(), END.isoformat()) == (*drop(1), *drop(2))
+    verify(*drop(1), *drop(2))
+
+
+def test_any_slice_of_the_parts_gives_the_rows_of_its_files() -> None:
+    parts = (*drop(1), *drop(2))
+    both = FEED.parse(parts)
+    assert both.height == 2
+    for cut in range(len(parts) + 1):
+        pieces = [found for some in (parts[:cut], parts[cut:]) if not (found := FEED.parse(some)).is_empty()]
+        assert pl.concat(pieces).equals(both)
+
+
+ALTERED = file(2, case(사건번호="수사11-20251102-0001", 범죄분류="기타"))
+WRONG: dict[str, tuple[Callable[[], tuple[bytes, ...]], str]] = {
+    "no signature": (lambda: (*drop(1), *drop(2)[:2]), "drop of 2025-11-02 is unsigned"),
+    "no signature in the middle": (lambda: (*drop(1)[:2], *drop(2)), "drop of 2025-11-01 is unsigned"),
+    "no manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[2]), "drop of 2025-11-02 is unsigned"),
+    "the file alone": (lambda: (*drop(1), drop(2)[0]), "drop of 2025-11-02 is unsigned"),
+    "a signature that is none": (lambda: (*drop(1), *drop(2)[:2], b"signed"), "drop of 2025-11-02 is unsigned"),
+    "another key": (lambda: (*drop(1), *drop(2)[:2], signed(drop(2)[1], STRANGER)), "not bear the agency's signature"),
+    "altered manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[1] + b" ", drop(2)[2]), "not bear the agency's sig"),
+    "altered file": (lambda: (*drop(1), ALTERED, *drop(2)[1:]), r"cases_20251102\.csv is not the file that was signed"),
+    "wrong number of rows": (lambda: (*drop(1), *drop(2, file={"rows": 7})), "has 1 rows and its manifest says 7"),
+    "replayed day": (lambda: (*drop(1), *drop(1)), r"in the place of cases_20251102\.csv .*2025-11-01"),
+    "a day outside the window": (lambda: (*drop(1), *drop(9)), r"in the place of cases_20251102\.csv .*2025-11-09"),
+    "days in the wrong order": (lambda: (*drop(2), *drop(1)), r"in the place of cases_20251101\.csv"),
+    "a day too many": (lambda: (*drop(1), *drop(2), *drop(3)), "3 drops came for the 2 days"),
+    "a day too few": (lambda: drop(1), "1 drops came for the 2 days 2025-11-01 to 2025-11-02"),
+    "another agency": (lambda: (*drop(1), *drop(2, agency="police")), "signed for police"),
+    "another file": (lambda: (*drop(1), *drop(2, file={"name": "x.csv"})), "'x.csv'"),
+    "a manifest of another form": (lambda: (*drop(1), *drop(2, more=1)), "not as agreed"),
+}
+
+
+@pytest.mark.parametrize(("parts", "reason"), WRONG.values(), ids=WRONG)
+def test_a_drop_that_is_not_as_signed_is_refused(parts: Callable[[], tuple[bytes, ...]], reason: str) -> None:
+    with pytest.raises(FeedError, match=reason):
+        verify(*parts())
+
+
+@pytest.mark.parametrize("key", [None, "", "not base64", base64.b64encode(b"short").decode()], ids=str)
+def test_a_feed_that_expects_signatures_refuses_to_work_without_a_key(tmp_path: Path, key: str | None) -> None:
+    url = dropped(tmp_path, 1, 2)
+    with pytest.raises(FeedError, match="set public_key"):
+        asked(url, START.isoformat(), END.isoformat(), key=key)
+
+
+def test_a_bad_drop_lands_and_is_rejected_and_the_one_that_replaces_it_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "agency"
+    folder.mkdir()
+    monkeypatch.setenv("BONGSU_URL_INVESTIGATION_CASES", dropped(folder, 1, 2))
+    (folder / "cases_20251102.manifest.sig").unlink()
+    profile = KOREA.model_copy(update={"feeds": {FEED.name: SOURCE}})
+    settings = Settings(profile=profile, home=tmp_path / "home", as_of=END)
+
+    def run() -> tuple[list[accounting.Accounting], Any]:
+        intake.fetch_window(settings, FEED, (START, END), lambda what: None)
+        with warehouse.connect(settings) as con:
+            done = loading.load_pending(con, settings, FEED)
+            (held,) = con.execute("select count(*) from raw.investigation_cases").fetchall()[0]
+            (through,) = con.execute("select max(fetched_through_at) from ops.cursors").fetchall()[0]
+            return done, (held, through)
+
+    (first,), state = run()
+    assert first.verdict != "accepted" and "2025-11-02 is unsigned" in first.message
+    assert state == (0, None), "nothing is loaded and the cursor stays"
+    dropped(folder, 2)
+    done, state = run()
+    assert [account.loaded for account in done if account.verdict == "accepted"] == [2]
+    assert state == (2, END)
 
 
 def test_a_window_holds_the_files_of_the_days_that_end_inside_it(tmp_path: Path) -> None:

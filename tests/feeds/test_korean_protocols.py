@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from xml.sax.saxutils import escape
 
 import orjson
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from pipelines.feeds import data_go_kr, http, paged_json
-from pipelines.feeds.feed import FeedError
+from pipelines.feeds.feed import FeedError, TooLarge, conform
+from pipelines.feeds.fire_119 import FEED
 from pipelines.feeds.windows import windows
 from tests.feeds.korea import request
 
@@ -33,10 +39,30 @@ def answering(monkeypatch: pytest.MonkeyPatch, *pages: Any) -> list[Mapping[str,
     return asked
 
 
+def export(page: int, total: int, *records: Any) -> dict[str, Any]:
+    return {"page": page, "pages": 2, "total": total, "incidents": list(records)}
+
+
 def portal(total: int, items: Any, code: str = "00") -> dict[str, Any]:
     return {
         "response": {"header": {"resultCode": code, "resultMsg": "x"}, "body": {"totalCount": total, "items": items}}
     }
+
+
+def as_form(form: str, records: list[dict[str, Any]], total: int | None = None, page: int = 1) -> bytes:
+    """A page of the portal: JSON with `items` as a list, or XML, in which a null field is absent."""
+    count = len(records) if total is None else total
+    if form == "json":
+        body = {"pageNo": page, "totalCount": count, "items": records}
+        return orjson.dumps({"response": {"header": {"resultCode": "00"}, "body": body}})
+    items = "".join(
+        f"<item>{''.join(f'<{k}>{escape(str(v))}</{k}>' for k, v in record.items() if v is not None)}</item>"
+        for record in records
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><response><header><resultCode>00</resultCode></header>'
+        f"<pageNo>{page}</pageNo><totalCount>{count}</totalCount><body><items>{items}</items></body></response>"
+    ).encode()
 
 
 def read_portal(**source: Any) -> tuple[bytes, ...]:
@@ -44,8 +70,8 @@ def read_portal(**source: Any) -> tuple[bytes, ...]:
     return data_go_kr.pages(asked, "getCallReception", {"chgDtFrom": "a"})
 
 
-def read_pages() -> tuple[bytes, ...]:
-    asked = request("police_112", URL, START.isoformat(), END.isoformat(), page_size=1)
+def read_pages(**source: Any) -> tuple[bytes, ...]:
+    asked = request("police_112", URL, START.isoformat(), END.isoformat(), page_size=1, **source)
     return paged_json.pages(asked, "/v1/incidents", "incidents", START, END)
 
 
@@ -64,7 +90,7 @@ def test_a_keyed_feed_without_a_start_is_refused() -> None:
 
 
 def test_all_pages_of_an_export_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = ({"page": n, "pages": 2, "total": 2, "incidents": [{"n": n}]} for n in (1, 2))
+    first, second = (export(n, 2, {"n": n}) for n in (1, 2))
     asked = answering(monkeypatch, first, second)
     assert read_pages() == (orjson.dumps(first), orjson.dumps(second))
     assert [(query["page"], query["updated_from"]) for query in asked] == [
@@ -75,9 +101,14 @@ def test_all_pages_of_an_export_are_read(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("pages", "reason"),
     [
-        ([{"page": 2, "pages": 2, "total": 2, "incidents": []}], "page 2 instead of 1"),
-        ([{"page": 1, "pages": 1, "total": 9, "incidents": [1]}], "counts 9 records .* but sent 1"),
+        ([export(2, 2)], "page 2 instead of 1"),
+        ([export(1, 9, {"n": 1}), export(2, 9)], "counts 9 records .* but sent 1"),
+        ([export(1, 2, {"n": 1}), export(2, 3, {"n": 2})], "counted 2 records, then 3"),
+        ([export(1, 2, {"n": 1})], "answered page 1 instead of 2"),
+        ([export(1, 1, {"n": 1}, {"n": 2})], "counts 1 records .* but sent 2"),
         ([{"page": 1}], "the export's format changed"),
+        ([{"page": 1, "total": 1, "incidents": [1]}], "the export's format changed"),
+        ([b'{"page": 1, "total": 1, "incidents": [{"n": 01}]}'], "expected JSON"),
         ([b"busy"], "expected JSON"),
     ],
 )
@@ -89,9 +120,29 @@ def test_an_export_that_contradicts_itself_is_refused(
         read_pages()
 
 
+def test_a_window_with_more_rows_than_one_delivery_holds_says_how_many_after_its_first_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = answering(monkeypatch, export(1, 7, {"n": 1}))
+    with pytest.raises(TooLarge, match="counts 7 records") as refused:
+        read_pages(max_rows=6)
+    assert refused.value.total == 7
+    asked += answering(monkeypatch, portal(7, [{"n": 1}]))
+    with pytest.raises(TooLarge, match="counts 7 rows"):
+        read_portal(max_rows=6)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(
     ("items", "numbers"),
-    [([{"n": "1"}, {"n": "2"}], ["1", "2"]), ({"item": [{"n": "1"}]}, ["1"]), ({"item": {"n": "1"}}, ["1"]), ("", [])],
+    [
+        ([{"n": "1"}, {"n": "2"}], ["1", "2"]),
+        ({"item": [{"n": "1"}]}, ["1"]),
+        ({"item": {"n": "1"}}, ["1"]),
+        ({"item": []}, []),
+        ("", []),
+        (None, []),
+    ],
 )
 def test_items_are_read_in_each_of_their_shapes(
     monkeypatch: pytest.MonkeyPatch, items: Any, numbers: list[str]
@@ -101,29 +152,108 @@ def test_items_are_read_in_each_of_their_shapes(
     assert (found["n"].to_list() if numbers else found.rows()) == numbers
 
 
-def test_pages_of_the_portal_are_read_until_all_rows_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = answering(monkeypatch, portal(3, [{"n": 1}, {"n": 2}]), portal(3, {"item": {"n": 3}}))
-    parts = read_portal(page_size=2)
-    assert data_go_kr.rows(parts)["n"].to_list() == [1, 2, 3]
-    assert [query["pageNo"] for query in asked] == [1, 2]
+def test_counts_may_be_text_and_stand_beside_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = {"resultCode": "00", "resultMsg": "NORMAL SERVICE"}
+    answering(monkeypatch, {"response": {"header": header, "totalCount": "1", "pageNo": "1", "body": {"items": [{}]}}})
+    assert len(read_portal()) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_pages_of_the_portal_are_read_until_all_rows_are_there(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    # The portal sends fewer rows a page than it was asked for.
+    sent = [as_form(form, [{"n": "1"}, {"n": "2"}], total=3, page=1), as_form(form, [{"n": "3"}], total=3, page=2)]
+    asked = answering(monkeypatch, *sent)
+    parts = read_portal(page_size=1000, result_type=form)
+    assert data_go_kr.rows(parts)["n"].to_list() == ["1", "2", "3"]
+    assert data_go_kr.rows(parts[1:])["n"].to_list() == ["3"]
+    assert [(query["pageNo"], query["resultType"]) for query in asked] == [(1, form), (2, form)]
     assert asked[0]["serviceKey"] == "hidden"
 
 
+# What neither form can carry is left out: control characters, and the line ends that XML makes alike.
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=8
+)
+
+
+FIELDS = ("dclr_rcpt_no", "vhcl_no", "chg_dt", "rcpt_path_nm")
+VALUE = TEXT | st.none() | st.integers(0, 10**9)
+RECORD = st.fixed_dictionaries({FIELDS[0]: TEXT}, optional=dict.fromkeys(FIELDS[1:], VALUE))
+
+
+@given(st.lists(RECORD, min_size=1, max_size=6))
+def test_json_and_xml_of_the_same_answer_give_the_same_rows(records: list[dict[str, Any]]) -> None:
+    ours = replace(FEED, columns=dict.fromkeys(FIELDS, pl.String))
+    found = [
+        data_go_kr.rows([as_form(form, records), as_form(form, [dict.fromkeys(ours.columns, "x")])])
+        for form in ("json", "xml")
+    ]
+    assert_frame_equal(conform(ours, found[0]), conform(ours, found[1]))
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
-        (REFUSED, "22 LIMITED_NUMBER.*allowance is used up"),
+        (REFUSED, "22 LIMITED_NUMBER.*after midnight Korean time"),
         (portal(0, "", code="20"), "refuses with 20 x; the key may not use this service"),
-        (portal(5, [{"n": 1}]), "counts 5 rows but sent"),
+        (b"<response><header><resultCode>31</resultCode></header><body/></response>", "31 .*expired"),
+        ({"response": {"header": {"resultCode": "77"}, "body": ""}}, "77 .*guide"),
         ({"response": {}}, "format changed"),
         ({"response": {"header": {"resultCode": "00"}, "body": {}}}, "format changed"),
+        (b"<response><header><resultCode>00</resultCode></header><body/></response>", "format changed"),
+        (b"<response><header>", "begins like XML and is broken"),
+        ("<response>말</response>".encode("cp949"), "begins like XML and is broken"),
+        (b'<!DOCTYPE x [<!ENTITY a "aaaa">]><response>&a;</response>', "document type"),
+        (b"busy", "expected JSON"),
+        (b'{"response": \xff}', "expected JSON"),
+        (b'{"response": {"header": {"x": ' + b"[" * 5000, "expected JSON"),
     ],
-    ids=["xml", "code", "count", "no header", "no body"],
+    ids=lambda given: str(given)[:60],
 )
 def test_a_refusal_of_the_portal_says_why_and_never_the_key(
-    monkeypatch: pytest.MonkeyPatch, page: Any, reason: str
+    monkeypatch: pytest.MonkeyPatch, page: Any, reason: str, form: str
 ) -> None:
-    answering(monkeypatch, page)
+    asked = answering(monkeypatch, page)
     with pytest.raises(FeedError, match=reason) as refused:
-        read_portal()
+        read_portal(result_type=form)
     assert "hidden" not in str(refused.value)
+    assert len(asked) == 1, "what another try does not mend is not tried again"
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        ([portal(5, [{"n": 1}]), portal(5, "")], "counts 5 rows but sent 1"),
+        ([portal(5, [{"n": 1}])], "answered page 1 instead of 2"),
+        ([portal(2, [{"n": 1}]), portal(3, [{"n": 2}])], "counted 2 rows and then 3"),
+    ],
+    ids=["last page missing", "the same page for ever", "total changed"],
+)
+def test_pages_that_contradict_each_other_are_refused(
+    monkeypatch: pytest.MonkeyPatch, sent: list[Any], reason: str
+) -> None:
+    answering(monkeypatch, *sent)
+    with pytest.raises(FeedError, match=reason):
+        read_portal()
+
+
+def test_an_answer_in_the_form_that_was_not_asked_for_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, as_form("xml", [{"n": "1"}]))
+    with pytest.raises(FeedError, match=r"asked for json.*result_type"):
+        read_portal()
+
+
+@pytest.mark.parametrize("code", ["1", "01", "4", "99"])
+def test_the_portals_own_trouble_is_tried_again_and_its_refusals_are_not(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(http, "_sleep", waits.append)
+    busy = f"<response><header><resultCode>{code}</resultCode></header></response>".encode()
+    asked = answering(monkeypatch, busy, busy, portal(1, [{"n": 1}]))
+    assert len(read_portal()) == 1
+    assert (len(asked), waits) == (3, [5, 10])
+    answering(monkeypatch, busy)
+    with pytest.raises(FeedError, match=f"refuses with {code}.*run again"):
+        read_portal()

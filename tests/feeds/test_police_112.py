@@ -1,15 +1,18 @@
 """112 calls: the version that was known, places by how they were found, discovery, quarantine."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
 import pytest
 
+from pipelines.feeds import http
 from pipelines.feeds.police_112 import FEED
 from pipelines.incident import STAGED_COLUMNS
-from tests.feeds.korea import memory
+from pipelines.settings import Settings
+from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage
 
 
@@ -77,6 +80,8 @@ def test_a_withdrawn_call_is_gone_from_the_moment_of_withdrawal() -> None:
         ({"location_method": "현장확인"}, "exact", "scene"),
         ({"location_method": "주소"}, "exact", "address"),
         ({"location_method": "신고자조회"}, "centroid", "caller_lookup"),
+        ({"location_method": "기지국"}, "centroid", "caller_lookup"),
+        ({"location_method": None}, "centroid", "unknown"),
         ({"location_method": None, "lon": None, "lat": None}, "none", "unknown"),
     ],
 )
@@ -118,6 +123,21 @@ def test_a_bad_row_is_quarantined_with_a_reason_and_the_good_one_stays(fault: di
 def test_blank_or_zero_coordinates_and_an_unknown_hour_are_no_fault() -> None:
     verdict = load(memory(), FEED, rows(FEED, call(lon=None, lat=None, occurred_at=None), call(lon=0.0, lat=0.0)))
     assert verdict.accepted.height == 2
+
+
+def test_the_key_comes_from_the_environment_by_name_and_stands_in_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+
+    def get(url: str, params: Any, **given: Any) -> bytes:
+        sent.append(given["headers"])
+        return orjson.dumps({"page": 1, "total": 0, "incidents": []})
+
+    monkeypatch.setattr(http, "get", get)
+    monkeypatch.setenv("BONGSU_KEY_POLICE_112", "hidden")
+    key = Settings(home=Path("unused"), profile=KOREA, as_of=datetime(2025, 11, 2, tzinfo=UTC)).secret(FEED.name)
+    list(FEED.fetch(request(FEED.name, "http://127.0.0.1:9", "2025-11-01T00:00+00:00", "2025-11-02T00:00+00:00", key)))
+    assert sent == [{"X-API-Key": "hidden"}]
+    assert "hidden" not in KOREA.model_dump_json()
 
 
 def test_an_unknown_category_is_counted_and_kept() -> None:

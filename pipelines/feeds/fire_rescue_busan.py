@@ -1,0 +1,78 @@
+"""Rescue dispatches as Busan publishes them: the rescue file of the national fire data platform (bigdata-119).
+
+Grain: one row per responding unit. A snapshot: `clmty_rscu_rptp_no` numbers a unit's own report and not the call, so
+staging takes the instant of the report and the district for one incident. Traps: every `…_tm` lost its leading zeros
+('24' is 00:00:24, '4200' is 00:42:00); each stage has a date of its own, so a run over midnight is whole; naive Korean
+time; trailing spaces; coordinates are text and may be blank.
+"""
+
+from pipelines.feeds import fire_files
+
+FEED = fire_files.feed(
+    "fire_rescue_busan",
+    used=(
+        "clmty_rscu_rptp_no",
+        "dclr_ymd",
+        "dclr_tm",
+        "dspt_ymd",
+        "dspt_tm",
+        "grnds_arvl_ymd",
+        "grnds_arvl_tm",
+        "rscu_cmptn_ymd",
+        "rscu_cmptn_tm",
+        "cbk_ymd",
+        "cbk_tm",
+        "frstn_nm",
+        "cntr_nm",
+        "lfdau_nm",
+        "damg_rgn_lot",
+        "damg_rgn_lat",
+        "grnds_ctpv_nm",
+        "grnds_sgg_nm",
+        "acdnt_cs_nm",
+        "acdnt_cs_assrt_nm",
+        "etc_ocrn_type_dtl_nm",
+        "prcs_rslt_se_nm",
+    ),
+    unused=(
+        "seasn_nm",
+        "rscu_cmptn_mn",
+        "rscu_cmptn_hr",
+        "rscu_cmptn_yr",
+        "rscu_cmptn_mm",
+        "rscu_cmptn_day",
+        "cty_frmvl_se_nm",
+        "cbk_mn",
+        "cbk_hr",
+        "cbk_yr",
+        "cbk_mm",
+        "cbk_day",
+        "qtr_no",
+        "acdnt_ocrn_plc_nm",
+        "hr_unit_vsdst",
+        "hr_unit_rn",
+        "hr_unit_artmp",
+        "hr_unit_hum",
+        "hr_unit_snwfl",
+        "hr_unit_wspd",
+        "hr_unit_wndrct",
+        "dclr_mn",
+        "dclr_hr",
+        "dclr_yr",
+        "dclr_dow",
+        "dclr_mm",
+        "dclr_day",
+        "dspt_mn",
+        "dspt_hr",
+        "dspt_yr",
+        "dspt_mm",
+        "dspt_day",
+        "grnds_dstnc",
+        "grnds_arvl_mn",
+        "grnds_arvl_hr",
+        "grnds_arvl_yr",
+        "grnds_arvl_mm",
+        "grnds_arvl_day",
+    ),
+    place=("damg_rgn_lot", "damg_rgn_lat"),
+)
