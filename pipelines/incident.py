@@ -53,6 +53,50 @@ DISPATCH_COLUMNS: Final[dict[str, str]] = {
 }
 """What ``sql/staging/<feed>_dispatches.sql`` yields: one row per incident and responding unit."""
 
+VERSION_COLUMNS: Final[dict[str, str]] = {
+    "incident_id": "VARCHAR",
+    "agency": "VARCHAR",
+    "feed": "VARCHAR",
+    "service": "VARCHAR",
+    "source_category": "VARCHAR",
+    "priority": "INTEGER",
+    "reported_at": "TIMESTAMP WITH TIME ZONE",
+    "lon": "DOUBLE",
+    "lat": "DOUBLE",
+    "location_quality": "VARCHAR",
+    "location_source": "VARCHAR",
+    "is_withdrawn": "BOOLEAN",
+    "known_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/<feed>_versions.sql`` yields: one row per version of the incidents whose versions differ."""
+
+LIST_COLUMNS: Final[dict[str, str]] = {
+    "feed": "VARCHAR",
+    "snapshot": "VARCHAR",
+    "listed_at": "TIMESTAMP WITH TIME ZONE",
+    "first_key": "VARCHAR",
+    "last_key": "VARCHAR",
+    "listed_keys": "BIGINT",
+    "known_keys": "BIGINT",
+    "missing_keys": "BIGINT",
+    "is_believed": "BOOLEAN",
+}
+"""What ``sql/staging/<feed>_lists.sql`` yields: one row per recent list of the source's keys."""
+
+MISSING_COLUMNS: Final[dict[str, str]] = {
+    "incident_id": "VARCHAR",
+    "agency": "VARCHAR",
+    "feed": "VARCHAR",
+    "service": "VARCHAR",
+    "source_category": "VARCHAR",
+    "reported_at": "TIMESTAMP WITH TIME ZONE",
+    "missing_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/<feed>_missing.sql`` yields: incidents that vanished at the source without notice."""
+
+EXCLUDED_COLUMNS: Final[dict[str, str]] = {"feed": "VARCHAR", "source_category": "VARCHAR", "incidents": "BIGINT"}
+"""What ``sql/staging/<feed>_excluded.sql`` yields: source categories that are no incidents, counted."""
+
 INCIDENT_COLUMNS: Final = (
     "incident_id",
     "agency",

@@ -6,6 +6,7 @@ import duckdb
 import polars as pl
 
 from pipelines import areas, feeds, incident, joint, quality, raw, warehouse
+from pipelines.areas.coordinates import definition
 from pipelines.feeds.feed import Feed
 from pipelines.profile import Profile
 from pipelines.settings import Settings
@@ -32,21 +33,54 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[str, set[str]]:
     """Run the staging files of the feeds and join them to ``staging.incidents`` and ``staging.dispatches``."""
     names = [feed.name for feed in registered if not feed.is_reference]
-    written = {path.stem for path in (warehouse.SQL / "staging").glob("*.sql")}
-    dispatches = [f"{name}_dispatches" for name in names if f"{name}_dispatches" in written]
-    edges = warehouse.run_models(con, "staging", names + dispatches)
+    written = _staging_selects(registered)
+    dispatches, versions, rows, excluded = (
+        [f"{name}_{what}" for name in names if f"{name}_{what}" in written]
+        for what in ("dispatches", "versions", "rows", "excluded")
+    )
+    listed = [name for name in names if f"{name}_lists" in written and f"{name}_keys" in {f.name for f in registered}]
+    lists, missing = ([f"{name}_{what}" for name in listed] for what in ("lists", "missing"))
+    wanted = [*names, *dispatches, *versions, *rows, *excluded, *lists, *missing]
+    edges = warehouse.run_selects(con, "staging", {name: written[name] for name in wanted})
     warehouse.union_staged(con, "incidents", names, incident.STAGED_COLUMNS)
     warehouse.union_staged(con, "dispatches", dispatches, incident.DISPATCH_COLUMNS)
-    edges["staging.incidents"] = {f"staging.{name}" for name in names}
+    warehouse.union_staged(con, "versions", versions, incident.VERSION_COLUMNS)
+    warehouse.union_staged(con, "lists", lists, incident.LIST_COLUMNS)
+    warehouse.union_staged(con, "missing", missing, incident.MISSING_COLUMNS)
+    warehouse.union_staged(con, "excluded", excluded, incident.EXCLUDED_COLUMNS)
+    con.execute("delete from staging.incidents where incident_id in (select incident_id from staging.missing)")
+    edges["staging.incidents"] = {f"staging.{name}" for name in names} | {"staging.missing"}
     edges["staging.dispatches"] = {f"staging.{name}" for name in dispatches}
+    edges["staging.versions"] = {f"staging.{name}" for name in versions}
+    edges["staging.lists"] = {f"staging.{name}" for name in lists}
+    edges["staging.missing"] = {f"staging.{name}" for name in missing}
+    edges["staging.excluded"] = {f"staging.{name}" for name in excluded}
     edges["reference.places"] = {"staging.incidents", "reference.areas", "reference.cells"}
     edges["reference.joint_links"] = {"staging.incidents", "reference.places"}
     return edges
 
 
+def _staging_selects(registered: tuple[Feed, ...]) -> dict[str, str]:
+    """Every staging file by its table; of a kind's files one copy for each of its feeds, under the feed's name.
+
+    A copy differs in that name alone, which the profile has held against a strict pattern.
+    """
+    written = warehouse.selects("staging")
+    copies = {
+        table.replace(feed.template, feed.name, 1): select.replace(feed.template, feed.name)
+        for feed in registered
+        if feed.template is not None
+        for table, select in written.items()
+        if table == feed.template or table.startswith(f"{feed.template}_")
+    }
+    return written | copies
+
+
 def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered: tuple[Feed, ...]) -> None:
     """What the profile says, as tables: feeds, categories, their maps, demand services."""
-    warehouse.write_frame(con, "reference", "feeds", pl.DataFrame([_feed_row(profile, feed) for feed in registered]))
+    rows = [_feed_row(profile, feed) for feed in registered]
+    told = {"service": pl.String, "location_quality": pl.String, "is_discovered": pl.Boolean}
+    warehouse.write_frame(con, "reference", "feeds", pl.DataFrame(rows, schema_overrides=told))
     categories = [
         {
             "category": name,
@@ -54,10 +88,13 @@ def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered
             "is_crime": category.is_crime,
             "is_risk_allowed": category.is_risk_allowed,
             "is_sensitive": category.is_sensitive,
+            "service": category.service,
         }
         for name, category in profile.categories.items()
     ]
-    warehouse.write_frame(con, "reference", "categories", pl.DataFrame(categories))
+    frame = pl.DataFrame(categories, schema_overrides={"service": pl.String})
+    warehouse.write_frame(con, "reference", "categories", frame)
+    _write_words(con, profile)
     mapped = [
         (feed, source, category)
         for feed, entry in profile.feeds.items()
@@ -118,9 +155,24 @@ def _feed_row(profile: Profile, feed: Feed) -> dict[str, object]:
         "is_reference": feed.is_reference,
         "delay_seconds": int(timedelta(hours=entry.delay_hours).total_seconds()),
         "freshness_hours": entry.freshness_hours,
+        "max_missing_share": entry.max_missing_share,
         "legal_basis": entry.legal_basis,
         "purpose": entry.purpose,
         "retention_days": entry.retention_days,
         "impact_assessment": entry.impact_assessment,
         "is_simulated": profile.is_simulated,
+        "crs": definition(entry.crs),
+        "service": entry.services[0] if entry.services else None,
+        "location_quality": entry.location_quality if entry.kind else None,
+        "is_discovered": entry.is_discovered,
     }
+
+
+def _write_words(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
+    """What the sources' words for priorities mean, and which of their categories are no incidents."""
+    priorities = [(feed, *pair) for feed, entry in profile.feeds.items() for pair in entry.priorities.items()]
+    columns = {"feed": pl.String, "source_priority": pl.String, "priority": pl.Int32}
+    warehouse.write_frame(con, "reference", "priority_map", pl.DataFrame(priorities, schema=columns, orient="row"))
+    excluded = [(feed, word) for feed, entry in profile.feeds.items() for word in entry.excluded_categories]
+    columns = {"feed": pl.String, "source_category": pl.String}
+    warehouse.write_frame(con, "reference", "excluded_categories", pl.DataFrame(excluded, schema=columns, orient="row"))

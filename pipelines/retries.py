@@ -47,7 +47,7 @@ def retry_quarantined(
     In a replay the rows pass at once, since the rules of now are applied; the retries that the ledger knows, and
     those that nobody has accounted for yet, are entered all the same.
     """
-    version = quality.suite_version(feed.name)
+    version = quality.suite_version(feed.suite)
     done = [_release(con, settings, feed, batch, version) for batch in _waiting(con, settings, feed, version)]
     for retried in recorded.values():
         if retried.kind == "retry" and not _holds(con, retried.batch_id):

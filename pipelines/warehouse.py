@@ -150,8 +150,17 @@ def run_models(con: duckdb.DuckDBPyConnection, schema: str, names: Sequence[str]
     Raises:
         WarehouseError: a model is not one SELECT, the models form a circle, or one cannot be built.
     """
-    found = {path.stem: path.read_text("utf-8") for path in sorted((SQL / schema).glob("*.sql"))}
-    chosen = {name: found[name] for name in found if names is None or name in names}
+    found = selects(schema)
+    return run_selects(con, schema, {name: found[name] for name in found if names is None or name in names})
+
+
+def selects(schema: str) -> dict[str, str]:
+    """The text of every ``sql/<schema>/*.sql`` by its stem."""
+    return {path.stem: path.read_text("utf-8") for path in sorted((SQL / schema).glob("*.sql"))}
+
+
+def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str, str]) -> dict[str, set[str]]:
+    """Build one table of a schema from each SELECT, as `run_models` does."""
     edges: dict[str, set[str]] = {}
     for name, select in chosen.items():
         try:
@@ -246,6 +255,10 @@ create table if not exists ops.cursors (feed varchar, fetched_through_at timesta
 create table if not exists ops.quarantine (
     feed varchar, batch_id varchar, row_number bigint, expectation varchar, reason varchar, content varchar,
     suite_version varchar
+);
+create table if not exists ops.drift (feed varchar, batch_id varchar, "column" varchar, "rows" bigint);
+create table if not exists ops.corrections (
+    feed varchar, batch_id varchar, "key" varchar, "column" varchar, applied bigint, kept bigint
 );
 create table if not exists ops.checks (
     batch_id varchar, suite varchar, expectation varchar, "column" varchar, severity varchar, reason varchar,

@@ -1,4 +1,4 @@
-"""A replay server: the shared Toronto files on loopback, in the formats of the live portals.
+"""A replay server: the shared Toronto files on loopback, in the formats of the live portals; Chicago's: `tests.soda`.
 
     python -m tests.replay --port 8765        prints the BONGSU_URL_… lines to export, serves until interrupted
 
@@ -208,12 +208,19 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--city", choices=("toronto", "chicago"), default="toronto")
     parser.add_argument("--rows", type=int, default=None, help="serve only the first rows of each file")
-    parser.add_argument("--data", type=Path, default=None, help="folder of the Toronto files")
+    parser.add_argument("--data", type=Path, default=None, help="folder of the city's files")
     asked = parser.parse_args()
-    with serve(asked.data, rows=asked.rows, port=asked.port) as base:
-        for name, url in urls(base).items():
-            print(f"export {name}={url}", flush=True)
+    from tests import soda
+
+    if asked.city == "chicago":
+        serving, addresses = soda.serve(soda.chicago(asked.data, asked.rows), asked.port), soda.urls
+    else:
+        serving, addresses = serve(asked.data, rows=asked.rows, port=asked.port), urls
+    with serving as base:
+        for name, url in addresses(base).items():
+            print(f"export {name}='{url}'", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

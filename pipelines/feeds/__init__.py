@@ -1,12 +1,23 @@
 """Feeds: one module per source, the protocols they share, and this registry.
 
-A new agency is one module here, one file in ``sql/staging/``, one suite in ``expectations/`` and one line below.
+A new agency is one module here, one file in ``sql/staging/``, one suite in ``expectations/`` and one line below. A feed
+of a kind needs none of them: its profile says it all.
 """
 
+from collections.abc import Callable, Mapping
+
 from pipelines.feeds import (
+    data_police_uk,
     fire_119,
+    fire_calls_jeonbuk,
+    fire_calls_seoul,
+    fire_ems_busan,
+    fire_rescue_busan,
+    geojson,
     investigation_cases,
     police_112,
+    police_112_keys,
+    socrata,
     toronto_fire_incidents,
     toronto_neighbourhoods,
     toronto_police_facilities,
@@ -18,7 +29,12 @@ from pipelines.profile import Profile, ProfileError
 
 FEEDS: tuple[Feed, ...] = (
     police_112.FEED,
+    police_112_keys.FEED,
     fire_119.FEED,
+    fire_calls_seoul.FEED,
+    fire_calls_jeonbuk.FEED,
+    fire_ems_busan.FEED,
+    fire_rescue_busan.FEED,
     investigation_cases.FEED,
     toronto_police_mci.FEED,
     toronto_fire_incidents.FEED,
@@ -28,18 +44,35 @@ FEEDS: tuple[Feed, ...] = (
 )
 
 
+KINDS: Mapping[str, Callable[[str, Profile], Feed]] = {
+    "socrata": socrata.declared,
+    "data_police_uk": data_police_uk.declared,
+    "geojson": geojson.declared,
+}
+"""Kinds of source: each makes a feed from its name and its profile."""
+
+_TAKEN = ("incidents", "dispatches", "versions", "rows", "excluded", "lists", "missing", "keys")
+"""Tables of schema staging, or what follows a feed's name there: no names of feeds."""
+
+
 def of(profile: Profile) -> tuple[Feed, ...]:
-    """The feeds of a profile, in the registry's order.
+    """The feeds of a profile: those of the registry in its order, then those of a kind in the profile's.
 
     Raises:
-        ProfileError: the profile names a feed that is not registered.
+        ProfileError: the profile names a feed that is not registered, or declares one that cannot be.
     """
     known = {feed.name for feed in FEEDS}
-    if unknown := sorted(set(profile.feeds) - known):
+    declared = [name for name, source in profile.feeds.items() if source.kind]
+    if unknown := sorted(set(profile.feeds) - known - set(declared)):
         raise ProfileError(
-            f"profile {profile.name} names feeds that nobody registered: {unknown}; known: {sorted(known)}"
+            f"profile {profile.name} names feeds that nobody registered: {unknown}; known: {sorted(known)}, "
+            f"and feeds with a kind ({', '.join(KINDS)})"
         )
-    return tuple(feed for feed in FEEDS if feed.name in profile.feeds)
+    endings = tuple(f"_{word}" for word in _TAKEN if word != "incidents")
+    if taken := [name for name in declared if name in known or name in _TAKEN or name.endswith(endings)]:
+        raise ProfileError(f"profile {profile.name} declares {taken}: these names are taken, choose others")
+    registered = tuple(feed for feed in FEEDS if feed.name in profile.feeds)
+    return registered + tuple(KINDS[profile.feeds[name].kind or ""](name, profile) for name in declared)
 
 
 def named(profile: Profile, name: str) -> Feed:

@@ -1,7 +1,8 @@
 """GeoJSON downloads: one feature collection, one part.
 
 The frame has the features' properties as they are named plus `geometry`, the geometry as GeoJSON text. RFC 7946
-knows only longitude and latitude in WGS84; a collection that names another CRS is refused.
+knows only longitude and latitude in WGS84; a collection that names another CRS is refused. As a kind of feed it brings
+a profile's boundaries or stations without a module: `[areas]` of the profile names the properties that are read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,39 @@ import orjson
 import polars as pl
 
 from pipelines.feeds import http
-from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.profile import Profile, ProfileError
 
-__all__ = ["fetch", "parse"]
+__all__ = ["declared", "fetch", "parse"]
+
+
+def declared(name: str, profile: Profile) -> Feed:
+    """The feed of boundaries or stations that a profile declares under this name.
+
+    Raises:
+        ProfileError: `[areas]` does not say what to read of it, or its entry does not say whose it is.
+    """
+    areas, source = profile.areas, profile.feeds[name]
+    read = {
+        areas.feed: (areas.id_column, areas.name_column, areas.population_column),
+        areas.facilities_feed: (areas.facilities_name_column,),
+    }
+    wanted = [column for column in read.get(name, ()) if column]
+    if not wanted or source.agency is None:
+        raise ProfileError(
+            f"[feeds.{name}] of profile {profile.name}: it must have an agency, and [areas] must name it under feed, "
+            "with id_column and name_column, or under facilities_feed, with facilities_name_column"
+        )
+    return Feed(
+        name=name,
+        agency=source.agency,
+        kind="snapshot",
+        columns=dict.fromkeys([*wanted, "geometry"], pl.String),
+        fetch=fetch,
+        parse=parse,
+        is_reference=True,
+        template="geojson",
+    )
 
 
 def fetch(request: Request) -> Iterator[Delivery]:

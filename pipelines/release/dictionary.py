@@ -217,7 +217,8 @@ def _described(column: Column) -> str:
 def _listed_as(dictionary: Dictionary, name: str) -> Table | None:
     schema, _, table = name.partition(".")
     if name not in dictionary.tables and schema == "staging":
-        name = "staging.dispatches" if table.endswith("_dispatches") else "staging.incidents"
+        what = table.rpartition("_")[2]
+        name = f"staging.{what}" if f"staging.{what}" in dictionary.tables else "staging.incidents"
     return dictionary.tables.get(name)
 
 

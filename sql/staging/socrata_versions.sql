@@ -1,0 +1,46 @@
+-- What was known at as_of of the records of a Socrata table that were not always told alike: every version of each.
+-- Grain: incident_id, known_at.
+--
+-- Only category, priority, place and withholding are watched, in the record's first row: its units' rows, which share
+-- them, come each at its own time and are no versions of it. Two versions of one instant count as one.
+with
+first_rows as (
+    select *
+    from staging."socrata_rows"
+    qualify row_id = min(row_id) over (partition by source_id)
+),
+differing as (
+    select source_id
+    from first_rows
+    group by source_id
+    having
+        min(hash(source_category, priority, lon, lat, is_withheld))
+        <> max(hash(source_category, priority, lon, lat, is_withheld))
+        and not bool_or(is_newest and is_excluded)
+),
+versions as (
+    select first_rows.*
+    from first_rows
+    semi join differing using (source_id)
+    qualify row_number() over (partition by source_id, known_at order by _row_hash desc) = 1
+)
+select
+    'socrata:' || versions.source_id as incident_id,
+    feeds.agency,
+    'socrata' as feed,
+    feeds.service,
+    versions.source_category,
+    versions.priority,
+    versions.reported_at,
+    if(versions.is_withheld, null, versions.lon) as lon,
+    if(versions.is_withheld, null, versions.lat) as lat,
+    case
+        when versions.is_withheld then 'withheld'
+        when versions.lon is null or versions.lat is null then 'none'
+        else feeds.location_quality
+    end as location_quality,
+    'unknown' as location_source,
+    false as is_withdrawn,
+    versions.known_at
+from versions
+join reference.feeds on feeds.feed = 'socrata'

@@ -1,0 +1,80 @@
+"""Helpers of the tests of cities written in TOML alone: the blocks of docs/add-a-place.md, and staging of few rows."""
+
+import re
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import polars as pl
+
+from pipelines import feeds, models, raw, warehouse
+from pipelines.feeds.feed import Feed, Request
+from pipelines.profile import Profile
+from tests.feeds.portal import as_of, load
+
+PAGE = Path(__file__).parents[2] / "docs" / "add-a-place.md"
+_BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+CHICAGO = _BLOCKS[0]
+"""The whole file, as the page has it."""
+
+
+def others() -> dict[str, dict[str, Any]]:
+    """The page's other blocks, by the name of their feed."""
+    read = [tomllib.loads(block) for block in _BLOCKS[1:]]
+    return {name: block for block in read for name in block["feeds"]}
+
+
+def place(name: str | None = None, **changed: Any) -> Profile:
+    """The page's Chicago, or the same place with another block's feed beside its districts; some of it changed."""
+    whole = tomllib.loads(CHICAGO)
+    if name:
+        block = others()[name]
+        whole["feeds"] = {**block["feeds"], "chicago_districts": whole["feeds"]["chicago_districts"]}
+        told = block["feeds"][name].get("categories", {}).values()
+        whole["categories"] |= {word: {"label": word} for word in told} | block.get("categories", {})
+    feed = name or "chicago_assaults"
+    whole["feeds"][feed] |= changed
+    return Profile.model_validate(whole)
+
+
+def feed_of(profile: Profile) -> Feed:
+    """The one feed of records."""
+    return feeds.of(profile)[0]
+
+
+def request(profile: Profile, url: str, start: str | None = None, end: str = "2026-10-01T10:00:00+00:00") -> Request:
+    """A request to the one feed of records."""
+    since = datetime.fromisoformat(start) if start else None
+    source = profile.feeds[feed_of(profile).name]
+    return Request(url, None, source, profile, since, datetime.fromisoformat(end))
+
+
+def memory(profile: Profile, now: str = "2026-10-01 10:00:00+00") -> duckdb.DuckDBPyConnection:
+    """A database in memory with what the profile says, two districts, and no rows."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    for schema in ("raw", "reference", "staging"):
+        con.execute(f"create schema {schema}")
+    models.write_reference(con, profile, feeds.of(profile))
+    areas = [("C-017", "Nob Hill", "admin", "district"), ("C-6", "Gresham", "admin", "district")]
+    frame = pl.DataFrame(areas, schema=["area_id", "name", "tree", "level"], orient="row")
+    warehouse.write_frame(con, "reference", "areas", frame)
+    con.execute("set variable time_zone = ?", [profile.time_zone])
+    raw.prepare(con, feed_of(profile))
+    as_of(con, now)
+    return con
+
+
+def received(con: duckdb.DuckDBPyConnection, feed: Feed, *rows: dict[str, Any], day: int = 1) -> list[int]:
+    """Land rows as one delivery; returns the numbers of those that the suite lets in."""
+    verdict = load(con, feed, feed.parse([orjson.dumps(rows)]), datetime(2026, 10, day, tzinfo=UTC))
+    return verdict.accepted["_row"].to_list()
+
+
+def staged(con: duckdb.DuckDBPyConnection, feed: Feed, what: str = "") -> list[dict[str, Any]]:
+    """Rows of `staging.<feed>`, or of its table of dispatches or of what is excluded, made anew."""
+    models.stage(con, (feed,))
+    return con.execute(f'select * from staging."{feed.name}{what}" order by all').pl().to_dicts()

@@ -1,0 +1,391 @@
+"""Socrata tables: read by windows or whole, refused when they change, staged alike whatever a city calls a column."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from pipelines.feeds import socrata
+from pipelines.feeds.feed import FeedError, TooLarge, conform
+from pipelines.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from tests import replay, soda
+from tests.feeds.cities import feed_of, memory, place, received, request, staged
+from tests.feeds.portal import as_of
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+# Chicago: one row per record, numbers or text, changed records
+
+
+def crime(**overrides: Any) -> dict[str, Any]:
+    known = {
+        "id": 13000001,
+        "date": "2026-09-05T01:35:00.000",
+        "primary_type": "HOMICIDE",
+        "district": "006",
+        "beat": 612,
+        "latitude": "41.75",
+        "longitude": "-87.65",
+        "updated_on": "2026-09-06T15:51:54.000",
+    }
+    return known | overrides
+
+
+def test_a_row_becomes_a_common_incident_in_local_time() -> None:
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime())
+    (row,) = staged(con, feed)
+    assert list(row) == list(STAGED_COLUMNS)
+    assert row["incident_id"] == "chicago_crimes:13000001" and row["feed"] == "chicago_crimes"
+    assert (row["agency"], row["service"], row["source_category"]) == ("police", "police", "HOMICIDE")
+    assert row["occurred_at"] == utc("2026-09-05 06:35")  # daylight saving: five hours behind
+    assert row["known_at"] == utc("2026-09-07 20:51:54")  # the change, and a day's delay
+    assert (row["lon"], row["lat"], row["location_quality"]) == (-87.65, 41.75, "snapped")
+    assert row["is_discovered"] is None  # neither a column nor the profile tells
+
+
+def test_the_newest_version_known_at_as_of_counts_whatever_came_last() -> None:
+    profile = place("chicago_crimes", delay_hours=0)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime(primary_type="BATTERY", updated_on="2026-09-20T00:00:00.000"))
+    received(con, feed, crime())
+    assert [row["source_category"] for row in staged(con, feed)] == ["BATTERY"]
+    as_of(con, "2026-09-10 00:00:00+00")
+    assert [row["source_category"] for row in staged(con, feed)] == ["HOMICIDE"]
+    as_of(con, "2026-09-01 00:00:00+00")
+    assert staged(con, feed) == []
+
+
+def test_a_district_is_found_by_code_or_name_whatever_is_around_it() -> None:
+    areas = {"006": "C-6", "6.0": "C-6", "17": "C-017", "NOB HILL": "C-017", "31": None, None: None}
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, *(crime(id=number, district=code) for number, code in enumerate(areas)))
+    found = {int(row["source_id"]): row["named_area_id"] for row in staged(con, feed)}
+    assert [found[number] for number in range(len(areas))] == list(areas.values())
+
+
+def test_a_row_that_staging_could_not_read_is_kept_out_and_the_others_stay() -> None:
+    faults: list[dict[str, Any]] = [
+        {"id": None},
+        {"date": "05/09/2026"},
+        {"date": "2026-02-30T00:00:00.000"},
+        {"date": "1900-01-01T00:00:00.000"},
+        {"date": None},
+        {"longitude": "1164091"},
+        {"latitude": "north"},
+        {"updated_on": "soon"},
+    ]
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    rows = [crime(**{"id": number} | fault) for number, fault in enumerate(faults)]
+    assert received(con, feed, *rows, crime()) == [len(faults)]
+
+
+def test_blank_and_zero_coordinates_are_no_place_and_no_fault() -> None:
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    blank = {"longitude": None, "latitude": None}
+    assert received(con, feed, crime(**blank), crime(id=2, longitude=0, latitude=0.0)) == [0, 1]
+    assert [(row["lon"], row["location_quality"]) for row in staged(con, feed)] == [(None, "none")] * 2
+
+
+def test_values_are_text_that_does_not_depend_on_their_neighbours() -> None:
+    columns = {"source_id": "id", "lon": "x"}
+    alone = socrata.parse([orjson.dumps([{"id": 7, "x": 2}])], columns)
+    mixed = socrata.parse([orjson.dumps([{"id": 7, "x": 2}, {"id": 8, "x": 2.5}, {"id": "9", "x": None}])], columns)
+    assert alone.row(0) == mixed.row(0)
+    assert mixed["source_id"].to_list() == ["7", "8", "9"] and mixed["lon"].to_list() == ["2", "2.5", None]
+
+
+def test_pages_parsed_apart_or_together_give_the_same_rows() -> None:
+    feed = feed_of(place("chicago_crimes"))
+    bare = {"id": 3, "date": "2026-09-05T01:35:00.000", "ward": {"a": 1}}
+    rows = [[crime(), crime(id=2, beat="x")], [bare], [], [crime(id=4, location=None)]]
+    pages = [orjson.dumps(page) for page in rows]
+    whole = conform(feed, feed.parse(pages)).select(feed.columns.keys())
+    apart = pl.concat([conform(feed, feed.parse([page])).select(feed.columns.keys()) for page in pages])
+    assert whole.equals(apart) and whole.height == 4
+    assert conform(feed, feed.parse([b"[]"])).is_empty() and conform(feed, feed.parse([])).is_empty()
+
+
+def test_what_is_not_mapped_is_kept_aside_even_under_one_of_our_names() -> None:
+    feed = feed_of(place("chicago_crimes"))
+    frame = conform(feed, feed.parse([orjson.dumps([crime(category="x", location={"latitude": "1"})])]))
+    kept = orjson.loads(frame["_extra"][0])
+    assert kept["beat"] == "612" and kept["category (source)"] == "x" and kept["location"] == '{"latitude":"1"}'
+    assert frame["category"].to_list() == ["HOMICIDE"]
+
+
+def test_versions_that_differ_in_what_is_watched_are_kept_for_the_history_of_changes() -> None:
+    profile = place("chicago_crimes", delay_hours=0)
+    con, feed = memory(profile), feed_of(profile)
+    later, last = "2026-09-10T00:00:00.000", "2026-09-11T00:00:00.000"
+    received(
+        con, feed, crime(), crime(primary_type="BATTERY", updated_on=later), crime(id=2), crime(id=2, updated_on=last)
+    )
+    found = [(row["incident_id"], row["source_category"]) for row in staged(con, feed, "_versions")]
+    assert sorted(found) == [("chicago_crimes:13000001", "BATTERY"), ("chicago_crimes:13000001", "HOMICIDE")]
+
+
+# A table without ids: a whole delivery, rows numbered
+
+
+def test_a_table_without_ids_is_a_snapshot_whose_equal_rows_are_records_of_their_own() -> None:
+    profile = place()
+    con, feed = memory(profile), feed_of(profile)
+    row = {"date": "2026-09-05T01:35:00.000", "longitude": "-87.6", "latitude": "41.7", "district": "6"}
+    assert feed.kind == "snapshot"
+    received(con, feed, row, row, row | {"district": "17"})
+    first = staged(con, feed)
+    received(con, feed, row | {"district": "17"}, row, row)
+    assert staged(con, feed) == first and len({one["incident_id"] for one in first}) == 3
+    received(con, feed, row, day=2)
+    (left,) = staged(con, feed)
+    assert left["source_category"] == "aggravated assault" and left["is_discovered"] is False
+
+
+# San Francisco fire: one row per unit
+
+
+def sent(unit: str, **overrides: Any) -> dict[str, Any]:
+    known = {
+        "call_number": "262480001",
+        "rowid": f"262480001-{unit}",
+        "unit_id": unit,
+        "unit_type": "ENGINE",
+        "call_type": "Alarms",
+        "received_dttm": "2026-09-05T02:56:52.000",
+        "dispatch_dttm": "2026-09-05T02:58:16.000",
+        "response_dttm": "2026-09-05T02:59:45.000",
+        "on_scene_dttm": "2026-09-05T03:04:51.000",
+        "available_dttm": "2026-09-05T03:08:39.000",
+        "final_priority": "3",
+        "neighborhoods_analysis_boundaries": "Nob Hill",
+        "case_location": {"type": "Point", "coordinates": [-87.65, 41.75]},
+        "data_loaded_at": "2026-09-05T04:06:51.000",
+    }
+    return {name: value for name, value in (known | overrides).items() if value is not None}
+
+
+def test_rows_of_one_call_are_one_incident_with_the_first_units_times() -> None:
+    profile = place("sf_fire")
+    con, feed = memory(profile), feed_of(profile)
+    early = {"dispatch_dttm": "2026-09-05T02:57:59.000", "on_scene_dttm": "2026-09-05T03:01:21.000"}
+    received(con, feed, sent("B01"), sent("E41", **early))
+    (row,) = staged(con, feed)
+    assert row["incident_id"] == "sf_fire:262480001" and row["priority"] == 3
+    assert row["reported_at"] == utc("2026-09-05 07:56:52")
+    assert row["first_dispatched_at"] == utc("2026-09-05 07:57:59")
+    assert row["first_arrived_at"] == utc("2026-09-05 08:01:21")
+    assert row["closed_at"] == utc("2026-09-05 08:08:39")
+    assert (row["lon"], row["lat"], row["named_area_id"]) == (-87.65, 41.75, "C-017")
+    units = staged(con, feed, "_dispatches")
+    assert list(units[0]) == list(DISPATCH_COLUMNS)
+    assert [(unit["unit_id"], unit["dispatched_at"]) for unit in units] == [
+        ("B01", utc("2026-09-05 07:58:16")),
+        ("E41", utc("2026-09-05 07:57:59")),
+    ]
+
+
+def test_a_call_is_closed_when_its_last_unit_is_and_not_while_one_is_out() -> None:
+    profile = place("sf_fire")
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, sent("B01"), sent("E41", available_dttm=None))
+    assert [row["closed_at"] for row in staged(con, feed)] == [None]
+    received(con, feed, sent("E41", data_loaded_at="2026-09-05T05:00:00.000", available_dttm="2026-09-05T04:30:00.000"))
+    assert [row["closed_at"] for row in staged(con, feed)] == [utc("2026-09-05 09:30")]
+    assert len(staged(con, feed, "_dispatches")) == 2
+
+
+def test_what_a_call_asks_for_follows_its_category_and_else_the_first_service_of_the_feed() -> None:
+    services = {"Medical Incident": "ems", "Alarms": "fire", "Never seen before": "fire"}
+    profile = place("sf_fire")
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, *(sent("E1", call_number=word, rowid=word, call_type=word) for word in services))
+    assert {row["source_category"]: row["service"] for row in staged(con, feed)} == services
+
+
+# San Francisco police: letters for priorities, withheld places, calls that officers made themselves
+
+
+def call(**overrides: Any) -> dict[str, Any]:
+    known = {
+        "id": "41212910",
+        "cad_number": "262480194",
+        "received_datetime": "2026-09-05T03:37:37.000",
+        "call_type_final_desc": "PROWLER",
+        "priority_final": "C",
+        "onview_flag": "N",
+        "sensitive_call": False,
+        "intersection_point": {"type": "Point", "coordinates": [-87.65, 41.75]},
+        "call_last_updated_at": "2026-09-05T03:58:03.000",
+    }
+    return known | overrides
+
+
+def test_letters_are_priorities_and_calls_on_view_are_discovered() -> None:
+    profile = place("sf_police_calls")
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, call(), call(id="2", cad_number="2", onview_flag="Y", priority_final="E"))
+    found = [(row["priority"], row["is_discovered"]) for row in staged(con, feed)]
+    assert sorted(found, key=str) == [(3, False), (None, True)]
+
+
+def test_the_place_of_a_sensitive_call_is_withheld_even_if_it_comes() -> None:
+    profile = place("sf_police_calls")
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, call(sensitive_call=True), call(id="2", cad_number="2", intersection_point=None))
+    found = [(row["lon"], row["lat"], row["location_quality"]) for row in staged(con, feed)]
+    assert sorted(found, key=str) == [(None, None, "none"), (None, None, "withheld")]
+
+
+def test_an_unreadable_word_for_withheld_keeps_the_row_out() -> None:
+    profile = place("sf_police_calls")
+    con, feed = memory(profile), feed_of(profile)
+    assert received(con, feed, call(), call(id="2", sensitive_call="perhaps")) == [0]
+
+
+# Seattle: test calls
+
+
+def test_excluded_categories_are_left_out_and_counted() -> None:
+    profile = place("seattle_fire")
+    con, feed = memory(profile), feed_of(profile)
+    known = {"datetime": "2026-09-05T04:53:00.000", "latitude": "47.68", "longitude": "-122.37"}
+    rows = [("F1", "1RED 1 Unit"), ("F2", "TEST - MIS TEST"), ("F3", "TEST - MIS TEST"), ("F4", "Aid Response")]
+    received(con, feed, *({"incident_number": number, "type": kind} | known for number, kind in rows))
+    assert sorted(row["service"] for row in staged(con, feed)) == ["ems", "fire"]
+    excluded = con.execute("from staging.excluded").fetchall()
+    assert excluded == [("seattle_fire", "TEST - MIS TEST", 2)]
+
+
+# Paging
+
+
+def portal(*rows: dict[str, Any]) -> soda.Portal:
+    return soda.Portal({"ijzp-q8t2": pl.DataFrame(rows, infer_schema_length=None)}, {}, instants=("date", "updated_on"))
+
+
+def changed(number: int, day: int) -> dict[str, Any]:
+    return crime(id=str(number), updated_on=f"2026-09-{day:02}T05:00:00.000") | {":id": f"row-{number:04}"}
+
+
+def test_a_keyed_table_is_read_by_windows_of_local_time_in_pages() -> None:
+    profile = place("chicago_crimes", page_size=2, window_days=10)
+    asked: list[Mapping[str, str]] = []
+    table = portal(*(changed(number, number) for number in range(1, 21)))
+
+    def answer(path: str, query: Mapping[str, str]) -> soda.Answer:
+        asked.append(query)
+        return table.answer(path, query)
+
+    with replay.running(answer) as url:
+        found = list(
+            feed_of(profile).fetch(request(profile, url, "2026-09-03T10:00:00+00:00", "2026-09-15T10:00:00+00:00"))
+        )
+    assert [(one.window_start, one.window_end) for one in found] == [
+        (utc("2026-09-03 10:00"), utc("2026-09-13 10:00")),
+        (utc("2026-09-13 10:00"), utc("2026-09-15 10:00")),
+    ]
+    # Five in the morning in Chicago is ten in UTC: the first instant is inside, the last is not.
+    numbers = [row["id"] for one in found for part in one.parts for row in orjson.loads(part)]
+    assert numbers == [str(number) for number in range(3, 15)]
+    first = asked[1]["$where"]
+    assert first == "updated_on >= '2026-09-03T05:00:00' and updated_on < '2026-09-13T05:00:00'"
+    assert asked[2]["$order"] == "updated_on, :id"
+
+
+def test_a_system_field_is_asked_for_and_compared_in_utc() -> None:
+    columns = {"source_id": "id", "occurred_at": "date", "updated_at": ":updated_at"}
+    profile = place("chicago_crimes", columns=columns, delay_hours=0)
+    table = portal(*({":id": str(n), ":updated_at": f"2026-09-0{n}T10:00:00.000Z"} | crime(id=n) for n in (1, 2, 3)))
+    con, feed = memory(profile), feed_of(profile)
+    with soda.serve(table) as url:
+        (found,) = feed.fetch(request(profile, url, "2026-09-02T10:00:00+00:00", "2026-09-03T10:00:00+00:00"))
+    rows = orjson.loads(found.parts[0])
+    assert [row["id"] for row in rows] == [2]
+    received(con, feed, *rows)
+    assert [row["known_at"] for row in staged(con, feed)] == [utc("2026-09-02 10:00")]
+
+
+def test_a_quiet_window_and_an_empty_table_are_one_empty_page() -> None:
+    for profile, start in ((place("chicago_crimes"), "2026-09-01T00:00:00+00:00"), (place(), None)):
+        tables = {name: pl.DataFrame(schema=dict.fromkeys(crime(), pl.String)) for name in ("ijzp-q8t2", "aggr-aslt")}
+        with soda.serve(soda.Portal(tables, {}, instants=("updated_on",))) as url:
+            (found,) = feed_of(profile).fetch(request(profile, url, start, "2026-09-02T00:00:00+00:00"))
+        assert found.parts == (b"[]",)
+
+
+def test_the_key_travels_in_a_header_and_never_in_an_address() -> None:
+    profile = place("chicago_crimes")
+    asked = request(profile, "http://127.0.0.1:1", "2026-09-01T00:00:00+00:00")
+    assert socrata._headers(replace(asked, secret="s3cret")) == {"X-App-Token": "s3cret"}
+    assert socrata._headers(asked) is None
+
+
+def broken(change: str) -> Any:
+    """A portal with one fault in what it answers."""
+    table = portal(*(changed(number, 5) for number in range(1, 6)))
+
+    def answer(path: str, query: Mapping[str, str]) -> soda.Answer:
+        status, headers, body = table.answer(path, query)
+        is_page, offset = "$limit" in query, int(query.get("$offset", 0))
+        if change == "count" and "count(*)" in query.get("$select", ""):
+            body = b'[{"n": "6"}]'
+        if change == "nothing counted" and "count(*)" in query.get("$select", ""):
+            body = b"[{}]"
+        if change == "same page" and is_page and offset:
+            body = table.answer(path, {**query, "$offset": "0"})[2]
+        if change == "an object" and is_page:
+            body = b'{"error": true, "message": "Internal error"}'
+        if change == "not a table" and "api/views" in path:
+            body = b'{"id": "x"}'
+        return status, headers, body
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("count", "counts 6 rows but sent 5"),
+        ("nothing counted", "does not count its rows"),
+        ("same page", "the same page twice"),
+        ("an object", "expected a list of rows"),
+        ("not a table", "describes no columns"),
+    ],
+)
+def test_a_table_that_does_not_add_up_is_refused_whole(change: str, message: str) -> None:
+    profile = place("chicago_crimes", page_size=2)
+    with replay.running(broken(change)) as url, pytest.raises(FeedError, match=message):
+        list(feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00")))
+
+
+def test_a_renamed_column_is_refused_with_the_difference() -> None:
+    profile = place("chicago_crimes")
+    table = portal({name if name != "primary_type" else "offense": value for name, value in changed(1, 5).items()})
+    with soda.serve(table) as url, pytest.raises(FeedError, match=r"lacks the columns \['primary_type'\].*offense"):
+        list(feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00")))
+
+
+def test_a_column_of_updates_that_is_no_instant_is_refused() -> None:
+    profile = place("chicago_crimes")
+    table = soda.Portal({"ijzp-q8t2": pl.DataFrame([changed(1, 5)])}, {})
+    with soda.serve(table) as url, pytest.raises(FeedError, match="updated_on is text, no instant"):
+        list(feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00")))
+
+
+def test_a_window_of_too_many_rows_is_given_back_to_be_cut() -> None:
+    profile = place("chicago_crimes", max_rows=4)
+    with replay.running(broken("none")) as url, pytest.raises(TooLarge) as raised:
+        list(feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00")))
+    assert raised.value.total == 5
