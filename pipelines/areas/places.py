@@ -8,9 +8,16 @@ import re
 import duckdb
 
 from pipelines import warehouse
-from pipelines.areas.trees import AreaError
+from pipelines.areas.nodes import AreaError
+from pipelines.areas.tiles import hold
 from pipelines.grid import cell_sql
 from pipelines.profile import Profile
+
+MAX_WHOLE_CELLS = 2_000_000
+"""A city's or a province's risk grid is made whole (Seoul at 100 m: 60,000 cells).
+
+Of a larger one (Korea at 100 m: 10 million) only the cells where something is recorded are made.
+"""
 
 
 def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
@@ -18,54 +25,134 @@ def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
 
     A risk cell belongs to the grid if its centre lies in the region. A map cell does if its centre or that of one
     of its risk cells lies there, so that ``map_cell_id`` always leads to a row; its district is that of its centre,
-    else the one of most of its risk cells.
+    else the one of most of its risk cells. Above ``MAX_WHOLE_CELLS`` the risk grid waits for ``write_places``.
 
     Raises:
         AreaError: map cells are not made of whole risk cells.
     """
-    style, risk, shared = profile.grid.style, profile.grid.cell_metres, profile.grid.map_metres
+    risk, shared = profile.grid.cell_metres, profile.grid.map_metres
     if shared % risk:
         raise AreaError(
             f"grid.map_metres {shared} of {profile.name} is no multiple of grid.cell_metres {risk}: "
             "counts of risk cells could not be added up to map cells"
         )
-    crs = metric_crs(profile)
-    map_x, map_y = (f"{part} // {shared} * {shared}" for part in ("x_m", "y_m"))
+    _write_squares(con, profile, _whole(profile, risk) if _is_whole(con, profile) else "")
+
+
+def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
+    """Make ``reference.places``: one row per distinct place in ``staging.incidents``; it may add to the risk grid.
+
+    A point on a border belongs to the smallest ``area_id``. Outside the region all areas and the cell are null. A
+    point inside, in a square whose centre lies outside, has areas and no cell: the grid does not hold that square.
+    """
+    crs, metres, style = metric_crs(profile), profile.grid.cell_metres, profile.grid.style
+    hold(con, "staging.incidents")
+    # Only what lies in the region is projected: far away, as at 0, 0, the projection is not defined.
+    con.execute(
+        f"""
+        create or replace temp table in_region as
+        with moved as (
+            select *, st_transform(st_point(lon, lat), 'EPSG:4326', '{crs}') as spot
+            from held where admin_area_id is not null
+        )
+        select
+            * exclude (spot),
+            floor(st_x(spot) / {metres})::bigint * {metres} as x_m,
+            floor(st_y(spot) / {metres})::bigint * {metres} as y_m
+        from moved
+        """
+    )
+    con.execute("drop table held")
+    if not _is_whole(con, profile):
+        _write_squares(con, profile, f"select distinct {metres}::bigint as metres, x_m, y_m from in_region")
+    con.execute(
+        f"""
+        create or replace table reference.places as
+        with place as (select distinct lon, lat from staging.incidents where isfinite(lon) and isfinite(lat)),
+        coded as (
+            select
+                lon, lat, admin_area_id, police_area_id, fire_area_id, {cell_sql(style, metres, "x_m", "y_m")} as code
+            from in_region
+        ),
+        cell as (select cell_id from reference.cells where cell_metres = {metres})
+        select lon, lat, coded.admin_area_id, coded.police_area_id, coded.fire_area_id, cell.cell_id
+        from place
+        left join coded using (lon, lat)
+        left join cell on cell.cell_id = coded.code
+        order by lon, lat
+        """
+    )
+    con.execute("drop table in_region")
+
+
+def metric_crs(profile: Profile) -> str:
+    """The profile's CRS as a code that may stand in SQL.
+
+    Raises:
+        AreaError: it is no code of a register.
+    """
+    if not re.fullmatch(r"[A-Z]+:\d+", profile.crs):
+        raise AreaError(f"crs {profile.crs!r} of {profile.name} is no code such as EPSG:5179")
+    return profile.crs
+
+
+def _is_whole(con: duckdb.DuckDBPyConnection, profile: Profile) -> bool:
+    """Whether the risk grid of the region is small enough to be made whole."""
     warehouse.load_extension(con, "spatial")
+    square_metres = con.execute(
+        f"select sum(st_area(st_transform(st_geomfromwkb(geometry), 'EPSG:4326', '{metric_crs(profile)}'))) "
+        "from reference.areas where tree = 'admin' and level = 'district'"
+    ).fetchall()[0][0]
+    return bool(square_metres <= MAX_WHOLE_CELLS * profile.grid.cell_metres**2)
+
+
+def _whole(profile: Profile, metres: int) -> str:
+    """All squares of a grid in the box around the region: ``metres, x_m, y_m``.
+
+    One more on every side: an edge straight in degrees bulges in metres.
+    """
+    return f"""
+        select {metres}::bigint as metres, column_m * {metres} as x_m, row_m * {metres} as y_m
+        from (
+            select
+                unnest(range(floor(left_m / {metres})::bigint - 1, floor(right_m / {metres})::bigint + 2)) as column_m,
+                floor(bottom_m / {metres})::bigint - 1 as first_row, floor(top_m / {metres})::bigint + 2 as end_row
+            from (
+                select
+                    min(st_xmin(shape)) as left_m, max(st_xmax(shape)) as right_m,
+                    min(st_ymin(shape)) as bottom_m, max(st_ymax(shape)) as top_m
+                from (
+                    select st_transform(st_geomfromwkb(geometry), 'EPSG:4326', '{metric_crs(profile)}') as shape
+                    from reference.areas where tree = 'admin' and level = 'district'
+                )
+            )
+        ), unnest(range(first_row, end_row)) as rows (row_m)
+    """
+
+
+def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, risk_squares: str) -> None:
+    """Make ``reference.cells`` of the whole map grid and of the given squares of the risk grid, if any."""
+    crs, risk, shared = metric_crs(profile), profile.grid.cell_metres, profile.grid.map_metres
+    squares = {_whole(profile, shared)} | ({risk_squares} if risk_squares else set())
+    con.execute(
+        f"""
+        create or replace temp table square as
+        with centred as (
+            select *, st_transform(st_point(x_m + metres / 2, y_m + metres / 2), '{crs}', 'EPSG:4326') as centre
+            from ({" union all ".join(sorted(squares))})
+        )
+        select metres, x_m, y_m, st_x(centre) as lon, st_y(centre) as lat from centred
+        """
+    )
+    hold(con, "square")
+    map_x, map_y = (f"{part} // {shared} * {shared}" for part in ("x_m", "y_m"))
+    risk_cell, map_cell = (cell_sql(profile.grid.style, metres, "x_m", "y_m") for metres in (risk, shared))
     con.execute(
         f"""
         create or replace table reference.cells as
-        with district as materialized (
-            select area_id, st_geomfromwkb(geometry) as shape
-            from reference.areas where tree = 'admin' and level = 'district'
-        ),
-        moved as (select st_transform(shape, 'EPSG:4326', '{crs}') as shape from district),
-        extent as (
-            select
-                min(st_xmin(shape)) as left_m, max(st_xmax(shape)) as right_m,
-                min(st_ymin(shape)) as bottom_m, max(st_ymax(shape)) as top_m
-            from moved
-        ),
-        -- One cell more on every side: an edge straight in degrees bulges in metres.
-        side as (select distinct unnest([{risk}, {shared}])::bigint as metres),
-        bounds as (
-            select
-                metres,
-                floor(left_m / metres)::bigint - 1 as first_column, floor(right_m / metres)::bigint + 1 as last_column,
-                floor(bottom_m / metres)::bigint - 1 as first_row, floor(top_m / metres)::bigint + 1 as last_row
-            from extent, side
-        ),
-        columns as (select *, unnest(range(first_column, last_column + 1)) * metres as x_m from bounds),
-        corner as (select metres, x_m, unnest(range(first_row, last_row + 1)) * metres as y_m from columns),
-        centred as materialized (
-            select
-                *, st_transform(st_point(x_m + metres / 2, y_m + metres / 2), '{crs}', 'EPSG:4326') as centre
-            from corner
-        ),
-        placed as materialized (
-            select metres, x_m, y_m, min(area_id) as area_id
-            from centred join district on st_intersects(district.shape, centred.centre)
-            group by metres, x_m, y_m
+        with placed as materialized (
+            select metres, x_m, y_m, admin_area_id as area_id
+            from square join held using (lon, lat) where admin_area_id is not null
         ),
         share as (
             select {map_x} as x_m, {map_y} as y_m, area_id, count(*) as cells
@@ -88,12 +175,9 @@ def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
             from kept
         )
         select
-            case metres
-                when {risk} then {cell_sql(style, risk, "x_m", "y_m")}
-                else {cell_sql(style, shared, "x_m", "y_m")}
-            end as cell_id,
+            case metres when {risk} then {risk_cell} else {map_cell} end as cell_id,
             metres::integer as cell_metres,
-            {cell_sql(style, shared, "x_m", "y_m")} as map_cell_id,
+            {map_cell} as map_cell_id,
             x_m,
             y_m,
             st_x(centre) as lon,
@@ -104,82 +188,4 @@ def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
         order by cell_metres, y_m, x_m
         """
     )
-
-
-def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """Make ``reference.places``: one row per distinct place in ``staging.incidents``.
-
-    A point on a border belongs to the smallest ``area_id``. Outside the region all areas and the cell are null. A
-    point inside, in a square whose centre lies outside, has areas and no cell: the grid does not hold that square.
-    """
-    crs, metres = metric_crs(profile), profile.grid.cell_metres
-    warehouse.load_extension(con, "spatial")
-    con.execute(
-        f"""
-        create or replace table reference.places as
-        with leaf as (
-            select tree, area_id, geometry, count(*) over (partition by tree) = 1 as is_only
-            from reference.areas where level in ('district', 'station')
-        ),
-        area as materialized (
-            select tree, area_id, st_geomfromwkb(geometry) as shape from leaf where tree = 'admin' or not is_only
-        ),
-        -- One station for the whole region needs no test against a border of ten thousand corners.
-        only_area as (
-            select
-                max(area_id) filter (where tree = 'police') as police_area_id,
-                max(area_id) filter (where tree = 'fire') as fire_area_id
-            from leaf where is_only and tree <> 'admin'
-        ),
-        place as materialized (
-            select distinct lon, lat, st_point(lon, lat) as point
-            from staging.incidents where isfinite(lon) and isfinite(lat)
-        ),
-        held as (
-            select
-                lon,
-                lat,
-                min(area_id) filter (where tree = 'admin') as admin_area_id,
-                min(area_id) filter (where tree = 'police') as police_area_id,
-                min(area_id) filter (where tree = 'fire') as fire_area_id
-            from place join area on st_intersects(area.shape, place.point)
-            group by lon, lat
-        ),
-        -- Only what lies in the region is projected: far away, as at 0, 0, the projection is not defined.
-        moved as (
-            select
-                lon,
-                lat,
-                admin_area_id,
-                coalesce(held.police_area_id, only_area.police_area_id) as police_area_id,
-                coalesce(held.fire_area_id, only_area.fire_area_id) as fire_area_id,
-                st_transform(st_point(lon, lat), 'EPSG:4326', '{crs}') as spot
-            from held cross join only_area
-            where admin_area_id is not null
-        ),
-        coded as (
-            select
-                lon, lat, admin_area_id, police_area_id, fire_area_id,
-                {cell_sql(profile.grid.style, metres, "st_x(spot)", "st_y(spot)")} as cell_id
-            from moved
-        ),
-        cell as (select cell_id as known_cell_id from reference.cells where cell_metres = {metres})
-        select
-            lon, lat, coded.admin_area_id, coded.police_area_id, coded.fire_area_id, known_cell_id as cell_id
-        from place
-        left join coded using (lon, lat)
-        left join cell on coded.cell_id = known_cell_id
-        order by lon, lat
-        """
-    )
-
-
-def metric_crs(profile: Profile) -> str:
-    """The profile's CRS as a code that may stand in SQL.
-
-    Raises:
-        AreaError: it is no code of a register.
-    """
-    if not re.fullmatch(r"[A-Z]+:\d+", profile.crs):
-        raise AreaError(f"crs {profile.crs!r} of {profile.name} is no code such as EPSG:5179")
-    return profile.crs
+    con.execute("drop table square; drop table held")

@@ -1,4 +1,5 @@
--- Calls and dispatches by area, service and hour, zeros present, for the whole hours in which all feeds of the service are complete.
+-- Calls and dispatches by area (district, province, the region as a whole), service and hour, zeros present, for the
+-- whole hours in which all feeds of the service are complete.
 -- What lies after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
 -- records from all calls would be the sensitive matters. Grain: area_id, service, hour_start_at.
@@ -47,13 +48,34 @@ counted as (
     where calls.called_at >= bounds.from_at and calls.called_at < services.until_at
     group by all
 ),
+admin as (
+    select area_id, level, parent_area_id from reference.areas where tree = 'admin'
+),
+-- The region is all that the profile covers: its one province, or the nation. Calls without a place count there too.
 region as (
-    select area_id from reference.areas where tree = 'admin' and level = 'province'
+    select
+        if(
+            count(*) filter (level = 'province') = 1,
+            max(area_id) filter (level = 'province'),
+            max(area_id) filter (level = 'nation')
+        ) as area_id
+    from admin
+),
+-- A call counts in the area that it names or lies in, and, where there are several provinces, in its province.
+counting as (
+    select area_id, area_id as in_area_id from admin where level in ('district', 'province')
+    union all
+    select area_id, parent_area_id as in_area_id from admin where level = 'district'
 ),
 summed as (
-    select area_id, service, hour_start_at, calls, dispatches, listed_calls, listed_dispatches
+    select
+        counting.in_area_id as area_id, service, hour_start_at,
+        sum(calls) as calls, sum(dispatches) as dispatches,
+        sum(listed_calls) as listed_calls, sum(listed_dispatches) as listed_dispatches
     from counted
-    where area_id not in (select area_id from region)
+    join counting on counting.area_id = counted.area_id
+    where counting.in_area_id not in (select area_id from region)
+    group by all
     union all
     select
         region.area_id, service, hour_start_at, sum(calls), sum(dispatches), sum(listed_calls), sum(listed_dispatches)
@@ -69,7 +91,9 @@ hours as (
 panel as (
     select areas.area_id, hours.service, hours.has_units, hours.hour_start_at
     from (
-        select area_id from reference.areas where tree = 'admin' and level in ('province', 'district')
+        select area_id from admin where level in ('province', 'district')
+        union
+        select area_id from region
     ) areas
     cross join hours
 )

@@ -1,10 +1,27 @@
--- Sensitive matters, by province and year and never finer. Grain: area_id, year, category.
+-- Sensitive matters, by province and year and never finer; what lies in none of several provinces counts for the nation.
+-- Grain: area_id, year, category.
+with admin as (
+    select area_id, level, parent_area_id from reference.areas where tree = 'admin'
+),
+region as (
+    select
+        if(
+            count(*) filter (level = 'province') = 1,
+            max(area_id) filter (level = 'province'),
+            max(area_id) filter (level = 'nation')
+        ) as area_id
+    from admin
+)
 select
-    region.area_id,
+    coalesce(
+        case admin.level when 'province' then admin.area_id when 'district' then admin.parent_area_id end,
+        region.area_id
+    ) as area_id,
     year(incidents.local_date)::integer as year,
     incidents.category,
     count(*) as incidents
 from core.incidents
-cross join (select area_id from reference.areas where tree = 'admin' and level = 'province') region
+cross join region
+left join admin on admin.area_id = incidents.admin_area_id
 where incidents.is_sensitive
 group by all

@@ -1,6 +1,6 @@
 -- Units sent to 119 calls, each in the latest version that was known at as_of; withdrawn ones left out. Grain: incident_id, unit_id.
 --
--- The source names a unit's station; home_station_id is that station's area where the fire tree has one of that name.
+-- The source names a unit's station; home_station_id is that station's area where the fire tree has one of that name in the call's province.
 with
 versions as (
     select
@@ -18,7 +18,8 @@ newest as (
     qualify row_number() over (partition by dclr_rcpt_no, vhcl_no order by known_at desc, _row_hash desc) = 1
 ),
 stations as (
-    select name, min(area_id) as area_id from reference.areas where tree = 'fire' and level = 'station' group by name
+    select name, substr(area_id, 3, 2) as province_id, min(area_id) as area_id
+    from reference.areas where tree = 'fire' and level = 'station' group by name, province_id
 )
 select
     'fire_119:' || newest.dclr_rcpt_no as incident_id,
@@ -33,5 +34,6 @@ select
     timezone(getvariable('time_zone'), try_strptime(newest.hsptl_arvl_dt, '%Y%m%d%H%M%S')) as hospital_at,
     timezone(getvariable('time_zone'), try_strptime(newest.cbk_dt, '%Y%m%d%H%M%S')) as available_at
 from newest
-left join stations on stations.name = trim(newest.cmptnc_frstn_nm)
+left join stations
+    on stations.name = trim(newest.cmptnc_frstn_nm) and stations.province_id = left(newest.clmty_sgg_cd, 2)
 where newest.del_yn <> 'Y'

@@ -45,7 +45,7 @@ def score_issued(
     """
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))
     due = forecasts.filter(pl.col("target_end") <= pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC"))))
-    level = pl.when(pl.col("area_id") == profile.areas.region_id).then(pl.lit("region")).otherwise(pl.lit("district"))
+    level = pl.when(pl.col("area_id") == profile.areas.whole_id).then(pl.lit("region")).otherwise(pl.lit("district"))
     # Few of all the outcomes belong to one issue.
     calls = outcomes.calls.filter(
         pl.col("target_start").is_between(due["target_start"].min(), due["target_start"].max())

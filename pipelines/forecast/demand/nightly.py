@@ -95,7 +95,7 @@ class _Panel:
 
     @staticmethod
     def read(hourly: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> "_Panel":
-        region = pl.col("area_id") == profile.areas.region_id
+        region = pl.col("area_id") == profile.areas.whole_id
         edges = _edges(hourly, region, as_of, known)
         level = pl.when(region).then(pl.lit("region")).otherwise(pl.lit("district"))
         named = (

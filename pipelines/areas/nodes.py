@@ -1,0 +1,100 @@
+"""The areas of one level of one tree, as rows of ``reference.areas``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import shapely
+
+from pipelines.areas.catchments import nearest
+
+AREA_COLUMNS: dict[str, Any] = {
+    "area_id": pl.String,
+    "tree": pl.String,
+    "level": pl.String,
+    "parent_area_id": pl.String,
+    "name": pl.String,
+    "population": pl.Int64,
+    "is_approximated": pl.Boolean,
+    "lon": pl.Float64,
+    "lat": pl.Float64,
+    "geometry": pl.Binary,
+}
+"""``reference.areas``: ``lon``/``lat`` a point inside, ``geometry`` WKB, both EPSG:4326.
+
+The nation's row has no geometry: it is the root of the trees, and a profile may cover only a part of it.
+"""
+
+_SPECK_DEGREES2 = 1e-10  # about a square metre: holes that rounding leaves where districts are put together
+
+
+class AreaError(ValueError):
+    """The areas of a profile cannot be made: what is missing and what to do next."""
+
+
+def nodes(
+    tree: str,
+    level: str,
+    parents: str | Sequence[str | None] | None,
+    area_ids: Sequence[str],
+    names: Sequence[str],
+    shapes: Sequence[Any],
+    population: Sequence[int | None] | None = None,
+    *,
+    is_approximated: bool = False,
+) -> pl.DataFrame:
+    """Areas with ``AREA_COLUMNS``, in the order given; ``parents`` is one for all of them, or one for each."""
+    inside = shapely.point_on_surface(np.array(shapes, dtype=object))
+    lon, lat = (np.where(np.isnan(part), None, part) for part in (shapely.get_x(inside), shapely.get_y(inside)))
+    return pl.DataFrame(
+        {
+            "area_id": area_ids,
+            "tree": [tree] * len(area_ids),
+            "level": [level] * len(area_ids),
+            "parent_area_id": [parents] * len(area_ids) if parents is None or isinstance(parents, str) else parents,
+            "name": names,
+            "population": population or [None] * len(area_ids),
+            "is_approximated": [is_approximated] * len(area_ids),
+            "lon": list(lon),
+            "lat": list(lat),
+            "geometry": [None if shape is None else shapely.to_wkb(shape) for shape in shapes],
+        },
+        schema=AREA_COLUMNS,
+    )
+
+
+def stations(tree: str, parent: str, found: pl.DataFrame, region: Any, crs: str) -> pl.DataFrame:
+    """The catchments of a region's stations: what is nearest to each.
+
+    Args:
+        tree: ``police`` or ``fire``.
+        parent: Area above them.
+        found: ``area_id, name, lon, lat``; a station that is nearest to no part of the region gets no row.
+        region: What they share out, EPSG:4326.
+        crs: Metric CRS in which distance is measured.
+    """
+    shapes = nearest(found["lon"].to_list(), found["lat"].to_list(), region, crs)
+    held = [number for number, shape in enumerate(shapes) if shape is not None]
+    kept = found[held]
+    return nodes(
+        tree,
+        "station",
+        parent,
+        kept["area_id"].to_list(),
+        kept["name"].to_list(),
+        [shapes[number] for number in held],
+        is_approximated=True,
+    )
+
+
+def union(shapes: Any) -> Any:
+    """Areas put together, without the specks that rounding leaves between them."""
+    whole = shapely.union_all(shapes)
+    polygons = [
+        shapely.Polygon(
+            part.exterior, [ring for ring in part.interiors if shapely.Polygon(ring).area > _SPECK_DEGREES2]
+        )
+        for part in shapely.get_parts(whole)
+    ]
+    return polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
