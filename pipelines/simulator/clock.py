@@ -1,6 +1,7 @@
 """Times as the simulated agencies write them. Inside the simulator an instant is UTC seconds since 1970; -1 is none."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,13 @@ from scipy.special import ndtri
 from pipelines.simulator.seeds import Floats, Integers
 
 NONE = -1
+DAY = 86_400
+_QUARTER = 900
+EPOCH = date(1970, 1, 1)
+ISO = ("%Y-%m-%d", "T%H:%M:%S")
+PACKED = ("%Y%m%d", "%H%M%S")
+SPACED = ("%Y-%m-%d", " %H:%M:%S")
+"""Forms of a local instant: the day, and the time behind it."""
 
 
 def lognormal(median: Floats | float, spread: Floats | float, u: Floats) -> Floats:
@@ -16,23 +24,75 @@ def lognormal(median: Floats | float, spread: Floats | float, u: Floats) -> Floa
     return np.asarray(median * np.exp(spread * ndtri(np.clip(u, 1e-9, 1 - 1e-9))))
 
 
-def written(name: str, seconds: Integers, zone: str, form: str) -> pl.Series:
-    """Instants as local text; none becomes null."""
-    instants = pl.Series(name, seconds * 1000).cast(pl.Datetime("ms", "UTC"))
-    frame = pl.DataFrame({name: instants, "none": seconds == NONE})
-    return frame.select(
-        pl.when(~pl.col("none")).then(pl.col(name).dt.convert_time_zone(zone).dt.strftime(form)).alias(name)
-    )[name]
+def local(seconds: Integers, zone: str) -> Integers:
+    """Wall-clock seconds since 1970 of instants. Offsets are looked up by quarter hours, in which no zone's changes."""
+    if not seconds.size:
+        return seconds
+    first, last = int(seconds.min()) // _QUARTER, int(seconds.max()) // _QUARTER
+    quarters = np.arange(first, last + 1) * _QUARTER
+    instants = pl.Series(quarters * 1000).cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(zone)
+    offsets = instants.dt.replace_time_zone(None).to_physical().to_numpy() // 1000 - quarters
+    return np.asarray(seconds + offsets[seconds // _QUARTER - first])
+
+
+def written(name: str, seconds: Integers, zone: str, form: tuple[str, str], offset: bool = False) -> pl.Series:
+    """Instants as local text, with their UTC offset if asked; none becomes null.
+
+    Days and times of day are written once each and looked up, which is ten times as fast as writing every instant.
+    """
+    known = seconds != NONE
+    if not known.any():
+        return pl.Series(name, [None], pl.String).new_from_index(0, len(seconds))
+    filled = np.where(known, seconds, seconds[known][0])
+    clock = local(filled, zone)
+    day, second = np.divmod(clock, DAY)
+    parts = [_days(day, form[0]), _TIMES[form[1]].gather(second)]
+    if offset:
+        parts.append(_offsets(clock - filled))
+    text = pl.select(pl.concat_str(parts).alias(name))[name]
+    return text if known.all() else pl.select(pl.when(pl.Series(known)).then(text).alias(name))[name]
+
+
+def day_texts(seconds: Integers, zone: str, form: str) -> pl.Series:
+    """Local days of instants as text."""
+    return _days(days(seconds, zone), form)
 
 
 def midnight(day: date, zone: str) -> int:
     """Seconds since 1970 of a day's local midnight."""
-    from zoneinfo import ZoneInfo
-
     return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp())
 
 
-def months(first: date, last: date) -> list[date]:
-    """First days of the months from that of ``first`` to that of ``last``."""
-    count = (last.year - first.year) * 12 + last.month - first.month
-    return [date(first.year + (first.month - 1 + i) // 12, (first.month - 1 + i) % 12 + 1, 1) for i in range(count + 1)]
+def days(seconds: Integers, zone: str) -> Integers:
+    """Local days of instants, counted from 1970."""
+    return local(seconds, zone) // DAY
+
+
+def months(first: date, last: date) -> list[tuple[date, date]]:
+    """The days [first, last) cut at the firsts of months."""
+    found = []
+    while first < last:
+        following = min((first.replace(day=1) + timedelta(days=32)).replace(day=1), last)
+        found.append((first, following))
+        first = following
+    return found
+
+
+def _days(day: Integers, form: str) -> pl.Series:
+    if not day.size:
+        return pl.Series([], dtype=pl.String)
+    first, last = int(day.min()), int(day.max())
+    span = pl.date_range(EPOCH + timedelta(days=first), EPOCH + timedelta(days=last), eager=True).dt.strftime(form)
+    return span.gather(day - first)
+
+
+def _offsets(seconds: Integers) -> pl.Series:
+    distinct, place = np.unique(seconds, return_inverse=True)
+    words = [f"{'-' if s < 0 else '+'}{abs(s) // 3600:02d}:{abs(s) % 3600 // 60:02d}" for s in distinct.tolist()]
+    return pl.Series(words, dtype=pl.String).gather(place)
+
+
+_TIMES = {
+    form: pl.Series(np.arange(DAY) * 1000).cast(pl.Datetime("ms")).dt.strftime(form)
+    for _, form in (ISO, PACKED, SPACED)
+}

