@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,15 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from pipelines import steps
@@ -144,6 +152,16 @@ def backfill(
     out.print(f"{feed}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
+@app.command(rich_help_panel=RUN)
+def watch(home: Home = HOME, profile: ProfileName = None) -> None:
+    """Fetch and load what is new by now, and exit 1 if a feed is silent, flooded, thin or cannot be read."""
+    now = datetime.now(UTC)
+    settings = steps.settings_for(home, profile, now.isoformat(), now)
+    with _progress("watch") as show:
+        steps.watch(settings, show)
+    out.print("[green]✓[/green] every feed is as usual")
+
+
 @app.command(rich_help_panel=READ)
 def summary(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Show what the last run made and where; exit 1 when something is stale or failed."""
@@ -256,6 +274,26 @@ def destroy(
     )
 
 
+@app.command(rich_help_panel=COPIES)
+def expire(
+    home: Home = HOME,
+    as_of: AsOf = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy; without it, only say what would be.")] = False,
+) -> None:
+    """Destroy what every feed's retention in the profile no longer allows to keep; by default only say what that is."""
+    settings = steps.settings_of_last_run(home, None, as_of)
+    overdue = steps.expired(settings)
+    if yes and overdue:
+        with _progress("expire") as show:
+            steps.expire(settings, show)
+    did = "destroyed: run `bongsu replicate` for each copy" if yes else "would be destroyed; `--yes` destroys"
+    for name, count in overdue.items():
+        kept = settings.profile.feeds[name].retention_days
+        out.print(f"{name}: {count} batches older than {kept} days {did}")
+    if not overdue:
+        out.print("nothing is older than its feed's retention")
+
+
 @app.command(rich_help_panel=OWN)
 def simulate(
     days: Annotated[int, typer.Option(min=1, help="Days up to as_of.")] = 30,
@@ -265,10 +303,22 @@ def simulate(
     serve: Annotated[bool, typer.Option("--serve", help="Serve the agencies' interfaces on loopback.")] = False,
     to: Annotated[Path, typer.Option("--out", help="Folder for Parquet files.")] = Path("simulated"),
     profile: Annotated[str, typer.Option(help="A profile with a simulator.")] = "korea",
+    province: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Only this province (repeatable); default: the nation.")
+    ] = None,
     as_of: AsOf = None,
 ) -> None:
     """Write simulated incidents and their truth as Parquet, or serve them as the agencies would."""
-    steps.simulate(profile, as_of, days, scale, None if serve else to, err.print)
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=serve) as progress:
+        task = progress.add_task("simulate", total=1.0)
+
+        def show(share: float, rows: int) -> None:
+            rate = rows / max(progress.tasks[task].elapsed or 0.0, 1e-3)
+            progress.update(task, completed=share, description=f"{rows:,} rows, {rate:,.0f} a second")
+
+        folder = None if serve else to
+        steps.simulate(profile, as_of, days, scale, tuple(province or ()), folder, err.print, show)
 
 
 Series = Annotated[Path, typer.Option("--input", help="Parquet or CSV with unique_id, ds, y (long).")]
@@ -414,6 +464,8 @@ def _status(settings: Settings, judged_at_as_of: bool) -> bool:
     out.print(f"Current release: {report.release or 'none yet; run `bongsu run`'}")
     for problem in report.problems:
         out.print(f"[red]✗[/red] {escape(problem)}")
+    for note in report.notes:
+        out.print(f"[yellow]·[/yellow] {escape(note)}")
     if not report.problems:
         out.print("[green]✓[/green] all feeds fresh, the last run ended well")
     return not report.problems

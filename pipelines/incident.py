@@ -97,6 +97,18 @@ MISSING_COLUMNS: Final[dict[str, str]] = {
 EXCLUDED_COLUMNS: Final[dict[str, str]] = {"feed": "VARCHAR", "source_category": "VARCHAR", "incidents": "BIGINT"}
 """What ``sql/staging/<feed>_excluded.sql`` yields: source categories that are no incidents, counted."""
 
+STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "incidents": ("", STAGED_COLUMNS),
+    "dispatches": ("_dispatches", DISPATCH_COLUMNS),
+    "versions": ("_versions", VERSION_COLUMNS),
+    "lists": ("_lists", LIST_COLUMNS),
+    "missing": ("_missing", MISSING_COLUMNS),
+    "excluded": ("_excluded", EXCLUDED_COLUMNS),
+}
+"""Tables of staging that unite those of the feeds: by what a feed's file is called after its name, and the columns."""
+
+OF_LISTS: Final = frozenset({"lists", "missing"})
+
 INCIDENT_COLUMNS: Final = (
     "incident_id",
     "agency",

@@ -6,9 +6,10 @@ from operator import attrgetter
 
 import duckdb
 
-from pipelines import accounting, landing, raw, retries, warehouse
+from pipelines import accounting, corrections, landing, pieces, raw, retries, warehouse
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
+from pipelines.pieces import Piece
 from pipelines.settings import Settings
 
 
@@ -22,7 +23,7 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
     Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again.
     """
     raw.prepare(con, feed)
-    _forget_destroyed(con, settings, feed)
+    _forget_outdated(con, settings, feed)
     accounting.acknowledge(con, settings)
     recorded = {a.batch_id: a for a in accounting.acknowledged(settings) if a.feed == feed.name}
     held = {row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()}
@@ -36,8 +37,8 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
         else:
             readable.append(batch)
     done = []
-    for batch, pieces in groupby(raw.pieces(settings, feed, readable), key=attrgetter("batch")):
-        done.append(_load(con, settings, feed, batch, pieces, recorded.get(batch.batch_id)))
+    for batch, found in groupby(pieces.pieces(settings, feed, readable), key=attrgetter("batch")):
+        done.append(_load(con, settings, feed, batch, found, recorded.get(batch.batch_id)))
         con.execute("checkpoint warehouse")
     done += retries.retry_refused(con, settings, feed, recorded)
     done += retries.retry_quarantined(con, settings, feed, recorded)
@@ -60,11 +61,11 @@ def _load(
     settings: Settings,
     feed: Feed,
     batch: Batch,
-    pieces: Iterable[raw.Piece],
+    found: Iterable[Piece],
     known: accounting.Accounting | None,
 ) -> accounting.Accounting:
     """Load one batch. A batch that the ledger knows as accepted is a replay: it is never refused as a whole."""
-    gathered = raw.gather(con, feed, pieces)
+    gathered = raw.gather(con, feed, found)
     problem = gathered.problem or (raw.objection(con, settings, feed, gathered) if known is None else "")
     if gathered.problem and known is not None:
         raise LoadError(
@@ -80,16 +81,23 @@ def _load(
             loaded = raw.merge(con, feed, batch)
             raw.keep_quarantined(con, gathered)
             account = known or accounting.of(batch, **gathered.counts(loaded))
-        raw.keep_checks(con, batch, gathered)
+        raw.keep_findings(con, batch, gathered)
         return accounting.enter(con, settings, batch, account)
 
 
-def _forget_destroyed(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:
-    """Finish a destruction that a crash cut off: a feed that holds rows of destroyed batches is replayed without."""
+def _forget_outdated(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:
+    """Empty a feed that is to be replayed from landing.
+
+    It holds rows of destroyed batches, where a crash cut a destruction off, or rows read under other corrections.
+    """
     gone = {batch.batch_id for batch in landing.batches(settings, feed.name) if batch.is_destroyed}
-    held = {row[0] for row in con.execute(f"select distinct _batch_id from raw.{feed.name}").fetchall()}
-    if gone & held:
-        with warehouse.transaction(con):
-            con.execute(f"delete from raw.{feed.name}")
-            con.execute("delete from ops.batches where feed = ?", [feed.name])
-            con.execute("delete from ops.quarantine where feed = ?", [feed.name])
+    held = {row[0] for row in con.execute(f'select distinct _batch_id from raw."{feed.name}"').fetchall()}
+    version = corrections.version(feed.name)
+    read_under = con.execute("select version from ops.corrected where feed = ?", [feed.name]).fetchall()
+    is_corrected_anew = [(version,)] != (read_under or [("",)])
+    if not (gone & held or is_corrected_anew):
+        return
+    with warehouse.transaction(con):
+        raw.forget(con, feed)
+        con.execute("delete from ops.corrected where feed = ?", [feed.name])
+        con.execute("insert into ops.corrected values (?, ?)", [feed.name, version])

@@ -1,5 +1,6 @@
 """The models: reference tables from the profile, then staging, core and marts from SQL, then the gates."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import duckdb
@@ -12,18 +13,24 @@ from pipelines.profile import Profile
 from pipelines.settings import Settings
 
 
-def build(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
     """Make every table from ``reference`` to ``marts`` anew, and keep the lineage in ``ops.lineage``."""
+    progress("areas")
     registered = feeds.of(settings.profile)
     for feed in registered:
         raw.prepare(con, feed)
     warehouse.load_extension(con, "spatial")
     write_reference(con, settings.profile, registered)
     areas.build(con, settings.profile)
+    progress("staging")
     edges = stage(con, registered)
+    progress("places")
     areas.locate(con, settings.profile)
+    progress("joint incidents")
     joint.link(con)
+    progress("core")
     edges |= warehouse.run_models(con, "core")
+    progress("marts")
     edges |= warehouse.run_models(con, "marts")
     rows = sorted((source, target) for target, sources in edges.items() for source in sources)
     lineage = pl.DataFrame(rows, schema={"source": pl.String, "target": pl.String}, orient="row")
@@ -31,30 +38,26 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 
 def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[str, set[str]]:
-    """Run the staging files of the feeds and join them to ``staging.incidents`` and ``staging.dispatches``."""
+    """Run the staging files of the feeds and unite each kind of them: ``staging.incidents``, ``dispatches`` and so on.
+
+    A feed has the file of its incidents and those further ones that somebody wrote. What speaks of lists of keys runs
+    only where the profile has that feed of keys. Calls that such a list lacks are no incidents any more.
+    """
     names = [feed.name for feed in registered if not feed.is_reference]
+    listed = {feed.name.removesuffix("_keys") for feed in registered if feed.name.endswith("_keys")}
     written = _staging_selects(registered)
-    dispatches, versions, rows, excluded = (
-        [f"{name}_{what}" for name in names if f"{name}_{what}" in written]
-        for what in ("dispatches", "versions", "rows", "excluded")
-    )
-    listed = [name for name in names if f"{name}_lists" in written and f"{name}_keys" in {f.name for f in registered}]
-    lists, missing = ([f"{name}_{what}" for name in listed] for what in ("lists", "missing"))
-    wanted = [*names, *dispatches, *versions, *rows, *excluded, *lists, *missing]
-    edges = warehouse.run_selects(con, "staging", {name: written[name] for name in wanted})
-    warehouse.union_staged(con, "incidents", names, incident.STAGED_COLUMNS)
-    warehouse.union_staged(con, "dispatches", dispatches, incident.DISPATCH_COLUMNS)
-    warehouse.union_staged(con, "versions", versions, incident.VERSION_COLUMNS)
-    warehouse.union_staged(con, "lists", lists, incident.LIST_COLUMNS)
-    warehouse.union_staged(con, "missing", missing, incident.MISSING_COLUMNS)
-    warehouse.union_staged(con, "excluded", excluded, incident.EXCLUDED_COLUMNS)
+    parts = {
+        table: [f"{name}{suffix}" for name in names if name in listed or table not in incident.OF_LISTS]
+        for table, (suffix, _) in incident.STAGED.items()
+    }
+    wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
+    rows = [f"{name}_rows" for name in names if f"{name}_rows" in written]
+    edges = warehouse.run_selects(con, "staging", {name: written[name] for name in sum(wanted.values(), rows)})
+    for table, (_, columns) in incident.STAGED.items():
+        warehouse.union_staged(con, table, wanted[table], columns)
+        edges[f"staging.{table}"] = {f"staging.{part}" for part in wanted[table]}
     con.execute("delete from staging.incidents where incident_id in (select incident_id from staging.missing)")
-    edges["staging.incidents"] = {f"staging.{name}" for name in names} | {"staging.missing"}
-    edges["staging.dispatches"] = {f"staging.{name}" for name in dispatches}
-    edges["staging.versions"] = {f"staging.{name}" for name in versions}
-    edges["staging.lists"] = {f"staging.{name}" for name in lists}
-    edges["staging.missing"] = {f"staging.{name}" for name in missing}
-    edges["staging.excluded"] = {f"staging.{name}" for name in excluded}
+    edges["staging.incidents"] |= {"staging.missing"}
     edges["reference.places"] = {"staging.incidents", "reference.areas", "reference.cells"}
     edges["reference.joint_links"] = {"staging.incidents", "reference.places"}
     return edges

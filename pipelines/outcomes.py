@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from pipelines import accounting, feeds, landing, ledger, records
+from pipelines import accounting, feeds, findings, landing, ledger, records
 from pipelines.settings import Settings
 
 KIND = "outcomes"
@@ -23,7 +23,8 @@ STEPS: Final = dict.fromkeys(("fetch", "load", "build", "score", "patterns", "fo
 class Status:
     """The state of a home at an instant.
 
-    ``feeds`` has ``feed, agency, fetched_through, data_as_of, state``; ``problems`` are lines, none if all is well.
+    ``feeds`` has ``feed, agency, fetched_through, data_as_of, state, oldest_batch, retention_days``; ``problems`` are
+    lines, none if all is well; ``notes`` are lines that make nothing red.
     """
 
     judged_at: datetime
@@ -31,6 +32,7 @@ class Status:
     feeds: pl.DataFrame
     release: str | None
     problems: list[str]
+    notes: list[str]
 
 
 def keep(settings: Settings, step: str, feed: str, started_at: datetime, ended_at: datetime, message: str) -> None:
@@ -90,21 +92,30 @@ def failures(settings: Settings) -> list[str]:
 
 
 def problems(settings: Settings) -> list[str]:
-    """What is wrong with the run at ``as_of``: failed steps, a release that is not its own, stale feeds."""
-    return [*_run_problems(settings), *_stale(_feed_states(settings, settings.as_of))]
+    """What is wrong with the run at ``as_of``: failed steps, a release not its own, stale feeds and unhealthy ones."""
+    alarms, _ = _findings(settings, settings.as_of)
+    return [*_run_problems(settings), *_stale(_feed_states(settings, settings.as_of)), *alarms]
 
 
 def status(settings: Settings, judged_at: datetime) -> Status:
     """The state of the home as seen at an instant."""
     release = settings.current.resolve().name if settings.current.exists() else None
     states = _feed_states(settings, judged_at)
+    alarms, notes = _findings(settings, judged_at)
     return Status(
         judged_at=judged_at.astimezone(settings.profile.zone),
         last_run=_local(settings, last_as_of(settings)),
         feeds=states,
         release=release,
-        problems=[*_run_problems(settings), *_stale(states), *_past_retention(settings, judged_at)],
+        problems=[*_run_problems(settings), *_stale(states), *alarms, *_past_retention(settings, judged_at)],
+        notes=notes,
     )
+
+
+def _findings(settings: Settings, until: datetime) -> tuple[list[str], list[str]]:
+    """Alarms and notes of the last run up to an instant."""
+    found = findings.latest(settings, until)
+    return found.filter("is_alarm")["message"].to_list(), found.filter(~pl.col("is_alarm"))["message"].to_list()
 
 
 def _run_problems(settings: Settings) -> list[str]:
@@ -127,7 +138,7 @@ def _past_retention(settings: Settings, judged_at: datetime) -> list[str]:
         and batch.window_end < judged_at - timedelta(days=feeds_of[batch.feed].retention_days)
     )
     return [
-        f"{count} batches of {feed} are past their retention of {feeds_of[feed].retention_days} days: `bongsu destroy`"
+        f"{count} batches of {feed} are past their retention of {feeds_of[feed].retention_days} days: `bongsu expire`"
         for feed, count in sorted(overdue.items())
     ]
 
@@ -138,7 +149,7 @@ def _stale(states: pl.DataFrame) -> list[str]:
 
 def _feed_states(settings: Settings, judged_at: datetime) -> pl.DataFrame:
     loads, backfills = accounting.acknowledged(settings), accounting.backfilled(settings)
-    published = _published_states(settings)
+    published, oldest = _published_states(settings), _oldest(settings)
     rows = []
     for feed in feeds.of(settings.profile):
         through, data_as_of = accounting.cursor(loads, feed.name, backfills), published.get(feed.name)
@@ -149,19 +160,28 @@ def _feed_states(settings: Settings, judged_at: datetime) -> pl.DataFrame:
                 "fetched_through": _local(settings, through),
                 "data_as_of": _local(settings, data_as_of),
                 "state": _state(settings, feed.name, through, data_as_of, judged_at),
+                "oldest_batch": _local(settings, oldest.get(feed.name)),
+                "retention_days": settings.profile.feeds[feed.name].retention_days,
             }
         )
     return pl.DataFrame(rows)
 
 
+def _oldest(settings: Settings) -> dict[str, datetime]:
+    """When the window of the oldest batch of each feed ended that is still kept."""
+    kept = [batch for batch in landing.batches(settings) if not batch.is_destroyed]
+    return {batch.feed: batch.window_end for batch in sorted(kept, key=lambda b: b.window_end, reverse=True)}
+
+
 def _state(
     settings: Settings, feed: str, through: datetime | None, data_as_of: datetime | None, judged_at: datetime
 ) -> str:
-    """Fixed limits, one line each: fetched through the run's as_of, and no older than the feed's freshness allows."""
-    limit = timedelta(hours=settings.profile.feeds[feed].freshness_hours)
+    """Fixed limits: fetched through the run's as_of or not due again, and no older than the feed's freshness allows."""
+    source = settings.profile.feeds[feed]
+    limit = timedelta(hours=source.freshness_hours)
     if through is None:
         return "stale: never loaded"
-    if through < settings.as_of:
+    if through < settings.as_of and through + timedelta(days=source.every_days) <= settings.as_of:
         return f"stale: loaded only through {through.astimezone(settings.profile.zone):%Y-%m-%d %H:%M}"
     age = judged_at - data_as_of if data_as_of else timedelta(0)
     if age > limit:

@@ -1,56 +1,38 @@
-"""Raw: landed batches parsed, checked and merged into ``raw.<feed>``.
+"""Raw: checked pieces of batches merged into ``raw.<feed>``.
 
 A keyed feed keeps every version of every record: any order, split or repetition of deliveries ends in the same table.
 A snapshot feed numbers identical rows inside a delivery and remembers the first and last snapshot that held each.
-
-A batch goes in pieces of bounded size: while one is stored, the next is checked and the one after read and parsed, in
-threads of their own. Nothing of a batch reaches ``raw`` before all of it is known: till then its accepted rows wait
-in the temporary table ``_batch``.
+Nothing of a batch reaches ``raw`` before all of it is known: till then its accepted rows wait in the temporary table
+``_batch``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import duckdb
 import polars as pl
 
-from pipelines import landing, quality
-from pipelines.areas import coordinates
-from pipelines.feeds import inspection
-from pipelines.feeds.feed import Feed, conform
+from pipelines import corrections, drift, quality
+from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
+from pipelines.pieces import Piece
 from pipelines.settings import Settings
-
-PIECE_BYTES = 128 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some rows of a batch in the feed's declared columns, numbered through the batch in ``_row``, and their verdict.
-
-    A batch that cannot be read ends with a piece that has no rows and no verdict but a ``problem``, and the number of
-    rows that were found and not understood (``unread``).
-    """
-
-    batch: Batch
-    frame: pl.DataFrame
-    verdict: quality.Verdict | None = None
-    problem: str = ""
-    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """A whole batch held against its suite; what was accepted of it is in the table ``_batch``.
 
-    ``quarantined`` has the columns of ``ops.quarantine``, ``results`` those of `quality.RESULTS`.
+    ``quarantined`` has the columns of ``ops.quarantine``, ``results`` those of `quality.RESULTS`, ``corrected`` those
+    of `corrections.REPORT`, ``unknown`` those of `drift.UNKNOWN`.
     """
 
     received: int
     accepted: int
     quarantined: pl.DataFrame
     results: pl.DataFrame
+    corrected: pl.DataFrame
+    unknown: pl.DataFrame
     problem: str = ""
 
     @property
@@ -80,22 +62,6 @@ def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     con.unregister("_declared")
 
 
-def pieces(
-    settings: Settings, feed: Feed, batches: Iterable[Batch], only: Sequence[int] | None = None
-) -> Iterator[Piece]:
-    """The pieces of batches in order, checked; ``only`` some rows of them, if given."""
-    read = _ahead(piece for batch in batches for piece in _pieces(settings, feed, batch))
-    return _ahead(checked(feed, piece, only) for piece in read)
-
-
-def checked(feed: Feed, piece: Piece, only: Sequence[int] | None = None) -> Piece:
-    """A piece with the verdict of its feed's suite."""
-    if piece.problem:
-        return piece
-    frame = piece.frame if only is None else piece.frame.filter(pl.col("_row").is_in(only))
-    return replace(piece, frame=frame, verdict=quality.validate_rows(feed.suite, frame))
-
-
 def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -> Gathered:
     """Put what the suite accepts of one batch into ``_batch`` and add up the rest.
 
@@ -104,6 +70,7 @@ def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -
     _empty_batch(con, feed)
     received = accepted = 0
     quarantined, results, problem = [pl.DataFrame(schema=_QUARANTINED)], [pl.DataFrame(schema=quality.RESULTS)], ""
+    corrected, unknown = [pl.DataFrame(schema=corrections.REPORT)], [pl.DataFrame(schema=drift.UNKNOWN)]
     for piece in found:
         received += piece.frame.height + piece.unread
         if piece.verdict is None:
@@ -113,7 +80,17 @@ def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -
         _append(con, feed, piece.batch, piece.verdict.accepted)
         quarantined.append(_quarantined(feed, piece.batch, piece.frame, piece.verdict))
         results.append(piece.verdict.results)
-    return Gathered(received, accepted, pl.concat(quarantined), quality.summed(pl.concat(results)), problem)
+        corrected.append(piece.corrected)
+        unknown.append(drift.unknown_columns(piece.frame))
+    return Gathered(
+        received,
+        accepted,
+        pl.concat(quarantined),
+        quality.summed(pl.concat(results)),
+        pl.concat(corrected).group_by("key", "column", maintain_order=True).sum(),
+        pl.concat(unknown).group_by("column", maintain_order=True).sum(),
+        problem,
+    )
 
 
 def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, gathered: Gathered) -> str:
@@ -124,7 +101,7 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
     is_empty = feed.kind == "snapshot" and not gathered.received
     if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
         return "an empty snapshot, after snapshots with rows: nothing changed"
-    return ""
+    return drift.refusal(feed.suite, gathered.results)
 
 
 def merge(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) -> int:
@@ -142,12 +119,27 @@ def keep_quarantined(con: duckdb.DuckDBPyConnection, gathered: Gathered) -> None
         con.unregister("_quarantined")
 
 
-def keep_checks(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered) -> None:
-    """Keep how many rows of a batch each expectation checked and failed, in ``ops.checks``."""
-    named = gathered.results.with_columns(batch_id=pl.lit(batch.batch_id), suite=pl.lit(batch.feed))
-    con.register("_checks", named.to_arrow())
-    con.execute("insert into ops.checks by name select * from _checks")
-    con.unregister("_checks")
+def keep_findings(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered) -> None:
+    """Keep what was found in a batch: ``ops.checks`` (per expectation), ``ops.corrections`` and ``ops.drift``."""
+    found = {
+        "checks": gathered.results.with_columns(suite=pl.lit(batch.feed)),
+        "corrections": gathered.corrected.with_columns(feed=pl.lit(batch.feed)),
+        "drift": gathered.unknown.with_columns(feed=pl.lit(batch.feed)),
+    }
+    for table, frame in found.items():
+        con.register("_found", frame.with_columns(batch_id=pl.lit(batch.batch_id)).to_arrow())
+        con.execute(f"insert into ops.{table} by name select * from _found")
+        con.unregister("_found")
+
+
+def forget(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
+    """Empty a feed's raw table and all that is kept about its batches, so that it is replayed from landing."""
+    con.execute(f'delete from raw."{feed.name}"')
+    con.execute(
+        "delete from ops.checks where batch_id in (select batch_id from ops.batches where feed = ?)", [feed.name]
+    )
+    for table in ("batches", "quarantine", "corrections", "drift"):
+        con.execute(f"delete from ops.{table} where feed = ?", [feed.name])
 
 
 _QUARANTINED = {
@@ -159,53 +151,6 @@ _QUARANTINED = {
     "content": pl.String,
     "suite_version": pl.String,
 }
-
-
-def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:
-    source = settings.profile.feeds[feed.name]
-    parts = landing.read(settings, batch)
-    rows = parsed = 0
-    try:
-        for number, part in enumerate(parts, 1):
-            media = source.result_type or feed.media
-            inspection.inspect(part, media, feed.encoding, f"{feed.name}, part {number} of {len(parts)}")
-        if feed.inspect:
-            feed.inspect(parts, source, batch.window_start, batch.window_end)
-        for some in _slices(parts):
-            found = feed.parse(some)
-            parsed = found.height
-            frame = conform(feed, found)
-            coordinates.hold(frame, feed, source, settings.profile.bounds)
-            yield Piece(batch, frame.with_columns(_row=pl.int_range(rows, rows + parsed, dtype=pl.Int64)))
-            rows, parsed = rows + parsed, 0
-    except Exception as error:  # foreign bytes may break a parser in any way; nothing of the batch is loaded
-        nothing = pl.DataFrame(schema={"_row": pl.Int64})
-        yield Piece(batch, nothing, problem=f"{type(error).__name__}: {error}"[:2000], unread=parsed)
-
-
-def _ahead(made: Iterator[Piece]) -> Iterator[Piece]:
-    """Each piece is made in a thread of its own while the one before is in use."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, made, None)
-        while (piece := following.result()) is not None:
-            following = pool.submit(next, made, None)
-            yield piece
-
-
-def _slices(parts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Consecutive parts of about equal size in all, none much larger than `PIECE_BYTES`."""
-    total = sum(len(part) for part in parts)
-    share = total / max(1, -(-total // PIECE_BYTES))
-    held: list[bytes] = []
-    size = 0
-    for part in parts:
-        held.append(part)
-        size += len(part)
-        if size >= share:
-            yield held
-            held, size = [], 0
-    if held or not parts:
-        yield held
 
 
 def _empty_batch(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
@@ -227,7 +172,10 @@ def _append(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch, accepted: 
 
 
 def _merge_keyed(con: duckdb.DuckDBPyConnection, feed: Feed) -> int:
-    """Only batches that repeat something, inside or from before, pay for looking at keys."""
+    """Only a batch that repeats something, inside or from before, pays for comparing rows.
+
+    Whole rows are compared: DuckDB's hash gives different text the same number too often to stand for a row.
+    """
     (repeats,) = con.execute(
         f"""
         select
@@ -238,15 +186,15 @@ def _merge_keyed(con: duckdb.DuckDBPyConnection, feed: Feed) -> int:
     if not repeats:
         con.execute(f'insert into raw."{feed.name}" by name select * from _batch')
         return _changed(con)
-    same = " and ".join(f'held."{name}" is not distinct from fresh."{name}"' for name in feed.key)
-    keys = ", ".join(f'"{name}"' for name in feed.key)
+    same = " and ".join(f'held."{name}" is not distinct from fresh."{name}"' for name in feed.columns)
+    columns = ", ".join(f'"{name}"' for name in feed.columns)
     con.execute(
         f"""
         insert into raw."{feed.name}" by name
         with fresh as (
-            select * from _batch qualify row_number() over (partition by _row_hash, {keys} order by _row) = 1
+            select * from _batch qualify row_number() over (partition by _row_hash, {columns} order by _row) = 1
         ),
-        held as (select {keys}, _row_hash from raw."{feed.name}" semi join _batch using (_row_hash))
+        held as (select {columns}, _row_hash from raw."{feed.name}" semi join _batch using (_row_hash))
         select fresh.* from fresh
         where not exists (select 1 from held where held._row_hash = fresh._row_hash and {same})
         """

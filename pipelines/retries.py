@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import duckdb
 
-from pipelines import accounting, landing, quality, raw, warehouse
+from pipelines import accounting, landing, pieces, quality, raw, warehouse
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
 from pipelines.settings import Settings
@@ -27,7 +27,7 @@ def retry_refused(
         retry_id = _retry_id(batch.batch_id, "refused")
         if _holds(con, retry_id):
             continue
-        gathered = raw.gather(con, feed, raw.pieces(settings, feed, [batch]))
+        gathered = raw.gather(con, feed, pieces.pieces(settings, feed, [batch]))
         if gathered.problem or (retry_id not in recorded and raw.objection(con, settings, feed, gathered)):
             continue
         with warehouse.transaction(con):
@@ -82,7 +82,7 @@ def _release(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, version: str
 ) -> accounting.Accounting | None:
     rows = con.execute("select distinct row_number from ops.quarantine where batch_id = ?", [batch.batch_id]).fetchall()
-    gathered = raw.gather(con, feed, raw.pieces(settings, feed, [batch], only=[row for (row,) in rows]))
+    gathered = raw.gather(con, feed, pieces.pieces(settings, feed, [batch], only=[row for (row,) in rows]))
     if gathered.problem:
         return None
     with warehouse.transaction(con):

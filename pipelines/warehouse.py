@@ -260,6 +260,7 @@ create table if not exists ops.drift (feed varchar, batch_id varchar, "column" v
 create table if not exists ops.corrections (
     feed varchar, batch_id varchar, "key" varchar, "column" varchar, applied bigint, kept bigint
 );
+create table if not exists ops.corrected (feed varchar, version varchar);
 create table if not exists ops.checks (
     batch_id varchar, suite varchar, expectation varchar, "column" varchar, severity varchar, reason varchar,
     checked bigint, failed bigint

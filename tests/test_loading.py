@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipelines import accounting, landing, loading, quality, warehouse
+from pipelines import accounting, corrections, landing, loading, quality, warehouse
 from pipelines.feeds.feed import Delivery, Feed
 from pipelines.settings import Settings
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
@@ -85,6 +86,47 @@ def test_rows_are_released_from_quarantine_when_the_rules_change(settings: Setti
     with warehouse.connect(settings) as con:
         assert con.execute("select count(*) from ops.quarantine").fetchall() == [(0,)]
         assert con.execute("select sum(quarantined) from ops.batches").fetchall() == [(1,)]
+
+
+def test_a_new_correction_is_applied_to_what_was_loaded_before(settings: Settings) -> None:
+    (before,) = load(settings, KEYED, delivery([call(), call(id="B2")]))
+    entry = {
+        "key": {"id": "A1"},
+        "column": "category",
+        "expect": "theft",
+        "value": "arson",
+        "reason": "r",
+        "source": "s",
+    }
+    path = quality.EXPECTATIONS / "corrections" / "calls.json"
+    path.parent.mkdir()
+    path.write_bytes(orjson.dumps({"corrections": [{**entry, "reason": "misread", "source": "their letter"}]}))
+    assert load(settings, KEYED) == [before]
+    assert table(settings, KEYED)[1] == [("arson", "A1", 1), ("theft", "B2", 1)]
+    with warehouse.connect(settings) as con:
+        assert con.execute("select batch_id, applied, kept from ops.corrections").fetchall() == [
+            (before.batch_id, 1, 0)
+        ]
+    assert load(settings, KEYED) == []
+
+
+def test_a_faulty_corrections_file_stops_the_load_and_blames_no_batch(settings: Settings) -> None:
+    path = quality.EXPECTATIONS / "corrections" / "calls.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    with pytest.raises(corrections.CorrectionError, match=r"calls\.json"):
+        load(settings, KEYED, delivery([call()]))
+    path.unlink()
+    (done,) = load(settings, KEYED)
+    assert (done.loaded, done.verdict) == (1, "accepted")
+
+
+def test_an_unknown_column_is_reported_with_its_rows(settings: Settings) -> None:
+    (done,) = load(settings, KEYED, delivery([call(colour="red"), call(id="B2", colour=None)]))
+    with warehouse.connect(settings) as con:
+        assert con.execute('select batch_id, "column", "rows" from ops.drift').fetchall() == [
+            (done.batch_id, "colour", 1)
+        ]
 
 
 def test_identical_rows_of_a_snapshot_are_all_kept(settings: Settings) -> None:

@@ -127,7 +127,7 @@ def _described(part: bytes, form: str, where: str) -> _Page:
 
 
 def _is_xml(part: bytes) -> bool:
-    return part.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    return part.removeprefix(http.BOM).lstrip().startswith(b"<")
 
 
 class _Items(msgspec.Struct):
@@ -159,7 +159,7 @@ class _Answer(msgspec.Struct):
 def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
     """Result code, message and, of a success, the page."""
     try:
-        response = msgspec.json.decode(part, type=_Answer, strict=False).response
+        response = msgspec.json.decode(part.removeprefix(http.BOM), type=_Answer, strict=False).response
     except msgspec.ValidationError as error:
         raise FeedError(f"{where} does not answer as the portal does ({error}): the service's format changed") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

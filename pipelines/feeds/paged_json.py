@@ -85,7 +85,7 @@ def _envelope(records: str, record: type) -> type[msgspec.Struct]:
 
 def _described(part: bytes, records: str, record: type, where: str) -> Any:
     try:
-        return msgspec.json.decode(part, type=_envelope(records, record), strict=False)
+        return msgspec.json.decode(part.removeprefix(http.BOM), type=_envelope(records, record), strict=False)
     except msgspec.ValidationError as error:
         raise FeedError(
             f"{where} does not answer page, total and {records} ({error}): the export's format changed"

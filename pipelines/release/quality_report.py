@@ -27,5 +27,6 @@ def render(database: Path, audience: str) -> str:
             "has_counts": "quality_checks" in tables,
             "suites": {str(suite): part.to_dicts() for (suite,), part in rows.group_by("suite", maintain_order=True)},
             "accounts": con.execute(f"from {accounts} order by feed").pl().to_dicts(),
+            "health": con.execute("from feed_health order by feed").pl().to_dicts(),
         }
     return environment().get_template("quality_report.html.j2").render(content)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from pipelines import feeds, intake, landing, loading, profile, warehouse
 from pipelines.settings import Settings
+from tests.benchmarks import throughput
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def loading_against_plain_read_json() -> tuple[str, float, str, float]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home", profile=profile.load("korea"), as_of=AS_OF)
         feed = feeds.named(settings.profile, "police_112")
-        intake.fetch_windows(settings, feed, [(AS_OF - timedelta(days=90), AS_OF)], lambda _: None)
+        intake.fetch_window(settings, feed, (AS_OF - timedelta(days=90), AS_OF), lambda _: None)
         rows = [
             row
             for b in landing.batches(settings)
@@ -113,7 +114,9 @@ def main() -> None:
     for work in (loading_against_plain_read_json, gi_star_against_esda, hourly_demand_against_prophet):
         what, ours, other, theirs = work()
         table.add_row(what, f"{ours:.2f}", other, f"{theirs:.2f}", f"{ours / theirs:.3g}")
-    Console(width=140).print(table)
+    console = Console(width=140)
+    console.print(table)
+    throughput.table(console)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipelines import pieces, quality, raw, warehouse
 from pipelines import profile as profiles
-from pipelines import quality, raw, warehouse
 from pipelines.feeds.feed import Feed, Request, conform
 from pipelines.landing import Batch
 from tests import replay
@@ -55,7 +55,7 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
     numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
     raw.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
-    piece = raw.checked(feed, raw.Piece(batch, numbered))
+    piece = pieces.checked(feed, pieces.Piece(batch, numbered))
     raw.gather(con, feed, [piece])
     raw.merge(con, feed, batch)
     assert piece.verdict is not None

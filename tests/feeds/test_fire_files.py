@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from pyproj import Transformer
 
-from pipelines import quality, raw, warehouse
+from pipelines import pieces, quality, raw, warehouse
 from pipelines.areas import coordinates
 from pipelines.feeds import fire_calls_jeonbuk, fire_calls_seoul, fire_ems_busan, fire_rescue_busan
 from pipelines.feeds.feed import Feed, FeedError, Request, conform
@@ -89,7 +89,7 @@ def merge(con: duckdb.DuckDBPyConnection, feed: Feed, *given: dict[str, Any], da
     frame = conform(feed, rows(feed, *given)).with_columns(_row=pl.int_range(len(given), dtype=pl.Int64))
     verdict = quality.Verdict(frame, pl.DataFrame(schema=quality.FAILURES), pl.DataFrame(schema=quality.RESULTS))
     batch = cast(Batch, SimpleNamespace(batch_id=f"{day}", window_end=datetime(2025, 11, day, tzinfo=UTC)))
-    raw.gather(con, feed, [raw.Piece(batch, frame, verdict)])
+    raw.gather(con, feed, [pieces.Piece(batch, frame, verdict)])
     raw.merge(con, feed, batch)
 
 

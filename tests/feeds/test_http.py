@@ -1,13 +1,16 @@
 """The HTTP client: what it tries again, what it refuses, and what it never shows."""
 
+import gzip
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import httpx
 import pytest
 
-from pipelines.feeds import http
+from pipelines.feeds import http, transfer
 from pipelines.feeds.feed import FeedError
 from tests.replay import running
 
@@ -69,7 +72,7 @@ def test_a_refused_connection_is_tried_again_and_named(waits: list[float]) -> No
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     message = failure(lambda: http.get(f"http://127.0.0.1:{port}/", {}))
-    assert len(waits) == http.ATTEMPTS - 1 and "connection failed" in message
+    assert len(waits) == http.ATTEMPTS - 1 and "refused the connection" in message
 
 
 def test_a_source_that_does_not_answer_is_given_up_in_time(waits: list[float]) -> None:
@@ -132,8 +135,88 @@ def test_an_html_page_is_refused_though_its_status_is_200(page: Answer) -> None:
         assert "HTML" in failure(lambda: http.get(base))
 
 
+@pytest.mark.parametrize("kind", ["application/pdf", "image/png", "application/zip"])
+def test_what_calls_itself_no_text_is_refused(kind: str) -> None:
+    with answering([(200, {"Content-Type": kind}, b"{}")]) as (base, _):
+        assert f"answers with {kind}" in failure(lambda: http.get(base))
+
+
+def test_a_body_that_announces_too_much_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MAX_BYTES", 10)
+    with answering([(200, {"Content-Length": "11"}, b"")]) as (base, _):
+        assert "more than 10 bytes" in failure(lambda: http.get(base))
+
+
+def test_a_compressed_body_is_unpacked() -> None:
+    with answering([(200, {"Content-Encoding": "gzip"}, gzip.compress(OK[2]))]) as (base, _):
+        assert http.get(base) == OK[2]
+
+
+def test_a_compressed_body_that_ends_too_early_is_tried_again(waits: list[float]) -> None:
+    # Its length is as announced: only the compression tells.
+    cut = (200, {"Content-Encoding": "gzip"}, gzip.compress(OK[2])[:-4])
+    with answering([cut, OK]) as (base, _):
+        assert http.get(base) == OK[2]
+    assert len(waits) == 1
+
+
+def test_a_compressed_body_over_the_cap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MAX_BYTES", 10)
+    with answering([(200, {"Content-Encoding": "gzip"}, gzip.compress(OK[2]))]) as (base, _):
+        assert "more than 10 bytes" in failure(lambda: http.get(base))
+
+
+def test_a_compression_bomb_is_refused() -> None:
+    with answering([(200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 20_000_000))]) as (base, _):
+        assert "times as much" in failure(lambda: http.get(base))
+
+
+def test_a_compression_that_was_not_asked_for_is_refused() -> None:
+    with answering([(200, {"Content-Encoding": "zstd"}, b"x")]) as (base, _):
+        assert "not asked for" in failure(lambda: http.get(base))
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "127.0.0.1", "[::1]", "169.254.169.254", "localhost", "api.internal"])
+def test_a_redirect_into_the_own_network_is_named_as_such(host: str) -> None:
+    with answering([(302, {"Location": f"http://{host}/"}, b"")]) as (base, seen):
+        assert "inside this network" in failure(lambda: http.get(base))
+    assert len(seen) == 1
+
+
+def test_a_certificate_that_does_not_hold_is_refused_at_once_with_what_to_do() -> None:
+    wrapped = ssl.SSLCertVerificationError()
+    wrapped.verify_message = "certificate has expired"
+    error = httpx.ConnectError("no")
+    error.__cause__ = wrapped
+    assert "certificate has expired" in (http._certificate_refusal(error) or "")
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (socket.gaierror(-2, "unknown"), "name is not known"),
+        (ConnectionRefusedError(), "refused the connection"),
+        (ssl.SSLError(), "no encrypted connection"),
+    ],
+)
+def test_a_connection_that_cannot_be_made_is_named_by_its_cause(cause: OSError, said: str) -> None:
+    error = httpx.ConnectError("no")
+    error.__cause__ = cause
+    assert said in http._connection_failure(error)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
+    with answering([(200, {}, http.BOM + OK[2])]) as (base, _):
+        assert http.decode(http.get(base), base) == {"fine": True}
+
+
+def test_what_would_harm_a_parser_is_refused_where_it_is_received() -> None:
+    with answering([(200, {}, b"[" * 999 + b"]" * 999)]) as (base, _):
+        assert "nested 999 deep" in failure(lambda: http.get(base))
+
+
 def test_a_body_over_the_cap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_BYTES", 10)
+    monkeypatch.setattr(transfer, "MAX_BYTES", 10)
     with answering([OK]) as (base, _):
         assert "more than 10 bytes" in failure(lambda: http.get(base))
 
@@ -172,7 +255,7 @@ def test_a_broken_compression_is_tried_again(waits: list[float]) -> None:
 def test_a_body_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     monkeypatch.setattr(http, "PATIENCE", 0)
     with answering([OK]) as (base, _):
-        assert "not complete after" in failure(lambda: http.get(base))
+        assert "came so slowly" in failure(lambda: http.get(base))
 
 
 def test_a_session_keeps_one_connection_open() -> None:

@@ -1,0 +1,224 @@
+"""Feed health: is what a feed tells of the last two days what is usual for it? Silence, flood and dearth are alarms.
+
+Usual is learnt from the feed's own eight weeks before: records per hour of the week by time of report, and how much
+more than chance they vary (negative binomial). An alarm needs both: a fixed limit that the profile states per feed
+(``silence_hours``, ``flood_ratio``), and a chance below one in a million, so that a feed of three records a day does
+not cry every night and a busy one not at every storm. Judged are whole hours up to which the feed is complete; a feed
+that could not be fetched is stale (`marts.feed_status`), not silent.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import stats
+
+from pipelines import warehouse
+from pipelines.profile import FeedSource
+from pipelines.settings import Settings
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+CHANCE: Final = 1e-6
+JUDGED_HOURS: Final = 48
+LEARNT_DAYS: Final = 56
+FEWEST_DAYS: Final = 14
+FEWEST_RECORDS: Final = 10
+"""Fewer records in an hour or day are no flood, and where fewer are usual a few are no dearth."""
+
+ALARMS: Final = ("silent", "flooded", "thin")
+HOUR = timedelta(hours=1)
+
+SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "feed": pl.String,
+    "agency": pl.String,
+    "state": pl.String,
+    "is_alarm": pl.Boolean,
+    "judged_from_at": pl.Datetime("us", "UTC"),
+    "judged_through_at": pl.Datetime("us", "UTC"),
+    "records": pl.Int64,
+    "expected_records": pl.Float64,
+    "silent_hours": pl.Int64,
+    "times_usual": pl.Float64,
+    "rule": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a feed usually brings: the mean of every hour judged or learnt, and how much more than chance it varies.
+
+    ``spread`` is the squared coefficient of variation beyond Poisson: the variance of a count with mean m is
+    m + spread·m².
+    """
+
+    mean: Floats
+    spread: float
+
+    def chance_of_none(self, expected: float, hours: int) -> float:
+        """The chance of no record in so many hours; the hours of a day share one fortune, the days have their own."""
+        days = max(1.0, hours / 24)
+        return float((1 + self.spread * expected / days) ** (-days / self.spread))
+
+    def chance_of_more(self, records: Integers, expected: Floats) -> Floats:
+        """The chance of so many records or more."""
+        size = 1 / self.spread
+        return np.asarray(stats.nbinom.sf(records - 1, size, size / (size + np.maximum(expected, 1e-9))))
+
+    def chance_of_fewer(self, records: Integers, expected: Floats) -> Floats:
+        """The chance of so few records or fewer."""
+        size = 1 / self.spread
+        return np.asarray(stats.nbinom.cdf(records, size, size / (size + np.maximum(expected, 1e-9))))
+
+
+def write(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
+    """`judge_feeds`, kept in ``ops.feed_health``."""
+    found = judge_feeds(con, settings)
+    warehouse.write_frame(con, "ops", "feed_health", found)
+    return found
+
+
+def judge_feeds(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
+    """Judge every feed of records at ``as_of``, from ``staging.incidents``; the columns are those of `SCHEMA`."""
+    feeds = con.execute(
+        """
+        select feeds.feed, agency, least(fetched_through_at, getvariable('as_of')) - to_seconds(delay_seconds),
+            (select min(window_start) from ops.batches where batches.feed = feeds.feed and verdict = 'accepted')
+        from reference.feeds join ops.cursors on cursors.feed = feeds.feed
+        where not is_reference and fetched_through_at is not null order by feeds.feed
+        """
+    ).fetchall()
+    rows = []
+    for feed, agency, complete, first in feeds:
+        through = complete.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        counted = counts(con, feed, through, first or datetime.min.replace(tzinfo=UTC))
+        found = judge(counted, through, settings.profile.zone, settings.profile.feeds[feed])
+        rows.append({"feed": feed, "agency": agency} | found)
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def counts(con: duckdb.DuckDBPyConnection, feed: str, through: datetime, first: datetime) -> Integers:
+    """Records of a feed per hour of report (else of occurrence), the learnt and judged hours up to ``through``.
+
+    Begins with the first record after ``first`` where that is later: of what was reported before the feed was first
+    asked only those are known that have changed since.
+    """
+    hours = LEARNT_DAYS * 24 + JUDGED_HOURS
+    rows = con.execute(
+        """
+        select date_diff('hour', $2::timestamptz, coalesce(reported_at, occurred_at)) as hour, count(*)
+        from staging.incidents
+        where feed = $1 and coalesce(reported_at, occurred_at) < $2::timestamptz
+            and coalesce(reported_at, occurred_at) >= greatest($2::timestamptz - to_hours($3), $4::timestamptz)
+        group by all
+        """,
+        [feed, through, hours, first],
+    ).fetchall()
+    found = np.zeros(hours, np.int64)
+    for hour, records in rows:
+        found[hour] = records
+    return found[int(np.argmax(found > 0)) :] if rows else found[:0]
+
+
+def judge(records: Integers, through: datetime, zone: ZoneInfo, source: FeedSource) -> dict[str, object]:
+    """Judge the last two days of a feed's hourly records, which end at ``through``, by those before them.
+
+    Returns the columns of ``ops.feed_health`` but feed and agency. ``state`` is usual, silent (no record for too long),
+    flooded (an hour or day of far more than usual), thin (a day of far fewer) or unknown (less than two weeks of
+    history).
+    """
+    answer: dict[str, object] = {
+        "state": "unknown",
+        "is_alarm": False,
+        "judged_from_at": through - JUDGED_HOURS * HOUR,
+        "judged_through_at": through,
+        "records": int(records[-JUDGED_HOURS:].sum()),
+        "rule": rule(source),
+    }
+    if len(records) < FEWEST_DAYS * 24 + JUDGED_HOURS:
+        return answer
+    usual = learn(records, through, zone)
+    silence, is_silent = _silence(records, usual, source.silence_hours)
+    times, is_flooded = _flood(records, usual, source.flood_ratio)
+    states = {"silent": is_silent, "flooded": is_flooded, "thin": _is_thin(records, usual, source.flood_ratio)}
+    state = next((name for name, holds in states.items() if holds), "usual")
+    return answer | {
+        "state": state,
+        "is_alarm": state in ALARMS,
+        "expected_records": round(float(usual.mean[-JUDGED_HOURS:].sum()), 1),
+        "silent_hours": silence,
+        "times_usual": round(times, 1),
+    }
+
+
+def rule(source: FeedSource) -> str:
+    """The feed's fixed limits in one line."""
+    return (
+        f"alarm when nothing is reported for {source.silence_hours:g} h, when an hour or day brings more than "
+        f"{source.flood_ratio:g} times what is usual, or a day less than 1/{source.flood_ratio:g} of it, and chance "
+        "would do so less than once in a million"
+    )
+
+
+def learn(records: Integers, through: datetime, zone: ZoneInfo) -> Usual:
+    """What is usual in each hour, learnt from all but the two days judged.
+
+    The mean of an hour of the week is drawn towards that of its hour of the day, as if four weeks had been seen of it:
+    eight weeks alone say little of a quiet hour.
+    """
+    starts = pl.datetime_range(through - len(records) * HOUR, through, "1h", closed="left", eager=True, time_zone="UTC")
+    local = starts.dt.convert_time_zone(str(zone))
+    hour = local.dt.hour().cast(pl.Int64).to_numpy()
+    of_week = (local.dt.weekday().cast(pl.Int64).to_numpy() - 1) * 24 + hour
+    past = slice(0, len(records) - JUDGED_HOURS)
+    by_hour = np.bincount(hour[past], records[past], 24) / np.maximum(np.bincount(hour[past], minlength=24), 1)
+    seen = np.bincount(of_week[past], minlength=168)
+    total = np.bincount(of_week[past], records[past], 168)
+    shape = (total + 4 * np.tile(by_hour, 7)) / (seen + 4)
+    mean = shape[of_week]
+    beyond = ((records[past] - mean[past]) ** 2 - mean[past]).sum() / max(float((mean[past] ** 2).sum()), 1e-9)
+    # Days differ more than eight weeks show: holidays, storms.
+    return Usual(mean, max(float(beyond), 0.02))
+
+
+def _silence(records: Integers, usual: Usual, limit_hours: float) -> tuple[int, bool]:
+    """The longest spell without a record that reaches into the judged hours, and whether one of them is an alarm."""
+    edges = np.flatnonzero(np.diff(np.r_[0, (records == 0).astype(np.int64), 0]))
+    spells = [
+        (start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > len(records) - JUDGED_HOURS
+    ]
+    longest = max((end - start for start, end in spells), default=0)
+    alarm = any(
+        end - start >= limit_hours and usual.chance_of_none(float(usual.mean[start:end].sum()), end - start) < CHANCE
+        for start, end in spells
+    )
+    return int(longest), alarm
+
+
+def _flood(records: Integers, usual: Usual, ratio: float) -> tuple[float, bool]:
+    """How many times the usual the day judged last brought, and whether any judged hour or day is an alarm."""
+    alarm = False
+    for width in (1, 24):
+        many, expected = _sums(records, usual, width)
+        rare = usual.chance_of_more(many, expected) < CHANCE
+        alarm |= bool((rare & (many > ratio * expected) & (many >= FEWEST_RECORDS)).any())
+    return float(many[-1] / max(expected[-1], 1e-9)), alarm
+
+
+def _is_thin(records: Integers, usual: Usual, ratio: float) -> bool:
+    few, expected = _sums(records, usual, 24)
+    rare = usual.chance_of_fewer(few, expected) < CHANCE
+    return bool((rare & (few * ratio < expected) & (expected >= FEWEST_RECORDS)).any())
+
+
+def _sums(records: Integers, usual: Usual, width: int) -> tuple[Integers, Floats]:
+    """Records and their expectation, added up over every ``width`` hours that lie in the judged ones."""
+    window = np.ones(width)
+    many = np.convolve(records[-JUDGED_HOURS:], window, "valid")
+    return many.astype(np.int64), np.convolve(usual.mean[-JUDGED_HOURS:], window, "valid")

@@ -1,0 +1,173 @@
+"""The list of 112 call numbers: whole or refused, and what it lacks is withdrawn only if it can be believed."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import orjson
+import polars as pl
+import pytest
+
+from pipelines import quality, warehouse
+from pipelines.feeds import http, police_112, police_112_keys
+from pipelines.feeds.feed import FeedError
+from pipelines.feeds.police_112_keys import FEED
+from tests.feeds.korea import memory, request
+from tests.feeds.portal import as_of, load, rows, stage
+from tests.feeds.test_police_112 import call
+
+LISTED = datetime(2025, 11, 4, 20, 15, tzinfo=UTC)
+WEEK = timedelta(days=7)
+NUMBERS = [f"20251101-{number:06d}" for number in range(1, 101)]
+
+
+def page(keys: Sequence[str], number: int = 1, total: int | None = None, **other: Any) -> bytes:
+    total = len(keys) if total is None else total
+    listed = {"page": number, "pages": 1, "total": total, "listed_at": "2025-11-05T05:15:00+09:00", "keys": keys}
+    return orjson.dumps(listed | other)
+
+
+def inspected(*parts: bytes) -> None:
+    police_112_keys.inspect(parts, request("police_112", "", "2025-11-01", "2025-11-02").source, None, LISTED)
+
+
+def test_a_list_is_dated_by_its_source_and_not_by_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answer(url: str, wanted: dict[str, Any], **_: object) -> bytes:
+        asked.append(wanted)
+        return page(NUMBERS)
+
+    monkeypatch.setattr(http, "get", answer)
+    wanted = request("police_112", "http://police", "2025-01-01T00:00+00:00", "2025-11-05T00:00+00:00", span_days=30)
+    (found,) = FEED.fetch(wanted)
+    assert (found.window_start, found.window_end) == (None, LISTED)
+    assert asked[0]["reported_from"] == "2025-10-06T00:00:00+00:00"
+    assert FEED.parse(found.parts)["incident_no"].to_list() == NUMBERS
+
+
+def test_the_rows_of_a_slice_of_pages_are_those_pages_rows() -> None:
+    parts = [page(["20251101-000001"], 1, 2), page(["20251101-000002"], 2, 2)]
+    assert pl.concat([FEED.parse(parts[:1]), FEED.parse(parts[1:])]).equals(FEED.parse(parts))
+    assert FEED.parse([]).schema == FEED.columns and FEED.parse([page([])]).is_empty()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [page([])],
+        [page(NUMBERS[:50], total=100)],
+        [page(NUMBERS[:50], 1, 100), page(NUMBERS[50:], 3, 100)],
+        [page(NUMBERS[:50], 1, 100), page(NUMBERS[:50], 2, 100)],
+        [page(NUMBERS[:50], 1, 100), page(NUMBERS[50:], 2, 101)],
+        [page(NUMBERS, listed_at="2025-11-05T05:15:00")],
+        [b'{"page":1,"total":1,"listed_at":"2025-11-05T05:15:00+09:00"}'],
+    ],
+    ids=["empty", "cut", "page missing", "page repeated", "total changed", "no offset", "no keys"],
+)
+def test_a_list_that_is_not_whole_is_refused(parts: list[bytes]) -> None:
+    with pytest.raises(FeedError, match="police_112_keys"):
+        inspected(*parts)
+    inspected(page(NUMBERS[:50], 1, 100), page(NUMBERS[50:], 2, 100))
+
+
+def accept_all(name: str, frame: pl.DataFrame) -> quality.Verdict:
+    """The suite has its own tests; here it would take most of the time."""
+    return quality.Verdict(frame, pl.DataFrame(schema=quality.FAILURES), pl.DataFrame(schema=quality.RESULTS))
+
+
+@pytest.fixture
+def con(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A hundred calls of one day, all known before the first list."""
+    monkeypatch.setattr(quality, "validate_rows", accept_all)
+    con = memory()
+    con.execute("alter table reference.feeds add column max_missing_share double default 0.05")
+    load(con, police_112.FEED, rows(police_112.FEED, *(call(incident_no=number) for number in NUMBERS)))
+    as_of(con, (LISTED + 4 * WEEK).isoformat())
+    yield con
+
+
+def listed(con: duckdb.DuckDBPyConnection, *without: str, at: datetime = LISTED) -> None:
+    keys = [number for number in NUMBERS if number not in without] + [f"{at:%Y%m%d}-000001"]
+    keys += [] if "20251031-000009" in without else ["20251031-000009"]
+    load(con, FEED, pl.DataFrame({"incident_no": keys}), at)
+
+
+def missing(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    for name in ("police_112", "police_112_lists", "police_112_missing"):
+        stage(con, name)
+    found = con.execute("select incident_id, missing_at from staging.police_112_missing").fetchall()
+    return {name.removeprefix("police_112:"): at.astimezone(UTC) for name, at in found}
+
+
+GONE = NUMBERS[41]
+
+
+def test_a_number_that_the_newest_list_lacks_is_missing_since_the_first_list_without_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    listed(con)
+    assert missing(con) == {}
+    listed(con, GONE, at=LISTED + WEEK)
+    listed(con, GONE, at=LISTED + 2 * WEEK)
+    assert missing(con) == {GONE: LISTED + WEEK}
+
+
+def test_the_order_in_which_lists_arrive_changes_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    for week, without in ((2, (GONE,)), (0, ()), (1, (GONE,))):
+        listed(con, *without, at=LISTED + week * WEEK)
+    assert missing(con) == {GONE: LISTED + WEEK}
+
+
+def test_a_number_that_comes_back_stands_again(con: duckdb.DuckDBPyConnection) -> None:
+    listed(con, GONE)
+    listed(con, at=LISTED + WEEK)
+    assert missing(con) == {}
+
+
+def test_what_a_later_list_tells_is_not_known_before(con: duckdb.DuckDBPyConnection) -> None:
+    listed(con)
+    listed(con, GONE, at=LISTED + WEEK)
+    as_of(con, (LISTED + WEEK - timedelta(minutes=1)).isoformat())
+    assert missing(con) == {}
+
+
+def test_a_record_that_changed_after_the_list_was_made_stands(con: duckdb.DuckDBPyConnection) -> None:
+    listed(con, GONE)
+    changed = call(incident_no=GONE, category="폭력", updated_at="2025-11-06T00:00:00+09:00")
+    load(con, police_112.FEED, rows(police_112.FEED, changed))
+    assert missing(con) == {}
+
+
+def test_a_list_says_nothing_of_numbers_outside_its_span(con: duckdb.DuckDBPyConnection) -> None:
+    listed(con, GONE, "20251031-000009")
+    assert missing(con) == {}, "of the first day a list may tell a part"
+
+
+def test_a_list_that_lacks_too_many_withdraws_none_and_the_one_before_it_holds_on(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    listed(con, GONE)
+    listed(con, *NUMBERS[20:60], at=LISTED + WEEK)
+    assert missing(con) == {GONE: LISTED}
+    believed = con.execute(
+        "select missing_keys, is_believed from staging.police_112_lists order by snapshot"
+    ).fetchall()
+    assert believed == [(1, True), (40, False)]
+
+
+def test_numbers_that_share_a_hash_in_duckdb_are_told_apart(con: duckdb.DuckDBPyConnection) -> None:
+    numbers = [f"202511{day:02d}-110000{number:02d}" for day in range(1, 31) for number in range(1, 100)]
+    frame = pl.DataFrame({"incident_no": numbers})
+    con.register("numbers", frame.to_arrow())
+    assert con.execute("select count(distinct hash(incident_no)) < count(*) from numbers").fetchall() == [(True,)]
+    load(con, FEED, frame, LISTED)
+    load(con, FEED, frame.slice(1), LISTED + WEEK)
+    last = f"select incident_no from raw.police_112_keys where _last_snapshot < '{LISTED + WEEK:%Y-%m-%d}'"
+    assert con.execute(last).fetchall() == [(numbers[0],)]
+
+
+def test_the_models_of_lists_and_missing_calls_are_in_order_of_making(con: duckdb.DuckDBPyConnection) -> None:
+    text = (warehouse.SQL / "staging" / "police_112_missing.sql").read_text("utf-8")
+    assert "staging.police_112_lists" in warehouse.references(con, text)

@@ -1,0 +1,100 @@
+"""The versions of each feed's incidents: only where something watched differs, and as they stood at each instant."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipelines import quality
+from pipelines.feeds import fire_119, investigation_cases, police_112
+from pipelines.feeds.feed import Feed
+from pipelines.incident import VERSION_COLUMNS
+from tests.feeds.korea import memory
+from tests.feeds.portal import as_of, load, rows, stage
+from tests.feeds.test_police_112 import call
+from tests.feeds.test_police_112_keys import accept_all
+
+
+@pytest.fixture(autouse=True)
+def _no_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "validate_rows", accept_all)
+
+
+def versions(feed: Feed, *given: dict[str, Any], at: str = "2025-12-01 00:00:00+00") -> pl.DataFrame:
+    con = memory()
+    load(con, feed, rows(feed, *given))
+    as_of(con, at)
+    found = stage(con, f"{feed.name}_versions")
+    assert found.columns == list(VERSION_COLUMNS)
+    return found.sort("incident_id", "known_at")
+
+
+def unit(**overrides: Any) -> dict[str, Any]:
+    known = {
+        "dclr_rcpt_no": "2025110100001",
+        "vhcl_no": "구급1",
+        "emrg_rscu_clsf_nm": "구급  ",
+        "dclr_dt": "20251101100000",
+        "damg_rgn_lot": "126.98",
+        "damg_rgn_lat": "37.57",
+        "del_yn": "N",
+        "chg_dt": "20251101100100",
+    }
+    return known | overrides
+
+
+def case(**overrides: Any) -> dict[str, Any]:
+    known = {"사건번호": "수사11-20251101-0001", "접수일": "2025-11-01", "범죄분류": "경제", "진행상태": "접수"}
+    return known | {"삭제여부": "N", "변경일시": "2025-11-01 10:00:00"} | overrides
+
+
+def test_a_call_that_was_only_closed_has_no_versions() -> None:
+    closed = call(closed_at="2025-11-01T12:00:00+09:00", updated_at="2025-11-01T12:00:00+09:00")
+    assert versions(police_112.FEED, call(closed_at=None), closed).is_empty()
+
+
+def test_a_reclassified_call_has_all_its_versions_known_by_then() -> None:
+    told = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
+    assert versions(police_112.FEED, *told)["source_category"].to_list() == ["절도", "폭력"]
+    assert versions(police_112.FEED, *told, at="2025-11-08 00:00:00+00").is_empty()
+
+
+def test_two_versions_of_one_instant_are_one() -> None:
+    found = versions(police_112.FEED, call(), call(category="폭력"))
+    assert found.height == 1
+
+
+def test_a_place_that_is_filled_in_later_is_a_version() -> None:
+    found = versions(police_112.FEED, call(lon=0.0, lat=0.0), call(updated_at="2025-11-01T12:00:00+09:00"))
+    assert found["location_quality"].to_list() == ["none", "exact"]
+
+
+def test_a_fire_call_is_told_by_the_newest_version_of_each_of_its_units() -> None:
+    found = versions(
+        fire_119.FEED,
+        unit(),
+        unit(vhcl_no="펌프2", chg_dt="20251101100500"),
+        unit(emrg_rscu_clsf_nm="구조", chg_dt="20251103000000"),
+        unit(vhcl_no="펌프2", emrg_rscu_clsf_nm="구조", chg_dt="20251103000000"),
+    )
+    assert found["source_category"].to_list() == ["구급", "구급", "구조"]
+    assert found["service"].to_list() == ["ems", "ems", "rescue"]
+    assert found["known_at"][0] == datetime(2025, 11, 1, 1, 1, tzinfo=UTC)
+
+
+def test_a_fire_call_is_withdrawn_when_no_unit_of_it_stands() -> None:
+    pump = {"vhcl_no": "펌프2"}
+    one = [unit(), unit(**pump), unit(del_yn="Y", chg_dt="20251102000000")]
+    assert versions(fire_119.FEED, *one)["is_withdrawn"].to_list() == [False, False]
+    both = [*one, unit(**pump, del_yn="Y", chg_dt="20251103000000")]
+    found = versions(fire_119.FEED, *both)
+    assert found["is_withdrawn"].to_list() == [False, False, True]
+    assert found["source_category"].to_list() == ["구급"] * 3
+
+
+def test_a_case_is_watched_for_its_category_and_withdrawal_only() -> None:
+    further = case(진행상태="수사중", 변경일시="2025-11-02 10:00:00")
+    assert versions(investigation_cases.FEED, case(), further).is_empty()
+    gone = case(삭제여부="Y", 변경일시="2025-11-05 10:00:00")
+    assert versions(investigation_cases.FEED, case(), further, gone)["is_withdrawn"].to_list() == [False, False, True]
