@@ -1,4 +1,4 @@
-"""Weekly: verify every byte, copy to BONGSU_REPLICA, and prove by a restore that the copy works.
+"""Weekly: destroy what is past its retention, verify every byte, copy to BONGSU_REPLICA, restore the copy as proof.
 
 Without BONGSU_REPLICA the copy is a fresh one beside the home: it proves the restore, not the distance.
 """
@@ -27,7 +27,13 @@ def _settings() -> Any:
     doc_md=__doc__,
 )
 def continuity() -> None:
-    """Wire verify, replicate and drill."""
+    """Wire expire, verify, replicate and drill."""
+
+    @task
+    def expire() -> dict[str, int]:
+        from pipelines import steps
+
+        return steps.expire(_settings())
 
     @task
     def verify() -> dict[str, int]:
@@ -47,7 +53,7 @@ def continuity() -> None:
 
         return steps.drill(_settings(), os.environ.get("BONGSU_REPLICA"))
 
-    verify() >> replicate() >> drill()
+    expire() >> verify() >> replicate() >> drill()
 
 
 continuity()

@@ -17,6 +17,7 @@ from pipelines import profile as profiles
 from pipelines import quality
 from pipelines.feeds.feed import Delivery, Feed
 from pipelines.settings import Settings
+from tests.faults.report import pytest_terminal_summary as pytest_terminal_summary
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 # A busy machine is no failure, and the same commit gives the same verdict; locally every run tries other examples.

@@ -51,7 +51,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def test_every_dag_parses_without_error_or_warning(parsed: dict) -> None:
     assert parsed["errors"] == {}
     assert parsed["warnings"] == {}
-    assert set(parsed["dags"]) == {"daily", "continuity"}
+    assert set(parsed["dags"]) == {"daily", "continuity", "watch"}
 
 
 def test_parsing_imports_no_heavy_library(parsed: dict) -> None:

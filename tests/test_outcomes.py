@@ -62,3 +62,11 @@ def test_the_last_run_is_known_without_opening_a_file(korea: Settings) -> None:
     assert outcomes.last_as_of(korea) is None
     end(korea, "build")
     assert outcomes.last_as_of(korea) == AS_OF
+
+
+def test_a_feed_that_is_asked_every_week_is_stale_only_when_it_is_due(korea: Settings) -> None:
+    def state(days: int) -> str:
+        later = korea.model_copy(update={"as_of": AS_OF + timedelta(days=days)})
+        return outcomes._state(later, "police_112_keys", AS_OF, None, later.as_of)
+
+    assert [state(days)[:5] for days in (0, 1, 6, 7)] == ["fresh", "fresh", "fresh", "stale"]

@@ -77,7 +77,7 @@ def bongsu(settings: Settings, *arguments: str, as_of: str = AS_OF, **environmen
 
 def test_every_row_received_is_accounted_for(finished: Settings) -> None:
     loads = accounting.acknowledged(finished)
-    assert {a.feed for a in loads} == {"police_112", "fire_119", "investigation_cases"}
+    assert {a.feed for a in loads} == {"police_112", "police_112_keys", "fire_119", "investigation_cases"}
     assert all(a.received == a.loaded + a.unchanged + a.quarantined + a.rejected for a in loads)
     assert sum(a.quarantined for a in loads) > 0
 

@@ -1,8 +1,9 @@
 -- 112 calls, each in the latest version that was known at as_of; withdrawn ones left out. Grain: incident_id.
 --
--- A caller's phone is located to a few hundred metres only, so such a place counts as a centroid. Calls found on patrol
--- (순찰발견) are discovered; where the channel is not noted, is_discovered stays null. The source names the district, so
--- a call without coordinates, or at 0,0, still counts there.
+-- A caller's phone is located to a few hundred metres only, so such a place counts as a centroid. A method that nobody
+-- has described here could be a new kind of look-up and is treated as one; without a method a place is no exact one.
+-- Calls found on patrol (순찰발견) are discovered; where the channel is not noted, is_discovered stays null. The source
+-- names the district, so a call without coordinates, or at 0,0, still counts there.
 with
 versions as (
     select
@@ -35,14 +36,14 @@ select
     nullif(lat, 0) as lat,
     case
         when coalesce(lon, 0) = 0 or coalesce(lat, 0) = 0 then 'none'
-        when location_method = '신고자조회' then 'centroid'
-        else 'exact'
+        when location_method in ('현장확인', '주소') then 'exact'
+        else 'centroid'
     end as location_quality,
-    case location_method
-        when '현장확인' then 'scene'
-        when '주소' then 'address'
-        when '신고자조회' then 'caller_lookup'
-        else 'unknown'
+    case
+        when location_method = '현장확인' then 'scene'
+        when location_method = '주소' then 'address'
+        when location_method is null then 'unknown'
+        else 'caller_lookup'
     end as location_source,
     district_code as named_area_id,
     report_channel = '순찰발견' as is_discovered,

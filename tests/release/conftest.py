@@ -417,6 +417,11 @@ def _staffing(forecast: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fill_books(con: duckdb.DuckDBPyConnection) -> None:
+    judged = {"judged_from_at": AS_OF - timedelta(hours=48), "judged_through_at": AS_OF, "rule": "nothing for 3 h"}
+    counts = {"records": 12345, "expected_records": 12000.0, "silent_hours": 7, "times_usual": 1.0}
+    for feed, agency, state in (("police_112", "police", "usual"), ("fire_119", "fire", "silent")):
+        row = {"feed": feed, "agency": agency, "state": state, "is_alarm": state == "silent"}
+        insert(con, "ops.feed_health", row | judged | counts)
     batch = {"batch_id": "b1", "feed": "police_112", "kind": "delivery", "verdict": "accepted"}
     counts = {"received": 100, "loaded": 90, "unchanged": 5, "quarantined": 5, "rejected": 0}
     insert(con, "ops.batches", batch | counts)

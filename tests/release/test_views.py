@@ -19,6 +19,7 @@ MATRIX = {
     "accounting_shares": {"public"},
     "allow_list": ALL,
     "areas": ALL,
+    "calls_hourly": {"dispatch"} | AGENCIES,
     "cases": {"investigation"},
     "cells": {"police"},
     "crime_quarterly": {"public"},
@@ -27,10 +28,12 @@ MATRIX = {
     "demand_hourly": {"dispatch"} | AGENCIES,
     "demand_quarterly": {"public"},
     "dispatches": {"fire"},
+    "feed_health": ALL,
     "feed_status": ALL - {"public"},
     "feeds": ALL,
     "forecast_scores": ALL - {"investigation"},
     "hot_spots": {"police"},
+    "incident_changes": AGENCIES,
     "incidents": AGENCIES,
     "joint_responses": {"dispatch"},
     "listed_incidents": set(),
@@ -38,6 +41,7 @@ MATRIX = {
     "quality_checks": ALL - {"public"},
     "quality_shares": {"public"},
     "response_times": AGENCIES,
+    "revision_rates": ALL,
     "risk": {"police"},
     "risk_audit": {"public"},
     "risk_exclusions": {"public", "police"},
@@ -288,3 +292,13 @@ def test_an_agency_sees_the_quality_of_its_own_feeds_and_of_the_gates(con: duckd
     assert {row["suite"] for row in rows(con, "police", "quality_checks")} == {"police_112", "core.incidents"}
     assert {row["suite"] for row in rows(con, "fire", "quality_checks")} == {"core.incidents"}
     assert "checked" not in rows(con, "public", "quality_shares")[0]
+
+
+def test_all_learn_the_state_of_feeds_and_only_dispatch_their_counts(con: duckdb.DuckDBPyConnection) -> None:
+    states = [(row["feed"], row["state"]) for row in rows(con, "public", "feed_health")]
+    assert states == [("fire_119", "silent"), ("police_112", "usual")]
+    assert set(rows(con, "public", "feed_health")[0]) == {"feed", "agency", "state", "is_alarm", "rule"}
+    assert [row["feed"] for row in rows(con, "police", "feed_health")] == ["police_112"]
+    for audience in AGENCIES | {"public"}:
+        assert "12345" not in str(rows(con, audience, "feed_health"))
+    assert rows(con, "dispatch", "feed_health")[0]["records"] == 12345

@@ -1,0 +1,59 @@
+-- How many records of a month were changed within 7, 30 and 90 days of their report. Grain: feed, month_start_date, changed, within_days.
+--
+-- Records are those that their own agency may read, so that no count here tells of a withheld one. A month appears once
+-- the feed is complete through the last of its days and as many more: what is young has not had the time to change. Of a
+-- month before the feed was first read only those records are known that have changed, so it never appears.
+with
+hidden as (
+    select distinct incident_id from core.incident_changes where not is_listed
+),
+reported as (
+    select feed, local_date, incident_id from core.incidents anti join hidden using (incident_id) where is_listed
+    union all
+    -- A withdrawn record is in core.incidents no more.
+    select distinct feed, local_date, incident_id
+    from core.incident_changes
+    anti join core.incidents using (incident_id)
+    where is_listed
+),
+months as (
+    select feed, date_trunc('month', local_date)::date as month_start_date, count(*) as incidents
+    from reported
+    group by all
+),
+begun as (
+    select feed, min(window_start) as first_at from ops.batches where verdict = 'accepted' group by feed
+),
+asked as (
+    select months.*, feeds.agency, kinds.changed, spans.within_days
+    from months
+    join reference.feeds on feeds.feed = months.feed and feeds.kind = 'keyed'
+    join marts.feed_status as status on status.feed = months.feed
+    join begun on begun.feed = months.feed and timezone(getvariable('time_zone'), month_start_date::timestamp) >= first_at
+    cross join (values ('category'), ('priority'), ('place'), ('status')) as kinds (changed)
+    cross join (values (7), (30), (90)) as spans (within_days)
+    where timezone(getvariable('time_zone'), month_start_date + interval 1 month + to_days(within_days))
+        <= status.complete_through_at
+),
+changes as (
+    select feed, date_trunc('month', local_date)::date as month_start_date, changed, incident_id,
+        min(days_after_report) as first_after
+    from core.incident_changes
+    where is_listed and "after" is distinct from 'standing'
+    group by all
+)
+select
+    asked.feed,
+    asked.agency,
+    asked.month_start_date,
+    asked.changed,
+    asked.within_days,
+    asked.incidents,
+    count(changes.incident_id) as changed_incidents
+from asked
+left join changes
+    on changes.feed = asked.feed
+    and changes.month_start_date = asked.month_start_date
+    and changes.changed = asked.changed
+    and changes.first_after <= asked.within_days
+group by all

@@ -1,0 +1,57 @@
+-- What was known at as_of of the 112 calls that were not always told alike: every version of each. Grain: incident_id, known_at.
+--
+-- Only category, CODE, place and withdrawal are watched: nearly every call is written twice, few of them change in these.
+-- Two versions of one instant count as one, chosen as in police_112.
+with
+known as (
+    select
+        incident_no,
+        category,
+        priority,
+        try_cast(reported_at as timestamptz) as reported_at,
+        nullif(lon, 0) as lon,
+        nullif(lat, 0) as lat,
+        location_method,
+        is_withdrawn,
+        _row_hash,
+        coalesce(try_cast(updated_at as timestamptz), try_cast(police_112.reported_at as timestamptz))
+            + to_seconds((select delay_seconds from reference.feeds where feed = 'police_112')) as known_at
+    from raw.police_112
+    where known_at <= getvariable('as_of')
+),
+differing as (
+    select incident_no
+    from known
+    group by incident_no
+    having min(hash(category, priority, lon, lat, is_withdrawn)) <> max(hash(category, priority, lon, lat, is_withdrawn))
+),
+versions as (
+    select known.*
+    from known
+    semi join differing using (incident_no)
+    qualify row_number() over (partition by incident_no, known_at order by _row_hash desc) = 1
+)
+select
+    'police_112:' || incident_no as incident_id,
+    'police' as agency,
+    'police_112' as feed,
+    'police' as service,
+    category as source_category,
+    priority::integer as priority,
+    reported_at,
+    lon,
+    lat,
+    case
+        when lon is null or lat is null then 'none'
+        when location_method in ('현장확인', '주소') then 'exact'
+        else 'centroid'
+    end as location_quality,
+    case
+        when location_method = '현장확인' then 'scene'
+        when location_method = '주소' then 'address'
+        when location_method is null then 'unknown'
+        else 'caller_lookup'
+    end as location_source,
+    is_withdrawn,
+    known_at
+from versions

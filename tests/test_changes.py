@@ -1,0 +1,190 @@
+"""Changes of incidents: what was reclassified, moved or withdrawn and when, who may read of it, how much to expect."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines import warehouse
+from pipelines.release import audiences
+from tests.release.conftest import AS_OF, UNMAPPED, create_all, incident, insert
+
+DAY = timedelta(days=1)
+REPORTED = datetime(2026, 8, 10, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Empty tables of the whole dictionary, and four words of the police."""
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        con.execute("set variable time_zone = 'Asia/Seoul'")
+        for schema in warehouse.SCHEMAS:
+            con.execute(f"create schema {schema}")
+        create_all(con)
+        insert(con, "reference.feeds", {"feed": "police_112", "agency": "police", "kind": "keyed"})
+        read = {"feed": "police_112", "verdict": "accepted", "window_start": datetime(2026, 7, 31, 15, tzinfo=UTC)}
+        insert(con, "ops.batches", read)
+        for word, category, sensitive in (
+            ("절도", "theft", False),
+            ("빈집털이", "theft", False),
+            ("폭력", "violence", False),
+            ("스토킹", "stalking", True),
+        ):
+            insert(
+                con,
+                "reference.category_map",
+                {"feed": "police_112", "source_category": word, "category": category},
+            )
+            insert(con, "reference.categories", {"category": category, "is_sensitive": sensitive})
+        con.execute("create or replace table reference.categories as select distinct * from reference.categories")
+        yield con
+
+
+def version(days: float = 0, number: int = 1, **given: Any) -> dict[str, Any]:
+    """A version of a theft, known so many days after its report."""
+    return {
+        "incident_id": f"police_112:{number}",
+        "agency": "police",
+        "feed": "police_112",
+        "service": "police",
+        "source_category": "절도",
+        "priority": 2,
+        "reported_at": REPORTED,
+        "lon": 127.0,
+        "lat": 37.5,
+        "location_quality": "exact",
+        "location_source": "scene",
+        "is_withdrawn": False,
+        "known_at": REPORTED + days * DAY,
+    } | given
+
+
+def changes(con: duckdb.DuckDBPyConnection, *versions: dict[str, Any]) -> list[tuple[Any, ...]]:
+    insert(con, "staging.versions", *versions)
+    warehouse.run_models(con, "core", ["incident_changes"])
+    return con.execute(
+        'select changed, "before", "after", days_after_report from core.incident_changes order by changed_at, changed'
+    ).fetchall()
+
+
+def test_a_reclassification_is_told_in_both_vocabularies(con: duckdb.DuckDBPyConnection) -> None:
+    found = changes(con, version(), version(9, source_category="폭력"))
+    assert found == [("category", "theft", "violence", 9.0), ("source_category", "절도", "폭력", 9.0)]
+
+
+def test_another_word_for_the_same_is_no_reclassification(con: duckdb.DuckDBPyConnection) -> None:
+    found = changes(con, version(), version(1, source_category="빈집털이"))
+    assert found == [("source_category", "절도", "빈집털이", 1.0)]
+
+
+def test_withdrawn_and_restored_are_two_changes(con: duckdb.DuckDBPyConnection) -> None:
+    found = changes(con, version(), version(2, is_withdrawn=True), version(3, priority=1))
+    assert found == [
+        ("status", "standing", "withdrawn", 2.0),
+        ("priority", "2", "1", 3.0),
+        ("status", "withdrawn", "standing", 3.0),
+    ]
+
+
+def test_of_a_moved_place_only_the_distance_is_told(con: duckdb.DuckDBPyConnection) -> None:
+    assert changes(con, version(), version(1, lat=37.51)) == [("place", "exact", "exact", 1.0)]
+    ((metres,),) = con.execute("select distance_m from core.incident_changes").fetchall()
+    assert metres == pytest.approx(1112, abs=1)
+
+
+def test_a_place_that_was_filled_in_moved_no_distance(con: duckdb.DuckDBPyConnection) -> None:
+    nowhere = {"lon": None, "lat": None, "location_quality": "none"}
+    assert changes(con, version(**nowhere), version(1)) == [("place", "none", "exact", 1.0)]
+    assert con.execute("select distance_m from core.incident_changes").fetchall() == [(None,)]
+
+
+def test_how_far_a_telephone_was_from_the_place_is_not_told(con: duckdb.DuckDBPyConnection) -> None:
+    telephone = {"location_quality": "centroid", "location_source": "caller_lookup"}
+    assert changes(con, version(**telephone), version(1, lat=37.51)) == [("place", "centroid", "exact", 1.0)]
+    assert con.execute("select distance_m from core.incident_changes").fetchall() == [(None,)]
+
+
+def test_a_record_that_vanished_is_withdrawn_when_its_list_was_made(con: duckdb.DuckDBPyConnection) -> None:
+    gone = {"incident_id": "police_112:7", "agency": "police", "feed": "police_112", "service": "police"}
+    said = {"source_category": "절도", "reported_at": REPORTED, "missing_at": REPORTED + 6 * DAY}
+    insert(con, "staging.missing", gone | said, gone | said | {"incident_id": "police_112:1"})
+    found = changes(con, version(), version(1, source_category="폭력"))
+    assert found[2:] == [("status", "standing", "withdrawn", 6.0)] * 2
+
+
+@pytest.mark.parametrize("hidden", ["스토킹", "새로운 말"])
+def test_nobody_reads_of_a_record_that_was_sensitive_or_unknown_at_any_time(
+    con: duckdb.DuckDBPyConnection, hidden: str
+) -> None:
+    changes(con, version(), version(1, source_category=hidden), version(2), version(number=2))
+    assert con.execute("select distinct is_listed from core.incident_changes").fetchall() == [(False,)]
+    insert(con, "core.incidents", incident("police_112:1"))
+    warehouse.run_models(con, "views", ["listed_incidents", "incident_changes"])
+    assert con.execute("from views.incident_changes").fetchall() == []
+
+
+def test_an_agency_reads_the_changes_of_its_records_by_their_released_name(con: duckdb.DuckDBPyConnection) -> None:
+    changes(con, version(), version(9, source_category="폭력"))
+    insert(con, "core.incidents", incident("police_112:1"))
+    warehouse.run_models(con, "views", ["listed_incidents", "incident_changes"])
+    (entry,) = [entry for entry in audiences.tables_of("police") if entry.name == "incident_changes"]
+    found = con.execute(entry.select).pl()
+    assert found["record_id"].n_unique() == 1 and not {"incident_id", "lon", "lat"} & set(found.columns)
+    (entry,) = [entry for entry in audiences.tables_of("fire") if entry.name == "incident_changes"]
+    assert con.execute(entry.select).fetchall() == []
+
+
+def rates(con: duckdb.DuckDBPyConnection, complete: datetime = AS_OF) -> dict[tuple[str, int], tuple[int, int]]:
+    con.execute("delete from marts.feed_status")
+    insert(con, "marts.feed_status", {"feed": "police_112", "agency": "police", "complete_through_at": complete})
+    warehouse.run_models(con, "marts", ["revision_rates"])
+    found = con.execute(
+        "select changed, within_days, incidents, changed_incidents from marts.revision_rates"
+    ).fetchall()
+    return {(changed, days): (incidents, count) for changed, days, incidents, count in found}
+
+
+def test_the_share_of_changed_records_counts_withdrawn_ones_and_no_withheld_one(con: duckdb.DuckDBPyConnection) -> None:
+    august = {"reported_at": REPORTED, "local_date": date(2026, 8, 10)}
+    insert(con, "core.incidents", *(incident(f"police_112:{number}", **august) for number in range(1, 9)))
+    insert(con, "core.incidents", incident("police_112:50", **UNMAPPED, **august))
+    changes(
+        con,
+        version(),
+        version(9, source_category="폭력"),
+        version(number=60),
+        version(3, 60, is_withdrawn=True),
+        version(number=2),
+        version(1, 2, source_category="스토킹"),
+        version(2, 2),
+    )
+    found = rates(con)
+    assert found["category", 7] == (8, 0) and found["category", 30] == (8, 1)
+    assert found["status", 7] == (8, 1), "seven listed records that stand, and the withdrawn one"
+
+
+def test_a_month_is_judged_when_its_last_day_had_the_time_to_change(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)))
+    changes(con, version(), version(9, source_category="폭력"))
+    complete = datetime(2026, 9, 30, 15, tzinfo=UTC)
+    assert {days for _, days in rates(con, complete)} == {7, 30}
+    assert {days for _, days in rates(con, complete - timedelta(seconds=1))} == {7}
+
+
+def test_a_month_that_was_read_in_part_is_not_judged(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)))
+    changes(con, version(), version(9, source_category="폭력"))
+    con.execute("update ops.batches set window_start = window_start + interval 1 hour")
+    assert rates(con) == {}
+
+
+def test_a_share_of_few_records_is_not_published(con: duckdb.DuckDBPyConnection) -> None:
+    row = {"feed": "police_112", "agency": "police", "month_start_date": date(2026, 8, 1), "changed": "category"}
+    for days, incidents in ((7, 99), (30, 1000)):
+        counts = {"within_days": days, "incidents": incidents, "changed_incidents": 33}
+        insert(con, "marts.revision_rates", row | counts)
+    warehouse.run_models(con, "views", ["revision_rates"])
+    assert con.execute("select within_days, changed_share from views.revision_rates").fetchall() == [(30, 0.033)]
