@@ -9,16 +9,19 @@ with
 versions as (
     select
         *,
+        rowid as version,
         timezone(
             getvariable('time_zone'), coalesce(try_strptime(chg_dt, '%Y%m%d%H%M%S'), try_strptime(dclr_dt, '%Y%m%d%H%M%S'))
         ) + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
     from raw.fire_119
 ),
+-- Keys and instants alone are grouped: a window over whole rows would spill to disk at national volume.
+latest as (
+    select arg_max(version, {'known_at': known_at, 'row': _row_hash}) as version
+    from versions where known_at <= getvariable('as_of') group by dclr_rcpt_no, vhcl_no
+),
 newest as (
-    select *
-    from versions
-    where known_at <= getvariable('as_of')
-    qualify row_number() over (partition by dclr_rcpt_no, vhcl_no order by known_at desc, _row_hash desc) = 1
+    select versions.* from versions semi join latest using (version)
 ),
 "read" as (
     select

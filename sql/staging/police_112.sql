@@ -8,15 +8,18 @@ with
 versions as (
     select
         *,
+        rowid as version,
         coalesce(try_cast(updated_at as timestamptz), try_cast(reported_at as timestamptz))
             + to_seconds((select delay_seconds from reference.feeds where feed = 'police_112')) as known_at
     from raw.police_112
 ),
+-- Keys and instants alone are grouped: a window over whole rows would spill to disk at national volume.
+latest as (
+    select arg_max(version, {'known_at': known_at, 'row': _row_hash}) as version
+    from versions where known_at <= getvariable('as_of') group by incident_no
+),
 newest as (
-    select *
-    from versions
-    where known_at <= getvariable('as_of')
-    qualify row_number() over (partition by incident_no order by known_at desc, _row_hash desc) = 1
+    select versions.* from versions semi join latest using (version)
 )
 select
     'police_112:' || incident_no as incident_id,
