@@ -13,7 +13,7 @@ SHEET = "사건번호,접수일\r\n수사11,2025-11-01\r\n"
 
 
 def refusal(part: bytes, media: str = "json", encoding: str = "utf-8") -> str:
-    with pytest.raises(FeedError, match="^page 3: ") as caught:
+    with pytest.raises(FeedError, match=r"^page 3: ") as caught:
         inspection.inspect(part, media, encoding, "page 3")
     return str(caught.value)
 
