@@ -69,6 +69,26 @@ class TestRowSuites:
         assert parts.results.equals(whole.results)
         assert parts.accepted.equals(whole.accepted)
 
+    def test_a_large_frame_is_checked_column_by_column_with_the_same_verdict(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = {"type": "comparison", "column": {"name": "b"}, "operator": "!=", "parameter": 0}
+        write_suite(
+            "calls",
+            rule("expect_column_values_to_not_be_null", column="a"),
+            rule("expect_column_values_to_be_between", column="a", max_value=100),
+            rule("expect_column_values_to_be_between", column="a", min_value=2, row_condition=seen),
+            rule("expect_column_values_to_not_be_null", column="b"),
+        )
+        whole = quality.validate_rows("calls", ROWS)
+        monkeypatch.setattr(quality, "LARGE_ROWS", 1)
+        parts = quality.validate_rows("calls", ROWS)
+        assert parts.accepted.equals(whole.accepted)
+        assert parts.failures.sort("_row", "reason").equals(whole.failures.sort("_row", "reason"))
+        assert parts.results.sort("column", "checked", "failed", "expectation").equals(
+            whole.results.sort("column", "checked", "failed", "expectation")
+        )
+
     def test_an_empty_batch_passes(self) -> None:
         assert quality.validate_rows("calls", ROWS.clear()).accepted.is_empty()
 
