@@ -31,27 +31,27 @@ def continuity() -> None:
 
     @task
     def expire() -> dict[str, int]:
-        from pipelines import steps
+        from pipelines import custody
 
-        return steps.expire(_settings())
+        return custody.expire(_settings())
 
     @task
     def verify() -> dict[str, int]:
-        from pipelines import steps
+        from pipelines import custody
 
-        return steps.verify(_settings())
+        return custody.verify(_settings())
 
     @task
     def replicate() -> int:
-        from pipelines import steps
+        from pipelines import custody
 
-        return steps.replicate(_settings(), os.environ.get("BONGSU_REPLICA"))
+        return custody.replicate(_settings(), os.environ.get("BONGSU_REPLICA"))
 
     @task
     def drill() -> int:
-        from pipelines import steps
+        from pipelines import custody
 
-        return steps.drill(_settings(), os.environ.get("BONGSU_REPLICA"))
+        return custody.drill(_settings(), os.environ.get("BONGSU_REPLICA"))
 
     expire() >> verify() >> replicate() >> drill()
 

@@ -1,6 +1,8 @@
-"""Hourly: fetch and load what is new and judge the feeds: silence, flood or dearth ends red within hours, not at dawn.
+"""Hourly: fetch and load what is new of the watched feeds and judge them: silence, flood, dearth or an unreadable feed
+ends red within hours, not at dawn.
 
-Builds and publishes nothing: that is the daily run's. Conf: `{"profile": "korea"}`; without it the home's profile.
+Builds and publishes nothing: that is the daily run's, which reads its lag again whatever a watch has read. Watched are
+feeds with `watched = true` in the profile. Conf: `{"profile": "korea"}`; without it the home's profile.
 """
 
 import os

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from pipelines import steps
+from pipelines import custody, steps, trials
+from pipelines.screen import err, out, progress_of, table_of
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from pipelines.settings import Settings
 
 app = typer.Typer(
@@ -41,14 +27,8 @@ app = typer.Typer(
     help="Public-safety analytics for several agencies: crime patterns, risk, demand forecasts, dispatch plans.\n\n"
     'Start with `bongsu run`, then `bongsu status` and `bongsu query "show tables" --audience dispatch`.',
 )
-predict_app = typer.Typer(no_args_is_help=True, help="Try the models on your own data, without the pipeline.")
-backtest_app = typer.Typer(no_args_is_help=True, help="Score the models on your own data by rolling origin.")
-app.add_typer(predict_app, name="predict")
-app.add_typer(backtest_app, name="backtest")
-
-# A table is as wide as its words: a terminal or pager may cut it, a wrapped identifier cannot be copied.
-out = Console(width=max(Console().width, 300), highlight=False)
-err = Console(stderr=True)
+app.add_typer(trials.predict, name="predict")
+app.add_typer(trials.backtest, name="backtest")
 
 RUN, READ, OWN, COPIES = "Run", "Read", "Your own data", "Copies and disasters"
 
@@ -76,19 +56,12 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-class Frequency(StrEnum):
-    """Step of a demand series."""
-
-    h = "h"
-    D = "D"
-
-
 @app.command(rich_help_panel=RUN)
 def run(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Do the whole daily run without Airflow: fetch, load, build, score, analyse, publish, check."""
     settings = steps.settings_for(home, profile, as_of)
     try:
-        with _progress("run") as show:
+        with progress_of("run") as show:
             steps.run(settings, show)
     finally:
         _summary(settings)
@@ -109,7 +82,7 @@ def load(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> 
 
 
 def _each_feed(settings: Settings, step: str) -> None:
-    with _progress(step) as show:
+    with progress_of(step) as show:
         failed = steps.ingest(settings, show, (step,))
     if failed:
         raise steps.StepError("\n".join(failed))
@@ -118,7 +91,7 @@ def _each_feed(settings: Settings, step: str) -> None:
 def _step(name: str, text: str) -> None:
     def command(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
         settings = steps.settings_for(home, profile, as_of)
-        with _progress(name):
+        with progress_of(name):
             getattr(steps, name)(settings)
 
     command.__doc__ = text
@@ -147,19 +120,22 @@ def backfill(
 ) -> None:
     """Fetch and load a range of days again; records already known change nothing."""
     settings = steps.settings_for(home, profile, as_of)
-    with _progress("backfill") as show:
+    with progress_of("backfill") as show:
         counts = steps.backfill(settings, feed, start, end, show)
     out.print(f"{feed}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
 @app.command(rich_help_panel=RUN)
 def watch(home: Home = HOME, profile: ProfileName = None) -> None:
-    """Fetch and load what is new by now, and exit 1 if a feed is silent, flooded, thin or cannot be read."""
+    """Fetch and load what is new of the watched feeds; exit 1 if one is silent, flooded, thin or cannot be read."""
     now = datetime.now(UTC)
     settings = steps.settings_for(home, profile, now.isoformat(), now)
-    with _progress("watch") as show:
-        steps.watch(settings, show)
-    out.print("[green]✓[/green] every feed is as usual")
+    with progress_of("watch") as show:
+        watched = steps.watch(settings, show)
+    if watched:
+        out.print(f"[green]✓[/green] as usual: {', '.join(watched)}")
+    else:
+        out.print(f"no feed of profile {settings.profile.name} is watched: `watched = true` in the profile does so")
 
 
 @app.command(rich_help_panel=READ)
@@ -193,7 +169,7 @@ def query(
 
     frame = reader.query(steps.settings_for(home, writes=False), sql, audience)
     if format is Format.table:
-        out.print(_table(frame))
+        out.print(table_of(frame))
     elif format is Format.csv:
         sys.stdout.write(frame.write_csv())
     elif format is Format.json:
@@ -206,15 +182,15 @@ def query(
 def rebuild(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
     """Throw the warehouse away and make it again from landing and records, to the same hashes."""
     settings = steps.settings_of_last_run(home, profile, as_of)
-    with _progress("rebuild") as show:
-        hashes = steps.rebuild(settings, show)
+    with progress_of("rebuild") as show:
+        hashes = custody.rebuild(settings, show)
     out.print(f"{len(hashes)} tables made again")
 
 
 @app.command(rich_help_panel=COPIES)
 def verify(home: Home = HOME) -> None:
     """Check the ledger's chain, every batch and every record, byte for byte."""
-    checked = steps.verify(steps.settings_for(home))
+    checked = custody.verify(steps.settings_for(home))
     out.print("intact: " + ", ".join(f"{count:,} {name}" for name, count in checked.items()))
 
 
@@ -223,7 +199,7 @@ def replicate(
     to: Annotated[str, typer.Option("--to", help="Folder or any fsspec URL (sftp://…, s3://…).")], home: Home = HOME
 ) -> None:
     """Copy landing, records and ledger elsewhere and read them back. The master key stays here: keep it apart."""
-    out.print(f"{steps.replicate(steps.settings_for(home), to)} files copied to {to}")
+    out.print(f"{custody.replicate(steps.settings_for(home), to)} files copied to {to}")
 
 
 @app.command(rich_help_panel=COPIES)
@@ -233,7 +209,7 @@ def restore(
     home: Home = HOME,
 ) -> None:
     """Bring a home back from a copy into an empty folder, verify it, and rebuild the warehouse."""
-    steps.restore(home, source, master_key)
+    custody.restore(home, source, master_key)
     out.print(f"restored into {home}; run `bongsu run` to publish")
 
 
@@ -245,8 +221,8 @@ def drill(
 ) -> None:
     """Prove that a copy can be restored: restore aside, rebuild, and compare every table's hash."""
     settings = steps.settings_of_last_run(home, None, as_of)
-    with _progress("drill") as show:
-        tables = steps.drill(settings, source, show)
+    with progress_of("drill") as show:
+        tables = custody.drill(settings, source, show)
     out.print(f"{tables} tables restored and equal, hash for hash")
 
 
@@ -267,8 +243,8 @@ def destroy(
     settings = steps.settings_of_last_run(home, None, as_of)
     if not yes:
         typer.confirm(f"Destroy every batch of {feed} that ended before {before}? This cannot be undone", abort=True)
-    with _progress("destroy") as show:
-        count = steps.destroy(settings, feed, before, show)
+    with progress_of("destroy") as show:
+        count = custody.destroy(settings, feed, before, show)
     out.print(
         f"{count} batches of {feed} destroyed: unreadable here, in no release; run `bongsu replicate` for each copy"
     )
@@ -282,10 +258,10 @@ def expire(
 ) -> None:
     """Destroy what every feed's retention in the profile no longer allows to keep; by default only say what that is."""
     settings = steps.settings_of_last_run(home, None, as_of)
-    overdue = steps.expired(settings)
+    overdue = custody.expired(settings)
     if yes and overdue:
-        with _progress("expire") as show:
-            steps.expire(settings, show)
+        with progress_of("expire") as show:
+            custody.expire(settings, show)
     did = "destroyed: run `bongsu replicate` for each copy" if yes else "would be destroyed; `--yes` destroys"
     for name, count in overdue.items():
         kept = settings.profile.feeds[name].retention_days
@@ -321,129 +297,6 @@ def simulate(
         steps.simulate(profile, as_of, days, scale, tuple(province or ()), folder, err.print, show)
 
 
-Series = Annotated[Path, typer.Option("--input", help="Parquet or CSV with unique_id, ds, y (long).")]
-Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
-Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
-Points = Annotated[
-    Path,
-    typer.Option("--input", help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional)."),
-]
-Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
-Boundary = Annotated[
-    Path, typer.Option("--boundary", help="Polygon file (GeoJSON, Shapefile, GeoParquet) of the area.")
-]
-Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
-AreaKm2 = Annotated[float, typer.Option("--area-km2", help="The selected cells add up to at most this.")]
-Start = Annotated[
-    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast.")
-]
-Days = Annotated[int, typer.Option("--days", min=1, help="Length of the forecast window.")]
-
-
-@predict_app.command("demand")
-def predict_demand(
-    source: Series,
-    freq: Freq,
-    horizon: Horizon,
-    out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
-) -> None:
-    """Forecast counts per series: unique_id, ds, mean, model and whole, non-negative quantiles."""
-    from pipelines import own_data
-
-    with _progress("predict") as show:
-        own_data.predict_demand(source, freq.value, horizon, out_file, lambda done, all: show(f"{done} of {all} fits"))
-    err.print(f"written: {out_file}")
-
-
-@predict_app.command("risk")
-def predict_risk(
-    source: Points,
-    crs: Crs,
-    boundary: Boundary,
-    cell: Cell,
-    area_km2: AreaKm2,
-    start: Start,
-    days: Days,
-    out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
-) -> None:
-    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the area given."""
-    from pipelines import own_data
-    from pipelines.forecast.risk.points import Task
-
-    task = Task(crs, boundary, cell, area_km2)
-    own_data.predict_risk(source, task, start, days, out_file)
-    err.print(f"written: {out_file}")
-
-
-@backtest_app.command("demand")
-def backtest_demand(
-    source: Series,
-    freq: Freq,
-    horizon: Horizon,
-    origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
-    step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts.parquet and scores.parquet.")],
-) -> None:
-    """Score every model by rolling origin on your own series."""
-    from pipelines import own_data
-
-    with _progress("backtest") as show:
-        scores = own_data.backtest_demand(
-            source, freq.value, horizon, origins, step, folder, lambda done, all: show(f"{done} of {all} fits")
-        )
-    out.print(_table(scores))
-
-
-@backtest_app.command("risk")
-def backtest_risk(
-    source: Points,
-    crs: Crs,
-    boundary: Boundary,
-    cell: Cell,
-    area_km2: AreaKm2,
-    start: Start,
-    days: Days,
-    origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
-    step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for windows.parquet and scores.parquet.")],
-) -> None:
-    """Score model and plain count by rolling origin on your own points: hit rate and PAI."""
-    from pipelines import own_data
-    from pipelines.forecast.risk.points import Task
-
-    task = Task(crs, boundary, cell, area_km2)
-    out.print(_table(own_data.backtest_risk(source, task, start, days, origins, step, folder)))
-
-
-def _progress_text(progress: Progress, task: TaskID) -> Callable[[str], None]:
-    def show(text: str) -> None:
-        progress.update(task, description=text)
-
-    return show
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[str], None]]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        yield _progress_text(progress, progress.add_task(name, total=None))
-
-
-def _table(frame: pl.DataFrame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in frame.columns:
-        table.add_column(name, overflow="fold")
-    for row in frame.rows():
-        table.add_row(
-            *("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)
-        )
-    return table
-
-
-def _text(value: object) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _summary(settings: Settings) -> bool:
     """Print where the release lies and the state; True when all is well."""
     if settings.current.exists():
@@ -459,7 +312,7 @@ def _status(settings: Settings, judged_at_as_of: bool) -> bool:
     out.print(
         f"Home {settings.home} · profile {settings.profile.name} · judged at {report.judged_at:%Y-%m-%d %H:%M %Z}"
     )
-    out.print(_table(report.feeds))
+    out.print(table_of(report.feeds))
     out.print(f"Last run: {report.last_run}")
     out.print(f"Current release: {report.release or 'none yet; run `bongsu run`'}")
     for problem in report.problems:

@@ -56,10 +56,11 @@ def version(feed: str) -> str:
 
 
 def read(feed: Feed) -> tuple[Correction, ...]:
-    """The corrections of a feed, held against its declared columns.
+    """The corrections of a feed, held against its declared columns and their types.
 
     Raises:
-        CorrectionError: the file cannot be read, names a column that the feed lacks, or mends one value twice.
+        CorrectionError: the file cannot be read, names a column that the feed lacks, gives a value that is not of its
+            column's type, or mends one value twice.
     """
     path = _path(feed.name)
     if not path.is_file():
@@ -78,6 +79,9 @@ def read(feed: Feed) -> tuple[Correction, ...]:
         if where in seen:
             raise CorrectionError(f"{path}: {entry.name}: {entry.column} is mended twice; keep one entry")
         seen.add(where)
+    for _, groups in _by_column(found):
+        for entries in groups:
+            _table(feed, entries)
     return found
 
 
@@ -85,13 +89,11 @@ def apply(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with every correction applied whose guard holds; columns and order of rows stay.
 
     Raises:
-        CorrectionError: see `read`; or a value does not fit its column's type.
+        CorrectionError: see `read`.
     """
-    for column, found in _by_column(feed):
-        for entries in found:
-            matched = frame.join(
-                _table(feed, frame, entries), on=list(entries[0].key), how="left", maintain_order="left"
-            )
+    for column, groups in _by_column(read(feed)):
+        for entries in groups:
+            matched = frame.join(_table(feed, entries), on=list(entries[0].key), how="left", maintain_order="left")
             held = pl.col("_is_named") & pl.col(column).eq_missing(pl.col("_expect"))
             mended = matched.select(pl.when(held).then("_value").otherwise(column).alias(column))
             frame = frame.with_columns(mended[column])
@@ -105,10 +107,9 @@ def report(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     there. Records that the frame lacks are not told of: most batches lack most records.
     """
     counts = [pl.DataFrame(schema=REPORT)]
-    for column, found in _by_column(feed):
-        for entries in found:
-            table = _table(feed, frame, entries)
-            named = frame.join(table, on=list(entries[0].key), how="inner")
+    for column, groups in _by_column(read(feed)):
+        for entries in groups:
+            named = frame.join(_table(feed, entries), on=list(entries[0].key), how="inner")
             held = pl.col(column).eq_missing(pl.col("_expect"))
             counts.append(
                 named.group_by("_name", maintain_order=True)
@@ -118,23 +119,23 @@ def report(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(counts)
 
 
-def _by_column(feed: Feed) -> Iterable[tuple[str, list[list[Correction]]]]:
+def _by_column(given: Iterable[Correction]) -> Iterable[tuple[str, list[list[Correction]]]]:
     """Corrections by the column that they mend, and in it by the columns that name the record."""
-    entries = sorted(read(feed), key=lambda entry: (entry.column, sorted(entry.key)))
+    entries = sorted(given, key=lambda entry: (entry.column, sorted(entry.key)))
     for column, found in groupby(entries, key=lambda entry: entry.column):
         yield column, [list(part) for _, part in groupby(found, key=lambda entry: sorted(entry.key))]
 
 
-def _table(feed: Feed, frame: pl.DataFrame, entries: list[Correction]) -> pl.DataFrame:
+def _table(feed: Feed, entries: list[Correction]) -> pl.DataFrame:
     names, column = list(entries[0].key), entries[0].column
     given = {name: [entry.key[name] for entry in entries] for name in names}
     said = {"_expect": [entry.expect for entry in entries], "_value": [entry.value for entry in entries]}
-    types = {name: frame.schema[name] for name in names} | dict.fromkeys(said, frame.schema[column])
+    types = {name: feed.columns[name] for name in names} | dict.fromkeys(said, feed.columns[column])
     try:
         table = pl.DataFrame(given | said, schema=types, strict=True)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise CorrectionError(
-            f"{_path(feed.name)}: a value for {column} is not of its type {frame.schema[column]}: {error}"
+            f"{_path(feed.name)}: a value for {column} is not of its type {feed.columns[column]}: {error}"
         ) from error
     return table.with_columns(_is_named=True, _name=pl.Series([entry.name for entry in entries]))
 

@@ -17,14 +17,15 @@ FEWEST_ROWS = 50
 
 
 def unknown_columns(frame: pl.DataFrame) -> pl.DataFrame:
-    """The undeclared columns of a conformed frame: ``column, rows`` (rows with a value in it), by name."""
+    """The undeclared columns of a conformed frame that hold any value: ``column, rows`` (with a value), by name."""
     kept = frame["_extra"].drop_nulls()
     if kept.is_empty():
         return pl.DataFrame(schema=UNKNOWN)
     lines = io.BytesIO("\n".join(kept.to_list()).encode())
     counts = pl.read_ndjson(lines, infer_schema_length=None).count()
     found = counts.transpose(include_header=True, header_name="column", column_names=["rows"])
-    return found.select(pl.col("column"), pl.col("rows").cast(pl.Int64)).sort("column")
+    counted = found.select(pl.col("column"), pl.col("rows").cast(pl.Int64))
+    return counted.filter(pl.col("rows") > 0).sort("column")
 
 
 def refusal(suite: str, results: pl.DataFrame) -> str:

@@ -2,7 +2,8 @@
 
 Made when the models are built and kept in records, one per run, so that `bongsu status` need not wait for the
 warehouse. An alarm makes the run red; the rest are notes: something new that somebody should declare, map or take out.
-Findings stay in the house: a word of a source may name a sensitive matter.
+Findings stay in the house, since a word of a source may name a sensitive matter, and they outlive the destruction of
+what they tell of: they name feeds, columns and words of a category list, and count; never a record or its key.
 """
 
 from datetime import datetime
@@ -88,16 +89,16 @@ _NOTES = (
     select feed, format(
         '{}: nobody has mapped the word "{}": {:,} incidents count as other and are listed for nobody; add it under '
         '[feeds.{}.categories] in the profile',
-        feed, source_category, incidents, feed
+        feed, coalesce(source_category, '(none)'), incidents, feed
     ) as message
     from marts.unmapped_categories order by feed, source_category
     """,
     """
     select feed, format(
-        '{}: the correction of {} in {} finds another value in {:,} rows: the source may have mended it; look, and '
-        'take the entry out of expectations/corrections/{}.json',
-        feed, "column", "key", sum(kept)::bigint, feed
+        '{}: corrections of {} find another value than they should in {:,} rows, of {:,} records: the source may have '
+        'mended them; ops.corrections tells which: take them out of expectations/corrections/{}.json',
+        feed, "column", sum(kept)::bigint, count(distinct "key"), feed
     ) as message
-    from ops.corrections group by feed, "key", "column" having sum(kept) > 0 order by feed, "key", "column"
+    from ops.corrections where kept > 0 group by feed, "column" order by feed, "column"
     """,
 )

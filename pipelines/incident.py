@@ -60,6 +60,7 @@ VERSION_COLUMNS: Final[dict[str, str]] = {
     "service": "VARCHAR",
     "source_category": "VARCHAR",
     "priority": "INTEGER",
+    "occurred_at": "TIMESTAMP WITH TIME ZONE",
     "reported_at": "TIMESTAMP WITH TIME ZONE",
     "lon": "DOUBLE",
     "lat": "DOUBLE",

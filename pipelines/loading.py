@@ -1,8 +1,7 @@
 """Loading: every landed batch into raw, once, with its verdict. Rows, accounting and cursor move in one transaction."""
 
 from collections.abc import Iterable
-from itertools import groupby
-from operator import attrgetter
+from contextlib import closing
 
 import duckdb
 
@@ -20,11 +19,16 @@ class LoadError(Exception):
 def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> list[accounting.Accounting]:
     """Load every landed batch of a feed that the warehouse does not hold yet, and try again what was kept out.
 
-    Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again.
+    Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again. A batch
+    that stops the load leaves those before it loaded.
+
+    Raises:
+        CorrectionError: the feed's corrections file is faulty; the feed stays as it was.
     """
+    corrections.read(feed)
     raw.prepare(con, feed)
-    _forget_outdated(con, settings, feed)
     accounting.acknowledge(con, settings)
+    _forget_outdated(con, settings, feed)
     recorded = {a.batch_id: a for a in accounting.acknowledged(settings) if a.feed == feed.name}
     held = {row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()}
     pending = [batch for batch in landing.batches(settings, feed.name) if batch.batch_id not in held]
@@ -37,9 +41,10 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
         else:
             readable.append(batch)
     done = []
-    for batch, found in groupby(pieces.pieces(settings, feed, readable), key=attrgetter("batch")):
-        done.append(_load(con, settings, feed, batch, found, recorded.get(batch.batch_id)))
-        con.execute("checkpoint warehouse")
+    with closing(pieces.pieces(settings, feed, readable)) as found:
+        for batch in readable:
+            done.append(_load(con, settings, feed, batch, found, recorded.get(batch.batch_id)))
+            con.execute("checkpoint warehouse")
     done += retries.retry_refused(con, settings, feed, recorded)
     done += retries.retry_quarantined(con, settings, feed, recorded)
     accounting.acknowledge(con, settings)
@@ -64,7 +69,10 @@ def _load(
     found: Iterable[Piece],
     known: accounting.Accounting | None,
 ) -> accounting.Accounting:
-    """Load one batch. A batch that the ledger knows as accepted is a replay: it is never refused as a whole."""
+    """Load one batch, whose pieces are the next ones of ``found``.
+
+    A batch that the ledger knows as accepted is a replay: it is never refused as a whole.
+    """
     gathered = raw.gather(con, feed, found)
     problem = gathered.problem or (raw.objection(con, settings, feed, gathered) if known is None else "")
     if gathered.problem and known is not None:

@@ -3,7 +3,6 @@
 Read from ledger, records and the current release only, so that nobody waits for the warehouse.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,7 +10,7 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from pipelines import accounting, feeds, findings, landing, ledger, records
+from pipelines import accounting, feeds, findings, landing, ledger, records, retention
 from pipelines.settings import Settings
 
 KIND = "outcomes"
@@ -68,10 +67,18 @@ def latest(settings: Settings) -> pl.DataFrame:
 
 def last_as_of(settings: Settings) -> datetime | None:
     """The ``as_of`` of the last run that built its models; None before the first."""
-    built = [
-        e["name"] for e in ledger.read(settings.ledger, "record") if e["record_kind"] == KIND and "-build-" in e["name"]
-    ]
-    return datetime.strptime(built[-1][:STAMP], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if built else None
+    built = _of_step(settings, "build")
+    return datetime.strptime(built[-1]["name"][:STAMP], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if built else None
+
+
+def watch_problems(settings: Settings, until: datetime) -> list[str]:
+    """What the newest watch up to an instant told, one line each; none where a run has built its models since."""
+    watched, built = _of_step(settings, "watch", until), _of_step(settings, "build", until)
+    if not watched or (built and built[-1]["seq"] > watched[-1]["seq"]):
+        return []
+    (ended,) = records.frame_of(settings, watched[-1]).iter_rows(named=True)
+    told = ended["message"].removeprefix("StepError: ").splitlines()
+    return [f"watch at {_local(settings, ended['as_of'])}: {line}" for line in told]
 
 
 def failures(settings: Settings) -> list[str]:
@@ -107,7 +114,13 @@ def status(settings: Settings, judged_at: datetime) -> Status:
         last_run=_local(settings, last_as_of(settings)),
         feeds=states,
         release=release,
-        problems=[*_run_problems(settings), *_stale(states), *alarms, *_past_retention(settings, judged_at)],
+        problems=[
+            *_run_problems(settings),
+            *_stale(states),
+            *alarms,
+            *watch_problems(settings, judged_at),
+            *_past_retention(settings, judged_at),
+        ],
         notes=notes,
     )
 
@@ -116,6 +129,12 @@ def _findings(settings: Settings, until: datetime) -> tuple[list[str], list[str]
     """Alarms and notes of the last run up to an instant."""
     found = findings.latest(settings, until)
     return found.filter("is_alarm")["message"].to_list(), found.filter(~pl.col("is_alarm"))["message"].to_list()
+
+
+def _of_step(settings: Settings, step: str, until: datetime | None = None) -> list[ledger.Entry]:
+    """The ledger's entries of a step's outcomes, oldest first; no file is opened."""
+    kept = records.entries(settings, KIND, until=_stamp(until) if until else None)
+    return [entry for entry in kept if entry["name"].split("-")[1] == step]
 
 
 def _run_problems(settings: Settings) -> list[str]:
@@ -129,17 +148,10 @@ def _run_problems(settings: Settings) -> list[str]:
 
 
 def _past_retention(settings: Settings, judged_at: datetime) -> list[str]:
-    feeds_of = settings.profile.feeds
-    overdue = Counter(
-        batch.feed
-        for batch in landing.batches(settings)
-        if not batch.is_destroyed
-        and batch.feed in feeds_of
-        and batch.window_end < judged_at - timedelta(days=feeds_of[batch.feed].retention_days)
-    )
+    kept = {feed: source.retention_days for feed, source in settings.profile.feeds.items()}
     return [
-        f"{count} batches of {feed} are past their retention of {feeds_of[feed].retention_days} days: `bongsu expire`"
-        for feed, count in sorted(overdue.items())
+        f"{count} batches of {feed} are past their retention of {kept[feed]} days: `bongsu expire`"
+        for feed, count in retention.overdue(settings, judged_at).items()
     ]
 
 

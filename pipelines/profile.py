@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 SHIPPED = Path(__file__).parent / "profiles"
 
@@ -73,6 +73,7 @@ class FeedSource(_Part):
     delay_hours: float = Field(0, ge=0, description="assumed delay from the record's own instant to being known")
     lag_hours: float = Field(0, ge=0, description="how far behind the cursor each run reads again")
     window_days: int | None = Field(None, description="longest window asked for at once; none: one whole delivery")
+    watched: bool = Field(False, description="`bongsu watch` reads it between the runs; only a keyed feed can be")
     freshness_hours: float = Field(gt=0, description="older than this is stale")
     max_quarantine_share: float = Field(0.2, ge=0, le=1, description="a batch with more bad rows is rejected whole")
     page_size: int = Field(2000, gt=0)
@@ -180,6 +181,19 @@ class Profile(_Part):
     audiences: tuple[str, ...]
     feeds: Mapping[FeedName, FeedSource]
     categories: Mapping[str, Category]
+
+    @model_validator(mode="after")
+    def _has_its_categories(self) -> "Profile":
+        # A word that nothing describes would count as neither crime nor sensitive, and pass every filter for either.
+        lost = [
+            f"[feeds.{name}.categories] maps {source!r} to {word!r}"
+            for name, feed in self.feeds.items()
+            for source, word in feed.categories.items()
+            if word not in self.categories
+        ]
+        if lost:
+            raise ValueError(f"{'; '.join(lost)}, which [categories] does not define: add it there with its flags")
+        return self
 
     @property
     def zone(self) -> ZoneInfo:

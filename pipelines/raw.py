@@ -50,6 +50,11 @@ class Gathered:
         }
 
 
+def rules_version(feed: Feed) -> str:
+    """A short text that changes with a feed's suite or corrections, so that what is held back is tried again."""
+    return "+".join(filter(None, [quality.suite_version(feed.suite), corrections.version(feed.name)]))
+
+
 def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     """Make ``raw.<feed>``, empty, if it is not there: a feed that never delivered still has its table."""
     declared = pl.DataFrame(schema={**feed.columns, "_extra": pl.String, "_row": pl.Int64})
@@ -63,25 +68,27 @@ def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
 
 
 def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -> Gathered:
-    """Put what the suite accepts of one batch into ``_batch`` and add up the rest.
+    """Put what the suite accepts of one batch into ``_batch`` and add up the rest, up to the batch's last piece.
 
-    Stops at a piece with a problem: ``received`` then counts the rows that could be read.
+    Of a batch with a problem ``received`` counts the rows of the whole delivery, 0 where they cannot be told apart.
     """
     _empty_batch(con, feed)
     received = accepted = 0
     quarantined, results, problem = [pl.DataFrame(schema=_QUARANTINED)], [pl.DataFrame(schema=quality.RESULTS)], ""
     corrected, unknown = [pl.DataFrame(schema=corrections.REPORT)], [pl.DataFrame(schema=drift.UNKNOWN)]
     for piece in found:
-        received += piece.frame.height + piece.unread
         if piece.verdict is None:
-            problem = piece.problem
+            received, problem = piece.unread, piece.problem
             break
+        received += piece.frame.height
         accepted += piece.verdict.accepted.height
         _append(con, feed, piece.batch, piece.verdict.accepted)
         quarantined.append(_quarantined(feed, piece.batch, piece.frame, piece.verdict))
         results.append(piece.verdict.results)
         corrected.append(piece.corrected)
         unknown.append(drift.unknown_columns(piece.frame))
+        if piece.is_last:
+            break
     return Gathered(
         received,
         accepted,
@@ -120,25 +127,32 @@ def keep_quarantined(con: duckdb.DuckDBPyConnection, gathered: Gathered) -> None
 
 
 def keep_findings(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered) -> None:
-    """Keep what was found in a batch: ``ops.checks`` (per expectation), ``ops.corrections`` and ``ops.drift``."""
+    """Keep what was found in a batch, in place of what an earlier attempt found.
+
+    In ``ops.checks`` (per expectation), ``ops.corrections`` and ``ops.drift``.
+    """
     found = {
         "checks": gathered.results.with_columns(suite=pl.lit(batch.feed)),
         "corrections": gathered.corrected.with_columns(feed=pl.lit(batch.feed)),
         "drift": gathered.unknown.with_columns(feed=pl.lit(batch.feed)),
     }
     for table, frame in found.items():
+        con.execute(f"delete from ops.{table} where batch_id = ?", [batch.batch_id])
         con.register("_found", frame.with_columns(batch_id=pl.lit(batch.batch_id)).to_arrow())
         con.execute(f"insert into ops.{table} by name select * from _found")
         con.unregister("_found")
 
 
 def forget(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
-    """Empty a feed's raw table and all that is kept about its batches, so that it is replayed from landing."""
+    """Empty a feed's raw table and all that is kept about its batches, so that it is replayed from landing.
+
+    The cursor goes too: whoever looks before the replay is done sees a feed that lacks records, not one without any.
+    """
     con.execute(f'delete from raw."{feed.name}"')
     con.execute(
         "delete from ops.checks where batch_id in (select batch_id from ops.batches where feed = ?)", [feed.name]
     )
-    for table in ("batches", "quarantine", "corrections", "drift"):
+    for table in ("batches", "cursors", "quarantine", "corrections", "drift"):
         con.execute(f"delete from ops.{table} where feed = ?", [feed.name])
 
 
@@ -249,5 +263,5 @@ def _quarantined(feed: Feed, batch: Batch, frame: pl.DataFrame, verdict: quality
         expectation="expectation",
         reason="reason",
         content="content",
-        suite_version=pl.lit(quality.suite_version(feed.suite)),
+        suite_version=pl.lit(rules_version(feed)),
     )

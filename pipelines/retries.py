@@ -1,4 +1,10 @@
-"""Retries: what was kept out is tried again under the parser and the rules as they are now, and accounted for."""
+"""Retries: what was kept out is tried again under the parser and the rules as they are now, and accounted for.
+
+The accounting of a delivery stands for ever, so what later becomes of its rows is told by batches of kind ``retry``: a
+refused batch that is accepted, rows released from quarantine, and rows that a replay holds back though they were let in
+before, because the rules or the corrections changed. Of every batch, rows quarantined less rows released are always the
+rows in ``ops.quarantine``. The last 64 characters of a retry's message name the batch that it is of.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,18 +12,20 @@ from dataclasses import replace
 
 import duckdb
 
-from pipelines import accounting, landing, pieces, quality, raw, warehouse
+from pipelines import accounting, landing, pieces, raw, warehouse
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
 from pipelines.settings import Settings
 
+ACCEPTED = "accepted now: refused batch "
 RELEASED = "released from quarantine of batch "
+HELD_BACK = "held back since the rules or corrections changed: rows of batch "
 
 
 def retry_refused(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, recorded: Mapping[str, accounting.Accounting]
 ) -> list[accounting.Accounting]:
-    """Try refused batches again, under the parser and the rules as they are now."""
+    """Try refused batches again, under the parser and the rules as they are now, and keep what each attempt finds."""
     refusals = con.execute(
         "select batch_id from ops.batches where feed = ? and verdict <> 'accepted' order by window_end", [feed.name]
     ).fetchall()
@@ -28,12 +36,13 @@ def retry_refused(
         if _holds(con, retry_id):
             continue
         gathered = raw.gather(con, feed, pieces.pieces(settings, feed, [batch]))
-        if gathered.problem or (retry_id not in recorded and raw.objection(con, settings, feed, gathered)):
-            continue
         with warehouse.transaction(con):
+            raw.keep_findings(con, batch, gathered)
+            if gathered.problem or (retry_id not in recorded and raw.objection(con, settings, feed, gathered)):
+                continue
             counts = gathered.counts(raw.merge(con, feed, batch))
             raw.keep_quarantined(con, gathered)
-            message = f"accepted now: refused batch {batch.batch_id}"
+            message = f"{ACCEPTED}{batch.batch_id}"
             fresh = replace(accounting.of(batch, **counts), batch_id=retry_id, kind="retry", message=message)
             done.append(accounting.enter(con, settings, batch, recorded.get(retry_id, fresh)))
     return done
@@ -44,30 +53,47 @@ def retry_quarantined(
 ) -> list[accounting.Accounting]:
     """Try quarantined rows again under the rules as they are now; what passes is a batch of its own, kind ``retry``.
 
-    In a replay the rows pass at once, since the rules of now are applied; the retries that the ledger knows, and
-    those that nobody has accounted for yet, are entered all the same.
+    In a replay rows pass or are held back at once, under the rules and corrections of now. The retries that the ledger
+    knows are entered all the same, and a difference that nobody has accounted for yet is accounted for here: rows that
+    pass now as released, rows that are held back now though they passed before as received and quarantined once more.
     """
-    version = quality.suite_version(feed.suite)
-    done = [_release(con, settings, feed, batch, version) for batch in _waiting(con, settings, feed, version)]
+    version = raw.rules_version(feed)
+    batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name) if not batch.is_destroyed}
     for retried in recorded.values():
-        if retried.kind == "retry" and not _holds(con, retried.batch_id):
+        # A refused batch once accepted that cannot be read now stays refused, and every load says so.
+        is_refused = retried.message.startswith(ACCEPTED) and retried.message[-64:] in batches
+        if retried.kind == "retry" and not is_refused and not _holds(con, retried.batch_id):
             accounting.insert(con, retried, None)
-    accounted = con.execute(
-        """
-        select batch_id, quarantined
-            - coalesce((select sum(received) from ops.batches r where r.message = $1 || b.batch_id), 0)
-            - (select count(distinct row_number) from ops.quarantine q where q.batch_id = b.batch_id) as missing
-        from ops.batches b where feed = $2 and quarantined > 0 and missing > 0
-        """,
-        [RELEASED, feed.name],
-    ).fetchall()
-    batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name)}
-    for batch_id, missing in accounted:
-        if batch_id in batches and not batches[batch_id].is_destroyed:
-            late = _released(batches[batch_id], version, missing, missing)
-            accounting.insert(con, late, batches[batch_id].received_at)
-            done.append(late)
+    done = [_release(con, settings, feed, batch, version) for batch in _waiting(con, settings, feed, version)]
+    for batch_id, released in _unaccounted(con, feed):
+        if batch_id in batches:
+            batch = batches[batch_id]
+            counts = {"loaded": released} if released > 0 else {"quarantined": -released}
+            done.append(_enter(con, batch, version, RELEASED if released > 0 else HELD_BACK, counts))
     return [account for account in done if account is not None]
+
+
+def _unaccounted(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[tuple[str, int]]:
+    """Batches of which more or fewer rows are held back than accounted for, and how many fewer."""
+    return con.execute(
+        """
+        with accounted as (
+            select
+                if(kind = 'retry', right(message, 64), batch_id) as origin,
+                sum(if(starts_with(message, $released), -received, quarantined)) as quarantined,
+                bool_or(verdict = 'accepted' and (kind = 'delivery' or starts_with(message, $accepted))) as is_accepted
+            from ops.batches where feed = $feed group by all
+        ),
+        held as (
+            select batch_id as origin, count(distinct row_number) as rows
+            from ops.quarantine where feed = $feed group by all
+        )
+        select origin, (quarantined - coalesce(rows, 0))::bigint as released
+        from accounted left join held using (origin)
+        where is_accepted and released <> 0 order by origin
+        """,
+        {"feed": feed.name, "released": RELEASED, "accepted": ACCEPTED},
+    ).fetchall()
 
 
 def _waiting(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, version: str) -> list[Batch]:
@@ -91,19 +117,24 @@ def _release(
         raw.keep_quarantined(con, gathered)
         if not gathered.accepted:
             return None
-        account = _released(batch, version, gathered.accepted, loaded)
-        accounting.insert(con, account, batch.received_at)
-        return account
+        return _enter(con, batch, version, RELEASED, {"loaded": loaded, "unchanged": gathered.accepted - loaded})
 
 
-def _released(batch: Batch, version: str, received: int, loaded: int) -> accounting.Accounting:
-    return replace(
-        accounting.of(batch, received=received, loaded=loaded),
-        batch_id=_retry_id(batch.batch_id, version),
+def _enter(
+    con: duckdb.DuckDBPyConnection, batch: Batch, version: str, what: str, counts: Mapping[str, int]
+) -> accounting.Accounting:
+    """Enter a retry of some rows of a batch. Rules may come back, so its id counts the retries before it."""
+    message = f"{what}{batch.batch_id}"
+    ((before,),) = con.execute(
+        "select count(*) from ops.batches where kind = 'retry' and right(message, 64) = ?", [batch.batch_id]
+    ).fetchall()
+    account = replace(
+        accounting.of(batch, received=sum(counts.values()), message=message, **counts),
+        batch_id=_retry_id(batch.batch_id, f"{version} {before}"),
         kind="retry",
-        unchanged=received - loaded,
-        message=f"{RELEASED}{batch.batch_id}",
     )
+    accounting.insert(con, account, batch.received_at)
+    return account
 
 
 def _retry_id(batch_id: str, why: str) -> str:

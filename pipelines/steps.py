@@ -1,4 +1,4 @@
-"""The steps of a run: all that dags/ and cli.py import. Each is idempotent and safe to kill and run again.
+"""The steps of a run: with custody.py all that dags/ and cli.py call. Each may be killed and run again.
 
 fetch → load per feed; then build → score → patterns, forecast, dispatch → publish → check.
 Every step leaves an outcome record, so that what failed is known to whoever asks later.
@@ -81,7 +81,7 @@ def fetch(settings: Settings, feed: str, progress: Progress = lambda _: None) ->
     """
     from pipelines import feeds, intake
 
-    with _outcome(settings, "fetch", feed):
+    with outcome(settings, "fetch", feed):
         return len(intake.fetch(settings, feeds.named(settings.profile, feed), progress))
 
 
@@ -93,7 +93,7 @@ def load(settings: Settings, feed: str) -> dict[str, int]:
     """
     from pipelines import feeds, loading, warehouse
 
-    with _outcome(settings, "load", feed):
+    with outcome(settings, "load", feed):
         asked = feeds.named(settings.profile, feed)
         with warehouse.connect(settings) as con:
             done = loading.load_pending(con, settings, asked)
@@ -109,7 +109,7 @@ def build(settings: Settings) -> None:
     from pipelines import findings, health, models, warehouse
     from pipelines.release import dictionary
 
-    with _outcome(settings, "build"), warehouse.connect(settings) as con:
+    with outcome(settings, "build"), warehouse.connect(settings) as con:
         models.build(con, settings)
         dictionary.check(con, "reference", "staging", "core", "marts")
         models.gate(con, "core", "marts")
@@ -120,7 +120,7 @@ def score(settings: Settings) -> None:
     """Score past forecasts whose targets have come to pass, and keep the scores for ever."""
     from pipelines import analysis, warehouse
 
-    with _outcome(settings, "score"), warehouse.connect(settings) as con:
+    with outcome(settings, "score"), warehouse.connect(settings) as con:
         analysis.score(con, settings)
 
 
@@ -128,7 +128,7 @@ def patterns(settings: Settings) -> None:
     """Find hot spots of reported crime."""
     from pipelines import analysis, warehouse
 
-    with _outcome(settings, "patterns"), warehouse.connect(settings) as con:
+    with outcome(settings, "patterns"), warehouse.connect(settings) as con:
         analysis.patterns(con, settings)
 
 
@@ -136,7 +136,7 @@ def forecast(settings: Settings, progress: Progress = lambda _: None) -> None:
     """Forecast demand and place-based risk, and keep both as issued."""
     from pipelines import analysis, warehouse
 
-    with _outcome(settings, "forecast"), warehouse.connect(settings) as con:
+    with outcome(settings, "forecast"), warehouse.connect(settings) as con:
         analysis.forecast(con, settings, progress)
 
 
@@ -144,7 +144,7 @@ def dispatch(settings: Settings) -> None:
     """Turn the demand forecast into units required."""
     from pipelines import analysis, warehouse
 
-    with _outcome(settings, "dispatch"), warehouse.connect(settings) as con:
+    with outcome(settings, "dispatch"), warehouse.connect(settings) as con:
         analysis.dispatch(con, settings)
 
 
@@ -153,7 +153,7 @@ def publish(settings: Settings) -> Path:
     from pipelines import models, warehouse
     from pipelines.release import dictionary, release
 
-    with _outcome(settings, "publish"):
+    with outcome(settings, "publish"):
         with warehouse.connect(settings) as con:
             dictionary.check(con, "patterns", "forecast", "dispatch")
             models.gate(con, "patterns", "forecast", "dispatch")
@@ -168,7 +168,7 @@ def check(settings: Settings) -> None:
     """
     from pipelines import outcomes
 
-    with _outcome(settings, "check"):
+    with outcome(settings, "check"):
         problems = outcomes.problems(settings)
         if problems:
             raise StepError("\n".join(["the run is not clean:", *problems]))
@@ -211,198 +211,68 @@ def backfill(
     settings: Settings, feed: str, first: date, last: date, progress: Progress = lambda _: None
 ) -> dict[str, int]:
     """Fetch and load whole local days of one feed again, first and last included; returns the accounting."""
-    from pipelines import feeds, intake, ledger
+    from pipelines import feeds, intake
 
     zone = settings.profile.zone
     start = datetime.combine(first, datetime.min.time(), zone).astimezone(UTC)
     end = min(datetime.combine(last + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC), settings.as_of)
     asked = feeds.named(settings.profile, feed)
-    with _outcome(settings, "backfill", feed):
+    with outcome(settings, "backfill", feed):
         window = (start if settings.profile.feeds[feed].window_days else None, end)
-        landed = intake.fetch_window(settings, asked, window, progress)
-        ledger.append(settings.ledger, "backfill", feed=feed, batch_ids=landed)
+        intake.fetch_window(settings, asked, window, progress, out_of_turn="backfill")
     return load(settings, feed)
 
 
-def watch(settings: Settings, progress: Progress = lambda _: None) -> None:
+def watch(settings: Settings, progress: Progress = lambda _: None) -> list[str]:
     """Between the daily runs: fetch and load what is new up to ``as_of``, and judge whether the feeds are healthy.
 
-    The models stay as the last run built them, and nothing is read a second time: that is left to the daily run's lag.
+    Watched are the keyed feeds whose profile says so; returns their names. The models stay as the last run built them,
+    and nothing is read a second time: that is left to the daily run's lag.
 
     Raises:
-        StepError: with one line per feed that is silent, flooded or thin, or that could not be read.
+        StepError: with one line per feed that is silent, flooded or thin, or that could not be read; `status` shows it.
     """
-    from pipelines import feeds, findings, health, intake, loading, models, warehouse
+    from pipelines import feeds, findings, health, intake, loading, models, raw, warehouse
 
     registered = feeds.of(settings.profile)
-    sources = {name: source.model_copy(update={"lag_hours": 0.0}) for name, source in settings.profile.feeds.items()}
-    once = settings.model_copy(update={"profile": settings.profile.model_copy(update={"feeds": sources})})
-    with _outcome(settings, "watch"), warehouse.connect(settings) as con:
-        if not warehouse.exists(con, "reference", "areas"):
-            raise StepError("nothing is built yet: run `bongsu run`")
-        failed = []
-        for feed in registered:
-            progress(f"watch {feed.name}")
-            try:
-                intake.fetch(once, feed, progress)
-                loading.load_pending(con, settings, feed)
-            except known_errors() as error:
-                failed.append(f"{feed.name}: {error}")
-        con.execute("begin")
+    watched = [feed for feed in registered if feed.kind == "keyed" and settings.profile.feeds[feed.name].watched]
+    failed: list[str] = []
+
+    @contextmanager
+    def alone(feed: str) -> Iterator[None]:
         try:
-            models.stage(con, registered)
-            judged = health.judge_feeds(con, settings)
-        finally:
-            con.execute("rollback")
-        if problems := [*failed, *findings.alarms(judged)["message"]]:
-            raise StepError("\n".join(problems))
+            yield
+        except Exception as error:  # whatever breaks one feed must not stop the others
+            if not isinstance(error, known_errors()):
+                log.exception("bongsu: watch %s", feed)
+            failed.append(f"{feed}: {error}")
 
-
-def rebuild(settings: Settings, progress: Progress = lambda _: None) -> dict[str, str]:
-    """Make the warehouse again from landing and records; returns the logical hash of every table.
-
-    Forecasts and scores of this ``as_of`` are reloaded from records, and made afresh only where there are none.
-    """
-    from pipelines import analysis, feeds, landing, loading, warehouse
-
-    with _outcome(settings, "rebuild"):
-        landing.finish_destruction(settings)
-        warehouse.discard(settings)
+    with outcome(settings, "watch"):
+        for feed in watched:
+            progress(f"fetch {feed.name}")
+            with alone(feed.name):
+                intake.watch(settings, feed, progress)
         with warehouse.connect(settings) as con:
-            for feed in feeds.of(settings.profile):
+            if not warehouse.exists(con, "reference", "areas"):
+                raise StepError("nothing is built yet: run `bongsu run`")
+            for feed in registered:
+                raw.prepare(con, feed)
+            for feed in watched:
                 progress(f"load {feed.name}")
-                loading.load_pending(con, settings, feed)
-    for name in ("build", "patterns"):
-        progress(name)
-        globals()[name](settings)
-    with warehouse.connect(settings) as con:
-        is_reloaded = analysis.reload(con, settings)
-    for name in ("dispatch",) if is_reloaded else ("score", "forecast", "dispatch"):
-        progress(name)
-        globals()[name](settings)
-    with warehouse.connect(settings) as con:
-        return warehouse.hashes(con)
-
-
-def destroy(settings: Settings, feed: str, before: date, progress: Progress = lambda _: None) -> int:
-    """Destroy a feed's batches that ended before a local day; make warehouse and release again without them.
-
-    Releases that still hold the rows are removed. Returns the number of batches.
-    """
-    from pipelines import feeds, landing
-    from pipelines.release import release
-
-    feeds.named(settings.profile, feed)
-    instant = datetime.combine(before, datetime.min.time(), settings.profile.zone).astimezone(UTC)
-    with _outcome(settings, "destroy", feed):
-        count = len(landing.destroy(settings, feed, instant))
-    rebuild(settings, progress)
-    progress("publish")
-    publish(settings)
-    release.prune_others(settings)
-    return count
-
-
-def expired(settings: Settings) -> dict[str, int]:
-    """Per feed that has any, how many batches are older at ``as_of`` than the profile lets them be kept."""
-    from collections import Counter
-
-    from pipelines import landing
-
-    limits = _retention_limits(settings)
-    overdue = Counter(
-        batch.feed
-        for batch in landing.batches(settings)
-        if not batch.is_destroyed and batch.feed in limits and batch.window_end <= limits[batch.feed]
-    )
-    return dict(sorted(overdue.items()))
-
-
-def expire(settings: Settings, progress: Progress = lambda _: None) -> dict[str, int]:
-    """Destroy what is `expired`, of all feeds, and make warehouse and release again without it; what, per feed.
-
-    Nothing is made again when nothing was destroyed.
-    """
-    from pipelines import landing
-    from pipelines.release import release
-
-    overdue = expired(settings)
-    limits = _retention_limits(settings)
-    for feed in overdue:
-        progress(f"destroy {feed}")
-        with _outcome(settings, "destroy", feed):
-            landing.destroy(settings, feed, limits[feed])
-    if overdue:
-        rebuild(settings, progress)
-        progress("publish")
-        publish(settings)
-        release.prune_others(settings)
-    return overdue
-
-
-def _retention_limits(settings: Settings) -> dict[str, datetime]:
-    return {
-        name: settings.as_of - timedelta(days=source.retention_days) for name, source in settings.profile.feeds.items()
-    }
-
-
-def verify(settings: Settings) -> dict[str, int]:
-    """Check the ledger's chain, every batch and every record, byte for byte; returns how many of each."""
-    from pipelines.continuity import copies
-
-    with _outcome(settings, "verify"):
-        return copies.verify(settings)
-
-
-def replicate(settings: Settings, url: str | None) -> int:
-    """Copy the home to a URL; returns the files copied. Without a URL there is nowhere to copy to: none."""
-    from pipelines.continuity import copies
-
-    with _outcome(settings, "replicate"):
-        return copies.replicate(settings, url) if url else 0
-
-
-def restore(home: Path, url: str, master_key: Path) -> None:
-    """Bring a home back from a copy, verify it and make its warehouse again."""
-    from pipelines.continuity import copies
-
-    copies.restore(home, url, master_key)
-    settings = settings_of_last_run(home)
-    verify(settings)
-    rebuild(settings)
-
-
-def drill(settings: Settings, url: str | None, progress: Progress = lambda _: None) -> int:
-    """Restore a copy aside, rebuild it, compare every table with this home's; returns the number of equal tables.
-
-    Raises:
-        StepError: a table differs.
-    """
-    import tempfile
-    from pathlib import Path
-
-    from pipelines import warehouse
-    from pipelines.continuity import copies
-
-    with _outcome(settings, "drill"), tempfile.TemporaryDirectory(dir=settings.home) as aside:
-        if url is None:
-            progress("replicate")
-            url = f"{aside}/copy"
-            copies.replicate(settings, url)
-        progress("restore")
-        restored = settings.model_copy(update={"home": Path(aside) / "home"})
-        copies.restore(restored.home, url, settings.keys / "master.key")
-        copies.verify(restored)
-        theirs = rebuild(restored, progress)
-        with warehouse.connect(settings) as con:
-            ours = warehouse.hashes(con)
-        kept = {name: digest for name, digest in ours.items() if not name.startswith("views.")}
-        different = sorted(name for name, digest in kept.items() if theirs.get(name) != digest)
-        if different:
-            raise StepError(
-                f"{len(different)} of {len(kept)} tables differ after the restore: {', '.join(different[:5])}"
-            )
-        return len(kept)
+                with alone(feed.name):
+                    loading.load_pending(con, settings, feed)
+                    failed += [f"{feed.name}: a batch is refused: {message}" for message in loading.refused(con, feed)]
+            con.execute("begin")
+            try:
+                models.stage(con, registered)
+                judged = health.judge_feeds(con, settings)
+            finally:
+                con.execute("rollback")
+        names = [feed.name for feed in watched]
+        alarms = findings.alarms(judged.filter(judged["feed"].is_in(names)))
+        if problems := [*failed, *alarms["message"]]:
+            raise StepError("\n".join(problems))
+    return names
 
 
 def simulate(
@@ -500,7 +370,7 @@ def known_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _outcome(settings: Settings, step: str, feed: str = "") -> Iterator[None]:
+def outcome(settings: Settings, step: str, feed: str = "") -> Iterator[None]:
     """Leave a record of how a step ended, also when it is the step's failure that is passed on."""
     from pipelines import outcomes
 

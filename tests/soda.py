@@ -60,7 +60,9 @@ class Portal:
             return orjson.dumps([{"n": str(frame.height)}])
         order = [name for name in query.get("$order", ":id").split(", ") if name in frame.columns]
         frame = frame.sort(order, maintain_order=True) if order else frame
-        wanted = "^.*$" if ":*" in query.get("$select", "") else "^[^:].*$"
+        frame = frame if ":id" in frame.columns else frame.with_row_index(":id")
+        selected = query.get("$select", "*").split(", ")
+        wanted = pl.exclude("^:.*$") if selected == ["*"] else pl.col([n for n in selected if n in frame.columns])
         page = frame.slice(int(query.get("$offset", 0)), int(query.get("$limit", 1000))).select(wanted)
         # SODA leaves out what is null.
         return orjson.dumps([{k: v for k, v in row.items() if v is not None} for row in page.to_dicts()])

@@ -183,8 +183,49 @@ def test_a_month_that_was_read_in_part_is_not_judged(con: duckdb.DuckDBPyConnect
 
 def test_a_share_of_few_records_is_not_published(con: duckdb.DuckDBPyConnection) -> None:
     row = {"feed": "police_112", "agency": "police", "month_start_date": date(2026, 8, 1), "changed": "category"}
-    for days, incidents in ((7, 99), (30, 1000)):
-        counts = {"within_days": days, "incidents": incidents, "changed_incidents": 33}
+    for days, incidents, changed in ((7, 99, 33), (30, 1000, 33), (90, 1000, 4)):
+        counts = {"within_days": days, "incidents": incidents, "changed_incidents": changed}
         insert(con, "marts.revision_rates", row | counts)
     warehouse.run_models(con, "views", ["revision_rates"])
-    assert con.execute("select within_days, changed_share from views.revision_rates").fetchall() == [(30, 0.033)]
+    assert con.execute("select within_days, changed_share from views.revision_rates").fetchall() == [(30, 0.03)]
+
+
+def test_how_often_cases_are_revised_is_for_their_agency_and_not_for_the_public(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    row = {"month_start_date": date(2026, 8, 1), "changed": "category", "within_days": 7, "incidents": 200}
+    for agency in ("police", "investigation"):
+        insert(con, "marts.revision_rates", row | {"feed": agency, "agency": agency, "changed_incidents": 20})
+    warehouse.run_models(con, "views", ["revision_rates"])
+    seen = {}
+    for audience in ("public", "investigation"):
+        (entry,) = [entry for entry in audiences.tables_of(audience) if entry.name == "revision_rates"]
+        seen[audience] = con.execute(entry.select).pl()["agency"].to_list()
+    assert seen == {"public": ["police"], "investigation": ["investigation"]}
+
+
+def test_a_record_whose_times_were_corrected_counts_in_one_month_only(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", incident("police_112:1", reported_at=REPORTED, local_date=date(2026, 8, 10)))
+    july = REPORTED - 20 * DAY
+    changes(
+        con,
+        version(reported_at=july),
+        version(1, source_category="폭력"),
+        version(2, priority=1),
+        version(number=2, reported_at=july),
+        version(3, 2, is_withdrawn=True),
+    )
+    told = con.execute("select incident_id, count(distinct local_date) from core.incident_changes group by all")
+    assert set(told.fetchall()) == {("police_112:1", 1), ("police_112:2", 1)}
+    assert all(changed <= incidents for incidents, changed in rates(con).values())
+
+
+def test_what_was_never_reported_has_its_month_by_occurrence_and_no_days_after_a_report(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    happened = {"reported_at": None, "occurred_at": REPORTED - 20 * DAY}
+    found = changes(con, version(**happened), version(9, source_category="폭력", **happened))
+    assert [days for *_, days in found] == [None, None]
+    assert con.execute("select distinct local_date from core.incident_changes").fetchall() == [(date(2026, 7, 21),)]
+    insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)) | happened)
+    assert rates(con) == {}

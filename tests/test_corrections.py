@@ -76,14 +76,15 @@ def test_a_record_that_a_batch_lacks_is_not_told_of(listed: Any) -> None:
         ([entry(), entry(expect="arson")], "mended twice"),
         ([entry(reason="")], "reason"),
         ([entry(column="updated", expect=1, value="two")], "not of its type"),
+        ([entry(key={"updated": "one"})], "not of its type"),
         ([{name: value for name, value in entry().items() if name != "expect"}], "expect"),
     ],
-    ids=["unknown column", "no key", "twice", "no reason", "wrong type", "no guard"],
+    ids=["unknown column", "no key", "twice", "no reason", "wrong type", "wrong type of key", "no guard"],
 )
 def test_a_file_that_does_not_fit_is_refused_with_the_place(listed: Any, entries: list[Any], message: str) -> None:
     listed(*entries)
     with pytest.raises(CorrectionError, match=message):
-        corrections.apply(KEYED, ROWS)
+        corrections.read(KEYED)
 
 
 def test_the_version_changes_with_the_file(listed: Any) -> None:

@@ -24,6 +24,11 @@ def test_an_undeclared_column_is_reported_with_the_number_of_its_values() -> Non
     assert drift.unknown_columns(frame).rows() == [("colour", 2), ("of", 1)]
 
 
+def test_an_undeclared_column_without_a_value_is_not_reported() -> None:
+    assert drift.unknown_columns(rows({"colour": None, "size": 3})).rows() == [("size", 1)]
+    assert drift.unknown_columns(rows({"colour": None})).schema == drift.UNKNOWN
+
+
 def test_declared_columns_are_not_reported() -> None:
     assert drift.unknown_columns(rows({}, {})).rows() == []
     assert drift.unknown_columns(rows({}, {})).schema == drift.UNKNOWN

@@ -60,7 +60,20 @@ def test_unknown_columns_words_and_mended_errors_are_notes_that_say_what_to_do(k
     column, word, correction = found["message"]
     assert "the column colour" in column and "since 2026-03-02: 7 values" in column
     assert '"드론": 3 incidents' in word and "[feeds.police_112.categories]" in word
-    assert "incident_no=1" in correction and "expectations/corrections/police_112.json" in correction
+    assert "corrections of category" in correction and "in 1 rows, of 1 records" in correction
+    assert "expectations/corrections/police_112.json" in correction
+
+
+def test_no_finding_holds_the_key_of_a_record(korea: Settings) -> None:
+    row = {"feed": "police_112", "batch_id": "b1", "key": "incident_no=20260302-000001", "column": "category"}
+    found = gathered(korea, ops__corrections=row | {"applied": 0, "kept": 1})
+    assert found.height == 1 and "000001" not in found.write_json()
+
+
+def test_a_record_without_a_word_for_its_category_is_a_note_like_any_other(korea: Settings) -> None:
+    row = {"feed": "police_112", "source_category": None, "incidents": 3}
+    found = gathered(korea, marts__unmapped_categories=row)
+    assert '"(none)": 3 incidents' in found["message"][0]
 
 
 def kept(settings: Settings, *messages: tuple[bool, str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipelines import accounting, corrections, landing, loading, quality, warehouse
+from pipelines import accounting, corrections, landing, loading, pieces, quality, warehouse
 from pipelines.feeds.feed import Delivery, Feed
 from pipelines.settings import Settings
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
@@ -88,19 +88,22 @@ def test_rows_are_released_from_quarantine_when_the_rules_change(settings: Setti
         assert con.execute("select sum(quarantined) from ops.batches").fetchall() == [(1,)]
 
 
+def correct(**given: object) -> None:
+    """Lay down a corrections file with one entry."""
+    entry = {"key": {"id": "A1"}, "column": "category", "expect": "theft", "value": "arson"} | given
+    path = quality.EXPECTATIONS / "corrections" / "calls.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(orjson.dumps({"corrections": [{**entry, "reason": "misread", "source": "their letter"}]}))
+
+
+def fetched_through(settings: Settings) -> list[tuple[object, ...]]:
+    with warehouse.connect(settings) as con:
+        return con.execute("select fetched_through_at from ops.cursors").fetchall()
+
+
 def test_a_new_correction_is_applied_to_what_was_loaded_before(settings: Settings) -> None:
     (before,) = load(settings, KEYED, delivery([call(), call(id="B2")]))
-    entry = {
-        "key": {"id": "A1"},
-        "column": "category",
-        "expect": "theft",
-        "value": "arson",
-        "reason": "r",
-        "source": "s",
-    }
-    path = quality.EXPECTATIONS / "corrections" / "calls.json"
-    path.parent.mkdir()
-    path.write_bytes(orjson.dumps({"corrections": [{**entry, "reason": "misread", "source": "their letter"}]}))
+    correct()
     assert load(settings, KEYED) == [before]
     assert table(settings, KEYED)[1] == [("arson", "A1", 1), ("theft", "B2", 1)]
     with warehouse.connect(settings) as con:
@@ -119,6 +122,97 @@ def test_a_faulty_corrections_file_stops_the_load_and_blames_no_batch(settings: 
     path.unlink()
     (done,) = load(settings, KEYED)
     assert (done.loaded, done.verdict) == (1, "accepted")
+
+
+@pytest.mark.parametrize("fault", [{"column": "klass"}, {"column": "updated", "expect": 1, "value": "two"}])
+def test_a_faulty_corrections_file_leaves_what_was_loaded_as_it_was(settings: Settings, fault: Row) -> None:
+    load(settings, KEYED, delivery([call()]))
+    before, through = table(settings, KEYED), fetched_through(settings)
+    correct(**fault)
+    with pytest.raises(corrections.CorrectionError):
+        load(settings, KEYED)
+    assert table(settings, KEYED) == before
+    assert fetched_through(settings) == through == [(AS_OF,)]
+
+
+def test_a_feed_that_was_emptied_and_not_yet_read_again_is_fetched_through_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (before,) = load(settings, KEYED, delivery([call()]))
+    correct()
+    with monkeypatch.context() as patch:
+        patch.setattr(landing, "read", stop)
+        with pytest.raises(KeyboardInterrupt):
+            load(settings, KEYED)
+    assert fetched_through(settings) == []
+    assert load(settings, KEYED) == [before]
+    assert fetched_through(settings) == [(AS_OF,)]
+
+
+def test_rows_let_in_and_held_back_as_a_correction_comes_and_goes_are_accounted_for_each_time(
+    settings: Settings,
+) -> None:
+    load(settings, KEYED, delivery([call(id=None, category="arson"), *(call(id=f"B{n}") for n in range(9))]))
+    path = quality.EXPECTATIONS / "corrections" / "calls.json"
+    for number in range(4):
+        if number % 2:
+            path.unlink()
+        else:
+            correct(key={"category": "arson"}, column="id", expect=None, value="A1")
+        load(settings, KEYED)
+        assert load(settings, KEYED) == []
+        assert len(table(settings, KEYED)[1]) == (9 if number % 2 else 10)
+        with warehouse.connect(settings) as con:
+            held = con.execute("select count(*) from ops.quarantine").fetchall()
+            booked = con.execute("select batch_id from ops.batches order by 1").fetchall()
+        assert held == [(number % 2,)]
+        assert booked == sorted((entry.batch_id,) for entry in accounting.acknowledged(settings))
+    retries = accounting.acknowledged(settings)[1:]
+    assert [(a.received, a.loaded, a.quarantined) for a in retries] == [(1, 1, 0), (1, 0, 1)] * 2
+    assert "held back since the rules or corrections changed" in retries[1].message
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert accounting.acknowledged(settings)[1:] == retries
+
+
+def test_a_batch_that_cannot_be_read_from_landing_leaves_the_one_before_it_loaded(settings: Settings) -> None:
+    whole = landing.put(settings, "calls", delivery([call()], end=AS_OF - timedelta(days=1)))
+    lost = landing.put(settings, "calls", delivery([call(id="B2")]))
+    landing.blob_path(settings, "calls", lost).unlink()
+    with pytest.raises(landing.LandingError, match=lost):
+        load(settings, KEYED)
+    assert [row[1] for row in table(settings, KEYED)[1]] == ["A1"]
+    with warehouse.connect(settings) as con:
+        assert con.execute("select batch_id from ops.batches").fetchall() == [(whole,)]
+
+
+@pytest.mark.parametrize("size", [1, pieces.PIECE_BYTES])
+@pytest.mark.parametrize(
+    ("parts", "received"),
+    [
+        ((b'[{"id": "A1"}]', b'[{"id": "B2"}]', b'[{"id": "C3"}]'), 3),
+        ((orjson.dumps([call()]), b'[{"id": "A1"}, 5]'), 0),
+    ],
+    ids=["a column is missing", "a row is no record"],
+)
+def test_what_was_received_of_an_unreadable_batch_does_not_depend_on_the_size_of_a_piece(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, parts: tuple[bytes, ...], received: int, size: int
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE_BYTES", size)
+    (done,) = load(settings, KEYED, Delivery(parts, None, AS_OF))
+    assert (done.verdict, done.received, done.rejected) == ("unreadable", received, received)
+
+
+def test_a_batch_of_many_pieces_is_loaded_as_one_and_ends_before_the_next(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1)
+    first = Delivery(tuple(orjson.dumps([call(id=f"A{n}")]) for n in range(3)), None, AS_OF - timedelta(days=1))
+    done = load(settings, KEYED, first, delivery([call(id="B1")]), delivery([], end=AS_OF - timedelta(days=2)))
+    assert [(account.received, account.loaded) for account in done] == [(3, 3), (1, 1), (0, 0)]
 
 
 def test_an_unknown_column_is_reported_with_its_rows(settings: Settings) -> None:
@@ -197,6 +291,33 @@ def test_a_refused_batch_is_loaded_once_the_source_is_understood(settings: Setti
     assert table(settings, mended) == before
 
 
+def test_what_is_found_in_a_refused_batch_is_kept_when_it_is_read_again_and_in_a_replay(settings: Settings) -> None:
+    def found() -> list[tuple[object, ...]]:
+        with warehouse.connect(settings) as con:
+            return con.execute(
+                "select checks.failed, drift.rows from ops.checks join ops.drift using (batch_id)"
+            ).fetchall()
+
+    load(settings, KEYED, delivery([call(id=None, colour="red"), call(category=None)]))
+    assert found() == [(1, 1)]
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert found() == [(1, 1)]
+    suite = quality.EXPECTATIONS / "calls.json"
+    suite.write_text(suite.read_text().replace('"critical"', '"warning"'))
+    (done,) = load(settings, KEYED)
+    assert (done.kind, done.loaded) == ("retry", 2)
+    assert found() == [(1, 1)]
+
+
+def test_what_is_found_in_a_batch_that_could_not_be_read_is_kept_once_it_can(settings: Settings) -> None:
+    load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1, "colour": "red"}]))
+    load(settings, replace(KEYED, aliases={"klass": "category"}))
+    with warehouse.connect(settings) as con:
+        assert con.execute('select "column" from ops.drift').fetchall() == [("colour",)]
+        assert con.execute("select checked from ops.checks").fetchall() == [(1,)]
+
+
 def test_a_refusal_stays_a_refusal_until_something_changes(settings: Settings) -> None:
     load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
     assert load(settings, KEYED) == []
@@ -213,6 +334,7 @@ def test_a_replay_under_stricter_rules_never_claims_rows_it_did_not_load(setting
     assert len(table(settings, KEYED)[1]) == 2
     with warehouse.connect(settings) as con:
         assert con.execute("select count(*) from ops.quarantine").fetchall() == [(1,)]
+    assert [(a.received, a.quarantined) for a in accounting.acknowledged(settings)] == [(3, 0), (1, 1)]
 
 
 def test_a_replay_under_looser_rules_accounts_for_what_it_releases(settings: Settings) -> None:

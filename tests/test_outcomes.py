@@ -58,6 +58,32 @@ def test_batches_past_their_retention_are_named(korea: Settings) -> None:
     assert any("past their retention of 1825 days" in line for line in outcomes.status(korea, AS_OF).problems)
 
 
+def test_batches_are_overdue_at_the_instant_at_which_they_are_destroyed(korea: Settings) -> None:
+    landing.put(korea, "police_112", delivery([], end=AS_OF - timedelta(days=1825)))
+    assert any("past their retention" in line for line in outcomes.status(korea, AS_OF).problems)
+
+
+def test_an_alarm_of_the_newest_watch_is_a_problem_until_a_later_watch_or_run(korea: Settings) -> None:
+    def watch(minutes: int, message: str) -> datetime:
+        at = AS_OF + timedelta(minutes=minutes)
+        outcomes.keep(korea.model_copy(update={"as_of": at}), "watch", "", at, at, message)
+        return at
+
+    def told(at: datetime) -> list[str]:
+        return [line for line in outcomes.status(korea, at).problems if line.startswith("watch")]
+
+    end(korea, "build")
+    first = watch(30, "StepError: fire_119: down\npolice_112 is silent")
+    expected = ["watch at 2026-03-03 05:45: fire_119: down", "watch at 2026-03-03 05:45: police_112 is silent"]
+    assert told(first + timedelta(hours=9)) == expected
+    assert told(AS_OF) == [] and not any("watch" in line for line in outcomes.problems(korea))
+    assert told(watch(90, "")) == []
+    third = watch(150, "StepError: fire_119: down")
+    assert len(told(third)) == 1
+    outcomes.keep(korea, "build", "", third, third + timedelta(minutes=1), "")
+    assert told(third) == []
+
+
 def test_the_last_run_is_known_without_opening_a_file(korea: Settings) -> None:
     assert outcomes.last_as_of(korea) is None
     end(korea, "build")

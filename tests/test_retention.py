@@ -7,7 +7,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import cli, feeds, landing, ledger, loading, models, outcomes, quality, steps, warehouse
+from pipelines import cli, custody, feeds, landing, ledger, loading, models, outcomes, quality, steps, warehouse
 from pipelines import profile as profiles
 from pipelines.continuity import copies
 from pipelines.feeds.feed import Delivery
@@ -80,16 +80,16 @@ def test_what_is_past_its_retention_is_gone_from_keys_rows_and_rebuild(
         landing.put(settings, "police_112", batch_of(day))
     made_again(settings)
     published: list[Settings] = []
-    monkeypatch.setattr(steps, "rebuild", made_again)
+    monkeypatch.setattr(custody, "rebuild", made_again)
     monkeypatch.setattr(steps, "publish", published.append)
     monkeypatch.setattr(release, "prune_others", lambda _: None)
     assert len(reported(settings, "core.incidents")) == 365
     overdue = 365 - KEPT_DAYS
-    assert steps.expired(settings) == {"police_112": overdue}
-    problem = f"{overdue - 1} batches of police_112 are past their retention of {KEPT_DAYS} days: `bongsu expire`"
+    assert custody.expired(settings) == {"police_112": overdue}
+    problem = f"{overdue} batches of police_112 are past their retention of {KEPT_DAYS} days: `bongsu expire`"
     assert problem in outcomes.status(settings, AS_OF).problems
 
-    assert steps.expire(settings) == {"police_112": overdue}
+    assert custody.expire(settings) == {"police_112": overdue}
 
     kept = [batch for batch in landing.batches(settings) if not batch.is_destroyed]
     assert len(kept) == KEPT_DAYS and min(batch.window_end for batch in kept) > AS_OF - KEPT_DAYS * DAY
@@ -111,8 +111,8 @@ def test_with_nothing_past_its_retention_nothing_is_made_again(
 ) -> None:
     landing.put(settings, "police_112", batch_of(364))
     young = settings.model_copy(update={"as_of": AS_OF - 190 * DAY})
-    monkeypatch.setattr(steps, "rebuild", lambda *_: pytest.fail("made again"))
-    assert steps.expire(young) == {}
+    monkeypatch.setattr(custody, "rebuild", lambda *_: pytest.fail("made again"))
+    assert custody.expire(young) == {}
 
 
 def test_status_shows_the_oldest_batch_beside_the_limit(settings: Settings) -> None:
@@ -129,7 +129,7 @@ def test_expire_says_what_it_would_destroy_and_destroys_only_when_told_so(
     landing.put(settings, "police_112", batch_of(364))
     monkeypatch.setattr(steps, "settings_of_last_run", lambda *_: settings)
     done: list[Settings] = []
-    monkeypatch.setattr(steps, "expire", lambda chosen, _: done.append(chosen))
+    monkeypatch.setattr(custody, "expire", lambda chosen, _: done.append(chosen))
     said = CliRunner().invoke(cli.app, ["expire"]).output
     assert "police_112: 1 batches older than 180 days would be destroyed" in said and not done
     CliRunner().invoke(cli.app, ["expire", "--yes"])

@@ -18,7 +18,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines import accounting, landing, profile, steps, warehouse
+from pipelines import accounting, custody, landing, profile, steps, warehouse
 from pipelines.release import reader
 from pipelines.settings import Settings
 
@@ -91,7 +91,7 @@ def test_the_same_day_again_changes_nothing(copied: Settings) -> None:
 
 def test_a_rebuild_from_landing_and_records_gives_the_same_hashes(copied: Settings) -> None:
     before = {name: value for name, value in hashes(copied).items() if not name.startswith("views.")}
-    assert steps.rebuild(copied) == before
+    assert custody.rebuild(copied) == before
 
 
 def test_ten_builds_on_two_threads_give_one_hash(copied: Settings) -> None:
@@ -147,15 +147,15 @@ def test_readers_never_meet_a_lock_or_a_torn_release(copied: Settings) -> None:
 def test_destroyed_batches_leave_raw_and_a_rebuild_agrees(copied: Settings) -> None:
     first = min(b.window_end for b in landing.batches(copied, "police_112"))
     before = (first + timedelta(days=2)).astimezone(copied.profile.zone).date()
-    assert steps.destroy(copied, "police_112", before) >= 1
-    steps.verify(copied)
+    assert custody.destroy(copied, "police_112", before) >= 1
+    custody.verify(copied)
     after = {name: value for name, value in hashes(copied).items() if not name.startswith("views.")}
     with warehouse.connect(copied) as con:
         gone = {b.batch_id for b in landing.batches(copied) if b.is_destroyed}
         held = {row[0] for row in con.execute("select distinct _batch_id from raw.police_112").fetchall()}
     assert gone and not gone & held
     assert len(list((copied.published / "releases").iterdir())) == 1
-    assert steps.rebuild(copied) == after
+    assert custody.rebuild(copied) == after
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_a_backfilled_range_loads_nothing_new(copied: Settings) -> None:
 
 
 def test_a_drill_restores_every_table(copied: Settings) -> None:
-    assert steps.drill(copied, None) > 30
+    assert custody.drill(copied, None) > 30
 
 
 README = Path(__file__).parent.parent / "README.md"

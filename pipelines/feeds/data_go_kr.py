@@ -18,7 +18,7 @@ import tenacity
 
 from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError, Request, TooLarge
-from pipelines.feeds.paged_json import Record, unnested
+from pipelines.feeds.paged_json import SHIFTED, checked, is_again, unnested
 
 SUCCESS = "00"
 ATTEMPTS = 4
@@ -56,6 +56,8 @@ class _Page:
     number: int | None
     total: int
     count: int
+    first: bytes
+    """The first record as it stands, empty if there is none."""
 
 
 def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[bytes, ...]:
@@ -82,6 +84,8 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
                 )
             if page.total != total:
                 raise FeedError(f"{url} counted {total} rows and then {page.total}: it changed while read; run again")
+            if page.first and is_again(page.first, parts):
+                raise FeedError(f"{url} sent the last records of a page again on page {len(parts) + 1}: {SHIFTED}")
             received += page.count
             parts.append(part)
             if not page.count:
@@ -131,11 +135,14 @@ def _is_xml(part: bytes) -> bool:
 
 
 class _Items(msgspec.Struct):
-    item: list[Record] | Record | str | None
+    item: msgspec.Raw
+
+
+_ABSENT = msgspec.Raw(b"")
 
 
 class _Body(msgspec.Struct, rename="camel"):
-    items: list[Record] | _Items | str | msgspec.UnsetType | None = msgspec.UNSET
+    items: msgspec.Raw = _ABSENT
     total_count: int | None = None
     page_no: int | None = None
 
@@ -160,21 +167,33 @@ def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
     """Result code, message and, of a success, the page."""
     try:
         response = msgspec.json.decode(part.removeprefix(http.BOM), type=_Answer, strict=False).response
+        body = response.body if isinstance(response.body, _Body) else _Body()
+        found = _records(body.items)
     except msgspec.ValidationError as error:
         raise FeedError(f"{where} does not answer as the portal does ({error}): the service's format changed") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FeedError(f"{where}: expected JSON, but the answer begins {part[:80]!r} ({error})") from None
     code, message = str(response.header.result_code), response.header.result_msg or ""
-    body = response.body if isinstance(response.body, _Body) else _Body()
     total = response.total_count if body.total_count is None else body.total_count
-    if body.items is msgspec.UNSET or total is None:
+    if total is None or found is None:
         return code, message, None
-    return code, message, _Page(body.page_no or response.page_no, total, _count(body.items))
+    first = bytes(found[0]) if found else b""
+    return code, message, _Page(body.page_no or response.page_no, total, len(found), first)
 
 
-def _count(items: list[Record] | _Items | str | msgspec.UnsetType | None) -> int:
-    found = items.item if isinstance(items, _Items) else items
-    return len(found) if isinstance(found, list) else int(isinstance(found, Record))
+def _records(items: msgspec.Raw, is_inner: bool = False) -> Sequence[msgspec.Raw] | None:
+    """The records of `items` as they stand: a list, or an object whose `item` is a list or one bare record.
+
+    Blank text and null are none; None means that there is no `items` at all.
+    """
+    opening = bytes(memoryview(items)[:1])
+    if opening == b"[":
+        return checked(msgspec.json.decode(items, type=list[msgspec.Raw]))
+    if opening == b"{":
+        return [items] if is_inner else _records(msgspec.json.decode(items, type=_Items).item, is_inner=True)
+    if opening not in (b'"', b"n", b""):
+        raise msgspec.ValidationError(f"items begin {opening!r}")
+    return [] if opening else None
 
 
 def _json_items(part: bytes) -> pl.Series:
@@ -208,7 +227,9 @@ def _xml_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
     total, number = _text(root, "body/totalCount", "totalCount"), _text(root, "body/pageNo", "pageNo")
     if root.find("body/items") is None or not total.isdigit():
         return code, message, None
-    return code, message, _Page(int(number) if number.isdigit() else None, int(total), len(root.findall(_ITEMS)))
+    first = re.search(rb"<item>.*?</item>", part, re.DOTALL)
+    count, page = len(root.findall(_ITEMS)), int(number) if number.isdigit() else None
+    return code, message, _Page(page, int(total), count, first[0] if first else b"")
 
 
 def _text(root: ElementTree.Element, *paths: str) -> str:

@@ -23,14 +23,23 @@ _NEXT = "the agency has not dropped it, or the folder is not mounted; when it is
 def opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system and folder that a URL names, without what was cached of it.
 
+    Whatever a file system raises is told by its type alone: SFTP and S3 have errors of their own, and any message may
+    repeat the user and password of the URL.
+
     Raises:
         FeedError: the URL names no kind of file system that is installed, or it does not answer.
     """
     try:
         system, folder = fsspec.url_to_fs(url)
-    except (ImportError, ValueError, OSError) as error:
-        raise FeedError(f"{http.place(url)} cannot be opened ({type(error).__name__}: {error})") from error
-    system.invalidate_cache()
+        system.invalidate_cache()
+    except ImportError as error:
+        # fsspec names the package that is missing.
+        raise FeedError(f"{http.place(url)} cannot be opened ({error})") from None
+    except Exception as error:
+        raise FeedError(
+            f"{http.place(url)} cannot be opened ({type(error).__name__}): check the feed's url, and the user and "
+            "password in it"
+        ) from None
     return system, str(folder).rstrip("/")
 
 
@@ -42,8 +51,8 @@ def listed(system: fsspec.AbstractFileSystem, folder: str, ending: str) -> list[
     """
     try:
         names = sorted(path.rsplit("/", 1)[-1] for path in system.ls(folder, detail=False))
-    except OSError as error:
-        raise FeedError(f"{folder} cannot be listed ({type(error).__name__}): {_NEXT}") from error
+    except Exception as error:
+        raise FeedError(f"{folder} cannot be listed ({type(error).__name__}): {_NEXT}") from None
     found = [name for name in names if name.endswith(ending)]
     if not found:
         raise FeedError(f"{folder} holds no file that ends in {ending}: {_NEXT}")
@@ -61,8 +70,10 @@ def read(system: fsspec.AbstractFileSystem, folder: str, name: str) -> bytes:
         if (size := system.size(path) or 0) > MAX_BYTES:
             raise FeedError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}: ask the agency what it dropped")
         content: bytes = system.cat_file(path)
-    except OSError as error:
-        raise FeedError(f"{path} cannot be read ({type(error).__name__}): {_NEXT}") from error
+    except FeedError:
+        raise
+    except Exception as error:
+        raise FeedError(f"{path} cannot be read ({type(error).__name__}): {_NEXT}") from None
     return content
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import polars as pl
 
+from pipelines.feeds.masking import masked
 from pipelines.profile import FeedSource, Profile
 
 
@@ -76,10 +78,25 @@ class Feed:
     place: tuple[str, str] | None = None
     template: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fetch", partial(_discreet, self.fetch))
+
     @property
     def suite(self) -> str:
         """The name of its suite in ``expectations/``."""
         return self.template or self.name
+
+
+def _discreet(fetch: Callable[[Request], Iterator[Delivery]], request: Request) -> Iterator[Delivery]:
+    """A feed's fetch whose refusals never show the request's key: a source may repeat it in its answer."""
+    try:
+        yield from fetch(request)
+    except FeedError as error:
+        if (message := masked(str(error), request.secret)) == str(error):
+            raise
+        error.args = (message,)
+        # What it came from may show the key as well.
+        raise error from None
 
 
 def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:

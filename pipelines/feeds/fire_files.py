@@ -11,22 +11,40 @@ from functools import partial
 import polars as pl
 
 from pipelines.feeds import dropped_files
-from pipelines.feeds.feed import Delivery, Feed, Request
+from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+
+MAX_BYTES = 2 * 1024 * 1024 * 1024
+"""No folder of a headquarters' files comes near; all of them are held in memory together."""
+
+_OF_PATIENTS = ("ptn_", "ptnt_", "pt_", "patient", "환자")
+"""So begin the names of columns that tell of a patient: new ones are dropped before anybody declares them unused."""
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read all CSV files of the feed's folder, in order of their names, as one delivery."""
+    """Read all CSV files of the feed's folder, in order of their names, as one delivery.
+
+    Raises:
+        FeedError: a file cannot be read, there is none, or they are too large together.
+    """
     system, folder = dropped_files.opened(request.url)
     names = dropped_files.listed(system, folder, ".csv")
-    parts = tuple(dropped_files.read(system, folder, name) for name in names)
-    yield Delivery(parts, None, request.window_end)
+    parts: list[bytes] = []
+    for name in names:
+        parts.append(dropped_files.read(system, folder, name))
+        if sum(map(len, parts)) > MAX_BYTES:
+            raise FeedError(
+                f"{folder} holds more than {MAX_BYTES:,} bytes up to {name}: leave only files of the years that are "
+                "wanted there"
+            )
+    yield Delivery(tuple(parts), None, request.window_end)
 
 
 def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str, str] | None = None) -> Feed:
     """The feed of one layout: its columns that are read, as text, and those that the layout has and nobody reads.
 
-    The unused ones (parts of dates, weather, attributes of patients) end here; a column in neither is unknown, and
-    kept aside and reported as with every feed.
+    The unused ones (parts of dates, weather, attributes of patients) end here, and so does whatever is named like an
+    attribute of patients; another column in neither is unknown, and kept aside and reported as with every feed. Names
+    are compared without blanks around them and in small letters.
     """
     return Feed(
         name=name,
@@ -34,13 +52,17 @@ def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str
         kind="snapshot",
         columns=dict.fromkeys(used, pl.String),
         fetch=fetch,
-        parse=partial(_parse, frozenset(unused)),
+        parse=partial(_parse, frozenset(used), frozenset(unused)),
         media="csv",
         encoding=dropped_files.ENCODING,
         place=place,
     )
 
 
-def _parse(unused: frozenset[str], parts: Sequence[bytes]) -> pl.DataFrame:
-    found = dropped_files.rows(parts)
-    return found.drop(unused & set(found.columns))
+def _parse(used: frozenset[str], unused: frozenset[str], parts: Sequence[bytes]) -> pl.DataFrame:
+    found = []
+    for part in parts:
+        frame = dropped_files.rows([part]).rename(lambda name: name.strip().lower())
+        kept = [name for name in frame.columns if name in used or not (name in unused or name.startswith(_OF_PATIENTS))]
+        found.append(frame.select(kept))
+    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()

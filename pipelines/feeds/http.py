@@ -149,11 +149,15 @@ def decode(body: bytes, where: str) -> dict[str, Any]:
 
 def place(url: str, params: Mapping[str, Any] | None = None) -> str:
     """A URL as it may be shown: without user, password, fragment and any parameter that may be a secret."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        # Its message would show what stands where the port belongs, which may be half a password.
+        return "an address that cannot be read (is its port mistyped?)"
     query = [*parse_qsl(parts.query, keep_blank_values=True), *(params or {}).items()]
     shown = "&".join(f"{name}={_shown(name, str(value))}" for name, value in query)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{host}{port}{parts.path}" + (f"?{shown}" if shown else "")
 
 

@@ -55,6 +55,7 @@ _REPLACED = b"\xef\xbf\xbd"
 _REPLACED_SHARE = 0.1
 _ASCII = bytes(range(128))
 _SAMPLES, _SAMPLE_BYTES = 8, 2048
+_PIECE_BYTES = 512 * 1024
 
 
 def inspect(part: bytes, media: str, encoding: str, where: str) -> None:
@@ -173,8 +174,8 @@ def _is_utf8_read_as_cp949(word: bytes) -> bool:
 def _check_json(part: bytes, where: str) -> None:
     if (depth := _depth(part)) > MAX_DEPTH:
         raise FeedError(
-            f"{where}: JSON nested {depth} deep, more than {MAX_DEPTH}: no export here needs it and it would exhaust "
-            "the parser; ask the source what it sent"
+            f"{where}: JSON nested {depth} deep or deeper, more than {MAX_DEPTH}: no export here needs it and it would "
+            "exhaust the parser; ask the source what it sent"
         )
     for first, last in _gaps(part, b"}", MAX_ROW_BYTES):
         raise _too_long("a record", part, first, last, MAX_ROW_BYTES, where)
@@ -211,13 +212,31 @@ _CHECKS: Final[dict[str, Callable[[bytes, str], None]]] = {"json": _check_json, 
 
 
 def _depth(part: bytes) -> int:
-    """How deep brackets nest outside of strings."""
-    signs = np.frombuffer(_unescaped(part).translate(None, _NO_STRUCTURE), np.uint8)
-    quotes = signs == ord('"')
-    brackets = signs[~quotes & ~np.logical_xor.accumulate(quotes)] if signs.size else signs
-    # "[" and "{" have the same bits but one, and so have "]" and "}".
-    steps = np.where((brackets & 0xDF) == ord("["), 1, -1)
-    return int(steps.cumsum().max(initial=0))
+    """How deep brackets nest outside of strings; beyond `MAX_DEPTH`, how deep as far as was read.
+
+    A piece at a time: all of it at once would take many times the part's size in memory.
+    """
+    deepest = depth = 0
+    is_text, held = False, b""
+    for at in range(0, len(part), _PIECE_BYTES):
+        piece = held + part[at : at + _PIECE_BYTES]
+        # A backslash that ends a piece escapes what begins the next one, unless it is escaped itself.
+        held = b"\\" if (len(piece) - len(piece.rstrip(b"\\"))) % 2 else b""
+        signs = np.frombuffer(_unescaped(piece.removesuffix(held)).translate(None, _NO_STRUCTURE), np.uint8)
+        if not signs.size:
+            continue
+        quotes = signs == ord('"')
+        texts = np.logical_xor.accumulate(quotes) ^ is_text
+        brackets = signs[~quotes & ~texts]
+        is_text = bool(texts[-1])
+        # "[" and "{" have the same bits but one, and so have "]" and "}".
+        steps = ((brackets & 0xDF) == ord("[")).astype(np.int8) * np.int8(2) - np.int8(1)
+        depths = steps.cumsum(dtype=np.int32)
+        deepest = max(deepest, depth + int(depths.max(initial=0)))
+        depth += int(depths[-1]) if depths.size else 0
+        if deepest > MAX_DEPTH:
+            break
+    return deepest
 
 
 def _unescaped(part: bytes) -> bytes:

@@ -23,6 +23,7 @@ import polars as pl
 
 from pipelines.feeds import http, row_lists
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, TooLarge
+from pipelines.feeds.paged_json import SHIFTED
 from pipelines.feeds.windows import deliveries
 from pipelines.incident import SERVICES
 from pipelines.profile import FeedSource, Profile, ProfileError
@@ -57,6 +58,9 @@ COLUMNS = (
 )
 """What a table may tell, as text; what it does not is null. `area_code` is code or name of a district, `discovered`
 and `withheld` are yes or no. An empty `source_id` or `row_id` means that the table has none."""
+
+_ROW = ":id"
+"""The portal's own id of a row."""
 
 _FIELD = re.compile(r":?@?[a-z_][a-z0-9_]{0,127}")
 _RESOURCE = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}")
@@ -109,7 +113,10 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
 
 def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | None = None) -> pl.DataFrame:
-    """The rows of all pages under our names, as text, beside whatever else they bring under the source's. Pure.
+    """The rows of all pages under our names, as text. Pure.
+
+    Of columns that are not mapped only the names are kept, with "true" where a row has a value: what they hold may
+    describe persons. None are asked for; a portal may still send them.
 
     Args:
         parts: Pages as received.
@@ -137,6 +144,8 @@ def _problems(source: FeedSource) -> Iterator[str]:
         yield "columns must map occurred_at or reported_at"
     if ("updated_at" in mapped) != (source.window_days is not None):
         yield "updated_at among the columns and window_days need each other; a table without both is read whole"
+    if "unit_id" in mapped and "row_id" not in mapped:
+        yield "unit_id among the columns needs row_id: without an id of each row, units of one record are told as one"
     if "updated_at" in mapped and "source_id" not in mapped:
         yield "updated_at among the columns needs source_id: changes of a record are told by its id"
     if source.crs != "EPSG:4326":
@@ -176,16 +185,25 @@ def _pages(client: httpx.Client, request: Request, where: str | None) -> Iterato
         total = int(counted[0]["n"])
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise FeedError(f"{http.place(url)} does not count its rows: is `resource` a table's id?") from error
-    if where and total > request.source.max_rows:
-        raise TooLarge(f"{http.place(url)} counts {total:,} rows in one window", total)
-    order = ", ".join(column for column in (mapped.get("updated_at"), ":id") if column)
-    select = ":*, *" if any(column.startswith(":") for column in mapped.values()) else None
+    if total > request.source.max_rows:
+        what = (
+            "one window" if where else "the whole table: raise max_rows of the feed, or map updated_at to read windows"
+        )
+        raise TooLarge(f"{http.place(url)} counts {total:,} rows in {what}", total)
+    order = ", ".join(column for column in (mapped.get("updated_at"), _ROW) if column)
+    # Nothing else leaves the portal: tables of calls bear names, phone numbers and free text beside what is mapped.
+    select = ", ".join(dict.fromkeys([_ROW, *mapped.values()]))
     received, last = 0, b""
+    before: set[Any] = set()
     while received < total or not last:
         asked = {"$select": select, "$where": where, "$order": order, "$limit": request.source.page_size}
         rows, page = _ask(client, request, url, {**asked, "$offset": received})
         if rows and page == last:
             raise FeedError(f"{http.place(url)} sends the same page twice (at row {received}): run again")
+        found = {row.get(_ROW) for row in rows} - {None}
+        if not before.isdisjoint(found):
+            raise FeedError(f"{http.place(url)} sends rows of a page again (at row {received}): {SHIFTED}")
+        before = found
         yield page
         received, last = received + len(rows), page
         if not rows:
@@ -223,10 +241,13 @@ def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | Non
     filled = {"source_id": source_id, "row_id": source_id, "category": pl.lit(category, pl.String)} | known
     nothing = pl.lit(None, pl.String)
     # A column of the source that is not mapped may bear one of our names.
-    others = [name for name in page.columns if name not in columns.values()]
+    others = [name for name in page.columns if name != _ROW and name not in columns.values()]
     return page.select(
         *(filled.get(name, nothing).alias(name) for name in COLUMNS),
-        *(_as_text(page, name).alias(f"{name} (source)" if name in COLUMNS else name) for name in others),
+        *(
+            pl.when(pl.col(name).is_not_null()).then(True).alias(f"{name} (source)" if name in COLUMNS else name)
+            for name in others
+        ),
     )
 
 

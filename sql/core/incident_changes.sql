@@ -2,11 +2,11 @@
 --
 -- Category and source_category in their words, priority, status (standing or withdrawn) and place. Of a moved place only
 -- how far it moved, and nothing where one of both is the position of a caller's telephone. is_listed: no version of the
--- incident is a sensitive matter or has a word that nobody has mapped, so its own agency may read of it.
+-- incident is a sensitive matter or has a word that nobody has mapped, so its own agency may read of it. Where no report is told, days_after_report is null.
 with
 told as (
     select
-        incident_id, agency, feed, service, source_category, priority, reported_at, lon, lat, location_quality,
+        incident_id, agency, feed, service, source_category, priority, occurred_at, reported_at, lon, lat, location_quality,
         location_source, is_withdrawn, known_at, false as is_missing
     from staging.versions
     union all by name
@@ -19,14 +19,18 @@ versions as (
         told.*,
         coalesce(category_map.category, 'other') as category,
         bool_and(category_map.category is not null and not coalesce(categories.is_sensitive, false))
-            over (partition by told.incident_id) as is_listed,
+            over each_told as is_listed,
+        -- One instant for all versions, else an incident whose time was corrected would lie in two months.
+        min(told.reported_at) over each_told as first_reported_at,
         timezone(
-            getvariable('time_zone'), coalesce(told.reported_at, min(told.known_at) over (partition by told.incident_id))
+            getvariable('time_zone'),
+            coalesce(first_reported_at, min(told.occurred_at) over each_told, min(told.known_at) over each_told)
         )::date as local_date
     from told
     left join reference.category_map
         on category_map.feed = told.feed and category_map.source_category = told.source_category
     left join reference.categories on categories.category = category_map.category
+    window each_told as (partition by told.incident_id)
 ),
 steps as (
     select
@@ -91,7 +95,7 @@ select
     agency,
     feed,
     known_at as changed_at,
-    (epoch(known_at) - epoch(coalesce(reported_at, known_at))) / 86400.0 as days_after_report,
+    (epoch(known_at) - epoch(first_reported_at)) / 86400.0 as days_after_report,
     change.changed as changed,
     change.old as "before",
     change.new as "after",

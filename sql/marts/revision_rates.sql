@@ -1,23 +1,28 @@
 -- How many records of a month were changed within 7, 30 and 90 days of their report. Grain: feed, month_start_date, changed, within_days.
 --
 -- Records are those that their own agency may read, so that no count here tells of a withheld one. A month appears once
--- the feed is complete through the last of its days and as many more: what is young has not had the time to change. Of a
--- month before the feed was first read only those records are known that have changed, so it never appears.
+-- the feed is complete through the last of its days and as many more: what is young has not had the time to change.
+-- Records that tell of no report (a source that dates the occurrence alone) are left out: nothing can be so many days
+-- after it. Each record lies in one month, and the changed ones are a part of it: no share exceeds one. Of a month before
+-- the feed was first read only those records are known that have changed, so it never appears.
 with
 hidden as (
     select distinct incident_id from core.incident_changes where not is_listed
 ),
 reported as (
-    select feed, local_date, incident_id from core.incidents anti join hidden using (incident_id) where is_listed
+    select feed, date_trunc('month', local_date)::date as month_start_date, incident_id
+    from core.incidents
+    anti join hidden using (incident_id)
+    where is_listed and reported_at is not null
     union all
     -- A withdrawn record is in core.incidents no more.
-    select distinct feed, local_date, incident_id
+    select distinct feed, date_trunc('month', local_date)::date as month_start_date, incident_id
     from core.incident_changes
     anti join core.incidents using (incident_id)
-    where is_listed
+    where is_listed and days_after_report is not null
 ),
 months as (
-    select feed, date_trunc('month', local_date)::date as month_start_date, count(*) as incidents
+    select feed, month_start_date, count(*) as incidents
     from reported
     group by all
 ),
@@ -36,9 +41,9 @@ asked as (
         <= status.complete_through_at
 ),
 changes as (
-    select feed, date_trunc('month', local_date)::date as month_start_date, changed, incident_id,
-        min(days_after_report) as first_after
+    select reported.feed, reported.month_start_date, changed, incident_id, min(days_after_report) as first_after
     from core.incident_changes
+    join reported using (incident_id)
     where is_listed and "after" is distinct from 'standing'
     group by all
 )

@@ -4,7 +4,8 @@
 -- Times are the first unit's; a call is closed when its last unit is back. Advice, hang-ups and repeats ask for no unit,
 -- by their class (안내, 기타) or by how they ended before anybody was sent (중복신고, 무응답, …): their service is null, so
 -- that they count as calls answered and never as demand. A call of a service that was cancelled before anybody was sent
--- keeps its service and has no first_dispatched_at.
+-- keeps its service and has no first_dispatched_at. A class that nobody has described asks for what was sent: the service
+-- of its first unit of a known kind, so that the call is not lost to demand; null where that is unknown too, or nobody was sent.
 with
 versions as (
     select
@@ -27,7 +28,16 @@ newest as (
     select
         dclr_rcpt_no,
         vhcl_no,
-        trim(emrg_rscu_clsf_nm) as source_category,
+        -- As one sees it: Hangul composed (NFC), no zero-width or wide spaces around.
+        trim(replace(nfc_normalize(emrg_rscu_clsf_nm), chr(8203), ''), ' ' || chr(12288)) as word,
+        if(regexp_matches(word, '자살|자해|음독|목맴|투신'), '자해', word) as source_category,
+        case
+            when vhcl_no = '' or source_category in ('화재', '구조', '구급', '자해', '생활안전', '안내', '기타') then null
+            when nfc_normalize(vhcl_se_nm) like '%구급%' then 'ems'
+            when nfc_normalize(vhcl_se_nm) like '%구조%' then 'rescue'
+            when nfc_normalize(vhcl_se_nm) like '%생활안전%' then 'life_safety'
+            when regexp_matches(nfc_normalize(vhcl_se_nm), '펌프|물탱크|사다리|화학|소방') then 'fire'
+        end as unit_service,
         coalesce(regexp_matches(prcs_rslt_se_nm, '중복|무응답|오접|장난|허위|안내|상담'), false) as is_talk,
         try_strptime(dclr_dt, '%Y%m%d%H%M%S') as reported_local,
         try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
@@ -43,7 +53,10 @@ newest as (
 calls as (
     select
         dclr_rcpt_no,
-        first(source_category order by known_at desc, vhcl_no) as source_category,
+        -- A sensitive matter in one row is one of the whole call.
+        if(bool_or(source_category = '자해'), '자해', first(source_category order by known_at desc, vhcl_no)) as source_category,
+        first(unit_service order by dispatched_local nulls last, vhcl_no)
+            filter (where unit_service is not null) as unit_service,
         bool_and(is_talk) as is_talk,
         min(reported_local) as reported_local,
         min(dispatched_local) as dispatched_local,
@@ -66,6 +79,8 @@ select
         when source_category = '구조' then 'rescue'
         when source_category in ('구급', '자해') then 'ems'
         when source_category = '생활안전' then 'life_safety'
+        when source_category in ('안내', '기타') then null
+        else unit_service
     end as service,
     source_category,
     null::integer as priority,

@@ -8,7 +8,16 @@ known as (
     select
         dclr_rcpt_no,
         vhcl_no,
-        trim(emrg_rscu_clsf_nm) as source_category,
+        trim(replace(nfc_normalize(emrg_rscu_clsf_nm), chr(8203), ''), ' ' || chr(12288)) as word,
+        if(regexp_matches(word, '자살|자해|음독|목맴|투신'), '자해', word) as source_category,
+        case
+            when vhcl_no = '' or source_category in ('화재', '구조', '구급', '자해', '생활안전', '안내', '기타') then null
+            when nfc_normalize(vhcl_se_nm) like '%구급%' then 'ems'
+            when nfc_normalize(vhcl_se_nm) like '%구조%' then 'rescue'
+            when nfc_normalize(vhcl_se_nm) like '%생활안전%' then 'life_safety'
+            when regexp_matches(nfc_normalize(vhcl_se_nm), '펌프|물탱크|사다리|화학|소방') then 'fire'
+        end as unit_service,
+        try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
         timezone(getvariable('time_zone'), try_strptime(dclr_dt, '%Y%m%d%H%M%S')) as reported_at,
         nullif(try_cast(trim(damg_rgn_lot) as double), 0) as lon,
         nullif(try_cast(trim(damg_rgn_lat) as double), 0) as lat,
@@ -44,10 +53,19 @@ states as (
     select
         dclr_rcpt_no,
         told_at,
-        coalesce(
-            first(source_category order by known_at desc, vhcl_no) filter (where not is_withdrawn),
-            first(source_category order by known_at desc, vhcl_no)
+        -- A sensitive matter in one row is one of the whole call; a call that is withdrawn is what it was.
+        if(
+            coalesce(
+                bool_or(source_category = '자해') filter (where not is_withdrawn), bool_or(source_category = '자해')
+            ),
+            '자해',
+            coalesce(
+                first(source_category order by known_at desc, vhcl_no) filter (where not is_withdrawn),
+                first(source_category order by known_at desc, vhcl_no)
+            )
         ) as source_category,
+        first(unit_service order by dispatched_local nulls last, vhcl_no)
+            filter (where unit_service is not null) as unit_service,
         min(reported_at) as reported_at,
         min({'lon': lon, 'lat': lat}) filter (where lon is not null and lat is not null) as place,
         bool_and(is_withdrawn) as is_withdrawn
@@ -58,15 +76,17 @@ select
     'fire_119:' || dclr_rcpt_no as incident_id,
     'fire' as agency,
     'fire_119' as feed,
-    case source_category
-        when '화재' then 'fire'
-        when '구조' then 'rescue'
-        when '구급' then 'ems'
-        when '자해' then 'ems'
-        when '생활안전' then 'life_safety'
+    case
+        when source_category = '화재' then 'fire'
+        when source_category = '구조' then 'rescue'
+        when source_category in ('구급', '자해') then 'ems'
+        when source_category = '생활안전' then 'life_safety'
+        when source_category in ('안내', '기타') then null
+        else unit_service
     end as service,
     source_category,
     null::integer as priority,
+    null::timestamptz as occurred_at,
     reported_at,
     place.lon as lon,
     place.lat as lat,

@@ -19,7 +19,8 @@ cleaned as (
         regexp_replace(columns('\w+_ymd'), '\D', '', 'g') as '\0',
         lpad(nullif(trim(columns('\w+_tm')), ''), 6, '0') as '\0',
         left(columns('\w+_dt'), 8) || lpad(substr(columns('\w+_dt'), 9), 6, '0') as '\0',
-        nullif(trim(columns('\w+_(?:nm|no)')), '') as '\0',
+        -- As one sees them: Hangul composed (NFC), no zero-width or wide spaces around.
+        nullif(trim(replace(nfc_normalize(columns('\w+_(?:nm|no)')), chr(8203), ''), ' ' || chr(12288)), '') as '\0',
         nullif(try_cast(trim(damg_rgn_lot) as double), 0) as lon,
         nullif(try_cast(trim(damg_rgn_lat) as double), 0) as lat,
         nullif(try_cast(trim(acdnt_ocrn_lot) as double), 0) as second_lon,

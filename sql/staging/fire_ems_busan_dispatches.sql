@@ -9,7 +9,8 @@ cleaned as (
     select
         regexp_replace(columns('\w+_ymd'), '\D', '', 'g') as '\0',
         lpad(nullif(trim(columns('\w+_tm')), ''), 6, '0') as '\0',
-        nullif(trim(columns('\w+_(?:nm|no)')), '') as '\0',
+        -- As one sees them: Hangul composed (NFC), no zero-width or wide spaces around.
+        nullif(trim(replace(nfc_normalize(columns('\w+_(?:nm|no)')), chr(8203), ''), ' ' || chr(12288)), '') as '\0',
         _row_hash || '-' || _copy as row_id
     from raw.fire_ems_busan
     where _last_snapshot = (select max(_last_snapshot) from raw.fire_ems_busan)

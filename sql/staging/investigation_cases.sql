@@ -32,7 +32,8 @@ select
     'investigation_cases' as feed,
     "사건번호" as source_id,
     'investigation' as service,
-    "범죄분류" as source_category,
+    -- As one sees it: Hangul composed (NFC), no zero-width or wide spaces around.
+    trim(replace(nfc_normalize("범죄분류"), chr(8203), ''), ' ' || chr(12288)) as source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,
     null::timestamptz as occurred_until,

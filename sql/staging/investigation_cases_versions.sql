@@ -5,7 +5,7 @@ with
 known as (
     select
         "사건번호" as case_no,
-        "범죄분류" as source_category,
+        trim(replace(nfc_normalize("범죄분류"), chr(8203), ''), ' ' || chr(12288)) as source_category,
         "삭제여부" = 'Y' as is_withdrawn,
         timezone(getvariable('time_zone'), try_strptime("접수일", '%Y-%m-%d')) as reported_at,
         _row_hash,
@@ -35,6 +35,7 @@ select
     'investigation' as service,
     source_category,
     null::integer as priority,
+    null::timestamptz as occurred_at,
     reported_at,
     null::double as lon,
     null::double as lat,

@@ -2,8 +2,9 @@
 --
 -- A caller's phone is located to a few hundred metres only, so such a place counts as a centroid. A method that nobody
 -- has described here could be a new kind of look-up and is treated as one; without a method a place is no exact one.
--- Calls found on patrol (순찰발견) are discovered; where the channel is not noted, is_discovered stays null. The source
--- names the district, so a call without coordinates, or at 0,0, still counts there.
+-- Calls found on patrol (순찰발견) are discovered, those made by telephone or text message are not; any other channel, or
+-- none, leaves is_discovered null, which keeps the call out of risk. The source names the district, so a call without
+-- coordinates, or at 0,0, still counts there.
 with
 versions as (
     select
@@ -27,7 +28,8 @@ select
     'police_112' as feed,
     incident_no as source_id,
     'police' as service,
-    category as source_category,
+    -- As one sees it: Hangul composed (NFC), no zero-width or wide spaces around.
+    trim(replace(nfc_normalize(category), chr(8203), ''), ' ' || chr(12288)) as source_category,
     priority::integer as priority,
     try_cast(occurred_at as timestamptz) as occurred_at,
     null::timestamptz as occurred_until,
@@ -49,7 +51,11 @@ select
         else 'caller_lookup'
     end as location_source,
     district_code as named_area_id,
-    report_channel = '순찰발견' as is_discovered,
+    case trim(replace(nfc_normalize(report_channel), chr(8203), ''), ' ' || chr(12288))
+        when '순찰발견' then true
+        when '전화' then false
+        when '문자' then false
+    end as is_discovered,
     known_at
 from newest
 where not is_withdrawn

@@ -6,8 +6,9 @@ with
 known as (
     select
         incident_no,
-        category,
+        trim(replace(nfc_normalize(category), chr(8203), ''), ' ' || chr(12288)) as source_category,
         priority,
+        try_cast(occurred_at as timestamptz) as occurred_at,
         try_cast(reported_at as timestamptz) as reported_at,
         nullif(lon, 0) as lon,
         nullif(lat, 0) as lat,
@@ -23,7 +24,7 @@ differing as (
     select incident_no
     from known
     group by incident_no
-    having min(hash(category, priority, lon, lat, is_withdrawn)) <> max(hash(category, priority, lon, lat, is_withdrawn))
+    having min(hash(source_category, priority, lon, lat, is_withdrawn)) <> max(hash(source_category, priority, lon, lat, is_withdrawn))
 ),
 versions as (
     select known.*
@@ -36,8 +37,9 @@ select
     'police' as agency,
     'police_112' as feed,
     'police' as service,
-    category as source_category,
+    source_category,
     priority::integer as priority,
+    occurred_at,
     reported_at,
     lon,
     lat,

@@ -31,6 +31,7 @@ select
     feeds.service,
     versions.source_category,
     versions.priority,
+    versions.occurred_at,
     versions.reported_at,
     if(versions.is_withheld, null, versions.lon) as lon,
     if(versions.is_withheld, null, versions.lat) as lat,

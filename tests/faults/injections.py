@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pipelines.settings import Settings
-from tests.faults.agencies import DAYS, FIRE, POLICE, Files, Row
+from tests.faults.agencies import DAYS, FIRE, KEY, POLICE, Files, Row
 from tests.faults.drops import Reading
 from tests.faults.matrix import ALL, NOTHING, Declared
 from tests.faults.server import Answer, Asked
@@ -79,6 +79,11 @@ def fails(code: int, name: str = FIRST_FILE, times: int = 99) -> dict[str, Readi
 def gives(change: Callable[[bytes], bytes], name: str = FIRST_FILE) -> dict[str, Reading]:
     """Reading a file gives other bytes than lie there."""
     return {"reading": lambda asked, again, content: change(content) if asked == name else content}
+
+
+def repeats_the_key(asked: str, again: int, content: bytes) -> bytes:
+    """Reading a file ends in an error of the file system's own kind, as SFTP's and S3's are, that shows the key."""
+    raise RuntimeError(f"no access to {asked} for {KEY}")
 
 
 def lies(change: Callable[[Files], Files]) -> dict[str, Callable[[Files], Files]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.agencies import DAYS, FIRE, POLICE, STRANGER, portal_error, signed
+from tests.faults.agencies import DAYS, FIRE, KEY, POLICE, STRANGER, portal_error, signed
 from tests.faults.injections import (
     FAILED_FILE,
     GIVEN_UP,
@@ -21,11 +21,12 @@ from tests.faults.injections import (
     nested,
     on_page,
     packed,
+    repeats_the_key,
     resent,
     same_records,
     without,
 )
-from tests.faults.matrix import ALL, NOTHING, Case, fault
+from tests.faults.matrix import ALL, Case, fault
 from tests.faults.server import Answer
 
 PAGES = [
@@ -42,13 +43,11 @@ PAGES = [
     ),
     *fault(
         "rows shifted between pages, same total",
-        "accept",
-        (12, 11, 1, 0, 0),
+        **REFUSED,
+        says="records of a page again|run again",
         police={"answer": on_page(3, lambda page: page | {"incidents": [POLICE.clean[9], page["incidents"][1]]})},
         fire={"answer": on_page(3, lambda page: nested(page, items={"item": [FIRE.clean[9], FIRE.clean[11]]}))},
         investigation={
-            **REFUSED,
-            "counts": NOTHING,
             "says": "SHA-256 differs",
             **gives(lambda content: content.replace(b"-0002,", b"-0001,")),
         },
@@ -215,6 +214,13 @@ TRUST = [
         police={"answer": instead(Answer(b'{"error":"unknown key"}', 401)), "says": "secret"},
         fire={"answer": instead(portal_error("DEADLINE_HAS_EXPIRED_ERROR", 31)), "says": "expired"},
         investigation={"says": "public_key", "setting": lambda settings: keyless(settings)},
+    ),
+    *fault(
+        "answer that repeats the key",
+        **REFUSED,
+        police={"answer": instead(Answer(f"no access for {KEY}".encode())), "says": "no access|…"},
+        fire={"answer": instead(portal_error(f"UNKNOWN KEY {KEY}", 30)), "says": "UNKNOWN KEY …"},
+        investigation={**FAILED_FILE, "reading": repeats_the_key},
     ),
 ]
 

@@ -1,5 +1,6 @@
 """Faults in the records themselves: keys, times, places, columns, words. One bad record never stops the good ones."""
 
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,22 @@ def kept_as_sent(rows: Callable[[Rows], Rows]) -> dict[str, Any]:
     return {"rows": rows, "kept": rows}
 
 
+def decomposed(word: str) -> str:
+    """A word as a Mac writes it: its syllables in letters. Literals in source files tend to be composed again."""
+    apart = unicodedata.normalize("NFD", word)
+    assert apart != word
+    return apart
+
+
+def mapped(column: str, sent: str, read: str) -> dict[str, Any]:
+    """A word that is let through as sent and reads in staging as ``read``, with the service of the record's kind."""
+    found = (
+        f"select bool_and(service is not null) and count(*) filter (source_category = '{read}') = {{}} from {{{{}}}}"
+    )
+    usual = {"절도": 4, "구급": 12, "경제": 4}
+    return {**kept_as_sent(put({column: sent})), "staged": (found.format(usual.get(read, 1)), True)}
+
+
 KEYS = [
     *fault("null key", "quarantine", ONE, "without its number", sets={"id": None}),
     *fault("key cut off", "quarantine", ONE, "cut off", sets={"id": "2025"}),
@@ -91,6 +108,14 @@ TIMES = [
         police={"sets": {"reported_at": "2025-02-30T10:00:00+09:00"}},
         fire={"sets": {"dclr_dt": "20250230100000"}},
         investigation={"sets": {"접수일": "2025-02-30"}},
+    ),
+    *fault(
+        "29 February of a common year",
+        "quarantine",
+        ONE,
+        police={"sets": {"reported_at": "2025-02-29T10:00:00+09:00"}},
+        fire={"sets": {"dclr_dt": "20250229100000"}},
+        investigation={"sets": {"접수일": "2025-02-29"}},
     ),
     *fault(
         "mixed zones",
@@ -186,7 +211,10 @@ WORDS = [
         "accept",
         ALL,
         police=kept_as_sent(put({"category": "신종"})),
-        fire=kept_as_sent(put({"emrg_rscu_clsf_nm": "신종"})),
+        fire={
+            **kept_as_sent(put({"emrg_rscu_clsf_nm": "신종"})),
+            "staged": ("select count(*) from {} where service = 'ems'", 12),  # an ambulance was sent
+        },
         investigation=kept_as_sent(put({"범죄분류": "신종"})),
     ),
     *fault(
@@ -221,17 +249,19 @@ WORDS = [
         "decomposed Hangul (NFD)",
         "accept",
         ALL,
-        police=kept_as_sent(put({"category": "절도"})),
-        fire=kept_as_sent(put({"emrg_rscu_clsf_nm": "구급"})),
-        investigation=kept_as_sent(put({"범죄분류": "ㄱㅕㅇㅈㅔ"})),  # CP949 has single letters only
+        police=mapped("category", decomposed("절도"), "절도"),
+        fire=mapped("emrg_rscu_clsf_nm", decomposed("구급"), "구급"),
+        investigation=mapped(
+            "범죄분류", "ㄱㅕㅇㅈㅔ", "ㄱㅕㅇㅈㅔ"
+        ),  # CP949 has single letters only, which make another word
     ),
     *fault(
         "zero-width character in a word",
         "accept",
         ALL,
-        police=kept_as_sent(put({"category": "절도\u200b"})),
-        fire=kept_as_sent(put({"emrg_rscu_clsf_nm": "구급\u200b"})),
-        investigation=kept_as_sent(put({"범죄분류": "경제\u3000"})),
+        police=mapped("category", "절도\u200b", "절도"),
+        fire=mapped("emrg_rscu_clsf_nm", "구급\u200b", "구급"),
+        investigation=mapped("범죄분류", "경제\u3000", "경제"),
     ),
     *fault(
         "formula in a text",
@@ -350,4 +380,6 @@ PLACES = [
     "case", [*KEYS, *TIMES, *COLUMNS, *WORDS, *PLACES], ids=lambda case: f"{case.fault}: {case.agency.name}"
 )
 def test_a_faulty_record_ends_as_declared(case: Case, hold: Callable[[Case], None]) -> None:
+    sent, clean = ([list(row.items()) for row in rows] for rows in (case.rows(case.agency.clean), case.agency.clean))
+    assert sent != clean, "the fault changes nothing"
     hold(case)

@@ -33,8 +33,7 @@ def place(name: str | None = None, **changed: Any) -> Profile:
     if name:
         block = others()[name]
         whole["feeds"] = {**block["feeds"], "chicago_districts": whole["feeds"]["chicago_districts"]}
-        told = block["feeds"][name].get("categories", {}).values()
-        whole["categories"] |= {word: {"label": word} for word in told} | block.get("categories", {})
+        whole["categories"] |= block["categories"]
     feed = name or "chicago_assaults"
     whole["feeds"][feed] |= changed
     return Profile.model_validate(whole)

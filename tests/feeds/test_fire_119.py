@@ -1,5 +1,6 @@
 """119 calls: several units' rows are one incident, naive Korean time, withdrawn and quarantined rows."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,6 +96,49 @@ def test_the_class_decides_the_service_and_advice_has_none(words: str, service: 
     assert incidents["source_category"].to_list() == [words.strip()]
 
 
+@pytest.mark.parametrize("words", ["구급\u200b", "\u3000구급 ", unicodedata.normalize("NFD", "구급")], ids=ascii)
+def test_a_class_is_read_as_one_sees_it(words: str) -> None:
+    assert words != "구급"
+    incidents, _ = staged(unit(emrg_rscu_clsf_nm=words, vhcl_se_nm="펌프차"))
+    assert incidents.select("source_category", "service").row(0) == ("구급", "ems")
+
+
+@pytest.mark.parametrize(
+    ("kind", "service"),
+    [
+        ("구급차", "ems"),
+        ("펌프차", "fire"),
+        ("소방차", "fire"),
+        ("물탱크차", "fire"),
+        ("고가사다리차", "fire"),
+        ("구조공작차", "rescue"),
+        ("생활안전차", "life_safety"),
+        ("헬기", None),
+        (None, None),
+    ],
+)
+def test_a_call_of_an_unknown_class_asks_for_the_unit_that_was_sent(kind: str | None, service: str | None) -> None:
+    incidents, _ = staged(unit(emrg_rscu_clsf_nm="현장출동", vhcl_se_nm=kind))
+    assert incidents.select("source_category", "service").row(0) == ("현장출동", service)
+
+
+def test_the_first_unit_of_a_known_kind_speaks_for_an_unknown_class() -> None:
+    unknown = {"emrg_rscu_clsf_nm": "현장출동"}
+    second = unit("종로펌프차2", vhcl_se_nm="펌프차", dspt_drtv_dt="20251101000200", **unknown)
+    incidents, _ = staged(unit("가나지휘차1", vhcl_se_nm="지휘차", **unknown), unit(**unknown), second)
+    assert incidents["service"].to_list() == ["ems"]
+    nobody_sent, _ = staged(nobody(**unknown))
+    assert nobody_sent["service"].to_list() == [None]
+
+
+def test_self_harm_in_one_units_row_is_that_of_the_whole_call() -> None:
+    later = unit("종로펌프차2", vhcl_se_nm="펌프차", chg_dt="20251101020000")
+    incidents, _ = staged(unit(emrg_rscu_clsf_nm="자해  "), later)
+    assert incidents.select("source_category", "service").row(0) == ("자해", "ems")
+    told, _ = staged(unit(emrg_rscu_clsf_nm="자살시도"), later)
+    assert told["source_category"].to_list() == ["자해"]
+
+
 @pytest.mark.parametrize(
     ("result", "service"), [("중복신고 ", None), ("무응답", None), ("상담종결", None), ("취소", "ems"), (None, "ems")]
 )
@@ -139,6 +183,8 @@ def test_the_version_known_at_as_of_counts() -> None:
     "fault",
     [
         {"dclr_dt": "2025110124"},
+        {"dclr_dt": "20250229100000"},
+        {"chg_dt": "20250229100000"},
         {"dclr_dt": None},
         {"chg_dt": "2025-11-01 00:00:00"},
         {"grnds_arvl_dt": "20251101240000"},

@@ -1,5 +1,7 @@
 """The published 119 files: lost zeros, several rows for one unit or call, two places, CP949, and what never enters."""
 
+import traceback
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any, cast
 import duckdb
 import polars as pl
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from pyproj import Transformer
 
 from pipelines import pieces, quality, raw, warehouse
@@ -164,6 +167,21 @@ def test_a_call_is_open_until_its_last_unit_is_back() -> None:
     assert dispatches.sort("unit_id")["available_at"].is_null().to_list() == [False, True]
 
 
+@pytest.mark.parametrize("feed", [SEOUL, JEONBUK])
+@pytest.mark.parametrize("word", ["구급\u200b", "\u3000구급 ", unicodedata.normalize("NFD", "구급")], ids=ascii)
+def test_a_word_is_read_as_one_sees_it(feed: Feed, word: str) -> None:
+    assert word != "구급"
+    incidents, _ = staged(feed, call(emrg_rscu_assrt_nm=word, clmty_sgg_nm=unicodedata.normalize("NFD", "종로구")))
+    assert incidents.select("service", "source_category", "named_area_id").row(0) == ("ems", "구급", "11110")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda feed: feed.name)
+@pytest.mark.parametrize(("day", "is_good"), [("20250229", False), ("2025-02-29", False), ("20240229", True)])
+def test_29_february_is_a_day_of_leap_years_only(layout: Feed, day: str, is_good: bool) -> None:
+    row = {SEOUL.name: call(), JEONBUK.name: call(), EMS.name: ambulance(), RESCUE.name: rescue()}[layout.name]
+    assert load(place(), layout, rows(layout, row | {"dclr_ymd": day})).accepted.height == int(is_good)
+
+
 @pytest.mark.parametrize("column", ["ptn_ocrn_type_nm", "etc_ocrn_type_dtl_nm", "acdnt_injr_nm", "ntrma_etc_damg_nm"])
 @pytest.mark.parametrize(("word", "category"), [("자살기도 추정", "자해"), ("가정폭력 ", "폭력피해")])
 def test_a_sensitive_word_in_any_column_makes_the_whole_record_sensitive(column: str, word: str, category: str) -> None:
@@ -316,6 +334,19 @@ def test_a_folder_of_files_is_one_delivery_whose_parts_can_be_read_one_by_one(tm
     assert feed.parse(delivery.parts[:1]).is_empty() and feed.parse([]).is_empty()
 
 
+@pytest.mark.parametrize("name", ["ptn_gndr_nm ", "PTN_SYM_SE_NM", " Ptn_age", "ptnt_nm", "환자성별"])
+def test_whatever_is_named_like_an_attribute_of_a_patient_ends_here(name: str) -> None:
+    found = EMS.parse([written(EMS, ambulance(), unknown=name), written(EMS, ambulance())])
+    assert found.columns == list(EMS.columns) and found.height == 2
+
+
+def test_names_of_columns_are_read_whatever_their_case_and_blanks() -> None:
+    sheet = (
+        written(EMS, ambulance()).replace(b"rptp_no", b" RPTP_NO ").replace(b"ptn_ocrn_type_nm", b"Ptn_Ocrn_Type_Nm")
+    )
+    assert EMS.parse([sheet]).equals(EMS.parse([written(EMS, ambulance())]))
+
+
 def test_an_unknown_column_is_kept_for_the_report_on_drift(tmp_path: Path) -> None:
     assert "새열" in EMS.parse([written(EMS, ambulance(), unknown="새열")]).columns
 
@@ -338,6 +369,46 @@ def test_a_file_larger_than_was_agreed_is_not_read(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("pipelines.feeds.dropped_files.MAX_BYTES", 10)
     with pytest.raises(FeedError, match="more than 10"):
         list(EMS.fetch(asked(tmp_path)))
+
+
+def test_files_that_are_together_larger_than_memory_bears_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_bytes(written(EMS, ambulance()))
+    monkeypatch.setattr("pipelines.feeds.fire_files.MAX_BYTES", len(written(EMS, ambulance())))
+    with pytest.raises(FeedError, match=r"more than .* bytes up to b\.csv"):
+        list(EMS.fetch(asked(tmp_path)))
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Files in memory whose file system raises an error of its own kind that repeats the password."""
+
+    class Refusal(Exception):
+        pass
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Refusal("no access for agency:pa55word")
+
+    monkeypatch.setattr(LocalFileSystem, method, refuse)
+
+
+@pytest.mark.parametrize("method", ["invalidate_cache", "ls", "cat_file"])
+def test_an_error_of_the_file_systems_own_kind_is_told_by_its_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(written(EMS, ambulance()))
+    refusing(monkeypatch, method)
+    with pytest.raises(FeedError, match=r"\(Refusal\)") as caught:
+        list(EMS.fetch(asked(tmp_path)))
+    assert "pa55word" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_mistyped_port_is_a_refusal_that_shows_no_password(tmp_path: Path) -> None:
+    for url in ("sftp://agency:pa55word@host:2x2/119", "nowhere://agency:pa55word@host:22:x/119"):
+        with pytest.raises(FeedError, match="cannot be opened") as caught:
+            list(EMS.fetch(replace(asked(tmp_path), url=url)))
+        assert "pa55word" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_file_that_is_not_cp949_refuses_the_batch() -> None:

@@ -75,6 +75,12 @@ def test_a_refused_connection_is_tried_again_and_named(waits: list[float]) -> No
     assert len(waits) == http.ATTEMPTS - 1 and "refused the connection" in message
 
 
+@pytest.mark.parametrize("url", ["http://agency:pa55word@host:2x2/rows", "http://[::1/rows", "http://host:99999/"])
+def test_an_address_that_cannot_be_read_can_be_shown_without_failing(url: str) -> None:
+    assert "pa55word" not in http.place(url) and "mistyped" in http.place(url)
+    assert "pa55word" not in failure(lambda: http.get(url))
+
+
 def test_a_source_that_does_not_answer_is_given_up_in_time(waits: list[float]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"

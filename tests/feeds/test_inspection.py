@@ -1,5 +1,7 @@
 """Inspection: what is let through to the parsers, and what is refused by name."""
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import given
@@ -56,6 +58,24 @@ def test_brackets_inside_of_strings_never_count(value: object) -> None:
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
     assert inspection._depth(orjson.dumps(value)) == depth(value)
+
+
+@given(st.lists(st.sampled_from(['"', "\\", "[", "]", "{", "}", "가", "a"]), max_size=60), st.integers(1, 9))
+def test_depth_does_not_depend_on_where_the_pieces_are_cut(signs: list[str], size: int) -> None:
+    part = "".join(signs).encode()
+    whole = inspection._depth(part)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inspection, "_PIECE_BYTES", size)
+        assert inspection._depth(part) == whole
+
+
+def test_depth_is_found_in_little_memory() -> None:
+    part = orjson.dumps([{"a": ['"x"', {}]}] * 600_000)
+    tracemalloc.start()
+    depth = inspection._depth(part)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert depth == 4 and peak < 2 * len(part)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """Feeds that a profile declares without a module: what must be said, and what may not be."""
 
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from pipelines import areas, feeds, models, raw, warehouse
+from pipelines import profile as profiles
 from pipelines.feeds.feed import FeedError, conform
 from pipelines.profile import Profile, ProfileError
-from tests.feeds.cities import memory, others, place
+from tests.feeds.cities import CHICAGO, memory, others, place
 from tests.feeds.portal import load
 
 
@@ -43,6 +45,7 @@ def test_every_feed_of_the_page_can_be_declared(name: str) -> None:
         ),
         ({"window_days": 31}, "window_days need each other"),
         ({"columns": {"occurred_at": "d", "updated_at": "u"}, "window_days": 1}, "needs source_id"),
+        ({"columns": {"occurred_at": "date", "source_id": "id", "unit_id": "unit"}}, "unit_id .* needs row_id"),
         ({"crs": "EPSG:3435"}, "crs must be EPSG:4326"),
     ],
     ids=str,
@@ -50,6 +53,22 @@ def test_every_feed_of_the_page_can_be_declared(name: str) -> None:
 def test_a_table_that_cannot_be_read_is_refused_before_anything_is_asked(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ProfileError, match=message):
         feeds.of(place(**changed))
+
+
+def test_a_word_that_is_mapped_to_an_undefined_category_refuses_the_profile(tmp_path: Path) -> None:
+    path = tmp_path / "chicago.toml"
+    path.write_text(CHICAGO.replace('"aggravated assault" = "assault"', '"aggravated assault" = "asault"'), "utf-8")
+    with pytest.raises(ProfileError, match=r"chicago_assaults.*'aggravated assault' to 'asault'.*does not define"):
+        profiles.load(str(path))
+
+
+def test_sensitive_words_of_the_page_are_mapped_to_sensitive_categories() -> None:
+    words = ("sex", "violent-crime", "stalk", "suicide", "child", "domestic")
+    for name in others():
+        profile = place(name)
+        for source, word in profile.feeds[name].categories.items():
+            is_sensitive = any(part in source.lower() for part in words)
+            assert profile.categories[word].is_sensitive == is_sensitive, (name, source)
 
 
 @pytest.mark.parametrize("name", ["Chicago", "1st", "a-b", 'x"; drop table y', "x" * 62, ""])

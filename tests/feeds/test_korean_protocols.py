@@ -133,6 +133,23 @@ def test_a_window_with_more_rows_than_one_delivery_holds_says_how_many_after_its
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_a_page_that_begins_with_a_record_of_the_page_before_is_refused(
+    monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    first, second, third = ({"n": str(n)} for n in (1, 2, 3))
+    sent = [as_form(form, [first, second], 4, 1), as_form(form, [second, third], 4, 2)]
+    answering(monkeypatch, *sent)
+    with pytest.raises(FeedError, match=r"records of a page again on page 2.*run again"):
+        read_portal(result_type=form)
+    answering(monkeypatch, export(1, 4, first, second), export(2, 4, second, third))
+    with pytest.raises(FeedError, match=r"records of a page again on page 2.*run again"):
+        read_pages()
+    # A record that the source lists twice is no record that moved.
+    answering(monkeypatch, export(1, 4, first, second), export(2, 4, third, first))
+    assert len(read_pages()) == 2
+
+
 @pytest.mark.parametrize(
     ("items", "numbers"),
     [
@@ -205,6 +222,8 @@ def test_json_and_xml_of_the_same_answer_give_the_same_rows(records: list[dict[s
         (b"<response><header>", "begins like XML and is broken"),
         ("<response>말</response>".encode("cp949"), "begins like XML and is broken"),
         (b'<!DOCTYPE x [<!ENTITY a "aaaa">]><response>&a;</response>', "document type"),
+        (portal(1, [1]), "format changed"),
+        (portal(1, 1), "format changed"),
         (b"busy", "expected JSON"),
         (b'{"response": \xff}', "expected JSON"),
         (b'{"response": {"header": {"x": ' + b"[" * 5000, "expected JSON"),

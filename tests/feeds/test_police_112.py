@@ -1,5 +1,6 @@
 """112 calls: the version that was known, places by how they were found, discovery, quarantine."""
 
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,16 @@ def test_a_place_says_how_good_it_is_and_where_it_came_from(place: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("channel", "discovered"), [("순찰발견", True), ("전화", False), ("문자", False), (None, None)]
+    ("channel", "discovered"),
+    [
+        ("순찰발견", True),
+        (" 순찰발견\u200b", True),
+        ("전화", False),
+        ("문자 ", False),
+        (None, None),
+        ("드론순찰", None),
+        ("", None),
+    ],
 )
 def test_only_calls_found_on_patrol_are_discovered_and_an_unknown_channel_stays_unknown(
     channel: str | None, discovered: bool | None
@@ -99,10 +109,31 @@ def test_only_calls_found_on_patrol_are_discovered_and_an_unknown_channel_stays_
     assert staged(call(report_channel=channel))["is_discovered"].to_list() == [discovered]
 
 
+@pytest.mark.parametrize("word", ["절도\u200b", "\u3000절도 ", unicodedata.normalize("NFD", "절도")], ids=ascii)
+def test_a_category_is_read_as_one_sees_it(word: str) -> None:
+    assert word != "절도"
+    assert staged(call(category=word))["source_category"].to_list() == ["절도"]
+
+
+def test_a_channel_that_nobody_has_described_is_counted_and_kept() -> None:
+    verdict = load(memory(), FEED, rows(FEED, call(report_channel="드론순찰")))
+    assert verdict.accepted.height == 1
+    assert verdict.results.filter(pl.col("column") == "report_channel")["failed"].sum() == 1
+
+
+@pytest.mark.parametrize("written", ["2024-02-29T11:00:00+09:00", "2025-11-01T11:00:00-05:30"])
+def test_a_leap_day_and_an_offset_of_the_earth_are_no_fault(written: str) -> None:
+    assert load(memory(), FEED, rows(FEED, call(updated_at=written))).failures.is_empty()
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         {"reported_at": "시각오류"},
+        {"reported_at": "2025-02-29T11:00:00+09:00"},
+        {"updated_at": "2025-02-29T11:00:00+09:00"},
+        {"updated_at": "2025-11-01T11:00:00+19:00"},
+        {"updated_at": "2025-11-01T11:00:00+09:60"},
         {"reported_at": None},
         {"updated_at": "2025-11-01 11:00:00"},
         {"updated_at": "2025-11-31T11:00:00+09:00"},

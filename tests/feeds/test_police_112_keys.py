@@ -1,5 +1,6 @@
 """The list of 112 call numbers: whole or refused, and what it lacks is withdrawn only if it can be believed."""
 
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,6 +71,19 @@ def test_a_list_that_is_not_whole_is_refused(parts: list[bytes]) -> None:
     with pytest.raises(FeedError, match="police_112_keys"):
         inspected(*parts)
     inspected(page(NUMBERS[:50], 1, 100), page(NUMBERS[50:], 2, 100))
+
+
+def test_a_list_of_many_numbers_is_inspected_in_little_memory() -> None:
+    count = 300_000
+    parts = [
+        page([f"20251101-{number:06d}" for number in range(at, at + 5000)], at // 5000 + 1, count)
+        for at in range(0, count, 5000)
+    ]
+    tracemalloc.start()
+    inspected(*parts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * count
 
 
 def accept_all(name: str, frame: pl.DataFrame) -> quality.Verdict:

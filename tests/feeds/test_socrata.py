@@ -9,6 +9,7 @@ import orjson
 import polars as pl
 import pytest
 
+from pipelines import drift
 from pipelines.feeds import socrata
 from pipelines.feeds.feed import FeedError, TooLarge, conform
 from pipelines.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
@@ -117,12 +118,23 @@ def test_pages_parsed_apart_or_together_give_the_same_rows() -> None:
     assert conform(feed, feed.parse([b"[]"])).is_empty() and conform(feed, feed.parse([])).is_empty()
 
 
-def test_what_is_not_mapped_is_kept_aside_even_under_one_of_our_names() -> None:
+def test_of_what_is_not_mapped_the_name_is_told_and_never_the_value() -> None:
     feed = feed_of(place("chicago_crimes"))
-    frame = conform(feed, feed.parse([orjson.dumps([crime(category="x", location={"latitude": "1"})])]))
-    kept = orjson.loads(frame["_extra"][0])
-    assert kept["beat"] == "612" and kept["category (source)"] == "x" and kept["location"] == '{"latitude":"1"}'
-    assert frame["category"].to_list() == ["HOMICIDE"]
+    sent = [crime(category="x", location={"latitude": "1"}, caller="Kim") | {":id": "row-1"}, crime(id=2)]
+    frame = conform(feed, feed.parse([orjson.dumps(sent)]))
+    assert orjson.loads(frame["_extra"][0]) == dict.fromkeys(("beat", "category (source)", "location", "caller"), True)
+    counts = {row["column"]: row["rows"] for row in drift.unknown_columns(frame).to_dicts()}
+    assert (counts["beat"], counts["caller"]) == (2, 1)
+    assert frame["category"].to_list() == ["HOMICIDE"] * 2
+
+
+def test_columns_that_are_not_mapped_are_never_asked_for() -> None:
+    profile = place("chicago_crimes")
+    table = portal(changed(1, 5) | {"caller": "Kim"})
+    with soda.serve(table) as url:
+        (found,) = feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00"))
+    (row,) = orjson.loads(found.parts[0])
+    assert set(row) == {":id", *profile.feeds["chicago_crimes"].columns.values()}
 
 
 def test_versions_that_differ_in_what_is_watched_are_kept_for_the_history_of_changes() -> None:
@@ -345,6 +357,8 @@ def broken(change: str) -> Any:
             body = b"[{}]"
         if change == "same page" and is_page and offset:
             body = table.answer(path, {**query, "$offset": "0"})[2]
+        if change == "a row put in" and is_page and offset:
+            body = table.answer(path, {**query, "$offset": str(offset - 1)})[2]
         if change == "an object" and is_page:
             body = b'{"error": true, "message": "Internal error"}'
         if change == "not a table" and "api/views" in path:
@@ -360,6 +374,7 @@ def broken(change: str) -> Any:
         ("count", "counts 6 rows but sent 5"),
         ("nothing counted", "does not count its rows"),
         ("same page", "the same page twice"),
+        ("a row put in", "sends rows of a page again .*run again"),
         ("an object", "expected a list of rows"),
         ("not a table", "describes no columns"),
     ],
@@ -382,6 +397,13 @@ def test_a_column_of_updates_that_is_no_instant_is_refused() -> None:
     table = soda.Portal({"ijzp-q8t2": pl.DataFrame([changed(1, 5)])}, {})
     with soda.serve(table) as url, pytest.raises(FeedError, match="updated_on is text, no instant"):
         list(feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00")))
+
+
+def test_a_whole_table_of_too_many_rows_is_refused_before_a_page_is_read() -> None:
+    profile = place(max_rows=1)
+    table = soda.Portal({soda.ASSAULTS: pl.DataFrame([crime(), crime(id=2)])}, {})
+    with soda.serve(table) as url, pytest.raises(FeedError, match=r"2 rows in the whole table.*max_rows"):
+        list(feed_of(profile).fetch(request(profile, url)))
 
 
 def test_a_window_of_too_many_rows_is_given_back_to_be_cut() -> None:

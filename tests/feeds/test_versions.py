@@ -1,5 +1,6 @@
 """The versions of each feed's incidents: only where something watched differs, and as they stood at each instant."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,6 +92,37 @@ def test_a_fire_call_is_withdrawn_when_no_unit_of_it_stands() -> None:
     found = versions(fire_119.FEED, *both)
     assert found["is_withdrawn"].to_list() == [False, False, True]
     assert found["source_category"].to_list() == ["구급"] * 3
+
+
+def test_self_harm_told_of_one_unit_is_told_of_the_call_at_every_later_instant() -> None:
+    found = versions(
+        fire_119.FEED,
+        unit(),
+        unit(vhcl_no="펌프2", emrg_rscu_clsf_nm="자해", chg_dt="20251101100500"),
+        unit(chg_dt="20251101110000", cbk_dt="20251101110000"),
+    )
+    assert found["source_category"].to_list() == ["구급", "자해", "자해"]
+
+
+def test_a_fire_call_of_an_unknown_class_has_the_service_of_its_unit() -> None:
+    found = versions(
+        fire_119.FEED, unit(emrg_rscu_clsf_nm="현장출동", vhcl_se_nm="구급차"), unit(chg_dt="20251102000000")
+    )
+    assert found["service"].to_list() == ["ems", "ems"]
+
+
+def test_a_word_that_only_looks_alike_is_no_other_version() -> None:
+    later = {"updated_at": "2025-11-09T00:00:00+09:00"}
+    assert versions(police_112.FEED, call(), call(category="절도\u200b", **later)).is_empty()
+    apart = unicodedata.normalize("NFD", "구급")
+    assert versions(fire_119.FEED, unit(), unit(emrg_rscu_clsf_nm=apart, chg_dt="20251102000000")).is_empty()
+    wide = case(범죄분류="경제\u3000", 변경일시="2025-11-02 10:00:00")
+    assert versions(investigation_cases.FEED, case(), wide).is_empty()
+
+
+def test_a_version_tells_when_it_happened() -> None:
+    told = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
+    assert versions(police_112.FEED, *told)["occurred_at"].to_list() == [datetime(2025, 11, 1, 1, tzinfo=UTC)] * 2
 
 
 def test_a_case_is_watched_for_its_category_and_withdrawal_only() -> None:

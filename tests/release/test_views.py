@@ -299,6 +299,24 @@ def test_all_learn_the_state_of_feeds_and_only_dispatch_their_counts(con: duckdb
     assert states == [("fire_119", "silent"), ("police_112", "usual")]
     assert set(rows(con, "public", "feed_health")[0]) == {"feed", "agency", "state", "is_alarm", "rule"}
     assert [row["feed"] for row in rows(con, "police", "feed_health")] == ["police_112"]
+    assert "silent_hours" not in rows(con, "police", "feed_health")[0]
     for audience in AGENCIES | {"public"}:
         assert "12345" not in str(rows(con, audience, "feed_health"))
     assert rows(con, "dispatch", "feed_health")[0]["records"] == 12345
+
+
+def test_of_investigation_cases_nobody_gets_a_count_of_two_days(con: duckdb.DuckDBPyConnection) -> None:
+    counts = {"records": 3, "expected_records": 2.0, "silent_hours": 20, "times_usual": 1.5}
+    case = {
+        "feed": "investigation_cases",
+        "agency": "investigation",
+        "state": "usual",
+        "is_alarm": False,
+        "rule": "72 h",
+    }
+    insert(con, "ops.feed_health", case | counts)
+    rebuilt(con, "feed_health")
+    for audience in ("dispatch", "investigation"):
+        (seen,) = [row for row in rows(con, audience, "feed_health") if row["agency"] == "investigation"]
+        assert (seen["state"], seen["rule"]) == ("usual", "72 h")
+        assert {seen.get(name) for name in counts} == {None}

@@ -1,0 +1,116 @@
+"""Trials: `bongsu predict` and `bongsu backtest`, the models on anybody's own data, without the pipeline."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.screen import err, out, progress_of, table_of
+
+predict = typer.Typer(no_args_is_help=True, help="Try the models on your own data, without the pipeline.")
+backtest = typer.Typer(no_args_is_help=True, help="Score the models on your own data by rolling origin.")
+
+
+class Frequency(StrEnum):
+    """Step of a demand series."""
+
+    h = "h"
+    D = "D"
+
+
+Series = Annotated[Path, typer.Option("--input", help="Parquet or CSV with unique_id, ds, y (long).")]
+Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
+Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
+Points = Annotated[
+    Path,
+    typer.Option("--input", help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional)."),
+]
+Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
+Boundary = Annotated[
+    Path, typer.Option("--boundary", help="Polygon file (GeoJSON, Shapefile, GeoParquet) of the area.")
+]
+Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
+AreaKm2 = Annotated[float, typer.Option("--area-km2", help="The selected cells add up to at most this.")]
+Start = Annotated[
+    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast.")
+]
+Days = Annotated[int, typer.Option("--days", min=1, help="Length of the forecast window.")]
+
+
+@predict.command("demand")
+def predict_demand(
+    source: Series,
+    freq: Freq,
+    horizon: Horizon,
+    out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+) -> None:
+    """Forecast counts per series: unique_id, ds, mean, model and whole, non-negative quantiles."""
+    from pipelines import own_data
+
+    with progress_of("predict") as show:
+        own_data.predict_demand(source, freq.value, horizon, out_file, lambda done, all: show(f"{done} of {all} fits"))
+    err.print(f"written: {out_file}")
+
+
+@predict.command("risk")
+def predict_risk(
+    source: Points,
+    crs: Crs,
+    boundary: Boundary,
+    cell: Cell,
+    area_km2: AreaKm2,
+    start: Start,
+    days: Days,
+    out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
+) -> None:
+    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the area given."""
+    from pipelines import own_data
+    from pipelines.forecast.risk.points import Task
+
+    task = Task(crs, boundary, cell, area_km2)
+    own_data.predict_risk(source, task, start, days, out_file)
+    err.print(f"written: {out_file}")
+
+
+@backtest.command("demand")
+def backtest_demand(
+    source: Series,
+    freq: Freq,
+    horizon: Horizon,
+    origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts.parquet and scores.parquet.")],
+) -> None:
+    """Score every model by rolling origin on your own series."""
+    from pipelines import own_data
+
+    with progress_of("backtest") as show:
+        scores = own_data.backtest_demand(
+            source, freq.value, horizon, origins, step, folder, lambda done, all: show(f"{done} of {all} fits")
+        )
+    out.print(table_of(scores))
+
+
+@backtest.command("risk")
+def backtest_risk(
+    source: Points,
+    crs: Crs,
+    boundary: Boundary,
+    cell: Cell,
+    area_km2: AreaKm2,
+    start: Start,
+    days: Days,
+    origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for windows.parquet and scores.parquet.")],
+) -> None:
+    """Score model and plain count by rolling origin on your own points: hit rate and PAI."""
+    from pipelines import own_data
+    from pipelines.forecast.risk.points import Task
+
+    task = Task(crs, boundary, cell, area_km2)
+    out.print(table_of(own_data.backtest_risk(source, task, start, days, origins, step, folder)))
