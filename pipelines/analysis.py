@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from pipelines import ledger, records, warehouse
+from pipelines.profile import Profile
 from pipelines.settings import Settings
 
 DEMAND, RISK = "demand", "risk"
@@ -35,12 +36,14 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Hot spots of reported crime on map cells over the last year."""
-    from pipelines.patterns import hot_spots
+    """Every pattern table of reported crime, as known at ``as_of``."""
+    from pipelines.patterns import nightly
 
-    today = settings.as_of.astimezone(settings.profile.zone).date()
-    found = hot_spots.hot_spots(_crime(con), _cells(con), settings.profile.grid.map_metres, today)
-    warehouse.write_frame(con, "patterns", "hot_spots", found)
+    profile = settings.profile
+    today = settings.as_of.astimezone(profile.zone).date()
+    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), today, profile)
+    for table, make in nightly.TABLES.items():
+        warehouse.write_frame(con, "patterns", table, make(crime))
 
 
 def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None]) -> None:
@@ -193,6 +196,25 @@ def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 def _crime(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute("from marts.crime_daily order by category, cell_id, local_date").pl()
+
+
+def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
+    """What is known now of reported crime, with its place in the profile's metric CRS and its local times."""
+    from pyproj import Transformer
+
+    points = con.execute(
+        "select incident_id, category, lon, lat, cell_id, admin_area_id, police_area_id, local_date, "
+        "timezone(getvariable('time_zone'), occurred_at) as occurred_from, "
+        "timezone(getvariable('time_zone'), occurred_until) as occurred_until "
+        "from marts.crime_points where superseded_at is null order by category, local_date, incident_id"
+    ).pl()
+    moved = Transformer.from_crs("EPSG:4326", profile.crs, always_xy=True)
+    x, y = moved.transform(points["lon"].to_numpy(), points["lat"].to_numpy())
+    return points.drop("lon", "lat").with_columns(pl.Series("x_m", x, pl.Float64), pl.Series("y_m", y, pl.Float64))
+
+
+def _areas(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    return con.execute("from reference.areas order by area_id").pl()
 
 
 def _cells(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
