@@ -5,6 +5,9 @@ and quick. Thousands of cells are tested at once, so false discoveries are held 
 Hochberg 1995). The normal approximation fails where incidents are few (one robbery makes nine "significant" cells), so
 a cell must also hold more than chance would put there: the exact binomial tail of its neighbourhood's count. The larger
 of the two p-values counts. Hot means more than the region's mean; nothing here allows for residents or visitors.
+
+Local Moran stands beside it: Gi* finds surroundings that are high, local Moran also the high cell among low ones and
+the low cell among high ones. Its own p-values are by permutation, held to the same rate of false discoveries.
 """
 
 from datetime import date, timedelta
@@ -15,15 +18,29 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
+from pipelines.patterns.counts import map_cells, on_map
+from pipelines.patterns.local_moran import LocalMoran, local_moran
 from pipelines.patterns.neighbours import neighbour_count, neighbour_sum, queen
 
 WINDOW_DAYS: Final = 365
 FALSE_DISCOVERY_RATE: Final = 0.05
 
-COLUMNS: Final = (
-    "cell_id", "cell_metres", "category", "window_start_date", "window_end_date", "incidents", "gi_star_z", "p_value",
-    "is_hot",
-)  # fmt: skip
+SCHEMA: Final = {
+    "cell_id": pl.String,
+    "cell_metres": pl.Int32,
+    "category": pl.String,
+    "window_start_date": pl.Date,
+    "window_end_date": pl.Date,
+    "incidents": pl.Int64,
+    "gi_star_z": pl.Float64,
+    "p_value": pl.Float64,
+    "is_hot": pl.Boolean,
+    "local_moran": pl.Float64,
+    "local_moran_p_value": pl.Float64,
+    "quadrant": pl.String,
+    "is_moran_significant": pl.Boolean,
+}
+COLUMNS: Final = tuple(SCHEMA)
 
 
 def hot_spots(crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, window_end: date) -> pl.DataFrame:
@@ -31,53 +48,55 @@ def hot_spots(crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, w
 
     Args:
         crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
-        cells: ``reference.cells``: ``cell_id, cell_metres, map_cell_id, x_m, y_m``, both grids. Incidents in a
-            risk cell whose map cell is not listed (its centre lies outside the region) do not count.
+        cells: ``reference.cells``: ``cell_id, cell_metres, map_cell_id, x_m, y_m``, both grids.
         map_metres: Side of the map cells that are tested.
         window_end: The first local date that no longer counts.
 
     Returns:
-        ``patterns.hot_spots``: every map cell × category with any incident, zeros included; ``p_value`` is one-sided,
-        the larger of the normal and the exact one.
+        ``patterns.hot_spots``, with ``SCHEMA``: every map cell × category with any incident, zeros included;
+        ``p_value`` is one-sided, the larger of the normal and the exact one.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
-    tested = cells.filter(pl.col("cell_metres") == map_metres).sort("cell_id")
-    inside = crime_daily.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
-    # Where the two grids are one, a cell stands in the list once, as its own map cell.
-    parents = cells.select("cell_id", "map_cell_id").unique()
-    counted = (
-        inside.join(parents, on="cell_id")
-        .group_by("category", pl.col("map_cell_id").alias("cell_id"))
-        .agg(pl.col("incidents").sum().cast(pl.Int64))
-    )
+    tested = map_cells(cells, map_metres)
     neighbours = queen(tested["x_m"].to_numpy(), tested["y_m"].to_numpy(), map_metres)
-    frames = []
-    for category in counted["category"].unique().sort():
-        here = counted.filter(pl.col("category") == category).drop("category")
-        full = tested.select("cell_id").join(here, on="cell_id", how="left", maintain_order="left").fill_null(0)
-        counts = full["incidents"].to_numpy().astype(float)
-        z = gi_star(counts, neighbours)
-        p = np.maximum(norm.sf(z), chance(counts, neighbours))
-        frames.append(
-            full.with_columns(
-                pl.lit(category).alias("category"),
-                pl.Series("gi_star_z", z),
-                pl.Series("p_value", p),
-                pl.Series("is_hot", discoveries(p, FALSE_DISCOVERY_RATE)),
-            )
-        )
-    if not frames:
-        return _empty()
-    return (
-        pl.concat(frames)
-        .with_columns(
+    frames = [
+        tested.select("cell_id").with_columns(
             pl.lit(map_metres, pl.Int32).alias("cell_metres"),
+            pl.lit(category).alias("category"),
             pl.lit(start).alias("window_start_date"),
             pl.lit(window_end).alias("window_end_date"),
+            pl.Series("incidents", steps[0].astype(np.int64)),
+            *_tested(steps[0], neighbours, category, window_end),
         )
-        .select(COLUMNS)
-        .sort("category", "cell_id")
-    )
+        for category, steps in on_map(crime_daily, cells, map_metres, start, window_end, WINDOW_DAYS)
+    ]
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *frames]).sort("category", "cell_id")
+
+
+def _tested(counts: NDArray[np.float64], neighbours: NDArray[np.int64], *seed: object) -> list[pl.Series]:
+    """Both statistics of the cells of one category, as the last columns of ``SCHEMA``."""
+    z = gi_star(counts, neighbours)
+    p = np.maximum(norm.sf(z), chance(counts, neighbours))
+    moran = local_moran(counts, neighbours, *seed)
+    return [
+        pl.Series("gi_star_z", z),
+        pl.Series("p_value", p),
+        pl.Series("is_hot", discoveries(p, FALSE_DISCOVERY_RATE)),
+        *moran_columns(moran),
+    ]
+
+
+def moran_columns(moran: LocalMoran) -> list[pl.Series]:
+    """Local Moran as the last four columns of ``SCHEMA``; what could not be judged is null and not significant."""
+    known = np.isfinite(moran.p_value)
+    significant = np.zeros(known.size, dtype=bool)
+    significant[known] = discoveries(moran.p_value[known], FALSE_DISCOVERY_RATE)
+    return [
+        pl.Series("local_moran", moran.local_moran, nan_to_null=True),
+        pl.Series("local_moran_p_value", moran.p_value, nan_to_null=True),
+        pl.Series("quadrant", moran.quadrant.tolist(), dtype=pl.String),
+        pl.Series("is_moran_significant", significant),
+    ]
 
 
 def gi_star(counts: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -108,8 +127,3 @@ def discoveries(p_values: NDArray[np.float64], rate: float) -> NDArray[np.bool_]
     if not below.any():
         return np.zeros(p_values.size, dtype=bool)
     return np.asarray(p_values <= ranked[below][-1])
-
-
-def _empty() -> pl.DataFrame:
-    types = (pl.String, pl.Int32, pl.String, pl.Date, pl.Date, pl.Int64, pl.Float64, pl.Float64, pl.Boolean)
-    return pl.DataFrame(schema=dict(zip(COLUMNS, types, strict=True)))
