@@ -1,0 +1,140 @@
+"""Hot areas: Gi* and local Moran of administrative districts and police station areas, on rates where there are any.
+
+Grid cells are all of one size; areas are not, so a count says mostly how many people live there. Where every area of
+a tree has its population, both statistics are of Empirical-Bayes rates (``rates``), else of plain counts, and the
+column ``measured_on`` says which. Residents are a poor denominator where people work or go out: the centre of a city
+looks worse than it is. Neighbours are areas that share a border or corner (``adjacency``).
+
+The normal approximation of Gi* is rough for a few dozen areas and wrong for few incidents, so three p-values are held
+against each other and the largest counts: the normal one, the permutation one (how often the areas' values, dealt out
+anew, add up to as much in such a neighbourhood), and the exact binomial one of the neighbourhood's incidents by its
+share of the people (of the areas, for counts). False discoveries are held at 5 % per tree and category.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+import shapely
+from numpy.typing import NDArray
+from scipy.stats import binom, norm
+
+from pipelines.patterns.adjacency import touching
+from pipelines.patterns.hot_spots import FALSE_DISCOVERY_RATE, WINDOW_DAYS, discoveries, gi_star, moran_columns
+from pipelines.patterns.local_moran import gathering_p_value, local_moran
+from pipelines.patterns.neighbours import neighbour_sum
+from pipelines.patterns.rates import rates
+
+LEVELS: Final = {"admin": ("district", "admin_area_id"), "police": ("station", "police_area_id")}
+"""Tree → the level that is tested, and the column of points that names its areas."""
+
+DEALS: Final = 9_999
+"""Permutations: fine enough for the hundreds of areas that a tree has at most."""
+
+SCHEMA: Final = {
+    "area_id": pl.String,
+    "tree": pl.String,
+    "category": pl.String,
+    "window_start_date": pl.Date,
+    "window_end_date": pl.Date,
+    "incidents": pl.Int64,
+    "rate_per_10000": pl.Float64,
+    "eb_rate_per_10000": pl.Float64,
+    "measured_on": pl.String,
+    "gi_star_z": pl.Float64,
+    "p_value": pl.Float64,
+    "is_hot": pl.Boolean,
+    "local_moran": pl.Float64,
+    "local_moran_p_value": pl.Float64,
+    "quadrant": pl.String,
+    "is_moran_significant": pl.Boolean,
+}
+
+Floats = NDArray[np.float64]
+
+
+class _Places(NamedTuple):
+    """The areas of one tree: ids, people (not a number where unknown) and neighbours."""
+
+    tree: str
+    area_ids: pl.Series
+    people: Floats
+    neighbours: NDArray[np.int64]
+
+
+def area_hot_spots(
+    points: pl.DataFrame, areas: pl.DataFrame, window_end: date, population: str = "population"
+) -> pl.DataFrame:
+    """Test the areas of both trees per category over the year before ``window_end``.
+
+    Args:
+        points: One row per incident: ``category, local_date, admin_area_id, police_area_id``.
+        areas: ``reference.areas``: ``area_id, tree, level, geometry`` (WKB, EPSG:4326) and the population.
+        window_end: The first local date that no longer counts.
+        population: Column of ``areas`` with the people that rates are of: residents, or people by day.
+
+    Returns:
+        ``patterns.area_hot_spots``, with ``SCHEMA``: every area of each tree × category with any incident in it,
+        zeros included. Rates are per 10,000 people in the year; null where the population is.
+    """
+    start = window_end - timedelta(days=WINDOW_DAYS)
+    inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+    frames = [pl.DataFrame(schema=SCHEMA)]
+    for places in _trees(areas, population):
+        column = LEVELS[places.tree][1]
+        counted = inside.drop_nulls(column).group_by("category", pl.col(column).alias("area_id")).len("incidents")
+        for category in counted["category"].unique().sort():
+            here = counted.filter(pl.col("category") == category)
+            full = pl.DataFrame({"area_id": places.area_ids}).join(here, "area_id", how="left", maintain_order="left")
+            frames.append(
+                pl.DataFrame({"area_id": places.area_ids}).with_columns(
+                    pl.lit(places.tree).alias("tree"),
+                    pl.lit(category).alias("category"),
+                    pl.lit(start).alias("window_start_date"),
+                    pl.lit(window_end).alias("window_end_date"),
+                    *_tested(full["incidents"].fill_null(0), places, category, window_end),
+                )
+            )
+    return pl.concat(frames).sort("tree", "category", "area_id")
+
+
+def _trees(areas: pl.DataFrame, population: str) -> Iterator[_Places]:
+    for tree, (level, _) in LEVELS.items():
+        found = areas.filter((pl.col("tree") == tree) & (pl.col("level") == level)).sort("area_id")
+        people = found[population].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        yield _Places(tree, found["area_id"], people, touching(shapely.from_wkb(found["geometry"].to_list())))
+
+
+def _tested(incidents: pl.Series, places: _Places, *seed: object) -> list[pl.Series]:
+    """Everything that is said of the areas of one tree and category, as the columns of ``SCHEMA`` from incidents on."""
+    counts = incidents.to_numpy().astype(float)
+    raw, steadied = rates(counts, places.people)
+    is_rate = bool(np.isfinite(steadied).all())
+    values = steadied if is_rate else counts
+    z = gi_star(values, places.neighbours)
+    p = np.maximum.reduce(
+        [
+            norm.sf(z),
+            gathering_p_value(values, places.neighbours, places.tree, *seed, deals=DEALS),
+            _chance(counts, places.people if is_rate else np.ones(counts.size), places.neighbours),
+        ]
+    )
+    return [
+        incidents.cast(pl.Int64).alias("incidents"),
+        pl.Series("rate_per_10000", raw, nan_to_null=True),
+        pl.Series("eb_rate_per_10000", steadied, nan_to_null=True),
+        pl.Series("measured_on", ["eb_rate" if is_rate else "incidents"] * counts.size),
+        pl.Series("gi_star_z", z),
+        pl.Series("p_value", p),
+        pl.Series("is_hot", discoveries(p, FALSE_DISCOVERY_RATE)),
+        *moran_columns(local_moran(values, places.neighbours, places.tree, *seed, deals=DEALS)),
+    ]
+
+
+def _chance(counts: Floats, people: Floats, neighbours: NDArray[np.int64]) -> Floats:
+    """Exact p of each neighbourhood's count, area included, if every incident befell anybody with equal probability."""
+    total = neighbour_sum(counts, neighbours) + counts
+    share = (neighbour_sum(people, neighbours) + people) / people.sum()
+    return np.asarray(binom.sf(total - 1, counts.sum(), np.minimum(share, 1.0)))
