@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.patterns import hot_spots
+from pipelines.patterns import area_hot_spots, density, emerging, hot_spots, nnh_clusters
 from pipelines.profile import Profile
 
 
@@ -35,7 +35,28 @@ def _hot_spots(crime: Crime) -> pl.DataFrame:
     return hot_spots.hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.today)
 
 
+def _area_hot_spots(crime: Crime) -> pl.DataFrame:
+    return area_hot_spots.area_hot_spots(crime.points, crime.areas, crime.today)
+
+
+def _emerging_hot_spots(crime: Crime) -> pl.DataFrame:
+    return emerging.emerging_hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.today)
+
+
+def _density(crime: Crime) -> pl.DataFrame:
+    return density.density(crime.points, crime.cells, crime.profile.grid.cell_metres, crime.today)
+
+
+def _nnh_clusters(crime: Crime) -> pl.DataFrame:
+    area_km2 = nnh_clusters.region_km2(crime.areas, crime.profile.crs)
+    return nnh_clusters.nnh_clusters(crime.points, area_km2, crime.profile.crs, crime.today)
+
+
 TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
     "hot_spots": _hot_spots,
+    "area_hot_spots": _area_hot_spots,
+    "emerging_hot_spots": _emerging_hot_spots,
+    "density": _density,
+    "nnh_clusters": _nnh_clusters,
 }
 """Table of schema ``patterns`` → how it is made."""

@@ -237,6 +237,44 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
                 "is_hot": is_hot,
             },
         )
+    window = {"category": "theft", "window_start_date": date(2025, 11, 28), "window_end_date": date(2026, 11, 23)}
+    for cell_id, name, hot_steps, cold_steps in (
+        ("다사5353", "new hot", 1, 0),
+        ("다사5453", "persistent cold", 0, 12),
+    ):
+        insert(
+            con,
+            "patterns.emerging_hot_spots",
+            window
+            | {"cell_id": cell_id, "cell_metres": 1000, "incidents": 12, "emerging_class": name}
+            | {"hot_steps": hot_steps, "cold_steps": cold_steps, "last_gi_star_z": 4.1}
+            | {"gi_star_trend_z": 0.3, "gi_star_trend_p_value": 0.76},
+        )
+    insert(
+        con,
+        "patterns.area_hot_spots",
+        *(
+            window
+            | {"area_id": area_id, "tree": tree, "incidents": 12, "measured_on": "incidents", "gi_star_z": 0.7}
+            | {"p_value": 0.24, "is_hot": False, "quadrant": "high-low", "is_moran_significant": False}
+            for area_id, tree in (("11010", "admin"), ("P-11010", "police"))
+        ),
+    )
+    insert(
+        con,
+        "patterns.density",
+        window
+        | {"cell_id": "다사530530", "cell_metres": 100, "density_per_km2_year": 8.5, "kernel_share": 1.0}
+        | {"bandwidth_m": 650.0},
+    )
+    insert(
+        con,
+        "patterns.nnh_clusters",
+        window
+        | {"nnh_cluster_id": "theft-1-1", "nnh_order": 1, "incidents": 12, "distinct_places": 3}
+        | {"nnh_threshold_m": 120.0, "cluster_km2": 0.01, "incidents_per_km2": 1200.0, "lon": 126.95, "lat": 37.55}
+        | {"geometry": box(126.949, 37.549, 126.951, 37.551).wkb},
+    )
     insert(
         con,
         "forecast.risk",

@@ -1,0 +1,70 @@
+"""What the nightly tables of places look like, with crime and without, held against the dictionary."""
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+import shapely
+
+from pipelines import profile as profiles
+from pipelines.patterns import nightly
+from pipelines.release import dictionary, lineage
+
+TODAY = date(2026, 3, 3)
+TYPES = {
+    pl.String: "VARCHAR",
+    pl.Int32: "INTEGER",
+    pl.Int64: "BIGINT",
+    pl.Float64: "DOUBLE",
+    pl.Boolean: "BOOLEAN",
+    pl.Date: "DATE",
+    pl.Binary: "BLOB",
+}
+
+
+def crime() -> nightly.Crime:
+    """Twenty thefts on one cell, its district and its station area."""
+    day = TODAY - timedelta(days=2)
+    outline = shapely.to_wkb(shapely.box(127.0, 37.5, 127.1, 37.6))
+    cells = pl.DataFrame(
+        {
+            "cell_id": ["a", "A"],
+            "cell_metres": [100, 1000],
+            "map_cell_id": ["A", "A"],
+            "x_m": [955_000, 955_000],
+            "y_m": [1_950_000, 1_950_000],
+        }
+    )
+    areas = pl.DataFrame(
+        {
+            "area_id": ["d", "s"],
+            "tree": ["admin", "police"],
+            "level": ["district", "station"],
+            "population": pl.Series([None, None], dtype=pl.Int64),
+            "geometry": [outline, outline],
+        }
+    )
+    one = {"category": "theft", "cell_id": "a", "local_date": day}
+    points = pl.DataFrame(
+        [one | {"admin_area_id": "d", "police_area_id": "s", "x_m": 955_050.0, "y_m": 1_950_050.0}] * 20
+    )
+    daily = pl.DataFrame([one | {"incidents": 20}])
+    return nightly.Crime(points, daily, cells, areas, TODAY, profiles.load("korea"))
+
+
+@pytest.mark.parametrize("table", ["hot_spots", "area_hot_spots", "emerging_hot_spots", "density", "nnh_clusters"])
+@pytest.mark.parametrize("what", ["some", "no crime", "no places"])
+def test_a_table_has_the_columns_of_the_dictionary_even_where_there_is_nothing(table: str, what: str) -> None:
+    seen = crime()
+    if what != "some":
+        seen = nightly.Crime(seen.points.clear(), seen.daily.clear(), seen.cells, seen.areas, seen.today, seen.profile)
+    if what == "no places":
+        seen = nightly.Crime(seen.points, seen.daily, seen.cells.clear(), seen.areas.clear(), seen.today, seen.profile)
+    made = nightly.TABLES[table](seen)
+    known = dictionary.load()
+    assert made.columns == list(known.tables[f"patterns.{table}"].columns)
+    assert {name: TYPES[kind] for name, kind in made.schema.items()} == {
+        name: known.columns[name].type for name in made.columns
+    }
+    assert made.is_empty() == (what != "some" or table == "emerging_hot_spots")
+    assert f"patterns.{table}" in lineage.MADE_BY_PYTHON
