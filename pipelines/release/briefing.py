@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release import history, outlook
+from pipelines.release import emerging, history, outlook
 from pipelines.release.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -43,6 +43,8 @@ def render(database: Path, audience: str) -> str:
             "days": outlook.days_ahead(page),
             "units": outlook.units(page),
             "hot": history.hot_spots(page),
+            "emerging": emerging.maps(page),
+            "emerging_classes": [(name, meaning) for name, (_, meaning) in emerging.COLOURS.items()],
             "scores": history.scores(page),
             "risk_scores": history.risk_scores(page),
             "joint": history.joint(page),

@@ -75,14 +75,18 @@ def cell_map(
     description: str,
     notice: str,
     width: int = 330,
+    colour: Callable[[Shape], str] = lambda _: HOT,
 ) -> str:
-    """A small map of hot grid squares on district outlines; ``marks`` (lon, lat) are drawn as dots."""
+    """A small map of grid squares, hot ones unless ``colour`` says more, on district outlines.
+
+    ``marks`` (lon, lat) are drawn as dots.
+    """
     place, height = _projection(outlines, width)
     ground = [
         f'<path d="{_path(outline, place)}" fill="#f3f5f8" stroke="#c3ccd6" stroke-width=".6"/>' for outline in outlines
     ]
     hot = [
-        f'<path d="{_path(cell.geometry, place, tolerance=0)}" fill="{HOT}" fill-opacity=".8">'
+        f'<path d="{_path(cell.geometry, place, tolerance=0)}" fill="{colour(cell)}" fill-opacity=".8">'
         f"<title>{escape(cell.label)}</title></path>"
         for cell in cells
     ]

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines import profile as profiles
 from pipelines import warehouse
-from pipelines.release import release
+from pipelines.release import emerging, release
 from pipelines.settings import Settings
 from tests.release.conftest import for_audience
 
@@ -50,6 +50,15 @@ def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> 
 def test_police_and_fire_read_their_own_services(released: Path) -> None:
     assert "Ambulance" not in page(released, "police") and "hot cells" in page(released, "police")
     assert "112 긴급" not in page(released, "fire") and "hot cells" not in page(released, "fire")
+
+
+def test_only_the_police_read_which_hot_places_are_new(released: Path) -> None:
+    section = page(released, "police").partition("Which hot places are new")[2].partition("<h2>")[0]
+    assert "new 1</li>" in section and "cold 1</li>" in section and "다사5353: new hot, 1 of 12 steps hot" in section
+    assert emerging.COLOURS["new"][0] in section and emerging.COLD[0] in section
+    assert "sporadic 0" not in section, "classes that do not occur are not in the legend"
+    for audience in set(AUDIENCES) - {"police"}:
+        assert "Which hot places" not in page(released, audience)
 
 
 def test_the_public_reads_quarters_scores_and_grounds_but_no_units(released: Path) -> None:
