@@ -7,7 +7,8 @@ a cell must also hold more than chance would put there: the exact binomial tail 
 of the two p-values counts. Hot means more than the region's mean; nothing here allows for residents or visitors.
 
 Local Moran stands beside it: Gi* finds surroundings that are high, local Moran also the high cell among low ones and
-the low cell among high ones. Its own p-values are by permutation, held to the same rate of false discoveries.
+the low cell among high ones. Its own p-values are by permutation, held to the same rate of false discoveries. That
+knows how uneven single cells are: one busy junction makes its nine cells hot by Gi* and none of them by local Moran.
 """
 
 from datetime import date, timedelta

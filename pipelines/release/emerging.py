@@ -30,26 +30,35 @@ WIDTH: Final = 560
 """Wider than the hot-spot maps: here the colour of a single square must be told from its neighbour's."""
 
 
-def maps(page: Page) -> list[dict[str, Any]]:
-    """Per category: the classed cells on the districts, a legend of the classes that occur, and the newest places."""
-    if not page.has("emerging_hot_spots") or page.areas is None:
-        return []
+def section(page: Page) -> dict[str, Any] | None:
+    """The maps, the meaning of the classes, and which categories have no class anywhere."""
+    if not page.has("emerging_hot_spots", "hot_spots") or page.areas is None:
+        return None
     found = page.frame(
         f"from emerging_hot_spots where emerging_class <> '{NO_PATTERN}' order by category, incidents desc, cell_id"
     )
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
-    names = pl.DataFrame(page.areas.select(pl.col("area_id").alias("admin_area_id"), pl.col("name").alias("district")))
+    shown = found["category"].unique().sort().to_list()
+    known = page.frame("select distinct category from hot_spots order by category")["category"].to_list()
+    return {
+        "maps": [
+            _map(page, found.filter(pl.col("category") == category), labels.get(category, category))
+            for category in shown
+        ],
+        "classes": [(name, meaning) for name, (_, meaning) in COLOURS.items()],
+        "without": [labels.get(category, category) for category in known if category not in shown],
+    }
+
+
+def _map(page: Page, found: pl.DataFrame, label: str) -> dict[str, Any]:
+    """The classed cells of a category on the districts, a legend of the classes that occur, and the newest places."""
+    assert page.areas is not None
     outlines = outlines_of(page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district")))
-    drawn = []
-    for category in found["category"].unique().sort():
-        cells = found.filter(pl.col("category") == category).join(
-            names, on="admin_area_id", how="left", maintain_order="left"
-        )
-        label = labels.get(category, category)
-        described = f"{label}: {cells.height} cells with an emerging pattern on the districts"
-        svg = figures.cell_map(outlines, _shapes(cells), [], described, page.notice, width=WIDTH, colour=_colour)
-        drawn.append({"label": label, "svg": Markup(svg), "legend": _legend(cells), "newest": _newest(cells)})
-    return drawn
+    names = page.areas.select(pl.col("area_id").alias("admin_area_id"), pl.col("name").alias("district"))
+    cells = found.join(names, on="admin_area_id", how="left", maintain_order="left")
+    described = f"{label}: {cells.height} cells with an emerging pattern on the districts"
+    svg = figures.cell_map(outlines, _shapes(cells), [], described, page.notice, width=WIDTH, colour=_colour)
+    return {"label": label, "svg": Markup(svg), "legend": _legend(cells), "newest": _newest(cells)}
 
 
 def _shapes(cells: pl.DataFrame) -> list[figures.Shape]:

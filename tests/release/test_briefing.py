@@ -61,6 +61,13 @@ def test_only_the_police_read_which_hot_places_are_new(released: Path) -> None:
         assert "Which hot places" not in page(released, audience)
 
 
+def test_where_no_place_is_hot_of_late_the_page_says_so(filled: Settings) -> None:
+    with warehouse.connect(filled) as con:
+        con.execute("update patterns.emerging_hot_spots set emerging_class = 'no pattern'")
+    section = page(release.publish(for_audience(filled, "police")), "police").partition("Which hot places are new")[2]
+    assert "No such place now: Theft." in section and "new 1</li>" not in section
+
+
 def test_the_public_reads_quarters_scores_and_grounds_but_no_units(released: Path) -> None:
     text = page(released, "public")
     assert "the quarter from 1 July 2026" in text and "On what ground each feed is used" in text
