@@ -141,8 +141,8 @@ def space_time(counts: Floats, neighbours: NDArray[np.int64]) -> Steps:
     spatial = np.array([neighbour_sum(step, neighbours) + step for step in counts])
     total = spatial[1:] + spatial[:-1]
     weight = 2.0 * (neighbour_count(neighbours) + 1.0)
-    spread = counts.std()
-    if not bins or spread == 0:
+    spread = counts.std() if bins else 0.0
+    if spread == 0:
         nothing = np.zeros(total.shape, dtype=bool)
         return Steps(np.zeros(total.shape), nothing, nothing.copy())
     deviation = spread * np.sqrt(np.maximum(bins * weight - weight**2, 0.0) / (bins - 1))

@@ -36,7 +36,7 @@ MIN_POINTS: Final = 10
 MIN_CLUSTERS: Final = 4
 P_RANDOM: Final = 0.05
 WIDENED_M: Final = 25.0
-CHUNK: Final = 8_192
+MAX_PAIRS: Final = 4_000_000
 EDGE_M: Final = 500.0
 
 SCHEMA: Final = {
@@ -153,10 +153,12 @@ def cluster(xy: Floats, weight: Floats, radius: float, least: float) -> Integers
 
 
 def _around(tree: Any, xy: Floats, weight: Floats, radius: float) -> Floats:
-    """Incidents within the radius of each place; in chunks, since dense places have many pairs."""
+    """Incidents within the radius of each place, in chunks of about ``MAX_PAIRS``: dense places have many pairs."""
+    pairs_before = np.cumsum(tree.query_ball_point(xy, radius, return_length=True))
+    chunks = np.split(xy, np.flatnonzero(np.diff(pairs_before // MAX_PAIRS)) + 1)
     found = []
-    for first in range(0, len(xy), CHUNK):
-        here = KDTree(xy[first : first + CHUNK])
+    for chunk in chunks:
+        here = KDTree(chunk)
         pairs = here.sparse_distance_matrix(tree, radius, output_type="ndarray")
         found.append(np.bincount(pairs["i"], weight[pairs["j"]], minlength=here.n))
     return np.concatenate(found)

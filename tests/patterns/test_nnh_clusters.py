@@ -48,6 +48,13 @@ def test_clusters_are_those_of_the_rule_written_as_loops(seed: int) -> None:
     assert found == expected and len(found) > 2
 
 
+def test_pairs_are_counted_in_chunks_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    xy = np.unique(np.random.default_rng(6).normal(0, 100, (300, 2)).round(), axis=0)
+    whole = cluster(xy, np.ones(len(xy)), 40.0, 8)
+    monkeypatch.setattr(module, "MAX_PAIRS", 500)
+    assert (cluster(xy, np.ones(len(xy)), 40.0, 8) == whole).all() and whole.max() > 3
+
+
 def test_the_threshold_is_the_mean_nearest_neighbour_distance_of_random_points_less_its_error() -> None:
     rng = np.random.default_rng(1)
     means = []
