@@ -60,7 +60,7 @@ def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Calla
         lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
     )
     _issue(con, settings, DEMAND, made.forecasts, made.scores)
-    _forecast_risk(con, settings)
+    _forecast_risk(con, settings, progress)
 
 
 def reload(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
@@ -102,8 +102,8 @@ def dispatch(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     warehouse.write_frame(con, "dispatch", "staffing", planned)
 
 
-def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Risk of the coming week per cell and category, beside the plain count, with its rolling-origin scores."""
+def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None]) -> None:
+    """Risk of the coming day, week and month per cell and category, beside the best count, with its scores."""
     from pipelines.forecast.risk import nightly
 
     stale = con.execute(
@@ -111,7 +111,14 @@ def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         "from marts.feed_status where agency = 'police' and is_stale"
     ).fetchall()[0][0]
     made = nightly.forecast_risk(
-        _crime(con), _cells(con), settings.as_of, settings.profile, _police_through(con), stale
+        _states(con),
+        _cells(con),
+        settings.as_of,
+        settings.profile,
+        _police_through(con),
+        stale,
+        settings.threads,
+        lambda done, total: progress(f"forecast: {done} of {total} months of risk tried"),
     )
     _issue(con, settings, RISK, made.forecasts, made.scores)
 
@@ -139,7 +146,8 @@ def _all_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.Dat
     are scored on the same targets.
     """
     made = records.entries(settings, f"{name}_scores", until=_stamp(settings.as_of))
-    grain = [c for c in ("reference_at", "frequency", "service", "category", "area_level") if c in backtest.columns]
+    by = ("reference_at", "frequency", "service", "category", "window", "area_level")
+    grain = [c for c in by if c in backtest.columns]
     newest = backtest.clear()
     for one in _frames(settings, sorted(made, key=_run_then_issue)):
         older = newest.join(one, on=grain, how="anti", nulls_equal=True, maintain_order="left")
@@ -211,6 +219,14 @@ def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
     moved = Transformer.from_crs("EPSG:4326", profile.crs, always_xy=True)
     x, y = moved.transform(points["lon"].to_numpy(), points["lat"].to_numpy())
     return points.drop("lon", "lat").with_columns(pl.Series("x_m", x, pl.Float64), pl.Series("y_m", y, pl.Float64))
+
+
+def _states(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every state of reported crime, so that past origins see what was known then."""
+    return con.execute(
+        "select category, cell_id, local_date, known_at, superseded_at from marts.crime_points "
+        "order by category, cell_id, local_date, known_at, superseded_at"
+    ).pl()
 
 
 def _areas(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:

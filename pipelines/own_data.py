@@ -44,17 +44,26 @@ def backtest_demand(
     return _keep(folder, scores, forecasts=forecasts)
 
 
-def predict_risk(source: Path, task: points.Task, start: date, days: int, target: Path) -> None:
+def predict_risk(
+    source: Path, task: points.Task, start: date, days: int, target: Path, progress: points.Progress = points.silent
+) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    points.save(points.predict_points(read(source), task, start, days), target)
+    points.save(points.predict_points(read(source), task, start, days, progress), target)
 
 
 def backtest_risk(
-    source: Path, task: points.Task, start: date, days: int, origins: int, step: int, folder: Path
+    source: Path,
+    task: points.Task,
+    start: date,
+    days: int,
+    origins: int,
+    step: int,
+    folder: Path,
+    progress: points.Progress = points.silent,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; writes both as Parquet and returns the scores."""
-    windows, scores = points.backtest_points(read(source), task, start, days, origins, step)
+    windows, scores = points.backtest_points(read(source), task, start, days, origins, step, progress)
     return _keep(folder, scores, windows=windows)
 
 

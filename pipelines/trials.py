@@ -72,7 +72,8 @@ def predict_risk(
     from pipelines.forecast.risk.points import Task
 
     task = Task(crs, boundary, cell, area_km2)
-    own_data.predict_risk(source, task, start, days, out_file)
+    with progress_of("predict") as show:
+        own_data.predict_risk(source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"))
     err.print(f"written: {out_file}")
 
 
@@ -108,9 +109,13 @@ def backtest_risk(
     step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for windows.parquet and scores.parquet.")],
 ) -> None:
-    """Score model and plain count by rolling origin on your own points: hit rate and PAI."""
+    """Score every model and the stack by rolling origin on your own points: hit rate, PAI, PEI*, with intervals."""
     from pipelines import own_data
     from pipelines.forecast.risk.points import Task
 
     task = Task(crs, boundary, cell, area_km2)
-    out.print(table_of(own_data.backtest_risk(source, task, start, days, origins, step, folder)))
+    with progress_of("backtest") as show:
+        scores = own_data.backtest_risk(
+            source, task, start, days, origins, step, folder, lambda done, all: show(f"{done} of {all} windows")
+        )
+    out.print(table_of(scores))

@@ -40,7 +40,7 @@ def test_a_leaf_imports_nothing_of_ours(leaf: str) -> None:
     ("folder", "allowed"),
     [
         ("feeds", {"feeds", "incident", "profile"}),
-        ("patterns", {"patterns"}),
+        ("patterns", {"patterns", "profile"}),
         ("forecast", {"forecast", "profile", "patterns", "grid"}),
         ("dispatch", {"dispatch", "forecast", "profile"}),
         ("simulator", {"simulator", "profile", "areas", "settings"}),

@@ -82,19 +82,24 @@ def scores(page: Page) -> list[dict[str, Any]]:
 
 
 def risk_scores(page: Page) -> list[dict[str, Any]]:
-    """How past risk forecasts did, beside the plain count."""
+    """How past risk forecasts did, beside the best simple count: of the stack, and by whole windows only."""
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
     if page.has("risk_scores"):
         found = page.frame(
             """
-            select category, model, is_baseline, count(*) as origins, avg(area_share) as area_share,
-                sum(hits) / nullif(sum(incidents), 0) as hit_rate,
-                sum(hits) / nullif(sum(incidents), 0) / nullif(avg(area_share), 0) as pai
-            from risk_scores group by category, model, is_baseline order by category, is_baseline, model
+            select category, "window", origin_kind, model, is_baseline, round(area_share, 3) as area_share,
+                sum(origins)::bigint as origins, sum(hits) / nullif(sum(incidents), 0) as hit_rate,
+                sum(hits) / nullif(sum(incidents), 0) / nullif(round(area_share, 3), 0) as pai,
+                any_value(gain_low) as gain_low, any_value(gain_high) as gain_high
+            from risk_scores where model in ('stack', 'best_count')
+            group by all order by category, area_share, "window", origin_kind, is_baseline
             """
         ).to_dicts()
     else:
-        found = page.rows("risk_audit")
+        found = page.frame(
+            "from risk_audit where model in ('stack', 'best_count') "
+            'order by category, area_share, "window", is_baseline'
+        ).to_dicts()
     return [row | {"label": labels.get(row["category"], row["category"])} for row in found]
 
 
@@ -206,7 +211,8 @@ def _selected_cells(page: Page) -> dict[str, list[tuple[float, float]]]:
         return {}
     found: dict[str, list[tuple[float, float]]] = {}
     for category, lon, lat in page.con.execute(
-        "select category, lon, lat from risk_selected join cells using (cell_id, cell_metres) order by category, rank"
+        "select category, lon, lat from risk_selected join cells using (cell_id, cell_metres) "
+        "where \"window\" = 'week' order by category, rank"
     ).fetchall():
         found.setdefault(category, []).append((lon, lat))
     return found

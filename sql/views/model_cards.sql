@@ -35,20 +35,52 @@ from (
             'Used for the mean only: its own ranges are poor on small counts, so quantiles are negative binomial, learnt from backtests. Sparse series keep to the table'
         ),
         (
-            'decayed_counts',
-            'Which small places are likelier to see reported crime in the coming days',
-            'Reported incidents of allowed categories (allow_list) by cell and day, newer ones weighing more',
+            'stack',
+            'Which small places are likelier to see reported crime in the coming day, week and month',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
-            'counts',
-            'Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+            'best_count',
+            'Mean of the log ranks of boosting, a count and a density, weighted per category on earlier months; the count stands where nothing beats it. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
-            'counts',
-            'Baseline: the count of the last year per cell',
-            'Reported incidents of allowed categories (allow_list) by cell',
+            'best_count',
+            'Baseline: the simple count per cell that caught most in earlier months',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'none',
-            'Slow to notice change'
+            'One of counts of all days, three years, 365, 56, 28 days, or decayed with a half-life of four years; slow to notice change'
+        ),
+        (
+            'boosting',
+            'Member of the stack: gradient-boosted Poisson regression',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'Learns from the last eighteen months; a black box but for what goes in'
+        ),
+        (
+            'density',
+            'Member of the stack: space-time kernel density',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'Smooths over streets and rivers alike'
+        ),
+        (
+            'self_exciting',
+            'Shown for comparison: each incident raises its own cell for a while',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'Says nothing of neighbours'
+        ),
+        (
+            'prospective',
+            'Shown for comparison: prospective hot spots of the last eight weeks',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'Forgets lasting places'
         ),
         (
             'gi_star',

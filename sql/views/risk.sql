@@ -1,4 +1,4 @@
--- The newest place-based risk forecast, every cell. Grain: cell_id, category.
+-- The newest place-based risk forecast, every cell. Grain: cell_id, category, window.
 with newest as (
     select max(reference_at) as reference_at
     from forecast.risk
@@ -9,6 +9,7 @@ select
     risk.cell_metres::integer as cell_metres,
     cells.admin_area_id,
     risk.category,
+    risk."window",
     risk.target_start,
     risk.target_end,
     risk.model,
@@ -17,6 +18,7 @@ select
     risk.rank::bigint as rank,
     risk.is_selected,
     risk.data_as_of,
+    risk.method,
     risk.degraded_reason
 from forecast.risk as risk
 join newest on newest.reference_at = risk.reference_at

@@ -1,9 +1,10 @@
-"""The nightly risk forecast: expected reported incidents per cell and category in the coming days, ranked.
+"""The nightly risk forecast: cells ranked by expected reported incidents of the coming day, week and month.
 
-Only what may enter risk comes in (``marts.crime_daily``): categories of the allow-list, known not to be found by
+Only what may enter risk comes in (``marts.crime_points``): categories of the allow-list, known not to be found by
 patrol, not located by caller look-up. Places only, never persons.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,20 +13,31 @@ import polars as pl
 
 from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk import rolling, scoring
-from pipelines.forecast.risk.models import BASELINE, MODEL, MODELS, Events, Grid
-from pipelines.forecast.risk.selection import ranks
+from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
+from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
+from pipelines.forecast.risk.models import BOOSTING
+from pipelines.forecast.risk.stack import BEST_COUNT, STACK, Choice, expected, order
 from pipelines.profile import Profile
 
-DAYS: Final = 7
+WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
+"""What is forecast, in days; the backtest is of months."""
 ORIGINS: Final = 12
+AREA_SHARES: Final = (0.005, 0.01, 0.05)
 
 FORECAST_COLUMNS: Final = (
-    "reference_at", "cell_id", "cell_metres", "category", "target_start", "target_end", "model", "expected",
-    "baseline_expected", "rank", "is_selected", "data_as_of", "degraded_reason",
+    "reference_at", "cell_id", "cell_metres", "category", "window", "target_start", "target_end", "model", "expected",
+    "baseline_expected", "rank", "is_selected", "data_as_of", "method", "degraded_reason",
 )  # fmt: skip
-SCORE_COLUMNS: Final = ("reference_at", "origin_kind", "category", "model", "is_baseline", *scoring.SCORES)
-
-_EPOCH: Final = date(1970, 1, 1)
+SCORE_COLUMNS: Final = (
+    "reference_at",
+    "origin_kind",
+    "category",
+    "window",
+    "model",
+    "is_baseline",
+    *scoring.SCORES,
+    *scoring.GAINS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,69 +49,70 @@ class RiskForecast:
 
 
 def forecast_risk(
-    crime_daily: pl.DataFrame,
+    crime_points: pl.DataFrame,
     cells: pl.DataFrame,
     as_of: datetime,
     profile: Profile,
     known_through: datetime | None = None,
     degraded: str | None = None,
+    threads: int = 2,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> RiskForecast:
-    """Forecast the seven local days after the day of ``as_of``, and score twelve past weeks.
+    """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
 
     Args:
-        crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``. Incidents in a cell that is
-            not in ``cells`` (its centre lies outside the region) have no place in the ranking and are left out.
+        crime_points: ``marts.crime_points``: ``cell_id, category, local_date, known_at, superseded_at``. Incidents in a
+            cell that is not in ``cells`` (its centre lies outside the region) have no place in the ranking.
         cells: ``reference.cells`` of any grid; the risk grid is taken.
         as_of: The instant (UTC) of issue.
-        profile: Grid, time zone, selected share of the area.
+        profile: Grid, time zone, run time, selected share of the area.
         known_through: Up to when (UTC) records are complete; days that end later are not read. None: ``as_of``.
         degraded: A reason written into every row, or None.
+        threads: For boosting; the answer does not depend on it.
+        progress: Told the number of origins done and of all.
     """
     grid_cells = _risk_cells(cells, profile)
-    metres = profile.grid.cell_metres
-    grid = Grid.of(grid_cells["x_m"].to_numpy(), grid_cells["y_m"].to_numpy(), metres)
     edge = min(known_through or as_of, as_of)
-    until = _day(edge.astimezone(profile.zone).date())
-    today = as_of.astimezone(profile.zone).date()
-    selected = int(profile.risk_area_share * grid.size + 1e-9)
-    span = (midnight(today + timedelta(days=1), profile.zone), midnight(today + timedelta(days=1 + DAYS), profile.zone))
-    forecasts, windows = [], []
-    for category, events in _by_category(crime_daily, grid_cells, until).items():
-        expected = MODELS[MODEL](events, grid, until) * DAYS
-        rank = ranks(expected, category, today.isoformat())
-        forecasts.append(
-            grid_cells.select("cell_id").with_columns(
-                pl.lit(category).alias("category"),
-                pl.Series("expected", expected),
-                pl.Series("baseline_expected", MODELS[BASELINE](events, grid, until) * DAYS),
-                pl.Series("rank", rank),
-                pl.Series("is_selected", rank <= selected),
-            )
-        )
-        origins = [until - DAYS * (i + 1) for i in range(ORIGINS) if until - DAYS * (i + 1) > events.first_day]
-        windows.append(rolling.windows(events, grid, origins, DAYS, selected, category))
-    stamp = pl.lit(as_of, pl.Datetime("us", "UTC")).alias("reference_at")
+    until = day_number(edge.astimezone(profile.zone).date())
+    past = _history(crime_points, grid_cells, until, profile)
+    selected = int(profile.risk_area_share * past.grid.size + 1e-9)
+    depths = sorted({int(share * past.grid.size + 1e-9) for share in (*AREA_SHARES, profile.risk_area_share)} - {0})
+    windows = _windows(past, until)
+    total, done = len(past.events) * (len(windows) + 1), 0
+
+    def note() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    forecasts, tried = [], []
+    for category in past.events if depths else ():
+        backtest, found, _ = rolling.run(past, category, windows, depths, threads, note)
+        forecasts.append(_ranked(backtest, until, selected, grid_cells))
+        tried.append(found)
+        note()
     if not forecasts:
         return RiskForecast(_none(FORECAST_COLUMNS), _none(SCORE_COLUMNS))
-    issued = (
-        pl.concat(forecasts)
-        .with_columns(
-            stamp,
-            pl.lit(metres, pl.Int32).alias("cell_metres"),
-            pl.lit(span[0], pl.Datetime("us", "UTC")).alias("target_start"),
-            pl.lit(span[1], pl.Datetime("us", "UTC")).alias("target_end"),
-            pl.lit(MODEL).alias("model"),
-            pl.lit(edge, pl.Datetime("us", "UTC")).alias("data_as_of"),
-            pl.lit(degraded, pl.String).alias("degraded_reason"),
-        )
-        .select(FORECAST_COLUMNS)
-        .sort("category", "rank")
+    today = as_of.astimezone(profile.zone).date()
+    issued = pl.concat(forecasts).with_columns(
+        pl.lit(as_of, _INSTANT).alias("reference_at"),
+        pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
+        pl.lit(edge, _INSTANT).alias("data_as_of"),
+        pl.lit(degraded, pl.String).alias("degraded_reason"),
     )
-    share = pl.lit(selected / max(grid.size, 1)).alias("area_share")
+    spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
+    share = (pl.col("cells") / past.grid.size).alias("area_share")
     scores = scoring.score(
-        pl.concat(windows).with_columns(share, stamp), ["reference_at", "category", "model", "is_baseline"]
+        pl.concat(tried).with_columns(share), ["category", "cells", "model"], (BEST_COUNT, "prospective")
+    ).with_columns(
+        pl.lit(as_of, _INSTANT).alias("reference_at"),
+        pl.lit("backtest").alias("origin_kind"),
+        pl.lit("month").alias("window"),
+        (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
-    return RiskForecast(issued, scores.with_columns(pl.lit("backtest").alias("origin_kind")).select(SCORE_COLUMNS))
+    return RiskForecast(
+        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"), scores.select(SCORE_COLUMNS)
+    )
 
 
 def score_issued(
@@ -116,41 +129,119 @@ def score_issued(
     Returns:
         ``forecast.risk_scores`` with ``origin_kind`` ``issued``: what was selected, and as many cells by the baseline.
     """
-    keys = ["reference_at", "category"]
-    due = forecasts.filter(pl.col("target_end") <= known_through).sort(*keys, "rank")
+    keys = ["reference_at", "category", "window"]
+    # Before there were several windows, the week was the only one.
+    told = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
+    due = told.filter(pl.col("target_end") <= known_through).sort(*keys, "rank")
     if due.is_empty():
         return _none(SCORE_COLUMNS)
     first, last = (
-        pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date().alias(name)
-        for name in ("target_start", "target_end")
+        pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date() for name in ("target_start", "target_end")
     )
-    outcomes = (
-        due.select(*keys, first, last)
-        .unique()
-        .join(crime_daily, on="category")
-        .filter(pl.col("local_date") >= pl.col("target_start"), pl.col("local_date") < pl.col("target_end"))
-        .group_by(*keys, "cell_id")
-        .agg(pl.col("incidents").sum())
+    spans = due.select(*keys, first.alias("first"), last.alias("last")).unique()
+    days = pl.col("last") - pl.col("first")
+    fell, before = (
+        _fell(spans, crime_daily),
+        _fell(spans.with_columns(pl.col("first") - days, pl.col("first").alias("last")), crime_daily),
     )
     known = (
-        due.join(outcomes, on=[*keys, "cell_id"], how="left", maintain_order="left")
-        .with_columns(pl.col("incidents").fill_null(0), pl.col("is_selected").sum().over(keys).alias("k"))
+        due.join(spans, on=keys)
+        .join(fell, on=[*keys, "cell_id"], how="left", maintain_order="left")
+        .join(before.rename({"incidents": "prior"}), on=[*keys, "cell_id"], how="left", maintain_order="left")
+        .with_columns(pl.col("incidents", "prior").fill_null(0), pl.col("is_selected").sum().over(keys).alias("cells"))
         # Issued ranks break the baseline's ties too, at random and for ever the same.
-        .sort(*keys, "baseline_expected", "rank", descending=[False, False, True, False])
-        .with_columns((pl.int_range(pl.len()).over(keys) < pl.col("k")).alias("is_plain"))
+        .sort(*keys, "baseline_expected", "rank", descending=[False, False, False, True, False])
+        .with_columns((pl.int_range(pl.len()).over(keys) < pl.col("cells")).alias("is_plain"))
+    )  # fmt: skip
+    windows = pl.concat(
+        [
+            _counted(known, keys, STACK, "is_selected", "expected"),
+            _counted(known, keys, BEST_COUNT, "is_plain", "baseline_expected"),
+        ]
     )
-    windows = [
-        known.group_by(keys, maintain_order=True)
+    scores = scoring.score(windows, [*keys, "model"]).with_columns(
+        pl.lit("issued").alias("origin_kind"),
+        (pl.col("model") == BEST_COUNT).alias("is_baseline"),
+        *(pl.lit(None, pl.Float64).alias(name) for name in scoring.GAINS),
+    )
+    return scores.select(SCORE_COLUMNS)
+
+
+def _ranked(backtest: rolling.Backtest, until: int, selected: int, cells: pl.DataFrame) -> pl.DataFrame:
+    """One category's cells with rank and incidents a day, by the stack that earlier months speak for."""
+    rates = backtest.rates(until)
+    choice = backtest.choice(until, max(selected, 1))
+    best = order(backtest.lists(until, rates), choice)
+    level = backtest.history.seen(until).rate(backtest.category, until, rolling.LEVEL_HALF_LIFE_DAYS)
+    rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
+    return cells[best].select(
+        "cell_id",
+        pl.lit(backtest.category).alias("category"),
+        pl.lit(STACK).alias("model"),
+        pl.Series("expected", expected(best, rates[BOOSTING], level)[best]),
+        pl.Series("baseline_expected", rates[choice.count][best]),
+        rank,
+        (rank <= selected).alias("is_selected"),
+        pl.lit(method(choice)).alias("method"),
+    )
+
+
+def method(choice: Choice) -> str:
+    """How the list was made, in words."""
+    if not choice.origins:
+        return f"{choice.mixture}, else {choice.count}; no earlier month to choose on"
+    chosen = choice.count if choice.mixture == BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
+    return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
+
+
+def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Profile) -> pl.DataFrame:
+    """The forecast of one window, which begins tomorrow."""
+    start, end = (midnight(today + timedelta(days=1 + ahead), profile.zone) for ahead in (0, days))
+    return issued.with_columns(
+        pl.lit(window).alias("window"),
+        pl.lit(start, _INSTANT).alias("target_start"),
+        pl.lit(end, _INSTANT).alias("target_end"),
+        pl.col("expected", "baseline_expected") * days,
+    )
+
+
+def _windows(past: History, until: int) -> list[tuple[int, int]]:
+    starts = (until - WINDOW_DAYS * back for back in range(ORIGINS, 0, -1))
+    return [(start, WINDOW_DAYS) for start in starts if start - past.first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+
+
+def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
+    """Incidents per span and cell on days from ``first`` on and before ``last``."""
+    return (
+        spans.join(crime_daily, on="category")
+        .filter(pl.col("local_date") >= pl.col("first"), pl.col("local_date") < pl.col("last"))
+        .group_by("reference_at", "category", "window", "cell_id")
+        .agg(pl.col("incidents").sum())
+    )
+
+
+def _counted(known: pl.DataFrame, keys: list[str], model: str, chosen: str, rate: str) -> pl.DataFrame:
+    """One row per window as `scoring.score` takes them."""
+    fell, prior, k = pl.col("incidents"), pl.col("prior"), pl.col("cells").first()
+    likelihood = pl.Series("log_score", scoring.log_likelihood(known["incidents"].to_numpy(), known[rate].to_numpy()))
+    return (
+        known.with_columns(likelihood)
+        .group_by(keys, maintain_order=True)
         .agg(
-            (pl.col("k").first() / pl.len()).alias("area_share"),
-            pl.col("incidents").filter(chosen).sum().alias("hits"),
-            pl.col("incidents").sum(),
+            pl.lit(model).first().alias("model"),
+            (pl.col("first").first() - date(1970, 1, 1)).dt.total_days().alias("origin_day"),
+            (pl.col("last").first() - pl.col("first").first()).dt.total_days().alias("days"),
+            k.cast(pl.Int64).alias("cells"),
+            (k / pl.len()).alias("area_share"),
+            fell.filter(chosen).sum().alias("hits"),
+            fell.sort(descending=True).head(k).sum().alias("most_hits"),
+            (fell.filter(chosen) > 0).sum().cast(pl.Int64).alias("hit_cells"),
+            fell.sum(),
+            prior.filter(chosen).sum().alias("prior_hits"),
+            prior.sum().alias("prior_incidents"),
+            pl.col("log_score").mean(),
         )
-        .with_columns(pl.lit(name).alias("model"), pl.lit(name == BASELINE).alias("is_baseline"))
-        for name, chosen in ((MODEL, "is_selected"), (BASELINE, "is_plain"))
-    ]
-    scores = scoring.score(pl.concat(windows), [*keys, "model", "is_baseline"])
-    return scores.with_columns(pl.lit("issued").alias("origin_kind")).select(SCORE_COLUMNS)
+    )
 
 
 def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
@@ -159,42 +250,37 @@ def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     )
 
 
-def _by_category(crime_daily: pl.DataFrame, cells: pl.DataFrame, until: int) -> dict[str, Events]:
-    """Incidents of known days in cells of the grid, per category; knowledge begins for all on the same day."""
+def _history(crime_points: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile) -> History:
+    """States of incidents of known days in cells of the grid; a day knows what was known at its run time."""
+    run_time = timedelta(hours=profile.run_time.hour, minutes=profile.run_time.minute, microseconds=1)
+
+    def first_day_after(column: str) -> pl.Expr:
+        local = pl.col(column).dt.convert_time_zone(profile.time_zone).dt.replace_time_zone(None)
+        return (local - run_time).dt.date().cast(pl.Int32).cast(pl.Int64) + 1
+
     placed = (
-        crime_daily.with_columns(pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64).alias("day"))
+        crime_points.with_columns(
+            pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64).alias("day"),
+            first_day_after("known_at").alias("known_from"),
+            first_day_after("superseded_at").fill_null(ALWAYS).alias("known_until"),
+        )
         .filter(pl.col("day") < until)
         .join(cells.select("cell_id").with_row_index("cell"), on="cell_id")
-        .sort("category", "day", "cell")
+        .select("category", "cell", "day", "known_from", "known_until")
     )
-    if placed.is_empty():
-        return {}
-    # The first percent of records may reach back decades (late reports of old crime): no start of knowledge.
-    first = int(placed["day"].quantile(0.01, "lower") or 0)
-    return {
-        str(key[0]): Events(
-            frame["cell"].to_numpy().astype("int64"),
-            frame["day"].to_numpy(),
-            frame["incidents"].to_numpy().astype(float),
-            first,
-        )
-        for key, frame in placed.partition_by("category", as_dict=True, maintain_order=True).items()
-    }
-
-
-def _day(day: date) -> int:
-    return (day - _EPOCH).days
+    grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
+    return history(grid, placed)
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
 _TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "reference_at": _INSTANT, "cell_id": pl.String, "cell_metres": pl.Int32, "category": pl.String,
+    "reference_at": _INSTANT, "cell_id": pl.String, "cell_metres": pl.Int32, "category": pl.String, "window": pl.String,
     "target_start": _INSTANT, "target_end": _INSTANT, "model": pl.String, "expected": pl.Float64,
     "baseline_expected": pl.Float64, "rank": pl.Int64, "is_selected": pl.Boolean, "data_as_of": _INSTANT,
-    "degraded_reason": pl.String, "origin_kind": pl.String, "is_baseline": pl.Boolean, "area_share": pl.Float64,
-    "incidents": pl.Int64, "hits": pl.Int64, "hit_rate": pl.Float64, "pai": pl.Float64,
+    "method": pl.String, "degraded_reason": pl.String, "origin_kind": pl.String, "is_baseline": pl.Boolean,
+    "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64,
 }  # fmt: skip
 
 
 def _none(columns: tuple[str, ...]) -> pl.DataFrame:
-    return pl.DataFrame(schema={name: _TYPES[name] for name in columns})
+    return pl.DataFrame(schema={name: _TYPES.get(name, pl.Float64) for name in columns})

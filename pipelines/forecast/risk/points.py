@@ -1,10 +1,12 @@
-"""Risk on anybody's points: a grid over a boundary, the same model and baseline, no pipeline needed.
+"""Risk on anybody's points: a grid over a boundary, the same models and scores, no pipeline needed.
 
 The grid lies in the CRS of the points if that is projected, its side turned from metres into the CRS's unit (feet,
 say); else in the local UTM zone. All cells that touch the boundary belong to it.
 """
 
+import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,13 +21,24 @@ from pyproj import CRS, Transformer
 
 from pipelines import grid as cell_grid
 from pipelines.forecast.risk import rolling, scoring
-from pipelines.forecast.risk.models import BASELINE, MODEL, MODELS, Events, Grid
-from pipelines.forecast.risk.selection import cells_within, ranks
+from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
+from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, day_number, history
+from pipelines.forecast.risk.models import BOOSTING
+from pipelines.forecast.risk.selection import cells_within
+from pipelines.forecast.risk.stack import BEST_COUNT, expected, order
 
 ALL: Final = "all"
 """The category of points that have none."""
 
-_EPOCH: Final = date(1970, 1, 1)
+TRIALS: Final = 12
+"""Windows before the first forecast on which the stack is chosen."""
+THREADS: Final = 2
+
+Progress = Callable[[int, int], None]
+
+
+def silent(_done: int, _all: int) -> None:
+    """No progress is shown."""
 
 
 class PointsError(ValueError):
@@ -55,81 +68,119 @@ class _Place:
     """The cells over a boundary, and the points put into them."""
 
     cells: pl.DataFrame
-    grid: Grid
-    events: dict[str, Events]
+    history: History
     selected: int
-    area_share: float
+    cell_share: float
     crs: str
     last_day: int
 
 
-def predict_points(points: pl.DataFrame, task: Task, start: date, days: int) -> Risk:
+def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, progress: Progress = silent) -> Risk:
     """Forecast the expected count per cell from ``start`` on, from points before ``start``.
+
+    The stack is chosen on the windows of the same length just before, as far as the points reach back.
 
     Args:
         points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optional ``category``.
         task: Where and how fine.
         start: First day of the forecast; later points are not looked at.
         days: How many days.
+        progress: Told the number of windows done and of all.
 
     Raises:
         PointsError: a column is missing, nothing lies inside the boundary before ``start``, or the area is too small.
     """
-    place = _place(points, task, (start - _EPOCH).days)
-    day = (start - _EPOCH).days
+    day = day_number(start)
+    place = _place(points, task, day)
+    past = place.history
+    seen = past.seen(day)
+    known = [category for category in past.events if seen.events[category].cell.size]
+    if not known:
+        raise PointsError(f"no point lies inside the boundary before {start}: check --crs, --boundary and --start")
+    windows = _before(past, day, days, TRIALS)
+    note = _counter(progress, len(known) * (len(windows) + 1))
     frames = []
-    for category, events in place.events.items():
-        if not len(events.before(day).cell):
-            continue
-        expected = MODELS[MODEL](events, place.grid, day) * days
-        rank = ranks(expected, category, start.isoformat())
+    for category in known:
+        backtest, _, _ = rolling.run(past, category, windows, (place.selected,), THREADS, note)
+        rates = backtest.rates(day)
+        best = order(backtest.lists(day, rates), backtest.choice(day, place.selected))
+        level = seen.rate(category, day, rolling.LEVEL_HALF_LIFE_DAYS)
+        rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
         frames.append(
-            place.cells.select(
+            place.cells[best].select(
                 "cell_id",
                 pl.lit(category).alias("category"),
-                pl.Series("expected", expected),
-                pl.Series("rank", rank),
-                pl.Series("is_selected", rank <= place.selected),
+                pl.Series("expected", expected(best, rates[BOOSTING], level)[best] * days),
+                rank,
+                (rank <= place.selected).alias("is_selected"),
                 "geometry",
-            ).sort("rank")
+            )
         )
-    if not frames:
-        raise PointsError(f"no point lies inside the boundary before {start}: check --crs, --boundary and --start")
+        note()
     return Risk(pl.concat(frames), place.crs)
 
 
 def backtest_points(
-    points: pl.DataFrame, task: Task, start: date, days: int, origins: int, step: int
+    points: pl.DataFrame, task: Task, start: date, days: int, origins: int, step: int, progress: Progress = silent
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Score model and baseline on windows that begin at ``start`` and every ``step`` days before it.
+    """Score every model and the stack on windows that begin at ``start`` and every ``step`` days before it.
 
     Args:
         points: As ``predict_points``; they must reach to the end of the last window.
         task: Where and how fine.
         start: First day of the last window.
         days: Length of a window.
-        origins: How many windows.
+        origins: How many windows are scored. As many as `TRIALS` before them are tried for the stack to choose on.
         step: Days between their starts.
+        progress: Told the number of windows done and of all.
 
     Returns:
-        Each window (``origin_date, category, model, is_baseline, area_share, incidents, hits, hit_rate, pai``) and all
-        pooled (the same without ``origin_date``).
+        Each window (``origin_date`` and `rolling.WINDOWS`), and all pooled (`scoring.SCORES` and `scoring.GAINS`).
     """
-    last = (start - _EPOCH).days
+    last = day_number(start)
     place = _place(points, task, last)
     if place.last_day + 1 < last + days:
-        known = _EPOCH + timedelta(days=place.last_day)
+        known = EPOCH + timedelta(days=place.last_day)
         raise PointsError(f"the points end on {known}, within the last window: give an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
-    share = pl.lit(place.area_share).alias("area_share")
-    windows = pl.concat(
-        rolling.windows(
-            events, place.grid, [day for day in starts if day > events.first_day], days, place.selected, category
-        )
-        for category, events in place.events.items()
-    ).with_columns((pl.lit(_EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date"), share)
-    by = ["category", "model", "is_baseline"]
-    return scoring.score(windows, ["origin_date", *by]), scoring.score(windows, by)
+    return scored(place.history, [(day, days) for day in starts if day > place.history.first_day], (place.selected,),
+                  place.cell_share, progress)  # fmt: skip
+
+
+def scored(
+    past: History,
+    windows: Sequence[tuple[int, int]],
+    depths: Sequence[int],
+    cell_share: float,
+    progress: Progress = silent,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Score every model and the stack on windows (first day, days), each also with some before it to choose on.
+
+    Returns each window and all pooled, as `backtest_points`; ``cell_share`` is a cell's share of the area.
+    """
+    if not windows:
+        raise PointsError("the points begin after the first window: give a later --start or fewer --origins")
+    first, days = min(windows)
+    earlier = _before(past, first, days, TRIALS)
+    note = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
+    tried = pl.concat(
+        rolling.run(past, category, [*earlier, *windows], depths, THREADS, note)[1] for category in past.events
+    )
+    found = tried.filter(pl.col("origin_day") >= first).with_columns((pl.col("cells") * cell_share).alias("area_share"))
+    scores = scoring.score(found, ["category", "cells", "model"], (BEST_COUNT, "prospective"))
+    dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
+    return found.select(dated, pl.exclude("origin_day")), scores
+
+
+def _before(past: History, first: int, days: int, most: int) -> list[tuple[int, int]]:
+    """Windows of so many days that end where ``first`` begins, as far as there is a history before them."""
+    starts = (first - days * back for back in range(most, 0, -1))
+    return [(start, days) for start in starts if start - past.first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+
+
+def _counter(progress: Progress, total: int) -> Callable[[], None]:
+    done = itertools.count(1)
+    return lambda: progress(next(done), total)
 
 
 def save(risk: Risk, path: Path) -> None:
@@ -179,10 +230,11 @@ def _place(points: pl.DataFrame, task: Task, start: int) -> _Place:
         pl.Series("cell_id", _codes(corners, task.cell_metres, unit)),
         pl.Series("geometry", shapely.to_wkb(boxes).tolist(), dtype=pl.Binary),
     )
-    share = selected * task.cell_metres**2 / (boundary.area * unit**2)
-    first = int(placed.filter(pl.col("day") < start)["day"].quantile(0.01, "lower") or placed["day"].min() or 0)  # type: ignore[arg-type]
-    grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1)
-    return _Place(cells, grid, _events(placed, first), selected, share, crs.to_string(), int(located["day"].max()))  # type: ignore[arg-type]
+    share = task.cell_metres**2 / (boundary.area * unit**2)
+    grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
+    states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
+    last = int(located["day"].max())  # type: ignore[arg-type]
+    return _Place(cells, history(grid, states), selected, share, crs.to_string(), last)
 
 
 def _cells(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
@@ -236,17 +288,4 @@ def _days(points: pl.DataFrame) -> pl.DataFrame:
     return days
 
 
-def _events(placed: pl.DataFrame, first: int) -> dict[str, Events]:
-    counted = placed.group_by("category", "cell", "day").len("incidents").sort("category", "day", "cell")
-    return {
-        str(key[0]): Events(
-            frame["cell"].to_numpy().astype(np.int64),
-            frame["day"].to_numpy(),
-            frame["incidents"].to_numpy().astype(float),
-            first,
-        )
-        for key, frame in counted.partition_by("category", as_dict=True, maintain_order=True).items()
-    }
-
-
-__all__ = ["ALL", "BASELINE", "PointsError", "Risk", "Task", "backtest_points", "predict_points", "save"]
+__all__ = ["ALL", "PointsError", "Risk", "Task", "backtest_points", "predict_points", "save"]

@@ -1,36 +1,127 @@
-"""Rolling origins of risk models: fit before the origin, select a fixed number of cells, count what fell into them."""
+"""Rolling origins of risk models: what each said at an origin, what it would have selected, and what then happened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from pipelines.forecast.risk.models import BASELINE, MODELS, Events, Grid
-from pipelines.forecast.risk.selection import ranks
+from pipelines.forecast.risk import models, stack
+from pipelines.forecast.risk.boosting import Table
+from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
+from pipelines.forecast.risk.scoring import log_likelihood
+from pipelines.forecast.risk.stack import Choice, Trial
+
+WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "origin_day": pl.Int64,
+    "category": pl.String,
+    "model": pl.String,
+    "cells": pl.Int64,
+    "days": pl.Int64,
+    "incidents": pl.Int64,
+    "hits": pl.Int64,
+    "most_hits": pl.Int64,
+    "hit_cells": pl.Int64,
+    "prior_incidents": pl.Int64,
+    "prior_hits": pl.Int64,
+    "log_score": pl.Float64,
+}
+"""One row per origin, model and number of selected cells. ``most_hits``: what the best choice of cells after the fact
+would have caught; ``hit_cells``: selected cells with an incident; ``prior_…``: the same number of days before the
+origin; ``log_score``: Poisson, of all cells, null for what is no expectation."""
+
+CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "origin_day": pl.Int64,
+    "category": pl.String,
+    "cells": pl.Int64,
+    "count": pl.String,
+    "mixture": pl.String,
+    "origins": pl.Int64,
+    "gain": pl.Float64,
+    "gain_error": pl.Float64,
+}
 
 
-def windows(
-    events: Events, grid: Grid, origins: Sequence[int], days: int, selected: int, category: str
-) -> pl.DataFrame:
-    """Score every model in every window.
+class Backtest:
+    """The trials of one category, made in the order of their origins and chosen from by those that follow."""
 
-    Args:
-        events: All incidents of the category, before and after the origins.
-        grid: The cells.
-        origins: First days of the windows; a model sees what happened before its origin.
-        days: Length of a window.
-        selected: How many cells each model may select.
-        category: Part of the seed that breaks ties, and a column.
+    def __init__(self, history: History, category: str, depths: Sequence[int], threads: int = 2) -> None:
+        self.history, self.category, self.depths, self.threads = history, category, tuple(depths), threads
+        self.trials: list[Trial] = []
+        self._memo: dict[tuple[str, int], Table] = {}
 
-    Returns:
-        ``origin_day, category, model, is_baseline, incidents, hits``.
-    """
-    rows = []
-    for origin in origins:
-        fell = (events.day >= origin) & (events.day < origin + days)
-        outcome = np.bincount(events.cell[fell], events.incidents[fell], grid.size)
-        for name, model in MODELS.items():
-            chosen = ranks(model(events, grid, origin), category, origin) <= selected
-            rows.append((origin, category, name, name == BASELINE, int(outcome.sum()), int(outcome[chosen].sum())))
-    types = {"origin_day": pl.Int64, "category": pl.String, "model": pl.String, "is_baseline": pl.Boolean}
-    return pl.DataFrame(rows, schema=types | {"incidents": pl.Int64, "hits": pl.Int64}, orient="row")
+    def rates(self, origin: int) -> dict[str, Floats]:
+        """Every model's incidents a day per cell after an origin."""
+        return models.rates(self.history, self.category, origin, self.threads, self._memo)
+
+    def lists(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
+        """Every model's and mixture's cells, best first."""
+        return stack.candidates(rates, self.category, origin)
+
+    def choice(self, origin: int, cells: int) -> Choice:
+        """What the earlier trials say is best for so many cells."""
+        return stack.choose(self.history, self.category, origin, self.trials, cells)
+
+    def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Let every model speak at an origin, choose the stack from earlier trials, and count what followed.
+
+        Returns frames of `WINDOWS` and `CHOICES`.
+        """
+        rates = self.rates(origin)
+        lists = self.lists(origin, rates)
+        known = self.history.events[self.category].where(self.history.events[self.category].known_until == ALWAYS)
+        size = self.history.grid.size
+        outcome, prior = known.counts(size, origin, origin + days), known.counts(size, origin - days, origin)
+        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
+        rows, choices = [], []
+        for cells in self.depths:
+            chosen = self.choice(origin, cells)
+            choices.append((origin, self.category, cells, *_choice(chosen)))
+            best = stack.order(lists, chosen)
+            said = {name: (lists[name], rate * days) for name, rate in rates.items()}
+            said[stack.BEST_COUNT] = said[chosen.count]
+            said[stack.STACK] = best, stack.expected(best, rates[models.BOOSTING], level) * days
+            most = int(np.sort(outcome)[::-1][:cells].sum())
+            for name, (listed, expected) in said.items():
+                selected = listed[:cells]
+                rows.append(
+                    (
+                        origin, self.category, name, cells, days, int(outcome.sum()), int(outcome[selected].sum()),
+                        most, int((outcome[selected] > 0).sum()), int(prior.sum()), int(prior[selected].sum()),
+                        float(log_likelihood(outcome, expected).mean()),
+                    )
+                )  # fmt: skip
+        deepest = max(self.depths)
+        kept = {name: listed[:deepest].copy() for name, listed in lists.items()}
+        self.trials.append(Trial(origin, origin + days, kept))
+        return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
+
+
+LEVEL_HALF_LIFE_DAYS: Final = 91.0
+
+
+def run(
+    history: History,
+    category: str,
+    windows: Sequence[tuple[int, int]],
+    depths: Sequence[int],
+    threads: int = 2,
+    progress: Callable[[], None] = lambda: None,
+) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
+    """Try windows (first day, days) in order; returns the backtest, to go on from, and `WINDOWS`, `CHOICES` frames."""
+    backtest = Backtest(history, category, depths, threads)
+    found, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
+    for one, chosen in _tried(backtest, windows):
+        found.append(one)
+        choices.append(chosen)
+        progress()
+    return backtest, pl.concat(found), pl.concat(choices)
+
+
+def _tried(backtest: Backtest, windows: Sequence[tuple[int, int]]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    return (backtest.try_window(origin, days) for origin, days in sorted(windows))
+
+
+def _choice(chosen: Choice) -> tuple[str, str, int, float | None, float | None]:
+    gain, error = (None if np.isnan(value) else value for value in (chosen.gain, chosen.gain_error))
+    return chosen.count, chosen.mixture, chosen.origins, gain, error

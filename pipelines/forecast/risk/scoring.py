@@ -1,34 +1,140 @@
-"""Scores of place-based risk at a fixed area: hits, hit rate, prediction accuracy index.
+"""Scores of place-based risk at a fixed area, with intervals, and paired with the best simple count.
 
-PAI = (n / N) / (a / A): the share of crime caught over the share of the area taken (Chainey et al. 2008). One window
-ranks no methods: its PAI moves by a quarter of itself from month to month. Pool windows; these do.
+With n of N incidents in a share a/A of the area: hit rate n/N; prediction accuracy index PAI = (n/N)/(a/A) (Chainey,
+Tompson and Uhlig 2008); PEI* = n/n*, n* the most that so many cells could have held (Hunt 2016; the NIJ challenge);
+recapture rate index RRI = (n/n₁)/(N/N₁) against the same cells and as many days before the origin (Levine 2008). PAI's
+ceiling grows as the area shrinks and PEI* falls as cells do: compare at one area and one grid only. One window ranks no
+methods: its PAI moves by a quarter of itself from month to month. Pool windows; these do.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from scipy.special import gammaln
 
-SCORES: Final = ("area_share", "incidents", "hits", "hit_rate", "pai")
+Floats = NDArray[np.float64]
+
+BLOCK: Final = 3
+"""Consecutive windows drawn together: neighbouring months resemble each other."""
+DRAWS: Final = 2_000
+INTERVAL: Final = (0.025, 0.975)
+SMALLEST_RATE: Final = 1e-6
+
+SCORES: Final = (
+    "area_share", "origins", "incidents", "hits", "hit_rate", "pai", "pai_low", "pai_high", "pei_star", "rri",
+    "false_alarms_per_hit", "hits_per_patrol_hour", "log_score",
+)  # fmt: skip
+GAINS: Final = ("gain", "gain_low", "gain_high", "prospective_gain", "prospective_gain_low", "prospective_gain_high")
+"""PAI less that of the best count (chosen on earlier origins), and less that of prospective hot spots."""
 
 
-def score(windows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """Pool windows.
+def log_likelihood(outcome: NDArray[np.generic], expected: Floats) -> Floats:
+    """Poisson log likelihood of each cell's count; an expectation of nothing counts as one in a million."""
+    counted, rate = outcome.astype(float), np.maximum(expected, SMALLEST_RATE)
+    return np.asarray(counted * np.log(rate) - rate - gammaln(counted + 1))
+
+
+def score(windows: pl.DataFrame, by: Sequence[str], baselines: Sequence[str] = ()) -> pl.DataFrame:
+    """Pool the windows of each group.
 
     Args:
-        windows: ``area_share, incidents, hits`` of each window, and the ``by`` columns.
-        by: Columns of the answer's grain.
+        windows: Columns of `rolling.WINDOWS` and ``area_share``, one row per origin and group.
+        by: The answer's grain; ``model`` is one of them. No group may hold an origin twice.
+        baselines: Names of the best count and of prospective hot spots among the models, or nothing: no gains.
 
     Returns:
-        ``by`` and ``SCORES``; without any incident, hit rate and PAI are null.
+        ``by``, `SCORES` and, with baselines, `GAINS`. What nothing can be divided by is null.
     """
-    total, hits = pl.col("incidents"), pl.col("hits")
-    share = pl.when(total > 0).then(hits / total)
-    return (
-        windows.group_by(by, maintain_order=True)
-        .agg(pl.col("area_share").mean(), total.sum().cast(pl.Int64), hits.sum().cast(pl.Int64))
-        .with_columns(share.alias("hit_rate"))
-        .with_columns(pl.when(pl.col("area_share") > 0).then(pl.col("hit_rate") / pl.col("area_share")).alias("pai"))
-        .select(*by, *SCORES)
-        .sort(by)
+    pooled = _pooled(windows, by)
+    others = [name for name in by if name != "model"]
+    ordered = windows.sort([*by, "origin_day"])
+    keys = [dict(zip(by, key, strict=True)) for key in ordered.select(by).unique(maintain_order=True).rows()]
+    groups = ordered.partition_by(by, maintain_order=True)
+    spread = pl.DataFrame(
+        [key | _intervals(group, ordered, others, key, baselines) for key, group in zip(keys, groups, strict=True)],
+        infer_schema_length=None,
+        schema_overrides=dict.fromkeys(("pai_low", "pai_high", *(GAINS if baselines else ())), pl.Float64),
     )
+    columns = [*by, *SCORES, *(GAINS if baselines else ())]
+    if pooled.is_empty():
+        return pooled.with_columns(
+            pl.lit(None, pl.Float64).alias(name) for name in columns if name not in pooled.columns
+        )
+    return pooled.join(spread, on=by, how="left", nulls_equal=True).select(columns).sort(by)
+
+
+def _pooled(windows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    hits, total, cells = pl.col("hits"), pl.col("incidents"), pl.col("cells")
+    counted = ("incidents", "hits", "most_hits", "hit_cells", "prior_incidents", "prior_hits")
+    hit_rate = _ratio(hits, total)
+    return (
+        windows.with_columns((cells * pl.col("days") * 24).alias("cell_hours"))
+        .group_by(by, maintain_order=True)
+        .agg(
+            pl.col("area_share").mean(),
+            pl.len().cast(pl.Int64).alias("origins"),
+            pl.col(*counted, "cells", "cell_hours").sum().cast(pl.Int64),
+            pl.col("log_score").mean(),
+        )
+        .with_columns(
+            hit_rate.alias("hit_rate"),
+            _ratio(hit_rate, pl.col("area_share")).alias("pai"),
+            _ratio(hits, pl.col("most_hits")).alias("pei_star"),
+            _ratio(hits / pl.col("prior_hits"), total / pl.col("prior_incidents"))
+            .replace([np.inf, -np.inf, np.nan], None)
+            .alias("rri"),
+            _ratio(cells - pl.col("hit_cells"), pl.col("hit_cells")).alias("false_alarms_per_hit"),
+            _ratio(hits, pl.col("cell_hours")).alias("hits_per_patrol_hour"),
+        )
+    )
+
+
+def _ratio(top: pl.Expr, bottom: pl.Expr) -> pl.Expr:
+    return pl.when(bottom > 0).then(top / bottom)
+
+
+def _intervals(
+    group: pl.DataFrame, windows: pl.DataFrame, others: Sequence[str], key: dict[str, object], baselines: Sequence[str]
+) -> dict[str, float | None]:
+    """Circular-block bootstrap intervals (Politis and Romano 1992) of PAI and of its gains, on the same draws."""
+    drawn = _draws(group.height, "|".join(str(key[name]) for name in others))
+    pai = _pai(group, drawn)
+    found: dict[str, float | None] = dict(zip(("pai_low", "pai_high"), _ends(pai[1:]), strict=True))
+    for name, baseline in zip(("gain", "prospective_gain"), baselines, strict=False):
+        wanted = [pl.col(other).eq_missing(pl.lit(key[other])) for other in others]
+        rival = windows.filter(*wanted, pl.col("model") == baseline)
+        if not rival["origin_day"].equals(group["origin_day"]):
+            found |= dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+            continue
+        gain = pai - _pai(rival, drawn)
+        found |= {name: _finite(gain[0])} | dict(zip((f"{name}_low", f"{name}_high"), _ends(gain[1:]), strict=True))
+    return found
+
+
+def _draws(windows: int, *seed: str) -> NDArray[np.int64]:
+    """Rows of windows to pool: the first is all of them once, the others are drawn by blocks."""
+    digest = hashlib.blake2b("|".join(seed).encode(), digest_size=8).digest()
+    rng = np.random.default_rng(int.from_bytes(digest, "big"))
+    starts = rng.integers(0, windows, (DRAWS, -(-windows // BLOCK)))
+    drawn = (starts[:, :, None] + np.arange(BLOCK)).reshape(DRAWS, -1)[:, :windows] % windows
+    return np.vstack([np.arange(windows), drawn])
+
+
+def _pai(group: pl.DataFrame, drawn: NDArray[np.int64]) -> Floats:
+    hits, total, share = (group[name].to_numpy().astype(float) for name in ("hits", "incidents", "area_share"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(hits[drawn].sum(axis=1) / total[drawn].sum(axis=1) / share.mean())
+
+
+def _ends(values: Floats) -> tuple[float | None, float | None]:
+    kept = values[np.isfinite(values)]
+    low, high = np.quantile(kept, INTERVAL) if kept.size else (np.nan, np.nan)
+    return _finite(low), _finite(high)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

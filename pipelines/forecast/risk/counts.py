@@ -1,0 +1,37 @@
+"""Simple counts as models of risk: what every other model must beat, and what an analyst would do by hand."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from pipelines.forecast.risk.history import Floats, History
+
+HALF_LIFE_DAYS: Final = 1460.0
+
+
+def count(history: History, category: str, until: int, days: int | None) -> Floats:
+    """Incidents a day per cell over the last ``days`` known days, or all of them."""
+    first = history.first_day if days is None else max(until - days, history.first_day)
+    return history.events[category].counts(history.grid.size, first, until) / max(until - first, 1)
+
+
+def decayed(history: History, category: str, until: int) -> Floats:
+    """Incidents a day per cell, where an incident loses half its weight every four years."""
+    events = history.events[category]
+    decay = np.log(2) / HALF_LIFE_DAYS
+    weight = np.exp(-decay * (until - events.day))
+    days = np.exp(-decay * np.arange(1, max(until - history.first_day, 1) + 1)).sum()
+    return np.asarray(np.bincount(events.cell, weight, history.grid.size) / days)
+
+
+COUNTS: Final[Mapping[str, Callable[[History, str, int], Floats]]] = {
+    "count_all": partial(count, days=None),
+    "count_3y": partial(count, days=1096),
+    "count_365": partial(count, days=365),
+    "count_56": partial(count, days=56),
+    "count_28": partial(count, days=28),
+    "count_decayed": decayed,
+}
+"""(history as seen, category, first day that is not known) → incidents per cell and day."""

@@ -1,0 +1,165 @@
+"""What models of risk see: incidents by cell and day, and the raster of cells that they lie in.
+
+Every incident carries from when until when this state of it was known, so that any origin can be seen as it was then.
+Days are counted from 1970-01-01, local; what was known at an origin is what was known at the day's run time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+EPOCH: Final = date(1970, 1, 1)
+ALWAYS: Final = np.iinfo(np.int64).max
+
+
+def day_number(day: date) -> int:
+    """A local date as a number of days."""
+    return (day - EPOCH).days
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The cells of a region as positions in a raster: ``row`` and ``column`` of each, from 0; ``metres``, their side.
+
+    Positions need not fill the raster: what lies between belongs to no cell.
+    """
+
+    row: Ints
+    column: Ints
+    metres: float
+
+    @staticmethod
+    def of(x: ArrayLike, y: ArrayLike, side: float, metres: float | None = None) -> "Grid":
+        """A grid from the lower-left corners of its cells, in the unit of ``side``; ``metres`` if that unit is none."""
+        column, row = (np.rint(np.asarray(axis, float) / side).astype(np.int64) for axis in (x, y))
+        if column.size:
+            column, row = column - column.min(), row - row.min()
+        return Grid(row, column, side if metres is None else metres)
+
+    @property
+    def size(self) -> int:
+        """How many cells."""
+        return int(self.row.size)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the raster."""
+        return (int(self.row.max()) + 1, int(self.column.max()) + 1) if self.size else (0, 0)
+
+    def raster(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Values of cells laid on the raster, 0 between."""
+        laid = np.zeros(self.shape, np.float32)
+        laid[self.row, self.column] = values
+        return laid
+
+    def smooth(self, values: NDArray[np.generic], sigma: float) -> Floats:
+        """Gaussian mean around each cell, ``sigma`` in cells, over the cells that there are: no loss at the border."""
+        return self._blurred(values, sigma) / self._share(sigma)
+
+    def around(self, values: NDArray[np.generic], reach: int) -> Floats:
+        """Sum over the square of cells within ``reach`` rows and columns of each, itself included."""
+        width = 2 * reach + 1
+        summed = ndimage.uniform_filter(self.raster(values).astype(float), width, mode="constant") * width**2
+        return np.asarray(summed[self.row, self.column])
+
+    def convolve(self, values: NDArray[np.generic], kernel: Floats) -> Floats:
+        """Sum around each cell weighted by a small square kernel."""
+        summed = ndimage.convolve(self.raster(values).astype(float), kernel, mode="constant")
+        return np.asarray(summed[self.row, self.column])
+
+    def _blurred(self, values: NDArray[np.generic], sigma: float) -> Floats:
+        blurred = ndimage.gaussian_filter(self.raster(values), sigma, mode="constant", truncate=3.0)
+        return np.asarray(blurred[self.row, self.column], dtype=float)
+
+    @cached_property
+    def _shares(self) -> dict[float, Floats]:
+        return {}
+
+    def _share(self, sigma: float) -> Floats:
+        if sigma not in self._shares:
+            self._shares[sigma] = np.maximum(self._blurred(np.ones(self.size), sigma), 1e-6)
+        return self._shares[sigma]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """States of incidents of one category, one per position.
+
+    ``cell`` is a position in the grid, ``day`` the day of the occurrence; on days from ``known_from`` on and before
+    ``known_until`` the state was what was known.
+    """
+
+    cell: Ints
+    day: Ints
+    known_from: Ints
+    known_until: Ints
+
+    @staticmethod
+    def of(cell: ArrayLike, day: ArrayLike) -> "Events":
+        """Events known on the day after they happened and never changed."""
+        days = np.asarray(day, np.int64)
+        return Events(np.asarray(cell, np.int64), days, days + 1, np.full(days.size, ALWAYS))
+
+    def where(self, kept: NDArray[np.bool_]) -> "Events":
+        """Some of them."""
+        return Events(self.cell[kept], self.day[kept], self.known_from[kept], self.known_until[kept])
+
+    def counts(self, size: int, first: int, end: int) -> Floats:
+        """How many in each of ``size`` cells on days from ``first`` on and before ``end``."""
+        inside = (self.day >= first) & (self.day < end)
+        return np.bincount(self.cell[inside], minlength=size).astype(float)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Events by category on one grid; ``first_day`` is where knowledge begins for all of them."""
+
+    grid: Grid
+    events: Mapping[str, Events]
+    first_day: int
+
+    def seen(self, day: int) -> "History":
+        """What happened before a day, as known at that day's run: all a model of that origin may see."""
+        return replace(
+            self,
+            events={
+                name: one.where((one.day < day) & (one.known_from <= day) & (day < one.known_until))
+                for name, one in self.events.items()
+            },
+        )
+
+    def rate(self, category: str, day: int, half_life: float) -> float:
+        """Incidents a day, recent ones counting more: the level that every model's cells add up to."""
+        known = max(day - self.first_day, 1)
+        ages = day - self.events[category].day
+        decay = np.log(2) / half_life
+        days = np.exp(-decay * np.arange(1, known + 1)).sum()
+        return float(np.exp(-decay * ages).sum() / days)
+
+
+def history(grid: Grid, placed: pl.DataFrame) -> History:
+    """A history from incidents put into cells.
+
+    Args:
+        grid: The cells.
+        placed: ``category, cell`` (position), ``day, known_from, known_until`` (days), one row per state.
+    """
+    ordered = placed.sort("category", "day", "cell", "known_from")
+    # The first percent of records may reach back decades (late reports of old crime): no start of knowledge.
+    first = int(ordered["day"].quantile(0.01, "lower") or 0) if ordered.height else 0
+    columns = ("cell", "day", "known_from", "known_until")
+    events = {
+        str(key[0]): Events(*(frame[name].to_numpy().astype(np.int64) for name in columns))
+        for key, frame in ordered.partition_by("category", as_dict=True, maintain_order=True).items()
+    }
+    return History(grid, events, first)
