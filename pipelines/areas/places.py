@@ -8,8 +8,8 @@ import re
 import duckdb
 
 from pipelines import warehouse
+from pipelines.areas.containment import hold
 from pipelines.areas.nodes import AreaError
-from pipelines.areas.tiles import hold
 from pipelines.grid import cell_sql
 from pipelines.profile import Profile
 
@@ -36,7 +36,8 @@ def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
             f"grid.map_metres {shared} of {profile.name} is no multiple of grid.cell_metres {risk}: "
             "counts of risk cells could not be added up to map cells"
         )
-    _write_squares(con, profile, _whole(profile, risk) if _is_whole(con, profile) else "")
+    grids = {risk, shared} if _is_whole(con, profile) else {shared}
+    _write_squares(con, profile, " union all ".join(_whole(profile, metres) for metres in sorted(grids)))
 
 
 def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
@@ -64,7 +65,11 @@ def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     )
     con.execute("drop table held")
     if not _is_whole(con, profile):
-        _write_squares(con, profile, f"select distinct {metres}::bigint as metres, x_m, y_m from in_region")
+        map_grid = (
+            f"select cell_metres::bigint, x_m, y_m from reference.cells where cell_metres = {profile.grid.map_metres}"
+        )
+        with_records = f"select {metres}::bigint as metres, x_m, y_m from in_region"
+        _write_squares(con, profile, f"{with_records} union {map_grid}")
     con.execute(
         f"""
         create or replace table reference.places as
@@ -130,16 +135,15 @@ def _whole(profile: Profile, metres: int) -> str:
     """
 
 
-def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, risk_squares: str) -> None:
-    """Make ``reference.cells`` of the whole map grid and of the given squares of the risk grid, if any."""
+def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: str) -> None:
+    """Make ``reference.cells`` of the given squares of both grids (``metres, x_m, y_m``)."""
     crs, risk, shared = metric_crs(profile), profile.grid.cell_metres, profile.grid.map_metres
-    squares = {_whole(profile, shared)} | ({risk_squares} if risk_squares else set())
     con.execute(
         f"""
         create or replace temp table square as
         with centred as (
             select *, st_transform(st_point(x_m + metres / 2, y_m + metres / 2), '{crs}', 'EPSG:4326') as centre
-            from ({" union all ".join(sorted(squares))})
+            from ({squares})
         )
         select metres, x_m, y_m, st_x(centre) as lon, st_y(centre) as lat from centred
         """

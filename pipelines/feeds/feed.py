@@ -57,7 +57,8 @@ class Feed:
     a *snapshot* has neither. ``fetch`` does I/O and nothing else; ``parse`` is pure, and parsing any consecutive slice
     of a delivery's parts gives those parts' rows. Before it, every part is held against ``media`` and ``encoding``,
     and the whole delivery against ``inspect`` (source, window start, window end), where a feed has one. ``place``
-    names the columns of the coordinates, x or longitude first. Feeds of one kind share a ``template``: the name of
+    names the columns of the coordinates, x or longitude first; ``told_at`` those of update and report instants, as text
+    that begins with the day: none may lie ahead of the delivery. Feeds of one kind share a ``template``: the name of
     their staging file and suite, which are otherwise the feed's own.
     """
 
@@ -76,6 +77,7 @@ class Feed:
     encoding: str = "utf-8"
     inspect: Callable[[Sequence[bytes], FeedSource, datetime | None, datetime], None] | None = None
     place: tuple[str, str] | None = None
+    told_at: tuple[str, ...] = ()
     template: str | None = None
 
     def __post_init__(self) -> None:

@@ -75,5 +75,6 @@ FEED = Feed(
     key=("dclr_rcpt_no", "vhcl_no"),
     updated_at="chg_dt",
     withdrawn="del_yn",
+    told_at=("chg_dt", "dclr_dt"),
     place=("damg_rgn_lot", "damg_rgn_lat"),
 )

@@ -55,6 +55,7 @@ def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str
         parse=partial(_parse, frozenset(used), frozenset(unused)),
         media="csv",
         encoding=dropped_files.ENCODING,
+        told_at=("dclr_ymd",),
         place=place,
     )
 

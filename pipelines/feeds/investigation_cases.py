@@ -171,6 +171,7 @@ FEED = Feed(
     parse=parse,
     key=("사건번호",),
     updated_at="변경일시",
+    told_at=("변경일시", "접수일"),
     withdrawn="삭제여부",
     media="csv",
     encoding=dropped_files.ENCODING,

@@ -57,5 +57,6 @@ FEED = Feed(
     key=("incident_no",),
     updated_at="updated_at",
     withdrawn="is_withdrawn",
+    told_at=("updated_at", "reported_at"),
     place=("lon", "lat"),
 )

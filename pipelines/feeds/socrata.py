@@ -87,6 +87,7 @@ def declared(name: str, profile: Profile) -> Feed:
         key=("row_id",) if is_keyed else (),
         updated_at="updated_at" if is_keyed else None,
         place=("lon", "lat"),
+        told_at=("updated_at", "reported_at", "occurred_at"),
         template="socrata",
     )
 

@@ -53,6 +53,7 @@ FEED = Feed(
         "TFS_Alarm_Time": "tfs_alarm_time",
         "TFS_Arrival_Time": "tfs_arrival_time",
     },
+    told_at=("tfs_alarm_time",),
     fetch=ckan.fetch,
     parse=parse,
 )

@@ -63,9 +63,10 @@ def land(folder: Path, rows: int) -> dict[str, float]:
         for feed in FRAMES:
             pages = tuple(_pages(feed, made[feed]))
             _lay_beside(folder / "plain" / feed, first, pages)
-            window = (datetime.combine(day, midnight(), asked.profile.zone).astimezone(UTC) for day in (first, last))
+            # Later versions of its calls come with it, so the delivery is asked for after the last of them.
+            start = datetime.combine(first, midnight(), asked.profile.zone).astimezone(UTC)
             begin = time.perf_counter()
-            landing.put(asked, feed, Delivery(pages, *window))
+            landing.put(asked, feed, Delivery(pages, start, asked.as_of))
             spent += time.perf_counter() - begin
             done += made[feed].height
     return {"rows": done, "land": spent}

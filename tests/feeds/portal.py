@@ -17,7 +17,7 @@ from pipelines.landing import Batch
 from tests import replay
 
 TORONTO = profiles.load("toronto")
-END = datetime(2022, 1, 1, tzinfo=UTC)
+END = datetime(2027, 1, 1, tzinfo=UTC)
 DAY_SECONDS = 86_400
 
 needs_shared_data = pytest.mark.skipif(
@@ -55,7 +55,7 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
     numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
     raw.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
-    piece = pieces.checked(feed, pieces.Piece(batch, numbered))
+    piece = pieces.checked(feed, pieces.Piece(batch, numbered), TORONTO.zone)
     raw.gather(con, feed, [piece])
     raw.merge(con, feed, batch)
     assert piece.verdict is not None
