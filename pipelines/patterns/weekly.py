@@ -4,7 +4,8 @@ What surprises:
 
 * Only days that are complete count, and like is compared with like: of every span, this year's and earlier ones, only
   what had been reported by its end. Late reports fill this year's span up later; last year's must not have had a year
-  to fill. The counts may therefore stand lower than those of tables of all that is known now.
+  to fill. The counts may therefore stand lower than those of tables of all that is known now. Where a source does not
+  tell when an incident was reported (Toronto), its day stands in, and the last days are not alike: they may still fill.
 * Earlier spans end on the same day of the year (29 February: on the 28th). 7 and 28 days hold every weekday equally,
   so their counts compare whatever weekday a date falls on; year to date is a day longer from March of a leap year on.
 * A year counts as known only if the records reach back to its span's first day. The records begin with the first

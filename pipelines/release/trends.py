@@ -26,7 +26,7 @@ def trends(page: Page) -> dict[str, Any] | None:
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")} | {ALL: "All of these"}
     region = _region(weekly, labels)
     return {
-        "end": weekly["window_end_date"].max(),
+        "last": weekly.select(pl.col("window_end_date").max().dt.offset_by("-1d")).item(),
         "start": weekly.filter(pl.col("span") == SPANS[0])["window_start_date"].max(),
         "region": region,
         "has_years": any(row["spans"]["28 days"]["years_before"] > 1 for row in region),
@@ -122,15 +122,18 @@ def _hours(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:
                 "svg": Markup(trend_figures.week_heat_map(shares, described, page.notice)),
                 "left_out": row["too_long_incidents"] + row["untimed_incidents"],
                 "incidents": row["incidents"],
-                "heaps": [hour for hour in (0, 12) if _is_heap(by_hour, hour)],
+                "heaps": [hour for hour in (0, 12) if is_heap(by_hour, hour, row["incidents"])],
             }
         )
     return found
 
 
-def _is_heap(by_hour: list[float], hour: int) -> bool:
-    """Whether an hour holds half as much again as the busier of the hours beside it."""
-    return by_hour[hour] > 1.5 * max(by_hour[hour - 1], by_hour[(hour + 1) % 24])
+def is_heap(by_hour: list[float], hour: int, incidents: int) -> bool:
+    """Whether an hour has half as much again as the busier of the hours beside it, and more than chance makes."""
+    beside = max(by_hour[hour - 1], by_hour[(hour + 1) % 24])
+    excess = (by_hour[hour] - beside) * incidents
+    # The difference of two counts varies by the root of their sum.
+    return by_hour[hour] > 1.5 * beside and bool(excess > 3 * ((by_hour[hour] + beside) * incidents) ** 0.5)
 
 
 def _concentration(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:

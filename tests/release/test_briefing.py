@@ -7,7 +7,7 @@ import pytest
 
 from pipelines import profile as profiles
 from pipelines import warehouse
-from pipelines.release import release
+from pipelines.release import release, trends
 from pipelines.settings import Settings
 from tests.release.conftest import for_audience
 
@@ -50,6 +50,25 @@ def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> 
 def test_police_and_fire_read_their_own_services(released: Path) -> None:
     assert "Ambulance" not in page(released, "police") and "hot cells" in page(released, "police")
     assert "112 긴급" not in page(released, "fire") and "hot cells" not in page(released, "fire")
+
+
+def test_police_read_the_weekly_table_its_burst_and_the_weeks_and_nobody_else_does(released: Path) -> None:
+    text = page(released, "police")
+    section = text[text.index("Reported crime lately") : text.index("What to expect")]
+    assert "from Monday 16 November to Sunday 22 November 2026" in section
+    row = re.search(r"<tr><th scope=\"row\">All of these.*?</tr>", section, re.DOTALL)
+    assert row is not None and "<b>31</b>" in row[0] and "2–20" in row[0] and ">high<" in row[0] and "+210 %" in row[0]
+    found = re.findall(r'"row">(\w+)</th><td class="l">[^<]*</td><td><b>(\d+)</b>', section)
+    assert found == [("종로구", "22"), ("중구", "2")], "the week out of the ordinary before the rise over 28 days"
+    assert "Week by week" in section and "When in the week" in section and "63 of unknown time left out" in section
+    for audience in set(AUDIENCES) - {"police"}:
+        assert "Reported crime lately" not in page(released, audience)
+
+
+def test_a_heap_is_an_hour_that_stands_out_by_more_than_chance() -> None:
+    heaped = [0.12] + [0.04] * 22 + [0.04]
+    assert trends.is_heap(heaped, 0, 1000) and not trends.is_heap(heaped, 0, 30)
+    assert not trends.is_heap([1 / 24] * 24, 12, 100_000)
 
 
 def test_the_public_reads_quarters_scores_and_grounds_but_no_units(released: Path) -> None:
