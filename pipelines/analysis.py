@@ -41,7 +41,9 @@ def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
     profile = settings.profile
     today = settings.as_of.astimezone(profile.zone).date()
-    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), today, profile)
+    known = _police_through(con)
+    through = known.astimezone(profile.zone).date() if known else None
+    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), today, profile, through)
     for table, make in nightly.TABLES.items():
         warehouse.write_frame(con, "patterns", table, make(crime))
 
@@ -212,6 +214,7 @@ def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
 
     points = con.execute(
         "select incident_id, category, lon, lat, cell_id, admin_area_id, police_area_id, local_date, "
+        "coalesce(timezone(getvariable('time_zone'), reported_at)::date, local_date) as reported_date, "
         "timezone(getvariable('time_zone'), occurred_at) as occurred_from, "
         "timezone(getvariable('time_zone'), occurred_until) as occurred_until "
         "from marts.crime_points where superseded_at is null order by category, local_date, incident_id"

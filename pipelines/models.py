@@ -91,6 +91,7 @@ def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered
             "is_crime": category.is_crime,
             "is_risk_allowed": category.is_risk_allowed,
             "is_sensitive": category.is_sensitive,
+            "harm": category.harm,
             "service": category.service,
         }
         for name, category in profile.categories.items()

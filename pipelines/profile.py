@@ -62,6 +62,9 @@ class Category(_Part):
     is_sensitive: bool = Field(
         False, description="sexual, domestic, child, stalking, suicide: never below province and year"
     )
+    harm: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="weight of one incident against others; the agency's own to set"
+    )
     service: str | None = Field(None, description="what such records ask for, where their feed has several services")
 
 

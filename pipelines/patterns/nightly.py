@@ -7,7 +7,21 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.patterns import area_hot_spots, density, emerging, hot_spots, nnh_clusters
+from pipelines.patterns import (
+    aoristic,
+    area_hot_spots,
+    concentration,
+    control_chart,
+    density,
+    emerging,
+    harm,
+    hot_spots,
+    nnh_clusters,
+    point_pattern,
+    reach,
+    totals,
+    weekly,
+)
 from pipelines.profile import Profile
 
 
@@ -16,8 +30,8 @@ class Crime:
     """Reported crime that may enter patterns, as known at ``as_of``, and the places to hold it against.
 
     ``points``: one row per incident, by category and day: ``incident_id, category, cell_id`` (risk grid),
-    ``admin_area_id, police_area_id, local_date, occurred_from, occurred_until`` (local time without zone, may be
-    null), ``x_m, y_m`` (the profile's metric CRS).
+    ``admin_area_id, police_area_id, local_date, reported_date, occurred_from, occurred_until`` (local time without
+    zone, may be null), ``x_m, y_m`` (the profile's metric CRS).
     ``daily``: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``.
     ``cells``: ``reference.cells``, both grids. ``areas``: ``reference.areas``.
     ``today``: the local date of ``as_of``: the first that no longer counts.
@@ -29,6 +43,32 @@ class Crime:
     areas: pl.DataFrame
     today: date
     profile: Profile
+    through: date | None = None
+    """First local date that is not complete yet: series end before it. None: today."""
+
+    @property
+    def complete_until(self) -> date:
+        """First local date that series leave out."""
+        return self.today if self.through is None else min(self.through, self.today)
+
+    @property
+    def history_start(self) -> date | None:
+        """First local date that the records reach back to; None without any."""
+        return reach.history_start(self.points, self.complete_until)
+
+    @property
+    def listed_areas(self) -> pl.DataFrame:
+        """The region, then its districts: ``area_id, area_level``."""
+        districts = (pl.col("tree") == "admin") & (pl.col("level") == "district")
+        region = pl.DataFrame({"area_id": [self.profile.areas.whole_id], "area_level": ["region"]})
+        found = self.areas.filter(districts).select("area_id", pl.lit("district").alias("area_level"))
+        return pl.concat([region, found.sort("area_id")])
+
+    @property
+    def weights(self) -> pl.DataFrame:
+        """Harm of one incident of each category: ``category, harm``."""
+        pairs = [(name, category.harm) for name, category in self.profile.categories.items()]
+        return pl.DataFrame(pairs, schema={"category": pl.String, "harm": pl.Float64}, orient="row")
 
 
 def _hot_spots(crime: Crime) -> pl.DataFrame:
@@ -52,11 +92,82 @@ def _nnh_clusters(crime: Crime) -> pl.DataFrame:
     return nnh_clusters.nnh_clusters(crime.points, area_km2, crime.profile.crs, crime.today)
 
 
+def _concentration(crime: Crime) -> pl.DataFrame:
+    points = totals.with_all_categories(crime.points)
+    return concentration.concentration(points, crime.cells, crime.profile.grid.cell_metres, crime.today)
+
+
+def _lorenz(crime: Crime) -> pl.DataFrame:
+    points = totals.with_all_categories(crime.points)
+    return concentration.lorenz(points, crime.cells, crime.profile.grid.cell_metres, crime.today)
+
+
+def _known_places(crime: Crime) -> pl.DataFrame:
+    cells = crime.cells.filter(pl.col("cell_metres") == crime.profile.grid.map_metres)
+    districts = crime.listed_areas.filter(pl.col("area_level") == "district")
+    return pl.concat(
+        [
+            cells.select(pl.lit("map_cell").alias("place_kind"), pl.col("cell_id").alias("place_id")),
+            districts.select(pl.lit("district").alias("place_kind"), pl.col("area_id").alias("place_id")),
+        ]
+    )
+
+
+def _point_pattern_places(crime: Crime) -> pl.DataFrame:
+    parents = crime.cells.select("cell_id", "map_cell_id").unique("cell_id")
+    points = totals.with_all_categories(crime.points).join(parents, on="cell_id", how="left")
+    placed = pl.concat(
+        [
+            points.select("category", "local_date", pl.lit(kind).alias("place_kind"), pl.col(name).alias("place_id"))
+            for kind, name in (("map_cell", "map_cell_id"), ("district", "admin_area_id"))
+        ]
+    )
+    return point_pattern.places(placed, _known_places(crime), crime.history_start, crime.complete_until)
+
+
+def _point_pattern_test(crime: Crime) -> pl.DataFrame:
+    return point_pattern.similarity(_point_pattern_places(crime), _known_places(crime))
+
+
+def _aoristic(crime: Crime) -> pl.DataFrame:
+    return aoristic.aoristic(totals.with_all_categories(crime.points), crime.today)
+
+
+def _counted(crime: Crime) -> pl.DataFrame:
+    """Incidents as the series count them: by category and ``all``, by district and the region."""
+    points = totals.with_all_categories(crime.points)
+    return totals.by_area(points, crime.listed_areas, crime.profile.areas.whole_id)
+
+
+def _control_chart(crime: Crime) -> pl.DataFrame:
+    return control_chart.control_chart(_counted(crime), crime.history_start, crime.complete_until)
+
+
+def _weekly(crime: Crime) -> pl.DataFrame:
+    chart = _control_chart(crime)
+    return weekly.weekly(
+        _counted(crime), crime.listed_areas, crime.weights, chart, crime.history_start, crime.complete_until
+    )
+
+
+def _district_harm(crime: Crime) -> pl.DataFrame:
+    districts = crime.listed_areas.filter(pl.col("area_level") == "district")
+    return harm.district_harm(crime.points, crime.cells, _hot_spots(crime), districts, crime.weights, crime.today)
+
+
 TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
     "hot_spots": _hot_spots,
     "area_hot_spots": _area_hot_spots,
     "emerging_hot_spots": _emerging_hot_spots,
     "density": _density,
     "nnh_clusters": _nnh_clusters,
+    "concentration": _concentration,
+    "lorenz": _lorenz,
+    "point_pattern_test": _point_pattern_test,
+    "point_pattern_places": _point_pattern_places,
+    "aoristic": _aoristic,
+    "control_chart": _control_chart,
+    "weekly": _weekly,
+    "district_harm": _district_harm,
 }
 """Table of schema ``patterns`` → how it is made."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release import emerging, history, outlook
+from pipelines.release import emerging, history, outlook, trends
 from pipelines.release.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -36,6 +36,7 @@ def render(database: Path, audience: str) -> str:
             "feeds": page.rows("feed_status") or [row for row in page.rows("feeds") if not row["is_reference"]],
             "has_feed_status": page.has("feed_status"),
             "degraded": outlook.degraded(page),
+            "trends": trends.trends(page),
             "services": outlook.outlook(page),
             "maps": outlook.demand_maps(page),
             "charts": outlook.charts(page),

@@ -22,6 +22,7 @@ _FRICTIONLESS = {
     "INTEGER": "integer",
     "BIGINT": "integer",
     "DOUBLE": "number",
+    "DECIMAL(18,6)": "number",
     "BOOLEAN": "boolean",
     "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "datetime",

@@ -16,6 +16,9 @@ from shapely.geometry.base import BaseGeometry
 RAMP = ("#eaf0f6", "#c6d8e8", "#93b7d4", "#5a90bd", "#2c679d", "#123f6b")
 """Light to dark, one hue: reads as an order, in grey print and to colour-blind eyes too."""
 
+Scale = Callable[[float], float]
+"""From a number to pixels."""
+
 INK, MUTED, LINE, HOT = "#1a2230", "#5b6675", "#d5dbe3", "#c2410c"
 
 
@@ -168,6 +171,11 @@ def bars(values: Sequence[float | None], description: str, notice: str, *, width
         if value
     ]
     return _svg(width, height, f"{description} {notice}".strip(), "", *drawn, fluid=False)
+
+
+def picture(width: int, height: float, description: str, notice: str, *parts: str) -> str:
+    """A picture as wide as its column, from parts drawn elsewhere, with its description and the notice inside it."""
+    return _svg(width, height, description, notice, *parts)
 
 
 def _svg(width: int, height: float, description: str, notice: str, *parts: str, fluid: bool = True) -> str:

@@ -133,6 +133,7 @@ def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     _fill_core(con)
     _fill_demand(con)
     _fill_places(con)
+    _fill_series(con)
     _fill_books(con)
 
 
@@ -310,6 +311,90 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
                 "pai": float(hits),
             },
         )
+
+
+def _fill_series(con: duckdb.DuckDBPyConnection) -> None:
+    """What the analyst's tables say of thefts: a burst in the newest week, in Jongno."""
+    end = date(2026, 11, 23)
+    year = {"window_start_date": date(2025, 11, 23), "window_end_date": end}
+    for area_id, level, newest in (("11", "region", 31), ("11010", "district", 22), ("11020", "district", 2)):
+        for category in ("theft", "all"):
+            limits = {"expected_low": 2, "expected_high": 20}
+            weeks = [
+                {
+                    "area_id": area_id,
+                    "category": category,
+                    "week_start_date": end - timedelta(days=7 * week),
+                    "incidents": newest if week == 1 else 8 + week % 3,
+                    "centre": 9.0,
+                    "signal": "high" if week == 1 and newest > 20 else None,
+                }
+                | limits
+                for week in range(1, 54)
+            ]
+            insert(con, "patterns.control_chart", *weeks)
+            for span, days, incidents in (
+                ("7 days", 7, newest),
+                ("28 days", 28, newest + 27),
+                ("year to date", 326, 400),
+            ):
+                is_week = span == "7 days"
+                row = {
+                    "area_id": area_id,
+                    "area_level": level,
+                    "category": category,
+                    "span": span,
+                    "window_start_date": end - timedelta(days=days),
+                    "window_end_date": end,
+                    "incidents": incidents,
+                    "incidents_year_before": 10,
+                    "difference": incidents - 10,
+                    "change_share": incidents / 10 - 1,
+                    "e_test_p": None if span == "year to date" else 0.001,
+                    "mean_before": 9.5,
+                    "years_before": 2,
+                    "signal": "high" if is_week and newest > 20 else None,
+                    "harm": float(incidents),
+                }
+                insert(con, "patterns.weekly", row | (limits if is_week else {}))
+        if level == "district":
+            harm = {"incidents": 400, "harm": 400.0, "harm_share": 0.5, "hot_incidents": 90, "hot_harm": 90.0}
+            insert(con, "patterns.district_harm", {"area_id": area_id} | year | harm)
+    hours = [
+        {"category": "theft", "weekday": hour // 24 + 1, "hour": hour % 24, "weight": 5.0, "share": 1 / 168}
+        | year
+        | {"incidents": 840, "start_only_incidents": 800, "too_long_incidents": 3, "untimed_incidents": 60}
+        for hour in range(168)
+    ]
+    insert(con, "patterns.aoristic", *hours)
+    for kind, places in (("cell", 60000), ("corner", 800)):
+        shares = {"places_25_share": 0.01, "places_50_share": 0.03, "places_80_share": 0.125}
+        insert(
+            con,
+            "patterns.concentration",
+            {"category": "theft", "place_kind": kind, "places": places, "incidents": 840}
+            | year
+            | shares
+            | {"gini": 0.95, "gini_generalised": 0.4},
+        )
+        curve = [
+            {
+                "category": "theft",
+                "place_kind": kind,
+                "share_of_crime": step / 100,
+                "share_of_places": (step / 250) ** 2,
+            }
+            for step in range(101)
+        ]
+        insert(con, "patterns.lorenz", *curve)
+    compared = year | {"window_days": 365, "incidents": 840, "incidents_before": 800}
+    for kind, place_id in (("map_cell", "다사5353"), ("district", "11010")):
+        test = {"similarity": 0.98, "similarity_robust": 0.9, "similarity_fdr": 1.0}
+        count = {"category": "theft", "place_kind": kind, "places": 25, "places_with_crime": 5}
+        insert(con, "patterns.point_pattern_test", compared | test | count)
+        place = {"category": "theft", "place_kind": kind, "place_id": place_id, "share": 0.02, "share_before": 0.01}
+        tested = {"fisher_p": 0.01, "is_different": True, "is_different_fdr": False}
+        insert(con, "patterns.point_pattern_places", compared | place | tested)
 
 
 def _fill_core(con: duckdb.DuckDBPyConnection) -> None:

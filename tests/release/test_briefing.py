@@ -7,7 +7,7 @@ import pytest
 
 from pipelines import profile as profiles
 from pipelines import warehouse
-from pipelines.release import emerging, release
+from pipelines.release import emerging, release, trends
 from pipelines.settings import Settings
 from tests.release.conftest import for_audience
 
@@ -66,6 +66,25 @@ def test_where_no_place_is_hot_of_late_the_page_says_so(filled: Settings) -> Non
         con.execute("update patterns.emerging_hot_spots set emerging_class = 'no pattern'")
     section = page(release.publish(for_audience(filled, "police")), "police").partition("Which hot places are new")[2]
     assert "No such place now: Theft." in section and "new 1</li>" not in section
+
+
+def test_police_read_the_weekly_table_its_burst_and_the_weeks_and_nobody_else_does(released: Path) -> None:
+    text = page(released, "police")
+    section = text[text.index("Reported crime lately") : text.index("What to expect")]
+    assert "from Monday 16 November to Sunday 22 November 2026" in section
+    row = re.search(r"<tr><th scope=\"row\">All of these.*?</tr>", section, re.DOTALL)
+    assert row is not None and "<b>31</b>" in row[0] and "2–20" in row[0] and ">high<" in row[0] and "+210 %" in row[0]
+    found = re.findall(r'"row">(\w+)</th><td class="l">[^<]*</td><td><b>(\d+)</b>', section)
+    assert found == [("종로구", "22"), ("중구", "2")], "the week out of the ordinary before the rise over 28 days"
+    assert "Week by week" in section and "When in the week" in section and "63 of unknown time left out" in section
+    for audience in set(AUDIENCES) - {"police"}:
+        assert "Reported crime lately" not in page(released, audience)
+
+
+def test_a_heap_is_an_hour_that_stands_out_by_more_than_chance() -> None:
+    heaped = [0.12] + [0.04] * 22 + [0.04]
+    assert trends.is_heap(heaped, 0, 1000) and not trends.is_heap(heaped, 0, 30)
+    assert not trends.is_heap([1 / 24] * 24, 12, 100_000)
 
 
 def test_the_public_reads_quarters_scores_and_grounds_but_no_units(released: Path) -> None:

@@ -213,9 +213,11 @@ def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) ->
         for name in (
             "areas",
             "cells",
+            "district_harm",
             "emerging_hot_spots",
             "hot_spots",
             "nnh_clusters",
+            "point_pattern_places",
             "risk_selected",
         )
     }

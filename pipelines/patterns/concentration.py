@@ -1,0 +1,136 @@
+"""Concentration: how few places hold how much of a year's reported crime (Lorenz curve, Gini coefficient).
+
+With fewer crimes than places most places are empty whatever happens, and the plain Gini coefficient is high for that
+alone; the generalised one (Bernasco and Steenbeek 2017) is held against the most even spread that so few crimes allow.
+Crime comes first on the curve, as in criminology: the curve lies above the diagonal, and "80/20" is read from the left.
+Two kinds of place are measured: risk cells, all of them, and distinct coordinates. Nobody lists the coordinates at
+which crime could be recorded, so their number is that of the coordinates with any crime in all the records held. That
+suits points snapped to street corners (Toronto) and says little where every point is its own (exact coordinates).
+"""
+
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+WINDOW_DAYS: Final = 365
+SHARES: Final = (0.25, 0.5, 0.8)
+CURVE_POINTS: Final = 100
+
+TYPES: Final = {
+    "category": pl.String, "place_kind": pl.String, "window_start_date": pl.Date, "window_end_date": pl.Date,
+    "places": pl.Int64, "incidents": pl.Int64, "places_25_share": pl.Float64, "places_50_share": pl.Float64,
+    "places_80_share": pl.Float64, "gini": pl.Float64, "gini_generalised": pl.Float64,
+}  # fmt: skip
+CURVE_TYPES: Final = {
+    "category": pl.String, "place_kind": pl.String, "share_of_crime": pl.Float64, "share_of_places": pl.Float64,
+}  # fmt: skip
+
+
+def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
+    """How concentrated reported crime was in the year before ``window_end``.
+
+    Args:
+        points: One row per incident: ``category, cell_id`` (risk grid), ``local_date, x_m, y_m`` (metres). Incidents
+            in a cell that is not listed (its centre lies outside the region) do not count among cells.
+        cells: ``reference.cells``: ``cell_id, cell_metres``.
+        cell_metres: Side of the risk cells.
+        window_end: The first local date that no longer counts.
+
+    Returns:
+        ``patterns.concentration``: one row per category and kind of place (``cell``, ``corner``) with any incident.
+        ``places_80_share`` is the share of all places in the smallest set that holds at least 80 % of the incidents.
+    """
+    start = window_end - timedelta(days=WINDOW_DAYS)
+    rows = [
+        {"category": category, "place_kind": kind, "window_start_date": start, "window_end_date": window_end}
+        | {"places": counts.size, "incidents": int(counts.sum())}
+        | {f"places_{share:.0%}_share".replace("%", ""): share_of_places(counts, share) for share in SHARES}
+        | {"gini": gini(counts), "gini_generalised": generalised_gini(counts)}
+        for category, kind, counts in _counts(points, cells, cell_metres, window_end)
+    ]
+    return pl.DataFrame(rows, schema=TYPES)
+
+
+def lorenz(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
+    """The Lorenz curves of the same counts, at each hundredth of the crime: arguments as of ``concentration``.
+
+    Even steps of crime, not of places: all that bends lies in the first few places.
+
+    Returns:
+        ``patterns.lorenz``: ``category, place_kind, share_of_crime, share_of_places`` from (0, 0) to 100 % of crime.
+    """
+    crime = np.arange(CURVE_POINTS + 1) / CURVE_POINTS
+    frames = [
+        pl.DataFrame({"share_of_crime": crime, "share_of_places": _curve(counts, crime)}).select(
+            pl.lit(category).alias("category"), pl.lit(kind).alias("place_kind"), "share_of_crime", "share_of_places"
+        )
+        for category, kind, counts in _counts(points, cells, cell_metres, window_end)
+    ]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=CURVE_TYPES)
+
+
+def share_of_places(counts: NDArray[np.int64], share: float) -> float:
+    """Share of places in the smallest set that holds at least ``share`` of the crime."""
+    held = np.cumsum(np.sort(counts)[::-1])
+    # A count is a whole number: half of seven is four, and 0.8 × 5 must not miss 4 by its last binary digit.
+    needed = np.ceil(share * held[-1] - 1e-9)
+    return float((np.searchsorted(held, needed) + 1) / counts.size)
+
+
+def gini(counts: NDArray[np.int64]) -> float:
+    """Gini coefficient of counts per place, zeros included: 0 is the same everywhere, near 1 all in one place.
+
+    Not corrected for few places: its largest value is 1 − 1/places.
+    """
+    n, total = counts.size, int(counts.sum())
+    return (2 * _ranked(counts) - (n + 1) * total) / (n * total)
+
+
+def generalised_gini(counts: NDArray[np.int64]) -> float:
+    """Gini coefficient against the most even spread that so many crimes over so many places allow.
+
+    Equal to ``gini`` where crimes are at least as many as places, else places/crimes × (gini − 1) + 1 (Bernasco and
+    Steenbeek 2017): 0 where no two crimes share a place.
+    """
+    n, total = counts.size, int(counts.sum())
+    # Whole numbers up to the last step: the difference of two numbers near 1 would leave noise where 0 is meant.
+    return gini(counts) if total >= n else (2 * _ranked(counts) - (2 * n + 1) * total + total**2) / total**2
+
+
+def _ranked(counts: NDArray[np.int64]) -> int:
+    """Sum of counts, each times its rank from the smallest."""
+    return int((np.arange(1, counts.size + 1) * np.sort(counts)).sum())
+
+
+def _curve(counts: NDArray[np.int64], crime: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of places that hold a share of the crime, on straight lines between places as the Lorenz curve is drawn."""
+    held = np.cumsum(np.sort(counts[counts > 0])[::-1])
+    return np.interp(crime, np.append(0, held / held[-1]), np.arange(held.size + 1) / counts.size)
+
+
+def _counts(
+    points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date
+) -> list[tuple[str, str, NDArray[np.int64]]]:
+    """Incidents of the window per place, zeros included: for every category and kind of place with any."""
+    risk_cells = cells.filter(pl.col("cell_metres") == cell_metres).select("cell_id").unique()
+    # To the metre: what makes a corner is not the last digit of a projection.
+    corners = points.with_columns(corner=pl.struct(pl.col("x_m").round(0), pl.col("y_m").round(0)))
+    kinds = {
+        "cell": (corners.join(risk_cells, on="cell_id", how="semi"), "cell_id", risk_cells.height),
+        "corner": (corners, "corner", corners["corner"].n_unique()),
+    }
+    start = window_end - timedelta(days=WINDOW_DAYS)
+    found = []
+    for kind, (inside, place, places) in kinds.items():
+        counted = (
+            inside.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+            .group_by("category", place)
+            .agg(pl.len().cast(pl.Int64).alias("incidents"))
+        )
+        for (category,), own in counted.partition_by("category", as_dict=True).items():
+            held = np.sort(own["incidents"].to_numpy())
+            found.append((str(category), kind, np.append(np.zeros(places - held.size, dtype=np.int64), held)))
+    return sorted(found, key=lambda row: row[:2])

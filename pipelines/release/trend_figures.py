@@ -1,0 +1,133 @@
+"""Pictures of series: a control chart of weeks and a heat map of the hours of the week, as ``figures`` draws them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from html import escape
+
+from pipelines.release import figures
+from pipelines.release.figures import HOT, INK, LINE, MUTED, RAMP
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """One week of a control chart: its count, and what was usual by the weeks before, None where unknown."""
+
+    start: date
+    incidents: int
+    centre: float | None
+    low: int | None
+    high: int | None
+    signal: str | None
+
+
+def control_chart(weeks: Sequence[Week], description: str, notice: str, *, width: int = 360, height: int = 150) -> str:
+    """Weekly counts as a line on the band of what was usual; weeks outside it are dots."""
+    left, right, top, bottom = 34, 8, 10, 32
+    highest = max(max(week.incidents, week.high or 0) for week in weeks) or 1
+    step = (width - left - right) / len(weeks)
+
+    def x(number: float) -> float:
+        return left + step * number
+
+    def y(value: float) -> float:
+        return top + (height - top - bottom) * (1 - value / highest)
+
+    judged = [
+        (number, week.low, week.high)
+        for number, week in enumerate(weeks)
+        if week.low is not None and week.high is not None
+    ]
+    band = " ".join(
+        [f"L{x(n):.1f} {y(high):.1f}H{x(n + 1):.1f}" for n, _, high in judged]
+        + [f"L{x(n + 1):.1f} {y(low):.1f}H{x(n):.1f}" for n, low, _ in reversed(judged)]
+    )
+    centre = [(number, week.centre) for number, week in enumerate(weeks) if week.centre is not None]
+    line = [(number, week.incidents) for number, week in enumerate(weeks)]
+    parts = [
+        *_axis(highest, y, left, width - right),
+        *_months([week.start for week in weeks], x, height - bottom),
+        f'<path d="M{band[1:]}Z" fill="#5a90bd" fill-opacity=".25"/>' if band else "",
+        _line(centre, x, y, f'stroke="{MUTED}" stroke-width="1" stroke-dasharray="3 2.5"') if centre else "",
+        _line(line, x, y, 'stroke="#123f6b" stroke-width="1.4"'),
+    ]
+    for number, week in enumerate(weeks):
+        if week.signal:
+            parts.append(f'<circle cx="{x(number + 0.5):.1f}" cy="{y(week.incidents):.1f}" r="3" fill="{HOT}"/>')
+        parts.append(
+            f'<rect x="{x(number):.1f}" y="{top}" width="{step:.1f}" height="{height - top - bottom}" '
+            f'fill="transparent"><title>{escape(_told(week))}</title></rect>'
+        )
+    return figures.picture(width, height, description, notice, *parts)
+
+
+def week_heat_map(shares: Mapping[tuple[int, int], float], description: str, notice: str, *, width: int = 360) -> str:
+    """Days down, hours across, darker for more.
+
+    Args:
+        shares: Share of the incidents by weekday (1 Monday) and hour.
+        description: For those who cannot see it.
+        notice: Written inside the picture.
+        width: Of the picture.
+    """
+    left, top, tall = 32, 4, 15
+    wide = (width - left - 4) / 24
+    highest = max(shares.values(), default=0) or 1
+    parts = []
+    for day, name in enumerate(WEEKDAYS, start=1):
+        y = top + tall * (day - 1)
+        parts.append(f'<text x="0" y="{y + 11}" font-size="10" fill="{MUTED}">{name}</text>')
+        for hour in range(24):
+            share = shares.get((day, hour), 0.0)
+            colour = RAMP[min(int(len(RAMP) * share / highest), len(RAMP) - 1)]
+            told = f"{name} {hour:02d}:00 to {hour + 1:02d}:00: {100 * share:.2f} % of the week"
+            parts.append(
+                f'<rect x="{left + wide * hour:.1f}" y="{y}" width="{wide - 0.8:.1f}" height="{tall - 1}" '
+                f'fill="{colour}"><title>{escape(told)}</title></rect>'
+            )
+    below = top + tall * 7 + 11
+    parts += [
+        f'<text x="{left + wide * hour:.1f}" y="{below}" font-size="10" fill="{MUTED}">{hour}</text>'
+        for hour in range(0, 24, 6)
+    ]
+    legend = f"darkest: {100 * highest:.1f} % an hour; even: {100 / 168:.1f} %"
+    parts.append(f'<text x="{left}" y="{below + 15}" font-size="9.5" fill="{MUTED}">{legend}</text>')
+    return figures.picture(width, below + 20, description, notice, *parts)
+
+
+def _line(points: Sequence[tuple[int, float]], x: figures.Scale, y: figures.Scale, style: str) -> str:
+    drawn = "L".join(f"{x(number + 0.5):.1f} {y(value):.1f}" for number, value in points)
+    return f'<path d="M{drawn}" fill="none" {style}/>'
+
+
+def _axis(highest: float, y: figures.Scale, left: float, right: float) -> list[str]:
+    return [
+        f'<line x1="{left}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="{LINE}" stroke-width=".7"/>'
+        f'<text x="{left - 5}" y="{y(value) + 3.5:.1f}" font-size="10" text-anchor="end" fill="{MUTED}">'
+        f"{figures.number(value)}</text>"
+        for value in sorted({0, round(highest / 2), highest})
+    ]
+
+
+def _months(starts: Sequence[date], x: figures.Scale, bottom: float) -> list[str]:
+    """A mark at the first week of each second month, with the year at the first of them."""
+    parts, shown = [], 0
+    for number, start in enumerate(starts):
+        begins = number and start.month != starts[number - 1].month
+        if begins and start.month % 2:
+            text = start.strftime("%b" if shown and start.month != 1 else "%b %Y")
+            parts.append(
+                f'<line x1="{x(number):.1f}" x2="{x(number):.1f}" y1="{bottom}" y2="{bottom + 4}" stroke="{INK}"/>'
+                f'<text x="{x(number):.1f}" y="{bottom + 15}" font-size="9.5" fill="{MUTED}">{text}</text>'
+            )
+            shown += 1
+    return parts
+
+
+def _told(week: Week) -> str:
+    """What a chart says when the pointer rests on a week."""
+    last = week.start + timedelta(days=6)
+    said = f"{week.start:%-d %b} to {last:%-d %b %Y}: {week.incidents}"
+    return said if week.low is None else f"{said} · usual {week.low} to {week.high}"

@@ -1,0 +1,14 @@
+-- Places of the spatial point pattern test with their outline. Grain: category, place_kind, place_id.
+with outlines as (
+    select 'district' as place_kind, area_id as place_id, geometry
+    from reference.areas
+    where tree = 'admin' and level = 'district'
+    union all
+    select 'map_cell' as place_kind, cell_id as place_id, geometry from reference.cells
+)
+select
+    places.category, places.place_kind, places.place_id, places.window_start_date, places.window_end_date,
+    places.window_days, places.incidents, places.incidents_before, places.share, places.share_before, places.fisher_p,
+    places.is_different, places.is_different_fdr, outlines.geometry
+from patterns.point_pattern_places as places
+join outlines using (place_kind, place_id)

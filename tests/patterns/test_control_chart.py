@@ -1,0 +1,80 @@
+"""Control charts: limits against simulation, weeks that are whole, like held against like."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines.patterns import control_chart
+
+END = date(2026, 3, 3)
+LONG_AGO = date(2020, 1, 1)
+
+
+def points(*rows: tuple[int, int, int]) -> pl.DataFrame:
+    """Thefts in the region: how many, so many days before the end, reported so many days later."""
+    days = [(END - timedelta(days=days), delay) for count, days, delay in rows for _ in range(count)]
+    return pl.DataFrame(
+        {
+            "area_id": "11",
+            "category": "theft",
+            "local_date": [day for day, _ in days],
+            "reported_date": [day + timedelta(days=delay) for day, delay in days],
+        },
+        schema_overrides={"local_date": pl.Date, "reported_date": pl.Date},
+    )
+
+
+def test_a_quiet_series_is_flagged_about_three_times_in_a_thousand_weeks() -> None:
+    rng = np.random.default_rng(6)
+    for mean in (2, 30):
+        counts = rng.poisson(mean, (400, 61))
+        _, low, high = control_chart.limits(counts)
+        judged = slice(8, None)
+        outside = (counts < low)[:, judged] | (counts > high)[:, judged]
+        assert 0.0004 < outside.mean() < 0.0035
+
+
+def test_limits_are_those_of_a_count_drawn_with_a_mean_drawn_from_eight_weeks() -> None:
+    """Jeffreys: the mean is gamma of the eight weeks' sum and a half."""
+    counts = np.array([[5, 9, 4, 7, 6, 8, 3, 6, 99]])
+    centre, low, high = control_chart.limits(counts)
+    rng = np.random.default_rng(7)
+    drawn = rng.poisson(rng.gamma(48.5, 1 / 8, 2_000_000))
+    assert centre[0, 8] == 6 and np.isnan(centre[0, :8]).all()
+    assert [low[0, 8], high[0, 8]] == np.quantile(drawn, [0.00135, 0.99865], method="inverted_cdf").tolist()
+
+
+def test_weeks_are_counted_back_from_the_end_and_the_day_after_it_is_left_out() -> None:
+    chart = control_chart.control_chart(points((3, 1, 0), (2, 7, 0), (5, 8, 0), (9, 0, 0)), LONG_AGO, END)
+    newest = chart.sort("week_start_date").tail(2)
+    assert newest.select("week_start_date", "incidents").rows() == [
+        (END - timedelta(days=14), 5),
+        (END - timedelta(days=7), 5),
+    ]
+    assert chart.height == 53 and chart["centre"].null_count() == 0
+
+
+def test_what_was_reported_after_the_week_counts_in_no_week() -> None:
+    chart = control_chart.control_chart(points((4, 10, 0), (3, 10, 2), (2, 10, 3)), LONG_AGO, END)
+    assert chart.filter(pl.col("incidents") > 0)["incidents"].to_list() == [7]
+
+
+def test_a_burst_is_high_and_a_silence_after_many_is_low() -> None:
+    steady = [(10, 7 * week + 1, 0) for week in range(2, 30)]
+    chart = control_chart.control_chart(points((40, 8, 0), *steady), LONG_AGO, END).sort("week_start_date")
+    assert chart["signal"].to_list()[-2:] == ["high", "low"]
+    assert chart["signal"].to_list()[-3] is None
+
+
+def test_weeks_before_the_records_are_not_listed_and_the_first_eight_have_no_limits() -> None:
+    chart = control_chart.control_chart(points((1, 1, 0)), END - timedelta(days=7 * 12 + 3), END)
+    assert chart.height == 12
+    assert chart.sort("week_start_date")["expected_high"].is_null().to_list() == [True] * 8 + [False] * 4
+
+
+@pytest.mark.parametrize("start", [None, LONG_AGO, END, END - timedelta(days=6)])
+def test_without_records_there_are_no_rows_but_every_column(start: date | None) -> None:
+    chart = control_chart.control_chart(points(), start, END)
+    assert chart.schema == pl.Schema(control_chart.TYPES) and chart.is_empty()
