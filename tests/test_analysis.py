@@ -31,6 +31,10 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             create table marts.crime_daily as
             select 'a' as cell_id, 'theft' as category, day::date as local_date, 2::bigint as incidents
             from generate_series(date '2026-02-01', date '2026-03-01', interval 1 day) d (day);
+            create table marts.crime_points as
+            select 'a' as cell_id, 'theft' as category, local_date, (local_date + 1)::timestamptz as known_at,
+                null::timestamptz as superseded_at
+            from marts.crime_daily, range(2);
             create table marts.feed_status as
             select 'calls' as feed, 'police' as agency, false as is_stale, null::varchar as stale_reason;
             create table reference.cells as
@@ -58,8 +62,8 @@ def issue_risk(settings: Settings, selected: str) -> str:
     start = settings.as_of.replace(hour=15, minute=0)
     columns = {
         "reference_at": settings.as_of, "cell_metres": 100, "category": "theft", "target_start": start,
-        "target_end": start + timedelta(days=7), "model": "decayed_counts", "expected": 1.0,
-        "baseline_expected": 1.0, "data_as_of": settings.as_of, "degraded_reason": None,
+        "target_end": start + timedelta(days=7), "model": "stack", "window": "week", "method": "boosting",
+        "expected": 1.0, "baseline_expected": 1.0, "data_as_of": settings.as_of, "degraded_reason": None,
     }  # fmt: skip
     rows = [
         {**columns, "cell_id": cell, "rank": rank + 1, "is_selected": cell == selected}
@@ -71,10 +75,11 @@ def issue_risk(settings: Settings, selected: str) -> str:
 
 def risk_score(reference_at: datetime, hit_rate: float, origin_kind: str = "issued") -> pl.DataFrame:
     row = {
-        "reference_at": reference_at, "origin_kind": origin_kind, "category": "theft", "model": "decayed_counts",
-        "is_baseline": False, "area_share": 0.25, "incidents": 10, "hits": 1, "hit_rate": hit_rate, "pai": 1.0,
+        "reference_at": reference_at, "origin_kind": origin_kind, "category": "theft", "model": "stack",
+        "window": "week", "is_baseline": False, "area_share": 0.25, "origins": 1, "incidents": 10, "hits": 1,
+        "hit_rate": hit_rate, "pai": 1.0,
     }  # fmt: skip
-    return pl.DataFrame([row], schema_overrides=risk._none(risk.SCORE_COLUMNS).schema).select(risk.SCORE_COLUMNS)
+    return pl.DataFrame([row], schema=risk._none(risk.SCORE_COLUMNS).schema)
 
 
 def scored(settings: Settings) -> pl.DataFrame:
@@ -172,7 +177,7 @@ def test_a_reload_lays_the_same_tables_as_the_forecast_did(con: duckdb.DuckDBPyC
     assert con.execute("select count(distinct origin_kind) from forecast.demand_scores").fetchall() == [(2,)]
     for table in TABLES:
         con.execute(f"drop table forecast.{table}")
-    con.execute("delete from marts.demand_hourly; delete from marts.crime_daily")
+    con.execute("delete from marts.demand_hourly; delete from marts.crime_daily; delete from marts.crime_points")
     assert analysis.reload(con, settings)
     assert hashes(con) == before
     assert len(ledger.read(settings.ledger)) == entries
@@ -210,7 +215,7 @@ def test_a_forecast_without_its_backtest_is_not_reloaded(con: duckdb.DuckDBPyCon
 def test_police_never_fetched_gives_no_risk_and_is_reloaded_so(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
-    con.execute("delete from marts.crime_daily")
+    con.execute("delete from marts.crime_daily; delete from marts.crime_points")
     analysis.forecast(con, settings, lambda _: None)
     before = hashes(con)
     assert con.execute("select count(*) from forecast.risk").fetchall() == [(0,)]

@@ -284,9 +284,11 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
             "cell_id": "다사530530",
             "cell_metres": 100,
             "category": "theft",
+            "window": "week",
             "target_start": AS_OF,
             "target_end": AS_OF + timedelta(days=7),
-            "model": "decayed_counts",
+            "model": "stack",
+            "method": "boosting",
             "expected": 0.4,
             "baseline_expected": 0.3,
             "rank": 1,
@@ -294,7 +296,7 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
             "data_as_of": AS_OF,
         },
     )
-    for model, hits in (("decayed_counts", 12), ("counts", 10)):
+    for model, hits in (("stack", 12), ("best_count", 10)):
         insert(
             con,
             "forecast.risk_scores",
@@ -302,8 +304,10 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
                 "reference_at": AS_OF - timedelta(days=14),
                 "origin_kind": "backtest",
                 "category": "theft",
+                "window": "month",
+                "origins": 6,
                 "model": model,
-                "is_baseline": model == "counts",
+                "is_baseline": model == "best_count",
                 "area_share": 0.01,
                 "incidents": 100,
                 "hits": hits,

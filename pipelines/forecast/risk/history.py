@@ -147,16 +147,17 @@ class History:
         return float(np.exp(-decay * ages).sum() / days)
 
 
-def history(grid: Grid, placed: pl.DataFrame) -> History:
+def history(grid: Grid, placed: pl.DataFrame, until: int) -> History:
     """A history from incidents put into cells.
 
     Args:
         grid: The cells.
         placed: ``category, cell`` (position), ``day, known_from, known_until`` (days), one row per state.
+        until: The first day that nothing is to be concluded from.
     """
     ordered = placed.sort("category", "day", "cell", "known_from")
     # The first percent of records may reach back decades (late reports of old crime): no start of knowledge.
-    first = int(ordered["day"].quantile(0.01, "lower") or 0) if ordered.height else 0
+    first = int(ordered.filter(pl.col("day") < until)["day"].quantile(0.01, "lower") or 0)
     columns = ("cell", "day", "known_from", "known_until")
     events = {
         str(key[0]): Events(*(frame[name].to_numpy().astype(np.int64) for name in columns))

@@ -189,7 +189,7 @@ def _ranked(backtest: rolling.Backtest, until: int, selected: int, cells: pl.Dat
 def method(choice: Choice) -> str:
     """How the list was made, in words."""
     if not choice.origins:
-        return f"{choice.mixture}, else {choice.count}; no earlier month to choose on"
+        return f"{choice.count}; no earlier month to choose on"
     chosen = choice.count if choice.mixture == BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
     return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
 
@@ -269,7 +269,7 @@ def _history(crime_points: pl.DataFrame, cells: pl.DataFrame, until: int, profil
         .select("category", "cell", "day", "known_from", "known_until")
     )
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
-    return history(grid, placed)
+    return history(grid, placed, until)
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")

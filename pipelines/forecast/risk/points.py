@@ -234,7 +234,7 @@ def _place(points: pl.DataFrame, task: Task, start: int) -> _Place:
     grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
     states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
     last = int(located["day"].max())  # type: ignore[arg-type]
-    return _Place(cells, history(grid, states), selected, share, crs.to_string(), last)
+    return _Place(cells, history(grid, states, start), selected, share, crs.to_string(), last)
 
 
 def _cells(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:

@@ -77,7 +77,8 @@ def _pooled(windows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         .agg(
             pl.col("area_share").mean(),
             pl.len().cast(pl.Int64).alias("origins"),
-            pl.col(*counted, "cells", "cell_hours").sum().cast(pl.Int64),
+            pl.col(*counted, "cell_hours").sum().cast(pl.Int64),
+            cells.sum().cast(pl.Int64).alias("chosen_cells"),
             pl.col("log_score").mean(),
         )
         .with_columns(
@@ -87,7 +88,7 @@ def _pooled(windows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
             _ratio(hits / pl.col("prior_hits"), total / pl.col("prior_incidents"))
             .replace([np.inf, -np.inf, np.nan], None)
             .alias("rri"),
-            _ratio(cells - pl.col("hit_cells"), pl.col("hit_cells")).alias("false_alarms_per_hit"),
+            _ratio(pl.col("chosen_cells") - pl.col("hit_cells"), pl.col("hit_cells")).alias("false_alarms_per_hit"),
             _ratio(hits, pl.col("cell_hours")).alias("hits_per_patrol_hour"),
         )
     )

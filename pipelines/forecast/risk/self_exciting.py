@@ -52,8 +52,10 @@ def self_exciting(history: History, category: str, until: int) -> Floats:
         # What an incident near the end will still cause is not to be seen yet.
         observed = (days.incidents * -np.expm1(-omega * (until - days.day))).sum()
         theta = float(np.clip(caused / max(observed, 1e-9), 0.0, 0.95))
-    left = days.incidents * np.exp(-omega * (until - days.day)) * -np.expm1(-omega * HORIZON_DAYS) / HORIZON_DAYS
-    return base + theta * np.bincount(days.cell, left, grid.size)
+    now = base + theta * omega * np.bincount(days.cell, days.incidents * np.exp(-omega * (until - days.day)), grid.size)
+    # What is caused causes more: the expected rate falls back to its long mean more slowly than one incident fades.
+    mean, fade = base / (1 - theta), omega * (1 - theta) * HORIZON_DAYS
+    return np.asarray(mean + (now - mean) * -np.expm1(-fade) / fade)
 
 
 def _days(cell: Ints, day: Ints) -> _Days:

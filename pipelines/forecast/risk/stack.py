@@ -20,7 +20,6 @@ STACK: Final = "stack"
 BEST_COUNT: Final = "best_count"
 """The count of `COUNTS` that caught most at earlier origins: what the stack is held against."""
 FIRST_COUNT: Final = "count_decayed"
-FIRST_MIXTURE: Final = "boosting 1/2"
 """What is used before there is any origin to choose on."""
 
 MIXTURES: Final[Mapping[str, Mapping[str, float]]] = {
@@ -67,7 +66,7 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
     """
     past = [trial for trial in trials if trial.end <= origin]
     if not past:
-        return Choice(FIRST_COUNT, FIRST_MIXTURE, 0, float("nan"), float("nan"))
+        return Choice(FIRST_COUNT, BEST_COUNT, 0, float("nan"), float("nan"))
     events = history.seen(origin).events[category]
     fell = [events.counts(history.grid.size, trial.start, trial.end) for trial in past]
     hits = {
@@ -79,8 +78,6 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
     errors = {name: _error(gain) for name, gain in gains.items()}
     mixture = max(MIXTURES, key=lambda name: gains[name].mean() - errors[name])
     is_better = gains[mixture].mean() > errors[mixture]
-    if len(past) < 2 and not is_better:
-        return Choice(count, FIRST_MIXTURE, len(past), float(gains[FIRST_MIXTURE].mean()), errors[FIRST_MIXTURE])
     return Choice(count, mixture if is_better else BEST_COUNT, len(past), float(gains[mixture].mean()), errors[mixture])
 
 

@@ -45,7 +45,7 @@ def test_one_row_per_cell_and_the_selection_within_the_area(tmp_path: Path) -> N
     assert risk.frame["cell_id"][0] == "250mN483100E63100"
     outlines = shapely.from_wkb(risk.frame.filter("is_selected")["geometry"].to_numpy())
     assert shapely.area(outlines).sum() <= 0.3e6
-    assert risk.frame["expected"].sum() == pytest.approx(400 / 200 * 7, rel=0.1)
+    assert risk.frame["expected"].sum() == pytest.approx(400 / 200 * 7, rel=0.2)
 
 
 def test_points_in_degrees_fall_into_the_local_utm_zone(tmp_path: Path) -> None:
@@ -128,15 +128,15 @@ def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
     windows, pooled = points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
     assert windows["origin_date"].unique().sort().to_list() == [date(2025, 12, d) for d in (6, 13, 20)]
     assert pooled["hits"].sum() == windows["hits"].sum()
-    assert pooled.filter(pl.col("model") == "decayed_counts")["pai"].item() > 3
+    assert pooled.filter(pl.col("model") == "stack")["pai"].item() > 3
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"the shared data are not at {SHARED} (BONGSU_SHARED_DATA)")
-def test_portland_vehicle_theft_is_found_better_than_by_last_years_count() -> None:
+def test_portland_vehicle_theft_is_found_better_than_by_the_best_count() -> None:
     folder = SHARED / "portland_nij"
     thefts = pl.read_csv(folder / "vehicle_theft.csv", try_parse_dates=True)
-    task = Task("EPSG:2913", folder / "police_districts.shp", 76.2, 0.6475)
-    _, pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 24, 30)
-    pai = dict(pooled.select("model", "pai").iter_rows())
-    assert pai["decayed_counts"] > 38 > pai["counts"]
+    task = Task("EPSG:2913", folder / "police_districts.shp", 76.2, 19.1)  # 5 % of the area
+    _, pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28)
+    row = pooled.filter(model="stack").row(0, named=True)
+    assert row["pai"] > 6 and row["gain_low"] > 0

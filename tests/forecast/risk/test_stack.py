@@ -1,0 +1,129 @@
+"""The stack and its scores: chosen on earlier origins alone, the count where nothing beats it, indices by hand."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines.forecast.risk import rolling, scoring, stack
+from pipelines.forecast.risk.counts import COUNTS
+from pipelines.forecast.risk.history import Events, Grid, History
+from pipelines.forecast.risk.stack import BEST_COUNT, Trial
+from tests.forecast.risk.test_models import town
+
+
+def trials(history: History, good: str, windows: int = 6) -> list[Trial]:
+    """Trials in which one list catches every incident and all others none."""
+    names = {*COUNTS, "boosting", "density"} | {
+        stack._named(name, count) for name in stack.MIXTURES for count in COUNTS
+    }
+    found = []
+    for number in range(windows):
+        hit = history.events["theft"].counts(history.grid.size, number * 10, number * 10 + 10)
+        best, worst = np.argsort(-hit, kind="stable"), np.argsort(hit, kind="stable")
+        found.append(Trial(number * 10, number * 10 + 10, {name: best if name == good else worst for name in names}))
+    return found
+
+
+def streets() -> History:
+    y, x = np.divmod(np.arange(36), 6)
+    cell, day = np.array([(day * 7 % 5, day) for day in range(60)]).T
+    return History(Grid.of(x, y, 1, 100), {"theft": Events.of(cell, day)}, 0)
+
+
+@pytest.mark.parametrize("good", ["boosting", "boosting 3/4, count_all", "count_56"])
+def test_what_caught_most_at_earlier_origins_is_chosen(good: str) -> None:
+    history = streets()
+    made = trials(history, good)
+    choice = stack.choose(history, "theft", 60, made, 5)
+    lists = made[0].best
+    if good == "count_56":
+        assert (choice.count, choice.mixture) == ("count_56", BEST_COUNT)
+    else:
+        assert (stack.order(lists, choice) == lists[good]).all()
+        assert choice.gain > choice.gain_error >= 0 and choice.origins == 6
+
+
+def test_a_window_that_has_not_ended_by_the_origin_has_no_say() -> None:
+    history = streets()
+    early, late = trials(history, "boosting")[:3], trials(history, "count_56")[3:]
+    assert stack.choose(history, "theft", 39, [*early, *late], 5).mixture == "boosting"
+    assert stack.choose(history, "theft", 39, [*early, *late], 5).origins == 3
+
+
+def test_without_a_clear_gain_the_count_stands() -> None:
+    history = streets()
+    made = trials(history, "count_all", 6)
+    # Boosting is better in one window of six only.
+    made[0] = trials(history, "boosting", 1)[0]
+    assert stack.choose(history, "theft", 60, made, 5).mixture == BEST_COUNT
+
+
+def test_expected_counts_follow_the_order_and_add_up_to_the_level() -> None:
+    made = stack.expected(np.array([2, 0, 1]), np.array([1.0, 5.0, 2.0]), 16.0)
+    assert made.tolist() == [4.0, 2.0, 10.0]
+
+
+def windows(**overrides: object) -> pl.DataFrame:
+    """Two windows of one model: 3 of 10 and 5 of 10 incidents in 2 of 100 cells."""
+    row: dict[str, object] = {
+        "origin_day": [0, 30], "category": "theft", "model": "stack", "cells": 2, "days": 30, "incidents": [10, 10],
+        "hits": [3, 5], "most_hits": [6, 6], "hit_cells": [1, 2], "prior_incidents": [8, 12], "prior_hits": [4, 4],
+        "log_score": [-0.2, -0.4], "area_share": 0.02,
+    }  # fmt: skip
+    return pl.DataFrame(row | overrides)
+
+
+def test_the_indices_of_pooled_windows_are_as_computed_by_hand() -> None:
+    row = scoring.score(windows(), ["category", "model"]).row(0, named=True)
+    assert (row["origins"], row["hits"], row["hit_rate"], row["pai"]) == (2, 8, 0.4, pytest.approx(20))
+    assert row["pei_star"] == pytest.approx(8 / 12)
+    assert row["rri"] == pytest.approx((8 / 8) / (20 / 20))
+    assert row["false_alarms_per_hit"] == pytest.approx((4 - 3) / 3)
+    assert row["hits_per_patrol_hour"] == pytest.approx(8 / (4 * 30 * 24))
+    assert row["pai_low"] <= row["pai"] <= row["pai_high"]
+    none = scoring.score(windows(incidents=0, hits=0, most_hits=0), ["category", "model"]).row(0, named=True)
+    assert none["hit_rate"] is None and none["pai"] is None and none["pei_star"] is None
+
+
+def test_a_gain_is_paired_window_by_window() -> None:
+    rng = np.random.default_rng(1)
+    total, level = rng.integers(50, 150, 24), rng.uniform(0.1, 0.5, 24)
+    hits = (total * level).astype(int)
+    shared = {"origin_day": range(24), "incidents": total, "most_hits": 1, "hit_cells": 1, "prior_incidents": 1,
+              "prior_hits": 1, "log_score": 0.0}  # fmt: skip
+    count, better = windows().clear(), windows().clear()
+    count = pl.DataFrame({**shared, "hits": hits, "model": "best_count"})
+    better = pl.DataFrame({**shared, "hits": hits + 2, "model": "stack"})
+    both = pl.concat([count, better]).with_columns(category=pl.lit("theft"), cells=2, days=30, area_share=0.02)
+    row = (
+        scoring.score(both, ["category", "model"], ("best_count", "prospective"))
+        .filter(model="stack")
+        .row(0, named=True)
+    )
+    # Windows differ far more than the two models do, and still the gain is beyond chance.
+    assert row["pai_high"] - row["pai_low"] > 5 * (row["gain_high"] - row["gain_low"]) and row["gain_low"] > 0
+    assert row["gain"] == pytest.approx(48 / total.sum() / 0.02) and row["prospective_gain"] is None
+
+
+def test_poisson_log_likelihood_is_scipys() -> None:
+    from scipy.stats import poisson
+
+    outcome, rate = np.array([0, 1, 4]), np.array([0.2, 0.5, 3.0])
+    assert scoring.log_likelihood(outcome, rate) == pytest.approx(poisson.logpmf(outcome, rate))
+    assert np.isfinite(scoring.log_likelihood(np.array([2]), np.array([0.0]))).all()
+
+
+@pytest.mark.slow
+def test_a_backtest_names_every_model_once_a_window_and_no_hit_exceeds_the_best() -> None:
+    past = town(600)
+    _, found, choices = rolling.run(past, "theft", [(400 + 28 * i, 28) for i in range(4)], (2, 5), 1)
+    assert found.group_by("origin_day", "model", "cells").len()["len"].max() == 1
+    assert set(found["model"]) == {*rolling.models.MODELS, BEST_COUNT, stack.STACK}
+    assert found.filter(pl.col("hits") > pl.col("most_hits")).is_empty()
+    assert choices.filter(pl.col("cells") == 2)["origins"].to_list() == [0, 1, 2, 3]
+    pooled = scoring.score(
+        found.with_columns(area_share=pl.col("cells") / past.grid.size), ["category", "cells", "model"],
+        (BEST_COUNT, "prospective"),
+    )  # fmt: skip
+    assert pooled.filter(model=stack.STACK, cells=2)["pai"].item() > 10
+    assert pooled.filter(model=BEST_COUNT)["gain"].to_list() == [0.0, 0.0]
