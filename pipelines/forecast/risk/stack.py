@@ -2,8 +2,8 @@
 
 Boosting ranks well over the whole list, a plain count often better among the very first cells; which mixture of both
 catches most depends on the kind of crime and on the area that can be covered. The choice is made by rolling origin, per
-category and area, and leans to the simple: a mixture must beat the best count by more than one standard error of its
-gains, else the count stands (Breiman et al. 1984 choose so among trees).
+category and area, and leans to the simple: a mixture must beat the best count by more than half a standard error of its
+gains, else the count stands (Breiman et al. 1984 choose so among trees, by a whole one; gains here are paired).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,9 @@ BEST_COUNT: Final = "best_count"
 """The count of `COUNTS` that caught most at earlier origins: what the stack is held against."""
 FIRST_COUNT: Final = "count_decayed"
 """What is used before there is any origin to choose on."""
+
+LEAN: Final = 0.5
+"""Standard errors by which a gain must exceed nothing."""
 
 MIXTURES: Final[Mapping[str, Mapping[str, float]]] = {
     "boosting 1/4": {"boosting": 0.25, BEST_COUNT: 0.75},
@@ -76,8 +79,8 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
     count = max(COUNTS, key=lambda name: hits[name].sum())
     gains = {name: hits[_named(name, count)] - hits[count] for name in MIXTURES}
     errors = {name: _error(gain) for name, gain in gains.items()}
-    mixture = max(MIXTURES, key=lambda name: gains[name].mean() - errors[name])
-    is_better = gains[mixture].mean() > errors[mixture]
+    mixture = max(MIXTURES, key=lambda name: gains[name].mean() - LEAN * errors[name])
+    is_better = gains[mixture].mean() > LEAN * errors[mixture]
     return Choice(count, mixture if is_better else BEST_COUNT, len(past), float(gains[mixture].mean()), errors[mixture])
 
 
