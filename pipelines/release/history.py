@@ -96,10 +96,8 @@ def risk_scores(page: Page) -> list[dict[str, Any]]:
             """
         ).to_dicts()
     else:
-        found = page.frame(
-            "from risk_audit where model in ('stack', 'best_count') "
-            'order by category, area_share, "window", is_baseline'
-        ).to_dicts()
+        audited = [row for row in page.rows("risk_audit") if row["model"] in ("stack", "best_count")]
+        found = sorted(audited, key=lambda row: (row["category"], row["area_share"], row["window"], row["is_baseline"]))
     return [row | {"label": labels.get(row["category"], row["category"])} for row in found]
 
 

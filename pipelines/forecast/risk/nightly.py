@@ -171,7 +171,7 @@ def _ranked(backtest: rolling.Backtest, until: int, selected: int, cells: pl.Dat
     """One category's cells with rank and incidents a day, by the stack that earlier months speak for."""
     rates = backtest.rates(until)
     choice = backtest.choice(until, max(selected, 1))
-    best = order(backtest.lists(until, rates), choice)
+    best = order(backtest.placed(until, rates), choice)
     level = backtest.history.seen(until).rate(backtest.category, until, rolling.LEVEL_HALF_LIFE_DAYS)
     rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
     return cells[best].select(

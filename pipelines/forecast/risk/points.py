@@ -103,7 +103,7 @@ def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, pro
     for category in known:
         backtest, _, _ = rolling.run(past, category, windows, (place.selected,), THREADS, note)
         rates = backtest.rates(day)
-        best = order(backtest.lists(day, rates), backtest.choice(day, place.selected))
+        best = order(backtest.placed(day, rates), backtest.choice(day, place.selected))
         level = seen.rate(category, day, rolling.LEVEL_HALF_LIFE_DAYS)
         rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
         frames.append(

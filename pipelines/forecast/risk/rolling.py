@@ -54,9 +54,9 @@ class Backtest:
         """Every model's incidents a day per cell after an origin."""
         return models.rates(self.history, self.category, origin, self.threads, self._memo)
 
-    def lists(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
-        """Every model's and mixture's cells, best first."""
-        return stack.candidates(rates, self.category, origin)
+    def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
+        """Every model's rank of every cell."""
+        return stack.placed(rates, self.category, origin)
 
     def choice(self, origin: int, cells: int) -> Choice:
         """What the earlier trials say is best for so many cells."""
@@ -68,7 +68,8 @@ class Backtest:
         Returns frames of `WINDOWS` and `CHOICES`.
         """
         rates = self.rates(origin)
-        lists = self.lists(origin, rates)
+        placed = self.placed(origin, rates)
+        lists = stack.leading(placed, max(self.depths))
         known = self.history.events[self.category].where(self.history.events[self.category].known_until == ALWAYS)
         size = self.history.grid.size
         outcome, prior = known.counts(size, origin, origin + days), known.counts(size, origin - days, origin)
@@ -77,7 +78,7 @@ class Backtest:
         for cells in self.depths:
             chosen = self.choice(origin, cells)
             choices.append((origin, self.category, cells, *_choice(chosen)))
-            best = stack.order(lists, chosen)
+            best = stack.order(placed, chosen)
             said = {name: (lists[name], rate * days) for name, rate in rates.items()}
             said[stack.BEST_COUNT] = said[chosen.count]
             said[stack.STACK] = best, stack.expected(best, rates[models.BOOSTING], level) * days
@@ -91,9 +92,7 @@ class Backtest:
                         float(log_likelihood(outcome, expected).mean()),
                     )
                 )  # fmt: skip
-        deepest = max(self.depths)
-        kept = {name: listed[:deepest].copy() for name, listed in lists.items()}
-        self.trials.append(Trial(origin, origin + days, kept))
+        self.trials.append(Trial(origin, origin + days, lists))
         return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
 
 

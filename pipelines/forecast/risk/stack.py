@@ -84,20 +84,27 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
     return Choice(count, mixture if is_better else BEST_COUNT, len(past), float(gains[mixture].mean()), errors[mixture])
 
 
-def candidates(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
-    """Every model's and every mixture's cells, best first; a mixture is made with each count in turn."""
-    placed = {name: ranks(rate, *seed) for name, rate in rates.items()}
-    lists = {name: np.argsort(rank, kind="stable") for name, rank in placed.items()}
+def placed(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
+    """Every model's rank of every cell; the seed words alone decide how ties fall."""
+    return {name: ranks(rate, *seed) for name, rate in rates.items()}
+
+
+def leading(placed: Mapping[str, Ints], cells: int) -> dict[str, Ints]:
+    """The first ``cells`` cells of every model and of every mixture, made with each count in turn."""
+    lists = {name: np.argsort(rank, kind="stable")[:cells] for name, rank in placed.items()}
     for name, weights in MIXTURES.items():
         for count in COUNTS if BEST_COUNT in weights else (FIRST_COUNT,):
-            lists[_named(name, count)] = np.argsort(ranks(-_mixed(placed, weights, count), *seed), kind="stable")
+            mixed = _mixed(placed, weights, count)
+            first = np.sort(np.argpartition(mixed, min(cells, mixed.size) - 1)[:cells])
+            lists[_named(name, count)] = first[np.argsort(mixed[first], kind="stable")]
     return lists
 
 
-def order(lists: Mapping[str, Ints], choice: Choice) -> Ints:
+def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
     """All cells, best first, as chosen."""
-    name = choice.count if choice.mixture == BEST_COUNT else _named(choice.mixture, choice.count)
-    return np.asarray(lists[name])
+    if choice.mixture == BEST_COUNT:
+        return np.argsort(placed[choice.count], kind="stable")
+    return np.argsort(_mixed(placed, MIXTURES[choice.mixture], choice.count), kind="stable")
 
 
 def expected(order: Ints, rate: Floats, level: float) -> Floats:

@@ -35,11 +35,12 @@ def test_what_caught_most_at_earlier_origins_is_chosen(good: str) -> None:
     history = streets()
     made = trials(history, good)
     choice = stack.choose(history, "theft", 60, made, 5)
-    lists = made[0].best
+    rates = {name: -np.argsort(made[0].best[name]).astype(float) for name in (*COUNTS, "boosting", "density")}
     if good == "count_56":
         assert (choice.count, choice.mixture) == ("count_56", BEST_COUNT)
     else:
-        assert (stack.order(lists, choice) == lists[good]).all()
+        assert stack._named(choice.mixture, choice.count) == good
+        assert sorted(stack.order(stack.placed(rates, "a"), choice)) == list(range(36))
         assert choice.gain > choice.gain_error >= 0 and choice.origins == 6
 
 
@@ -56,6 +57,16 @@ def test_without_a_clear_gain_the_count_stands() -> None:
     # Boosting is better in one window of six only.
     made[0] = trials(history, "boosting", 1)[0]
     assert stack.choose(history, "theft", 60, made, 5).mixture == BEST_COUNT
+
+
+def test_the_leading_cells_are_the_head_of_the_whole_order() -> None:
+    rng = np.random.default_rng(1)
+    placed = stack.placed({name: rng.random(200) for name in (*COUNTS, "boosting", "density")}, "theft")
+    lists = stack.leading(placed, 20)
+    for mixture in (BEST_COUNT, *stack.MIXTURES):
+        whole = stack.order(placed, stack.Choice("count_28", mixture, 5, 1.0, 0.1))
+        name = "count_28" if mixture == BEST_COUNT else stack._named(mixture, "count_28")
+        assert (whole[:20] == lists[name]).all()
 
 
 def test_expected_counts_follow_the_order_and_add_up_to_the_level() -> None:
