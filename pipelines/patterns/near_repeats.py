@@ -165,11 +165,12 @@ def _by_band(pairs: Integers, band: Integers) -> list[tuple[Indices, Indices]]:
 
 def _counted(bands: list[tuple[Indices, Indices]], day: NDArray[np.int16]) -> Integers:
     """Pairs per distance band and time band."""
-    lags = np.zeros((len(bands), WINDOW_DAYS), dtype=np.int64)
+    longest = max(int(np.ptp(day)) if day.size else 0, DAYS[-1] + 1)
+    lags = np.zeros((len(bands), longest + 1), dtype=np.int64)
     for row, (first, second) in zip(lags, bands, strict=True):
         for at in range(0, first.size, _PAIRS_AT_ONCE):
             here, there = first[at : at + _PAIRS_AT_ONCE], second[at : at + _PAIRS_AT_ONCE]
-            row += np.bincount(np.abs(np.take(day, here) - np.take(day, there)), minlength=WINDOW_DAYS)
+            row += np.bincount(np.abs(np.take(day, here) - np.take(day, there)), minlength=longest + 1)
     return np.add.reduceat(lags, [0, *(upper + 1 for upper in DAYS)], axis=1)[:, :-1]
 
 
