@@ -4,13 +4,14 @@ Two incidents are linked that lie within 200 m and 14 days of each other, the re
 and again (Johnson et al. 2007); a chain is a connected set of at least three. Chains say nothing of who did it: whether
 one hand was at work is for investigators to find.
 
-In busy streets chance alone links incidents into long chains. Each chain is therefore held against worlds in which the
-days are dealt anew to the incidents (as in the Knox test): its p-value says how often chance made a chain at least as
-long at the very same place, its incidents and whatever lies within 200 m of them. ``is_unusual`` holds false
+In busy streets chance alone links incidents into long chains. Each chain is therefore held against permutations of the
+days over the incidents (as in the Knox test): its p-value says how often chance made a chain at least as long at the
+very same place, its incidents and whatever lies within 200 m of them. ``is_unusual`` holds false
 discoveries among a category's chains at 5 % (Benjamini and Hochberg 1995); the others are listed, but mean little.
 Where a category has more pairs within 200 m than `MAX_PAIRS` no chain is told at all.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -24,9 +25,9 @@ from scipy.sparse.csgraph import connected_components
 from pipelines.patterns.draws import generator
 from pipelines.patterns.hot_spots import FALSE_DISCOVERY_RATE, discoveries
 from pipelines.patterns.near_repeats import (
-    FEWEST_REPLICATIONS,
+    FEWEST_PERMUTATIONS,
     MAX_PAIRS,
-    REPLICATIONS,
+    PERMUTATIONS,
     count_pairs,
     of_last_year,
     pairs_within,
@@ -41,13 +42,13 @@ CHAINS: Final = {
     "chain_id": pl.String,
     "category": pl.String,
     "incidents": pl.Int64,
-    "first_date": pl.Date,
-    "last_date": pl.Date,
+    "first_incident_date": pl.Date,
+    "last_incident_date": pl.Date,
     "extent_m": pl.Float64,
     "cell_id": pl.String,
     "cell_metres": pl.Int32,
-    "p_value": pl.Float64,
-    "replications": pl.Int32,
+    "permutation_p_value": pl.Float64,
+    "permutations": pl.Int32,
     "is_unusual": pl.Boolean,
     "is_open": pl.Boolean,
 }
@@ -72,34 +73,47 @@ class Links:
 
 
 def near_repeat_chains(
-    points: pl.DataFrame, cell_metres: int, window_end: date, replications: int = REPLICATIONS
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Find the chains of the year before ``window_end``, and which incidents each is made of.
+    points: pl.DataFrame, cell_metres: int, window_end: date, permutations: int = PERMUTATIONS
+) -> pl.DataFrame:
+    """Find the chains of the year before ``window_end``.
 
     Args:
         points: One row per incident: ``incident_id, category, cell_id, local_date, x_m, y_m`` (metric CRS).
         cell_metres: Side of the cells that ``cell_id`` names.
         window_end: The first local date that no longer counts.
-        replications: How many worlds to deal at most.
+        permutations: How many permutations of the days to make at most.
 
     Returns:
-        ``patterns.near_repeat_chains``: ``cell_id`` is that of the incident nearest to the chain's middle, ``extent_m``
-        the greatest distance of an incident from that middle; open is a chain that an incident on ``window_end`` could
-        still join. ``patterns.near_repeat_members``: ``chain_id, incident_id``.
+        ``patterns.near_repeat_chains``, newest first: ``cell_id`` is that of the incident nearest to the chain's
+        middle, ``extent_m`` the greatest distance of an incident from that middle; open is a chain that an incident on
+        ``window_end`` could still join.
     """
-    chains, members = [pl.DataFrame(schema=CHAINS)], [pl.DataFrame(schema=MEMBERS)]
+    frames = [pl.DataFrame(schema=CHAINS)]
+    for category, links, day, held in _by_category(points, window_end):
+        judged = _judged(links, day, held, permutations, generator("near repeat chains", category, window_end))
+        told = _named(held).join(judged, on="chain", validate="1:1")
+        is_open = pl.col("last_incident_date") >= window_end - timedelta(days=REACH_DAYS)
+        told = told.with_columns(cell_metres=pl.lit(cell_metres), is_open=is_open)
+        frames.append(told.select(pl.col(c).cast(t) for c, t in CHAINS.items()))
+    order = ("category", "last_incident_date", "incidents", "chain_id")
+    return pl.concat(frames).sort(order, descending=[False, True, True, False])
+
+
+def near_repeat_members(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
+    """Which incidents each chain is made of: ``chain_id, incident_id``; arguments as in `near_repeat_chains`."""
+    frames = [pl.DataFrame(schema=MEMBERS)]
+    for _, _, _, held in _by_category(points, window_end):
+        frames.append(held.join(_named(held), on="chain", validate="m:1").select(*MEMBERS))
+    return pl.concat(frames).sort("chain_id", "incident_id")
+
+
+def _by_category(points: pl.DataFrame, window_end: date) -> Iterator[tuple[object, Links, Integers, pl.DataFrame]]:
+    """Per category with any chain: what is near what, all days, and the incidents of chains (see `_members`)."""
     for (category,), own in of_last_year(points, window_end).group_by("category", maintain_order=True):
         links, day = _links(own), own["day"].to_numpy()
         held = _members(own, links.chains(day))
         if not held.is_empty():
-            rng = generator("near repeat chains", category, window_end)
-            told = _told(held, cell_metres, window_end).join(_judged(links, day, held, replications, rng), on="chain")
-            chains.append(told.select(pl.col(c).cast(t) for c, t in CHAINS.items()))
-            members.append(held.join(told.select("chain", "chain_id"), on="chain").select(*MEMBERS))
-    return (
-        pl.concat(chains).sort("category", "last_date", "incidents", "chain_id", descending=[False, True, True, False]),
-        pl.concat(members).sort("chain_id", "incident_id"),
-    )
+            yield category, links, day, held
 
 
 def _links(own: pl.DataFrame) -> Links:
@@ -115,9 +129,9 @@ def _members(own: pl.DataFrame, chain: Integers) -> pl.DataFrame:
 
 
 def _judged(
-    links: Links, day: Integers, held: pl.DataFrame, replications: int, rng: np.random.Generator
+    links: Links, day: Integers, held: pl.DataFrame, permutations: int, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """Per ``chain``: how often dealt days make one as long at its place."""
+    """Per ``chain``: how often permuted days make one as long at its place."""
     both = pl.DataFrame(np.vstack([links.pairs, links.pairs[:, ::-1]]), schema=["row", "place"])
     rows = held.select("chain", pl.col("row").cast(pl.Int64))
     places = (
@@ -128,24 +142,25 @@ def _judged(
     sizes = rows.group_by("chain").len().sort("chain")
     begin = np.append(0, np.flatnonzero(np.diff(places["chain"].to_numpy())) + 1)
     place, length = places["place"].to_numpy(), sizes["len"].to_numpy()
-    worlds = int(np.clip(_WORK // len(links.pairs), min(FEWEST_REPLICATIONS, replications), replications))
+    made = int(np.clip(_WORK // len(links.pairs), min(FEWEST_PERMUTATIONS, permutations), permutations))
     at_least = np.zeros(length.size, dtype=np.int64)
-    for _ in range(worlds):
+    for _ in range(made):
         chain = links.chains(rng.permutation(day))
         longest = np.maximum.reduceat(np.bincount(chain)[chain][place], begin)
         at_least += longest >= length
-    p = (1 + at_least) / (1 + worlds)
+    p = (1 + at_least) / (1 + made)
     return pl.DataFrame(
         {
             "chain": sizes["chain"],
-            "p_value": p,
-            "replications": np.full(p.size, worlds),
+            "permutation_p_value": p,
+            "permutations": np.full(p.size, made),
             "is_unusual": discoveries(p, FALSE_DISCOVERY_RATE),
         }
     )
 
 
-def _told(held: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
+def _named(held: pl.DataFrame) -> pl.DataFrame:
+    """One row per ``chain``: its name, span, number of incidents, middle and extent."""
     middle = [pl.col(c).mean().over("chain") for c in ("x_m", "y_m")]
     away = ((pl.col("x_m") - middle[0]) ** 2 + (pl.col("y_m") - middle[1]) ** 2).sqrt()
     told = (
@@ -155,16 +170,13 @@ def _told(held: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFram
         .agg(
             pl.col("category", "cell_id").first(),
             pl.len().alias("incidents"),
-            pl.col("local_date").min().alias("first_date"),
-            pl.col("local_date").max().alias("last_date"),
+            pl.col("local_date").min().alias("first_incident_date"),
+            pl.col("local_date").max().alias("last_incident_date"),
             pl.col("away").max().alias("extent_m"),
         )
     )
     # Named by what it shows, so that a chain keeps its name from night to night as long as its middle stays.
-    name = pl.concat_str("category", pl.col("first_date").dt.strftime("%Y%m%d"), "cell_id", separator="-")
+    name = pl.concat_str("category", pl.col("first_incident_date").dt.strftime("%Y%m%d"), "cell_id", separator="-")
     number = pl.int_range(1, pl.len() + 1).over(name)
-    return told.with_columns(
-        chain_id=pl.when(number > 1).then(pl.concat_str(name, number, separator="-")).otherwise(name),
-        cell_metres=pl.lit(cell_metres),
-        is_open=pl.col("last_date") >= window_end - timedelta(days=REACH_DAYS),
-    )
+    numbered = pl.concat_str(name, number, separator="-")
+    return told.with_columns(chain_id=pl.when(number > 1).then(numbered).otherwise(name))

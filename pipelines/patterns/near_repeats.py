@@ -2,10 +2,10 @@
 
 The Knox table (Knox 1964; by bands as in Johnson et al. 2007 and Ratcliffe's Near Repeat Calculator): pairs of
 incidents of one category within a year, counted by band of distance and band of days between. Expected is the exact
-mean over all ways of dealing the days to the incidents, (pairs in the distance band) · (pairs in the time band) / (all
-pairs): what the Calculator approaches by its permutations. The p-value is one-sided Monte Carlo, (1 + worlds with at
-least as many pairs) / (1 + worlds). Each of a table's 88 cells is tested on its own: about one in a hundred has
-p ≤ 0.01 by chance.
+mean over all permutations of the days, (pairs in the distance band) · (pairs in the time band) / (all pairs): what the
+Calculator approaches by the mean of some. The p-value is one-sided Monte Carlo, (1 + permutations with at least as many
+pairs) / (1 + permutations). Each of a table's 88 cells is tested on its own: about one in a hundred has p ≤ 0.01 by
+chance.
 
 Exact repeats (within 1 m: the same address) have a band of their own. **Where the source moves places to a junction or
 a grid, distance 0 means "the same junction" and the first band's meaning goes with it**; ``shared_place_share`` gives
@@ -13,7 +13,7 @@ it away. The day is that of the occurrence; where only a span is known, its star
 
 The bands are constants, the same for all categories and regions, so that tables can be compared. Work is bounded: with
 more than `MAX_PAIRS` pairs within 1 km, incidents are thinned at random (ratios keep their mean; ``sampled_share``
-says so), and the more pairs, the fewer worlds are dealt (``replications``).
+says so), and the more pairs, the fewer permutations are made.
 """
 
 from datetime import date, timedelta
@@ -31,11 +31,11 @@ DISTANCES_M: Final = (1.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.
 """Upper ends of the distance bands, included; the first band is the same place."""
 DAYS: Final = (7, 14, 21, 28, 35, 42, 49, 56)
 """Upper ends of the time bands, included: 0 to 7 days, 8 to 14, and so on."""
-REPLICATIONS: Final = 999
-FEWEST_REPLICATIONS: Final = 199
+PERMUTATIONS: Final = 999
+FEWEST_PERMUTATIONS: Final = 199
 MAX_PAIRS: Final = 4_000_000
 _WORK: Final = 1_000_000_000
-"""Pairs times worlds, about: some seconds."""
+"""Pairs times permutations, about: some seconds."""
 _PAIRS_AT_ONCE: Final = 65_536
 """What stays in the processor's cache."""
 
@@ -53,8 +53,8 @@ COLUMNS: Final = {
     "observed_pairs": pl.Int64,
     "expected_pairs": pl.Float64,
     "pair_ratio": pl.Float64,
-    "p_value": pl.Float64,
-    "replications": pl.Int32,
+    "permutation_p_value": pl.Float64,
+    "permutations": pl.Int32,
 }
 
 Floats = NDArray[np.float64]
@@ -62,13 +62,13 @@ Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
 
 
-def near_repeats(points: pl.DataFrame, window_end: date, replications: int = REPLICATIONS) -> pl.DataFrame:
+def near_repeats(points: pl.DataFrame, window_end: date, permutations: int = PERMUTATIONS) -> pl.DataFrame:
     """The Knox table of each category over the year before ``window_end``.
 
     Args:
         points: One row per incident: ``category, local_date, x_m, y_m`` (metric CRS).
         window_end: The first local date that no longer counts.
-        replications: How many worlds to deal at most.
+        permutations: How many permutations of the days to make at most.
 
     Returns:
         ``patterns.near_repeats``: every category × distance band × time band, zeros included. A band reaches from above
@@ -80,14 +80,14 @@ def near_repeats(points: pl.DataFrame, window_end: date, replications: int = REP
         rng = generator("near repeats", category, window_end)
         x, y, day = own["x_m"].to_numpy(), own["y_m"].to_numpy(), own["day"].to_numpy()
         kept = thinned(x, y, DISTANCES_M[-1], MAX_PAIRS, rng)
-        observed, expected, p, dealt = knox(x[kept], y[kept], day[kept], replications, rng)
+        observed, expected, p, made = knox(x[kept], y[kept], day[kept], permutations, rng)
         told = {
             "incidents": own.height,
             "sampled_share": kept.size / own.height,
             "shared_place_share": shared_place_share(x, y),
             "window_start_date": window_end - timedelta(days=WINDOW_DAYS),
             "window_end_date": window_end,
-            "replications": dealt,
+            "permutations": made,
         }
         frames.append(
             _rows(str(category), observed, expected, p).with_columns(**{k: pl.lit(v) for k, v in told.items()})
@@ -107,23 +107,23 @@ def of_last_year(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
 
 
 def knox(
-    x: Floats, y: Floats, day: Integers, replications: int, rng: np.random.Generator
+    x: Floats, y: Floats, day: Integers, permutations: int, rng: np.random.Generator
 ) -> tuple[Integers, Floats, Floats, int]:
-    """Observed and expected pairs and p per distance band (rows) and time band (columns), and how many worlds."""
+    """Observed and expected pairs and p per distance band (rows) and time band (columns), and how many permutations."""
     pairs, distance = pairs_within(x, y, DISTANCES_M[-1])
     # Arithmetic may put a pair at 1 km a hair beyond it.
     bands = _by_band(pairs, np.searchsorted(DISTANCES_M, np.minimum(distance, DISTANCES_M[-1])))
-    dealt = day.astype(np.int16)
-    observed = _counted(bands, dealt)
+    short = day.astype(np.int16)
+    observed = _counted(bands, short)
     if not pairs.size:
         return observed, np.zeros(observed.shape), np.ones(observed.shape), 0
     near = np.array([first.size for first, _ in bands])
-    expected = np.outer(near, _in_time_bands(dealt)) / (day.size * (day.size - 1) / 2)
-    worlds = int(np.clip(_WORK // len(pairs), min(FEWEST_REPLICATIONS, replications), replications))
+    expected = np.outer(near, _in_time_bands(short)) / (day.size * (day.size - 1) / 2)
+    made = int(np.clip(_WORK // len(pairs), min(FEWEST_PERMUTATIONS, permutations), permutations))
     at_least = np.zeros(observed.shape, dtype=np.int64)
-    for _ in range(worlds):
-        at_least += _counted(bands, rng.permutation(dealt)) >= observed
-    return observed, expected, (1 + at_least) / (1 + worlds), worlds
+    for _ in range(made):
+        at_least += _counted(bands, rng.permutation(short)) >= observed
+    return observed, expected, (1 + at_least) / (1 + made), made
 
 
 def pairs_within(x: Floats, y: Floats, reach: float) -> tuple[Integers, Floats]:
@@ -194,7 +194,7 @@ def _rows(category: str, observed: Integers, expected: Floats, p: Floats) -> pl.
             "days_to": days_to[soon],
             "observed_pairs": observed.ravel(),
             "expected_pairs": expected.ravel(),
-            "p_value": p.ravel(),
+            "permutation_p_value": p.ravel(),
         }
     ).with_columns(
         pair_ratio=pl.when(pl.col("expected_pairs") > 0).then(pl.col("observed_pairs") / pl.col("expected_pairs"))

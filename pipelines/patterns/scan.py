@@ -6,11 +6,15 @@ of the year times the window's incidents anywhere, over all. A place that always
 everywhere, are therefore no clusters, and late reports, which thin the last days everywhere, make none. No population
 is asked for. A place that grows steadily, or that gained residents, is told as a cluster: the method cannot know.
 
-The p-value is Monte Carlo (Dwass 1957): the days are dealt anew to the incidents, and the best cylinder of each such
-world is held against ours. Dealing stops early when many worlds have beaten the most likely cluster (Besag and Clifford
-1991), so a quiet night costs little. Secondary clusters are held against the best of each world too: their p-values are
-too large rather than too small. Circles are centred on cells where something happened in the last days, in the data and
-in each world alike, which leaves the test exact and saves most of the work.
+The p-value is Monte Carlo (Dwass 1957): the days are permuted over the incidents, and the best cylinder of each
+permutation is held against ours. Permuting stops early when many have beaten the most likely cluster (Besag and
+Clifford 1991), so a quiet night costs little. Secondary clusters are held against the best of each permutation too:
+their p-values are too large rather than too small. Circles are centred on cells where something happened in the last
+days, in the data and in each permutation alike, which leaves the test exact and saves most of the work.
+
+A nightly search finds something by chance. ``recurrence_days`` = 1 / p is how many nights pass between clusters so
+strong if nothing is ever going on; signals of `SIGNAL_DAYS` are therefore expected falsely once a year and category,
+and categories × 365 / `SIGNAL_DAYS` times a year in all. (Nights share data, so false signals come in runs.)
 """
 
 from dataclasses import dataclass
@@ -29,11 +33,11 @@ MAX_DAYS: Final = 28
 MAX_RADIUS_M: Final = 1000.0
 MIN_INCIDENTS: Final = 3
 """A cylinder with fewer is no cluster, whatever its p-value."""
-REPLICATIONS: Final = 999
+PERMUTATIONS: Final = 999
 ENOUGH_BEATEN: Final = 20
-"""Dealing stops when so many worlds have beaten the most likely cluster: its p-value is then no matter of alarm."""
-ALARM_DAYS: Final = 365
-"""An alarm is a cluster as rare as once in so many nights by chance alone: a false one a year and category."""
+"""Permuting stops when so many have beaten the most likely cluster: its p-value is then no matter of interest."""
+SIGNAL_DAYS: Final = 365
+"""A signal is a cluster as rare as once in so many nights by chance alone."""
 LISTED_P: Final = 0.05
 """The most likely cluster is always listed, the next ones up to this p-value."""
 MAX_LISTED: Final = 10
@@ -47,16 +51,17 @@ COLUMNS: Final = {
     "centre_x_m": pl.Float64,
     "centre_y_m": pl.Float64,
     "radius_m": pl.Float64,
-    "start_date": pl.Date,
-    "end_date": pl.Date,
+    "cluster_start_date": pl.Date,
+    "window_start_date": pl.Date,
+    "window_end_date": pl.Date,
     "incidents": pl.Int64,
     "expected_incidents": pl.Float64,
     "excess_ratio": pl.Float64,
     "log_likelihood_ratio": pl.Float64,
-    "p_value": pl.Float64,
-    "replications": pl.Int32,
+    "permutation_p_value": pl.Float64,
+    "permutations": pl.Int32,
     "recurrence_days": pl.Float64,
-    "is_alarm": pl.Boolean,
+    "is_signal": pl.Boolean,
 }
 
 Integers = NDArray[np.int64]
@@ -91,7 +96,7 @@ class Cylinders:
 
 
 def space_time_clusters(
-    points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date, replications: int = REPLICATIONS
+    points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date, permutations: int = PERMUTATIONS
 ) -> pl.DataFrame:
     """Find the most likely space-time clusters of each category that are still going on.
 
@@ -100,11 +105,12 @@ def space_time_clusters(
         cells: ``reference.cells``: ``cell_id, cell_metres, x_m, y_m`` (lower-left corner, metric CRS).
         cell_metres: Side of the cells that circles are made of.
         window_end: The first local date that no longer counts; clusters last until the day before.
-        replications: How many worlds to deal at most.
+        permutations: How many permutations of the days to make at most.
 
     Returns:
         ``patterns.space_time_clusters``: per category the most likely cluster, then those that share no cell with a
-        likelier one. ``radius_m`` reaches from cell centre to cell centre: 0 is one cell. ``end_date`` is exclusive.
+        likelier one. ``radius_m`` reaches from cell centre to cell centre: 0 is one cell. A cluster lasts from
+        ``cluster_start_date`` until the day before ``window_end_date``.
     """
     placed = (
         cells.filter(pl.col("cell_metres") == cell_metres)
@@ -119,7 +125,7 @@ def space_time_clusters(
         .sort("category", "cell_id", "age")
     )
     frames = [
-        _of_category(own.drop("category"), str(category), window_end, replications)
+        _of_category(own.drop("category"), str(category), window_end, permutations)
         for (category,), own in counted.group_by("category", maintain_order=True)
     ]
     return (
@@ -129,7 +135,7 @@ def space_time_clusters(
     )
 
 
-def _of_category(own: pl.DataFrame, category: str, window_end: date, replications: int) -> pl.DataFrame:
+def _of_category(own: pl.DataFrame, category: str, window_end: date, permutations: int) -> pl.DataFrame:
     where = own.select("cell_id", "x_m", "y_m").unique().sort("cell_id")
     cell = own["cell_id"].replace_strict(where["cell_id"], np.arange(where.height), return_dtype=pl.Int64).to_numpy()
     x, y = where["x_m"].to_numpy(), where["y_m"].to_numpy()
@@ -138,8 +144,8 @@ def _of_category(own: pl.DataFrame, category: str, window_end: date, replication
     found = cylinders(made, cell[age < MAX_DAYS], age[age < MAX_DAYS], windows(age), cell.size)
     best = separate(found, made, x, y)
     ratio = found.ratio[best]
-    worlds = dealt(made, cell, age, replications, ratio, generator("scan", category, window_end))
-    p = (1 + (worlds[None, :] >= ratio[:, None] - 1e-9).sum(axis=1)) / (1 + worlds.size)
+    chance = permuted(made, cell, age, permutations, ratio, generator("scan", category, window_end))
+    p = (1 + (chance[None, :] >= ratio[:, None] - 1e-9).sum(axis=1)) / (1 + chance.size)
     ring, count, expected = found.ring[best], found.count[best], found.expected[best]
     return (
         pl.DataFrame(
@@ -150,20 +156,21 @@ def _of_category(own: pl.DataFrame, category: str, window_end: date, replication
                 "centre_x_m": x[made.centre[ring]],
                 "centre_y_m": y[made.centre[ring]],
                 "radius_m": made.radius[ring],
-                "start_date": [window_end - timedelta(days=int(days)) for days in found.days[best]],
-                "end_date": [window_end] * best.size,
+                "cluster_start_date": [window_end - timedelta(days=int(days)) for days in found.days[best]],
+                "window_start_date": [window_end - timedelta(days=BACKGROUND_DAYS)] * best.size,
+                "window_end_date": [window_end] * best.size,
                 "incidents": count.astype(np.int64),
                 "expected_incidents": expected,
                 "excess_ratio": count / expected,
                 "log_likelihood_ratio": ratio,
-                "p_value": p,
-                "replications": np.full(best.size, worlds.size, dtype=np.int32),
+                "permutation_p_value": p,
+                "permutations": np.full(best.size, chance.size, dtype=np.int32),
                 "recurrence_days": 1 / p,
-                "is_alarm": p <= 1 / ALARM_DAYS,
+                "is_signal": p <= 1 / SIGNAL_DAYS,
             },
             schema={name: dtype for name, dtype in COLUMNS.items() if name != "cell_metres"},
         )
-        .filter((pl.col("cluster_rank") == 1) | (pl.col("p_value") <= LISTED_P))
+        .filter((pl.col("cluster_rank") == 1) | (pl.col("permutation_p_value") <= LISTED_P))
         .head(MAX_LISTED)
     )
 
@@ -257,16 +264,25 @@ def log_ratio(count: Floats, expected: Floats, total: int) -> Floats:
     return np.asarray(count * np.log(count / expected) + outside * rest)
 
 
-def dealt(
-    made: Circles, cell: Integers, age: Integers, replications: int, ours: Floats, rng: np.random.Generator
+def permuted(
+    made: Circles, cell: Integers, age: Integers, permutations: int, ours: Floats, rng: np.random.Generator
 ) -> Floats:
-    """The best log ratio of each dealt world; fewer than asked for when most clusters are beaten often."""
+    """The best log ratio of each permutation; fewer than asked for when the most likely cluster is beaten often.
+
+    Args:
+        made: The circles.
+        cell: The cell of each incident of the whole span.
+        age: Their ages in days, 0 for the last day.
+        permutations: How many to make at most.
+        ours: The log ratios of the clusters found, most likely first.
+        rng: What the permutations are drawn with.
+    """
     recent = np.sort(age[age < MAX_DAYS])
-    of_window, best = windows(age), np.zeros(replications)
+    of_window, best = windows(age), np.zeros(permutations)
     if not ours.size:
         return best[:0]
     beaten = 0
-    for number in range(replications):
+    for number in range(permutations):
         drawn = rng.permutation(cell)[: recent.size]
         best[number] = cylinders(made, drawn, recent, of_window, cell.size).ratio.max(initial=0.0)
         beaten += int(best[number] >= ours[0] - 1e-9)

@@ -28,6 +28,11 @@ def points(x: list[float], y: list[float], day: list[int], category: str = "burg
     )
 
 
+def both(seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The chains, and which incidents they are made of."""
+    return near_repeat_chains.near_repeat_chains(seen, 100, END), near_repeat_chains.near_repeat_members(seen, END)
+
+
 def scattered(count: int, *seed: object, side: float = 20_000) -> tuple[list[float], list[float], list[int]]:
     rng = generator(*seed)
     return (
@@ -42,12 +47,15 @@ def test_links_reach_200_metres_and_14_days_and_a_chain_has_three() -> None:
     y = [0] * len(x)
     chain, too_far, too_late, a_pair = [100, 114, 128], [10, 11, 12], [10, 25, 40], [300, 301]
     day = [*chain, *too_far, *too_late, *a_pair]
-    chains, members = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END)
+    chains, members = both(points(x, y, day))
     assert members["incident_id"].to_list() == ["police:0", "police:1", "police:2"]
     (row,) = chains.to_dicts()
     assert (row["incidents"], row["cell_id"], row["extent_m"]) == (3, "c2", 200)
-    assert (row["first_date"], row["last_date"]) == (START + timedelta(days=100), START + timedelta(days=128))
-    assert row["chain_id"] == f"burglary-{row['first_date']:%Y%m%d}-c2" and not row["is_open"]
+    assert (row["first_incident_date"], row["last_incident_date"]) == (
+        START + timedelta(days=100),
+        START + timedelta(days=128),
+    )
+    assert row["chain_id"] == f"burglary-{row['first_incident_date']:%Y%m%d}-c2" and not row["is_open"]
 
 
 def test_a_series_among_scattered_incidents_is_unusual() -> None:
@@ -58,23 +66,21 @@ def test_a_series_among_scattered_incidents_is_unusual() -> None:
     ]
     for one in series:
         x, y, day = x + one[0], y + one[1], day + one[2]
-    chains, _ = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END)
+    chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END)
     found = chains.filter(pl.col("incidents") >= 5)
     assert found["is_unusual"].all() and found["is_open"].to_list() == [True, False]
-    assert found["p_value"].max() <= 0.005
+    assert found["permutation_p_value"].max() <= 0.005
 
 
 def test_a_busy_street_links_its_incidents_into_one_chain_and_it_is_not_unusual() -> None:
-    """Two a day within 200 m: they all hang together, in every dealt world as well."""
+    """Two a day within 200 m: they all hang together, in every permutation as well."""
     rng = generator("street")
     x, y, day = scattered(200, "town")
     street = 700
     x, y = x + (rng.random(street) * 150).tolist(), y + (rng.random(street) * 100).tolist()
-    chains, _ = near_repeat_chains.near_repeat_chains(
-        points(x, y, day + rng.integers(0, 365, street).tolist()), 100, END
-    )
+    chains = near_repeat_chains.near_repeat_chains(points(x, y, day + rng.integers(0, 365, street).tolist()), 100, END)
     assert chains["incidents"].max() >= 700
-    assert not chains["is_unusual"].any() and chains.filter(pl.col("incidents") >= 700)["p_value"][0] > 0.05
+    assert not chains["is_unusual"].any() and chains.filter(pl.col("incidents") >= 700)["permutation_p_value"][0] > 0.05
 
 
 @pytest.mark.slow
@@ -82,7 +88,7 @@ def test_chance_alone_is_rarely_called_unusual() -> None:
     called = 0
     for night in range(40):
         x, y, day = scattered(400, "chance", night, side=3000)
-        chains, _ = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END, replications=199)
+        chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END, permutations=199)
         called += bool(chains["is_unusual"].any())
     assert called <= 6
 
@@ -92,8 +98,8 @@ def test_p_values_of_chains_are_no_smaller_than_chance_makes_them() -> None:
     p = np.concatenate(
         [
             near_repeat_chains.near_repeat_chains(
-                points(*scattered(250, "uniform", night, side=2500)), 100, END, replications=99
-            )[0]["p_value"].to_numpy()
+                points(*scattered(250, "uniform", night, side=2500)), 100, END, permutations=99
+            )["permutation_p_value"].to_numpy()
             for night in range(8)
         ]
     )
@@ -102,23 +108,23 @@ def test_p_values_of_chains_are_no_smaller_than_chance_makes_them() -> None:
 
 def test_chains_of_one_name_are_numbered() -> None:
     x, y = [0, 10, 20, 90, 80, 70], [0, 0, 0, 500, 500, 500]
-    chains, members = near_repeat_chains.near_repeat_chains(points(x, y, [5, 6, 7, 5, 6, 7]), 100, END)
+    chains, members = both(points(x, y, [5, 6, 7, 5, 6, 7]))
     assert sorted(chains["chain_id"]) == ["burglary-20250308-c0", "burglary-20250308-c0-2"]
     assert members["chain_id"].n_unique() == 2 and members["incident_id"].n_unique() == 6
 
 
 def test_where_places_are_too_dense_no_chain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     dense = points([0, 10, 20], [0, 0, 0], [5, 6, 7])
-    assert near_repeat_chains.near_repeat_chains(dense, 100, END)[0].height == 1
+    assert near_repeat_chains.near_repeat_chains(dense, 100, END).height == 1
     monkeypatch.setattr(near_repeat_chains, "MAX_PAIRS", 2)
-    assert near_repeat_chains.near_repeat_chains(dense, 100, END)[0].height == 0
+    assert near_repeat_chains.near_repeat_chains(dense, 100, END).height == 0
 
 
 def test_no_incidents_and_a_night_told_twice() -> None:
-    chains, members = near_repeat_chains.near_repeat_chains(points([], [], []), 100, END)
+    chains, members = both(points([], [], []))
     assert (chains.schema, members.schema) == (CHAINS, MEMBERS) and chains.is_empty() and members.is_empty()
-    lonely = near_repeat_chains.near_repeat_chains(points([0], [0], [9]), 100, END)[0]
+    lonely = near_repeat_chains.near_repeat_chains(points([0], [0], [9]), 100, END)
     assert lonely.is_empty() and lonely.schema == CHAINS
     night = points(*scattered(300, "twice", side=2000))
-    first, again = (near_repeat_chains.near_repeat_chains(frame, 100, END) for frame in (night, night.reverse()))
+    first, again = both(night), both(night.reverse())
     assert first[0].equals(again[0]) and first[1].equals(again[1])

@@ -47,19 +47,19 @@ places = st.integers(0, 30).map(lambda step: step * 47.0)
 @given(st.lists(st.tuples(places, places, st.integers(0, 364)), max_size=25))
 def test_pairs_are_those_that_counting_one_by_one_finds(incidents: list[tuple[float, float, int]]) -> None:
     x, y, day = (list(part) for part in zip(*incidents, strict=True)) if incidents else ([], [], [])
-    found = near_repeats.near_repeats(points(x, y, day), END, replications=1)
+    found = near_repeats.near_repeats(points(x, y, day), END, permutations=1)
     assert found["observed_pairs"].to_list() == (by_hand(x, y, day).ravel().tolist() if x else [])
     assert found.schema == near_repeats.COLUMNS
 
 
-def test_expected_is_the_mean_over_all_dealings() -> None:
+def test_expected_is_the_mean_over_all_permutations() -> None:
     x, y, day = town(60, "expected", side=900)
-    rng = generator("deal")
+    rng = generator("permute")
     _, expected, _, _ = near_repeats.knox(x, y, day, 1, rng)
-    dealt = [near_repeats.knox(x, y, rng.permutation(day), 0, rng)[0] for _ in range(2000)]
-    spread = np.std(dealt, axis=0) / np.sqrt(2000)
-    assert np.abs(np.mean(dealt, axis=0) - expected).max() < 5 * spread.max()
-    assert expected.sum() == pytest.approx(np.mean(dealt, axis=0).sum(), rel=0.01)
+    permuted = [near_repeats.knox(x, y, rng.permutation(day), 0, rng)[0] for _ in range(2000)]
+    spread = np.std(permuted, axis=0) / np.sqrt(2000)
+    assert np.abs(np.mean(permuted, axis=0) - expected).max() < 5 * spread.max()
+    assert expected.sum() == pytest.approx(np.mean(permuted, axis=0).sum(), rel=0.01)
 
 
 def one_band(monkeypatch: pytest.MonkeyPatch, metres: float, days: int) -> None:
@@ -84,10 +84,10 @@ def test_counts_and_p_values_are_those_of_pointpats(
         np.append(y, y[:repeats] + rng.normal(0, 40, repeats)),
     )
     day = np.append(day, np.minimum(day[:repeats] + rng.integers(0, 7, repeats), 364))
-    observed, expected, p, worlds = near_repeats.knox(x, y, day, 999, rng)
+    observed, expected, p, permutations = near_repeats.knox(x, y, day, 999, rng)
     np.random.seed(1)
     theirs = Knox(np.column_stack([x, y]), day[:, None], delta=metres, tau=days, permutations=999)
-    assert observed.item() == theirs.statistic_ > 0 and worlds == 999
+    assert observed.item() == theirs.statistic_ > 0 and permutations == 999
     assert expected.item() == pytest.approx(theirs.expected[0, 0])
     assert p.item() == pytest.approx(theirs.p_sim, abs=0.07)
     assert (p.item() == theirs.p_sim == 0.001) == (repeats == 30)
@@ -108,11 +108,11 @@ def test_burkitts_lymphoma_in_uganda_gives_the_published_figures(monkeypatch: py
 
 
 def test_p_says_how_often_chance_has_as_many_pairs() -> None:
-    """Three incidents, two of them near: of the three ways to deal their days to the pair, one brings them close."""
+    """Three incidents, two of them near: of their days’ permutations one in three brings these close."""
     found = near_repeats.near_repeats(points([0, 50, 900], [0, 0, 0], [0, 3, 200]), END)
     near = found.row(by_predicate=(pl.col("distance_to_m") == 100) & (pl.col("days_to") == 7), named=True)
     assert (near["observed_pairs"], near["expected_pairs"]) == (1, pytest.approx(1 / 3))
-    assert near["p_value"] == pytest.approx(1 / 3, abs=0.06) and near["pair_ratio"] == pytest.approx(3)
+    assert near["permutation_p_value"] == pytest.approx(1 / 3, abs=0.06) and near["pair_ratio"] == pytest.approx(3)
 
 
 def test_planted_repeats_raise_their_band_and_no_other() -> None:
@@ -123,9 +123,9 @@ def test_planted_repeats_raise_their_band_and_no_other() -> None:
     day = np.append(day, np.minimum(day[:80] + rng.integers(0, 8, 80), 364))
     found = near_repeats.near_repeats(points(x.tolist(), y.tolist(), day.tolist()), END)
     near = (pl.col("distance_to_m") == 100) & (pl.col("days_to") == 7)
-    assert found.filter(near)["observed_pairs"][0] >= 80 and found.filter(near)["p_value"][0] == 0.001
+    assert found.filter(near)["observed_pairs"][0] >= 80 and found.filter(near)["permutation_p_value"][0] == 0.001
     assert found.filter(near)["pair_ratio"][0] > 10
-    assert (found.filter(~near)["p_value"] <= 0.01).sum() <= 4
+    assert (found.filter(~near)["permutation_p_value"] <= 0.01).sum() <= 4
 
 
 def test_a_year_that_is_busy_in_spring_makes_no_repeats() -> None:
@@ -133,7 +133,7 @@ def test_a_year_that_is_busy_in_spring_makes_no_repeats() -> None:
     x, y, _ = town(600, "spring", side=4000)
     day = generator("spring days").normal(100, 15, 600).clip(0, 364).astype(int)
     found = near_repeats.near_repeats(points(x.tolist(), y.tolist(), day.tolist()), END)
-    assert 0 <= (found["p_value"] <= 0.05).mean() < 0.2
+    assert 0 <= (found["permutation_p_value"] <= 0.05).mean() < 0.2
     assert found["pair_ratio"].drop_nulls().median() == pytest.approx(1, abs=0.1)
 
 
@@ -155,9 +155,9 @@ def test_places_that_many_share_tell_of_snapped_data() -> None:
 
 def test_too_many_pairs_are_thinned_and_the_ratio_keeps_its_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, day = (part.tolist() for part in town(1500, "thinned", side=3000))
-    whole = near_repeats.near_repeats(points(x, y, day), END, replications=1)
+    whole = near_repeats.near_repeats(points(x, y, day), END, permutations=1)
     monkeypatch.setattr(near_repeats, "MAX_PAIRS", int(whole["expected_pairs"].sum()))
-    thin = near_repeats.near_repeats(points(x, y, day), END, replications=1)
+    thin = near_repeats.near_repeats(points(x, y, day), END, permutations=1)
     assert whole["sampled_share"][0] == 1 and 0.3 < thin["sampled_share"][0] < 0.8
     ratios = [frame["observed_pairs"].sum() / frame["expected_pairs"].sum() for frame in (whole, thin)]
     assert ratios[1] == pytest.approx(ratios[0], abs=0.05)

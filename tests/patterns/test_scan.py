@@ -69,13 +69,13 @@ incidents = st.lists(st.tuples(st.integers(0, 35), st.integers(0, 60)), max_size
 def test_the_best_cylinder_is_the_one_that_a_plain_search_finds(seen: list[tuple[int, int]]) -> None:
     cell, age = ([pair[part] for pair in seen] for part in range(2))
     expected = plainly(cell, age, scan.MAX_RADIUS_M, 6)
-    found = scan.space_time_clusters(points(cell, age), grid_of_six(), SIDE, END, replications=1)
+    found = scan.space_time_clusters(points(cell, age), grid_of_six(), SIDE, END, permutations=1)
     assert found.schema == scan.COLUMNS
     if not expected:
         assert found.is_empty()
         return
     best = found.row(0, named=True)
-    key = (int(best["cell_id"][1:]), round(best["radius_m"], 3), (END - best["start_date"]).days)
+    key = (int(best["cell_id"][1:]), round(best["radius_m"], 3), (END - best["cluster_start_date"]).days)
     assert best["log_likelihood_ratio"] == pytest.approx(max(expected.values()))
     assert expected[key] == pytest.approx(best["log_likelihood_ratio"])
 
@@ -109,9 +109,12 @@ def test_a_planted_outbreak_is_found_where_and_since_when_it_is() -> None:
     seen = points(np.append(cell, outbreak), np.append(age, lasting))
     found = scan.space_time_clusters(seen, grid(), SIDE, END)
     first = found.row(0, named=True)
-    assert first["is_alarm"] and first["p_value"] == 0.001 and first["recurrence_days"] == 1000
+    assert first["is_signal"] and first["permutation_p_value"] == 0.001 and first["recurrence_days"] == 1000
     assert np.hypot(first["centre_x_m"] - 1100, first["centre_y_m"] - 1100) <= 150 and first["radius_m"] <= 250
-    assert END - timedelta(days=11) <= first["start_date"] <= END - timedelta(days=7) and first["end_date"] == END
+    assert (
+        END - timedelta(days=11) <= first["cluster_start_date"] <= END - timedelta(days=7)
+        and first["window_end_date"] == END
+    )
     assert first["incidents"] >= 14 and first["excess_ratio"] == first["incidents"] / first["expected_incidents"]
 
 
@@ -121,10 +124,10 @@ def test_two_outbreaks_are_two_clusters_that_share_no_cell() -> None:
     rng = generator("both")
     seen = points(np.append(cell, both), np.append(age, rng.integers(0, 7, both.size)))
     found = scan.space_time_clusters(seen, grid(), SIDE, END)
-    alarms = found.filter("is_alarm")
-    assert alarms["cluster_rank"].to_list() == [1, 2]
-    (ax, bx), (ay, by) = alarms["centre_x_m"], alarms["centre_y_m"]
-    assert np.hypot(ax - bx, ay - by) > alarms["radius_m"].sum()
+    signals = found.filter("is_signal")
+    assert signals["cluster_rank"].to_list() == [1, 2]
+    (ax, bx), (ay, by) = signals["centre_x_m"], signals["centre_y_m"]
+    assert np.hypot(ax - bx, ay - by) > signals["radius_m"].sum()
     assert sorted(round(y / SIDE) for y in (ay, by)) in ([2, 18], [3, 18], [2, 17], [3, 17])
     assert found["log_likelihood_ratio"].is_sorted(descending=True)
 
@@ -134,7 +137,7 @@ def test_a_place_that_always_has_much_is_no_cluster() -> None:
     rng = generator("always there")
     seen = points(np.append(cell, np.full(700, 150)), np.append(age, rng.integers(0, 365, 700)))
     found = scan.space_time_clusters(seen, grid(), SIDE, END)
-    assert found["p_value"][0] > 0.01 and not found["is_alarm"].any()
+    assert found["permutation_p_value"][0] > 0.01 and not found["is_signal"].any()
 
 
 def test_a_week_that_has_much_everywhere_is_no_cluster() -> None:
@@ -144,30 +147,30 @@ def test_a_week_that_has_much_everywhere_is_no_cluster() -> None:
     extra = generator("everywhere").choice(400, 700, p=weight)
     seen = points(np.append(cell, extra), np.append(age, generator("that week").integers(0, 7, 700)))
     found = scan.space_time_clusters(seen, grid(), SIDE, END)
-    assert found["p_value"][0] > 0.01 and not found["is_alarm"].any()
+    assert found["permutation_p_value"][0] > 0.01 and not found["is_signal"].any()
 
 
 @pytest.mark.slow
 def test_on_nothing_p_values_are_uniform() -> None:
-    """Two hundred years without any cluster; p-values are compared with the uniform ones as far as 99 worlds tell."""
+    """Two hundred years without any cluster."""
     p = np.array(
         [
-            scan.space_time_clusters(points(*year(400, "null", night, cells=100)), grid(10), SIDE, END, 99)["p_value"][
-                0
-            ]
+            scan.space_time_clusters(points(*year(400, "null", night, cells=100)), grid(10), SIDE, END, 99)[
+                "permutation_p_value"
+            ][0]
             for night in range(200)
         ]
     )
     for level in (0.05, 0.1, 0.2, 0.5):
         wide = 3.3 * np.sqrt(level * (1 - level) / p.size)
-        # Where dealing stopped early, p is a little too large: at levels above a fifth only.
+        # where permuting stopped early, p is a little too large: at levels above a fifth only.
         assert level - wide <= (p <= level).mean() <= level + wide, level
 
 
-def test_dealing_stops_when_the_most_likely_cluster_is_clearly_nothing() -> None:
+def test_permuting_stops_when_the_most_likely_cluster_is_clearly_nothing() -> None:
     found = scan.space_time_clusters(points(*year(400, "stop")), grid(), SIDE, END)
-    assert found["replications"][0] < 500
-    assert found["p_value"][0] == pytest.approx((1 + scan.ENOUGH_BEATEN) / (1 + found["replications"][0]))
+    assert found["permutations"][0] < 500
+    assert found["permutation_p_value"][0] == pytest.approx((1 + scan.ENOUGH_BEATEN) / (1 + found["permutations"][0]))
 
 
 def test_only_the_year_and_the_listed_cells_count_and_categories_are_judged_alone() -> None:
