@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release import history, outlook
+from pipelines.release import history, outlook, repeats
 from pipelines.release.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -43,6 +43,9 @@ def render(database: Path, audience: str) -> str:
             "days": outlook.days_ahead(page),
             "units": outlook.units(page),
             "hot": history.hot_spots(page),
+            "clusters": repeats.clusters(page),
+            "knox": repeats.knox_tables(page),
+            "chains": repeats.open_chains(page),
             "scores": history.scores(page),
             "risk_scores": history.risk_scores(page),
             "joint": history.joint(page),

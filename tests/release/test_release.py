@@ -209,7 +209,8 @@ def test_a_released_file_needs_no_wal_and_carries_the_notice(released: Path) -> 
 def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) -> None:
     folder = released / "audiences/police/geo"
     assert {path.stem for path in folder.iterdir()} == {
-        f"{name}_SIMULATED" for name in ("areas", "cells", "hot_spots", "risk_selected")
+        f"{name}_SIMULATED"
+        for name in ("areas", "cells", "hot_spots", "near_repeat_chains", "risk_selected", "space_time_clusters")
     }
     layer = geopandas.read_parquet(folder / "hot_spots_SIMULATED.parquet")
     assert layer.crs.to_epsg() == 4326 and layer.geometry.is_valid.all() and len(layer) == 2
