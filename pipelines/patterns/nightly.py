@@ -16,9 +16,13 @@ from pipelines.patterns import (
     emerging,
     harm,
     hot_spots,
+    near_repeat_chains,
+    near_repeats,
     nnh_clusters,
+    outlines,
     point_pattern,
     reach,
+    scan,
     totals,
     weekly,
 )
@@ -155,6 +159,27 @@ def _district_harm(crime: Crime) -> pl.DataFrame:
     return harm.district_harm(crime.points, crime.cells, _hot_spots(crime), districts, crime.weights, crime.today)
 
 
+def _near_repeats(crime: Crime) -> pl.DataFrame:
+    return near_repeats.near_repeats(crime.points, crime.today)
+
+
+def _near_repeat_chains(crime: Crime) -> pl.DataFrame:
+    return near_repeat_chains.near_repeat_chains(crime.points, crime.profile.grid.cell_metres, crime.today)
+
+
+def _near_repeat_members(crime: Crime) -> pl.DataFrame:
+    return near_repeat_chains.near_repeat_members(crime.points, crime.today)
+
+
+def _space_time_clusters(crime: Crime) -> pl.DataFrame:
+    side = crime.profile.grid.cell_metres
+    found = scan.space_time_clusters(crime.points, crime.cells, side, crime.today)
+    x, y, radius = (found[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
+    # From the middle of the first cell to the far side of the last.
+    drawn = outlines.circles(x, y, radius + side / 2, crime.profile.crs)
+    return found.drop("centre_x_m", "centre_y_m").with_columns(drawn)
+
+
 TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
     "hot_spots": _hot_spots,
     "area_hot_spots": _area_hot_spots,
@@ -169,5 +194,9 @@ TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
     "control_chart": _control_chart,
     "weekly": _weekly,
     "district_harm": _district_harm,
+    "near_repeats": _near_repeats,
+    "near_repeat_chains": _near_repeat_chains,
+    "near_repeat_members": _near_repeat_members,
+    "space_time_clusters": _space_time_clusters,
 }
 """Table of schema ``patterns`` → how it is made."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release import emerging, history, outlook, trends
+from pipelines.release import emerging, history, outlook, repeats, trends
 from pipelines.release.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -45,6 +45,9 @@ def render(database: Path, audience: str) -> str:
             "units": outlook.units(page),
             "hot": history.hot_spots(page),
             "emerging": emerging.section(page),
+            "clusters": repeats.clusters(page),
+            "knox": repeats.knox_tables(page),
+            "chains": repeats.open_chains(page),
             "scores": history.scores(page),
             "risk_scores": history.risk_scores(page),
             "joint": history.joint(page),

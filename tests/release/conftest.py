@@ -134,6 +134,7 @@ def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     _fill_demand(con)
     _fill_places(con)
     _fill_series(con)
+    _fill_repeats(con)
     _fill_books(con)
 
 
@@ -399,6 +400,31 @@ def _fill_series(con: duckdb.DuckDBPyConnection) -> None:
         place = {"category": "theft", "place_kind": kind, "place_id": place_id, "share": 0.02, "share_before": 0.01}
         tested = {"fisher_p": 0.01, "is_different": True, "is_different_fdr": False}
         insert(con, "patterns.point_pattern_places", compared | place | tested)
+
+
+def _fill_repeats(con: duckdb.DuckDBPyConnection) -> None:
+    year = {"window_start_date": date(2025, 11, 23), "window_end_date": date(2026, 11, 23)}
+    for distance_to, days_to, observed, p in ((0, 7, 0, 1.0), (0, 14, 0, 1.0), (100, 7, 31, 0.001), (100, 14, 11, 0.3)):
+        band = {"distance_from_m": 0, "distance_to_m": distance_to, "days_from": days_to - 7, "days_to": days_to}
+        pairs = {"observed_pairs": observed, "expected_pairs": 10.0 if distance_to else 0.0}
+        ratio = observed / 10 if distance_to else None
+        told = {"incidents": 340, "sampled_share": 1.0, "shared_place_share": 0.6, "permutations": 999}
+        judged = {"category": "theft", "pair_ratio": ratio, "permutation_p_value": p}
+        insert(con, "patterns.near_repeats", year | band | pairs | told | judged)
+    place = {"category": "theft", "cell_id": "다사530530", "cell_metres": 100, "permutations": 999}
+    for number, is_unusual in ((1, True), (2, False)):
+        chain = {"chain_id": f"theft-2026111{number}-다사530530", "incidents": 3 + number, "extent_m": 84.0}
+        days = {"first_incident_date": date(2026, 11, 10 + number), "last_incident_date": date(2026, 11, 20)}
+        judged = {"permutation_p_value": 0.001 if is_unusual else 0.4, "is_unusual": is_unusual, "is_open": True}
+        insert(con, "patterns.near_repeat_chains", place | chain | days | judged)
+        for incident_id in ("police_112:1", "police_112:3", "fire_119:1")[:number]:
+            insert(con, "patterns.near_repeat_members", {"chain_id": chain["chain_id"], "incident_id": incident_id})
+    for rank, is_signal in ((1, True), (2, False)):
+        circle = {"radius_m": 200.0, "geometry": box(126.97, 37.57, 126.98, 37.58).wkb, "cluster_rank": rank}
+        found = {"incidents": 9, "expected_incidents": 1.5, "excess_ratio": 6.0, "log_likelihood_ratio": 8.9}
+        judged = {"permutation_p_value": 0.001 * rank**4, "recurrence_days": 1000 / rank**4, "is_signal": is_signal}
+        days = year | {"cluster_start_date": date(2026, 11, 12)}
+        insert(con, "patterns.space_time_clusters", place | circle | found | judged | days)
 
 
 def _fill_core(con: duckdb.DuckDBPyConnection) -> None:

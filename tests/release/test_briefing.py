@@ -131,3 +131,17 @@ def test_the_quality_report_gives_rules_and_counts_never_values(released: Path) 
     assert "in Korea" in text and ">5</span>" in text
     assert "OFFENDING" not in text
     assert "5.0 %" in page(released, "public", "quality_report.html")
+
+
+def test_police_read_what_repeats_and_what_gathers_and_nobody_else_does(released: Path) -> None:
+    text = page(released, "police")
+    assert '<td title="31 pairs, 10 expected, p = 0.001" class="s4">3.1</td>' in text
+    assert '<td title="11 pairs, 10 expected, p = 0.300">1.1</td>' in text, "no shade without significance"
+    assert "60 % share their place with another" in text
+    signal = re.search(r'<tr><th scope="row">Theft <span class="tag bad">signal</span>.*?</tr>', text)
+    assert signal is not None and "<b>9</b>" in signal[0] and "1000 nights" in signal[0] and "종로구" in signal[0]
+    assert "Map of districts with space-time clusters: 1" in text and "since 12 November, 1.5 expected" in text
+    chains = text.partition("Open chains:")[2].partition("</table>")[0]
+    assert "<b>4</b>" in chains and "<b>5</b>" not in chains, "a chain that is not unusual is not shown"
+    for audience in set(AUDIENCES) - {"police"}:
+        assert "space-time" not in page(released, audience) and "Open chains" not in page(released, audience)

@@ -216,9 +216,11 @@ def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) ->
             "district_harm",
             "emerging_hot_spots",
             "hot_spots",
+            "near_repeat_chains",
             "nnh_clusters",
             "point_pattern_places",
             "risk_selected",
+            "space_time_clusters",
         )
     }
     layer = geopandas.read_parquet(folder / "hot_spots_SIMULATED.parquet")

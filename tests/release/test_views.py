@@ -49,6 +49,9 @@ MATRIX = {
     "nnh_clusters": {"police"},
     "point_pattern_places": {"police"},
     "point_pattern_test": {"police"},
+    "near_repeat_chains": {"police"},
+    "near_repeat_members": {"police"},
+    "near_repeats": {"police"},
     "quality_checks": ALL - {"public"},
     "quality_shares": {"public"},
     "response_times": AGENCIES,
@@ -59,6 +62,7 @@ MATRIX = {
     "risk_scores": {"police"},
     "risk_selected": {"police"},
     "sensitive_yearly": {"public"},
+    "space_time_clusters": {"police"},
     "staffing": {"dispatch"} | AGENCIES,
     "weekly": {"police"},
     "withheld_records": AGENCIES,
@@ -175,6 +179,21 @@ def test_records_alike_in_all_that_names_them_have_names_of_their_own(con: duckd
     rebuilt(con, "listed_incidents", "incidents")
     found = [row["record_id"] for row in rows(con, "police", "incidents")]
     assert len(found) == len(set(found)) == 4
+
+
+def test_a_chain_names_the_records_that_police_may_read_and_no_other(con: duckdb.DuckDBPyConnection) -> None:
+    shown = {row["record_id"] for row in rows(con, "police", "incidents")}
+    members = rows(con, "police", "near_repeat_members")
+    assert "incident_id" not in members[0] and "112:" not in str(members)
+    # The second chain's other record is a sensitive one.
+    assert [row["chain_id"][:14] for row in members] == ["theft-20261111", "theft-20261112"]
+    assert {row["record_id"] for row in members} <= shown
+
+
+def test_clusters_and_chains_have_their_place(con: duckdb.DuckDBPyConnection) -> None:
+    for table in ("near_repeat_chains", "space_time_clusters"):
+        for row in rows(con, "police", table):
+            assert row["admin_area_id"] == "11010" and row["geometry"]
 
 
 def test_units_are_joined_to_their_incident_by_its_name(con: duckdb.DuckDBPyConnection) -> None:

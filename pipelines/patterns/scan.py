@@ -1,0 +1,305 @@
+"""Space-time clusters: where and since when more was reported than the place and the season alone would bring.
+
+The prospective space-time permutation scan statistic (Kulldorff, Heffernan, Hartman, Assunção and Mostashari 2005).
+A cylinder is a circle of risk cells and the last 1 to 28 days. Expected in it is C_z · C_t / C: the circle's incidents
+of the year times the window's incidents anywhere, over all. A place that always had much, and a week that had much
+everywhere, are therefore no clusters, and late reports, which thin the last days everywhere, make none. No population
+is asked for. A place that grows steadily, or that gained residents, is told as a cluster: the method cannot know.
+
+The p-value is Monte Carlo (Dwass 1957): the days are permuted over the incidents, and the best cylinder of each
+permutation is held against ours. Permuting stops early when many have beaten the most likely cluster (Besag and
+Clifford 1991), so a quiet night costs little. Secondary clusters are held against the best of each permutation too:
+their p-values are too large rather than too small. Circles are centred on cells where something happened in the last
+days, in the data and in each permutation alike, which leaves the test exact and saves most of the work.
+
+A nightly search finds something by chance. ``recurrence_days`` = 1 / p is how many nights pass between clusters so
+strong if nothing is ever going on; signals of `SIGNAL_DAYS` are therefore expected falsely once a year and category,
+and categories × 365 / `SIGNAL_DAYS` times a year in all. (Nights share data, so false signals come in runs.)
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pipelines.patterns.draws import generator
+
+BACKGROUND_DAYS: Final = 365
+MAX_DAYS: Final = 28
+MAX_RADIUS_M: Final = 1000.0
+MIN_INCIDENTS: Final = 3
+"""A cylinder with fewer is no cluster, whatever its p-value."""
+PERMUTATIONS: Final = 999
+ENOUGH_BEATEN: Final = 20
+"""Permuting stops when so many have beaten the most likely cluster: its p-value is then no matter of interest."""
+SIGNAL_DAYS: Final = 365
+"""A signal is a cluster as rare as once in so many nights by chance alone."""
+LISTED_P: Final = 0.05
+"""The most likely cluster is always listed, the next ones up to this p-value."""
+MAX_LISTED: Final = 10
+_CENTRES_AT_ONCE: Final = 512
+
+COLUMNS: Final = {
+    "category": pl.String,
+    "cluster_rank": pl.Int32,
+    "cell_id": pl.String,
+    "cell_metres": pl.Int32,
+    "centre_x_m": pl.Float64,
+    "centre_y_m": pl.Float64,
+    "radius_m": pl.Float64,
+    "cluster_start_date": pl.Date,
+    "window_start_date": pl.Date,
+    "window_end_date": pl.Date,
+    "incidents": pl.Int64,
+    "expected_incidents": pl.Float64,
+    "excess_ratio": pl.Float64,
+    "log_likelihood_ratio": pl.Float64,
+    "permutation_p_value": pl.Float64,
+    "permutations": pl.Int32,
+    "recurrence_days": pl.Float64,
+    "is_signal": pl.Boolean,
+}
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Circles:
+    """All circles around each cell, smallest first: rings of cells at one distance are added together.
+
+    ``first``: where each cell's entries begin. Per entry: the ``cell`` that is added and the ``ring`` it belongs to.
+    Per ring: its ``centre``, its ``radius`` and how many incidents of the whole span lie ``inside`` up to it.
+    """
+
+    first: Integers
+    cell: NDArray[np.int32]
+    ring: NDArray[np.int32]
+    centre: NDArray[np.int32]
+    radius: Floats
+    inside: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Cylinders:
+    """Cylinders with more incidents than expected: ring, days before the end, incidents, expected, log ratio."""
+
+    ring: Integers
+    days: Integers
+    count: Floats
+    expected: Floats
+    ratio: Floats
+
+
+def space_time_clusters(
+    points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date, permutations: int = PERMUTATIONS
+) -> pl.DataFrame:
+    """Find the most likely space-time clusters of each category that are still going on.
+
+    Args:
+        points: One row per incident: ``category, cell_id, local_date``. Those in no listed cell do not count.
+        cells: ``reference.cells``: ``cell_id, cell_metres, x_m, y_m`` (lower-left corner, metric CRS).
+        cell_metres: Side of the cells that circles are made of.
+        window_end: The first local date that no longer counts; clusters last until the day before.
+        permutations: How many permutations of the days to make at most.
+
+    Returns:
+        ``patterns.space_time_clusters``: per category the most likely cluster, then those that share no cell with a
+        likelier one. ``radius_m`` reaches from cell centre to cell centre: 0 is one cell. A cluster lasts from
+        ``cluster_start_date`` until the day before ``window_end_date``.
+    """
+    placed = (
+        cells.filter(pl.col("cell_metres") == cell_metres)
+        .unique("cell_id")
+        .select("cell_id", *(pl.col(c) + cell_metres / 2 for c in ("x_m", "y_m")))
+    )
+    start = window_end - timedelta(days=BACKGROUND_DAYS)
+    counted = (
+        points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+        .select("category", "cell_id", age=(pl.lit(window_end) - pl.col("local_date")).dt.total_days() - 1)
+        .join(placed, on="cell_id")
+        .sort("category", "cell_id", "age")
+    )
+    frames = [
+        _of_category(own.drop("category"), str(category), window_end, permutations)
+        for (category,), own in counted.group_by("category", maintain_order=True)
+    ]
+    return (
+        pl.concat([pl.DataFrame(schema=COLUMNS).drop("cell_metres"), *frames], how="vertical")
+        .with_columns(cell_metres=pl.lit(cell_metres, pl.Int32))
+        .select(*COLUMNS)
+    )
+
+
+def _of_category(own: pl.DataFrame, category: str, window_end: date, permutations: int) -> pl.DataFrame:
+    where = own.select("cell_id", "x_m", "y_m").unique().sort("cell_id")
+    cell = own["cell_id"].replace_strict(where["cell_id"], np.arange(where.height), return_dtype=pl.Int64).to_numpy()
+    x, y = where["x_m"].to_numpy(), where["y_m"].to_numpy()
+    made = circles(x, y, np.bincount(cell, minlength=where.height), MAX_RADIUS_M)
+    age = own["age"].to_numpy()
+    found = cylinders(made, cell[age < MAX_DAYS], age[age < MAX_DAYS], windows(age), cell.size)
+    best = separate(found, made, x, y)
+    ratio = found.ratio[best]
+    chance = permuted(made, cell, age, permutations, ratio, generator("scan", category, window_end))
+    p = (1 + (chance[None, :] >= ratio[:, None] - 1e-9).sum(axis=1)) / (1 + chance.size)
+    ring, count, expected = found.ring[best], found.count[best], found.expected[best]
+    return (
+        pl.DataFrame(
+            {
+                "category": np.full(best.size, category),
+                "cluster_rank": np.arange(1, best.size + 1, dtype=np.int32),
+                "cell_id": where["cell_id"].gather(made.centre[ring]),
+                "centre_x_m": x[made.centre[ring]],
+                "centre_y_m": y[made.centre[ring]],
+                "radius_m": made.radius[ring],
+                "cluster_start_date": [window_end - timedelta(days=int(days)) for days in found.days[best]],
+                "window_start_date": [window_end - timedelta(days=BACKGROUND_DAYS)] * best.size,
+                "window_end_date": [window_end] * best.size,
+                "incidents": count.astype(np.int64),
+                "expected_incidents": expected,
+                "excess_ratio": count / expected,
+                "log_likelihood_ratio": ratio,
+                "permutation_p_value": p,
+                "permutations": np.full(best.size, chance.size, dtype=np.int32),
+                "recurrence_days": 1 / p,
+                "is_signal": p <= 1 / SIGNAL_DAYS,
+            },
+            schema={name: dtype for name, dtype in COLUMNS.items() if name != "cell_metres"},
+        )
+        .filter((pl.col("cluster_rank") == 1) | (pl.col("permutation_p_value") <= LISTED_P))
+        .head(MAX_LISTED)
+    )
+
+
+def circles(x: Floats, y: Floats, counts: NDArray[np.integer], max_radius: float) -> Circles:
+    """All circles of up to ``max_radius`` (the unit of ``x, y``) around each cell, in cells' own order."""
+    tree = cKDTree(np.column_stack([x, y]))
+    near = tree.sparse_distance_matrix(tree, max_radius * (1 + 1e-9), output_type="ndarray")
+    # Distances on a grid come in many equal ones that arithmetic tells apart in the last digit.
+    centre, cell, distance = near["i"], near["j"], np.round(near["v"], 3)
+    order = np.lexsort((cell, distance, centre))
+    centre, cell, distance = centre[order], cell[order], distance[order]
+    first = np.searchsorted(centre, np.arange(x.size + 1))
+    is_last = np.append((np.diff(centre) != 0) | (np.diff(distance) != 0), True)[: centre.size]
+    ring = np.cumsum(is_last) - is_last
+    total = np.append(0, np.cumsum(counts[cell]))
+    ends = np.flatnonzero(is_last)
+    return Circles(
+        first=first,
+        cell=cell.astype(np.int32),
+        ring=ring.astype(np.int32),
+        centre=centre[ends].astype(np.int32),
+        radius=distance[ends],
+        inside=(total[ends + 1] - total[first[centre[ends]]]).astype(float),
+    )
+
+
+def windows(age: Integers) -> Floats:
+    """How many incidents anywhere lie in the last 1, 2 … 28 days."""
+    return np.cumsum(np.bincount(age[age < MAX_DAYS], minlength=MAX_DAYS)).astype(float)
+
+
+def cylinders(made: Circles, cell: Integers, age: Integers, of_window: Floats, total: int) -> Cylinders:
+    """All cylinders with more incidents than expected, and at least three.
+
+    Args:
+        made: The circles.
+        cell: Cells of the incidents of the last days.
+        age: Their ages in days, 0 for the last day.
+        of_window: See `windows`.
+        total: Incidents of the whole span.
+    """
+    order = np.argsort(cell, kind="stable")
+    age = age[order]
+    per_cell = np.bincount(cell, minlength=made.first.size - 1)
+    begin = np.cumsum(per_cell) - per_cell
+    centres = np.flatnonzero(per_cell)
+    blocks = [
+        _block(made, centres[at : at + _CENTRES_AT_ONCE], per_cell, begin, age, of_window / max(total, 1))
+        for at in range(0, centres.size, _CENTRES_AT_ONCE)
+    ]
+    ring, days, count, expected = (
+        np.concatenate([block[part] for block in blocks] or [np.empty(0)]) for part in range(4)
+    )
+    return Cylinders(ring.astype(np.int64), days.astype(np.int64), count, expected, log_ratio(count, expected, total))
+
+
+def _block(
+    made: Circles, centres: Integers, per_cell: Integers, begin: Integers, age: Integers, share: Floats
+) -> tuple[Integers, Integers, Floats, Floats]:
+    """Ring, days, incidents and expected of some centres' cylinders."""
+    entry, _ = _runs(made.first[centres], made.first[centres + 1] - made.first[centres])
+    entry = entry[per_cell[made.cell[entry]] > 0]
+    added = made.cell[entry]
+    incident, of_entry = _runs(begin[added], per_cell[added])
+    ring = made.ring[entry][of_entry]
+    # Rings that nothing was added to only hold more of what is expected: their circles cannot be the best.
+    row = np.cumsum(np.append(0, ring[1:] != ring[:-1]))
+    rings = ring[np.flatnonzero(np.append(True, ring[1:] != ring[:-1]))]
+    held = np.bincount(row * MAX_DAYS + age[incident], minlength=rings.size * MAX_DAYS).astype(np.int32)
+    held = held.reshape(-1, MAX_DAYS).cumsum(axis=1, dtype=np.int32).cumsum(axis=0, dtype=np.int32)
+    new = np.append(True, np.diff(made.centre[rings]) != 0)
+    before = np.vstack([np.zeros((1, MAX_DAYS), np.int32), held[np.flatnonzero(new)[1:] - 1]])
+    held -= before[np.cumsum(new) - 1]
+    at = np.flatnonzero((held >= MIN_INCIDENTS) & (held > np.outer(made.inside[rings], share)))
+    which, day = np.divmod(at, MAX_DAYS)
+    found = rings[which].astype(np.int64)
+    return found, day + 1, held.ravel()[at].astype(np.float64), made.inside[found] * share[day]
+
+
+def _runs(begin: Integers, length: Integers) -> tuple[Integers, Integers]:
+    """The numbers begin, begin + 1 … of each run, one run after another, and which run each belongs to."""
+    run = np.repeat(np.arange(length.size), length)
+    return begin[run] + np.arange(run.size) - (np.cumsum(length) - length)[run], run
+
+
+def log_ratio(count: Floats, expected: Floats, total: int) -> Floats:
+    """Log of the likelihood ratio of cylinders with more than expected (the paper's Poisson approximation)."""
+    outside = total - count
+    rest = np.log(np.divide(outside, total - expected, out=np.ones_like(count), where=outside > 0))
+    return np.asarray(count * np.log(count / expected) + outside * rest)
+
+
+def permuted(
+    made: Circles, cell: Integers, age: Integers, permutations: int, ours: Floats, rng: np.random.Generator
+) -> Floats:
+    """The best log ratio of each permutation; fewer than asked for when the most likely cluster is beaten often.
+
+    Args:
+        made: The circles.
+        cell: The cell of each incident of the whole span.
+        age: Their ages in days, 0 for the last day.
+        permutations: How many to make at most.
+        ours: The log ratios of the clusters found, most likely first.
+        rng: What the permutations are drawn with.
+    """
+    recent = np.sort(age[age < MAX_DAYS])
+    of_window, best = windows(age), np.zeros(permutations)
+    if not ours.size:
+        return best[:0]
+    beaten = 0
+    for number in range(permutations):
+        drawn = rng.permutation(cell)[: recent.size]
+        best[number] = cylinders(made, drawn, recent, of_window, cell.size).ratio.max(initial=0.0)
+        beaten += int(best[number] >= ours[0] - 1e-9)
+        if beaten == ENOUGH_BEATEN:
+            return best[: number + 1]
+    return best
+
+
+def separate(found: Cylinders, made: Circles, x: Floats, y: Floats) -> Integers:
+    """The most likely cylinder, then the next that shares no cell with a likelier one, and so on; at most ten."""
+    # Of equals the one that needs the smallest circle, then the shortest time.
+    order = np.lexsort((found.ring, found.days, made.radius[found.ring], -np.round(found.ratio, 9)))
+    chosen: list[int] = []
+    while order.size and len(chosen) < MAX_LISTED:
+        best = order[0]
+        chosen.append(int(best))
+        here, there = made.centre[found.ring[best]], made.centre[found.ring[order]]
+        apart = np.hypot(x[there] - x[here], y[there] - y[here])
+        order = order[apart > made.radius[found.ring[best]] + made.radius[found.ring[order]] + 1e-3]
+    return np.array(chosen, dtype=np.int64)

@@ -1,0 +1,130 @@
+"""Near-repeat chains: what is linked, and that chance alone is not called unusual."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines.patterns import near_repeat_chains
+from pipelines.patterns.draws import generator
+from pipelines.patterns.near_repeat_chains import CHAINS, MEMBERS
+
+END = date(2026, 3, 3)
+START = END - timedelta(days=365)
+
+
+def points(x: list[float], y: list[float], day: list[int], category: str = "burglary") -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "incident_id": [f"police:{number}" for number in range(len(x))],
+            "category": category,
+            "cell_id": [f"c{int(at // 100)}" for at in x],
+            "local_date": [START + timedelta(days=d) for d in day],
+            "x_m": x,
+            "y_m": y,
+        },
+        schema_overrides={"local_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64, "category": pl.String},
+    )
+
+
+def both(seen: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The chains, and which incidents they are made of."""
+    return near_repeat_chains.near_repeat_chains(seen, 100, END), near_repeat_chains.near_repeat_members(seen, END)
+
+
+def scattered(count: int, *seed: object, side: float = 20_000) -> tuple[list[float], list[float], list[int]]:
+    rng = generator(*seed)
+    return (
+        (rng.random(count) * side).tolist(),
+        (rng.random(count) * side).tolist(),
+        rng.integers(0, 365, count).tolist(),
+    )
+
+
+def test_links_reach_200_metres_and_14_days_and_a_chain_has_three() -> None:
+    x = [0, 200, 400, 5000, 5201, 5400, 9000, 9100, 9200, 20_000, 20_010]
+    y = [0] * len(x)
+    chain, too_far, too_late, a_pair = [100, 114, 128], [10, 11, 12], [10, 25, 40], [300, 301]
+    day = [*chain, *too_far, *too_late, *a_pair]
+    chains, members = both(points(x, y, day))
+    assert members["incident_id"].to_list() == ["police:0", "police:1", "police:2"]
+    (row,) = chains.to_dicts()
+    assert (row["incidents"], row["cell_id"], row["extent_m"]) == (3, "c2", 200)
+    assert (row["first_incident_date"], row["last_incident_date"]) == (
+        START + timedelta(days=100),
+        START + timedelta(days=128),
+    )
+    assert row["chain_id"] == f"burglary-{row['first_incident_date']:%Y%m%d}-c2" and not row["is_open"]
+
+
+def test_a_series_among_scattered_incidents_is_unusual() -> None:
+    x, y, day = scattered(300, "scattered")
+    series = [
+        ([x0 + 30 * n for n in range(5)], [y0] * 5, [d0 + 4 * n for n in range(5)])
+        for x0, y0, d0 in [(3000, 3000, 100), (15_000, 9000, 345)]
+    ]
+    for one in series:
+        x, y, day = x + one[0], y + one[1], day + one[2]
+    chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END)
+    found = chains.filter(pl.col("incidents") >= 5)
+    assert found["is_unusual"].all() and found["is_open"].to_list() == [True, False]
+    assert found["permutation_p_value"].max() <= 0.005
+
+
+def test_a_busy_street_links_its_incidents_into_one_chain_and_it_is_not_unusual() -> None:
+    """Two a day within 200 m: they all hang together, in every permutation as well."""
+    rng = generator("street")
+    x, y, day = scattered(200, "town")
+    street = 700
+    x, y = x + (rng.random(street) * 150).tolist(), y + (rng.random(street) * 100).tolist()
+    chains = near_repeat_chains.near_repeat_chains(points(x, y, day + rng.integers(0, 365, street).tolist()), 100, END)
+    assert chains["incidents"].max() >= 700
+    assert not chains["is_unusual"].any() and chains.filter(pl.col("incidents") >= 700)["permutation_p_value"][0] > 0.05
+
+
+@pytest.mark.slow
+def test_chance_alone_is_rarely_called_unusual() -> None:
+    called = 0
+    for night in range(40):
+        x, y, day = scattered(400, "chance", night, side=3000)
+        chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END, permutations=199)
+        called += bool(chains["is_unusual"].any())
+    assert called <= 6
+
+
+def test_p_values_of_chains_are_no_smaller_than_chance_makes_them() -> None:
+    """The chains seen are chosen for being long, so small p-values are a little more frequent than uniform ones."""
+    p = np.concatenate(
+        [
+            near_repeat_chains.near_repeat_chains(
+                points(*scattered(250, "uniform", night, side=2500)), 100, END, permutations=99
+            )["permutation_p_value"].to_numpy()
+            for night in range(8)
+        ]
+    )
+    assert p.size > 40 and (p <= 0.05).mean() < 0.2
+
+
+def test_chains_of_one_name_are_numbered() -> None:
+    x, y = [0, 10, 20, 90, 80, 70], [0, 0, 0, 500, 500, 500]
+    chains, members = both(points(x, y, [5, 6, 7, 5, 6, 7]))
+    assert sorted(chains["chain_id"]) == ["burglary-20250308-c0", "burglary-20250308-c0-2"]
+    assert members["chain_id"].n_unique() == 2 and members["incident_id"].n_unique() == 6
+
+
+def test_where_places_are_too_dense_no_chain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = points([0, 10, 20], [0, 0, 0], [5, 6, 7])
+    assert near_repeat_chains.near_repeat_chains(dense, 100, END).height == 1
+    monkeypatch.setattr(near_repeat_chains, "MAX_PAIRS", 2)
+    assert near_repeat_chains.near_repeat_chains(dense, 100, END).height == 0
+
+
+def test_no_incidents_and_a_night_told_twice() -> None:
+    chains, members = both(points([], [], []))
+    assert (chains.schema, members.schema) == (CHAINS, MEMBERS) and chains.is_empty() and members.is_empty()
+    lonely = near_repeat_chains.near_repeat_chains(points([0], [0], [9]), 100, END)
+    assert lonely.is_empty() and lonely.schema == CHAINS
+    night = points(*scattered(300, "twice", side=2000))
+    first, again = both(night), both(night.reverse())
+    assert first[0].equals(again[0]) and first[1].equals(again[1])
