@@ -87,12 +87,15 @@ def risk_scores(page: Page) -> list[dict[str, Any]]:
     if page.has("risk_scores"):
         found = page.frame(
             """
-            select category, "window", origin_kind, model, is_baseline, round(area_share, 3) as area_share,
-                sum(origins)::bigint as origins, sum(hits) / nullif(sum(incidents), 0) as hit_rate,
-                sum(hits) / nullif(sum(incidents), 0) / nullif(round(area_share, 3), 0) as pai,
-                any_value(gain_low) as gain_low, any_value(gain_high) as gain_high
-            from risk_scores where model in ('stack', 'best_count')
-            group by all order by category, area_share, "window", origin_kind, is_baseline
+            with added as (
+                select category, "window", origin_kind, model, is_baseline, round(area_share, 3) as share,
+                    sum(origins)::bigint as origins, sum(hits) / nullif(sum(incidents), 0) as hit_rate,
+                    any_value(gain_low) as gain_low, any_value(gain_high) as gain_high
+                from risk_scores where model in ('stack', 'best_count')
+                group by all
+            )
+            select *, share as area_share, hit_rate / nullif(share, 0) as pai
+            from added order by category, share, "window", origin_kind, is_baseline
             """
         ).to_dicts()
     else:

@@ -144,4 +144,4 @@ def test_police_read_what_repeats_and_what_gathers_and_nobody_else_does(released
     chains = text.partition("Open chains:")[2].partition("</table>")[0]
     assert "<b>4</b>" in chains and "<b>5</b>" not in chains, "a chain that is not unusual is not shown"
     for audience in set(AUDIENCES) - {"police"}:
-        assert "space-time" not in page(released, audience) and "Open chains" not in page(released, audience)
+        assert "space-time clusters" not in page(released, audience) and "Open chains" not in page(released, audience)
