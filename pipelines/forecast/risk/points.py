@@ -64,7 +64,7 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """The cells over a boundary, and the points put into them."""
 
     cells: pl.DataFrame
@@ -91,8 +91,8 @@ def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, pro
         PointsError: a column is missing, nothing lies inside the boundary before ``start``, or the area is too small.
     """
     day = day_number(start)
-    place = _place(points, task, day)
-    past = place.history
+    there = place(points, task, day)
+    past = there.history
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
     if not known:
@@ -101,23 +101,23 @@ def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, pro
     note = _counter(progress, len(known) * (len(windows) + 1))
     frames = []
     for category in known:
-        backtest, _, _ = rolling.run(past, category, windows, (place.selected,), THREADS, note)
+        backtest, _, _ = rolling.run(past, category, windows, (there.selected,), THREADS, note)
         rates = backtest.rates(day)
-        best = order(backtest.placed(day, rates), backtest.choice(day, place.selected))
+        best = order(backtest.placed(day, rates), backtest.choice(day, there.selected))
         level = seen.rate(category, day, rolling.LEVEL_HALF_LIFE_DAYS)
         rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
         frames.append(
-            place.cells[best].select(
+            there.cells[best].select(
                 "cell_id",
                 pl.lit(category).alias("category"),
                 pl.Series("expected", expected(best, rates[BOOSTING], level)[best] * days),
                 rank,
-                (rank <= place.selected).alias("is_selected"),
+                (rank <= there.selected).alias("is_selected"),
                 "geometry",
             )
         )
         note()
-    return Risk(pl.concat(frames), place.crs)
+    return Risk(pl.concat(frames), there.crs)
 
 
 def backtest_points(
@@ -138,13 +138,13 @@ def backtest_points(
         Each window (``origin_date`` and `rolling.WINDOWS`), and all pooled (`scoring.SCORES` and `scoring.GAINS`).
     """
     last = day_number(start)
-    place = _place(points, task, last)
-    if place.last_day + 1 < last + days:
-        known = EPOCH + timedelta(days=place.last_day)
+    there = place(points, task, last)
+    if there.last_day + 1 < last + days:
+        known = EPOCH + timedelta(days=there.last_day)
         raise PointsError(f"the points end on {known}, within the last window: give an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
-    return scored(place.history, [(day, days) for day in starts if day > place.history.first_day], (place.selected,),
-                  place.cell_share, progress)  # fmt: skip
+    return scored(there.history, [(day, days) for day in starts if day > there.history.first_day], (there.selected,),
+                  there.cell_share, progress)  # fmt: skip
 
 
 def scored(
@@ -195,7 +195,12 @@ def save(risk: Risk, path: Path) -> None:
         raise PointsError(f"cannot write {path.name}: end the name in .parquet or .geojson")
 
 
-def _place(points: pl.DataFrame, task: Task, start: int) -> _Place:
+def place(points: pl.DataFrame, task: Task, start: int) -> Place:
+    """Lay a grid over a boundary and put the points into it; ``start`` is the day that nothing is concluded from.
+
+    Raises:
+        PointsError: a column is missing, no point lies inside, or the area is less than a cell.
+    """
     if task.cell_metres <= 0 or task.area_km2 <= 0:
         raise PointsError("--cell and --area-km2 must be above 0")
     outline = gpd.read_file(task.boundary)
@@ -234,7 +239,7 @@ def _place(points: pl.DataFrame, task: Task, start: int) -> _Place:
     grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
     states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
     last = int(located["day"].max())  # type: ignore[arg-type]
-    return _Place(cells, history(grid, states, start), selected, share, crs.to_string(), last)
+    return Place(cells, history(grid, states, start), selected, share, crs.to_string(), last)
 
 
 def _cells(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
