@@ -1,14 +1,16 @@
 """Drift: undeclared columns are reported, and a batch in a new vocabulary is refused, not mapped to other."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from pipelines import drift, quality
+from pipelines import drift, quality, warehouse
 from pipelines.feeds.feed import conform
+from pipelines.release import dictionary
 from tests.conftest import KEYED
 
 WORDS = ["theft", "arson"]
@@ -73,3 +75,13 @@ def test_every_agency_has_a_rule_that_notices_a_new_code_list(feed: str) -> None
     limited = [rule for rule in rules if "reject_above" in rule.get("meta", {})]
     assert limited and all(rule["severity"] == "warning" and rule["meta"]["reason"] for rule in limited)
     assert all(0 < rule["meta"]["reject_above"] < 1 for rule in limited)
+
+
+def test_what_a_source_adds_unasked_never_leaves_raw() -> None:
+    """Unknown columns may hold anything, persons too: no model reads them, and a release lists its columns by name."""
+    models = {path: path.read_text("utf-8") for path in warehouse.SQL.rglob("*.sql")}
+    assert [path.name for path, text in models.items() if re.search(r"\b_extra\b", text)] == []
+    beyond = [path.name for path, text in models.items() if path.parent.name != "staging" and " raw." in text]
+    assert beyond == [], "only staging reads raw"
+    published = {column for table in dictionary.load().tables.values() for column in table.columns}
+    assert not {column for column in published if column.startswith("_")}
