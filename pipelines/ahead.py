@@ -3,7 +3,9 @@
 Let in, such a record would be hidden until its day comes (``known_at`` lies ahead of every run), and as the newest
 version it would hide what is true of its incident. So it is quarantined, by the end of its delivery's window and never
 by our clock: a replay judges as the first load did. When the source has put it right it comes again, and the right
-version counts. No suite can say this, for rules know a row and not its delivery.
+version counts. A snapshot tells all that its source holds, so under an ``as_of`` of long ago much of it lies ahead and
+nothing is wrong with it: there such rows are counted and let in. No suite can say this, for rules know a row and not
+its delivery.
 """
 
 from dataclasses import replace
@@ -27,6 +29,8 @@ _WRITTEN_DAY = 10
 def hold(feed: Feed, frame: pl.DataFrame, verdict: Verdict, window_end: datetime, zone: ZoneInfo) -> Verdict:
     """A suite's verdict with those rows failed, too, of which a column of ``feed.told_at`` lies ahead of the delivery.
 
+    Of a snapshot they are a warning only.
+
     Args:
         feed: With ``told_at`` empty nothing is checked.
         frame: The rows that the verdict is about, with ``_row``.
@@ -38,14 +42,15 @@ def hold(feed: Feed, frame: pl.DataFrame, verdict: Verdict, window_end: datetime
         return verdict
     last_day = f"{(window_end + TOLERANCE).astimezone(zone):%Y%m%d}"
     late = {column: _late(frame[column], last_day) for column in feed.told_at}
-    rows = [frame.filter(found).select("_row") for found in late.values()]
-    failed = pl.concat(rows).unique(maintain_order=True)
+    severity = "critical" if feed.kind == "keyed" else "warning"
+    rows = [frame.filter(found).select("_row") for found in late.values() if severity == "critical"]
+    failed = pl.concat([pl.DataFrame(schema={"_row": pl.Int64}), *rows]).unique(maintain_order=True)
     told = pl.DataFrame(
         [
             {
                 "expectation": EXPECTATION,
                 "column": column,
-                "severity": "critical",
+                "severity": severity,
                 "reason": REASON,
                 "checked": frame.height,
                 "failed": int(found.sum()),

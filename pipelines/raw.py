@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from pipelines import ahead, corrections, drift, quality
+from pipelines import corrections, drift, quality
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
 from pipelines.pieces import Piece
@@ -103,12 +103,8 @@ def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -
 def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, gathered: Gathered) -> str:
     """Why a batch that could be read is not merged all the same; empty if nothing speaks against it."""
     limit = settings.profile.feeds[feed.name].max_quarantine_share
-    bad = gathered.bad
-    if feed.kind == "snapshot":  # it tells all that the source holds: under an as_of of long ago much of it lies ahead
-        is_ahead = pl.col("expectation") == ahead.EXPECTATION
-        bad -= gathered.quarantined.filter(is_ahead)["row_number"].n_unique()
-    if bad > gathered.received * limit:
-        return f"{bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
+    if gathered.bad > gathered.received * limit:
+        return f"{gathered.bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
     is_empty = feed.kind == "snapshot" and not gathered.received
     if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
         return "an empty snapshot, after snapshots with rows: nothing changed"

@@ -58,5 +58,11 @@ def test_what_begins_with_no_day_is_left_to_the_suite() -> None:
     assert held(None, "", "?", "99", "9999", "어제", "31.12.2099").failures.is_empty()
 
 
+def test_what_lies_ahead_in_a_snapshot_is_counted_and_let_in() -> None:
+    verdict = held("2026-03-01", "2049-01-01", feed=replace(FEED, kind="snapshot"))
+    assert verdict.accepted["_row"].to_list() == [0, 1] and verdict.failures.is_empty()
+    assert verdict.results.select("severity", "checked", "failed").rows() == [("warning", 2, 1)]
+
+
 def test_a_feed_that_tells_no_instant_is_not_asked() -> None:
     assert held("2049-01-01", feed=replace(FEED, told_at=())).failures.is_empty()

@@ -47,6 +47,7 @@ def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     point inside, in a square whose centre lies outside, has areas and no cell: the grid does not hold that square.
     """
     crs, metres, style = metric_crs(profile), profile.grid.cell_metres, profile.grid.style
+    warehouse.load_extension(con, "spatial")
     hold(con, "staging.incidents")
     # Only what lies in the region is projected: far away, as at 0, 0, the projection is not defined.
     con.execute(

@@ -124,7 +124,7 @@ def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
     cells = np.where(rng.random(count) < 0.1, repeated, rng.integers(0, rows * columns, count))
     events = Events.of(cells, np.sort(rng.integers(0, days, count)))
     history = History(Grid(row, column, 76.2), {"vehicle_theft": events}, 0)
-    ours = seconds(lambda: models.rates(history, "vehicle_theft", days, 2))
+    ours = seconds(lambda: models.rates(history, "vehicle_theft", days))
 
     def theirs() -> None:
         gaussian_kde(np.vstack([row[cells], column[cells]]))(np.vstack([row, column])[:, ::20])

@@ -30,6 +30,8 @@ PARAMETERS: Final = {
     "feature_fraction": 0.3,
     "deterministic": True,
     "force_row_wise": True,
+    # Threads of so small a fit wait for each other more than they work, the more so on a busy machine.
+    "num_threads": 1,
     "verbosity": -1,
 }
 
@@ -50,16 +52,13 @@ class Table:
     rising: list[int]
 
 
-def boosting(
-    history: History, category: str, until: int, threads: int = 2, memo: dict[tuple[str, int], Table] | None = None
-) -> Floats:
+def boosting(history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None) -> Floats:
     """Incidents a day per cell in the coming four weeks.
 
     Args:
         history: All of it; nothing that was not known at ``until`` is looked at.
         category: What is forecast.
         until: First day that is not known.
-        threads: For LightGBM; the answer does not depend on it.
         memo: Tables made by earlier calls on the same history: what was known at an origin never changes.
     """
     import lightgbm
@@ -74,10 +73,13 @@ def boosting(
         return _even(seen, category, until)
     now = _table(history, category, until, memo)
     logs = np.zeros(history.grid.size)
+    data = lightgbm.Dataset(features, targets, weight=weights, params={"verbosity": -1}, free_raw_data=False)
     for seed in SEEDS:
-        data = lightgbm.Dataset(features, targets, weight=weights, params={"verbosity": -1})
-        chosen = PARAMETERS | {"seed": seed, "num_threads": threads, "monotone_constraints": now.rising}
-        logs += np.log(lightgbm.train(chosen, data, TREES).predict(now.values, num_threads=threads))
+        chosen = PARAMETERS | {
+            "feature_fraction_seed": seed,
+            "monotone_constraints": now.rising,
+        }
+        logs += np.log(lightgbm.train(chosen, data, TREES).predict(now.values))
     return np.exp(logs / len(SEEDS)) / WINDOW_DAYS
 
 

@@ -20,7 +20,7 @@ MODELS: Final = (*SIMPLE, BOOSTING)
 
 
 def rates(
-    history: History, category: str, until: int, threads: int, memo: dict[tuple[str, int], Table] | None = None
+    history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
 ) -> dict[str, Floats]:
     """Every model's incidents a day per cell after an origin.
 
@@ -28,9 +28,8 @@ def rates(
         history: All of it; no model sees more than ``history.seen(until)`` or an earlier origin's.
         category: What is forecast.
         until: The origin: the first day that is not known.
-        threads: For boosting.
         memo: As for `boosting`.
     """
     seen = history.seen(until)
     found = {name: model(seen, category, until) for name, model in SIMPLE.items()}
-    return found | {BOOSTING: boosting(history, category, until, threads, memo)}
+    return found | {BOOSTING: boosting(history, category, until, memo)}

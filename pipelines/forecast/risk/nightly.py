@@ -4,7 +4,9 @@ Only what may enter risk comes in (``marts.crime_points``): categories of the al
 patrol, not located by caller look-up. Places only, never persons.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -68,7 +70,7 @@ def forecast_risk(
         profile: Grid, time zone, run time, selected share of the area.
         known_through: Up to when (UTC) records are complete; days that end later are not read. None: ``as_of``.
         degraded: A reason written into every row, or None.
-        threads: For boosting; the answer does not depend on it.
+        threads: Categories that are worked on side by side.
         progress: Told the number of origins done and of all.
     """
     grid_cells = _risk_cells(cells, profile)
@@ -78,19 +80,20 @@ def forecast_risk(
     selected = int(profile.risk_area_share * past.grid.size + 1e-9)
     depths = sorted({int(share * past.grid.size + 1e-9) for share in (*AREA_SHARES, profile.risk_area_share)} - {0})
     windows = _windows(past, until)
-    total, done = len(past.events) * (len(windows) + 1), 0
+    total, done = len(past.events) * (len(windows) + 1), itertools.count(1)
 
     def note() -> None:
-        nonlocal done
-        done += 1
-        progress(done, total)
+        progress(next(done), total)
 
-    forecasts, tried = [], []
-    for category in past.events if depths else ():
-        backtest, found, _ = rolling.run(past, category, windows, depths, threads, note)
-        forecasts.append(_ranked(backtest, until, selected, grid_cells))
-        tried.append(found)
+    def ahead_of(category: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        backtest, found, _ = rolling.run(past, category, windows, depths, note)
+        ranked = _ranked(backtest, until, selected, grid_cells)
         note()
+        return ranked, found
+
+    with ThreadPoolExecutor(threads) as pool:
+        made = list(pool.map(ahead_of, past.events if depths else ()))
+    forecasts, tried = [ranked for ranked, _ in made], [found for _, found in made]
     if not forecasts:
         return RiskForecast(_none(FORECAST_COLUMNS), _none(SCORE_COLUMNS))
     today = as_of.astimezone(profile.zone).date()

@@ -7,6 +7,7 @@ say); else in the local UTM zone. All cells that touch the boundary belong to it
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -99,24 +100,25 @@ def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, pro
         raise PointsError(f"no point lies inside the boundary before {start}: check --crs, --boundary and --start")
     windows = _before(past, day, days, TRIALS)
     note = _counter(progress, len(known) * (len(windows) + 1))
-    frames = []
-    for category in known:
-        backtest, _, _ = rolling.run(past, category, windows, (there.selected,), THREADS, note)
+
+    def ranked(category: str) -> pl.DataFrame:
+        backtest, _, _ = rolling.run(past, category, windows, (there.selected,), note)
         rates = backtest.rates(day)
         best = order(backtest.placed(day, rates), backtest.choice(day, there.selected))
         level = seen.rate(category, day, rolling.LEVEL_HALF_LIFE_DAYS)
         rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
-        frames.append(
-            there.cells[best].select(
-                "cell_id",
-                pl.lit(category).alias("category"),
-                pl.Series("expected", expected(best, rates[BOOSTING], level)[best] * days),
-                rank,
-                (rank <= there.selected).alias("is_selected"),
-                "geometry",
-            )
-        )
         note()
+        return there.cells[best].select(
+            "cell_id",
+            pl.lit(category).alias("category"),
+            pl.Series("expected", expected(best, rates[BOOSTING], level)[best] * days),
+            rank,
+            (rank <= there.selected).alias("is_selected"),
+            "geometry",
+        )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        frames = list(pool.map(ranked, known))
     return Risk(pl.concat(frames), there.crs)
 
 
@@ -163,9 +165,9 @@ def scored(
     first, days = min(windows)
     earlier = _before(past, first, days, TRIALS)
     note = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
-    tried = pl.concat(
-        rolling.run(past, category, [*earlier, *windows], depths, THREADS, note)[1] for category in past.events
-    )
+    with ThreadPoolExecutor(THREADS) as pool:
+        every = [*earlier, *windows]
+        tried = pl.concat(pool.map(lambda category: rolling.run(past, category, every, depths, note)[1], past.events))
     found = tried.filter(pl.col("origin_day") >= first).with_columns((pl.col("cells") * cell_share).alias("area_share"))
     scores = scoring.score(found, ["category", "cells", "model"], (BEST_COUNT, "prospective"))
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")

@@ -45,14 +45,14 @@ CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 class Backtest:
     """The trials of one category, made in the order of their origins and chosen from by those that follow."""
 
-    def __init__(self, history: History, category: str, depths: Sequence[int], threads: int = 2) -> None:
-        self.history, self.category, self.depths, self.threads = history, category, tuple(depths), threads
+    def __init__(self, history: History, category: str, depths: Sequence[int]) -> None:
+        self.history, self.category, self.depths = history, category, tuple(depths)
         self.trials: list[Trial] = []
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
         """Every model's incidents a day per cell after an origin."""
-        return models.rates(self.history, self.category, origin, self.threads, self._memo)
+        return models.rates(self.history, self.category, origin, self._memo)
 
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
         """Every model's rank of every cell."""
@@ -104,11 +104,10 @@ def run(
     category: str,
     windows: Sequence[tuple[int, int]],
     depths: Sequence[int],
-    threads: int = 2,
     progress: Callable[[], None] = lambda: None,
 ) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
     """Try windows (first day, days) in order; returns the backtest, to go on from, and `WINDOWS`, `CHOICES` frames."""
-    backtest = Backtest(history, category, depths, threads)
+    backtest = Backtest(history, category, depths)
     found, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
     for one, chosen in _tried(backtest, windows):
         found.append(one)

@@ -127,7 +127,7 @@ def test_poisson_log_likelihood_is_scipys() -> None:
 @pytest.mark.slow
 def test_a_backtest_names_every_model_once_a_window_and_no_hit_exceeds_the_best() -> None:
     past = town(600)
-    _, found, choices = rolling.run(past, "theft", [(400 + 28 * i, 28) for i in range(4)], (2, 5), 1)
+    _, found, choices = rolling.run(past, "theft", [(400 + 28 * i, 28) for i in range(4)], (2, 5))
     assert found.group_by("origin_day", "model", "cells").len()["len"].max() == 1
     assert set(found["model"]) == {*rolling.models.MODELS, BEST_COUNT, stack.STACK}
     assert found.filter(pl.col("hits") > pl.col("most_hits")).is_empty()
