@@ -100,7 +100,7 @@ def _step(name: str, text: str) -> None:
 
 _step("build", "Make staging, core and marts anew from raw, and hold them against their gates.")
 _step("score", "Score past forecasts whose hours have come to pass.")
-_step("patterns", "Find hot spots.")
+_step("patterns", "Find hot spots, near repeats and space-time clusters.")
 _step("forecast", "Forecast demand and place-based risk.")
 _step("dispatch", "Turn forecasts into units required.")
 _step("publish", "Build a release aside, read it back, and make it the current one.")

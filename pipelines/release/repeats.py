@@ -53,7 +53,7 @@ def open_chains(page: Page) -> list[dict[str, Any]]:
 
 def clusters(page: Page) -> dict[str, Any] | None:
     """The space-time clusters: signals on a map of the districts, the most likely of each category as a list."""
-    if not page.has("space_time_clusters") or page.areas is None:
+    if not page.has("space_time_clusters", "near_repeats") or page.areas is None:
         return None
     found = page.frame("from space_time_clusters order by is_signal desc, permutation_p_value, category, cluster_rank")
     if found.is_empty():
@@ -73,7 +73,9 @@ def clusters(page: Page) -> dict[str, Any] | None:
     districts = page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district"))
     described = f"Map of districts with space-time clusters: {len(drawn)}"
     svg = figures.cell_map(outlines_of(districts), drawn, [], described, page.notice, width=460)
-    return {"svg": Markup(svg), "rows": rows, "signals": len(drawn), "categories": found["category"].n_unique()}
+    # Every category with reports is searched, whether or not anything is found.
+    searched = page.frame("select count(distinct category) as categories from near_repeats")["categories"][0]
+    return {"svg": Markup(svg), "rows": rows, "signals": len(drawn), "categories": searched}
 
 
 def _told(page: Page, found: pl.DataFrame) -> list[dict[str, Any]]:
@@ -97,8 +99,10 @@ def _distance(row: dict[str, Any]) -> str:
 def _cell(row: dict[str, Any]) -> dict[str, Any]:
     """One cell: its ratio, its shade where it is more than chance, and what it says on rest."""
     is_marked = row["permutation_p_value"] <= MARKED_P and row["pair_ratio"] is not None
+    # Less than one pair expected and no more than chance seen: a ratio would be noise.
+    is_told = is_marked or row["expected_pairs"] >= 1
     return {
-        "ratio": None if row["pair_ratio"] is None else f"{row['pair_ratio']:.1f}",
+        "ratio": f"{row['pair_ratio']:.1f}" if is_told else None,
         "shade": sum(row["pair_ratio"] >= bound for bound in SHADES) if is_marked else 0,
         "title": f"{row['observed_pairs']} pairs, {figures.number(row['expected_pairs'])} expected, "
         f"p = {row['permutation_p_value']:.3f}",

@@ -69,7 +69,7 @@ def test_a_series_among_scattered_incidents_is_unusual() -> None:
     chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END)
     found = chains.filter(pl.col("incidents") >= 5)
     assert found["is_unusual"].all() and found["is_open"].to_list() == [True, False]
-    assert found["permutation_p_value"].max() <= 0.005
+    assert found["permutation_p_value"].max() <= 0.01
 
 
 def test_a_busy_street_links_its_incidents_into_one_chain_and_it_is_not_unusual() -> None:
@@ -84,26 +84,25 @@ def test_a_busy_street_links_its_incidents_into_one_chain_and_it_is_not_unusual(
 
 
 @pytest.mark.slow
-def test_chance_alone_is_rarely_called_unusual() -> None:
-    called = 0
-    for night in range(40):
-        x, y, day = scattered(400, "chance", night, side=3000)
-        chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END, permutations=199)
-        called += bool(chains["is_unusual"].any())
-    assert called <= 6
+def test_chance_alone_makes_an_unusual_chain_in_one_year_of_twenty() -> None:
+    smallest = []
+    for night in range(120):
+        chains = near_repeat_chains.near_repeat_chains(
+            points(*scattered(300, "chance", night, side=2500)), 100, END, permutations=99
+        )
+        smallest.append(chains["permutation_p_value"].min())
+    for level in (0.05, 0.2, 0.5):
+        wide = 3.3 * np.sqrt(level * (1 - level) / 120)
+        assert level - wide <= np.mean(np.array(smallest) <= level) <= level + wide
 
 
-def test_p_values_of_chains_are_no_smaller_than_chance_makes_them() -> None:
-    """The chains seen are chosen for being long, so small p-values are a little more frequent than uniform ones."""
-    p = np.concatenate(
-        [
-            near_repeat_chains.near_repeat_chains(
-                points(*scattered(250, "uniform", night, side=2500)), 100, END, permutations=99
-            )["permutation_p_value"].to_numpy()
-            for night in range(8)
-        ]
-    )
-    assert p.size > 40 and (p <= 0.05).mean() < 0.2
+def test_a_score_is_the_likelihood_ratio_against_the_surroundings() -> None:
+    chain, day = np.array([4, 4, 4, 7, 7, 9]), np.array([10, 12, 19, 3, 4, 5])
+    which, found = near_repeat_chains.scores(chain, day, np.array([5, 6, 7, 2, 2, 1]))
+    usual = 6 * 10 / 365
+    assert which.tolist() == [4] and found[0] == pytest.approx(3 * np.log(3 / usual) - (3 - usual))
+    crowded = near_repeat_chains.scores(chain, day, np.full(6, 200))
+    assert crowded[1].tolist() == [0], "no more than the place always has"
 
 
 def test_chains_of_one_name_are_numbered() -> None:
