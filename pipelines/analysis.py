@@ -164,7 +164,8 @@ def _past(settings: Settings, name: str) -> list[ledger.Entry]:
     the first issue for its ``reference_at``: a later one (a feed recovered the same day, newer code ran again) stays a
     record and is never scored, however much it knew.
     """
-    horizon = timedelta(days=settings.profile.horizons.daily_days + 7)
+    month = 28  # the longest window of risk
+    horizon = timedelta(days=max(settings.profile.horizons.daily_days, month + 1) + 7)
     now = _stamp(settings.as_of)
     first: dict[str, ledger.Entry] = {}
     for entry in records.entries(settings, f"{name}_forecasts", since=_stamp(settings.as_of - horizon), until=now):

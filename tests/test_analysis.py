@@ -118,7 +118,7 @@ def test_scoring_opens_nothing_older_than_the_horizon_nothing_newer_and_no_secon
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     issue_risk(at(settings, 9), "a")
-    unneeded = [issue_risk(at(settings, 9), "b"), *(issue_risk(at(settings, days), "a") for days in (36, 0, -1))]
+    unneeded = [issue_risk(at(settings, 9), "b"), *(issue_risk(at(settings, days), "a") for days in (37, 0, -1))]
     for path in unneeded:
         (settings.records / path).unlink()
     analysis.score(con, settings)

@@ -100,7 +100,10 @@ def risk_scores(page: Page) -> list[dict[str, Any]]:
         ).to_dicts()
     else:
         audited = [row for row in page.rows("risk_audit") if row["model"] in ("stack", "best_count")]
-        found = sorted(audited, key=lambda row: (row["category"], row["area_share"], row["window"], row["is_baseline"]))
+        found = sorted(
+            audited,
+            key=lambda row: (row["category"], row["area_share"], row["window"], row["origin_kind"], row["is_baseline"]),
+        )
     return [row | {"label": labels.get(row["category"], row["category"])} for row in found]
 
 

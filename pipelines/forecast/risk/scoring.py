@@ -4,7 +4,8 @@ With n of N incidents in a share a/A of the area: hit rate n/N; prediction accur
 Tompson and Uhlig 2008); PEI* = n/n*, n* the most that so many cells could have held (Hunt 2016; the NIJ challenge);
 recapture rate index RRI = (n/n₁)/(N/N₁) against the same cells and as many days before the origin (Levine 2008). PAI's
 ceiling grows as the area shrinks and PEI* falls as cells do: compare at one area and one grid only. One window ranks no
-methods: its PAI moves by a quarter of itself from month to month. Pool windows; these do.
+methods: its PAI moves by a quarter of itself from month to month. Pool windows; these do. Bootstrap intervals of few
+windows are too narrow: a nominal 95 % holds about 89 % with 24 windows, 85 % with 12 and 71 % with 6.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ Floats = NDArray[np.float64]
 BLOCK: Final = 3
 """Consecutive windows drawn together: neighbouring months resemble each other."""
 DRAWS: Final = 2_000
+FEWEST_WINDOWS: Final = 6
+"""Under so many there are hardly two blocks to draw: no interval is told."""
 INTERVAL: Final = (0.025, 0.975)
 SMALLEST_RATE: Final = 1e-6
 
@@ -104,7 +107,7 @@ def _intervals(
     """Circular-block bootstrap intervals (Politis and Romano 1992) of PAI and of its gains, on the same draws."""
     drawn = _draws(group.height, "|".join(str(key[name]) for name in others))
     pai = _pai(group, drawn)
-    found: dict[str, float | None] = dict(zip(("pai_low", "pai_high"), _ends(pai[1:]), strict=True))
+    found: dict[str, float | None] = dict(zip(("pai_low", "pai_high"), _ends(pai[1:], group.height), strict=True))
     for name, baseline in zip(("gain", "prospective_gain"), baselines, strict=False):
         wanted = [pl.col(other).eq_missing(pl.lit(key[other])) for other in others]
         rival = windows.filter(*wanted, pl.col("model") == baseline)
@@ -112,7 +115,9 @@ def _intervals(
             found |= dict.fromkeys((name, f"{name}_low", f"{name}_high"))
             continue
         gain = pai - _pai(rival, drawn)
-        found |= {name: _finite(gain[0])} | dict(zip((f"{name}_low", f"{name}_high"), _ends(gain[1:]), strict=True))
+        found |= {name: _finite(gain[0])} | dict(
+            zip((f"{name}_low", f"{name}_high"), _ends(gain[1:], group.height), strict=True)
+        )
     return found
 
 
@@ -131,7 +136,9 @@ def _pai(group: pl.DataFrame, drawn: NDArray[np.int64]) -> Floats:
         return np.asarray(hits[drawn].sum(axis=1) / total[drawn].sum(axis=1) / share.mean())
 
 
-def _ends(values: Floats) -> tuple[float | None, float | None]:
+def _ends(values: Floats, windows: int) -> tuple[float | None, float | None]:
+    if windows < FEWEST_WINDOWS:
+        return None, None
     kept = values[np.isfinite(values)]
     low, high = np.quantile(kept, INTERVAL) if kept.size else (np.nan, np.nan)
     return _finite(low), _finite(high)
