@@ -1,0 +1,164 @@
+"""Work that fans out: over processes of this machine, or over a Ray or Spark cluster through Fugue.
+
+A task is a module's function with its arguments, and its answer depends on them alone (random draws are seeded by
+series and origin), so every engine gives the same numbers. Ray or Spark need the extra ``distributed`` and this package
+on every worker; a cluster is found as these find theirs (``RAY_ADDRESS``; ``SPARK_REMOTE`` or Spark's own
+configuration), else they start one on this machine.
+"""
+
+import multiprocessing
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+import pandas as pd
+
+Engine = Literal["local", "ray", "spark"]
+ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
+VARIABLE: Final = "BONGSU_ENGINE"
+"""The environment variable that names the engine."""
+
+Answer = TypeVar("Answer")
+Progress = Callable[[int, int], None]
+"""Called with (tasks done, tasks in all)."""
+
+_COLUMNS: Final = "task:long,payload:binary"
+
+
+class EngineError(RuntimeError):
+    """The engine is unknown or cannot be used here; the message says what to install or to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Where tasks run: the engine and, on this machine, how many processes."""
+
+    engine: Engine = "local"
+    processes: int = 1
+
+    @staticmethod
+    def of(processes: int) -> "Workers":
+        """The engine that ``BONGSU_ENGINE`` names, ``local`` if it is unset.
+
+        Raises:
+            EngineError: there is no such engine.
+        """
+        name = os.environ.get(VARIABLE) or "local"
+        if name not in ENGINES:
+            raise EngineError(f"{VARIABLE} is {name!r}; set it to {', '.join(ENGINES)}, or unset it")
+        return Workers(name, processes)
+
+
+def spread(
+    work: Callable[..., Answer],
+    tasks: Sequence[tuple[Any, ...]],
+    workers: Workers = Workers(),
+    progress: Progress | None = None,
+) -> list[Answer]:
+    """Call ``work(*task)`` for every task, side by side.
+
+    Args:
+        work: A function of a module (or a partial of one): workers import it by name.
+        tasks: The arguments of each call.
+        workers: Where.
+        progress: Told as tasks are done; on a cluster, once at the end.
+
+    Returns:
+        The answers, in the order of the tasks.
+
+    Raises:
+        EngineError: Fugue with Ray or Spark is not installed.
+    """
+    tell = progress or (lambda _done, _all: None)
+    if workers.engine != "local":
+        answers: list[Answer] = _clustered(work, tasks, workers.engine)
+        tell(len(tasks), len(tasks))
+        return answers
+    done: dict[int, Answer] = {}
+    for place, answer in _local(work, tasks, workers.processes):
+        done[place] = answer
+        tell(len(done), len(tasks))
+    return [done[place] for place in range(len(tasks))]
+
+
+def _local(
+    work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], processes: int
+) -> Iterator[tuple[int, Answer]]:
+    # A daemonic process (a worker of some schedulers) may not have children.
+    if processes <= 1 or len(tasks) <= 1 or multiprocessing.current_process().daemon:
+        yield from ((place, work(*task)) for place, task in enumerate(tasks))
+        return
+    # Spawned, never forked: a forked child of a process with Polars threads can wait for ever.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=spawn) as pool:
+        with _main_hidden():
+            places = {pool.submit(work, *task): place for place, task in enumerate(tasks)}
+        for future in as_completed(places):
+            yield places[future], future.result()
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Let spawned children import this package only.
+
+    A spawned child first imports the parent's main module again. Under a scheduler that is Airflow's own command,
+    which refuses to start inside a task.
+    """
+    main = sys.modules["__main__"].__dict__
+    held: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(held)
+
+
+def _clustered(work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], engine: Engine) -> list[Answer]:
+    if not tasks:
+        return []
+    _prepare(engine)
+    import fugue.api as fugue
+
+    payloads = [pickle.dumps((work, task)) for task in tasks]
+    answered = fugue.transform(
+        pd.DataFrame({"task": range(len(tasks)), "payload": payloads}),
+        answer,
+        schema=_COLUMNS,
+        partition={"num": len(tasks), "algo": "even"},
+        engine=engine,
+        as_local=True,
+    )
+    rows = fugue.as_pandas(answered).sort_values("task")
+    return [pickle.loads(bytes(payload)) for payload in rows["payload"]]
+
+
+def answer(tasks: pd.DataFrame) -> pd.DataFrame:
+    """What a worker of a cluster does with its share of the tasks: ``task`` and pickled ``payload``, in and out."""
+    calls = [pickle.loads(bytes(payload)) for payload in tasks["payload"]]
+    return pd.DataFrame({"task": tasks["task"], "payload": [pickle.dumps(work(*task)) for work, task in calls]})
+
+
+def _prepare(engine: Engine) -> None:
+    """Start or find the cluster: quietly, without a dashboard, and reporting nothing to anybody."""
+    try:
+        if engine == "ray":
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            import fugue_ray  # noqa: F401  registers the engine
+            import ray
+
+            if not ray.is_initialized():
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
+        else:
+            # A cluster on this machine runs this very Python, which has the packages.
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+            import fugue_spark  # noqa: F401  registers the engine
+    except ImportError as error:
+        raise EngineError(
+            f"{VARIABLE}={engine} needs Fugue with Ray and Spark; install the extra: pip install 'bongsu[distributed]'"
+        ) from error
