@@ -70,7 +70,7 @@ def months(first: date, count: int) -> list[tuple[int, int]]:
 def scores(city: str) -> pl.DataFrame:
     """Every model's pooled scores at every area."""
     records, task, first = CITIES[city]()
-    there = points.place(records, task, day_number(first))
+    there = points.place(records, task)
     whole = 1 / there.cell_share
     depths = sorted({there.selected, *(int(share * whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:

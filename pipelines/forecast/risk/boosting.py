@@ -64,7 +64,7 @@ def boosting(history: History, category: str, until: int, memo: dict[tuple[str, 
     import lightgbm
 
     memo, seen = {} if memo is None else memo, history.seen(until)
-    origins = list(_origins(history, until))
+    origins = list(_origins(seen, until))
     if not origins:
         return _even(seen, category, until)
     rows = [_rows(seen, category, origin, _table(history, category, origin, memo)) for origin in origins]

@@ -210,7 +210,7 @@ def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Pr
 
 def _windows(past: History, until: int) -> list[tuple[int, int]]:
     starts = (until - WINDOW_DAYS * back for back in range(ORIGINS, 0, -1))
-    return [(start, WINDOW_DAYS) for start in starts if start - past.first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+    return [(start, WINDOW_DAYS) for start in starts if past.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
 
 
 def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
@@ -272,7 +272,7 @@ def _history(crime_points: pl.DataFrame, cells: pl.DataFrame, until: int, profil
         .select("category", "cell", "day", "known_from", "known_until")
     )
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
-    return history(grid, placed, until)
+    return history(grid, placed)
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")

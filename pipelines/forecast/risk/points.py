@@ -92,7 +92,7 @@ def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, pro
         PointsError: a column is missing, nothing lies inside the boundary before ``start``, or the area is too small.
     """
     day = day_number(start)
-    there = place(points, task, day)
+    there = place(points, task)
     past = there.history
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
@@ -140,13 +140,13 @@ def backtest_points(
         Each window (``origin_date`` and `rolling.WINDOWS`), and all pooled (`scoring.SCORES` and `scoring.GAINS`).
     """
     last = day_number(start)
-    there = place(points, task, last)
+    there = place(points, task)
     if there.last_day + 1 < last + days:
         known = EPOCH + timedelta(days=there.last_day)
         raise PointsError(f"the points end on {known}, within the last window: give an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
-    return scored(there.history, [(day, days) for day in starts if day > there.history.first_day], (there.selected,),
-                  there.cell_share, progress)  # fmt: skip
+    windows = [(day, days) for day in starts if there.history.known_days(day) > 0]
+    return scored(there.history, windows, (there.selected,), there.cell_share, progress)
 
 
 def scored(
@@ -177,7 +177,7 @@ def scored(
 def _before(past: History, first: int, days: int, most: int) -> list[tuple[int, int]]:
     """Windows of so many days that end where ``first`` begins, as far as there is a history before them."""
     starts = (first - days * back for back in range(most, 0, -1))
-    return [(start, days) for start in starts if start - past.first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+    return [(start, days) for start in starts if past.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:
@@ -197,8 +197,8 @@ def save(risk: Risk, path: Path) -> None:
         raise PointsError(f"cannot write {path.name}: end the name in .parquet or .geojson")
 
 
-def place(points: pl.DataFrame, task: Task, start: int) -> Place:
-    """Lay a grid over a boundary and put the points into it; ``start`` is the day that nothing is concluded from.
+def place(points: pl.DataFrame, task: Task) -> Place:
+    """Lay a grid over a boundary and put the points into it.
 
     Raises:
         PointsError: a column is missing, no point lies inside, or the area is less than a cell.
@@ -241,7 +241,7 @@ def place(points: pl.DataFrame, task: Task, start: int) -> Place:
     grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
     states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
     last = int(located["day"].max())  # type: ignore[arg-type]
-    return Place(cells, history(grid, states, start), selected, share, crs.to_string(), last)
+    return Place(cells, history(grid, states), selected, share, crs.to_string(), last)
 
 
 def _cells(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:

@@ -119,6 +119,20 @@ def test_old_late_reports_do_not_stretch_what_is_known() -> None:
     assert two == pytest.approx(one, rel=0.05)
 
 
+@pytest.mark.slow
+def test_old_records_that_came_in_yesterday_change_no_score_of_the_past(result: nightly.RiskForecast) -> None:
+    """A backlog of two more years is delivered: the forecast may use it, no origin of the backtest may."""
+    rng = np.random.default_rng(5)
+    days = [date(2025, 1, 27) - timedelta(days=int(day)) for day in rng.integers(0, 730, 3_000)]
+    cell = [f"c{number:03d}" for number in rng.integers(0, SIDE**2, 3_000)]
+    backlog = known(pl.DataFrame({"cell_id": cell, "category": "theft", "local_date": days})).with_columns(
+        known_at=pl.lit(AS_OF - timedelta(days=1)).cast(pl.Datetime("us", "UTC"))
+    )
+    again = nightly.forecast_risk(pl.concat([crime(), backlog]), cells(), AS_OF, KOREA)
+    assert again.scores.equals(result.scores)
+    assert not again.forecasts.equals(result.forecasts)
+
+
 def test_a_record_counts_under_the_category_that_it_had_at_each_origin() -> None:
     """What was theft until last week and burglary since is theft for the backtest and burglary for the forecast."""
     changed = TODAY - timedelta(days=5)
