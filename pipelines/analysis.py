@@ -36,14 +36,12 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Every pattern table of reported crime, as known at ``as_of``."""
+    """Every pattern table of reported crime, as known at ``as_of`` and up to where the records are complete."""
     from pipelines.patterns import nightly
 
     profile = settings.profile
-    today = settings.as_of.astimezone(profile.zone).date()
-    known = _police_through(con)
-    through = known.astimezone(profile.zone).date() if known else None
-    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), today, profile, through)
+    end = min(_police_through(con) or settings.as_of, settings.as_of).astimezone(profile.zone).date()
+    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), end, profile)
     for table, make in nightly.TABLES.items():
         warehouse.write_frame(con, "patterns", table, make(crime))
 
