@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from pipelines.forecast.demand import own_series
-from pipelines.forecast.risk import points
+from pipelines.forecast.risk import places, points
 
 if TYPE_CHECKING:
     from pipelines.forecast.demand.own_series import Progress
@@ -45,11 +45,17 @@ def backtest_demand(
 
 
 def predict_risk(
-    source: Path, task: points.Task, start: date, days: int, target: Path, progress: points.Progress = points.silent
+    source: Path,
+    task: points.Task,
+    start: date,
+    days: int,
+    target: Path,
+    progress: points.Progress = points.silent,
+    note: places.Note = places.unheard,
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    points.save(points.predict_points(read(source), task, start, days, progress), target)
+    points.save(points.predict_points(read(source, is_dated=False), task, start, days, progress, note), target)
 
 
 def backtest_risk(
@@ -61,14 +67,21 @@ def backtest_risk(
     step: int,
     folder: Path,
     progress: points.Progress = points.silent,
+    note: places.Note = places.unheard,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; writes both as Parquet and returns the scores."""
-    windows, scores = points.backtest_points(read(source), task, start, days, origins, step, progress)
+    found = read(source, is_dated=False)
+    windows, scores = points.backtest_points(found, task, start, days, origins, step, progress, note)
     return _keep(folder, scores, windows=windows)
 
 
-def read(path: Path) -> pl.DataFrame:
+def read(path: Path, is_dated: bool = True) -> pl.DataFrame:
     """A Parquet or CSV file as a frame.
+
+    Args:
+        path: Ends in .parquet or .csv.
+        is_dated: Whether texts of a CSV that look like times become times; Polars takes 03/04 for the 3rd of April, and
+            turns zoned times into UTC.
 
     Raises:
         OwnDataError: it is neither, or not there.
@@ -78,7 +91,7 @@ def read(path: Path) -> pl.DataFrame:
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
     if path.suffix == ".csv":
-        return pl.read_csv(path, try_parse_dates=True)
+        return pl.read_csv(path, try_parse_dates=is_dated)
     raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
 
 

@@ -27,7 +27,12 @@ Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
 Points = Annotated[
     Path,
-    typer.Option("--input", help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional)."),
+    typer.Option(
+        "--input",
+        help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional; an empty one becomes "
+        "the category `unknown`). Text begins with YYYY-MM-DD and is dated by the clock it is written in. Points "
+        "outside the boundary are counted and left out.",
+    ),
 ]
 Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
 Boundary = Annotated[
@@ -73,7 +78,9 @@ def predict_risk(
 
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("predict") as show:
-        own_data.predict_risk(source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"))
+        own_data.predict_risk(
+            source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"), err.print
+        )
     err.print(f"written: {out_file}")
 
 
@@ -116,6 +123,14 @@ def backtest_risk(
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("backtest") as show:
         scores = own_data.backtest_risk(
-            source, task, start, days, origins, step, folder, lambda done, all: show(f"{done} of {all} windows")
+            source,
+            task,
+            start,
+            days,
+            origins,
+            step,
+            folder,
+            lambda done, all: show(f"{done} of {all} windows"),
+            err.print,
         )
     out.print(table_of(scores))
