@@ -66,10 +66,17 @@ VERSION_COLUMNS: Final[dict[str, str]] = {
     "lat": "DOUBLE",
     "location_quality": "VARCHAR",
     "location_source": "VARCHAR",
+    "is_discovered": "BOOLEAN",
     "is_withdrawn": "BOOLEAN",
     "known_at": "TIMESTAMP WITH TIME ZONE",
 }
 """What ``sql/staging/<feed>_versions.sql`` yields: one row per version of the incidents whose versions differ."""
+
+FIRST_KNOWN_COLUMNS: Final[dict[str, str]] = {
+    "incident_id": "VARCHAR",
+    "first_known_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/<feed>_first_known.sql`` yields: when incidents that were told more than once were first known."""
 
 LIST_COLUMNS: Final[dict[str, str]] = {
     "feed": "VARCHAR",
@@ -90,10 +97,18 @@ MISSING_COLUMNS: Final[dict[str, str]] = {
     "feed": "VARCHAR",
     "service": "VARCHAR",
     "source_category": "VARCHAR",
+    "occurred_at": "TIMESTAMP WITH TIME ZONE",
     "reported_at": "TIMESTAMP WITH TIME ZONE",
+    "lon": "DOUBLE",
+    "lat": "DOUBLE",
+    "location_quality": "VARCHAR",
+    "location_source": "VARCHAR",
+    "is_discovered": "BOOLEAN",
+    "known_at": "TIMESTAMP WITH TIME ZONE",
     "missing_at": "TIMESTAMP WITH TIME ZONE",
 }
-"""What ``sql/staging/<feed>_missing.sql`` yields: incidents that vanished at the source without notice."""
+"""What ``sql/staging/<feed>_missing.sql`` yields: incidents that vanished at the source without notice, in
+their newest version."""
 
 EXCLUDED_COLUMNS: Final[dict[str, str]] = {"feed": "VARCHAR", "source_category": "VARCHAR", "incidents": "BIGINT"}
 """What ``sql/staging/<feed>_excluded.sql`` yields: source categories that are no incidents, counted."""
@@ -102,6 +117,7 @@ STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "incidents": ("", STAGED_COLUMNS),
     "dispatches": ("_dispatches", DISPATCH_COLUMNS),
     "versions": ("_versions", VERSION_COLUMNS),
+    "first_known": ("_first_known", FIRST_KNOWN_COLUMNS),
     "lists": ("_lists", LIST_COLUMNS),
     "missing": ("_missing", MISSING_COLUMNS),
     "excluded": ("_excluded", EXCLUDED_COLUMNS),
