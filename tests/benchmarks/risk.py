@@ -20,6 +20,7 @@ from rich.table import Table
 from pipelines.forecast.risk import points
 from pipelines.forecast.risk.history import day_number
 from pipelines.forecast.risk.points import Task
+from pipelines.forecast.risk.selection import cells_of_share
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SQUARE_MILE_KM2 = 2.589988
@@ -72,7 +73,7 @@ def scores(city: str) -> pl.DataFrame:
     records, task, first = CITIES[city]()
     there = points.place(records, task)
     whole = 1 / there.cell_share
-    depths = sorted({there.selected, *(int(share * whole) for share in SHARES)})
+    depths = sorted({there.selected, *(cells_of_share(share, whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city)
         _, found = points.scored(

@@ -15,15 +15,18 @@ import polars as pl
 
 from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk import rolling, scoring
-from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
+from pipelines.forecast.risk.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
-from pipelines.forecast.risk.models import BOOSTING
-from pipelines.forecast.risk.stack import BEST_COUNT, STACK, Choice, expected, order
+from pipelines.forecast.risk.selection import cells_of_share
+from pipelines.forecast.risk.stack import BEST_COUNT, STACK
 from pipelines.profile import Profile
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
 """What is forecast, in days; the backtest is of months."""
 ORIGINS: Final = 12
+LEAD_DAYS: Final = 1
+"""The day of the run is not known yet and not forecast any more: windows begin on the day after, in the backtest too. A
+stale feed's longer lead is said in ``degraded_reason`` and not tried."""
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
 
 FORECAST_COLUMNS: Final = (
@@ -77,45 +80,59 @@ def forecast_risk(
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
     past = _history(crime_points, grid_cells, until, profile)
-    selected = int(profile.risk_area_share * past.grid.size + 1e-9)
-    depths = sorted({int(share * past.grid.size + 1e-9) for share in (*AREA_SHARES, profile.risk_area_share)} - {0})
-    windows = _windows(past, until)
+    made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
+    if not made:
+        return RiskForecast(_none(FORECAST_COLUMNS), _none(SCORE_COLUMNS))
+    listed = pl.concat(ranked for ranked, _ in made)
+    issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
+        pl.lit(as_of, _INSTANT).alias("reference_at"),
+        pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
+        pl.lit(STACK).alias("model"),
+        pl.lit(edge, _INSTANT).alias("data_as_of"),
+        pl.lit(degraded, pl.String).alias("degraded_reason"),
+    )
+    today = as_of.astimezone(profile.zone).date()
+    spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
+    return RiskForecast(
+        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
+        _scores(pl.concat(tried for _, tried in made), past.grid.size, as_of),
+    )
+
+
+def _ahead(
+    past: History, until: int, area_share: float, threads: int, progress: Callable[[int, int], None]
+) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Per category the list that is issued (`rolling.Backtest.ranked`) and the windows tried before it."""
+    size = past.grid.size
+    selected = cells_of_share(area_share, size)
+    depths = sorted({cells_of_share(share, size) for share in (*AREA_SHARES, area_share)})
+    windows = rolling.windows(past, until - LEAD_DAYS, WINDOW_DAYS, ORIGINS)
     total, done = len(past.events) * (len(windows) + 1), itertools.count(1)
 
     def note() -> None:
         progress(next(done), total)
 
-    def ahead_of(category: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-        backtest, found, _ = rolling.run(past, category, windows, depths, note)
-        ranked = _ranked(backtest, until, selected, grid_cells)
+    def of(category: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        backtest, found, _ = rolling.run(past, category, windows, depths, note, LEAD_DAYS)
+        ranked = backtest.ranked(until, selected)
         note()
         return ranked, found
 
     with ThreadPoolExecutor(threads) as pool:
-        made = list(pool.map(ahead_of, past.events if depths else ()))
-    forecasts, tried = [ranked for ranked, _ in made], [found for _, found in made]
-    if not forecasts:
-        return RiskForecast(_none(FORECAST_COLUMNS), _none(SCORE_COLUMNS))
-    today = as_of.astimezone(profile.zone).date()
-    issued = pl.concat(forecasts).with_columns(
-        pl.lit(as_of, _INSTANT).alias("reference_at"),
-        pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
-        pl.lit(edge, _INSTANT).alias("data_as_of"),
-        pl.lit(degraded, pl.String).alias("degraded_reason"),
-    )
-    spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
-    share = (pl.col("cells") / past.grid.size).alias("area_share")
-    scores = scoring.score(
-        pl.concat(tried).with_columns(share), ["category", "cells", "model"], (BEST_COUNT, "prospective")
-    ).with_columns(
+        return list(pool.map(of, past.events))
+
+
+def _scores(tried: pl.DataFrame, cells: int, as_of: datetime) -> pl.DataFrame:
+    """``forecast.risk_scores`` of the backtest."""
+    share = (pl.col("cells") / cells).alias("area_share")
+    scores = scoring.score(tried.with_columns(share), ["category", "cells", "model"], (BEST_COUNT, "prospective"))
+    return scores.select(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit("backtest").alias("origin_kind"),
         pl.lit("month").alias("window"),
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
-    )
-    return RiskForecast(
-        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"), scores.select(SCORE_COLUMNS)
-    )
+        pl.all(),
+    ).select(SCORE_COLUMNS)
 
 
 def score_issued(
@@ -170,47 +187,15 @@ def score_issued(
     return scores.select(SCORE_COLUMNS)
 
 
-def _ranked(backtest: rolling.Backtest, until: int, selected: int, cells: pl.DataFrame) -> pl.DataFrame:
-    """One category's cells with rank and incidents a day, by the stack that earlier months speak for."""
-    rates = backtest.rates(until)
-    choice = backtest.choice(until, max(selected, 1))
-    best = order(backtest.placed(until, rates), choice)
-    level = backtest.history.seen(until).rate(backtest.category, until, rolling.LEVEL_HALF_LIFE_DAYS)
-    rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
-    return cells[best].select(
-        "cell_id",
-        pl.lit(backtest.category).alias("category"),
-        pl.lit(STACK).alias("model"),
-        pl.Series("expected", expected(best, rates[BOOSTING], level)[best]),
-        pl.Series("baseline_expected", rates[choice.count][best]),
-        rank,
-        (rank <= selected).alias("is_selected"),
-        pl.lit(method(choice)).alias("method"),
-    )
-
-
-def method(choice: Choice) -> str:
-    """How the list was made, in words."""
-    if not choice.origins:
-        return f"{choice.count}; no earlier month to choose on"
-    chosen = choice.count if choice.mixture == BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
-    return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
-
-
 def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Profile) -> pl.DataFrame:
     """The forecast of one window, which begins tomorrow."""
-    start, end = (midnight(today + timedelta(days=1 + ahead), profile.zone) for ahead in (0, days))
+    start, end = (midnight(today + timedelta(days=LEAD_DAYS + ahead), profile.zone) for ahead in (0, days))
     return issued.with_columns(
         pl.lit(window).alias("window"),
         pl.lit(start, _INSTANT).alias("target_start"),
         pl.lit(end, _INSTANT).alias("target_end"),
         pl.col("expected", "baseline_expected") * days,
     )
-
-
-def _windows(past: History, until: int) -> list[tuple[int, int]]:
-    starts = (until - WINDOW_DAYS * back for back in range(ORIGINS, 0, -1))
-    return [(start, WINDOW_DAYS) for start in starts if past.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
 
 
 def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:

@@ -13,11 +13,9 @@ import polars as pl
 import shapely
 
 from pipelines.forecast.risk import rolling, scoring
-from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
 from pipelines.forecast.risk.history import EPOCH, History, day_number
-from pipelines.forecast.risk.models import BOOSTING
 from pipelines.forecast.risk.places import Note, PointsError, Task, place, unheard
-from pipelines.forecast.risk.stack import BEST_COUNT, expected, order
+from pipelines.forecast.risk.stack import BEST_COUNT
 
 TRIALS: Final = 12
 """Windows before the first forecast on which the stack is chosen."""
@@ -63,23 +61,15 @@ def predict_points(
     known = [category for category in past.events if seen.events[category].cell.size]
     if not known:
         raise PointsError(f"no point lies inside the boundary before {start}: check --crs, --boundary and --start")
-    windows = _before(past, day, days, TRIALS)
+    windows = rolling.windows(past, day, days, TRIALS)
     count = _counter(progress, len(known) * (len(windows) + 1))
 
     def ranked(category: str) -> pl.DataFrame:
         backtest, _, _ = rolling.run(past, category, windows, (there.selected,), count)
-        rates = backtest.rates(day)
-        best = order(backtest.placed(day, rates), backtest.choice(day, there.selected))
-        level = seen.rate(category, day, rolling.LEVEL_HALF_LIFE_DAYS)
-        rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
+        listed = backtest.ranked(day, there.selected)
         count()
-        return there.cells[best].select(
-            "cell_id",
-            pl.lit(category).alias("category"),
-            pl.Series("expected", expected(best, rates[BOOSTING], level)[best] * days),
-            rank,
-            (rank <= there.selected).alias("is_selected"),
-            "geometry",
+        return listed.hstack(there.cells.select("cell_id", "geometry")[listed["cell"]]).select(
+            "cell_id", "category", pl.col("expected") * days, "rank", "is_selected", "geometry"
         )
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -136,7 +126,7 @@ def scored(
     if not windows:
         raise PointsError("the points begin after the first window: give a later --start or fewer --origins")
     first, days = min(windows)
-    earlier = _before(past, first, days, TRIALS)
+    earlier = rolling.windows(past, first, days, TRIALS)
     count = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
     with ThreadPoolExecutor(THREADS) as pool:
         every = [*earlier, *windows]
@@ -145,12 +135,6 @@ def scored(
     scores = scoring.score(found, ["category", "cells", "model"], (BEST_COUNT, "prospective"))
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
     return found.select(dated, pl.exclude("origin_day")), scores
-
-
-def _before(past: History, first: int, days: int, most: int) -> list[tuple[int, int]]:
-    """Windows of so many days that end where ``first`` begins, as far as there is a history before them."""
-    starts = (first - days * back for back in range(most, 0, -1))
-    return [(start, days) for start in starts if past.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:

@@ -184,6 +184,10 @@ def test_ranks_are_of_expectation_and_ties_fall_by_the_seed_alone() -> None:
     assert len(set(many)) > 3
 
 
+def test_a_share_of_few_cells_is_one_cell_and_of_none_is_none() -> None:
+    assert [selection.cells_of_share(0.01, cells) for cells in (0, 1, 99, 100, 250)] == [0, 1, 1, 1, 2]
+
+
 def test_selected_cells_never_exceed_the_area() -> None:
     assert selection.cells_within(1.0, 100 * 100) == 100
     assert selection.cells_within(0.999, 100 * 100) == 99

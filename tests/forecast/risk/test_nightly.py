@@ -1,14 +1,15 @@
 """The nightly risk forecast on a toy region."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from pipelines import profile as profiles
-from pipelines.forecast.risk import nightly
-from pipelines.forecast.risk.history import day_number
+from pipelines.forecast.risk import nightly, rolling
+from pipelines.forecast.risk.history import History, day_number
 
 KOREA = profiles.load("korea")
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)  # 3 March, 05:15 in Seoul
@@ -67,6 +68,37 @@ def test_every_window_begins_at_the_next_local_midnight(result: nightly.RiskFore
     assert ends == [
         (name, datetime(2026, 3, 3, 15, tzinfo=UTC) + timedelta(days=days)) for name, days in nightly.WINDOWS.items()
     ]
+
+
+def test_the_backtest_leads_as_long_as_the_issue_and_ends_where_the_records_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[list[tuple[int, int]], int]] = []
+
+    def watched(past: History, category: str, windows: list[tuple[int, int]], *rest: Any) -> Any:
+        told.append((windows, rest[-1]))
+        return run(past, category, [], *rest)
+
+    run = rolling.run
+    monkeypatch.setattr(rolling, "run", watched)
+    issued = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA).forecasts
+    (windows, lead), unknown = told[0], day_number(TODAY)
+    first = issued["target_start"].dt.convert_time_zone(KOREA.time_zone).dt.date()[0]
+    assert lead == day_number(first) - unknown == 1
+    assert windows[-1][0] + lead + windows[-1][1] == unknown
+
+
+def test_a_small_region_has_one_cell_selected() -> None:
+    few = crime(days=100).filter(pl.col("cell_id") < "c040")
+    issued = nightly.forecast_risk(few, cells().head(40), AS_OF, KOREA).forecasts.filter(window="week")
+    assert issued.group_by("category").agg(pl.col("is_selected").sum()).sort("category").rows() == [
+        ("burglary", 1),
+        ("theft", 1),
+    ]
+
+
+@pytest.mark.slow
+def test_one_thread_and_two_say_the_same(result: nightly.RiskForecast) -> None:
+    alone = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA, threads=1)
+    assert alone.forecasts.equals(result.forecasts) and alone.scores.equals(result.scores)
 
 
 def test_ranks_are_the_same_in_every_window(result: nightly.RiskForecast) -> None:
