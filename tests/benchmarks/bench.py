@@ -145,15 +145,15 @@ def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
 
 def scan_against_plain_numpy() -> tuple[str, float, str, float]:
     """All 999 permutations of a year of 50,000 incidents in 10,000 cells; against whole arrays, scaled from two."""
-    from pipelines.patterns import scan
+    from pipelines.patterns import cylinders, scan
 
     rng, side = np.random.default_rng(3), 100
     weight = rng.lognormal(0, 0.7, side * side)
     cell, age = rng.choice(side * side, 50_000, p=weight / weight.sum()), rng.integers(0, 365, 50_000)
     y, x = np.divmod(np.arange(side * side), side) * np.array(250.0)
-    made = scan.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
-    usual = made.inside[:, None] * scan.windows(age) / cell.size
-    recent = age < scan.MAX_DAYS
+    made = cylinders.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
+    usual = made.inside[:, None] * cylinders.windows(age) / cell.size
+    recent = age < cylinders.MAX_DAYS
 
     def ours(permutations: int) -> None:
         # Nothing beats an infinite ratio: no permutation is spared.
@@ -161,14 +161,14 @@ def scan_against_plain_numpy() -> tuple[str, float, str, float]:
 
     def theirs() -> None:
         for _ in range(2):
-            held = np.zeros((side * side, scan.MAX_DAYS))
+            held = np.zeros((side * side, cylinders.MAX_DAYS))
             np.add.at(held, (rng.permutation(cell)[recent], age[recent]), 1)
-            added = np.vstack([np.zeros(scan.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
+            added = np.vstack([np.zeros(cylinders.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
             ends = np.searchsorted(made.ring, np.arange(made.centre.size), side="right")
             count = added[ends] - added[made.first[made.centre]]
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = scan.log_ratio(count, usual, cell.size)
-            np.where((count > usual) & (count >= scan.MIN_INCIDENTS), ratio, 0).max()
+                ratio = cylinders.log_ratio(count, usual, cell.size)
+            np.where((count > usual) & (count >= cylinders.MIN_INCIDENTS), ratio, 0).max()
 
     what = f"scan statistic, {scan.PERMUTATIONS} replications, {cell.size:,} events"
     took, otherwise = seconds(lambda: ours(scan.PERMUTATIONS)), seconds(theirs) * scan.PERMUTATIONS / 2
