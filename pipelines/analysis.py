@@ -4,7 +4,7 @@ Forecasts and scores are records: kept as issued, reloaded by a rebuild, never m
 one issue at a time and no further back than a score needs, so that next year's run takes no more memory than today's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -17,6 +17,9 @@ from pipelines.settings import Settings
 DEMAND, RISK = "demand", "risk"
 """What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the
 tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
+
+BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration")}
+"""What a backtest tells beside its scores: a kind of record and a table each, ``<name>_curves`` say."""
 
 
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -72,14 +75,14 @@ def reload(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     never kept; then only ``forecast`` can make it.
     """
     found = {
-        name: (_newest(settings, f"{name}_forecasts"), _newest(settings, f"{name}_backtests"))
-        for name in (DEMAND, RISK)
+        name: {kind: _newest(settings, f"{name}_{kind}") for kind in ("forecasts", "backtests", *beside)}
+        for name, beside in BESIDE.items()
     }
-    kept = [(name, made, test) for name, (made, test) in found.items() if made is not None and test is not None]
-    if len(kept) < len(found):
+    kept = {name: {kind: one for kind, one in kinds.items() if one is not None} for name, kinds in found.items()}
+    if any(len(kept[name]) < len(kinds) for name, kinds in found.items()):
         return False
-    for name, made, test in kept:
-        _lay(con, settings, name, made, test)
+    for name, kinds in kept.items():
+        _lay(con, settings, name, kinds.pop("forecasts"), kinds.pop("backtests"), **kinds)
     return True
 
 
@@ -122,23 +125,35 @@ def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings, progress:
         settings.threads,
         lambda done, total: progress(f"forecast: {done} of {total} months of risk tried"),
     )
-    _issue(con, settings, RISK, made.forecasts, made.scores)
+    _issue(con, settings, RISK, made.forecasts, made.scores, curves=made.curves, calibration=made.calibration)
 
 
 def _issue(
-    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, made: pl.DataFrame, backtest: pl.DataFrame
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    name: str,
+    made: pl.DataFrame,
+    backtest: pl.DataFrame,
+    **beside: pl.DataFrame,
 ) -> None:
-    """Keep a forecast and the backtest that taught it, and lay both."""
-    records.write(settings, f"{name}_backtests", _stamp(settings.as_of), backtest)
-    records.write(settings, f"{name}_forecasts", _stamp(settings.as_of), made)
-    _lay(con, settings, name, made, backtest)
+    """Keep a forecast, the backtest that taught it and what that tells beside its scores, and lay them all."""
+    for kind, frame in {**beside, "backtests": backtest, "forecasts": made}.items():
+        records.write(settings, f"{name}_{kind}", _stamp(settings.as_of), frame)
+    _lay(con, settings, name, made, backtest, **beside)
 
 
 def _lay(
-    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, made: pl.DataFrame, backtest: pl.DataFrame
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    name: str,
+    made: pl.DataFrame,
+    backtest: pl.DataFrame,
+    **beside: pl.DataFrame,
 ) -> None:
     warehouse.write_frame(con, "forecast", name, made)
     warehouse.write_frame(con, "forecast", f"{name}_scores", _all_scores(settings, name, backtest))
+    for kind, frame in beside.items():
+        warehouse.write_frame(con, "forecast", f"{name}_{kind}", frame)
 
 
 def _all_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from pipelines.forecast.demand import nightly as demand
 from pipelines.forecast.risk import nightly as risk
 from pipelines.settings import Settings
 
-TABLES = ("demand", "demand_scores", "risk", "risk_scores")
+TABLES = ("demand", "demand_scores", "risk", "risk_scores", "risk_curves", "risk_calibration")
 
 
 @pytest.fixture

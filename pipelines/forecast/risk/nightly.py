@@ -14,10 +14,11 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast.demand.series import midnight
-from pipelines.forecast.risk import rolling, scoring
+from pipelines.forecast.risk import calibration, curves, rolling, scoring
 from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
 from pipelines.forecast.risk.models import BOOSTING
+from pipelines.forecast.risk.pooling import pool
 from pipelines.forecast.risk.stack import BEST_COUNT, STACK, Choice, expected, order
 from pipelines.profile import Profile
 
@@ -40,14 +41,20 @@ SCORE_COLUMNS: Final = (
     *scoring.SCORES,
     *scoring.GAINS,
 )
+CURVE_COLUMNS: Final = ("reference_at", "category", "window", "model", "is_baseline", *curves.CURVE)
+CALIBRATION_COLUMNS: Final = (
+    "reference_at", "category", "window", "model", "is_baseline", *calibration.CALIBRATION,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RiskForecast:
-    """Frames with the columns of ``forecast.risk`` and ``forecast.risk_scores``."""
+    """Frames with the columns of ``forecast.risk``, ``risk_scores``, ``risk_curves`` and ``risk_calibration``."""
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
+    curves: pl.DataFrame
+    calibration: pl.DataFrame
 
 
 def forecast_risk(
@@ -78,43 +85,46 @@ def forecast_risk(
     until = day_number(edge.astimezone(profile.zone).date())
     past = _history(crime_points, grid_cells, until, profile)
     selected = int(profile.risk_area_share * past.grid.size + 1e-9)
-    depths = sorted({int(share * past.grid.size + 1e-9) for share in (*AREA_SHARES, profile.risk_area_share)} - {0})
+    # The issued list first: it is followed over all cells.
+    wanted = (profile.risk_area_share, *AREA_SHARES)
+    depths = [cells for cells in dict.fromkeys(int(share * past.grid.size + 1e-9) for share in wanted) if cells]
     windows = _windows(past, until)
     total, done = len(past.events) * (len(windows) + 1), itertools.count(1)
 
     def note() -> None:
         progress(next(done), total)
 
-    def ahead_of(category: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def ahead_of(category: str) -> tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]:
         backtest, found, _ = rolling.run(past, category, windows, depths, note)
         ranked = _ranked(backtest, until, selected, grid_cells)
         note()
-        return ranked, found
+        return ranked, (backtest, found)
 
-    with ThreadPoolExecutor(threads) as pool:
-        made = list(pool.map(ahead_of, past.events if depths else ()))
-    forecasts, tried = [ranked for ranked, _ in made], [found for _, found in made]
-    if not forecasts:
-        return RiskForecast(_none(FORECAST_COLUMNS), _none(SCORE_COLUMNS))
+    with ThreadPoolExecutor(threads) as workers:
+        made = list(workers.map(ahead_of, past.events if depths else ()))
+    if not made:
+        told = (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)
+        return RiskForecast(*(_none(columns) for columns in told))
     today = as_of.astimezone(profile.zone).date()
-    issued = pl.concat(forecasts).with_columns(
+    issued = pl.concat(ranked for ranked, _ in made).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
         pl.lit(edge, _INSTANT).alias("data_as_of"),
         pl.lit(degraded, pl.String).alias("degraded_reason"),
     )
     spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
-    share = (pl.col("cells") / past.grid.size).alias("area_share")
-    scores = scoring.score(
-        pl.concat(tried).with_columns(share), ["category", "cells", "model"], (BEST_COUNT, "prospective")
-    ).with_columns(
+    scored = pool([tried for _, tried in made], 1 / past.grid.size)
+    shared = (
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit("backtest").alias("origin_kind"),
         pl.lit("month").alias("window"),
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
     return RiskForecast(
-        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"), scores.select(SCORE_COLUMNS)
+        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
+        scored.scores.with_columns(shared).select(SCORE_COLUMNS),
+        scored.curves.with_columns(shared).select(CURVE_COLUMNS),
+        scored.calibration.with_columns(shared).select(CALIBRATION_COLUMNS),
     )
 
 
@@ -281,7 +291,7 @@ _TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "target_start": _INSTANT, "target_end": _INSTANT, "model": pl.String, "expected": pl.Float64,
     "baseline_expected": pl.Float64, "rank": pl.Int64, "is_selected": pl.Boolean, "data_as_of": _INSTANT,
     "method": pl.String, "degraded_reason": pl.String, "origin_kind": pl.String, "is_baseline": pl.Boolean,
-    "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64,
+    "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64, "band": pl.Int64, "cells": pl.Int64,
 }  # fmt: skip
 
 

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from pipelines import grid as cell_grid
-from pipelines.forecast.risk import rolling, scoring
+from pipelines.forecast.risk import rolling
 from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
 from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, day_number, history
 from pipelines.forecast.risk.models import BOOSTING
+from pipelines.forecast.risk.pooling import Scored, pool
 from pipelines.forecast.risk.selection import cells_within
-from pipelines.forecast.risk.stack import BEST_COUNT, expected, order
+from pipelines.forecast.risk.stack import expected, order
 
 ALL: Final = "all"
 """The category of points that have none."""
@@ -117,14 +118,14 @@ def predict_points(points: pl.DataFrame, task: Task, start: date, days: int, pro
             "geometry",
         )
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        frames = list(pool.map(ranked, known))
+    with ThreadPoolExecutor(THREADS) as workers:
+        frames = list(workers.map(ranked, known))
     return Risk(pl.concat(frames), there.crs)
 
 
 def backtest_points(
     points: pl.DataFrame, task: Task, start: date, days: int, origins: int, step: int, progress: Progress = silent
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> Scored:
     """Score every model and the stack on windows that begin at ``start`` and every ``step`` days before it.
 
     Args:
@@ -137,7 +138,7 @@ def backtest_points(
         progress: Told the number of windows done and of all.
 
     Returns:
-        Each window (``origin_date`` and `rolling.WINDOWS`), and all pooled (`scoring.SCORES` and `scoring.GAINS`).
+        Each window by its ``origin_date``, and all pooled.
     """
     last = day_number(start)
     there = place(points, task, last)
@@ -155,23 +156,23 @@ def scored(
     depths: Sequence[int],
     cell_share: float,
     progress: Progress = silent,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> Scored:
     """Score every model and the stack on windows (first day, days), each also with some before it to choose on.
 
-    Returns each window and all pooled, as `backtest_points`; ``cell_share`` is a cell's share of the area.
+    As `backtest_points`; the first of ``depths`` is followed over all cells, ``cell_share`` is a cell's share of the
+    area.
     """
     if not windows:
         raise PointsError("the points begin after the first window: give a later --start or fewer --origins")
     first, days = min(windows)
     earlier = _before(past, first, days, TRIALS)
     note = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
-    with ThreadPoolExecutor(THREADS) as pool:
-        every = [*earlier, *windows]
-        tried = pl.concat(pool.map(lambda category: rolling.run(past, category, every, depths, note)[1], past.events))
-    found = tried.filter(pl.col("origin_day") >= first).with_columns((pl.col("cells") * cell_share).alias("area_share"))
-    scores = scoring.score(found, ["category", "cells", "model"], (BEST_COUNT, "prospective"))
+    every = [*earlier, *windows]
+    with ThreadPoolExecutor(THREADS) as workers:
+        made = list(workers.map(lambda category: rolling.run(past, category, every, depths, note)[:2], past.events))
+    found = pool(made, cell_share, first)
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
-    return found.select(dated, pl.exclude("origin_day")), scores
+    return found._replace(windows=found.windows.select(dated, pl.exclude("origin_day")))
 
 
 def _before(past: History, first: int, days: int, most: int) -> list[tuple[int, int]]:
