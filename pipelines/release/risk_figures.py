@@ -85,24 +85,25 @@ def calibration(counted: pl.DataFrame) -> list[str]:
     return parts
 
 
-def key() -> list[str]:
-    """What the lines are, as parts of a picture as wide as the figures and 16 high."""
+def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str) -> str:
+    """Figures one below the other, each under its title, with the key on top: a file of its own."""
+    step = TITLE_HEIGHT + height
+    parts = _key()
+    for number, (title, drawn) in enumerate(panels):
+        top = 16 + step * number
+        parts.append(f'<text x="4" y="{top + 17}" font-size="12" font-weight="600" fill="{INK}">{escape(title)}</text>')
+        parts.append(f'<g transform="translate(0 {top + TITLE_HEIGHT})">{"".join(drawn)}</g>')
+    written = f'<g font-family="sans-serif">{"".join(parts)}</g>'
+    return figures.picture(WIDTH, 16 + step * len(panels), description, "", written)
+
+
+def _key() -> list[str]:
+    """What the lines are."""
     return [
         f'<path d="M{LEFT + 104 * n} 8h22" fill="none" {style}/>'
         f'<text x="{LEFT + 104 * n + 27}" y="11.5" font-size="10" fill="{INK}">{model.replace("_", " ")}</text>'
         for n, (model, style) in enumerate(STYLES.items())
     ]
-
-
-def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str) -> str:
-    """Figures one below the other, each under its title, with the key on top: a file of its own."""
-    step = TITLE_HEIGHT + height
-    parts = key()
-    for number, (title, drawn) in enumerate(panels):
-        top = 16 + step * number
-        parts.append(f'<text x="4" y="{top + 17}" font-size="12" font-weight="600" fill="{INK}">{escape(title)}</text>')
-        parts.append(f'<g transform="translate(0 {top + TITLE_HEIGHT})">{"".join(drawn)}</g>')
-    return figures.picture(WIDTH, 16 + step * len(panels), description, "", *parts)
 
 
 def _roots(begin: float, end: float) -> Scale:

@@ -50,7 +50,7 @@ def test_a_forecast_that_is_off_by_a_third_is_outside_its_interval(factor: float
     is_inside = found.select(
         (pl.col("calibration_ratio_low") <= 1) & (pl.col("calibration_ratio_high") >= 1)
     ).to_series()
-    assert is_inside.sum() >= 9 if factor == 1 else not is_inside.any()
+    assert (is_inside.sum() >= 9) if factor == 1 else not is_inside.any()
     assert found.filter(band=0)["calibration_ratio"].item() == pytest.approx(1 / factor, rel=0.03)
 
 
