@@ -25,7 +25,7 @@ BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibrati
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Score issued forecasts whose targets have come to pass, and keep the scores."""
     from pipelines.forecast.demand import issued
-    from pipelines.forecast.risk import nightly as risk
+    from pipelines.forecast.risk import issued as risk
 
     profile, as_of = settings.profile, settings.as_of
     if past := _past(settings, DEMAND):
@@ -33,8 +33,8 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         scored = (issued.score_issued(one, outcomes, as_of, profile, through) for one in _frames(settings, past))
         _keep_scores(settings, DEMAND, scored)
     if past := _past(settings, RISK):
-        known, crime = _police_through(con) or as_of, _crime(con)
-        scored = (risk.score_issued(one, crime, known, profile) for one in _frames(settings, past))
+        known, crime, patrols = _police_through(con) or as_of, _crime(con), _patrols(con, settings)
+        scored = (risk.score_issued(one, crime, known, profile, patrols) for one in _frames(settings, past))
         _keep_scores(settings, RISK, scored)
 
 
@@ -179,13 +179,19 @@ def _past(settings: Settings, name: str) -> list[ledger.Entry]:
     the first issue for its ``reference_at``: a later one (a feed recovered the same day, newer code ran again) stays a
     record and is never scored, however much it knew.
     """
-    month = 28  # the longest window of risk
-    horizon = timedelta(days=max(settings.profile.horizons.daily_days, month + 1) + 7)
     now = _stamp(settings.as_of)
     first: dict[str, ledger.Entry] = {}
-    for entry in records.entries(settings, f"{name}_forecasts", since=_stamp(settings.as_of - horizon), until=now):
+    for entry in records.entries(
+        settings, f"{name}_forecasts", since=_stamp(settings.as_of - _horizon(settings)), until=now
+    ):
         first.setdefault(entry["name"], entry)
     return [first[stamp] for stamp in sorted(first) if stamp < now]
+
+
+def _horizon(settings: Settings) -> timedelta:
+    """How old an issue may be whose last target has just come due, and some days for late records."""
+    month = 28  # the longest window of risk
+    return timedelta(days=max(settings.profile.horizons.daily_days, month + 1) + 7)
 
 
 def _newest(settings: Settings, kind: str) -> pl.DataFrame | None:
@@ -222,6 +228,15 @@ def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 def _crime(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute("from marts.crime_daily order by category, cell_id, local_date").pl()
+
+
+def _patrols(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
+    """Minutes of patrol by cell and slot since the oldest issue that is scored; none where no agency tells of them."""
+    return con.execute(
+        "select cell_id, slot_start_at, patrol_minutes from core.patrols where slot_start_at >= ? "
+        "order by cell_id, slot_start_at",
+        [settings.as_of - _horizon(settings)],
+    ).pl()
 
 
 def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:

@@ -38,9 +38,12 @@ SCORE_COLUMNS: Final = (
     "window",
     "model",
     "is_baseline",
+    "patrolled",
     *scoring.SCORES,
     *scoring.GAINS,
+    "patrol_minutes",
 )
+WITHOUT_PATROLS: Final = {"patrolled": pl.lit("all"), "patrol_minutes": pl.lit(None, pl.Float64)}
 CURVE_COLUMNS: Final = ("reference_at", "category", "window", "model", "is_baseline", *curves.CURVE)
 CALIBRATION_COLUMNS: Final = (
     "reference_at", "category", "window", "model", "is_baseline", *calibration.CALIBRATION,
@@ -104,7 +107,7 @@ def forecast_risk(
         made = list(workers.map(ahead_of, past.events if depths else ()))
     if not made:
         told = (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)
-        return RiskForecast(*(_none(columns) for columns in told))
+        return RiskForecast(*(none_of(columns) for columns in told))
     today = as_of.astimezone(profile.zone).date()
     issued = pl.concat(ranked for ranked, _ in made).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
@@ -122,62 +125,10 @@ def forecast_risk(
     )
     return RiskForecast(
         pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
-        scored.scores.with_columns(shared).select(SCORE_COLUMNS),
+        scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(SCORE_COLUMNS),
         scored.curves.with_columns(shared).select(CURVE_COLUMNS),
         scored.calibration.with_columns(shared).select(CALIBRATION_COLUMNS),
     )
-
-
-def score_issued(
-    forecasts: pl.DataFrame, crime_daily: pl.DataFrame, known_through: datetime, profile: Profile
-) -> pl.DataFrame:
-    """Score issued risk whose window has wholly come to pass.
-
-    Args:
-        forecasts: ``forecast.risk`` rows, all cells, of any number of ``reference_at``.
-        crime_daily: ``marts.crime_daily`` as now known.
-        known_through: Up to when (UTC) records are complete.
-        profile: Time zone.
-
-    Returns:
-        ``forecast.risk_scores`` with ``origin_kind`` ``issued``: what was selected, and as many cells by the baseline.
-    """
-    keys = ["reference_at", "category", "window"]
-    # Before there were several windows, the week was the only one.
-    told = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
-    due = told.filter(pl.col("target_end") <= known_through).sort(*keys, "rank")
-    if due.is_empty():
-        return _none(SCORE_COLUMNS)
-    first, last = (
-        pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date() for name in ("target_start", "target_end")
-    )
-    spans = due.select(*keys, first.alias("first"), last.alias("last")).unique()
-    days = pl.col("last") - pl.col("first")
-    fell, before = (
-        _fell(spans, crime_daily),
-        _fell(spans.with_columns(pl.col("first") - days, pl.col("first").alias("last")), crime_daily),
-    )
-    known = (
-        due.join(spans, on=keys)
-        .join(fell, on=[*keys, "cell_id"], how="left", maintain_order="left")
-        .join(before.rename({"incidents": "prior"}), on=[*keys, "cell_id"], how="left", maintain_order="left")
-        .with_columns(pl.col("incidents", "prior").fill_null(0), pl.col("is_selected").sum().over(keys).alias("cells"))
-        # Issued ranks break the baseline's ties too, at random and for ever the same.
-        .sort(*keys, "baseline_expected", "rank", descending=[False, False, False, True, False])
-        .with_columns((pl.int_range(pl.len()).over(keys) < pl.col("cells")).alias("is_plain"))
-    )  # fmt: skip
-    windows = pl.concat(
-        [
-            _counted(known, keys, STACK, "is_selected", "expected"),
-            _counted(known, keys, BEST_COUNT, "is_plain", "baseline_expected"),
-        ]
-    )
-    scores = scoring.score(windows, [*keys, "model"]).with_columns(
-        pl.lit("issued").alias("origin_kind"),
-        (pl.col("model") == BEST_COUNT).alias("is_baseline"),
-        *(pl.lit(None, pl.Float64).alias(name) for name in scoring.GAINS),
-    )
-    return scores.select(SCORE_COLUMNS)
 
 
 def _ranked(backtest: rolling.Backtest, until: int, selected: int, cells: pl.DataFrame) -> pl.DataFrame:
@@ -223,40 +174,6 @@ def _windows(past: History, until: int) -> list[tuple[int, int]]:
     return [(start, WINDOW_DAYS) for start in starts if start - past.first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS]
 
 
-def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
-    """Incidents per span and cell on days from ``first`` on and before ``last``."""
-    return (
-        spans.join(crime_daily, on="category")
-        .filter(pl.col("local_date") >= pl.col("first"), pl.col("local_date") < pl.col("last"))
-        .group_by("reference_at", "category", "window", "cell_id")
-        .agg(pl.col("incidents").sum())
-    )
-
-
-def _counted(known: pl.DataFrame, keys: list[str], model: str, chosen: str, rate: str) -> pl.DataFrame:
-    """One row per window as `scoring.score` takes them."""
-    fell, prior, k = pl.col("incidents"), pl.col("prior"), pl.col("cells").first()
-    likelihood = pl.Series("log_score", scoring.log_likelihood(known["incidents"].to_numpy(), known[rate].to_numpy()))
-    return (
-        known.with_columns(likelihood)
-        .group_by(keys, maintain_order=True)
-        .agg(
-            pl.lit(model).first().alias("model"),
-            (pl.col("first").first() - date(1970, 1, 1)).dt.total_days().alias("origin_day"),
-            (pl.col("last").first() - pl.col("first").first()).dt.total_days().alias("days"),
-            k.cast(pl.Int64).alias("cells"),
-            (k / pl.len()).alias("area_share"),
-            fell.filter(chosen).sum().alias("hits"),
-            fell.sort(descending=True).head(k).sum().alias("most_hits"),
-            (fell.filter(chosen) > 0).sum().cast(pl.Int64).alias("hit_cells"),
-            fell.sum(),
-            prior.filter(chosen).sum().alias("prior_hits"),
-            prior.sum().alias("prior_incidents"),
-            pl.col("log_score").mean(),
-        )
-    )
-
-
 def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     return (
         cells.filter(pl.col("cell_metres") == profile.grid.cell_metres).select("cell_id", "x_m", "y_m").sort("cell_id")
@@ -291,9 +208,11 @@ _TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "target_start": _INSTANT, "target_end": _INSTANT, "model": pl.String, "expected": pl.Float64,
     "baseline_expected": pl.Float64, "rank": pl.Int64, "is_selected": pl.Boolean, "data_as_of": _INSTANT,
     "method": pl.String, "degraded_reason": pl.String, "origin_kind": pl.String, "is_baseline": pl.Boolean,
+    "patrolled": pl.String,
     "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64, "band": pl.Int64, "cells": pl.Int64,
 }  # fmt: skip
 
 
-def _none(columns: tuple[str, ...]) -> pl.DataFrame:
+def none_of(columns: tuple[str, ...]) -> pl.DataFrame:
+    """No rows, in the columns and types of a forecast or of its scores."""
     return pl.DataFrame(schema={name: _TYPES.get(name, pl.Float64) for name in columns})
