@@ -3,6 +3,7 @@
 Grain: one row per version of a cell and slot. Key: `cell_id`, `slot_start`; `recorded_at` orders the versions. The file
 `patrols_YYYYMMDD.csv` (UTF-8) holds what was recorded on that local day, in the columns of `FEED`. `cell_id` is a code
 of the profile's risk grid, times are ISO 8601 with an offset, `minutes` are those of all units in the cell together.
+A profile takes it by `[feeds.patrols]` with the folder as `url`, `window_days`, and what every feed states.
 No officer, unit or vehicle is named: a file that brings such a column keeps it aside, unread, and it is reported.
 
 Traps: a day without patrols has a file with the header alone, so a missing file is a fault and not a quiet day; what
