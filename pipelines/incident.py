@@ -126,6 +126,18 @@ STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
 
 OF_LISTS: Final = frozenset({"lists", "missing"})
 
+PATROL_COLUMNS: Final[dict[str, str]] = {
+    "cell_id": "VARCHAR",
+    "slot_start_at": "TIMESTAMP WITH TIME ZONE",
+    "slot_end_at": "TIMESTAMP WITH TIME ZONE",
+    "patrol_minutes": "DOUBLE",
+    "known_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/patrols.sql`` yields: one row per cell and slot."""
+
+OPTIONAL: Final[dict[str, dict[str, str]]] = {"patrols": PATROL_COLUMNS}
+"""Feeds of no incidents that core reads, by name: the columns of an empty table where a profile has them not."""
+
 INCIDENT_COLUMNS: Final = (
     "incident_id",
     "agency",

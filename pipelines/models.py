@@ -61,7 +61,12 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     }
     wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
     rows = [f"{name}_rows" for name in names if f"{name}_rows" in written]
-    edges = warehouse.run_selects(con, "staging", {name: written[name] for name in sum(wanted.values(), rows)})
+    optional = [feed.name for feed in registered if feed.name in incident.OPTIONAL]
+    edges = warehouse.run_selects(
+        con, "staging", {name: written[name] for name in sum(wanted.values(), rows + optional)}
+    )
+    for table in incident.OPTIONAL.keys() - set(optional):
+        warehouse.union_staged(con, table, (), incident.OPTIONAL[table])
     for table, (_, columns) in incident.STAGED.items():
         warehouse.union_staged(con, table, wanted[table], columns)
         edges[f"staging.{table}"] = {f"staging.{part}" for part in wanted[table]}

@@ -10,6 +10,7 @@ import polars as pl
 
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.risk import places, points
+from pipelines.release import risk_figures
 
 if TYPE_CHECKING:
     from pipelines.forecast.demand.own_series import Progress
@@ -69,10 +70,18 @@ def backtest_risk(
     progress: points.Progress = points.silent,
     note: places.Note = places.unheard,
 ) -> pl.DataFrame:
-    """Score the models on the points in a file; writes both as Parquet and returns the scores."""
-    found = read(source, is_dated=False)
-    windows, scores = points.backtest_points(found, task, start, days, origins, step, progress, note)
-    return _keep(folder, scores, windows=windows)
+    """Score the models on the points in a file; writes all as Parquet, two figures as SVG, and returns the scores."""
+    given = read(source, is_dated=False)
+    found = points.backtest_points(given, task, start, days, origins, step, progress, note)
+    _keep(folder, found.scores, windows=found.windows, curves=found.curves, calibration=found.calibration)
+    categories = found.curves["category"].unique().sort().to_list()
+    for name, frame, draw, height in (
+        ("curves", found.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT),
+        ("calibration", found.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT),
+    ):
+        panels = [(category, draw(frame.filter(category=category))) for category in categories]
+        (folder / f"{name}.svg").write_text(risk_figures.sheet(panels, height, f"{name} of risk"), "utf-8")
+    return found.scores
 
 
 def read(path: Path, is_dated: bool = True) -> pl.DataFrame:

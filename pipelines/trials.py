@@ -114,7 +114,9 @@ def backtest_risk(
     days: Days,
     origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
     step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for windows.parquet and scores.parquet.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for Parquet (windows, scores, curves, calibration) and figures (SVG).")
+    ],
 ) -> None:
     """Score every model and the stack by rolling origin on your own points: hit rate, PAI, PEI*, with intervals."""
     from pipelines import own_data

@@ -76,11 +76,11 @@ def scores(city: str) -> pl.DataFrame:
     depths = sorted({there.selected, *(cells_of_share(share, whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city)
-        _, found = points.scored(
+        scored = points.scored(
             there.history, months(first, MONTHS), depths, there.cell_share,
             lambda done, total: bar.update(tracked, completed=done, total=total),
         )  # fmt: skip
-    return found
+    return scored.scores
 
 
 def print_scores(console: Console, city: str, found: pl.DataFrame) -> None:

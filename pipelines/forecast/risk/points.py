@@ -12,10 +12,10 @@ import geopandas as gpd
 import polars as pl
 import shapely
 
-from pipelines.forecast.risk import rolling, scoring
+from pipelines.forecast.risk import rolling
 from pipelines.forecast.risk.history import EPOCH, History, day_number
 from pipelines.forecast.risk.places import Note, PointsError, Task, place, unheard
-from pipelines.forecast.risk.stack import BEST_COUNT
+from pipelines.forecast.risk.pooling import Scored, pool
 
 TRIALS: Final = 12
 """Windows before the first forecast on which the stack is chosen."""
@@ -72,8 +72,8 @@ def predict_points(
             "cell_id", "category", pl.col("expected") * days, "rank", "is_selected", "geometry"
         )
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        frames = list(pool.map(ranked, known))
+    with ThreadPoolExecutor(THREADS) as workers:
+        frames = list(workers.map(ranked, known))
     return Risk(pl.concat(frames), there.crs)
 
 
@@ -86,7 +86,7 @@ def backtest_points(
     step: int,
     progress: Progress = silent,
     note: Note = unheard,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> Scored:
     """Score every model and the stack on windows that begin at ``start`` and every ``step`` days before it.
 
     Args:
@@ -100,7 +100,7 @@ def backtest_points(
         note: Told how many points lie outside the boundary.
 
     Returns:
-        Each window (``origin_date`` and `rolling.WINDOWS`), and all pooled (`scoring.SCORES` and `scoring.GAINS`).
+        Each window by its ``origin_date``, and all pooled.
     """
     last = day_number(start)
     there = place(points, task, note)
@@ -118,23 +118,23 @@ def scored(
     depths: Sequence[int],
     cell_share: float,
     progress: Progress = silent,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> Scored:
     """Score every model and the stack on windows (first day, days), each also with some before it to choose on.
 
-    Returns each window and all pooled, as `backtest_points`; ``cell_share`` is a cell's share of the area.
+    As `backtest_points`; the first of ``depths`` is followed over all cells, ``cell_share`` is a cell's share of the
+    area.
     """
     if not windows:
         raise PointsError("the points begin after the first window: give a later --start or fewer --origins")
     first, days = min(windows)
     earlier = rolling.windows(past, first, days, TRIALS)
     count = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
-    with ThreadPoolExecutor(THREADS) as pool:
-        every = [*earlier, *windows]
-        tried = pl.concat(pool.map(lambda category: rolling.run(past, category, every, depths, count)[1], past.events))
-    found = tried.filter(pl.col("origin_day") >= first).with_columns((pl.col("cells") * cell_share).alias("area_share"))
-    scores = scoring.score(found, ["category", "cells", "model"], (BEST_COUNT, "prospective"))
+    every = [*earlier, *windows]
+    with ThreadPoolExecutor(THREADS) as workers:
+        made = list(workers.map(lambda category: rolling.run(past, category, every, depths, count)[:2], past.events))
+    found = pool(made, cell_share, first)
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
-    return found.select(dated, pl.exclude("origin_day")), scores
+    return found._replace(windows=found.windows.select(dated, pl.exclude("origin_day")))
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:

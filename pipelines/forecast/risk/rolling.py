@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from pipelines.forecast.risk import models, stack
+from pipelines.forecast.risk import calibration, curves, models, stack
 from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS, Table
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
 from pipelines.forecast.risk.scoring import log_likelihood
@@ -42,8 +42,15 @@ CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 }
 
 
+PROSPECTIVE: Final = "prospective"
+"""The kernel of near repeats that is told beside stack and best count."""
+
+
 class Backtest:
     """The trials of one category, made in the order of their origins and chosen from by those that follow.
+
+    ``depths`` are numbers of cells to select; the first is that of the issued list, which ``curves`` (`curves.STEPS`)
+    and ``bands`` (`calibration.COUNTED`) follow over all cells, one frame per window.
 
     ``lead`` days lie between an origin, the first day that is not known there, and the window that is forecast.
     """
@@ -51,6 +58,8 @@ class Backtest:
     def __init__(self, history: History, category: str, depths: Sequence[int], lead: int = 0) -> None:
         self.history, self.category, self.depths, self.lead = history, category, tuple(depths), lead
         self.trials: list[Trial] = []
+        self.curves: list[pl.DataFrame] = []
+        self.bands: list[pl.DataFrame] = []
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
@@ -108,6 +117,11 @@ class Backtest:
             said = {name: (lists[name], rate * days) for name, rate in rates.items()}
             said[stack.BEST_COUNT] = said[chosen.count]
             said[stack.STACK] = best, stack.expected(best, rates[models.BOOSTING], level) * days
+            if cells == self.depths[0]:
+                beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
+                orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}
+                told = {name: said[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
+                self._follow(origin, {stack.STACK: best} | orders, told, outcome)
             most = int(np.sort(outcome)[::-1][:cells].sum())
             for name, (listed, expected) in said.items():
                 selected = listed[:cells]
@@ -121,6 +135,11 @@ class Backtest:
         # The next origin knows this window but for its last days, as many as the lead has.
         self.trials.append(Trial(first, origin + days, lists))
         return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
+
+    def _follow(self, origin: int, orders: Mapping[str, Ints], expected: Mapping[str, Floats], outcome: Floats) -> None:
+        """Keep how the issued list did over all cells, beside the best count and prospective hot spots."""
+        self.curves.append(curves.steps(origin, self.category, orders, outcome))
+        self.bands.append(calibration.bands(origin, self.category, orders, expected, outcome))
 
 
 LEVEL_HALF_LIFE_DAYS: Final = 91.0

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines import profile as profiles
-from pipelines.forecast.risk import nightly, rolling
+from pipelines.forecast.risk import issued, nightly, rolling
 from pipelines.forecast.risk.history import History, day_number
 
 KOREA = profiles.load("korea")
@@ -199,17 +199,17 @@ def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecas
         }
     )
     over = datetime(2026, 3, 10, 15, tzinfo=UTC)
-    scores = nightly.score_issued(result.forecasts, outcome, over, KOREA).filter(window="week")
+    scores = issued.score_issued(result.forecasts, outcome, over, KOREA).filter(window="week")
     theft = scores.filter(category="theft", model="stack").row(0, named=True)
     assert (theft["incidents"], theft["hits"], theft["hit_rate"], theft["origin_kind"]) == (8, 4, 0.5, "issued")
     assert theft["pei_star"] == pytest.approx(4 / 8) and theft["origins"] == 1
     none = scores.filter(category="burglary", model="best_count").row(0, named=True)
     assert (none["incidents"], none["hit_rate"], none["pai"]) == (0, None, None)
-    early = nightly.score_issued(result.forecasts, outcome, over - timedelta(hours=1), KOREA)
+    early = issued.score_issued(result.forecasts, outcome, over - timedelta(hours=1), KOREA)
     assert set(early["window"]) == {"day"}
 
 
 def test_a_forecast_of_before_there_were_windows_is_scored_as_a_week(result: nightly.RiskForecast) -> None:
     old = result.forecasts.filter(window="week").drop("window", "method")
     over = datetime(2026, 3, 10, 15, tzinfo=UTC)
-    assert set(nightly.score_issued(old, daily(crime()), over, KOREA)["window"]) == {"week"}
+    assert set(issued.score_issued(old, daily(crime()), over, KOREA)["window"]) == {"week"}

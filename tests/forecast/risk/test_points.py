@@ -171,10 +171,21 @@ def test_a_backtest_beyond_the_points_is_refused(tmp_path: Path) -> None:
 
 def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
-    windows, pooled = points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
+    windows, pooled, curves, calibration = points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
     assert windows["origin_date"].unique().sort().to_list() == [date(2025, 12, d) for d in (6, 13, 20)]
     assert pooled["hits"].sum() == windows["hits"].sum()
     assert pooled.filter(pl.col("model") == "stack")["pai"].item() > 3
+    # All models are held against the same incidents, in the curve and in every model's bands.
+    total = pooled["incidents"].unique().to_list()
+    assert curves["incidents"].unique().to_list() == total
+    assert (
+        calibration.filter(pl.col("band") > 0)
+        .group_by("model")
+        .agg(pl.col("incidents").sum())["incidents"]
+        .unique()
+        .to_list()
+        == total
+    )
 
 
 @pytest.mark.slow
@@ -183,6 +194,6 @@ def test_portland_vehicle_theft_is_found_better_than_by_the_best_count() -> None
     folder = SHARED / "portland_nij"
     thefts = pl.read_csv(folder / "vehicle_theft.csv", try_parse_dates=True)
     task = Task("EPSG:2913", folder / "police_districts.shp", 76.2, 19.1)  # 5 % of the area
-    _, pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28)
+    pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28).scores
     row = pooled.filter(model="stack").row(0, named=True)
     assert row["pai"] > 6 and row["gain_low"] > 0
