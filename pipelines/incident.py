@@ -72,11 +72,11 @@ VERSION_COLUMNS: Final[dict[str, str]] = {
 }
 """What ``sql/staging/<feed>_versions.sql`` yields: one row per version of the incidents whose versions differ."""
 
-FIRST_KNOWN_COLUMNS: Final[dict[str, str]] = {
+FIRST_COLUMNS: Final[dict[str, str]] = {
     "incident_id": "VARCHAR",
     "first_known_at": "TIMESTAMP WITH TIME ZONE",
 }
-"""What ``sql/staging/<feed>_first_known.sql`` yields: when incidents that were told more than once were first known."""
+"""What ``sql/staging/<feed>_firsts.sql`` yields: when incidents that were told more than once were first known."""
 
 LIST_COLUMNS: Final[dict[str, str]] = {
     "feed": "VARCHAR",
@@ -117,7 +117,7 @@ STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "incidents": ("", STAGED_COLUMNS),
     "dispatches": ("_dispatches", DISPATCH_COLUMNS),
     "versions": ("_versions", VERSION_COLUMNS),
-    "first_known": ("_first_known", FIRST_KNOWN_COLUMNS),
+    "firsts": ("_firsts", FIRST_COLUMNS),
     "lists": ("_lists", LIST_COLUMNS),
     "missing": ("_missing", MISSING_COLUMNS),
     "excluded": ("_excluded", EXCLUDED_COLUMNS),

@@ -68,7 +68,7 @@ def states(con: duckdb.DuckDBPyConnection, *versions: dict[str, Any]) -> list[tu
 def test_a_record_that_was_always_told_alike_is_known_since_it_was_first_told(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", incident("police_112:1", known_at=FIRST + 9 * DAY, cell_id="here"))
     assert states(con) == [("theft", "here", 9, None)]
-    insert(con, "staging.first_known", {"incident_id": "police_112:1", "first_known_at": FIRST})
+    insert(con, "staging.firsts", {"incident_id": "police_112:1", "first_known_at": FIRST})
     assert states(con) == [("theft", "here", 0, None)]
 
 
@@ -80,7 +80,7 @@ def test_a_record_that_vanished_stood_until_it_was_missed(con: duckdb.DuckDBPyCo
     gone = version(2, missing_at=FIRST + 6 * DAY)
     del gone["is_withdrawn"]
     insert(con, "staging.missing", gone, gone | {"incident_id": "police_112:2"})
-    insert(con, "staging.first_known", {"incident_id": "police_112:2", "first_known_at": FIRST + DAY})
+    insert(con, "staging.firsts", {"incident_id": "police_112:2", "first_known_at": FIRST + DAY})
     assert states(con, version(), version(2, source_category="폭력")) == [
         ("theft", "here", 0, 2),
         ("theft", "here", 1, 6),

@@ -23,10 +23,10 @@ vanished as (
     select
         missing.* exclude (known_at, missing_at),
         missing.source_category as last_source_category,
-        coalesce(first_known.first_known_at, missing.known_at) as known_at,
+        coalesce(firsts.first_known_at, missing.known_at) as known_at,
         missing.missing_at as superseded_at
     from staging.missing
-    left join staging.first_known on first_known.incident_id = missing.incident_id
+    left join staging.firsts on firsts.incident_id = missing.incident_id
     where missing.agency = 'police' and missing.incident_id not in (select incident_id from versions)
 ),
 changed as (
@@ -66,10 +66,10 @@ judged as (
 told_alike as (
     select
         incidents.* exclude (known_at),
-        coalesce(first_known.first_known_at, incidents.known_at) as known_at,
+        coalesce(firsts.first_known_at, incidents.known_at) as known_at,
         null::timestamptz as superseded_at
     from core.incidents
-    left join staging.first_known on first_known.incident_id = incidents.incident_id
+    left join staging.firsts on firsts.incident_id = incidents.incident_id
     where incidents.is_risk_allowed and incidents.incident_id not in (select incident_id from versions)
 ),
 states as (

@@ -10,7 +10,7 @@ import pytest
 from pipelines import quality
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
-from pipelines.incident import FIRST_KNOWN_COLUMNS, VERSION_COLUMNS
+from pipelines.incident import FIRST_COLUMNS, VERSION_COLUMNS
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
 from tests.feeds.test_police_112 import call
@@ -138,11 +138,11 @@ def test_a_call_told_more_than_once_was_known_since_the_first_time() -> None:
     twice = [call(), call(closed_at=None, updated_at="2025-11-09T00:00:00+09:00")]
     load(con, police_112.FEED, rows(police_112.FEED, *twice, call(incident_no="20251101-000099")))
     as_of(con, "2025-12-01 00:00:00+00")
-    found = stage(con, "police_112_first_known")
-    assert found.columns == list(FIRST_KNOWN_COLUMNS)
+    found = stage(con, "police_112_firsts")
+    assert found.columns == list(FIRST_COLUMNS)
     assert found.rows() == [(f"police_112:{call()['incident_no']}", datetime.fromisoformat(call()["updated_at"]))]
     as_of(con, "2025-11-08 00:00:00+00")
-    assert stage(con, "police_112_first_known").is_empty()
+    assert stage(con, "police_112_firsts").is_empty()
 
 
 def test_a_case_is_watched_for_its_category_and_withdrawal_only() -> None:
