@@ -112,6 +112,7 @@ def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
 
 def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Note) -> pl.DataFrame:
     """``day, category, x, y`` of the points inside the boundary, on its edge included."""
+    days = _days(points)
     x, y = _coordinates(points, task.crs, crs)
     shapely.prepare(outline)
     is_inside = shapely.intersects_xy(outline, x, y)
@@ -120,7 +121,7 @@ def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CR
         raise PointsError(f"no point lies inside the boundary, of {outside}: check --crs and --boundary")
     if outside:
         note(f"{outside} of {points.height} points lie outside the boundary, or nowhere, and are left out")
-    return _days(points).with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
+    return days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
 
 
 def _corners(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
