@@ -52,9 +52,10 @@ def test_a_window_that_has_not_ended_by_the_origin_has_no_say() -> None:
 
 
 def test_a_window_begins_after_its_lead_and_is_chosen_on_as_far_as_it_is_known() -> None:
-    past = History(streets().grid, {"theft": Events.of([day % 36 for day in range(60)], range(60))}, 0)
+    days = [*range(60), 40, 41]
+    past = History(streets().grid, {"theft": Events.of([day % 36 for day in days], days)}, 0)
     backtest, found, choices = rolling.run(past, "theft", [(30, 10), (40, 10)], (36,), lead=2)
-    assert found.filter(model="count_28")["incidents"].to_list() == [10, 10]
+    assert found.filter(model="count_28")["incidents"].to_list() == [12, 10], "from 32 to 41, from 42 to 51"
     assert [(trial.start, trial.end) for trial in backtest.trials] == [(32, 40), (42, 50)]
     assert choices["origins"].to_list() == [0, 1]
 
