@@ -75,12 +75,12 @@ def backtest_risk(
     found = points.backtest_points(given, task, start, days, origins, step, progress, note)
     _keep(folder, found.scores, windows=found.windows, curves=found.curves, calibration=found.calibration)
     categories = found.curves["category"].unique().sort().to_list()
-    for name, frame, draw, height in (
-        ("curves", found.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT),
-        ("calibration", found.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT),
+    for name, frame, draw, height, models in (
+        ("curves", found.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT, 3),
+        ("calibration", found.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT, 2),
     ):
         panels = [(category, draw(frame.filter(category=category))) for category in categories]
-        (folder / f"{name}.svg").write_text(risk_figures.sheet(panels, height, f"{name} of risk"), "utf-8")
+        (folder / f"{name}.svg").write_text(risk_figures.sheet(panels, height, f"{name} of risk", models), "utf-8")
     return found.scores
 
 

@@ -78,17 +78,20 @@ def calibration(counted: pl.DataFrame) -> list[str]:
             low, high = row["calibration_ratio_low"], row["calibration_ratio_high"]
             whisker = "" if low is None else f'<path d="M{x:.1f} {y(low):.1f}V{y(high):.1f}" {style}/>'
             colour = HOT if model == "best_count" else "#123f6b"
+            # Off the scale: hollow, on its edge.
+            fill = colour if RATIOS[0] <= row["calibration_ratio"] <= RATIOS[-1] else "#fff"
             parts.append(
-                f'{whisker}<circle cx="{x:.1f}" cy="{y(row["calibration_ratio"]):.1f}" r="2.6" fill="{colour}">'
+                f'{whisker}<circle cx="{x:.1f}" cy="{y(row["calibration_ratio"]):.1f}" r="2.6" fill="{fill}" '
+                f'stroke="{colour}">'
                 f"<title>{escape(_ratio_told(model, row))}</title></circle>"
             )
     return parts
 
 
-def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str) -> str:
-    """Figures one below the other, each under its title, with the key on top: a file of its own."""
+def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str, models: int) -> str:
+    """Figures one below the other, each under its title, with the key of its models on top: a file of its own."""
     step = TITLE_HEIGHT + height
-    parts = _key()
+    parts = _key(models)
     for number, (title, drawn) in enumerate(panels):
         top = 16 + step * number
         parts.append(f'<text x="4" y="{top + 17}" font-size="12" font-weight="600" fill="{INK}">{escape(title)}</text>')
@@ -97,12 +100,12 @@ def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str
     return figures.picture(WIDTH, 16 + step * len(panels), description, "", written)
 
 
-def _key() -> list[str]:
-    """What the lines are."""
+def _key(models: int) -> list[str]:
+    """What the lines are; ``models`` are the first of `STYLES`."""
     return [
         f'<path d="M{LEFT + 104 * n} 8h22" fill="none" {style}/>'
         f'<text x="{LEFT + 104 * n + 27}" y="11.5" font-size="10" fill="{INK}">{model.replace("_", " ")}</text>'
-        for n, (model, style) in enumerate(STYLES.items())
+        for n, (model, style) in enumerate(list(STYLES.items())[:models])
     ]
 
 
@@ -114,7 +117,8 @@ def _tick(share: float, x: float, y: float) -> str:
     low = CURVE_HEIGHT - BOTTOM
     return (
         f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}M{x:.1f} {TOP}V{low}" stroke="{LINE}" stroke-width=".7" fill="none"/>'
-        f'<text x="{x:.1f}" y="{low + 13}" font-size="10" text-anchor="middle" fill="{MUTED}">{share:.0%}</text>'
+        f'<text x="{x:.1f}" y="{low + 13}" font-size="10" text-anchor="{"end" if share == 1 else "middle"}" '
+        f'fill="{MUTED}">{share:.0%}</text>'
         f'<text x="{LEFT - 5}" y="{y + 3.5:.1f}" font-size="10" text-anchor="end" fill="{MUTED}">{share:.0%}</text>'
     )
 

@@ -126,11 +126,27 @@ def test_the_busy_cells_are_selected_and_the_score_says_so(result: nightly.RiskF
     assert row["pai"] == pytest.approx(row["hit_rate"] / 0.01) and row["pai"] > 30
 
 
+def test_the_curve_and_the_calibration_are_of_the_same_months_as_the_scores(result: nightly.RiskForecast) -> None:
+    score = result.scores.filter(category="theft", model="stack").sort("area_share").row(1, named=True)
+    curve = result.curves.filter(category="theft", model="stack").sort("area_share")
+    assert curve.columns == list(nightly.CURVE_COLUMNS) and set(result.curves["window"]) == {"month"}
+    # The list that is issued is the one that is chosen for its share of the area: there both say the same.
+    issued_at = curve.filter(pl.col("area_share").is_between(0.0099, 0.0101)).row(0, named=True)
+    assert [issued_at[name] for name in ("hits", "incidents", "origins")] == [
+        score[name] for name in ("hits", "incidents", "origins")
+    ]
+    bands = result.calibration.filter(category="theft", model="stack").sort("band")
+    assert bands.columns == list(nightly.CALIBRATION_COLUMNS) and bands["band"].to_list() == list(range(11))
+    assert bands["incidents"].to_list()[0] == bands["incidents"][1:].sum() == score["incidents"]
+    assert bands["calibration_ratio"].to_list()[0] == pytest.approx(1, abs=0.25)
+
+
 def test_nothing_after_what_is_known_changes_a_forecast(result: nightly.RiskForecast) -> None:
     later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "local_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)
     assert again.forecasts.equals(result.forecasts)
     assert again.scores.equals(result.scores)
+    assert again.curves.equals(result.curves) and again.calibration.equals(result.calibration)
 
 
 def test_a_stale_feed_is_read_to_its_edge_and_said() -> None:
@@ -187,6 +203,8 @@ def test_no_incident_gives_empty_frames_of_the_right_shape() -> None:
     empty = nightly.forecast_risk(crime().clear(), cells(), AS_OF, KOREA)
     assert empty.forecasts.columns == list(nightly.FORECAST_COLUMNS) and empty.forecasts.is_empty()
     assert empty.scores.columns == list(nightly.SCORE_COLUMNS)
+    assert empty.curves.columns == list(nightly.CURVE_COLUMNS)
+    assert empty.calibration.columns == list(nightly.CALIBRATION_COLUMNS)
 
 
 def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecast) -> None:
