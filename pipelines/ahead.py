@@ -23,7 +23,9 @@ TOLERANCE = timedelta(days=1)
 EXPECTATION = "expect_day_not_after_delivery"
 REASON = "it bears a day after the end of the window that it was delivered in: the source's clock is wrong"
 _WRITTEN_DAY = 10
-"""The signs of a day at most: 2026-03-01, 2026/03/01 or 20260301."""
+"""The signs of a day at most."""
+_YEAR_FIRST = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))"
+"""2026-03-01, 2026/03/01 or 20260301; what is written with the day or month first is taken for no day."""
 
 
 def hold(feed: Feed, frame: pl.DataFrame, verdict: Verdict, window_end: datetime, zone: ZoneInfo) -> Verdict:
@@ -73,6 +75,6 @@ def _late(told: pl.Series, last_day: str) -> pl.Series:
     beginning = told.str.head(_WRITTEN_DAY)
     # Days are few: read once each.
     words = beginning.unique().drop_nulls()
-    day = words.str.replace_all("[-/]", "").str.head(8)
-    late = words.filter(day.str.contains(r"^\d{8}$") & (day > last_day))
+    day = words.str.extract(_YEAR_FIRST).str.replace_all("[-/]", "")
+    late = words.filter((day > last_day).fill_null(False))
     return beginning.is_in(late.implode()).fill_null(False) if len(late) else pl.repeat(False, len(told), eager=True)

@@ -4,7 +4,7 @@ Forecasts and scores are records: kept as issued, reloaded by a rebuild, never m
 one issue at a time and no further back than a score needs, so that next year's run takes no more memory than today's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -18,11 +18,14 @@ DEMAND, RISK = "demand", "risk"
 """What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the
 tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
 
+BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration")}
+"""What a backtest tells beside its scores: a kind of record and a table each, ``<name>_curves`` say."""
+
 
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Score issued forecasts whose targets have come to pass, and keep the scores."""
     from pipelines.forecast.demand import issued
-    from pipelines.forecast.risk import nightly as risk
+    from pipelines.forecast.risk import issued as risk
 
     profile, as_of = settings.profile, settings.as_of
     if past := _past(settings, DEMAND):
@@ -30,20 +33,18 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         scored = (issued.score_issued(one, outcomes, as_of, profile, through) for one in _frames(settings, past))
         _keep_scores(settings, DEMAND, scored)
     if past := _past(settings, RISK):
-        known, crime = _police_through(con) or as_of, _crime(con)
-        scored = (risk.score_issued(one, crime, known, profile) for one in _frames(settings, past))
+        known, crime, patrols = _police_through(con) or as_of, _crime(con), _patrols(con, settings)
+        scored = (risk.score_issued(one, crime, known, profile, patrols) for one in _frames(settings, past))
         _keep_scores(settings, RISK, scored)
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Every pattern table of reported crime, as known at ``as_of``."""
+    """Every pattern table of reported crime, as known at ``as_of`` and up to where the records are complete."""
     from pipelines.patterns import nightly
 
     profile = settings.profile
-    today = settings.as_of.astimezone(profile.zone).date()
-    known = _police_through(con)
-    through = known.astimezone(profile.zone).date() if known else None
-    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), today, profile, through)
+    end = min(_police_through(con) or settings.as_of, settings.as_of).astimezone(profile.zone).date()
+    crime = nightly.Crime(_points(con, profile), _crime(con), _cells(con), _areas(con), end, profile)
     for table, make in nightly.TABLES.items():
         warehouse.write_frame(con, "patterns", table, make(crime))
 
@@ -72,14 +73,14 @@ def reload(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
     never kept; then only ``forecast`` can make it.
     """
     found = {
-        name: (_newest(settings, f"{name}_forecasts"), _newest(settings, f"{name}_backtests"))
-        for name in (DEMAND, RISK)
+        name: {kind: _newest(settings, f"{name}_{kind}") for kind in ("forecasts", "backtests", *beside)}
+        for name, beside in BESIDE.items()
     }
-    kept = [(name, made, test) for name, (made, test) in found.items() if made is not None and test is not None]
-    if len(kept) < len(found):
+    kept = {name: {kind: one for kind, one in kinds.items() if one is not None} for name, kinds in found.items()}
+    if any(len(kept[name]) < len(kinds) for name, kinds in found.items()):
         return False
-    for name, made, test in kept:
-        _lay(con, settings, name, made, test)
+    for name, kinds in kept.items():
+        _lay(con, settings, name, kinds.pop("forecasts"), kinds.pop("backtests"), **kinds)
     return True
 
 
@@ -122,23 +123,35 @@ def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings, progress:
         settings.threads,
         lambda done, total: progress(f"forecast: {done} of {total} months of risk tried"),
     )
-    _issue(con, settings, RISK, made.forecasts, made.scores)
+    _issue(con, settings, RISK, made.forecasts, made.scores, curves=made.curves, calibration=made.calibration)
 
 
 def _issue(
-    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, made: pl.DataFrame, backtest: pl.DataFrame
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    name: str,
+    made: pl.DataFrame,
+    backtest: pl.DataFrame,
+    **beside: pl.DataFrame,
 ) -> None:
-    """Keep a forecast and the backtest that taught it, and lay both."""
-    records.write(settings, f"{name}_backtests", _stamp(settings.as_of), backtest)
-    records.write(settings, f"{name}_forecasts", _stamp(settings.as_of), made)
-    _lay(con, settings, name, made, backtest)
+    """Keep a forecast, the backtest that taught it and what that tells beside its scores, and lay them all."""
+    for kind, frame in {**beside, "backtests": backtest, "forecasts": made}.items():
+        records.write(settings, f"{name}_{kind}", _stamp(settings.as_of), frame)
+    _lay(con, settings, name, made, backtest, **beside)
 
 
 def _lay(
-    con: duckdb.DuckDBPyConnection, settings: Settings, name: str, made: pl.DataFrame, backtest: pl.DataFrame
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    name: str,
+    made: pl.DataFrame,
+    backtest: pl.DataFrame,
+    **beside: pl.DataFrame,
 ) -> None:
     warehouse.write_frame(con, "forecast", name, made)
     warehouse.write_frame(con, "forecast", f"{name}_scores", _all_scores(settings, name, backtest))
+    for kind, frame in beside.items():
+        warehouse.write_frame(con, "forecast", f"{name}_{kind}", frame)
 
 
 def _all_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.DataFrame:
@@ -164,13 +177,19 @@ def _past(settings: Settings, name: str) -> list[ledger.Entry]:
     the first issue for its ``reference_at``: a later one (a feed recovered the same day, newer code ran again) stays a
     record and is never scored, however much it knew.
     """
-    month = 28  # the longest window of risk
-    horizon = timedelta(days=max(settings.profile.horizons.daily_days, month + 1) + 7)
     now = _stamp(settings.as_of)
     first: dict[str, ledger.Entry] = {}
-    for entry in records.entries(settings, f"{name}_forecasts", since=_stamp(settings.as_of - horizon), until=now):
+    for entry in records.entries(
+        settings, f"{name}_forecasts", since=_stamp(settings.as_of - _horizon(settings)), until=now
+    ):
         first.setdefault(entry["name"], entry)
     return [first[stamp] for stamp in sorted(first) if stamp < now]
+
+
+def _horizon(settings: Settings) -> timedelta:
+    """How old an issue may be whose last target has just come due, and some days for late records."""
+    month = 28  # the longest window of risk
+    return timedelta(days=max(settings.profile.horizons.daily_days, month + 1) + 7)
 
 
 def _newest(settings: Settings, kind: str) -> pl.DataFrame | None:
@@ -207,6 +226,15 @@ def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 def _crime(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute("from marts.crime_daily order by category, cell_id, local_date").pl()
+
+
+def _patrols(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
+    """Minutes of patrol by cell and slot since the oldest issue that is scored; none where no agency tells of them."""
+    return con.execute(
+        "select cell_id, slot_start_at, patrol_minutes from core.patrols where slot_start_at >= ? "
+        "order by cell_id, slot_start_at",
+        [settings.as_of - _horizon(settings)],
+    ).pl()
 
 
 def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:

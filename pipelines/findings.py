@@ -101,4 +101,13 @@ _NOTES = (
     ) as message
     from ops.corrections where kept > 0 group by feed, "column" order by feed, "column"
     """,
+    """
+    select 'patrols' as feed, format(
+        'patrols: {:,} of {:,} slots name no cell of the risk grid and tell of no patrol there: ask the police which '
+        'grid they write, or look whether the patrol lay outside the region',
+        count(*) - count(core.patrols.cell_id), count(*)
+    ) as message
+    from staging.patrols left join core.patrols using (cell_id, slot_start_at)
+    having count(*) > count(core.patrols.cell_id)
+    """,
 )

@@ -66,10 +66,17 @@ VERSION_COLUMNS: Final[dict[str, str]] = {
     "lat": "DOUBLE",
     "location_quality": "VARCHAR",
     "location_source": "VARCHAR",
+    "is_discovered": "BOOLEAN",
     "is_withdrawn": "BOOLEAN",
     "known_at": "TIMESTAMP WITH TIME ZONE",
 }
 """What ``sql/staging/<feed>_versions.sql`` yields: one row per version of the incidents whose versions differ."""
+
+FIRST_COLUMNS: Final[dict[str, str]] = {
+    "incident_id": "VARCHAR",
+    "first_known_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/<feed>_firsts.sql`` yields: when incidents that were told more than once were first known."""
 
 LIST_COLUMNS: Final[dict[str, str]] = {
     "feed": "VARCHAR",
@@ -90,10 +97,18 @@ MISSING_COLUMNS: Final[dict[str, str]] = {
     "feed": "VARCHAR",
     "service": "VARCHAR",
     "source_category": "VARCHAR",
+    "occurred_at": "TIMESTAMP WITH TIME ZONE",
     "reported_at": "TIMESTAMP WITH TIME ZONE",
+    "lon": "DOUBLE",
+    "lat": "DOUBLE",
+    "location_quality": "VARCHAR",
+    "location_source": "VARCHAR",
+    "is_discovered": "BOOLEAN",
+    "known_at": "TIMESTAMP WITH TIME ZONE",
     "missing_at": "TIMESTAMP WITH TIME ZONE",
 }
-"""What ``sql/staging/<feed>_missing.sql`` yields: incidents that vanished at the source without notice."""
+"""What ``sql/staging/<feed>_missing.sql`` yields: incidents that vanished at the source without notice, in
+their newest version."""
 
 EXCLUDED_COLUMNS: Final[dict[str, str]] = {"feed": "VARCHAR", "source_category": "VARCHAR", "incidents": "BIGINT"}
 """What ``sql/staging/<feed>_excluded.sql`` yields: source categories that are no incidents, counted."""
@@ -102,6 +117,7 @@ STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "incidents": ("", STAGED_COLUMNS),
     "dispatches": ("_dispatches", DISPATCH_COLUMNS),
     "versions": ("_versions", VERSION_COLUMNS),
+    "firsts": ("_firsts", FIRST_COLUMNS),
     "lists": ("_lists", LIST_COLUMNS),
     "missing": ("_missing", MISSING_COLUMNS),
     "excluded": ("_excluded", EXCLUDED_COLUMNS),
@@ -109,6 +125,18 @@ STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
 """Tables of staging that unite those of the feeds: by what a feed's file is called after its name, and the columns."""
 
 OF_LISTS: Final = frozenset({"lists", "missing"})
+
+PATROL_COLUMNS: Final[dict[str, str]] = {
+    "cell_id": "VARCHAR",
+    "slot_start_at": "TIMESTAMP WITH TIME ZONE",
+    "slot_end_at": "TIMESTAMP WITH TIME ZONE",
+    "patrol_minutes": "DOUBLE",
+    "known_at": "TIMESTAMP WITH TIME ZONE",
+}
+"""What ``sql/staging/patrols.sql`` yields: one row per cell and slot."""
+
+OPTIONAL: Final[dict[str, dict[str, str]]] = {"patrols": PATROL_COLUMNS}
+"""Feeds of no incidents that core reads, by name: the columns of an empty table where a profile has them not."""
 
 INCIDENT_COLUMNS: Final = (
     "incident_id",

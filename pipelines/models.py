@@ -12,6 +12,15 @@ from pipelines.feeds.feed import Feed
 from pipelines.profile import Profile
 from pipelines.settings import Settings
 
+PLACES = """(
+    select lon, lat from staging.incidents
+    union all by name
+    select lon, lat from staging.versions where agency = 'police'
+    union all by name
+    select lon, lat from staging.missing where agency = 'police'
+)"""
+"""Where incidents are and, of those that may enter risk, were: a backtest sees them where they were then."""
+
 
 def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
     """Make every table from ``reference`` to ``marts`` anew, and keep the lineage in ``ops.lineage``."""
@@ -25,7 +34,7 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable
     progress("staging")
     edges = stage(con, registered)
     progress("places")
-    areas.locate(con, settings.profile)
+    areas.locate(con, settings.profile, PLACES)
     progress("joint incidents")
     joint.link(con)
     progress("core")
@@ -52,13 +61,18 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     }
     wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
     rows = [f"{name}_rows" for name in names if f"{name}_rows" in written]
-    edges = warehouse.run_selects(con, "staging", {name: written[name] for name in sum(wanted.values(), rows)})
+    optional = [feed.name for feed in registered if feed.name in incident.OPTIONAL]
+    edges = warehouse.run_selects(
+        con, "staging", {name: written[name] for name in sum(wanted.values(), rows + optional)}
+    )
+    for table in incident.OPTIONAL.keys() - set(optional):
+        warehouse.union_staged(con, table, (), incident.OPTIONAL[table])
     for table, (_, columns) in incident.STAGED.items():
         warehouse.union_staged(con, table, wanted[table], columns)
         edges[f"staging.{table}"] = {f"staging.{part}" for part in wanted[table]}
     con.execute("delete from staging.incidents where incident_id in (select incident_id from staging.missing)")
     edges["staging.incidents"] |= {"staging.missing"}
-    edges["reference.places"] = {"staging.incidents", "reference.areas", "reference.cells"}
+    edges["reference.places"] = warehouse.references(con, f"from {PLACES}") | {"reference.areas", "reference.cells"}
     edges["reference.joint_links"] = {"staging.incidents", "reference.places"}
     return edges
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from pipelines.forecast.demand import own_series
-from pipelines.forecast.risk import points
+from pipelines.forecast.risk import places, points
+from pipelines.release import risk_figures
 
 if TYPE_CHECKING:
     from pipelines.forecast.demand.own_series import Progress
@@ -45,11 +46,17 @@ def backtest_demand(
 
 
 def predict_risk(
-    source: Path, task: points.Task, start: date, days: int, target: Path, progress: points.Progress = points.silent
+    source: Path,
+    task: points.Task,
+    start: date,
+    days: int,
+    target: Path,
+    progress: points.Progress = points.silent,
+    note: places.Note = places.unheard,
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    points.save(points.predict_points(read(source), task, start, days, progress), target)
+    points.save(points.predict_points(read(source, is_dated=False), task, start, days, progress, note), target)
 
 
 def backtest_risk(
@@ -61,14 +68,29 @@ def backtest_risk(
     step: int,
     folder: Path,
     progress: points.Progress = points.silent,
+    note: places.Note = places.unheard,
 ) -> pl.DataFrame:
-    """Score the models on the points in a file; writes both as Parquet and returns the scores."""
-    windows, scores = points.backtest_points(read(source), task, start, days, origins, step, progress)
-    return _keep(folder, scores, windows=windows)
+    """Score the models on the points in a file; writes all as Parquet, two figures as SVG, and returns the scores."""
+    given = read(source, is_dated=False)
+    found = points.backtest_points(given, task, start, days, origins, step, progress, note)
+    _keep(folder, found.scores, windows=found.windows, curves=found.curves, calibration=found.calibration)
+    categories = found.curves["category"].unique().sort().to_list()
+    for name, frame, draw, height, models in (
+        ("curves", found.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT, 3),
+        ("calibration", found.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT, 2),
+    ):
+        panels = [(category, draw(frame.filter(category=category))) for category in categories]
+        (folder / f"{name}.svg").write_text(risk_figures.sheet(panels, height, f"{name} of risk", models), "utf-8")
+    return found.scores
 
 
-def read(path: Path) -> pl.DataFrame:
+def read(path: Path, is_dated: bool = True) -> pl.DataFrame:
     """A Parquet or CSV file as a frame.
+
+    Args:
+        path: Ends in .parquet or .csv.
+        is_dated: Whether texts of a CSV that look like times become times; Polars takes 03/04 for the 3rd of April, and
+            turns zoned times into UTC.
 
     Raises:
         OwnDataError: it is neither, or not there.
@@ -78,7 +100,7 @@ def read(path: Path) -> pl.DataFrame:
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
     if path.suffix == ".csv":
-        return pl.read_csv(path, try_parse_dates=True)
+        return pl.read_csv(path, try_parse_dates=is_dated)
     raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
 
 

@@ -27,7 +27,12 @@ Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
 Points = Annotated[
     Path,
-    typer.Option("--input", help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional)."),
+    typer.Option(
+        "--input",
+        help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional; an empty one becomes "
+        "the category `unknown`). Text begins with YYYY-MM-DD and is dated by the clock it is written in. Points "
+        "outside the boundary are counted and left out.",
+    ),
 ]
 Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
 Boundary = Annotated[
@@ -73,7 +78,9 @@ def predict_risk(
 
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("predict") as show:
-        own_data.predict_risk(source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"))
+        own_data.predict_risk(
+            source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"), err.print
+        )
     err.print(f"written: {out_file}")
 
 
@@ -107,7 +114,9 @@ def backtest_risk(
     days: Days,
     origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
     step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for windows.parquet and scores.parquet.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for Parquet (windows, scores, curves, calibration) and figures (SVG).")
+    ],
 ) -> None:
     """Score every model and the stack by rolling origin on your own points: hit rate, PAI, PEI*, with intervals."""
     from pipelines import own_data
@@ -116,6 +125,14 @@ def backtest_risk(
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("backtest") as show:
         scores = own_data.backtest_risk(
-            source, task, start, days, origins, step, folder, lambda done, all: show(f"{done} of {all} windows")
+            source,
+            task,
+            start,
+            days,
+            origins,
+            step,
+            folder,
+            lambda done, all: show(f"{done} of {all} windows"),
+            err.print,
         )
     out.print(table_of(scores))

@@ -55,7 +55,8 @@ def test_the_same_record_is_judged_by_the_delivery_that_brings_it() -> None:
 
 
 def test_what_begins_with_no_day_is_left_to_the_suite() -> None:
-    assert held(None, "", "?", "99", "9999", "어제", "31.12.2099").failures.is_empty()
+    unread = ("31.12.2099", "31/12/2025", "31-12-2025", "31122025", "99999999", "2026-0303", "1893456000000")
+    assert held(None, "", "?", "99", "9999", "어제", *unread).failures.is_empty()
 
 
 def test_what_lies_ahead_in_a_snapshot_is_counted_and_let_in() -> None:

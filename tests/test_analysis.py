@@ -9,10 +9,11 @@ import pytest
 
 from pipelines import analysis, ledger, records, warehouse
 from pipelines.forecast.demand import nightly as demand
+from pipelines.forecast.risk import issued
 from pipelines.forecast.risk import nightly as risk
 from pipelines.settings import Settings
 
-TABLES = ("demand", "demand_scores", "risk", "risk_scores")
+TABLES = ("demand", "demand_scores", "risk", "risk_scores", "risk_curves", "risk_calibration")
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             select 'a' as cell_id, 'theft' as category, local_date, (local_date + 1)::timestamptz as known_at,
                 null::timestamptz as superseded_at
             from marts.crime_daily, range(2);
+            create table core.patrols (cell_id varchar, slot_start_at timestamptz, patrol_minutes double);
             create table marts.feed_status as
             select 'calls' as feed, 'police' as agency, false as is_stale, null::varchar as stale_reason;
             create table reference.cells as
@@ -69,7 +71,7 @@ def issue_risk(settings: Settings, selected: str) -> str:
         {**columns, "cell_id": cell, "rank": rank + 1, "is_selected": cell == selected}
         for rank, cell in enumerate("abcd")
     ]
-    frame = pl.DataFrame(rows, schema_overrides=risk._none(risk.FORECAST_COLUMNS).schema)
+    frame = pl.DataFrame(rows, schema_overrides=risk.none_of(risk.FORECAST_COLUMNS).schema)
     return records.write(settings, "risk_forecasts", stamp(settings), frame.select(risk.FORECAST_COLUMNS))
 
 
@@ -79,7 +81,7 @@ def risk_score(reference_at: datetime, hit_rate: float, origin_kind: str = "issu
         "window": "week", "is_baseline": False, "area_share": 0.25, "origins": 1, "incidents": 10, "hits": 1,
         "hit_rate": hit_rate, "pai": 1.0,
     }  # fmt: skip
-    return pl.DataFrame([row], schema=risk._none(risk.SCORE_COLUMNS).schema)
+    return pl.DataFrame([row], schema=risk.none_of(risk.SCORE_COLUMNS).schema)
 
 
 def scored(settings: Settings) -> pl.DataFrame:
@@ -103,11 +105,28 @@ def test_the_first_issue_is_scored_and_a_later_one_is_only_kept(
     assert len(records.entries(settings, "risk_forecasts")) == 2
 
 
+def test_a_score_tells_patrolled_cells_apart_where_patrols_are_told(
+    con: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    then = at(settings, 9)
+    issue_risk(then, "a")
+    analysis.score(con, settings)
+    assert scored(settings).select("patrolled", "patrol_minutes").rows() == [("all", None)]
+    con.execute("insert into core.patrols values ('a', ?, 30), ('a', ?, 5)", [then.as_of + timedelta(days=2)] * 2)
+    analysis.score(con, settings)
+    analysis.forecast(con, settings, lambda _: None)
+    found = con.execute(
+        "select patrolled, hits, patrol_minutes from forecast.risk_scores "
+        "where origin_kind = 'issued' and not is_baseline order by all"
+    ).fetchall()
+    assert found == [("all", 14, 35.0), ("true", 14, 35.0)]
+
+
 def test_a_first_issue_without_any_forecast_is_not_replaced_by_a_later_one(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     silent = at(settings, 9)
-    records.write(settings, "risk_forecasts", stamp(silent), risk._none(risk.FORECAST_COLUMNS))
+    records.write(settings, "risk_forecasts", stamp(silent), risk.none_of(risk.FORECAST_COLUMNS))
     issue_risk(silent, "a")
     issue_risk(at(settings, 10), "a")
     analysis.score(con, settings)
@@ -131,13 +150,13 @@ def test_issues_are_in_memory_one_at_a_time(
     for days in (9, 10, 11):
         issue_risk(at(settings, days), "a")
     seen = []
-    score_issued = risk.score_issued
+    score_issued = issued.score_issued
 
     def watched(forecasts: pl.DataFrame, *rest: object) -> pl.DataFrame:
         seen.append(forecasts["reference_at"].n_unique())
         return score_issued(forecasts, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(risk, "score_issued", watched)
+    monkeypatch.setattr(issued, "score_issued", watched)
     analysis.score(con, settings)
     assert seen == [1, 1, 1]
 

@@ -27,9 +27,9 @@ def build(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     write_cells(con, profile)
 
 
-def locate(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """Make ``reference.places`` from the distinct ``lon``/``lat`` of ``staging.incidents``; call after ``build``."""
-    write_places(con, profile)
+def locate(con: duckdb.DuckDBPyConnection, profile: Profile, points: str = "staging.incidents") -> None:
+    """Make ``reference.places`` from the distinct ``lon``/``lat`` of a relation; call after ``build``."""
+    write_places(con, profile, points)
 
 
 def districts(profile: Profile) -> pl.DataFrame:

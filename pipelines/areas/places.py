@@ -40,15 +40,15 @@ def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     _write_squares(con, profile, " union all ".join(_whole(profile, metres) for metres in sorted(grids)))
 
 
-def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """Make ``reference.places``: one row per distinct place in ``staging.incidents``; it may add to the risk grid.
+def write_places(con: duckdb.DuckDBPyConnection, profile: Profile, points: str) -> None:
+    """Make ``reference.places``: one row per distinct ``lon``/``lat`` of ``points``; it may add to the risk grid.
 
     A point on a border belongs to the smallest ``area_id``. Outside the region all areas and the cell are null. A
     point inside, in a square whose centre lies outside, has areas and no cell: the grid does not hold that square.
     """
     crs, metres, style = metric_crs(profile), profile.grid.cell_metres, profile.grid.style
     warehouse.load_extension(con, "spatial")
-    hold(con, "staging.incidents")
+    hold(con, points)
     # Only what lies in the region is projected: far away, as at 0, 0, the projection is not defined.
     con.execute(
         f"""
@@ -74,7 +74,7 @@ def write_places(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     con.execute(
         f"""
         create or replace table reference.places as
-        with place as (select distinct lon, lat from staging.incidents where isfinite(lon) and isfinite(lat)),
+        with place as (select distinct lon, lat from {points} where isfinite(lon) and isfinite(lat)),
         coded as (
             select
                 lon, lat, admin_area_id, police_area_id, fire_area_id, {cell_sql(style, metres, "x_m", "y_m")} as code

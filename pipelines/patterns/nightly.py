@@ -38,22 +38,16 @@ class Crime:
     zone, may be null), ``x_m, y_m`` (the profile's metric CRS).
     ``daily``: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``.
     ``cells``: ``reference.cells``, both grids. ``areas``: ``reference.areas``.
-    ``today``: the local date of ``as_of``: the first that no longer counts.
+    ``complete_until``: the first local date that no longer counts: that of ``as_of``, or an earlier one where records
+    are not complete so far. A feed that fell silent says nothing of the days since, least of all that they were quiet.
     """
 
     points: pl.DataFrame
     daily: pl.DataFrame
     cells: pl.DataFrame
     areas: pl.DataFrame
-    today: date
+    complete_until: date
     profile: Profile
-    through: date | None = None
-    """First local date that is not complete yet: series end before it. None: today."""
-
-    @property
-    def complete_until(self) -> date:
-        """First local date that series leave out."""
-        return self.today if self.through is None else min(self.through, self.today)
 
     @property
     def history_start(self) -> date | None:
@@ -76,34 +70,34 @@ class Crime:
 
 
 def _hot_spots(crime: Crime) -> pl.DataFrame:
-    return hot_spots.hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.today)
+    return hot_spots.hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.complete_until)
 
 
 def _area_hot_spots(crime: Crime) -> pl.DataFrame:
-    return area_hot_spots.area_hot_spots(crime.points, crime.areas, crime.today)
+    return area_hot_spots.area_hot_spots(crime.points, crime.areas, crime.complete_until)
 
 
 def _emerging_hot_spots(crime: Crime) -> pl.DataFrame:
-    return emerging.emerging_hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.today)
+    return emerging.emerging_hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.complete_until)
 
 
 def _density(crime: Crime) -> pl.DataFrame:
-    return density.density(crime.points, crime.cells, crime.profile.grid.cell_metres, crime.today)
+    return density.density(crime.points, crime.cells, crime.profile.grid.cell_metres, crime.complete_until)
 
 
 def _nnh_clusters(crime: Crime) -> pl.DataFrame:
     area_km2 = nnh_clusters.region_km2(crime.areas, crime.profile.crs)
-    return nnh_clusters.nnh_clusters(crime.points, area_km2, crime.profile.crs, crime.today)
+    return nnh_clusters.nnh_clusters(crime.points, area_km2, crime.profile.crs, crime.complete_until)
 
 
 def _concentration(crime: Crime) -> pl.DataFrame:
     points = totals.with_all_categories(crime.points)
-    return concentration.concentration(points, crime.cells, crime.profile.grid.cell_metres, crime.today)
+    return concentration.concentration(points, crime.cells, crime.profile.grid.cell_metres, crime.complete_until)
 
 
 def _lorenz(crime: Crime) -> pl.DataFrame:
     points = totals.with_all_categories(crime.points)
-    return concentration.lorenz(points, crime.cells, crime.profile.grid.cell_metres, crime.today)
+    return concentration.lorenz(points, crime.cells, crime.profile.grid.cell_metres, crime.complete_until)
 
 
 def _known_places(crime: Crime) -> pl.DataFrame:
@@ -134,7 +128,7 @@ def _point_pattern_test(crime: Crime) -> pl.DataFrame:
 
 
 def _aoristic(crime: Crime) -> pl.DataFrame:
-    return aoristic.aoristic(totals.with_all_categories(crime.points), crime.today)
+    return aoristic.aoristic(totals.with_all_categories(crime.points), crime.complete_until)
 
 
 def _counted(crime: Crime) -> pl.DataFrame:
@@ -156,24 +150,26 @@ def _weekly(crime: Crime) -> pl.DataFrame:
 
 def _district_harm(crime: Crime) -> pl.DataFrame:
     districts = crime.listed_areas.filter(pl.col("area_level") == "district")
-    return harm.district_harm(crime.points, crime.cells, _hot_spots(crime), districts, crime.weights, crime.today)
+    return harm.district_harm(
+        crime.points, crime.cells, _hot_spots(crime), districts, crime.weights, crime.complete_until
+    )
 
 
 def _near_repeats(crime: Crime) -> pl.DataFrame:
-    return near_repeats.near_repeats(crime.points, crime.today)
+    return near_repeats.near_repeats(crime.points, crime.complete_until)
 
 
 def _near_repeat_chains(crime: Crime) -> pl.DataFrame:
-    return near_repeat_chains.near_repeat_chains(crime.points, crime.profile.grid.cell_metres, crime.today)
+    return near_repeat_chains.near_repeat_chains(crime.points, crime.profile.grid.cell_metres, crime.complete_until)
 
 
 def _near_repeat_members(crime: Crime) -> pl.DataFrame:
-    return near_repeat_chains.near_repeat_members(crime.points, crime.today)
+    return near_repeat_chains.near_repeat_members(crime.points, crime.complete_until)
 
 
 def _space_time_clusters(crime: Crime) -> pl.DataFrame:
     side = crime.profile.grid.cell_metres
-    found = scan.space_time_clusters(crime.points, crime.cells, side, crime.today)
+    found = scan.space_time_clusters(crime.points, crime.cells, side, crime.complete_until)
     x, y, radius = (found[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
     # From the middle of the first cell to the far side of the last.
     drawn = outlines.circles(x, y, radius + side / 2, crime.profile.crs)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release import emerging, history, outlook, repeats, trends
+from pipelines.release import emerging, history, outlook, repeats, risk_quality, trends
 from pipelines.release.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -50,6 +50,7 @@ def render(database: Path, audience: str) -> str:
             "chains": repeats.open_chains(page),
             "scores": history.scores(page),
             "risk_scores": history.risk_scores(page),
+            "risk_quality": risk_quality.section(page),
             "joint": history.joint(page),
             "quarter": history.quarter(page),
             "cases": history.cases(page),

@@ -91,7 +91,7 @@ def risk_scores(page: Page) -> list[dict[str, Any]]:
                 select category, "window", origin_kind, model, is_baseline, round(area_share, 3) as share,
                     sum(origins)::bigint as origins, sum(hits) / nullif(sum(incidents), 0) as hit_rate,
                     any_value(gain_low) as gain_low, any_value(gain_high) as gain_high
-                from risk_scores where model in ('stack', 'best_count')
+                from risk_scores where model in ('stack', 'best_count') and patrolled = 'all'
                 group by all
             )
             select *, share as area_share, hit_rate / nullif(share, 0) as pai

@@ -45,7 +45,15 @@ MADE_BY_PYTHON: Mapping[str, tuple[str, ...]] = {
     "forecast.demand": ("marts.demand_hourly",),
     "forecast.demand_scores": ("forecast.demand", "marts.demand_hourly"),
     "forecast.risk": ("marts.crime_points", "reference.cells"),
-    "forecast.risk_scores": ("forecast.risk", "marts.crime_points", "marts.crime_daily", "reference.cells"),
+    "forecast.risk_scores": (
+        "forecast.risk",
+        "marts.crime_points",
+        "marts.crime_daily",
+        "core.patrols",
+        "reference.cells",
+    ),
+    "forecast.risk_curves": ("marts.crime_points", "reference.cells"),
+    "forecast.risk_calibration": ("marts.crime_points", "reference.cells"),
     "dispatch.staffing": ("forecast.demand", "core.dispatches"),
 }
 """The tables that Python writes have no SQL to read their sources from."""

@@ -59,16 +59,10 @@ select
     coalesce(categories.is_sensitive, false) as is_sensitive,
     placed.is_mapped and not coalesce(categories.is_sensitive, false) as is_listed,
     coalesce(categories.is_crime, false) as is_crime,
-    coalesce(
-        categories.is_risk_allowed
-        and not categories.is_sensitive
-        and placed.agency = 'police'
-        and placed.is_discovered = false
-        and placed.location_source <> 'caller_lookup'
-        and placed.location_quality in ('exact', 'snapped')
-        and placed.cell_id is not null,
-        false
-    ) as is_risk_allowed,
+    risk_exclusion(
+        placed.agency, categories.is_sensitive, categories.is_risk_allowed, placed.is_discovered, placed.location_source,
+        placed.location_quality, placed.cell_id
+    ) is null as is_risk_allowed,
     placed.local_at::date as local_date,
     hour(placed.local_at)::integer as local_hour
 from placed

@@ -1,54 +1,97 @@
 -- Reported crime that may enter patterns and risk, one row per state that a record was in: how an incident was read
 -- from known_at until superseded_at, so that any past moment can be seen as it was known then.
 --
--- Only the category is told as it was; the place is today's, so a state with another place is left out and the record
--- counts as known only from when its place was right. superseded_at is null for what is known now.
--- Grain: incident_id, known_at.
-with allowed_now as (
-    select * from core.incidents
-    where
-        agency = 'police' and not is_sensitive and is_discovered = false and location_source <> 'caller_lookup'
-        and location_quality in ('exact', 'snapped') and cell_id is not null
-),
+-- Each state is judged by what it said itself: category, place, whether a patrol found it, how it was located. A record
+-- that was withdrawn or vanished since stood until then. Two things never enter, whatever a state said: a record whose
+-- newest version is a sensitive matter, or has a word that nobody has mapped, which could be one. What was always told
+-- alike is known since it was first told. superseded_at is null for what is known now. The district that the source
+-- names, and occurred_until, are today's. Grain: incident_id, known_at.
+with
 versions as (
     select
-        versions.incident_id,
-        versions.known_at,
-        lead(versions.known_at) over each_incident as superseded_at,
-        coalesce(category_map.category, 'other') as category,
-        versions.lon,
-        versions.lat,
-        versions.is_withdrawn
-    from staging.versions as versions
-    left join reference.category_map
-        on category_map.feed = versions.feed and category_map.source_category = versions.source_category
-    window each_incident as (partition by versions.incident_id order by versions.known_at)
+        versions.*,
+        coalesce(lead(versions.known_at) over each_incident, missing.missing_at) as superseded_at,
+        last_value(versions.source_category) over each_whole as last_source_category
+    from staging.versions
+    left join staging.missing on missing.incident_id = versions.incident_id
+    where versions.agency = 'police'
+    window
+        each_incident as (partition by versions.incident_id order by versions.known_at),
+        each_whole as (each_incident rows between unbounded preceding and unbounded following)
+),
+vanished as (
+    select
+        missing.* exclude (known_at, missing_at),
+        missing.source_category as last_source_category,
+        coalesce(firsts.first_known_at, missing.known_at) as known_at,
+        missing.missing_at as superseded_at
+    from staging.missing
+    left join staging.firsts on firsts.incident_id = missing.incident_id
+    where missing.agency = 'police' and missing.incident_id not in (select incident_id from versions)
+),
+changed as (
+    select * from versions where not is_withdrawn
+    union all by name
+    select *, false as is_withdrawn from vanished
+),
+judged as (
+    select
+        changed.incident_id,
+        categories.category,
+        changed.lon,
+        changed.lat,
+        places.cell_id,
+        if(now.lon = changed.lon and now.lat = changed.lat, now.admin_area_id, places.admin_area_id) as admin_area_id,
+        places.police_area_id,
+        changed.occurred_at,
+        now.occurred_until,
+        changed.reported_at,
+        changed.known_at,
+        changed.superseded_at
+    from changed
+    join reference.category_map
+        on category_map.feed = changed.feed and category_map.source_category = changed.source_category
+    join reference.categories on categories.category = category_map.category
+    join reference.category_map as last_map
+        on last_map.feed = changed.feed and last_map.source_category = changed.last_source_category
+    join reference.categories as last_categories on last_categories.category = last_map.category
+    left join reference.places on places.lon = changed.lon and places.lat = changed.lat
+    left join core.incidents as now on now.incident_id = changed.incident_id
+    where
+        risk_exclusion(
+            changed.agency, categories.is_sensitive or last_categories.is_sensitive, categories.is_risk_allowed,
+            changed.is_discovered, changed.location_source, changed.location_quality, places.cell_id
+        ) is null
+),
+told_alike as (
+    select
+        incidents.* exclude (known_at),
+        coalesce(firsts.first_known_at, incidents.known_at) as known_at,
+        null::timestamptz as superseded_at
+    from core.incidents
+    left join staging.firsts on firsts.incident_id = incidents.incident_id
+    where incidents.is_risk_allowed and incidents.incident_id not in (select incident_id from versions)
 ),
 states as (
-    select allowed_now.*, null::timestamptz as superseded_at
-    from allowed_now
-    where incident_id not in (select incident_id from versions)
+    select * from judged
     union all by name
-    select allowed_now.* replace (versions.category as category, versions.known_at as known_at), versions.superseded_at
-    from allowed_now
-    join versions
-        on versions.incident_id = allowed_now.incident_id and versions.lon = allowed_now.lon
-        and versions.lat = allowed_now.lat and not versions.is_withdrawn
+    select
+        incident_id, category, lon, lat, cell_id, admin_area_id, police_area_id, occurred_at, occurred_until, reported_at,
+        known_at, superseded_at
+    from told_alike
 )
 select
-    states.incident_id,
-    states.category,
-    states.lon,
-    states.lat,
-    states.cell_id,
-    states.admin_area_id,
-    states.police_area_id,
-    states.occurred_at,
-    states.occurred_until,
-    states.reported_at,
+    incident_id,
+    category,
+    lon,
+    lat,
+    cell_id,
+    admin_area_id,
+    police_area_id,
+    occurred_at,
+    occurred_until,
+    reported_at,
     timezone(getvariable('time_zone'), coalesce(occurred_at, reported_at))::date as local_date,
-    states.known_at,
-    states.superseded_at
+    known_at,
+    superseded_at
 from states
-join reference.categories on categories.category = states.category
-where categories.is_risk_allowed and not categories.is_sensitive

@@ -1,14 +1,10 @@
 -- Reported crime that may not enter risk, by the first rule that keeps it out. Grain: category, reason.
 select
     incidents.category,
-    case
-        when incidents.is_sensitive then 'sensitive matter'
-        when not coalesce(categories.is_risk_allowed, false) then 'category not on the allow-list'
-        when is_discovered is null then 'unknown whether discovered by patrol'
-        when is_discovered then 'discovered by patrol'
-        when location_source = 'caller_lookup' then 'place from caller look-up'
-        else 'no usable place'
-    end as reason,
+    risk_exclusion(
+        incidents.agency, incidents.is_sensitive, categories.is_risk_allowed, incidents.is_discovered,
+        incidents.location_source, incidents.location_quality, incidents.cell_id
+    ) as reason,
     count(*) as incidents
 from core.incidents
 left join reference.categories on categories.category = incidents.category

@@ -92,6 +92,7 @@ select
     place.lat as lat,
     if(place is null, 'none', 'exact') as location_quality,
     if(place is null, 'unknown', 'scene') as location_source,
+    null::boolean as is_discovered,
     is_withdrawn,
     told_at as known_at
 from states

@@ -41,6 +41,7 @@ select
     null::double as lat,
     'withheld' as location_quality,
     'unknown' as location_source,
+    null::boolean as is_discovered,
     is_withdrawn,
     known_at
 from versions

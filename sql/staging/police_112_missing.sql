@@ -31,7 +31,14 @@ select
     lacking.feed,
     lacking.service,
     lacking.source_category,
+    lacking.occurred_at,
     lacking.reported_at,
+    lacking.lon,
+    lacking.lat,
+    lacking.location_quality,
+    lacking.location_source,
+    lacking.is_discovered,
+    lacking.known_at,
     min(split_part(snapshots.snapshot, '/', 1)::timestamptz) as missing_at
 from lacking
 join snapshots

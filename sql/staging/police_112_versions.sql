@@ -1,6 +1,7 @@
 -- What was known at as_of of the 112 calls that were not always told alike: every version of each. Grain: incident_id, known_at.
 --
--- Only category, CODE, place and withdrawal are watched: nearly every call is written twice, few of them change in these.
+-- Only category, CODE, place, how the call and its place came in, and withdrawal are watched: nearly every call is written
+-- twice, few of them change in these.
 -- Two versions of one instant count as one, chosen as in police_112.
 with
 known as (
@@ -13,6 +14,11 @@ known as (
         nullif(lon, 0) as lon,
         nullif(lat, 0) as lat,
         location_method,
+        case trim(replace(nfc_normalize(report_channel), chr(8203), ''), ' ' || chr(12288))
+            when '순찰발견' then true
+            when '전화' then false
+            when '문자' then false
+        end as is_discovered,
         is_withdrawn,
         _row_hash,
         coalesce(try_cast(updated_at as timestamptz), try_cast(police_112.reported_at as timestamptz))
@@ -24,7 +30,9 @@ differing as (
     select incident_no
     from known
     group by incident_no
-    having min(hash(source_category, priority, lon, lat, is_withdrawn)) <> max(hash(source_category, priority, lon, lat, is_withdrawn))
+    having
+        min(hash(source_category, priority, lon, lat, location_method, is_discovered, is_withdrawn))
+        <> max(hash(source_category, priority, lon, lat, location_method, is_discovered, is_withdrawn))
 ),
 versions as (
     select known.*
@@ -54,6 +62,7 @@ select
         when location_method is null then 'unknown'
         else 'caller_lookup'
     end as location_source,
+    is_discovered,
     is_withdrawn,
     known_at
 from versions

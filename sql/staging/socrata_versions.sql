@@ -1,7 +1,7 @@
 -- What was known at as_of of the records of a Socrata table that were not always told alike: every version of each.
 -- Grain: incident_id, known_at.
 --
--- Only category, priority, place and withholding are watched, in the record's first row: its units' rows, which share
+-- Only category, priority, place, withholding and discovery are watched, in the record's first row: its units' rows, which share
 -- them, come each at its own time and are no versions of it. Two versions of one instant count as one.
 with
 first_rows as (
@@ -14,8 +14,8 @@ differing as (
     from first_rows
     group by source_id
     having
-        min(hash(source_category, priority, lon, lat, is_withheld))
-        <> max(hash(source_category, priority, lon, lat, is_withheld))
+        min(hash(source_category, priority, lon, lat, is_withheld, is_discovered))
+        <> max(hash(source_category, priority, lon, lat, is_withheld, is_discovered))
         and not bool_or(is_newest and is_excluded)
 ),
 versions as (
@@ -41,6 +41,7 @@ select
         else feeds.location_quality
     end as location_quality,
     'unknown' as location_source,
+    versions.is_discovered,
     false as is_withdrawn,
     versions.known_at
 from versions

@@ -7,6 +7,7 @@ with added as (
         sum(hits)::bigint as hits,
         sum(incidents)::bigint as incidents
     from forecast.risk_scores
+    where coalesce(patrolled, 'all') = 'all'
     group by category, "window", origin_kind, model, is_baseline, round(area_share, 3)
 )
 select

@@ -1,5 +1,11 @@
-"""Whole steps against what a user would otherwise pick, in one run: `make bench`. Prints seconds and ratios."""
+"""Whole steps against what a user would otherwise pick, in one run: `make bench`. Prints seconds and ratios.
 
+`python -m tests.benchmarks.bench risk gi_star` runs the rows whose names hold one of the words, and no other.
+Peaks are of arrays and objects (tracemalloc), in a run of its own: it slows what it watches, and does not see what
+LightGBM allocates.
+"""
+
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -90,8 +96,12 @@ def gi_star_against_esda(side: int = 100) -> tuple[str, float, str, float]:
     with quiet():
         weights = lat2W(side, side, rook=False)
         theirs = seconds(lambda: G_Local(counts, weights, star=True, permutations=0))
-    ours = seconds(lambda: hot_spots.gi_star(counts, queen(x.ravel(), y.ravel(), 250)))
-    return f"Gi* of {side * side:,} cells", ours, "esda G_Local, analytic", theirs
+
+    def ours() -> None:
+        hot_spots.gi_star(counts, queen(x.ravel(), y.ravel(), 250))
+
+    took, peak = seconds(ours), peak_megabytes(ours)
+    return f"Gi* of {side * side:,} cells (peak {peak:.0f} MB)", took, "esda G_Local, analytic", theirs
 
 
 def gi_star_of_a_large_grid() -> tuple[str, float, str, float]:
@@ -118,42 +128,73 @@ def local_moran_against_esda() -> tuple[str, float, str, float]:
     return "local Moran of 10,000 cells, 99,999 permutations", ours, "esda Moran_Local, 999 permutations", theirs
 
 
-def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
-    """All models of risk on 129,000 cells (Portland's box at 250 ft), against scipy's kernel density for every cell.
+def portland_box():  # type: ignore[no-untyped-def]
+    """Nine thousand events of five years on 129,090 cells, Portland's box at 250 ft.
 
-    The nine thousand events are drawn, a tenth of them at two hundred addresses: timing needs no real records.
+    They are drawn, a tenth of them at two hundred addresses: timing needs no real records.
     """
-    from scipy.stats import gaussian_kde
-
-    from pipelines.forecast.risk import models
     from pipelines.forecast.risk.history import Events, Grid, History
 
-    rows, columns, days, count = 390, 331, 1_826, 9_037
+    rows, columns, count = 390, 331, 9_037
     rng = np.random.default_rng(3)
     row, column = (axis.ravel() for axis in np.mgrid[:rows, :columns])
     repeated = rng.choice(rng.integers(0, rows * columns, 200), count)
     cells = np.where(rng.random(count) < 0.1, repeated, rng.integers(0, rows * columns, count))
-    events = Events.of(cells, np.sort(rng.integers(0, days, count)))
-    history = History(Grid(row, column, 76.2), {"vehicle_theft": events}, 0)
-    ours = seconds(lambda: models.rates(history, "vehicle_theft", days))
+    events = Events.of(cells, np.sort(rng.integers(0, RISK_DAYS, count)))
+    return History(Grid(row, column, 76.2), {RISK_CATEGORY: events}, 0)
+
+
+RISK_DAYS, RISK_CATEGORY = 1_826, "vehicle_theft"
+
+
+def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
+    """All models of risk fitted and predicted once, against scipy's kernel density for every cell."""
+    from scipy.stats import gaussian_kde
+
+    from pipelines.forecast.risk import models
+
+    def ours() -> None:
+        models.rates(portland_box(), RISK_CATEGORY, RISK_DAYS)
+
+    past = portland_box()
+    there, cells = past.grid, past.events[RISK_CATEGORY].cell
 
     def theirs() -> None:
-        gaussian_kde(np.vstack([row[cells], column[cells]]))(np.vstack([row, column])[:, ::20])
+        held = np.vstack([there.row[cells], there.column[cells]])
+        gaussian_kde(held)(np.vstack([there.row, there.column])[:, ::20])
 
-    return "10 risk models, 129,090 cells", ours, "scipy gaussian_kde (a 20th × 20)", seconds(theirs) * 20
+    took, peak = seconds(ours), peak_megabytes(ours)
+    what = f"{len(models.MODELS)} risk models, {there.size:,} cells (peak {peak:.0f} MB)"
+    return what, took, "scipy gaussian_kde (a 20th × 20)", seconds(theirs) * 20
+
+
+def risk_models() -> Table:
+    """Every model of risk alone: seconds and peak memory of one fit and prediction, on a grid not used before."""
+    from pipelines.forecast.risk import models
+    from pipelines.forecast.risk.boosting import boosting
+
+    table = Table("risk model, 129,090 cells, 9,037 events", "seconds", "peak MB")
+    for name, model in (models.SIMPLE | {models.BOOSTING: boosting}).items():
+
+        def ours(model=model) -> None:  # type: ignore[no-untyped-def]
+            past = portland_box()
+            model(past if model is boosting else past.seen(RISK_DAYS), RISK_CATEGORY, RISK_DAYS)
+
+        table.add_row(name, f"{seconds(ours):.2f}", f"{peak_megabytes(ours):.0f}")
+    return table
 
 
 def scan_against_plain_numpy() -> tuple[str, float, str, float]:
     """All 999 permutations of a year of 50,000 incidents in 10,000 cells; against whole arrays, scaled from two."""
-    from pipelines.patterns import scan
+    from pipelines.patterns import cylinders, scan
 
     rng, side = np.random.default_rng(3), 100
     weight = rng.lognormal(0, 0.7, side * side)
     cell, age = rng.choice(side * side, 50_000, p=weight / weight.sum()), rng.integers(0, 365, 50_000)
     y, x = np.divmod(np.arange(side * side), side) * np.array(250.0)
-    made = scan.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
-    usual = made.inside[:, None] * scan.windows(age) / cell.size
-    recent = age < scan.MAX_DAYS
+    made = cylinders.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
+    usual = made.inside[:, None] * cylinders.windows(age) / cell.size
+    recent = age < cylinders.MAX_DAYS
 
     def ours(permutations: int) -> None:
         # Nothing beats an infinite ratio: no permutation is spared.
@@ -161,14 +202,14 @@ def scan_against_plain_numpy() -> tuple[str, float, str, float]:
 
     def theirs() -> None:
         for _ in range(2):
-            held = np.zeros((side * side, scan.MAX_DAYS))
+            held = np.zeros((side * side, cylinders.MAX_DAYS))
             np.add.at(held, (rng.permutation(cell)[recent], age[recent]), 1)
-            added = np.vstack([np.zeros(scan.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
+            added = np.vstack([np.zeros(cylinders.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
             ends = np.searchsorted(made.ring, np.arange(made.centre.size), side="right")
             count = added[ends] - added[made.first[made.centre]]
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = scan.log_ratio(count, usual, cell.size)
-            np.where((count > usual) & (count >= scan.MIN_INCIDENTS), ratio, 0).max()
+                ratio = cylinders.log_ratio(count, usual, cell.size)
+            np.where((count > usual) & (count >= cylinders.MIN_INCIDENTS), ratio, 0).max()
 
     what = f"scan statistic, {scan.PERMUTATIONS} replications, {cell.size:,} events"
     took, otherwise = seconds(lambda: ours(scan.PERMUTATIONS)), seconds(theirs) * scan.PERMUTATIONS / 2
@@ -212,12 +253,16 @@ def main() -> None:
         risk_against_a_kernel_per_cell,
         hourly_demand_against_prophet,
     )
-    for work in works:
+    words = sys.argv[1:]
+    for work in (work for work in works if not words or any(word in work.__name__ for word in words)):
         what, ours, other, theirs = work()
         table.add_row(what, f"{ours:.2f}", other, f"{theirs:.2f}", f"{ours / theirs:.3g}")
     console = Console(width=140)
     console.print(table)
-    throughput.table(console)
+    if not words or "risk" in words:
+        console.print(risk_models())
+    if not words:
+        throughput.table(console)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from rich.table import Table
 from pipelines.forecast.risk import points
 from pipelines.forecast.risk.history import day_number
 from pipelines.forecast.risk.points import Task
+from pipelines.forecast.risk.selection import cells_of_share
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SQUARE_MILE_KM2 = 2.589988
@@ -70,16 +71,16 @@ def months(first: date, count: int) -> list[tuple[int, int]]:
 def scores(city: str) -> pl.DataFrame:
     """Every model's pooled scores at every area."""
     records, task, first = CITIES[city]()
-    there = points.place(records, task, day_number(first))
+    there = points.place(records, task)
     whole = 1 / there.cell_share
-    depths = sorted({there.selected, *(int(share * whole) for share in SHARES)})
+    depths = sorted({there.selected, *(cells_of_share(share, whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city)
-        _, found = points.scored(
+        scored = points.scored(
             there.history, months(first, MONTHS), depths, there.cell_share,
             lambda done, total: bar.update(tracked, completed=done, total=total),
         )  # fmt: skip
-    return found
+    return scored.scores
 
 
 def print_scores(console: Console, city: str, found: pl.DataFrame) -> None:

@@ -146,6 +146,9 @@ def test_versions_that_differ_in_what_is_watched_are_kept_for_the_history_of_cha
     )
     found = [(row["incident_id"], row["source_category"]) for row in staged(con, feed, "_versions")]
     assert sorted(found) == [("chicago_crimes:13000001", "BATTERY"), ("chicago_crimes:13000001", "HOMICIDE")]
+    known = {row["incident_id"]: row["first_known_at"] for row in staged(con, feed, "_firsts")}
+    assert set(known) == {"chicago_crimes:13000001", "chicago_crimes:2"}
+    assert max(known.values()) < datetime.fromisoformat(later + "+00:00")
 
 
 # A table without ids: a whole delivery, rows numbered

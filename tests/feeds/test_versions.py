@@ -10,7 +10,7 @@ import pytest
 from pipelines import quality
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
-from pipelines.incident import VERSION_COLUMNS
+from pipelines.incident import FIRST_COLUMNS, VERSION_COLUMNS
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
 from tests.feeds.test_police_112 import call
@@ -123,6 +123,26 @@ def test_a_word_that_only_looks_alike_is_no_other_version() -> None:
 def test_a_version_tells_when_it_happened() -> None:
     told = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
     assert versions(police_112.FEED, *told)["occurred_at"].to_list() == [datetime(2025, 11, 1, 1, tzinfo=UTC)] * 2
+
+
+def test_a_call_that_a_patrol_turns_out_to_have_found_or_that_was_located_otherwise_is_another_version() -> None:
+    later = {"updated_at": "2025-11-09T00:00:00+09:00"}
+    found = versions(police_112.FEED, call(), call(report_channel="순찰발견", **later))
+    assert found["is_discovered"].to_list() == [False, True]
+    found = versions(police_112.FEED, call(location_method="기지국"), call(location_method="현장확인", **later))
+    assert found["location_source"].to_list() == ["caller_lookup", "scene"]
+
+
+def test_a_call_told_more_than_once_was_known_since_the_first_time() -> None:
+    con = memory()
+    twice = [call(), call(closed_at=None, updated_at="2025-11-09T00:00:00+09:00")]
+    load(con, police_112.FEED, rows(police_112.FEED, *twice, call(incident_no="20251101-000099")))
+    as_of(con, "2025-12-01 00:00:00+00")
+    found = stage(con, "police_112_firsts")
+    assert found.columns == list(FIRST_COLUMNS)
+    assert found.rows() == [(f"police_112:{call()['incident_no']}", datetime.fromisoformat(call()["updated_at"]))]
+    as_of(con, "2025-11-08 00:00:00+00")
+    assert stage(con, "police_112_firsts").is_empty()
 
 
 def test_a_case_is_watched_for_its_category_and_withdrawal_only() -> None:

@@ -1,14 +1,16 @@
 """The analyst's tables as the nightly run makes them: from nothing, from one incident, from a year."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import duckdb
 import numpy as np
 import polars as pl
 import pytest
+import shapely
 
-from pipelines import warehouse
+from pipelines import analysis, warehouse
 from pipelines.patterns import nightly
 from pipelines.release import dictionary
 from pipelines.settings import Settings
@@ -89,12 +91,33 @@ def test_the_order_of_the_records_changes_no_hash(con: duckdb.DuckDBPyConnection
     assert hashes[0] == hashes[1] == hashes[2]
 
 
-def test_days_that_are_not_complete_yet_are_left_out_of_the_series(settings: Settings) -> None:
+@pytest.mark.parametrize("table", nightly.TABLES)
+def test_every_pattern_ends_where_the_records_do_and_not_at_the_day_of_the_run(settings: Settings, table: str) -> None:
+    """A feed fell silent seven weeks ago, but for a few records: what there is of it since counts nowhere."""
+    silent = END - timedelta(days=50)
     whole = crime(settings, year_of_thefts())
-    early = nightly.Crime(
-        whole.points, whole.daily, whole.cells, whole.areas, END, settings.profile, END - timedelta(days=2)
+    areas = whole.areas.with_columns(
+        population=pl.lit(None, pl.Int64), geometry=pl.lit(shapely.box(126.9, 37.5, 127.1, 37.6).wkb)
     )
-    for table in ("weekly", "point_pattern_test"):
-        ends = nightly.TABLES[table](early)["window_end_date"].unique().to_list()
-        assert ends == [END - timedelta(days=2)], table
-    assert nightly.TABLES["control_chart"](early)["week_start_date"].max() == END - timedelta(days=9)
+    stale, then = (
+        replace(crime(settings, points), complete_until=silent, areas=areas)
+        for points in (whole.points, whole.points.filter(pl.col("local_date") < silent))
+    )
+    made = nightly.TABLES[table](stale)
+    assert made.equals(nightly.TABLES[table](then))
+    if "window_end_date" in made.columns:
+        assert made["window_end_date"].unique().to_list() in ([silent], [])
+
+
+def test_patterns_of_a_stale_feed_are_made_up_to_where_it_was_read(
+    con: duckdb.DuckDBPyConnection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(nightly, "TABLES", {"hot_spots": lambda made: seen.append(made.complete_until) or made.daily})
+    for name in ("_points", "_crime", "_cells", "_areas"):
+        monkeypatch.setattr(analysis, name, lambda *_: pl.DataFrame({"day": [END]}))
+    for edge in (settings.as_of - timedelta(days=3), settings.as_of + timedelta(days=3), None):
+        monkeypatch.setattr(analysis, "_police_through", lambda _, edge=edge: edge)
+        analysis.patterns(con, settings)
+    today = settings.as_of.astimezone(settings.profile.zone).date()
+    assert seen == [today - timedelta(days=3), today, today]

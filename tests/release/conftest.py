@@ -316,6 +316,36 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
                 "pai": float(hits),
             },
         )
+    _fill_risk_quality(con)
+
+
+def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
+    """Curve and calibration of the theft risk: twice what was expected in the second tenth, too few months for ends."""
+    for model in ("stack", "best_count", "prospective"):
+        told = {"reference_at": AS_OF, "category": "theft", "window": "month", "model": model, "origins": 6}
+        told["is_baseline"] = model == "best_count"
+        steps = ({"area_share": share, "hits": hits} for share, hits in ((0.01, 12), (0.5, 80)))
+        insert(
+            con,
+            "forecast.risk_curves",
+            *(
+                told
+                | step
+                | {"incidents": 100, "hit_rate": step["hits"] / 100, "pai": step["hits"] / step["area_share"] / 100}
+                for step in steps
+            ),
+        )
+        if model != "prospective":
+            insert(
+                con,
+                "forecast.risk_calibration",
+                *(
+                    told
+                    | {"band": band, "cells": 10 * band, "expected_incidents": 10.0, "incidents": 20}
+                    | {"calibration_ratio": 2.0, "calibration_ratio_low": 1.1, "calibration_ratio_high": 9.0}
+                    for band in range(11)
+                ),
+            )
 
 
 def _fill_series(con: duckdb.DuckDBPyConnection) -> None:

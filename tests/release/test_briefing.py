@@ -52,6 +52,16 @@ def test_police_and_fire_read_their_own_services(released: Path) -> None:
     assert "112 긴급" not in page(released, "fire") and "hot cells" not in page(released, "fire")
 
 
+def test_only_the_police_see_the_curve_of_risk_and_its_calibration(released: Path) -> None:
+    section = page(released, "police").partition("What the list of cells catches")[2].partition("<h3>")[0]
+    assert "stack: 12 of 100 incidents in 1.00% of the area, PAI 12.0" in section
+    assert "prospective: 80 of 100 incidents in 50.00% of the area, PAI 1.6" in section
+    assert "stack, tenth 2: 20 of 10.0 expected, ratio 2.00 (1.10 to 9.00)" in section
+    assert "observed over expected: 20 of 10</small>" in section
+    for audience in set(AUDIENCES) - {"police"}:
+        assert "What the list of cells catches" not in page(released, audience)
+
+
 def test_only_the_police_read_which_hot_places_are_new(released: Path) -> None:
     section = page(released, "police").partition("Which hot places are new")[2].partition("<h2>")[0]
     assert "new 1</li>" in section and "cold 1</li>" in section and "다사5353: new hot, 1 of 12 steps hot" in section

@@ -58,6 +58,8 @@ MATRIX = {
     "revision_rates": ALL,
     "risk": {"police"},
     "risk_audit": {"public"},
+    "risk_calibration": {"police"},
+    "risk_curves": {"police"},
     "risk_exclusions": {"public", "police"},
     "risk_scores": {"police"},
     "risk_selected": {"police"},

@@ -1,9 +1,9 @@
 """Gradient boosting for counts: a Poisson regression on what happened before, in the cell and around it.
 
-Features are counts of several windows, decayed counts, Gaussian means over several distances and the same of the
-other categories, all as known at an origin; targets are the incidents of the window after it. Training origins are
-the windows just before the one that is forecast, so nothing after it is seen. Places only: no attribute of a
-person, no census.
+Features are counts of several windows, decayed counts and Gaussian means over several distances; of every other
+category its count, that of its last year and Gaussian means. All are as known at an origin; targets are the incidents
+of the window after it. Training origins are the windows just before the one that is forecast, so nothing after it is
+seen. Places only: no attribute of a person, no census.
 """
 
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def boosting(history: History, category: str, until: int, memo: dict[tuple[str, 
     import lightgbm
 
     memo, seen = {} if memo is None else memo, history.seen(until)
-    origins = list(_origins(history, until))
+    origins = list(_origins(seen, until))
     if not origins:
         return _even(seen, category, until)
     rows = [_rows(seen, category, origin, _table(history, category, origin, memo)) for origin in origins]

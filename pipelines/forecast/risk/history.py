@@ -1,11 +1,13 @@
 """What models of risk see: incidents by cell and day, and the raster of cells that they lie in.
 
 Every incident carries from when until when this state of it was known, so that any origin can be seen as it was then.
-Days are counted from 1970-01-01, local; what was known at an origin is what was known at the day's run time.
+Where the records begin is judged at each origin too, from what was known there; what lies before is no part of the
+history for any model. Days are counted from 1970-01-01, local; what was known at an origin is what was known at the
+day's run time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -14,6 +16,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+
+from pipelines.patterns import reach
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -120,23 +124,32 @@ class Events:
         return np.bincount(self.cell[inside], minlength=size).astype(float)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class History:
-    """Events by category on one grid; ``first_day`` is where knowledge begins for all of them."""
+    """Events by category on one grid; nothing before ``first_day`` is looked at."""
 
     grid: Grid
     events: Mapping[str, Events]
     first_day: int
 
     def seen(self, day: int) -> "History":
-        """What happened before a day, as known at that day's run: all a model of that origin may see."""
-        return replace(
-            self,
-            events={
-                name: one.where((one.day < day) & (one.known_from <= day) & (day < one.known_until))
-                for name, one in self.events.items()
-            },
-        )
+        """What happened before a day, as known at that day's run: all a model of that origin may see.
+
+        It begins where the records that were known then do (`reach.first_day`, over all categories).
+        """
+        known = {
+            name: one.where((one.day < day) & (one.known_from <= day) & (day < one.known_until))
+            for name, one in self.events.items()
+        }
+        if day not in self._starts:
+            found = reach.first_day(np.concatenate([one.day for one in known.values()]), day) if known else None
+            self._starts[day] = day if found is None else max(found, self.first_day)
+        start = self._starts[day]
+        return History(self.grid, {name: one.where(one.day >= start) for name, one in known.items()}, start)
+
+    def known_days(self, day: int) -> int:
+        """How many days the records reached back at a day."""
+        return day - self.seen(day).first_day
 
     def rate(self, category: str, day: int, half_life: float) -> float:
         """Incidents a day, recent ones counting more: the level that every model's cells add up to."""
@@ -146,21 +159,22 @@ class History:
         days = np.exp(-decay * np.arange(1, known + 1)).sum()
         return float(np.exp(-decay * ages).sum() / days)
 
+    @cached_property
+    def _starts(self) -> dict[int, int]:
+        return {}
 
-def history(grid: Grid, placed: pl.DataFrame, until: int) -> History:
+
+def history(grid: Grid, placed: pl.DataFrame) -> History:
     """A history from incidents put into cells.
 
     Args:
         grid: The cells.
         placed: ``category, cell`` (position), ``day, known_from, known_until`` (days), one row per state.
-        until: The first day that nothing is to be concluded from.
     """
     ordered = placed.sort("category", "day", "cell", "known_from")
-    # The first percent of records may reach back decades (late reports of old crime): no start of knowledge.
-    first = int(ordered.filter(pl.col("day") < until)["day"].quantile(0.01, "lower") or 0)
     columns = ("cell", "day", "known_from", "known_until")
     events = {
         str(key[0]): Events(*(frame[name].to_numpy().astype(np.int64) for name in columns))
         for key, frame in ordered.partition_by("category", as_dict=True, maintain_order=True).items()
     }
-    return History(grid, events, first)
+    return History(grid, events, int(ordered["day"].min() or 0))  # type: ignore[arg-type]

@@ -14,16 +14,20 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast.demand.series import midnight
-from pipelines.forecast.risk import rolling, scoring
-from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS
+from pipelines.forecast.risk import calibration, curves, rolling, scoring
+from pipelines.forecast.risk.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
-from pipelines.forecast.risk.models import BOOSTING
-from pipelines.forecast.risk.stack import BEST_COUNT, STACK, Choice, expected, order
+from pipelines.forecast.risk.pooling import pool
+from pipelines.forecast.risk.selection import cells_of_share
+from pipelines.forecast.risk.stack import BEST_COUNT, STACK
 from pipelines.profile import Profile
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
 """What is forecast, in days; the backtest is of months."""
 ORIGINS: Final = 12
+LEAD_DAYS: Final = 1
+"""The day of the run is not known yet and not forecast any more: windows begin on the day after, in the backtest too. A
+stale feed's longer lead is said in ``degraded_reason`` and not tried."""
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
 
 FORECAST_COLUMNS: Final = (
@@ -37,17 +41,26 @@ SCORE_COLUMNS: Final = (
     "window",
     "model",
     "is_baseline",
+    "patrolled",
     *scoring.SCORES,
     *scoring.GAINS,
+    "patrol_minutes",
 )
+WITHOUT_PATROLS: Final = {"patrolled": pl.lit("all"), "patrol_minutes": pl.lit(None, pl.Float64)}
+CURVE_COLUMNS: Final = ("reference_at", "category", "window", "model", "is_baseline", *curves.CURVE)
+CALIBRATION_COLUMNS: Final = (
+    "reference_at", "category", "window", "model", "is_baseline", *calibration.CALIBRATION,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RiskForecast:
-    """Frames with the columns of ``forecast.risk`` and ``forecast.risk_scores``."""
+    """Frames with the columns of ``forecast.risk``, ``risk_scores``, ``risk_curves`` and ``risk_calibration``."""
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
+    curves: pl.DataFrame
+    calibration: pl.DataFrame
 
 
 def forecast_risk(
@@ -77,173 +90,66 @@ def forecast_risk(
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
     past = _history(crime_points, grid_cells, until, profile)
-    selected = int(profile.risk_area_share * past.grid.size + 1e-9)
-    depths = sorted({int(share * past.grid.size + 1e-9) for share in (*AREA_SHARES, profile.risk_area_share)} - {0})
-    windows = _windows(past, until)
-    total, done = len(past.events) * (len(windows) + 1), itertools.count(1)
-
-    def note() -> None:
-        progress(next(done), total)
-
-    def ahead_of(category: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-        backtest, found, _ = rolling.run(past, category, windows, depths, note)
-        ranked = _ranked(backtest, until, selected, grid_cells)
-        note()
-        return ranked, found
-
-    with ThreadPoolExecutor(threads) as pool:
-        made = list(pool.map(ahead_of, past.events if depths else ()))
-    forecasts, tried = [ranked for ranked, _ in made], [found for _, found in made]
-    if not forecasts:
-        return RiskForecast(_none(FORECAST_COLUMNS), _none(SCORE_COLUMNS))
-    today = as_of.astimezone(profile.zone).date()
-    issued = pl.concat(forecasts).with_columns(
+    made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
+    if not made:
+        told = (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)
+        return RiskForecast(*(none_of(columns) for columns in told))
+    listed = pl.concat(ranked for ranked, _ in made)
+    issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
+        pl.lit(STACK).alias("model"),
         pl.lit(edge, _INSTANT).alias("data_as_of"),
         pl.lit(degraded, pl.String).alias("degraded_reason"),
     )
+    today = as_of.astimezone(profile.zone).date()
     spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
-    share = (pl.col("cells") / past.grid.size).alias("area_share")
-    scores = scoring.score(
-        pl.concat(tried).with_columns(share), ["category", "cells", "model"], (BEST_COUNT, "prospective")
-    ).with_columns(
+    scored = pool([tried for _, tried in made], 1 / past.grid.size)
+    shared = (
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit("backtest").alias("origin_kind"),
         pl.lit("month").alias("window"),
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
     return RiskForecast(
-        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"), scores.select(SCORE_COLUMNS)
+        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
+        scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(SCORE_COLUMNS),
+        scored.curves.with_columns(shared).select(CURVE_COLUMNS),
+        scored.calibration.with_columns(shared).select(CALIBRATION_COLUMNS),
     )
 
 
-def score_issued(
-    forecasts: pl.DataFrame, crime_daily: pl.DataFrame, known_through: datetime, profile: Profile
-) -> pl.DataFrame:
-    """Score issued risk whose window has wholly come to pass.
+def _ahead(
+    past: History, until: int, area_share: float, threads: int, progress: Callable[[int, int], None]
+) -> list[tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]]:
+    """Per category the list that is issued (`rolling.Backtest.ranked`), and the backtest before it with its windows."""
+    selected = cells_of_share(area_share, past.grid.size)
+    # The issued list first: it is followed over all cells.
+    depths = list(dict.fromkeys((selected, *(cells_of_share(share, past.grid.size) for share in AREA_SHARES))))
+    windows = rolling.windows(past, until - LEAD_DAYS, WINDOW_DAYS, ORIGINS)
+    total, done = len(past.events) * (len(windows) + 1), itertools.count(1)
 
-    Args:
-        forecasts: ``forecast.risk`` rows, all cells, of any number of ``reference_at``.
-        crime_daily: ``marts.crime_daily`` as now known.
-        known_through: Up to when (UTC) records are complete.
-        profile: Time zone.
+    def note() -> None:
+        progress(next(done), total)
 
-    Returns:
-        ``forecast.risk_scores`` with ``origin_kind`` ``issued``: what was selected, and as many cells by the baseline.
-    """
-    keys = ["reference_at", "category", "window"]
-    # Before there were several windows, the week was the only one.
-    told = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
-    due = told.filter(pl.col("target_end") <= known_through).sort(*keys, "rank")
-    if due.is_empty():
-        return _none(SCORE_COLUMNS)
-    first, last = (
-        pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date() for name in ("target_start", "target_end")
-    )
-    spans = due.select(*keys, first.alias("first"), last.alias("last")).unique()
-    days = pl.col("last") - pl.col("first")
-    fell, before = (
-        _fell(spans, crime_daily),
-        _fell(spans.with_columns(pl.col("first") - days, pl.col("first").alias("last")), crime_daily),
-    )
-    known = (
-        due.join(spans, on=keys)
-        .join(fell, on=[*keys, "cell_id"], how="left", maintain_order="left")
-        .join(before.rename({"incidents": "prior"}), on=[*keys, "cell_id"], how="left", maintain_order="left")
-        .with_columns(pl.col("incidents", "prior").fill_null(0), pl.col("is_selected").sum().over(keys).alias("cells"))
-        # Issued ranks break the baseline's ties too, at random and for ever the same.
-        .sort(*keys, "baseline_expected", "rank", descending=[False, False, False, True, False])
-        .with_columns((pl.int_range(pl.len()).over(keys) < pl.col("cells")).alias("is_plain"))
-    )  # fmt: skip
-    windows = pl.concat(
-        [
-            _counted(known, keys, STACK, "is_selected", "expected"),
-            _counted(known, keys, BEST_COUNT, "is_plain", "baseline_expected"),
-        ]
-    )
-    scores = scoring.score(windows, [*keys, "model"]).with_columns(
-        pl.lit("issued").alias("origin_kind"),
-        (pl.col("model") == BEST_COUNT).alias("is_baseline"),
-        *(pl.lit(None, pl.Float64).alias(name) for name in scoring.GAINS),
-    )
-    return scores.select(SCORE_COLUMNS)
+    def of(category: str) -> tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]:
+        backtest, found, _ = rolling.run(past, category, windows, depths, note, LEAD_DAYS)
+        ranked = backtest.ranked(until, selected)
+        note()
+        return ranked, (backtest, found)
 
-
-def _ranked(backtest: rolling.Backtest, until: int, selected: int, cells: pl.DataFrame) -> pl.DataFrame:
-    """One category's cells with rank and incidents a day, by the stack that earlier months speak for."""
-    rates = backtest.rates(until)
-    choice = backtest.choice(until, max(selected, 1))
-    best = order(backtest.placed(until, rates), choice)
-    level = backtest.history.seen(until).rate(backtest.category, until, rolling.LEVEL_HALF_LIFE_DAYS)
-    rank = pl.Series("rank", range(1, best.size + 1), pl.Int64)
-    return cells[best].select(
-        "cell_id",
-        pl.lit(backtest.category).alias("category"),
-        pl.lit(STACK).alias("model"),
-        pl.Series("expected", expected(best, rates[BOOSTING], level)[best]),
-        pl.Series("baseline_expected", rates[choice.count][best]),
-        rank,
-        (rank <= selected).alias("is_selected"),
-        pl.lit(method(choice)).alias("method"),
-    )
-
-
-def method(choice: Choice) -> str:
-    """How the list was made, in words."""
-    if not choice.origins:
-        return f"{choice.count}; no earlier month to choose on"
-    chosen = choice.count if choice.mixture == BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
-    return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
+    with ThreadPoolExecutor(threads) as workers:
+        return list(workers.map(of, past.events))
 
 
 def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Profile) -> pl.DataFrame:
     """The forecast of one window, which begins tomorrow."""
-    start, end = (midnight(today + timedelta(days=1 + ahead), profile.zone) for ahead in (0, days))
+    start, end = (midnight(today + timedelta(days=LEAD_DAYS + ahead), profile.zone) for ahead in (0, days))
     return issued.with_columns(
         pl.lit(window).alias("window"),
         pl.lit(start, _INSTANT).alias("target_start"),
         pl.lit(end, _INSTANT).alias("target_end"),
         pl.col("expected", "baseline_expected") * days,
-    )
-
-
-def _windows(past: History, until: int) -> list[tuple[int, int]]:
-    starts = (until - WINDOW_DAYS * back for back in range(ORIGINS, 0, -1))
-    return [(start, WINDOW_DAYS) for start in starts if start - past.first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS]
-
-
-def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
-    """Incidents per span and cell on days from ``first`` on and before ``last``."""
-    return (
-        spans.join(crime_daily, on="category")
-        .filter(pl.col("local_date") >= pl.col("first"), pl.col("local_date") < pl.col("last"))
-        .group_by("reference_at", "category", "window", "cell_id")
-        .agg(pl.col("incidents").sum())
-    )
-
-
-def _counted(known: pl.DataFrame, keys: list[str], model: str, chosen: str, rate: str) -> pl.DataFrame:
-    """One row per window as `scoring.score` takes them."""
-    fell, prior, k = pl.col("incidents"), pl.col("prior"), pl.col("cells").first()
-    likelihood = pl.Series("log_score", scoring.log_likelihood(known["incidents"].to_numpy(), known[rate].to_numpy()))
-    return (
-        known.with_columns(likelihood)
-        .group_by(keys, maintain_order=True)
-        .agg(
-            pl.lit(model).first().alias("model"),
-            (pl.col("first").first() - date(1970, 1, 1)).dt.total_days().alias("origin_day"),
-            (pl.col("last").first() - pl.col("first").first()).dt.total_days().alias("days"),
-            k.cast(pl.Int64).alias("cells"),
-            (k / pl.len()).alias("area_share"),
-            fell.filter(chosen).sum().alias("hits"),
-            fell.sort(descending=True).head(k).sum().alias("most_hits"),
-            (fell.filter(chosen) > 0).sum().cast(pl.Int64).alias("hit_cells"),
-            fell.sum(),
-            prior.filter(chosen).sum().alias("prior_hits"),
-            prior.sum().alias("prior_incidents"),
-            pl.col("log_score").mean(),
-        )
     )
 
 
@@ -272,7 +178,7 @@ def _history(crime_points: pl.DataFrame, cells: pl.DataFrame, until: int, profil
         .select("category", "cell", "day", "known_from", "known_until")
     )
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
-    return history(grid, placed, until)
+    return history(grid, placed)
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
@@ -281,9 +187,11 @@ _TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "target_start": _INSTANT, "target_end": _INSTANT, "model": pl.String, "expected": pl.Float64,
     "baseline_expected": pl.Float64, "rank": pl.Int64, "is_selected": pl.Boolean, "data_as_of": _INSTANT,
     "method": pl.String, "degraded_reason": pl.String, "origin_kind": pl.String, "is_baseline": pl.Boolean,
-    "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64,
+    "patrolled": pl.String,
+    "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64, "band": pl.Int64, "cells": pl.Int64,
 }  # fmt: skip
 
 
-def _none(columns: tuple[str, ...]) -> pl.DataFrame:
+def none_of(columns: tuple[str, ...]) -> pl.DataFrame:
+    """No rows, in the columns and types of a forecast or of its scores."""
     return pl.DataFrame(schema={name: _TYPES.get(name, pl.Float64) for name in columns})

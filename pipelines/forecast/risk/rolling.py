@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from pipelines.forecast.risk import models, stack
-from pipelines.forecast.risk.boosting import Table
+from pipelines.forecast.risk import calibration, curves, models, stack
+from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS, Table
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
 from pipelines.forecast.risk.scoring import log_likelihood
 from pipelines.forecast.risk.stack import Choice, Trial
@@ -42,12 +42,24 @@ CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 }
 
 
-class Backtest:
-    """The trials of one category, made in the order of their origins and chosen from by those that follow."""
+PROSPECTIVE: Final = "prospective"
+"""The kernel of near repeats that is told beside stack and best count."""
 
-    def __init__(self, history: History, category: str, depths: Sequence[int]) -> None:
-        self.history, self.category, self.depths = history, category, tuple(depths)
+
+class Backtest:
+    """The trials of one category, made in the order of their origins and chosen from by those that follow.
+
+    ``depths`` are numbers of cells to select; the first is that of the issued list, which ``curves`` (`curves.STEPS`)
+    and ``bands`` (`calibration.COUNTED`) follow over all cells, one frame per window.
+
+    ``lead`` days lie between an origin, the first day that is not known there, and the window that is forecast.
+    """
+
+    def __init__(self, history: History, category: str, depths: Sequence[int], lead: int = 0) -> None:
+        self.history, self.category, self.depths, self.lead = history, category, tuple(depths), lead
         self.trials: list[Trial] = []
+        self.curves: list[pl.DataFrame] = []
+        self.bands: list[pl.DataFrame] = []
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
@@ -62,8 +74,30 @@ class Backtest:
         """What the earlier trials say is best for so many cells."""
         return stack.choose(self.history, self.category, origin, self.trials, cells)
 
+    def ranked(self, origin: int, selected: int) -> pl.DataFrame:
+        """All cells as issued at an origin, best first, by the stack that earlier trials speak for.
+
+        Returns:
+            ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day), ``rank``,
+            ``is_selected`` and ``method``.
+        """
+        rates = self.rates(origin)
+        choice = self.choice(origin, selected)
+        best = stack.order(self.placed(origin, rates), choice)
+        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
+        rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
+        expected = stack.expected(best, rates[models.BOOSTING], level)
+        return pl.DataFrame(
+            {"cell": best, "expected": expected[best], "baseline_expected": rates[choice.count][best]}
+        ).with_columns(
+            rank,
+            (rank <= selected).alias("is_selected"),
+            pl.lit(self.category).alias("category"),
+            pl.lit(method(choice)).alias("method"),
+        )
+
     def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Let every model speak at an origin, choose the stack from earlier trials, and count what followed.
+        """Let every model speak at an origin, choose the stack from earlier trials, and count what followed the lead.
 
         Returns frames of `WINDOWS` and `CHOICES`.
         """
@@ -72,7 +106,8 @@ class Backtest:
         lists = stack.leading(placed, max(self.depths))
         known = self.history.events[self.category].where(self.history.events[self.category].known_until == ALWAYS)
         size = self.history.grid.size
-        outcome, prior = known.counts(size, origin, origin + days), known.counts(size, origin - days, origin)
+        first = origin + self.lead
+        outcome, prior = known.counts(size, first, first + days), known.counts(size, origin - days, origin)
         level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
         rows, choices = [], []
         for cells in self.depths:
@@ -82,6 +117,11 @@ class Backtest:
             said = {name: (lists[name], rate * days) for name, rate in rates.items()}
             said[stack.BEST_COUNT] = said[chosen.count]
             said[stack.STACK] = best, stack.expected(best, rates[models.BOOSTING], level) * days
+            if cells == self.depths[0]:
+                beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
+                orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}
+                told = {name: said[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
+                self._follow(origin, {stack.STACK: best} | orders, told, outcome)
             most = int(np.sort(outcome)[::-1][:cells].sum())
             for name, (listed, expected) in said.items():
                 selected = listed[:cells]
@@ -92,11 +132,31 @@ class Backtest:
                         float(log_likelihood(outcome, expected).mean()),
                     )
                 )  # fmt: skip
-        self.trials.append(Trial(origin, origin + days, lists))
+        # The next origin knows this window but for its last days, as many as the lead has.
+        self.trials.append(Trial(first, origin + days, lists))
         return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
+
+    def _follow(self, origin: int, orders: Mapping[str, Ints], expected: Mapping[str, Floats], outcome: Floats) -> None:
+        """Keep how the issued list did over all cells, beside the best count and prospective hot spots."""
+        self.curves.append(curves.steps(origin, self.category, orders, outcome))
+        self.bands.append(calibration.bands(origin, self.category, orders, expected, outcome))
 
 
 LEVEL_HALF_LIFE_DAYS: Final = 91.0
+
+
+def windows(history: History, until: int, days: int, most: int) -> list[tuple[int, int]]:
+    """Windows (origin, days) that follow each other up to a day, as far as there was a history to learn from."""
+    starts = (until - days * back for back in range(most, 0, -1))
+    return [(start, days) for start in starts if history.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+
+
+def method(choice: Choice) -> str:
+    """How a list was made, in words."""
+    if not choice.origins:
+        return f"{choice.count}; no earlier month to choose on"
+    chosen = choice.count if choice.mixture == stack.BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
+    return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
 
 
 def run(
@@ -105,9 +165,10 @@ def run(
     windows: Sequence[tuple[int, int]],
     depths: Sequence[int],
     progress: Callable[[], None] = lambda: None,
+    lead: int = 0,
 ) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
-    """Try windows (first day, days) in order; returns the backtest, to go on from, and `WINDOWS`, `CHOICES` frames."""
-    backtest = Backtest(history, category, depths)
+    """Try windows (origin, days) in order; returns the backtest, to go on from, and `WINDOWS`, `CHOICES` frames."""
+    backtest = Backtest(history, category, depths, lead)
     found, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
     for one, chosen in _tried(backtest, windows):
         found.append(one)

@@ -70,6 +70,14 @@ def score(windows: pl.DataFrame, by: Sequence[str], baselines: Sequence[str] = (
     return pooled.join(spread, on=by, how="left", nulls_equal=True).select(columns).sort(by)
 
 
+def ratio_interval(top: pl.Series, bottom: pl.Series, *seed: str) -> tuple[float | None, float | None]:
+    """95 % interval of the ratio of two sums over windows, given window by window in their order; as `score` draws."""
+    drawn = _draws(len(top), *seed)[1:]
+    above, below = (series.to_numpy().astype(float)[drawn].sum(axis=1) for series in (top, bottom))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _ends(above / below, len(top))
+
+
 def _pooled(windows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     hits, total, cells = pl.col("hits"), pl.col("incidents"), pl.col("cells")
     counted = ("incidents", "hits", "most_hits", "hit_cells", "prior_incidents", "prior_hits")

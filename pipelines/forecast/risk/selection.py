@@ -19,3 +19,8 @@ def cells_within(area_km2: float, cell_m2: float) -> int:
     """How many cells of ``cell_m2`` add up to at most ``area_km2``."""
     # A hair of tolerance: 1 km² of 100 m cells is 100 cells, whatever the division says.
     return int(np.floor(area_km2 * 1e6 / cell_m2 + 1e-9))
+
+
+def cells_of_share(share: float, cells: float) -> int:
+    """How many of ``cells`` make up at most a share of the area; one at least, for a list of none helps nobody."""
+    return max(int(share * cells + 1e-9), 1) if cells else 0

@@ -9,7 +9,7 @@ from pipelines.forecast.risk import kernels, models, selection
 from pipelines.forecast.risk.boosting import boosting
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import ALWAYS, Events, Grid, History
-from pipelines.forecast.risk.self_exciting import self_exciting
+from pipelines.forecast.risk.self_exciting import fit, self_exciting
 
 SIDE = 12
 
@@ -36,10 +36,10 @@ def town(days: int = 500, seed: int = 1) -> History:
 
 
 def test_counts_are_incidents_a_day_over_their_window() -> None:
-    past = history((0, 100), *[(3, 500)] * 73, (3, 730))
-    assert COUNTS["count_365"](past.seen(730), "theft", 730)[3] == pytest.approx(73 / 365)
-    assert COUNTS["count_all"](past.seen(730), "theft", 730).sum() == pytest.approx(74 / 730)
-    assert COUNTS["count_28"](past.seen(730), "theft", 730).sum() == 0
+    past = history(*[(0, day) for day in range(363)], *[(3, day) for day in range(363, 700)], (3, 728))
+    assert COUNTS["count_365"](past.seen(728), "theft", 728)[3] == pytest.approx(337 / 365)
+    assert COUNTS["count_all"](past.seen(728), "theft", 728).sum() == pytest.approx(700 / 728)
+    assert COUNTS["count_28"](past.seen(728), "theft", 728).sum() == 0
 
 
 def test_counts_of_a_short_history_divide_by_the_days_there_were() -> None:
@@ -51,6 +51,26 @@ def test_counts_of_a_short_history_divide_by_the_days_there_were() -> None:
 def test_the_cells_of_a_steady_stream_add_up_to_it(name: str) -> None:
     stream = history(*((12 + day % 3, day) for day in range(400) for _ in range(2)))
     assert models.SIMPLE[name](stream.seen(400), "theft", 400).sum() == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["count_all", "count_365", "count_decayed", "density", "self_exciting"])
+def test_old_offences_reported_late_one_by_one_neither_stretch_the_history_nor_count(name: str) -> None:
+    """A stream of two years, and a stray offence every few weeks for twenty years before."""
+    stream = [(12 + day % 3, day) for day in range(8_000, 8_728) for _ in range(2)]
+    one, two = (history(*rows).seen(8_728) for rows in (stream, [*stream, *((60, day) for day in range(0, 7_900, 40))]))
+    assert one.first_day == two.first_day == 8_000
+    rates = models.SIMPLE[name](two, "theft", 8_728)
+    assert (rates == models.SIMPLE[name](one, "theft", 8_728)).all()
+    assert rates.sum() == pytest.approx(two.rate("theft", 8_728, 91), rel=0.02) == pytest.approx(2, rel=0.02)
+
+
+def test_where_the_records_begin_is_judged_by_what_was_known_at_the_origin() -> None:
+    stream = Events.of([3] * 400, range(1_000, 1_400))
+    late = Events(np.full(600, 5), np.arange(400, 1_000), np.full(600, 1_350), np.full(600, ALWAYS))
+    parts = (np.concatenate([getattr(part, name) for part in (stream, late)]) for name in Events.__slots__)
+    past = History(grid(), {"theft": Events(*parts)}, 400)
+    assert [past.seen(day).first_day for day in (1_349, 1_350)] == [1_000, 400]
+    assert past.known_days(1_300) == 300 and past.known_days(900) == 0, "nothing was known then"
 
 
 def test_a_newer_incident_weighs_more_in_decayed_counts() -> None:
@@ -76,17 +96,23 @@ def test_density_smooths_widely_where_crime_is_scattered_and_not_where_it_repeat
 
 @pytest.mark.slow
 def test_the_self_exciting_model_finds_the_parameters_that_made_the_data() -> None:
-    """Hawkes processes of known θ, ω, simulated cell by cell as branching; the mean of the next weeks is compared."""
+    """Incidents of known θ, ω, simulated cell by cell as branching in whole days.
+
+    Of a short history each cell's own μ takes a part of what excites (of 1,000 days, θ is found an eighth too small).
+    """
     rng = np.random.default_rng(3)
-    theta, omega, days, rows = 0.4, 0.1, 1_000, []
+    theta, omega, days, rows = 0.4, 0.1, 4_000, []
     for cell in range(SIDE**2):
-        waiting = list(rng.uniform(0, days, rng.poisson(0.02 * days)))
+        waiting = list(rng.integers(0, days, rng.poisson(0.02 * days)))
         while waiting:
             at = waiting.pop()
             if at < days:
                 rows.append((cell, int(at)))
-                waiting += list(at + rng.exponential(1 / omega, rng.poisson(theta)))
+                waiting += list(at + rng.geometric(1 - np.exp(-omega), rng.poisson(theta)))
     past = history(*rows)
+    made = fit(past.seen(days), "theft", days)
+    assert made.theta == pytest.approx(theta, rel=0.05) and made.omega == pytest.approx(omega, rel=0.1)
+    assert made.base.mean() == pytest.approx(0.02, rel=0.05)
     rates = self_exciting(past.seen(days), "theft", days)
     lively = past.events["theft"].counts(SIDE**2, days - 15, days)
     quiet = past.events["theft"].counts(SIDE**2, days - 60, days) == 0
@@ -122,12 +148,17 @@ def test_nothing_from_the_origin_on_changes_a_prediction(name: str) -> None:
     def altered(events: Events) -> Events:
         kept, after = events.where(events.day < 400), events.where(events.day >= 400)
         shuffled = Events(rng.permutation(after.cell), after.day, after.known_from, after.known_until)
-        # A report of an old crime that comes in late, and one that was corrected later.
-        late = Events(np.array([1] * 50), np.array([390] * 50), np.array([401] * 50), np.full(50, ALWAYS))
-        parts = [kept, shuffled, late]
+        # Reports of old crime that come in late, and records that are corrected later: another state stands since.
+        late = Events(np.full(900, 1), np.arange(-510, 390), np.full(900, 401), np.full(900, ALWAYS))
+        changing = np.arange(kept.cell.size) % 3 == 0
+        until = np.where(changing, 401, kept.known_until)
+        corrected = kept.where(changing)
+        from_then = np.full(corrected.cell.size, 401)
+        since = Events(rng.permutation(corrected.cell), corrected.day, from_then, corrected.known_until)
+        parts = [Events(kept.cell, kept.day, kept.known_from, until), shuffled, late, since]
         return Events(*(np.concatenate([getattr(part, column) for part in parts]) for column in Events.__slots__))
 
-    changed = History(past.grid, {key: altered(one) for key, one in past.events.items()}, past.first_day)
+    changed = History(past.grid, {key: altered(one) for key, one in past.events.items()}, -510)
     before, after = (models.rates(one, "theft", 400)[name] for one in (past, changed))
     assert (before == after).all()
 
@@ -151,6 +182,10 @@ def test_ranks_are_of_expectation_and_ties_fall_by_the_seed_alone() -> None:
     assert (ranked == selection.ranks(expected, "burglary", "2026-01-01")).all()
     many = [tuple(selection.ranks(expected, "burglary", day)[[0, 2, 4]]) for day in range(30)]
     assert len(set(many)) > 3
+
+
+def test_a_share_of_few_cells_is_one_cell_and_of_none_is_none() -> None:
+    assert [selection.cells_of_share(0.01, cells) for cells in (0, 1, 99, 100, 250)] == [0, 1, 1, 1, 2]
 
 
 def test_selected_cells_never_exceed_the_area() -> None:

@@ -1,14 +1,15 @@
 """The nightly risk forecast on a toy region."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from pipelines import profile as profiles
-from pipelines.forecast.risk import nightly
-from pipelines.forecast.risk.history import day_number
+from pipelines.forecast.risk import issued, nightly, rolling
+from pipelines.forecast.risk.history import History, day_number
 
 KOREA = profiles.load("korea")
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)  # 3 March, 05:15 in Seoul
@@ -69,6 +70,37 @@ def test_every_window_begins_at_the_next_local_midnight(result: nightly.RiskFore
     ]
 
 
+def test_the_backtest_leads_as_long_as_the_issue_and_ends_where_the_records_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[list[tuple[int, int]], int]] = []
+
+    def watched(past: History, category: str, windows: list[tuple[int, int]], *rest: Any) -> Any:
+        told.append((windows, rest[-1]))
+        return run(past, category, [], *rest)
+
+    run = rolling.run
+    monkeypatch.setattr(rolling, "run", watched)
+    issued = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA).forecasts
+    (windows, lead), unknown = told[0], day_number(TODAY)
+    first = issued["target_start"].dt.convert_time_zone(KOREA.time_zone).dt.date()[0]
+    assert lead == day_number(first) - unknown == 1
+    assert windows[-1][0] + lead + windows[-1][1] == unknown
+
+
+def test_a_small_region_has_one_cell_selected() -> None:
+    few = crime(days=100).filter(pl.col("cell_id") < "c040")
+    issued = nightly.forecast_risk(few, cells().head(40), AS_OF, KOREA).forecasts.filter(window="week")
+    assert issued.group_by("category").agg(pl.col("is_selected").sum()).sort("category").rows() == [
+        ("burglary", 1),
+        ("theft", 1),
+    ]
+
+
+@pytest.mark.slow
+def test_one_thread_and_two_say_the_same(result: nightly.RiskForecast) -> None:
+    alone = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA, threads=1)
+    assert alone.forecasts.equals(result.forecasts) and alone.scores.equals(result.scores)
+
+
 def test_ranks_are_the_same_in_every_window(result: nightly.RiskForecast) -> None:
     assert result.forecasts.group_by("category", "cell_id").agg(pl.col("rank").n_unique())["rank"].max() == 1
 
@@ -94,11 +126,27 @@ def test_the_busy_cells_are_selected_and_the_score_says_so(result: nightly.RiskF
     assert row["pai"] == pytest.approx(row["hit_rate"] / 0.01) and row["pai"] > 30
 
 
+def test_the_curve_and_the_calibration_are_of_the_same_months_as_the_scores(result: nightly.RiskForecast) -> None:
+    score = result.scores.filter(category="theft", model="stack").sort("area_share").row(1, named=True)
+    curve = result.curves.filter(category="theft", model="stack").sort("area_share")
+    assert curve.columns == list(nightly.CURVE_COLUMNS) and set(result.curves["window"]) == {"month"}
+    # The list that is issued is the one that is chosen for its share of the area: there both say the same.
+    issued_at = curve.filter(pl.col("area_share").is_between(0.0099, 0.0101)).row(0, named=True)
+    assert [issued_at[name] for name in ("hits", "incidents", "origins")] == [
+        score[name] for name in ("hits", "incidents", "origins")
+    ]
+    bands = result.calibration.filter(category="theft", model="stack").sort("band")
+    assert bands.columns == list(nightly.CALIBRATION_COLUMNS) and bands["band"].to_list() == list(range(11))
+    assert bands["incidents"].to_list()[0] == bands["incidents"][1:].sum() == score["incidents"]
+    assert bands["calibration_ratio"].to_list()[0] == pytest.approx(1, abs=0.25)
+
+
 def test_nothing_after_what_is_known_changes_a_forecast(result: nightly.RiskForecast) -> None:
     later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "local_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)
     assert again.forecasts.equals(result.forecasts)
     assert again.scores.equals(result.scores)
+    assert again.curves.equals(result.curves) and again.calibration.equals(result.calibration)
 
 
 def test_a_stale_feed_is_read_to_its_edge_and_said() -> None:
@@ -117,6 +165,20 @@ def test_old_late_reports_do_not_stretch_what_is_known() -> None:
         for frame in (crime(), pl.concat([crime(), old]))
     )
     assert two == pytest.approx(one, rel=0.05)
+
+
+@pytest.mark.slow
+def test_old_records_that_came_in_yesterday_change_no_score_of_the_past(result: nightly.RiskForecast) -> None:
+    """A backlog of two more years is delivered: the forecast may use it, no origin of the backtest may."""
+    rng = np.random.default_rng(5)
+    days = [date(2025, 1, 27) - timedelta(days=int(day)) for day in rng.integers(0, 730, 3_000)]
+    cell = [f"c{number:03d}" for number in rng.integers(0, SIDE**2, 3_000)]
+    backlog = known(pl.DataFrame({"cell_id": cell, "category": "theft", "local_date": days})).with_columns(
+        known_at=pl.lit(AS_OF - timedelta(days=1)).cast(pl.Datetime("us", "UTC"))
+    )
+    again = nightly.forecast_risk(pl.concat([crime(), backlog]), cells(), AS_OF, KOREA)
+    assert again.scores.equals(result.scores)
+    assert not again.forecasts.equals(result.forecasts)
 
 
 def test_a_record_counts_under_the_category_that_it_had_at_each_origin() -> None:
@@ -141,6 +203,8 @@ def test_no_incident_gives_empty_frames_of_the_right_shape() -> None:
     empty = nightly.forecast_risk(crime().clear(), cells(), AS_OF, KOREA)
     assert empty.forecasts.columns == list(nightly.FORECAST_COLUMNS) and empty.forecasts.is_empty()
     assert empty.scores.columns == list(nightly.SCORE_COLUMNS)
+    assert empty.curves.columns == list(nightly.CURVE_COLUMNS)
+    assert empty.calibration.columns == list(nightly.CALIBRATION_COLUMNS)
 
 
 def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecast) -> None:
@@ -153,17 +217,17 @@ def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecas
         }
     )
     over = datetime(2026, 3, 10, 15, tzinfo=UTC)
-    scores = nightly.score_issued(result.forecasts, outcome, over, KOREA).filter(window="week")
+    scores = issued.score_issued(result.forecasts, outcome, over, KOREA).filter(window="week")
     theft = scores.filter(category="theft", model="stack").row(0, named=True)
     assert (theft["incidents"], theft["hits"], theft["hit_rate"], theft["origin_kind"]) == (8, 4, 0.5, "issued")
     assert theft["pei_star"] == pytest.approx(4 / 8) and theft["origins"] == 1
     none = scores.filter(category="burglary", model="best_count").row(0, named=True)
     assert (none["incidents"], none["hit_rate"], none["pai"]) == (0, None, None)
-    early = nightly.score_issued(result.forecasts, outcome, over - timedelta(hours=1), KOREA)
+    early = issued.score_issued(result.forecasts, outcome, over - timedelta(hours=1), KOREA)
     assert set(early["window"]) == {"day"}
 
 
 def test_a_forecast_of_before_there_were_windows_is_scored_as_a_week(result: nightly.RiskForecast) -> None:
     old = result.forecasts.filter(window="week").drop("window", "method")
     over = datetime(2026, 3, 10, 15, tzinfo=UTC)
-    assert set(nightly.score_issued(old, daily(crime()), over, KOREA)["window"]) == {"week"}
+    assert set(issued.score_issued(old, daily(crime()), over, KOREA)["window"]) == {"week"}

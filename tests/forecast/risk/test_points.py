@@ -3,6 +3,7 @@
 import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import numpy as np
@@ -10,7 +11,9 @@ import polars as pl
 import pytest
 import shapely
 
-from pipelines.forecast.risk import points
+from pipelines import own_data
+from pipelines.forecast.risk import places, points
+from pipelines.forecast.risk.history import day_number
 from pipelines.forecast.risk.points import PointsError, Task
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -103,6 +106,9 @@ def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
         (some().drop("x"), {}, "lack coordinates"),
         (some().drop("occurred_at"), {}, "lack a time"),
         (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
+        (some(occurred_at=pl.lit("03/04/2020")), {}, r"first: 03/04/2020\); write days as YYYY-MM-DD"),
+        (some(occurred_at=pl.lit("2020-13-04")), {}, "empty or unreadable in 400 points"),
+        (some(occurred_at=pl.lit(1_577_836_800)), {}, "empty or unreadable in 400 points"),
         (some(x=pl.lit(0.0)), {}, "no point lies inside"),
         (some(occurred_at=pl.lit(datetime(2027, 1, 1))), {}, "no point lies inside the boundary before"),
         (some(), {"area_km2": 0.01}, "less than one cell"),
@@ -118,6 +124,46 @@ def test_points_that_cannot_be_used_say_what_to_change(
         points.predict_points(frame, Task(**task), START, 7)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        pl.Series(["2020-01-01T00:30:00-05:00", "2020-01-01 23:30:00+09:00", "2020/01/01 04:00", "20200101"]),
+        pl.Series([datetime(2020, 1, 1, 23, 30, tzinfo=ZoneInfo("America/Toronto"))] * 4),
+        pl.Series([date(2020, 1, 1)] * 4),
+        pl.Series([20200101] * 4),
+    ],
+    ids=["text", "zoned", "days", "numbers"],
+)
+def test_a_time_counts_on_the_day_that_its_own_clock_shows(tmp_path: Path, written: pl.Series) -> None:
+    frame = pl.DataFrame({"occurred_at": written, "x": 631_125.0, "y": 4_831_125.0})
+    there = places.place(frame, Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert there.history.events["all"].day.tolist() == [day_number(date(2020, 1, 1))] * 4
+
+
+def test_times_of_a_csv_are_read_as_they_are_written(tmp_path: Path) -> None:
+    csv = tmp_path / "points.csv"
+    csv.write_text("occurred_at,x,y\n2020-01-01T22:30:00-05:00,631125,4831125\n")
+    there = places.place(own_data.read(csv, is_dated=False), Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert there.last_day == day_number(date(2020, 1, 1))
+    csv.write_text("occurred_at,x,y\n03/04/2020,631125,4831125\n")
+    with pytest.raises(PointsError, match="YYYY-MM-DD"):
+        own_data.backtest_risk(csv, Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 1, 7, tmp_path)
+
+
+def test_points_without_a_category_are_a_category_of_their_own(tmp_path: Path) -> None:
+    frame = some().head(3).with_columns(category=pl.Series([None, " ", "theft"]))
+    there = places.place(frame, Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert {name: one.cell.size for name, one in there.history.events.items()} == {"theft": 1, "unknown": 2}
+
+
+def test_points_outside_the_boundary_do_not_count_even_in_a_cell_that_touches_it(tmp_path: Path) -> None:
+    frame = some().head(4).with_columns(x=pl.Series([631_999.0, 632_001.0, None, 631_999.0]), y=4_831_125.0)
+    told: list[str] = []
+    task = Task("EPSG:26917", boundary(tmp_path), 300, 0.3)
+    assert places.place(frame, task, told.append).history.events["all"].cell.size == 2
+    assert told == ["2 of 4 points lie outside the boundary, or nowhere, and are left out"]
+
+
 def test_a_backtest_beyond_the_points_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PointsError, match="the points end on 2025-12-31"):
         points.backtest_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 2, 7)
@@ -125,10 +171,21 @@ def test_a_backtest_beyond_the_points_is_refused(tmp_path: Path) -> None:
 
 def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
-    windows, pooled = points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
+    windows, pooled, curves, calibration = points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
     assert windows["origin_date"].unique().sort().to_list() == [date(2025, 12, d) for d in (6, 13, 20)]
     assert pooled["hits"].sum() == windows["hits"].sum()
     assert pooled.filter(pl.col("model") == "stack")["pai"].item() > 3
+    # All models are held against the same incidents, in the curve and in every model's bands.
+    total = pooled["incidents"].unique().to_list()
+    assert curves["incidents"].unique().to_list() == total
+    assert (
+        calibration.filter(pl.col("band") > 0)
+        .group_by("model")
+        .agg(pl.col("incidents").sum())["incidents"]
+        .unique()
+        .to_list()
+        == total
+    )
 
 
 @pytest.mark.slow
@@ -137,6 +194,6 @@ def test_portland_vehicle_theft_is_found_better_than_by_the_best_count() -> None
     folder = SHARED / "portland_nij"
     thefts = pl.read_csv(folder / "vehicle_theft.csv", try_parse_dates=True)
     task = Task("EPSG:2913", folder / "police_districts.shp", 76.2, 19.1)  # 5 % of the area
-    _, pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28)
+    pooled = points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28).scores
     row = pooled.filter(model="stack").row(0, named=True)
     assert row["pai"] > 6 and row["gain_low"] > 0

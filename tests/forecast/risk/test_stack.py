@@ -51,6 +51,15 @@ def test_a_window_that_has_not_ended_by_the_origin_has_no_say() -> None:
     assert stack.choose(history, "theft", 39, [*early, *late], 5).origins == 3
 
 
+def test_a_window_begins_after_its_lead_and_is_chosen_on_as_far_as_it_is_known() -> None:
+    days = [*range(60), 40, 41]
+    past = History(streets().grid, {"theft": Events.of([day % 36 for day in days], days)}, 0)
+    backtest, found, choices = rolling.run(past, "theft", [(30, 10), (40, 10)], (36,), lead=2)
+    assert found.filter(model="count_28")["incidents"].to_list() == [12, 10], "from 32 to 41, from 42 to 51"
+    assert [(trial.start, trial.end) for trial in backtest.trials] == [(32, 40), (42, 50)]
+    assert choices["origins"].to_list() == [0, 1]
+
+
 def test_without_a_clear_gain_the_count_stands() -> None:
     history = streets()
     made = trials(history, "count_all", 6)

@@ -1,0 +1,147 @@
+"""Scores of risk as it was issued: what was selected, beside as many cells by the best count, once a window is over.
+
+Where patrols are known (`core.patrols`), the selected cells are also told apart by whether anybody patrolled them in
+the window. Neither half says what patrols do: they go where risk is told to be high, and what they prevent is reported
+nowhere. Few hits where patrols went may be their merit or the forecast's fault.
+"""
+
+from datetime import date, datetime
+from typing import Final
+
+import polars as pl
+
+from pipelines.forecast.risk import scoring
+from pipelines.forecast.risk.nightly import SCORE_COLUMNS, none_of
+from pipelines.forecast.risk.stack import BEST_COUNT, STACK
+from pipelines.profile import Profile
+
+KEYS: Final = ("reference_at", "category", "window")
+_SPAN: Final = ("window", "target_start", "target_end")
+ALL: Final = "all"
+SPLITS: Final = {
+    ALL: pl.lit(True),
+    "true": pl.col("patrol_minutes") > 0,
+    "false": pl.col("patrol_minutes") == 0,
+}
+"""``patrolled``; a window that no patrol is told of has ``all`` alone."""
+
+
+def score_issued(
+    forecasts: pl.DataFrame,
+    crime_daily: pl.DataFrame,
+    known_through: datetime,
+    profile: Profile,
+    patrols: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Score issued risk whose window has wholly come to pass.
+
+    Args:
+        forecasts: ``forecast.risk`` rows, all cells, of any number of ``reference_at``.
+        crime_daily: ``marts.crime_daily`` as now known.
+        known_through: Up to when (UTC) records are complete.
+        profile: Time zone.
+        patrols: ``core.patrols`` as now known (``cell_id, slot_start_at, patrol_minutes``), or None.
+
+    Returns:
+        ``forecast.risk_scores`` with ``origin_kind`` ``issued``.
+    """
+    # Before there were several windows, the week was the only one.
+    told = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
+    due = told.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
+    if due.is_empty():
+        return none_of(SCORE_COLUMNS)
+    known = _with_minutes(_with_outcomes(due, crime_daily, profile), patrols)
+    windows = pl.concat(
+        _counted(known, model, pl.col(chosen) & kept, rate).with_columns(pl.lit(patrolled).alias("patrolled"))
+        for model, chosen, rate in (
+            (STACK, "is_selected", "expected"),
+            (BEST_COUNT, "is_plain", "baseline_expected"),
+        )
+        for patrolled, kept in SPLITS.items()
+    ).filter((pl.col("cells") > 0) | (pl.col("patrolled") == ALL))
+    by = [*KEYS, "model", "patrolled"]
+    scores = (
+        scoring.score(windows, by)
+        .join(windows.select(*by, "patrol_minutes"), on=by)
+        .with_columns(
+            pl.lit("issued").alias("origin_kind"),
+            (pl.col("model") == BEST_COUNT).alias("is_baseline"),
+            *(pl.lit(None, pl.Float64).alias(name) for name in scoring.GAINS),
+        )
+    )
+    return scores.select(SCORE_COLUMNS).sort(by)
+
+
+def _with_outcomes(due: pl.DataFrame, crime_daily: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Every cell's incidents in its window and in as many days before, and whether the best count would select it."""
+    first, last = (
+        pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date() for name in ("target_start", "target_end")
+    )
+    spans = due.select(*KEYS, first.alias("first"), last.alias("last")).unique()
+    earlier = spans.with_columns(pl.col("first") - (pl.col("last") - pl.col("first")), pl.col("first").alias("last"))
+    fell, before = _fell(spans, crime_daily), _fell(earlier, crime_daily)
+    return (
+        due.join(spans, on=KEYS)
+        .join(fell, on=[*KEYS, "cell_id"], how="left", maintain_order="left")
+        .join(before.rename({"incidents": "prior"}), on=[*KEYS, "cell_id"], how="left", maintain_order="left")
+        .with_columns(pl.col("incidents", "prior").fill_null(0), pl.col("is_selected").sum().over(KEYS).alias("cells"))
+        # Issued ranks break the baseline's ties too, at random and for ever the same.
+        .sort(*KEYS, "baseline_expected", "rank", descending=[False, False, False, True, False])
+        .with_columns((pl.int_range(pl.len()).over(KEYS) < pl.col("cells")).alias("is_plain"))
+    )
+
+
+def _with_minutes(known: pl.DataFrame, patrols: pl.DataFrame | None) -> pl.DataFrame:
+    """Every cell's minutes of patrol in slots that begin in its window; null where no patrol of the window is told."""
+    if patrols is None:
+        return known.with_columns(pl.lit(None, pl.Float64).alias("patrol_minutes"))
+    spans = known.select(_SPAN).unique()
+    there = (
+        spans.join(patrols.sort("cell_id", "slot_start_at"), how="cross")
+        .filter(pl.col("slot_start_at") >= pl.col("target_start"), pl.col("slot_start_at") < pl.col("target_end"))
+        .group_by(*_SPAN, "cell_id", maintain_order=True)
+        .agg(pl.col("patrol_minutes").sum())
+    )
+    told = there.select(*_SPAN, pl.lit(True).alias("is_told")).unique()
+    return (
+        known.join(there, on=[*_SPAN, "cell_id"], how="left", maintain_order="left")
+        .join(told, on=_SPAN, how="left", maintain_order="left")
+        .with_columns(pl.when("is_told").then(pl.col("patrol_minutes").fill_null(0.0)))
+    )
+
+
+def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
+    """Incidents per span and cell on days from ``first`` on and before ``last``."""
+    return (
+        spans.join(crime_daily, on="category")
+        .filter(pl.col("local_date") >= pl.col("first"), pl.col("local_date") < pl.col("last"))
+        .group_by(*KEYS, "cell_id")
+        .agg(pl.col("incidents").sum())
+    )
+
+
+def _counted(known: pl.DataFrame, model: str, chosen: pl.Expr, rate: str) -> pl.DataFrame:
+    """One row per window as `scoring.score` takes them; ``chosen`` says which cells count as selected."""
+    fell, prior, k = pl.col("incidents"), pl.col("prior"), pl.col("chosen").sum()
+    likelihood = pl.Series("log_score", scoring.log_likelihood(known["incidents"].to_numpy(), known[rate].to_numpy()))
+    return (
+        known.with_columns(likelihood, chosen.fill_null(False).alias("chosen"))
+        .group_by(KEYS, maintain_order=True)
+        .agg(
+            pl.lit(model).first().alias("model"),
+            (pl.col("first").first() - date(1970, 1, 1)).dt.total_days().alias("origin_day"),
+            (pl.col("last").first() - pl.col("first").first()).dt.total_days().alias("days"),
+            k.cast(pl.Int64).alias("cells"),
+            (k / pl.len()).alias("area_share"),
+            fell.filter("chosen").sum().alias("hits"),
+            fell.sort(descending=True).head(k).sum().alias("most_hits"),
+            (fell.filter("chosen") > 0).sum().cast(pl.Int64).alias("hit_cells"),
+            fell.sum(),
+            prior.filter("chosen").sum().alias("prior_hits"),
+            prior.sum().alias("prior_incidents"),
+            pl.col("log_score").mean(),
+            pl.when(pl.col("patrol_minutes").count() > 0)
+            .then(pl.col("patrol_minutes").filter("chosen").sum())
+            .alias("patrol_minutes"),
+        )
+    )

@@ -1,0 +1,141 @@
+"""States of crime: each judged by what it said, known since it was first told, and what may never enter."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines import warehouse
+from tests.release.conftest import AS_OF, SENSITIVE, create_all, incident, insert, settings_at
+
+DAY = timedelta(days=1)
+FIRST = AS_OF - 30 * DAY
+HERE, THERE = {"lon": 126.98, "lat": 37.58}, {"lon": 126.99, "lat": 37.59}
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Empty tables of the whole dictionary, three words of the police and two places."""
+    with warehouse.connect(settings_at(tmp_path)) as con:
+        create_all(con)
+        for word, category, is_sensitive in (
+            ("절도", "theft", False),
+            ("폭력", "violence", False),
+            ("스토킹", "stalking", True),
+        ):
+            insert(con, "reference.category_map", {"feed": "police_112", "source_category": word, "category": category})
+            told = {"category": category, "is_sensitive": is_sensitive, "is_risk_allowed": not is_sensitive}
+            insert(con, "reference.categories", told)
+        insert(con, "reference.places", HERE | {"cell_id": "here", "admin_area_id": "11010"})
+        insert(con, "reference.places", THERE | {"cell_id": "there", "admin_area_id": "11020"})
+        yield con
+
+
+def version(days: float = 0, **given: Any) -> dict[str, Any]:
+    """A version of a theft, known so many days after its report."""
+    return {
+        "incident_id": "police_112:1",
+        "agency": "police",
+        "feed": "police_112",
+        "source_category": "절도",
+        "occurred_at": FIRST,
+        "reported_at": FIRST,
+        "location_quality": "exact",
+        "location_source": "scene",
+        "is_discovered": False,
+        "is_withdrawn": False,
+        "known_at": FIRST + days * DAY,
+    } | HERE | given  # fmt: skip
+
+
+def states(con: duckdb.DuckDBPyConnection, *versions: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Category, cell, and the days after the report from and until which it was known so."""
+    if versions:
+        insert(con, "staging.versions", *versions)
+    warehouse.run_models(con, "marts", ["crime_points"])
+    found = con.execute(
+        "select category, cell_id, known_at, superseded_at from marts.crime_points order by known_at"
+    ).fetchall()
+    return [
+        (category, cell, *(None if at is None else (at - FIRST) / DAY for at in ends))
+        for category, cell, *ends in found
+    ]
+
+
+def test_a_record_that_was_always_told_alike_is_known_since_it_was_first_told(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", incident("police_112:1", known_at=FIRST + 9 * DAY, cell_id="here"))
+    assert states(con) == [("theft", "here", 9, None)]
+    insert(con, "staging.firsts", {"incident_id": "police_112:1", "first_known_at": FIRST})
+    assert states(con) == [("theft", "here", 0, None)]
+
+
+def test_a_record_that_was_withdrawn_stood_until_then(con: duckdb.DuckDBPyConnection) -> None:
+    assert states(con, version(), version(7, is_withdrawn=True)) == [("theft", "here", 0, 7)]
+
+
+def test_a_record_that_vanished_stood_until_it_was_missed(con: duckdb.DuckDBPyConnection) -> None:
+    gone = version(2, missing_at=FIRST + 6 * DAY)
+    del gone["is_withdrawn"]
+    insert(con, "staging.missing", gone, gone | {"incident_id": "police_112:2"})
+    insert(con, "staging.firsts", {"incident_id": "police_112:2", "first_known_at": FIRST + DAY})
+    assert states(con, version(), version(2, source_category="폭력")) == [
+        ("theft", "here", 0, 2),
+        ("theft", "here", 1, 6),
+        ("violence", "here", 2, 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    "barred",
+    [
+        {"is_discovered": True},
+        {"is_discovered": None},
+        {"location_source": "caller_lookup", "location_quality": "centroid"},
+        {"location_quality": "none", "lon": None, "lat": None},
+        {"source_category": "스토킹"},
+        {"source_category": "새로운 말"},
+    ],
+    ids=["found by patrol", "unknown channel", "caller look-up", "no place", "sensitive", "unmapped"],
+)
+def test_each_state_is_judged_by_what_it_said(con: duckdb.DuckDBPyConnection, barred: dict[str, Any]) -> None:
+    assert states(con, version(**barred), version(3), version(5)) == [
+        ("theft", "here", 3, 5),
+        ("theft", "here", 5, None),
+    ]
+
+
+@pytest.mark.parametrize("barred", [{"is_discovered": True}, {"location_source": "caller_lookup"}])
+def test_what_a_patrol_is_now_known_to_have_found_was_not_known_then(
+    con: duckdb.DuckDBPyConnection, barred: dict[str, Any]
+) -> None:
+    assert states(con, version(), version(3, **barred)) == [("theft", "here", 0, 3)]
+
+
+@pytest.mark.parametrize("word", ["스토킹", "새로운 말"])
+@pytest.mark.parametrize("is_withdrawn", [True, False])
+def test_what_is_now_a_sensitive_matter_or_an_unknown_word_never_enters(
+    con: duckdb.DuckDBPyConnection, word: str, is_withdrawn: bool
+) -> None:
+    assert states(con, version(), version(3, source_category=word, is_withdrawn=is_withdrawn)) == []
+
+
+def test_what_vanished_as_a_sensitive_matter_never_enters(con: duckdb.DuckDBPyConnection) -> None:
+    gone = version(2, missing_at=FIRST + 6 * DAY, source_category="스토킹")
+    del gone["is_withdrawn"]
+    insert(con, "staging.missing", gone)
+    insert(con, "core.incidents", incident("police_112:3", **SENSITIVE))
+    assert states(con) == []
+
+
+def test_a_record_is_seen_where_it_was_then(con: duckdb.DuckDBPyConnection) -> None:
+    assert states(con, version(), version(3, **THERE)) == [("theft", "here", 0, 3), ("theft", "there", 3, None)]
+
+
+def test_the_district_that_the_source_names_is_that_of_todays_place(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "core.incidents", incident("police_112:1", admin_area_id="11030", **THERE))
+    states(con, version(), version(3, **THERE))
+    named = con.execute("select admin_area_id from marts.crime_points order by known_at").fetchall()
+    assert named == [("11010",), ("11030",)]
