@@ -17,14 +17,17 @@ from scipy.special import gammaln, ndtri
 from scipy.stats import nbinom
 
 from pipelines.forecast.demand import shocks
-from pipelines.forecast.demand.quantiles import LEVELS, POISSON
-from pipelines.forecast.demand.shocks import SERIES, Draws, Floats
+from pipelines.forecast.demand.quantiles import POISSON
+from pipelines.forecast.demand.shocks import SERIES, Draws, Floats, Shocks
 
 PATHS: Final = 500
 SMOOTH: Final = 12.0
 """Expected counts from here on are ordered by a normal approximation; only the order of the draws is used."""
 
 Counts = NDArray[np.int32]
+
+UNMOVED: Final[Floats] = np.array([[0.0, 1.0]])
+"""The curves of marginals whose levels stay where they are."""
 
 
 class PathsError(ValueError):
@@ -42,27 +45,34 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class _Marginal:
-    """One series: mean and dispersion per step, and the map of levels where it has one (steps × ``LEVELS``)."""
+    """One series, step by step: mean, dispersion and number of the curve that moves its levels."""
 
     name: object
     mean: Floats
     dispersion: Floats
-    adjusted: Floats | None
+    curve: NDArray[np.int64]
 
 
-def draw(marginals: pl.DataFrame, members: pl.DataFrame, variances: pl.DataFrame, paths: int = PATHS) -> Paths:
+def draw(
+    marginals: pl.DataFrame,
+    members: pl.DataFrame,
+    learnt: Shocks,
+    paths: int = PATHS,
+    curves: Floats = UNMOVED,
+) -> Paths:
     """Draw joint sample paths of bottom series from one cutoff.
 
     The draws of a series depend on its ``unique_id``, its groups' names and the cutoff alone: call with fewer series or
-    fewer steps at a time, and each gets the same paths. So ``unique_id`` must be a lasting name, not a row number.
+    fewer steps at a time, and each gets the same paths (with ``substitution``: call with whole finest groups). So
+    ``unique_id`` must be a lasting name, not a row number.
 
     Args:
-        marginals: ``unique_id, cutoff, ds, mean, dispersion``: every series has every step, one cutoff. A list column
-            ``adjusted`` (optional) bends the distributions: for each of ``quantiles.LEVELS`` the level at which the
-            negative binomial gives the calibrated quantile.
+        marginals: ``unique_id, cutoff, ds, mean, dispersion``: every series has every step, one cutoff. ``curve``
+            (optional) is the row of ``curves`` that moves the levels of a step; 0 moves none.
         members: ``unique_id`` and the levels above it, widest first, as for ``shocks.learn``.
-        variances: ``level, span, variance`` as learnt; no row: series and steps are independent.
+        learnt: Shocks as learnt before the cutoff; ``shocks.INDEPENDENT``: series and steps are independent.
         paths: Number of paths; 100 or a multiple lets each published level fall between two strata.
+        curves: Row 0: probabilities of a negative binomial, rising from 0 to 1; row k: what they are calibrated to.
 
     Returns:
         Series in order of ``unique_id``, steps in order of ``ds``. 4 bytes per series, step and path.
@@ -74,14 +84,17 @@ def draw(marginals: pl.DataFrame, members: pl.DataFrame, variances: pl.DataFrame
     grid = marginals.sort(SERIES, "ds")
     calendar = _calendar(grid, members)
     ids = grid[SERIES].unique(maintain_order=True)
-    levels = shocks.tree(members)
     rows = ids.to_frame().with_row_index("row").join(members, on=SERIES, how="left", maintain_order="left")
     values = np.empty((len(ids), calendar.height, paths), np.int32)
     each = _marginals(grid, calendar.height)
     none = np.zeros((calendar.height, paths), np.float32)
-    log_variance = shocks.log_variance(variances)
-    for row, shock in _descend(rows, [*levels, SERIES], variances, calendar, none):
-        values[row] = _series_paths(each[row], calendar["cutoff"][0], shock, log_variance)
+    for places, common in _descend(rows, shocks.tree(members), learnt, calendar, none):
+        group = [each[place] for place in places]
+        common -= _made_up(group, learnt, calendar, paths)
+        for place, marginal in zip(places, group, strict=True):
+            shock = common + _own(marginal, learnt, calendar, paths)
+            order = _order(_scores(*_expected(marginal, calendar["cutoff"][0], shock)))
+            np.put_along_axis(values[place], order, _sorted_values(marginal, calendar["cutoff"][0], paths, curves), 1)
     return Paths(ids, calendar["ds"], values)
 
 
@@ -104,42 +117,52 @@ def _marginals(grid: pl.DataFrame, steps: int) -> list[_Marginal]:
     mean = grid["mean"].cast(pl.Float64).to_numpy().reshape(-1, steps)
     dispersion = grid["dispersion"].cast(pl.Float64).to_numpy().reshape(-1, steps)
     names = grid[SERIES].unique(maintain_order=True).to_list()
-    if "adjusted" not in grid.columns:
-        return [_Marginal(name, mean[i], dispersion[i], None) for i, name in enumerate(names)]
-    bent = np.asarray(grid["adjusted"].list.to_array(len(LEVELS)).to_numpy(), float).reshape(len(names), steps, -1)
-    return [_Marginal(name, mean[i], dispersion[i], bent[i]) for i, name in enumerate(names)]
+    curve = (grid["curve"] if "curve" in grid.columns else pl.repeat(0, grid.height, eager=True)).cast(pl.Int64)
+    curves = curve.to_numpy().reshape(-1, steps)
+    return [_Marginal(name, mean[i], dispersion[i], curves[i]) for i, name in enumerate(names)]
 
 
 def _descend(
-    rows: pl.DataFrame, levels: Sequence[str], variances: pl.DataFrame, calendar: pl.DataFrame, above: Draws
-) -> Iterator[tuple[int, Draws]]:
-    """Walk down the tree: each series' row and the sum of the log shocks of all its groups and of itself."""
-    level, below = levels[0], levels[1:]
-    for (group,), part in rows.group_by(level, maintain_order=True):
-        total = above + shocks.draw(variances, level, group, calendar, above.shape[1])
-        if below:
-            yield from _descend(part, below, variances, calendar, total)
-        else:
-            yield part["row"].item(), total
+    rows: pl.DataFrame, levels: Sequence[str], learnt: Shocks, calendar: pl.DataFrame, above: Draws
+) -> Iterator[tuple[list[int], Draws]]:
+    """Walk down the tree: the rows of each finest group and the sum of the log shocks of all the groups it lies in."""
+    if not levels:
+        yield rows["row"].to_list(), above.copy()
+        return
+    for (group,), part in rows.group_by(levels[0], maintain_order=True):
+        shock = shocks.draw(learnt.variances, levels[0], group, calendar, above.shape[1])
+        yield from _descend(part, levels[1:], learnt, calendar, above + shock)
 
 
-def _series_paths(marginal: _Marginal, cutoff: object, shock: Draws, log_variance: float) -> Counts:
-    """Paths of one series: its own values, in the order in which draws under the shocks come."""
-    steps, paths = shock.shape
+def _own(marginal: _Marginal, learnt: Shocks, calendar: pl.DataFrame, paths: int) -> Draws:
+    """Log shocks of one series: those of its days and weeks, and each step's own."""
+    total = shocks.draw(learnt.variances, SERIES, marginal.name, calendar, paths)
     # What dispersion the shocks do not explain is each step's own.
-    own = np.maximum(np.log1p(marginal.dispersion) - log_variance, 0.0)
-    expected = shocks.generator("demand own", marginal.name, cutoff).standard_normal((steps, paths), dtype=np.float32)
-    expected *= np.sqrt(own).astype(np.float32)[:, None]
-    expected += shock
-    expected -= (0.5 * (own + log_variance)).astype(np.float32)[:, None]
-    np.exp(expected, out=expected)
+    rest = np.sqrt(np.maximum(np.log1p(marginal.dispersion) - learnt.log_variance, 0.0))
+    generator = shocks.generator("demand own", marginal.name, calendar["cutoff"][0])
+    total += generator.standard_normal(total.shape, dtype=np.float32) * rest.astype(np.float32)[:, None]
+    return total
+
+
+def _made_up(group: list[_Marginal], learnt: Shocks, calendar: pl.DataFrame, paths: int) -> Draws | float:
+    """The part of the group's mean own shock that its series make up for; drawn twice rather than held for all."""
+    if not learnt.substitution:
+        return 0.0
+    whole = np.sum([marginal.mean for marginal in group], axis=0)
+    total = np.zeros((calendar.height, paths), np.float32)
+    for marginal in group:
+        share = learnt.substitution * marginal.mean / np.maximum(whole, 1e-12)
+        total += _own(marginal, learnt, calendar, paths) * share.astype(np.float32)[:, None]
+    return total
+
+
+def _expected(marginal: _Marginal, cutoff: object, shock: Draws) -> tuple[Draws, Draws]:
+    """Expected counts of one series under its shocks, and the chances at which its counts are drawn."""
+    # A lognormal's mean is above its median.
+    shock -= (0.5 * np.log1p(marginal.dispersion)).astype(np.float32)[:, None]
+    expected = np.exp(shock, out=shock)
     expected *= marginal.mean.astype(np.float32)[:, None]
-    chance = shocks.generator("demand count", marginal.name, cutoff).random((steps, paths), dtype=np.float32)
-    offset = shocks.generator("demand stratum", marginal.name, cutoff).random((steps, 1))
-    place = _order(_scores(expected, chance)) + (np.arange(steps) * paths)[:, None]
-    values = np.empty(steps * paths, np.int32)
-    values[place.ravel()] = _sorted_values(marginal, offset, paths).ravel()
-    return values.reshape(steps, paths)
+    return expected, shocks.generator("demand count", marginal.name, cutoff).random(shock.shape, dtype=np.float32)
 
 
 def _scores(expected: Draws, chance: Draws) -> Draws:
@@ -180,8 +203,9 @@ def _order(scores: Draws) -> NDArray[np.int64]:
     return (keys & last).astype(np.int64)
 
 
-def _sorted_values(marginal: _Marginal, offset: Floats, paths: int) -> Counts:
-    """Ascending counts, one from each of ``paths`` equal parts of probability, ``offset`` (steps × 1) into it."""
+def _sorted_values(marginal: _Marginal, cutoff: object, paths: int, curves: Floats) -> Counts:
+    """Ascending counts of the calibrated distribution, one from each of ``paths`` equal parts of probability."""
+    offset = shocks.generator("demand stratum", marginal.name, cutoff).random((len(marginal.mean), 1))
     size = 1.0 / np.maximum(marginal.dispersion, POISSON)[:, None]
     mean = np.maximum(marginal.mean, 1e-12)[:, None]
     chance = size / (size + mean)
@@ -190,10 +214,9 @@ def _sorted_values(marginal: _Marginal, offset: Floats, paths: int) -> Counts:
     mass = gammaln(counts + size) - gammaln(size) - gammaln(counts + 1.0)
     mass += size * np.log(chance) + counts * np.log(mean / (size + mean))
     cumulative = np.cumsum(np.exp(mass, out=mass), axis=1)
-    if marginal.adjusted is not None:
-        ends = [np.concatenate([[0.0], row, [1.0]]) for row in np.maximum.accumulate(marginal.adjusted, axis=1)]
-        levels = np.array([0.0, *LEVELS, 1.0])
-        cumulative = np.stack([np.interp(row, end, levels) for row, end in zip(cumulative, ends, strict=True)])
+    for curve in np.unique(marginal.curve[marginal.curve > 0]):
+        moved = marginal.curve == curve
+        cumulative[moved] = np.interp(cumulative[moved], curves[0], curves[curve])
     reached = np.clip(np.floor(cumulative * paths - offset) + 1, 0, paths).astype(np.int64)
     reached[:, -1] = paths
     times = np.diff(reached, axis=1, prepend=0)

@@ -6,9 +6,15 @@ one step). Variances are moments of residuals r = y - mean: over pairs of target
 finer, sum(r·r') / sum(mean·mean') is the sum of the variances that both share. No target is paired with itself, so the
 noise of single counts, however sparse, adds nothing (variance components by pairs: Searle, Casella and McCulloch 1992).
 Shocks are lognormal: their log variances add, and non-negative least squares gives each its part.
+
+Series of one area may also make up for each other (a call recorded as one kind is none of another; units are few): then
+pairs inside an area move together less than pairs of different areas, which no shared shock can do. The share of their
+own shocks that the others make up for is learnt as well.
 """
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
@@ -33,35 +39,60 @@ class TreeError(ValueError):
     """The groups of the series do not form one nested tree."""
 
 
-def learn(residuals: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> pl.DataFrame:
-    """Learn the variance of every shock from outcomes before ``origin``.
+@dataclass(frozen=True, slots=True)
+class Shocks:
+    """What series share.
+
+    ``variances``: ``level, span, variance`` of the multiplicative shocks (0.0025 is 5 % up or down), zeros left out.
+    ``substitution``: the share, 0 to 1, of a series' own shocks that the other series of its finest group make up for.
+    """
+
+    variances: pl.DataFrame
+    substitution: float = 0.0
+
+    @property
+    def log_variance(self) -> float:
+        """The variance of the logarithm of all shocks together."""
+        return float(np.log1p(self.variances["variance"].to_numpy()).sum())
+
+
+INDEPENDENT: Final = Shocks(pl.DataFrame(schema=SCHEMA))
+
+
+def learn(residuals: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> Shocks:
+    """Learn the shocks from outcomes before ``origin``; where nothing is known, series are independent.
 
     Args:
         residuals: ``unique_id, cutoff, ds, y, mean`` of a backtest, all of one kind (a service, say).
         members: ``unique_id`` and one column per level above it, widest first, each nested in the one before.
         origin: Local wall-clock time; targets and cutoffs from it on are not looked at.
 
-    Returns:
-        ``level, span, variance``: variance of the multiplicative shock (0.0025 is 5 % up or down). Zeros left out; no
-        row at all where nothing is known, which makes series independent.
-
     Raises:
         TreeError: a group lies in two wider ones.
     """
-    levels = tree(members)
+    levels = [*tree(members), SERIES]
     known = residuals.filter(pl.col("ds") < origin, pl.col("cutoff") < origin, pl.col("mean") > 0).drop_nulls("y")
     if known.is_empty():
-        return pl.DataFrame(schema=SCHEMA)
+        return INDEPENDENT
     miss = pl.col("y") - pl.col("mean")
-    alpha = known.select(((miss**2 - pl.col("mean")).sum() / (pl.col("mean") ** 2).sum()).clip(0.0)).item()
-    spread = (pl.col("mean") + alpha * pl.col("mean") ** 2).alias("spread")
+    alpha = known.select(((miss**2 - pl.col("mean")).sum() / (pl.col("mean") ** 2).sum()).clip(0.0).round(6)).item()
     rows = (
-        known.select(SERIES, "cutoff", "ds", miss.alias("miss"), "mean", spread)
+        known.select(
+            SERIES, "cutoff", "ds", miss.alias("miss"), "mean",
+            (pl.col("mean") + alpha * pl.col("mean") ** 2).alias("spread"),
+        )
         .join(members, on=SERIES, how="inner", maintain_order="left")
         .with_columns(blocks())
-    )
-    squares = _squares(rows, [*levels, SERIES])
-    return _components(squares, [*levels, SERIES])
+    )  # fmt: skip
+    squares = _squares(rows, levels)
+    every = _log_variances(squares, range(len(levels)))
+    if len(levels) == 1:
+        return Shocks(_named(every, levels))
+    # Pairs inside an area would pull the wider shocks down if the area's series make up for each other.
+    finest = len(levels) - 2
+    wider = _log_variances(squares, [i for i in range(len(levels)) if i != finest])
+    share = _substitution(squares[finest:, -1], float(np.expm1(wider[:finest].sum())), float(known["mean"].sum()))
+    return Shocks(_named(wider if share else every, levels), share)
 
 
 def tree(members: pl.DataFrame) -> list[str]:
@@ -107,35 +138,57 @@ def _squares(rows: pl.DataFrame, levels: list[str]) -> Floats:
     return found
 
 
-def _components(squares: Floats, levels: list[str]) -> pl.DataFrame:
-    """Take the pairs that share something finer off each sum, and split what is left into components."""
+def _log_variances(squares: Floats, used: Sequence[int]) -> Floats:
+    """Log variance of every level × span, from the pairs at the levels ``used``; 0 at the others."""
     wide = np.pad(squares, ((0, 1), (0, 1), (0, 0)))
+    # Pairs that share something finer are counted there.
     miss, mean, spread = np.moveaxis(wide[:-1, :-1] - wide[1:, :-1] - wide[:-1, 1:] + wide[1:, 1:], 2, 0)
     has_pairs = mean > 1e-9 * squares[..., 1]
     # A target paired with itself: what it shares with nothing else is its own dispersion, not a shock.
     has_pairs[-1, -1] = False
+    has_pairs &= np.isin(np.arange(len(squares)), used)[:, None]
     at = np.argwhere(has_pairs)
     shared = np.log1p(np.maximum(miss[has_pairs] / mean[has_pairs], -0.5))
     holds = (at[:, None, :] >= at[None, :, :]).all(axis=2).astype(float)
     weight = mean[has_pairs] / np.sqrt(np.maximum(spread[has_pairs], 1e-12))
-    solved, _ = nnls(holds * weight[:, None], shared * weight)
-    found = {
-        "level": [levels[i] for i, _ in at],
-        "span": [SPANS[j] for _, j in at],
-        "variance": np.expm1(solved).round(9),
-    }
-    return pl.DataFrame(found, schema=SCHEMA).filter(pl.col("variance") > 0)
+    found = np.zeros(mean.shape)
+    if len(at):
+        found[has_pairs], _ = nnls(holds * weight[:, None], shared * weight)
+    return found
+
+
+def _named(log_variances: Floats, levels: list[str]) -> pl.DataFrame:
+    cells = [
+        (level, span, round(float(np.expm1(log_variances[i, j])), 9))
+        for i, level in enumerate(levels)
+        for j, span in enumerate(SPANS)
+    ]
+    return pl.DataFrame(cells, schema=SCHEMA, orient="row").filter(pl.col("variance") > 0)
+
+
+def _substitution(squares: Floats, wider: float, calls: float) -> float:
+    """How far series of a group make up for each other's own shocks.
+
+    If each series' own shock is less by ``share`` of the group's mean shock, the own part of the group's variance is
+    (1 - share)² of what it would be. Within twice its sampling error a shortfall is none.
+
+    Args:
+        squares: At the finest group and at the series, step by step: (sum miss)², (sum mean)², (sum spread)².
+        wider: Variance that series of one group share through wider levels.
+        calls: Sum of all means, which is the noise of Poisson counts.
+    """
+    pairs, (own_miss, own_mean, _) = squares[0] - squares[1], squares[1]
+    short = wider * pairs[1] - pairs[0]
+    own = own_miss - calls - wider * own_mean
+    if own <= 0 or short <= 2 * np.sqrt(2 * max(pairs[2], 0.0)):
+        return 0.0
+    return round(1.0 - float(np.sqrt(max(1.0 - short / own, 0.0))), 6)
 
 
 def generator(*words: object) -> np.random.Generator:
     """A generator that the words alone decide: purpose, series or group, block, cutoff."""
     digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()
     return np.random.Generator(np.random.SFC64(int.from_bytes(digest, "big")))
-
-
-def log_variance(variances: pl.DataFrame) -> float:
-    """The variance of the logarithm of all shocks together."""
-    return float(np.log1p(variances["variance"].to_numpy()).sum())
 
 
 def draw(variances: pl.DataFrame, level: str, group: object, calendar: pl.DataFrame, paths: int) -> Draws:
@@ -145,7 +198,7 @@ def draw(variances: pl.DataFrame, level: str, group: object, calendar: pl.DataFr
     horizon change it. Normals are stratified, so that few paths already have the shocks' own spread.
 
     Args:
-        variances: As ``learn`` gives them.
+        variances: Those of ``Shocks``.
         level: Level of the group.
         group: The group's name.
         calendar: ``cutoff``, one of a kind, and the columns of ``blocks``, one row per step.
