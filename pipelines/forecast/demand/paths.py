@@ -24,6 +24,9 @@ PATHS: Final = 500
 SMOOTH: Final = 12.0
 """Expected counts from here on are ordered by a normal approximation; only the order of the draws is used."""
 
+WIDE: Final = 20_000
+"""Distributions over more counts than this are inverted value by value: a table of all counts would be too long."""
+
 Counts = NDArray[np.int32]
 
 UNMOVED: Final[Floats] = np.array([[0.0, 1.0]])
@@ -210,6 +213,12 @@ def _sorted_values(marginal: _Marginal, cutoff: object, paths: int, curves: Floa
     mean = np.maximum(marginal.mean, 1e-12)[:, None]
     chance = size / (size + mean)
     low, high = nbinom.ppf([1e-9, 1 - 1e-7], size, chance).T
+    if high.max() - low.min() > WIDE:
+        levels = (np.arange(paths) + offset) / paths
+        for curve in np.unique(marginal.curve[marginal.curve > 0]):
+            moved = marginal.curve == curve
+            levels[moved] = np.interp(levels[moved], curves[curve], curves[0])
+        return np.asarray(nbinom.ppf(np.minimum(levels, 1 - 1e-7), size, chance), np.int32)
     counts = np.arange(int(low.min()), int(high.max()) + 1)
     mass = gammaln(counts + size) - gammaln(size) - gammaln(counts + 1.0)
     mass += size * np.log(chance) + counts * np.log(mean / (size + mean))

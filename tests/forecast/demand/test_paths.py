@@ -69,6 +69,15 @@ def test_moved_levels_give_the_moved_quantiles() -> None:
     assert np.abs(plain - moved).max() > 5
 
 
+def test_wide_distributions_give_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = np.array([[0.0, 0.1, 0.9, 1.0], [0.0, 0.2, 0.8, 1.0]])
+    tree = members(areas=2)
+    asked = marginals(tree["unique_id"].to_list(), 4, 25.0, 0.3).with_columns(pl.Series("curve", [0, 1, 1, 0] * 6))
+    table = paths.draw(asked, tree, SHARED, 200, curves).values
+    monkeypatch.setattr(paths, "WIDE", 0)
+    assert (paths.draw(asked, tree, SHARED, 200, curves).values == table).mean() > 0.999
+
+
 def daily_totals(origins: int, seed: int) -> Floats:
     return simulated(origins, 24, 1.5, seed).group_by("cutoff").agg(pl.col("y").sum())["y"].to_numpy()
 
