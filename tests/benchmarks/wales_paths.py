@@ -70,7 +70,18 @@ def said(history: pl.DataFrame, level: str) -> pl.DataFrame:
         orient="row",
     )
     table = rolling.Model("day_of_week", partial(hour_of_week.predict, freq="D"))
-    return rolling.calibrated(rolling.run([table], history, ids.join(steps, how="cross")), "D", "none")
+    every = rolling.run([table], history, ids.join(steps, how="cross")).with_columns(block=pl.lit(1, pl.Int8))
+    return pl.concat(dispersed(every, cutoff) for cutoff in cutoffs)
+
+
+def dispersed(every: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """The rows of one origin with dispersions of what was known before it, 0 where nothing was."""
+    now = every.filter(pl.col("cutoff") == cutoff)
+    before = every.filter(pl.col("ds") < cutoff, pl.col("cutoff") < cutoff).drop_nulls(["y", "mean"])
+    learnt = quantiles.dispersions(before, [SERIES, "pool"], ["pool"]).select(SERIES, "dispersion")
+    return now.join(learnt, on=SERIES, how="left", maintain_order="left").with_columns(
+        pl.col("dispersion").fill_null(0.0)
+    )
 
 
 def crps(values: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
