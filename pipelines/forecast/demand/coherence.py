@@ -95,16 +95,23 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
         .alias(f"{weight}")
         for weight in WEIGHTS
     ]
-    by_origin = rows.drop_nulls("y").group_by("block", "cutoff", maintain_order=True).agg(gain)
+    known = rows.drop_nulls("y")
+    # An outcome that several origins forecast tells but once.
+    seen = known.group_by("block", maintain_order=True).agg(
+        (pl.len() / pl.struct("group", "ds").n_unique()).sqrt().alias("overlap")
+    )
     return (
-        by_origin.unpivot(index=["block", "cutoff"], variable_name="weight", value_name="gain")
+        known.group_by("block", "cutoff", maintain_order=True)
+        .agg(gain)
+        .unpivot(index=["block", "cutoff"], variable_name="weight", value_name="gain")
         .group_by("block", "weight", maintain_order=True)
         .agg(
             pl.col("gain").mean().alias("mean"),
             (pl.col("gain").std() / pl.len().sqrt()).alias("error"),
             pl.len().alias("origins"),
         )
-        .filter(pl.col("origins") >= LEAST_ORIGINS, pl.col("mean") > 2 * pl.col("error"))
+        .join(seen, on="block", maintain_order="left")
+        .filter(pl.col("origins") >= LEAST_ORIGINS, pl.col("mean") > 2 * pl.col("error") * pl.col("overlap"))
         .sort("block", "mean", descending=[False, True])
         .group_by("block", maintain_order=True)
         .agg(pl.col("weight").first().cast(pl.Float64))
