@@ -1,0 +1,122 @@
+"""Sums of sample paths over areas and time, and what planners read from them: quantiles, coverage, overload.
+
+A sum is taken on each path, so every level of every tree and every period add up exactly; quantiles do not, and are
+read last.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from pipelines.forecast.demand.paths import Counts, Paths, PathsError
+from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS
+from pipelines.forecast.demand.shocks import SERIES, Floats
+
+_LOWER, _UPPER = LEVELS.index(0.1), LEVELS.index(0.9)
+
+
+def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
+    """Add series up to groups.
+
+    Args:
+        paths: Paths of series.
+        membership: ``unique_id, group``, one row per series and group that it counts in; trees may cross, and a series
+            may be in any number of groups. Series without a row count nowhere.
+
+    Returns:
+        Paths whose ids are the groups, sorted.
+
+    Raises:
+        PathsError: the membership names a series that has no paths, whose group would be short of it.
+    """
+    rows = membership.unique().join(paths.ids.rename(SERIES).to_frame().with_row_index("row"), on=SERIES, how="left")
+    missing = rows.filter(pl.col("row").is_null())
+    if missing.height:
+        raise PathsError(
+            f"{missing['group'].min()!r} has no paths of {missing[SERIES].min()!r}: its sum would be short"
+        )
+    groups = rows["group"].unique().sort()
+    place = rows["group"].to_frame().join(groups.to_frame().with_row_index("place"), on="group", maintain_order="left")
+    ones = np.ones(rows.height, np.int32)
+    at = (place["place"].to_numpy(), rows["row"].to_numpy())
+    count, steps, width = paths.values.shape
+    incidence = csr_array((ones, at), shape=(len(groups), count), dtype=np.int32)
+    summed = np.asarray(incidence @ paths.values.reshape(count, -1), np.int32)
+    return Paths(groups.rename(SERIES), paths.starts, summed.reshape(-1, steps, width))
+
+
+def over_time(paths: Paths, periods: pl.Series) -> Paths:
+    """Add steps up to periods: hours to shifts, days or weeks.
+
+    Args:
+        paths: Paths by step.
+        periods: The beginning of each step's period, in the order of ``paths.starts``; null leaves a step out. Whether
+            a period is whole is for the caller to say.
+
+    Returns:
+        Paths whose starts are the periods, sorted.
+    """
+    if len(periods) != len(paths.starts):
+        raise PathsError("name one period for every step")
+    starts = periods.drop_nulls().unique().sort()
+    place = periods.to_frame("start").join(starts.to_frame("start").with_row_index("place"), on="start", how="left")
+    where = place["place"].fill_null(len(starts)).to_numpy()
+    summed = np.zeros((len(paths.ids), len(starts) + 1, paths.values.shape[2]), np.int32)
+    for step, period in enumerate(where.tolist()):
+        summed[:, period] += paths.values[:, step]
+    return Paths(paths.ids, starts.alias(paths.starts.name), summed[:, :-1])
+
+
+def together(parts: Sequence[Paths]) -> Paths:
+    """The sum of the same groups' paths from several batches of series (the draws do not depend on the batches)."""
+    first = parts[0]
+    for part in parts[1:]:
+        if not (part.ids.equals(first.ids) and part.starts.equals(first.starts)):
+            raise PathsError("batches to be added have the same groups and steps")
+    return Paths(first.ids, first.starts, np.sum([part.values for part in parts], axis=0, dtype=np.int32))
+
+
+def summary(paths: Paths) -> pl.DataFrame:
+    """Mean and quantiles of every series (or group) and step.
+
+    Returns:
+        ``unique_id, ds, mean, q0.05 … q0.99`` (the smallest count whose share of paths reaches each level) and
+        ``expected_coverage_80``: P(q0.1 <= Y <= q0.9) on these paths, above 0.8 because counts are whole.
+    """
+    read = [_read(block) for block in paths.values]
+    found = np.concatenate(read) if read else np.empty((0, len(LEVELS) + 2))
+    names = ["mean", *COLUMNS, "expected_coverage_80"]
+    return _rows(paths).with_columns(pl.Series(name, found[:, i]) for i, name in enumerate(names))
+
+
+def _read(values: Counts) -> Floats:
+    """Mean, quantiles and coverage of one series: one row per step."""
+    ordered = np.sort(values, axis=1)
+    width = ordered.shape[1]
+    at = [max(int(np.ceil(level * width - 1e-9)) - 1, 0) for level in LEVELS]
+    found = ordered[:, at].astype(float)
+    inside = (values >= ordered[:, [at[_LOWER]]]) & (values <= ordered[:, [at[_UPPER]]])
+    return np.column_stack([values.mean(axis=1), found, inside.mean(axis=1)])
+
+
+def overload(paths: Paths, capacity: pl.DataFrame) -> pl.DataFrame:
+    """The probability that demand exceeds what can be met.
+
+    Args:
+        paths: Paths of series or groups.
+        capacity: ``unique_id, ds, capacity`` in calls per step; rows without paths are left out.
+
+    Returns:
+        ``unique_id, ds, capacity, prob_over_capacity``.
+    """
+    rows = _rows(paths).with_row_index("row").join(capacity, on=[SERIES, "ds"], how="inner", maintain_order="left")
+    values = paths.values.reshape(-1, paths.values.shape[2])[rows["row"].to_numpy()]
+    over = (values > rows["capacity"].to_numpy()[:, None]).mean(axis=1)
+    return rows.select(SERIES, "ds", "capacity", pl.Series("prob_over_capacity", over))
+
+
+def _rows(paths: Paths) -> pl.DataFrame:
+    """``unique_id, ds`` in the order of the values."""
+    return paths.ids.to_frame(SERIES).join(paths.starts.to_frame("ds"), how="cross", maintain_order="left_right")
