@@ -5,13 +5,36 @@ A frame of covariates has ``ds`` (local wall clock, the start of an hour or of a
 as it was forecast then: the weather as it came is knowledge of the future.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
+import holidays as public_holidays
 import polars as pl
 
-from pipelines.forecast.demand.prophet_mean import holiday_effects
-
 KEYS = ("unique_id", "ds")
+
+
+def holiday_effects(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
+    """Public holidays from ``first`` to ``last`` as two effects.
+
+    Returns:
+        ``ds`` (date) and ``holiday``: ``public``, and once more as ``long_break`` within three or more in a row.
+    """
+    years = range(first.year - 1, last.year + 2)
+    days = sorted(public_holidays.country_holidays(country, subdiv=subdivision, years=years))
+    held = set(days)
+
+    def run_length(day: date) -> int:
+        step = timedelta(days=1)
+        start, end = day, day
+        while start - step in held:
+            start -= step
+        while end + step in held:
+            end += step
+        return (end - start).days + 1
+
+    rows = [(day, "public") for day in days] + [(day, "long_break") for day in days if run_length(day) >= 3]
+    frame = pl.DataFrame(rows, schema={"ds": pl.Date, "holiday": pl.String}, orient="row")
+    return frame.filter(pl.col("ds").is_between(first, last)).sort("ds", "holiday")
 
 
 def holidays(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
@@ -46,6 +69,15 @@ def joined(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> pl.DataFrame:
         .join(by_day, on=[*by[:-1], "_day"], how="left", maintain_order="left")
         .drop("_day")
     )
+
+
+def by_day(covariates: pl.DataFrame | None) -> pl.DataFrame | None:
+    """Covariates as means of local days."""
+    if covariates is None:
+        return None
+    keys = [key for key in KEYS if key in covariates.columns]
+    days = covariates.with_columns(pl.col("ds").cast(pl.Datetime("us")).dt.truncate("1d"))
+    return days.group_by(keys, maintain_order=True).agg(pl.col(names(covariates)).cast(pl.Float64).mean())
 
 
 def usable(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> tuple[list[str], str | None]:
