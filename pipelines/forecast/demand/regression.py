@@ -19,8 +19,8 @@ from pipelines.forecast.demand import hour_of_week, series
 from pipelines.forecast.demand.series import Frequency, by_cutoff, of
 
 LEAST_DAYS: Final = 70
-YEARS_DAYS: Final = 600
-"""A shorter history has no time of year: its one summer may be a trend."""
+YEARS_DAYS: Final = 770
+"""A history under two years and six weeks has no time of year: one summer may be anything."""
 HARMONICS: Final = 2
 PRIOR_SD: Final = 0.1
 """How far effects of a pool lie from none, and of a series from its pool's, as logarithms."""
