@@ -72,6 +72,6 @@ bench: .venv/.ready ## Time whole steps and print ratios
 
 lock: .uv/bin/uv ## Resolve every version and hash anew, without addresses
 	.uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --python-version 3.11 pyproject.toml --extra bench --group dev -o requirements.lock
+	  --python-version 3.11 pyproject.toml --group dev -o requirements.lock
 
 .PHONY: help setup run airflow airflow-home test test-fast check format bench lock

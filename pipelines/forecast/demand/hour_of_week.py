@@ -63,7 +63,7 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
         )
         .collect()
     )
-    return _means(_all_slots(sums, freq), freq)
+    return means(_all_slots(sums, freq), freq)
 
 
 def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
@@ -100,7 +100,16 @@ def _all_slots(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     )
 
 
-def _means(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+def means(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+    """The table from weighted sums of every slot.
+
+    Args:
+        sums: ``unique_id, slot, calls, weight, weight_squares, level_calls, level_weight``, all slots of every series.
+        freq: ``h`` or ``D``.
+
+    Returns:
+        ``unique_id, slot, mean``, in the order of ``sums``.
+    """
     hours = 24 if freq == "h" else 1
     own = sums.with_columns((pl.col("slot") // hours).alias("weekday"), (pl.col("slot") % hours).alias("hour"))
     whole, weekday, hour = "unique_id", ["unique_id", "weekday"], ["unique_id", "hour"]

@@ -108,3 +108,53 @@ def test_fits_side_by_side_do_not_need_the_main_module_of_whoever_runs_them(tmp_
     script.write_text(MAIN)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "10", done.stderr
+
+
+def test_a_short_history_has_no_trend_and_the_newest_level() -> None:
+    n = 300
+    grown = days(n).with_columns(y=pl.col("y") * np.linspace(1, 3, n))
+    said = prophet_mean.predict(grown, asked(START + timedelta(days=n), 84))["mean"]
+    assert said.tail(7).mean() == pytest.approx(said.head(7).mean(), rel=1e-6)  # type: ignore[arg-type]
+    usual = grown.tail(56)["y"].mean()
+    assert said.mean() == pytest.approx(usual, rel=0.12)
+
+
+def test_hours_have_a_height_for_every_hour_of_the_week() -> None:
+    rng = np.random.default_rng(8)
+    night = np.isin(np.arange(168) % 24, (0, 1, 2))
+    # Nights are busy at weekends only, which no daily season that adds to a weekly one can say.
+    week = np.where(night & (np.arange(168) >= 120), 30.0, 5.0)
+    hours = 168 * 10
+    history = pl.DataFrame(
+        {
+            "unique_id": 1,
+            "ds": [START + timedelta(hours=i) for i in range(hours)],
+            "y": rng.poisson(np.tile(week, 10)).astype(float),
+        },
+        schema_overrides={"ds": pl.Datetime("us")},
+    )
+    cutoff = START + timedelta(hours=hours)
+    ds = [cutoff + timedelta(hours=i) for i in range(168)]
+    targets = pl.DataFrame({"unique_id": 1, "cutoff": cutoff, "ds": ds}).with_columns(
+        pl.col("cutoff", "ds").cast(pl.Datetime("us"))
+    )
+    said = prophet_mean.predict(history, targets, freq="h")["mean"].to_numpy()
+    assert said[week == 30].mean() == pytest.approx(30, rel=0.2)
+    assert said[night & (week == 5)].mean() == pytest.approx(5, abs=2)
+    assert said.min() >= 0
+
+
+def test_what_is_known_ahead_enters_and_what_is_not_is_named() -> None:
+    event = (np.arange(214) % 9 == 0).astype(float)
+    rng = np.random.default_rng(9)
+    history = days(200).with_columns(y=pl.Series(rng.poisson(20 * (1 + event[:200]))).cast(pl.Float64))
+    known = days(214).select("ds").with_columns(match=event, never=pl.lit(0.0))
+    targets = asked(START + timedelta(days=200), 14)
+    said = prophet_mean.predict(history, targets, covariates=known)
+    rate = said.join(known, on="ds").group_by("match").agg(pl.col("mean").mean()).sort("match")["mean"]
+    assert rate[1] / rate[0] > 1.6
+    assert said["failure"].null_count() == 14
+    short = known.filter(pl.col("ds") < START + timedelta(days=205))
+    without = prophet_mean.predict(history, targets, covariates=short)
+    assert without["mean"].null_count() == 0
+    assert without["failure"][0] == "forecast without match, never: not known for every step ahead"

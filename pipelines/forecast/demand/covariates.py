@@ -1,0 +1,87 @@
+"""What is known ahead of a forecast: holidays, events, a weather forecast; one frame for every model that can use it.
+
+A frame of covariates has ``ds`` (local wall clock, the start of an hour or of a day), numeric columns, and
+``unique_id`` where a value belongs to one series. A day's row holds for all its hours. In a backtest, give the weather
+as it was forecast then: the weather as it came is knowledge of the future.
+"""
+
+from datetime import date, timedelta
+
+import holidays as public_holidays
+import polars as pl
+
+KEYS = ("unique_id", "ds")
+
+
+def holiday_effects(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
+    """Public holidays from ``first`` to ``last`` as two effects.
+
+    Returns:
+        ``ds`` (date) and ``holiday``: ``public``, and once more as ``long_break`` within three or more in a row.
+    """
+    years = range(first.year - 1, last.year + 2)
+    days = sorted(public_holidays.country_holidays(country, subdiv=subdivision, years=years))
+    held = set(days)
+
+    def run_length(day: date) -> int:
+        step = timedelta(days=1)
+        start, end = day, day
+        while start - step in held:
+            start -= step
+        while end + step in held:
+            end += step
+        return (end - start).days + 1
+
+    rows = [(day, "public") for day in days] + [(day, "long_break") for day in days if run_length(day) >= 3]
+    frame = pl.DataFrame(rows, schema={"ds": pl.Date, "holiday": pl.String}, orient="row")
+    return frame.filter(pl.col("ds").is_between(first, last)).sort("ds", "holiday")
+
+
+def holidays(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
+    """Every day from ``first`` to ``last`` with ``public`` and ``long_break`` (three or more in a row) as 0 or 1."""
+    effects = holiday_effects(country, subdivision, first, last)
+    days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
+
+    def held(name: str) -> pl.Expr:
+        return pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
+
+    return days.select(pl.col("ds").cast(pl.Datetime("us")), held("public"), held("long_break"))
+
+
+def names(covariates: pl.DataFrame | None) -> list[str]:
+    """The columns that carry values."""
+    return [] if covariates is None else [name for name in covariates.columns if name not in KEYS]
+
+
+def joined(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> pl.DataFrame:
+    """``rows`` (``unique_id, ds, …``) with the covariates of their hour, or of their day; null where none is known."""
+    if covariates is None:
+        return rows
+    by = [key for key in KEYS if key in covariates.columns]
+    values = covariates.with_columns(pl.col("ds").cast(pl.Datetime("us")), pl.col(names(covariates)).cast(pl.Float64))
+    if "unique_id" in by:
+        values = values.with_columns(pl.col("unique_id").cast(rows.schema["unique_id"]))
+    if values.filter(pl.col("ds") != pl.col("ds").dt.truncate("1d")).height:
+        return rows.join(values, on=by, how="left", maintain_order="left")
+    by_day = values.rename({"ds": "_day"})
+    return (
+        rows.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
+        .join(by_day, on=[*by[:-1], "_day"], how="left", maintain_order="left")
+        .drop("_day")
+    )
+
+
+def by_day(covariates: pl.DataFrame | None) -> pl.DataFrame | None:
+    """Covariates as means of local days."""
+    if covariates is None:
+        return None
+    keys = [key for key in KEYS if key in covariates.columns]
+    days = covariates.with_columns(pl.col("ds").cast(pl.Datetime("us")).dt.truncate("1d"))
+    return days.group_by(keys, maintain_order=True).agg(pl.col(names(covariates)).cast(pl.Float64).mean())
+
+
+def usable(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> tuple[list[str], str | None]:
+    """The columns known for all rows to forecast, and words on those that are not: the model does without them."""
+    known = [name for name in names(covariates) if rows[name].null_count() == 0]
+    missing = [name for name in names(covariates) if name not in known]
+    return known, f"forecast without {', '.join(missing)}: not known for every step ahead" if missing else None
