@@ -13,16 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from pyproj import Transformer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from pipelines.forecast.risk import points, scoring, slot_trials, slots
 from pipelines.forecast.risk.boosting import boosting
-from pipelines.forecast.risk.history import ALWAYS, day_number
+from pipelines.forecast.risk.history import ALWAYS, Floats, day_number
 from pipelines.forecast.risk.points import Task
 from pipelines.forecast.risk.stack import BEST_COUNT
 from tests.benchmarks import risk
@@ -42,40 +40,38 @@ def records(city: str) -> tuple[pl.DataFrame, Task, date]:
     path, hour = HOURS[city]
     hours = pl.read_parquet(risk.SHARED / path).select(hour.cast(pl.Int64).alias("hour"))
     whole = pl.concat([frame, hours], how="horizontal")
-    return whole if "category" in whole.columns else whole.with_columns(category=pl.lit(points.ALL)), task, first
+    return whole if "category" in whole.columns else whole.with_columns(category=pl.lit("all")), task, first
 
 
-def timed(frame: pl.DataFrame, task: Task, there: points.Place) -> dict[str, slots.Times]:
+def timed(frame: pl.DataFrame, task: Task) -> dict[str, slots.Times]:
     """The points in their cells with their slots, known on the day after."""
-    moved = Transformer.from_crs("EPSG:4326", there.crs, always_xy=True)
-    x, y = moved.transform(frame["lon"].to_numpy(), frame["lat"].to_numpy())
-    day = pl.col("occ_date").cast(pl.Int32).cast(pl.Int64)
-    placed = (
-        frame.with_columns(
-            pl.Series("column", np.floor(np.asarray(x) / task.cell_metres)),
-            pl.Series("row", np.floor(np.asarray(y) / task.cell_metres)),
-            day.alias("day"),
-            slots.slot_of(pl.col("occ_date").cast(pl.Datetime) + pl.duration(hours="hour")).alias("slot"),
+    by_hour = frame.with_columns(category=pl.format("{}|{}", "category", "hour"))
+    placed = []
+    for name, events in points.place(by_hour, task).history.events.items():
+        category, hour = name.split("|")
+        placed.append(
+            pl.DataFrame({"cell": events.cell, "day": events.day, "known_from": events.known_from}).with_columns(
+                category=pl.lit(category),
+                # The first day of 1970 was a Thursday.
+                slot=(pl.col("day") + 3) % 7 * slots.PER_DAY + int(hour) // slots.SLOT_HOURS,
+                known_until=pl.lit(ALWAYS),
+            )
         )
-        .filter(pl.col("column").is_finite(), pl.col("row").is_finite())
-        .with_columns(pl.col("column", "row").cast(pl.Int64))
-        .join(there.cells.select("column", "row").with_row_index("cell"), on=["column", "row"])
-    )
-    return slots.times(placed.with_columns(known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS)))
+    return slots.times(pl.concat(placed))
 
 
 def windows(city: str, first: date | None = None) -> pl.DataFrame:
     """Every scored window by category and model: `slot_trials.WINDOWS`."""
     frame, task, scored = records(city)
     begin = day_number(first or scored)
-    there = points.place(frame, task, begin)
-    times = timed(frame, task, there)
+    there = points.place(frame, task)
+    times = timed(frame, task)
     start = (first or scored).replace(year=(first or scored).year - MONTHS_BEFORE // 12)
     origins = [day for day, _ in risk.months(start, MONTHS_BEFORE + MONTHS)]
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city, total=len(origins) * len(times))
 
-        def boosted(category: str, origin: int) -> np.ndarray:
+        def boosted(category: str, origin: int) -> Floats:
             bar.advance(tracked)
             return boosting(there.history, category, origin)
 

@@ -64,7 +64,7 @@ class RiskForecast:
     scores: pl.DataFrame
     curves: pl.DataFrame
     calibration: pl.DataFrame
-    slots: slot_week.SlotForecast = slot_week.NONE
+    slots: slot_week.SlotForecast
 
 
 def forecast_risk(
@@ -98,8 +98,8 @@ def forecast_risk(
     past = _history(placed, grid_cells, until, profile)
     made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
     if not made:
-        told = (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)
-        return RiskForecast(*(none_of(columns) for columns in told))
+        none = [none_of(told) for told in (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)]
+        return RiskForecast(none[0], none[1], none[2], none[3], slot_week.NONE)
     listed = pl.concat(ranked for ranked, _ in made)
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
