@@ -14,11 +14,11 @@ from pipelines import ledger, records, warehouse
 from pipelines.profile import Profile
 from pipelines.settings import Settings
 
-DEMAND, RISK = "demand", "risk"
+DEMAND, RISK, RISK_SLOTS = "demand", "risk", "risk_slots"
 """What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the
 tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
 
-BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration")}
+BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration"), RISK_SLOTS: ()}
 """What a backtest tells beside its scores: a kind of record and a table each, ``<name>_curves`` say."""
 
 
@@ -36,6 +36,13 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         known, crime, patrols = _police_through(con) or as_of, _crime(con), _patrols(con, settings)
         scored = (risk.score_issued(one, crime, known, profile, patrols) for one in _frames(settings, past))
         _keep_scores(settings, RISK, scored)
+    if past := _past(settings, RISK_SLOTS):
+        from pipelines.forecast.risk import slot_week
+
+        known, points = _police_through(con) or as_of, _states(con).filter(pl.col("superseded_at").is_null())
+        points = points.join(_cells(con), on="cell_id", how="semi")
+        scored = (slot_week.score_issued(one, points, known, profile) for one in _frames(settings, past))
+        _keep_scores(settings, RISK_SLOTS, scored)
 
 
 def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -124,6 +131,7 @@ def _forecast_risk(con: duckdb.DuckDBPyConnection, settings: Settings, progress:
         lambda done, total: progress(f"forecast: {done} of {total} months of risk tried"),
     )
     _issue(con, settings, RISK, made.forecasts, made.scores, curves=made.curves, calibration=made.calibration)
+    _issue(con, settings, RISK_SLOTS, made.slots.forecasts, made.slots.scores)
 
 
 def _issue(
@@ -256,8 +264,8 @@ def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
 def _states(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Every state of reported crime, so that past origins see what was known then."""
     return con.execute(
-        "select category, cell_id, local_date, known_at, superseded_at from marts.crime_points "
-        "order by category, cell_id, local_date, known_at, superseded_at"
+        "select category, cell_id, local_date, occurred_at, occurred_until, known_at, superseded_at "
+        "from marts.crime_points order by all"
     ).pl()
 
 

@@ -13,7 +13,10 @@ from pipelines.forecast.risk import issued
 from pipelines.forecast.risk import nightly as risk
 from pipelines.settings import Settings
 
-TABLES = ("demand", "demand_scores", "risk", "risk_scores", "risk_curves", "risk_calibration")
+TABLES = (
+    "demand", "demand_scores", "risk", "risk_scores", "risk_curves", "risk_calibration", "risk_slots",
+    "risk_slots_scores",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -33,7 +36,8 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             select 'a' as cell_id, 'theft' as category, day::date as local_date, 2::bigint as incidents
             from generate_series(date '2026-02-01', date '2026-03-01', interval 1 day) d (day);
             create table marts.crime_points as
-            select 'a' as cell_id, 'theft' as category, local_date, (local_date + 1)::timestamptz as known_at,
+            select 'a' as cell_id, 'theft' as category, local_date, local_date::timestamptz as occurred_at,
+                null::timestamptz as occurred_until, (local_date + 1)::timestamptz as known_at,
                 null::timestamptz as superseded_at
             from marts.crime_daily, range(2);
             create table core.patrols (cell_id varchar, slot_start_at timestamptz, patrol_minutes double);

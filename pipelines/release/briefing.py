@@ -51,6 +51,7 @@ def render(database: Path, audience: str) -> str:
             "scores": history.scores(page),
             "risk_scores": history.risk_scores(page),
             "risk_quality": risk_quality.section(page),
+            "risk_slots": history.risk_slots(page),
             "joint": history.joint(page),
             "quarter": history.quarter(page),
             "cases": history.cases(page),

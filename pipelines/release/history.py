@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.release import figures
+from pipelines.release import figures, trend_figures
 from pipelines.release.page import Page, district_map, ordered, outlines_of
 
 
@@ -105,6 +105,33 @@ def risk_scores(page: Page) -> list[dict[str, Any]]:
             key=lambda row: (row["category"], row["area_share"], row["window"], row["origin_kind"], row["is_baseline"]),
         )
     return [row | {"label": labels.get(row["category"], row["category"])} for row in found]
+
+
+def risk_slots(page: Page) -> list[dict[str, Any]]:
+    """Per category: what is expected in the selected cells by weekday and two hours, and how such lists did."""
+    if not page.has("risk_slots", "risk_slots_scores"):
+        return []
+    labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
+    week = page.frame(
+        """
+        select category, weekday, hour, sum(expected order by rank) as expected, count(*) as cells
+        from risk_slots group by all order by category, weekday, hour
+        """
+    )
+    tried = {
+        (row["category"], row["is_baseline"]): row
+        for row in page.rows("risk_slots_scores")
+        if row["origin_kind"] == "backtest"
+    }
+    found = []
+    for (category,), own in week.partition_by("category", as_dict=True, maintain_order=True).items():
+        label = labels.get(str(category), str(category))
+        slots = {(day, hour): (told, cells) for day, hour, told, cells in own.drop("category").iter_rows()}
+        described = f"{label}: expected incidents of the coming week in the selected cells, by weekday and two hours"
+        svg = trend_figures.slot_heat_map(slots, described, page.notice)
+        ours, plain = (tried.get((str(category), is_baseline)) for is_baseline in (False, True))
+        found.append({"label": label, "svg": Markup(svg), "ours": ours, "plain": plain, "cells": own["cells"].sum()})
+    return found
 
 
 def joint(page: Page) -> dict[str, Any] | None:

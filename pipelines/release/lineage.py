@@ -54,6 +54,8 @@ MADE_BY_PYTHON: Mapping[str, tuple[str, ...]] = {
     ),
     "forecast.risk_curves": ("marts.crime_points", "reference.cells"),
     "forecast.risk_calibration": ("marts.crime_points", "reference.cells"),
+    "forecast.risk_slots": ("marts.crime_points", "reference.cells"),
+    "forecast.risk_slots_scores": ("forecast.risk_slots", "marts.crime_points", "reference.cells"),
     "dispatch.staffing": ("forecast.demand", "core.dispatches"),
 }
 """The tables that Python writes have no SQL to read their sources from."""

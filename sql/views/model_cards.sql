@@ -43,6 +43,14 @@ from (
             'Mean of the log ranks of boosting, a count and a density, weighted per category on earlier months; the count stands where nothing beats it. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
+            'slots',
+            'Which small places are likelier to see reported crime in which two hours of the coming week',
+            'Reported incidents of allowed categories (allow_list) by cell, day and two hours, as known at the origin; only those whose time is known to two hours teach the hours',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'A count or boosting per cell, times hours of the week that the cell shares with its neighbourhood and the region. The baseline is the best count times the hours of the region. A source that writes 0 or 12 for an unknown hour makes midnight and noon look worse than they are. Nearly all selected slots pass without an incident. Not for stops, searches or any decision on a person'
+        ),
+        (
             'best_count',
             'Baseline: the simple count per cell that caught most in earlier months',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',

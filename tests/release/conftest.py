@@ -346,6 +346,22 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
                     for band in range(11)
                 ),
             )
+    slot = {"category": "theft", "cell_metres": 100, "weekday": 2, "area_share": 0.01, "data_as_of": AS_OF}
+    for cell_id, hour, rank, baseline_rank in (
+        ("다사530530", 20, 1, 2),
+        ("다사530530", 22, 2, None),
+        ("다사540540", 20, None, 1),
+    ):
+        start = AS_OF + timedelta(hours=hour)
+        told = {"reference_at": AS_OF, "cell_id": cell_id, "hour": hour, "rank": rank, "baseline_rank": baseline_rank}
+        when = {"slot_start": start, "slot_end": start + timedelta(hours=2)}
+        expected = {"expected": 0.02, "baseline_expected": 0.01, "method": "boosting against count_all"}
+        insert(con, "forecast.risk_slots", slot | told | when | expected)
+    for model, hits in (("slots", 9), ("best_count", 8)):
+        told = {"reference_at": AS_OF, "origin_kind": "backtest", "category": "theft", "model": model}
+        scored = {"is_baseline": model == "best_count", "area_share": 0.01, "origins": 6, "incidents": 80}
+        caught = {"untimed_incidents": 20, "hits": hits, "hit_rate": hits / 80, "pai": hits / 0.8}
+        insert(con, "forecast.risk_slots_scores", told | scored | caught)
 
 
 def _fill_series(con: duckdb.DuckDBPyConnection) -> None:

@@ -91,6 +91,14 @@ def test_police_read_the_weekly_table_its_burst_and_the_weeks_and_nobody_else_do
         assert "Reported crime lately" not in page(released, audience)
 
 
+def test_only_the_police_read_which_hours_of_the_coming_week_are_selected(released: Path) -> None:
+    text = page(released, "police")
+    assert "Which hours of the coming week" in text and "Tue 20:00 to 22:00: 0.02 expected in 1 cells" in text
+    assert "past lists held 11 % of 80 incidents, the count 10 %; 20 of unknown hour left out" in text
+    for audience in ("public", "dispatch", "fire", "investigation"):
+        assert "Which hours of the coming week" not in page(released, audience)
+
+
 def test_a_heap_is_an_hour_that_stands_out_by_more_than_chance() -> None:
     heaped = [0.12] + [0.04] * 22 + [0.04]
     assert trends.is_heap(heaped, 0, 1000) and not trends.is_heap(heaped, 0, 30)

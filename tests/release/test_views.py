@@ -63,6 +63,8 @@ MATRIX = {
     "risk_exclusions": {"public", "police"},
     "risk_scores": {"police"},
     "risk_selected": {"police"},
+    "risk_slots": {"police"},
+    "risk_slots_scores": {"police"},
     "sensitive_yearly": {"public"},
     "space_time_clusters": {"police"},
     "staffing": {"dispatch"} | AGENCIES,
@@ -196,6 +198,17 @@ def test_clusters_and_chains_have_their_place(con: duckdb.DuckDBPyConnection) ->
     for table in ("near_repeat_chains", "space_time_clusters"):
         for row in rows(con, "police", table):
             assert row["admin_area_id"] == "11010" and row["geometry"]
+
+
+def test_police_read_the_slots_that_are_selected_and_not_those_of_the_baseline_alone(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    found = rows(con, "police", "risk_slots")
+    assert sorted((row["cell_id"], row["hour"], row["rank"]) for row in found) == [
+        ("다사530530", 20, 1),
+        ("다사530530", 22, 2),
+    ]
+    assert {row["admin_area_id"] for row in found} == {"11010"}
 
 
 def test_units_are_joined_to_their_incident_by_its_name(con: duckdb.DuckDBPyConnection) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast.demand.series import midnight
-from pipelines.forecast.risk import calibration, curves, rolling, scoring
+from pipelines.forecast.risk import calibration, curves, rolling, scoring, slot_week, slots
 from pipelines.forecast.risk.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
 from pipelines.forecast.risk.pooling import pool
@@ -55,12 +55,16 @@ CALIBRATION_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RiskForecast:
-    """Frames with the columns of ``forecast.risk``, ``risk_scores``, ``risk_curves`` and ``risk_calibration``."""
+    """Frames with the columns of ``forecast.risk``, ``risk_scores``, ``risk_curves`` and ``risk_calibration``.
+
+    ``slots`` has those of ``risk_slots`` and ``risk_slots_scores``.
+    """
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
     curves: pl.DataFrame
     calibration: pl.DataFrame
+    slots: slot_week.SlotForecast
 
 
 def forecast_risk(
@@ -76,7 +80,8 @@ def forecast_risk(
     """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
 
     Args:
-        crime_points: ``marts.crime_points``: ``cell_id, category, local_date, known_at, superseded_at``. Incidents in a
+        crime_points: ``marts.crime_points``: ``cell_id, category, local_date, occurred_at, occurred_until, known_at,
+            superseded_at``. Incidents in a
             cell that is not in ``cells`` (its centre lies outside the region) have no place in the ranking.
         cells: ``reference.cells`` of any grid; the risk grid is taken.
         as_of: The instant (UTC) of issue.
@@ -89,11 +94,12 @@ def forecast_risk(
     grid_cells = _risk_cells(cells, profile)
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
-    past = _history(crime_points, grid_cells, until, profile)
+    placed = _placed(slot_week.with_slots(crime_points, profile), grid_cells, profile)
+    past = _history(placed, grid_cells, until, profile)
     made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
     if not made:
-        told = (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)
-        return RiskForecast(*(none_of(columns) for columns in told))
+        none = [none_of(told) for told in (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)]
+        return RiskForecast(none[0], none[1], none[2], none[3], slot_week.NONE)
     listed = pl.concat(ranked for ranked, _ in made)
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
@@ -111,11 +117,14 @@ def forecast_risk(
         pl.lit("month").alias("window"),
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
+    boosted = {backtest.category: backtest.boosted for _, (backtest, _) in made}
+    known = slot_week.Known(past, slots.times(placed), boosted, grid_cells["cell_id"], until, LEAD_DAYS)
     return RiskForecast(
         pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
         scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(SCORE_COLUMNS),
         scored.curves.with_columns(shared).select(CURVE_COLUMNS),
         scored.calibration.with_columns(shared).select(CALIBRATION_COLUMNS),
+        slot_week.forecast_slots(known, as_of, edge, profile, degraded, threads),
     )
 
 
@@ -159,26 +168,26 @@ def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     )
 
 
-def _history(crime_points: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile) -> History:
-    """States of incidents of known days in cells of the grid; a day knows what was known at its run time."""
+def _placed(crime_points: pl.DataFrame, cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """States of incidents in cells of the grid (``cell``, a position); a day knows what was known at its run time."""
     run_time = timedelta(hours=profile.run_time.hour, minutes=profile.run_time.minute, microseconds=1)
 
     def first_day_after(column: str) -> pl.Expr:
         local = pl.col(column).dt.convert_time_zone(profile.time_zone).dt.replace_time_zone(None)
         return (local - run_time).dt.date().cast(pl.Int32).cast(pl.Int64) + 1
 
-    placed = (
-        crime_points.with_columns(
-            pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64).alias("day"),
-            first_day_after("known_at").alias("known_from"),
-            first_day_after("superseded_at").fill_null(ALWAYS).alias("known_until"),
-        )
-        .filter(pl.col("day") < until)
-        .join(cells.select("cell_id").with_row_index("cell"), on="cell_id")
-        .select("category", "cell", "day", "known_from", "known_until")
-    )
+    return crime_points.with_columns(
+        first_day_after("known_at").alias("known_from"),
+        first_day_after("superseded_at").fill_null(ALWAYS).alias("known_until"),
+    ).join(cells.select("cell_id").with_row_index("cell"), on="cell_id")
+
+
+def _history(placed: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile) -> History:
+    """The states of known days, by the day of occurrence."""
+    day = pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64)
+    dated = placed.with_columns(day.alias("day")).filter(pl.col("day") < until)
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
-    return history(grid, placed)
+    return history(grid, dated.select("category", "cell", "day", "known_from", "known_until"))
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")

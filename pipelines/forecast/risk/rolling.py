@@ -60,11 +60,15 @@ class Backtest:
         self.trials: list[Trial] = []
         self.curves: list[pl.DataFrame] = []
         self.bands: list[pl.DataFrame] = []
+        self.boosted: dict[int, Floats] = {}
+        """What boosting, the dearest of the models, said at each origin, for `slot_trials` to go on from."""
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
         """Every model's incidents a day per cell after an origin."""
-        return models.rates(self.history, self.category, origin, self._memo)
+        told = models.rates(self.history, self.category, origin, self._memo)
+        self.boosted[origin] = told[models.BOOSTING]
+        return told
 
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
         """Every model's rank of every cell."""

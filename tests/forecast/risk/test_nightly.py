@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines import profile as profiles
-from pipelines.forecast.risk import issued, nightly, rolling
+from pipelines.forecast.risk import issued, nightly, rolling, slot_week
 from pipelines.forecast.risk.history import History, day_number
 
 KOREA = profiles.load("korea")
@@ -41,8 +41,10 @@ def crime(days: int = 400, seed: int = 1) -> pl.DataFrame:
 
 
 def known(rows: pl.DataFrame) -> pl.DataFrame:
-    at = pl.col("local_date").cast(pl.Datetime("us", "UTC")) + pl.duration(hours=27)
-    return rows.with_columns(known_at=at, superseded_at=pl.lit(None, pl.Datetime("us", "UTC")))
+    day, never = pl.col("local_date").cast(pl.Datetime("us", "UTC")), pl.lit(None, pl.Datetime("us", "UTC"))
+    return rows.with_columns(
+        occurred_at=day, occurred_until=never, known_at=day + pl.duration(hours=27), superseded_at=never
+    )
 
 
 def daily(rows: pl.DataFrame) -> pl.DataFrame:
@@ -141,11 +143,26 @@ def test_the_curve_and_the_calibration_are_of_the_same_months_as_the_scores(resu
     assert bands["calibration_ratio"].to_list()[0] == pytest.approx(1, abs=0.25)
 
 
+def test_a_hundredth_of_all_cells_and_slots_is_selected_for_the_coming_week(result: nightly.RiskForecast) -> None:
+    frame, scores = result.slots.forecasts, result.slots.scores
+    assert frame.schema == pl.Schema(slot_week.FORECAST) and scores.schema == pl.Schema(slot_week.SCORES)
+    for name in ("rank", "baseline_rank"):
+        for _, one in frame.filter(pl.col(name).is_not_null()).group_by("category"):
+            assert sorted(one[name]) == list(range(1, SIDE**2 * 84 // 100 + 1))
+    assert frame["slot_start"].min() >= datetime(2026, 3, 3, 15, tzinfo=UTC)  # type: ignore[operator]
+    assert frame["slot_end"].max() <= datetime(2026, 3, 10, 15, tzinfo=UTC)  # type: ignore[operator]
+    # Every incident of the toy region happens at nine in the morning.
+    assert frame.filter(pl.col("rank") == 1)["hour"].to_list() == [8, 8]
+    assert set(frame.filter(pl.col("rank") == 1)["cell_id"]) <= {"c017", "c111", "c205", "c390"}
+    of_theft = scores.filter(category="theft", model="slots").row(0, named=True)
+    assert of_theft["pai"] == pytest.approx(of_theft["hit_rate"] / 0.01) and of_theft["pai"] > 30
+
+
 def test_nothing_after_what_is_known_changes_a_forecast(result: nightly.RiskForecast) -> None:
     later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "local_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)
-    assert again.forecasts.equals(result.forecasts)
-    assert again.scores.equals(result.scores)
+    assert again.forecasts.equals(result.forecasts) and again.scores.equals(result.scores)
+    assert again.slots.forecasts.equals(result.slots.forecasts) and again.slots.scores.equals(result.slots.scores)
     assert again.curves.equals(result.curves) and again.calibration.equals(result.calibration)
 
 
@@ -192,7 +209,9 @@ def test_a_record_counts_under_the_category_that_it_had_at_each_origin() -> None
         .filter(category="theft")
         .with_columns(category=pl.lit("burglary"), known_at=pl.lit(changed).cast(pl.Datetime("us", "UTC")))
     )
-    past = nightly._history(pl.concat([old, new]), nightly._risk_cells(cells(), KOREA), day_number(TODAY), KOREA)
+    risk_cells = nightly._risk_cells(cells(), KOREA)
+    placed = nightly._placed(pl.concat([old, new]), risk_cells, KOREA)
+    past = nightly._history(placed, risk_cells, day_number(TODAY), KOREA)
     thefts = crime().filter(pl.col("category") == "theft", pl.col("local_date") < TODAY - timedelta(days=12)).height
     assert past.seen(day_number(TODAY) - 10).events["theft"].cell.size >= thefts
     assert past.seen(day_number(TODAY)).events["theft"].cell.size == 0
@@ -205,6 +224,7 @@ def test_no_incident_gives_empty_frames_of_the_right_shape() -> None:
     assert empty.scores.columns == list(nightly.SCORE_COLUMNS)
     assert empty.curves.columns == list(nightly.CURVE_COLUMNS)
     assert empty.calibration.columns == list(nightly.CALIBRATION_COLUMNS)
+    assert empty.slots.forecasts.is_empty() and empty.slots.forecasts.schema == pl.Schema(slot_week.FORECAST)
 
 
 def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecast) -> None:

@@ -1,0 +1,192 @@
+"""Rolling origins of cell-slots: what was told at an origin, what it would have selected, and what then happened.
+
+Two lists are held against each other. The baseline is what an analyst would do by hand: the simple count that caught
+most at earlier origins, times the region's table of hours. Ours has the hours of `slots` and, for the cell, whichever
+of `RATES` caught enough more than the decayed count at earlier origins.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from pipelines.forecast.risk import slots
+from pipelines.forecast.risk.counts import COUNTS
+from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
+from pipelines.forecast.risk.scoring import SMALLEST_RATE, log_likelihood
+from pipelines.forecast.risk.selection import leading
+from pipelines.forecast.risk.slots import SLOTS, Level, Shares, Times
+from pipelines.forecast.risk.stack import BEST_COUNT, FIRST_COUNT, LEAN, Trial
+
+MODEL: Final = "slots"
+PLAIN: Final = "region"
+"""Marks a list with the region's hours."""
+
+SMOOTHED: Final = 0.2
+SMOOTHED_CELLS: Final = 2.0
+RATES: Final = (FIRST_COUNT, "smoothed", "boosting 1/2", "boosting")
+"""Rates of a cell: the decayed count, the same with a fifth of it spread by two cells, and with boosting's."""
+
+WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "origin_day": pl.Int64, "category": pl.String, "model": pl.String, "cells": pl.Int64, "days": pl.Int64,
+    "incidents": pl.Int64, "untimed_incidents": pl.Int64, "hits": pl.Int64, "most_hits": pl.Int64,
+    "hit_cells": pl.Int64, "prior_incidents": pl.Int64, "prior_hits": pl.Int64, "log_score": pl.Float64,
+    "area_share": pl.Float64,
+}  # fmt: skip
+"""As `rolling.WINDOWS`, where ``cells`` and ``area_share`` are of cell-slots and ``incidents`` have a known slot;
+``prior_…`` are 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What earlier origins speak for: the baseline's count, our rate of a cell, and how many origins there were."""
+
+    count: str
+    rate: str
+    origins: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What is told at an origin: incidents a day by cell, and shares of slots, ours and the region's."""
+
+    counts: Mapping[str, Floats]
+    rates: Mapping[str, Floats]
+    own: Shares
+    plain: Shares
+    levels: tuple[Level, ...]
+
+    def lists(self) -> Iterator[tuple[str, Shares]]:
+        """Every list's expectation by cell and slot, one at a time: a table may have millions of entries."""
+        for name in self.counts:
+            yield f"{name} × {PLAIN}", self.baseline(name)
+        for name in self.rates:
+            yield name, self.ours(name)
+
+    def best(self, first: int, *seed: object) -> dict[str, Ints]:
+        """The first ``first`` cell-slots of every list; the seed words alone decide how ties fall."""
+        return {name: leading(table.ravel(), first, *seed) for name, table in self.lists()}
+
+    def ours(self, name: str) -> Shares:
+        """Incidents a day with the cells' own hours."""
+        return self.rates[name].astype(np.float32)[:, None] * self.own
+
+    def baseline(self, name: str) -> Shares:
+        """Incidents a day with the region's hours."""
+        return self.counts[name].astype(np.float32)[:, None] * self.plain
+
+
+def told(history: History, times: Times, category: str, origin: int, boosted: Floats) -> Said:
+    """What may be said at an origin from what was known there.
+
+    Args:
+        history: All of it.
+        times: The same incidents with their slots.
+        category: What is forecast.
+        origin: The first day that is not known.
+        boosted: Boosting's incidents a day by cell at that origin.
+    """
+    seen = history.seen(origin)
+    known = times.seen(origin, seen.first_day)
+    counts = {name: count(seen, category, origin) for name, count in COUNTS.items()}
+    decayed = counts[FIRST_COUNT]
+    rates = {
+        FIRST_COUNT: decayed,
+        "smoothed": (1 - SMOOTHED) * decayed + SMOOTHED * history.grid.smooth(decayed, SMOOTHED_CELLS),
+        "boosting 1/2": (decayed + _scaled(boosted, decayed.sum())) / 2,
+        "boosting": boosted,
+    }
+    levels = slots.learn(history.grid, known, origin)
+    own = slots.shares(history.grid, known, origin, levels)
+    return Said(counts, rates, own, slots.region_share(known), levels)
+
+
+def selected(size: int, share: float) -> int:
+    """How many cell-slots of a grid of so many cells make up a share of them."""
+    return int(share * size * SLOTS + 1e-9)
+
+
+def choose(times: Times, origin: int, trials: Sequence[Trial]) -> Choice:
+    """Choose on trials whose windows have ended by ``origin``, by outcomes as known there.
+
+    A rate must beat the decayed count by more than half a standard error of its gains, as in `stack`.
+    """
+    past = [one for one in trials if one.end <= origin]
+    if not past:
+        return Choice(FIRST_COUNT, FIRST_COUNT, 0)
+    known = times.seen(origin, 0).timed()
+    fell = [known.within(one.start, one.end).place() for one in past]
+    hits = {
+        name: np.array([np.isin(places, one.best[name]).sum() for places, one in zip(fell, past, strict=True)])
+        for name in past[0].best
+    }
+    count = max(COUNTS, key=lambda name: hits[f"{name} × {PLAIN}"].sum())
+    gains = {name: hits[name] - hits[FIRST_COUNT] for name in RATES}
+    rate = max(RATES, key=lambda name: gains[name].mean() - LEAN * _error(gains[name]))
+    return Choice(count, rate, len(past))
+
+
+def score_window(said: Said, tried: Trial, chosen: Choice, times: Times, category: str, days: int) -> pl.DataFrame:
+    """Count the incidents of a window, ``times``, in the chosen lists of a trial: a frame of `WINDOWS`."""
+    known = times.where(times.known_until == ALWAYS)
+    first, size = tried.best[chosen.rate].size, said.own.size
+    outcome = np.bincount(known.timed().place(), minlength=size)
+    untimed = int((known.slot < 0).sum())
+    most = int(np.sort(outcome[outcome > 0])[::-1][:first].sum())
+    rows = []
+    for model, name, table in (
+        (MODEL, chosen.rate, said.ours(chosen.rate)),
+        (BEST_COUNT, f"{chosen.count} × {PLAIN}", said.baseline(chosen.count)),
+    ):
+        caught = outcome[tried.best[name]]
+        rows.append(
+            (
+                tried.start, category, model, first, days, int(outcome.sum()), untimed, int(caught.sum()), most,
+                int((caught > 0).sum()), 0, 0, _log_score(outcome, table.ravel() * days), first / size,
+            )
+        )  # fmt: skip
+    return pl.DataFrame(rows, schema=WINDOWS, orient="row")
+
+
+def backtest(
+    history: History,
+    times: Times,
+    category: str,
+    windows: Sequence[tuple[int, int]],
+    boosted: Mapping[int, Floats],
+    share: float,
+    lead: int = 0,
+) -> tuple[list[Trial], pl.DataFrame]:
+    """Try windows in order, each chosen for by those before it: all trials, and `WINDOWS`.
+
+    A window is told as (origin, days) and begins ``lead`` days after its origin.
+    """
+    first = selected(history.grid.size, share)
+    trials: list[Trial] = []
+    found = [pl.DataFrame(schema=WINDOWS)]
+    for origin, days in sorted(windows):
+        said = told(history, times, category, origin, boosted[origin])
+        # The next origin knows this window but for its last days, as many as the lead has.
+        tried = Trial(origin + lead, origin + days, said.best(first, category, origin))
+        span = (origin + lead, origin + lead + days)
+        found.append(score_window(said, tried, choose(times, origin, trials), times.within(*span), category, days))
+        trials.append(tried)
+    return trials, pl.concat(found)
+
+
+def _log_score(outcome: Ints, expected: Shares) -> float:
+    """Mean Poisson log likelihood; nearly all cell-slots have no incident, where it is less the expectation."""
+    some = outcome > 0
+    empty = np.maximum(expected[~some], SMALLEST_RATE).sum(dtype=float)
+    return float((log_likelihood(outcome[some], expected[some].astype(float)).sum() - empty) / outcome.size)
+
+
+def _scaled(rate: Floats, total: float) -> Floats:
+    own = rate.sum()
+    return rate * (total / own) if own else rate
+
+
+def _error(gain: Ints) -> float:
+    return float(gain.std(ddof=1) / np.sqrt(gain.size)) if gain.size > 1 else float(np.abs(gain).sum())
