@@ -40,7 +40,7 @@ from (
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
-            'Mean of the log ranks of boosting, a count and a density, weighted per category on earlier months; the count stands where nothing beats it. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+            'Mean of the log ranks of boosting (three quarters) and the best count; the count stands alone where the mean lost to it in earlier months. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
             'slots',
@@ -60,7 +60,7 @@ from (
         ),
         (
             'boosting',
-            'Member of the stack: gradient-boosted Poisson regression',
+            'Member of the stack: gradient-boosted Poisson regression, half of it upon a linear pool of densities',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
@@ -68,7 +68,7 @@ from (
         ),
         (
             'density',
-            'Member of the stack: space-time kernel density',
+            'Shown for comparison: space-time kernel density',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',

@@ -97,7 +97,7 @@ class Backtest:
             rank,
             (rank <= selected).alias("is_selected"),
             pl.lit(self.category).alias("category"),
-            pl.lit(method(choice)).alias("method"),
+            pl.lit(stack.method(choice)).alias("method"),
         )
 
     def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -153,14 +153,6 @@ def windows(history: History, until: int, days: int, most: int) -> list[tuple[in
     """Windows (origin, days) that follow each other up to a day, as far as there was a history to learn from."""
     starts = (until - days * back for back in range(most, 0, -1))
     return [(start, days) for start in starts if history.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
-
-
-def method(choice: Choice) -> str:
-    """How a list was made, in words."""
-    if not choice.origins:
-        return f"{choice.count}; no earlier month to choose on"
-    chosen = choice.count if choice.mixture == stack.BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
-    return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
 
 
 def run(
