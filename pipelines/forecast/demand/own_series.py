@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand import models, prophet_mean, rolling, scoring
+from pipelines.forecast.demand import calibration, models, prophet_mean, rolling, scoring
 from pipelines.forecast.demand.models import BASELINE
 from pipelines.forecast.demand.quantiles import COLUMNS, with_quantiles
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, steps_after
@@ -122,4 +122,4 @@ def _ask(
     fit = partial(prophet_mean.predict, holiday_days=prophet_mean.NO_HOLIDAYS, processes=processes, progress=progress)
     asked = models.hourly() if freq == "h" else models.daily(fit, LEAST_PER_DAY)
     said = rolling.run(asked, history, targets.with_columns(is_asked=pl.lit(True)))
-    return models.choose(rolling.calibrated(said, freq, BASELINE), freq)
+    return models.choose(calibration.dispersed(said, BASELINE), freq)
