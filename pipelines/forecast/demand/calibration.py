@@ -32,8 +32,8 @@ IDENTITY: Final = GRID[None, :]
 """The curves of forecasts whose levels stay where they are."""
 
 USUAL_MISS: Final = 0.03
-"""How far the kept share of a level usually lies from the level (prior standard deviation): what few days tell weighs
-less than this."""
+"""How far the kept share of a level usually lies from the level (prior standard deviation): what few origins tell
+weighs less than this."""
 MOST_TRUST: Final = 0.95
 
 KEYS: Final = ["model", "level", "hours"]
@@ -98,7 +98,7 @@ def _horizon_factors(before: pl.DataFrame, pool: Sequence[str]) -> pl.DataFrame:
 
 
 def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
-    """Learn per model, area level and six hours of the day how often each level was kept before a row's own cutoff.
+    """Learn per model, area level and six hours of the day how far ranges were too narrow or wide before each cutoff.
 
     Args:
         said: What ``dispersed`` returns, with ``centre``; ``level`` (of the area tree) is one for all where it is
@@ -106,7 +106,7 @@ def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 
     Returns:
         ``said`` with ``curve``, and the curves: row ``curve`` gives the calibrated probability of ``GRID``. Curve 0
-        moves nothing. The fewer days, and the more alike the misses within a day, the nearer a curve is to that one.
+        moves nothing. The fewer origins, and the more alike the misses after one, the nearer a curve is to that one.
     """
     level = pl.col("level") if "level" in said.columns else pl.lit("all")
     keyed = said.with_columns(level.alias("level"), (pl.col("ds").dt.hour() // 6).alias("hours"))
@@ -183,23 +183,26 @@ def _kept(keyed: pl.DataFrame) -> pl.DataFrame:
 def _curves(daily: pl.DataFrame) -> pl.DataFrame:
     """One curve per key: the kept share of each level, leaning on the level itself."""
     names = _names()
-    days = daily.group_by(*KEYS, "day", maintain_order=True).agg(pl.col("n", *names).sum())
+    origins = daily.group_by(*KEYS, "cutoff", maintain_order=True).agg(pl.col("n", *names).sum())
     total = pl.col("n").sum().over(KEYS)
-    shares = days.with_columns(
+    shares = origins.with_columns(
         total.alias("total"),
-        pl.len().over(KEYS).alias("days"),
+        pl.len().over(KEYS).alias("origins"),
         *[(pl.col(name).sum().over(KEYS) / total).alias(f"share {name}") for name in names],
     )
-    # Outcomes of one day rise and fall together: days, not outcomes, are what is independent.
+    # Outcomes after one origin share the error of its level: origins, not outcomes, are what is independent.
     misses = [((pl.col(name) - pl.col(f"share {name}") * pl.col("n")) ** 2).sum().alias(name) for name in names]
-    first = [pl.col("total", "days").first(), *[pl.col(f"share {name}").first() for name in names]]
-    found = shares.group_by(KEYS, maintain_order=True).agg(*misses, *first).filter(pl.col("days") > 1)
-    clustered = pl.mean_horizontal(*names) / pl.col("total") ** 2 * pl.col("days") / (pl.col("days") - 1)
+    first = [pl.col("total", "origins").first(), *[pl.col(f"share {name}").first() for name in names]]
+    found = shares.group_by(KEYS, maintain_order=True).agg(*misses, *first).filter(pl.col("origins") > 1)
+    clustered = pl.mean_horizontal(*names) / pl.col("total") ** 2 * pl.col("origins") / (pl.col("origins") - 1)
     noise = pl.max_horizontal(clustered, 1 / (6 * pl.col("total")))
     trust = (USUAL_MISS**2 / (USUAL_MISS**2 + noise)).clip(upper_bound=MOST_TRUST)
-    return found.select(
-        *KEYS, *[(level + trust * (pl.col(f"share {name}") - level)).alias(name) for level, name in _grid()]
-    )
+    moved = []
+    for (level, name), mirror in zip(_grid(), names[::-1], strict=True):
+        # Both sides alike: ranges too narrow stay so, but a past bias turns with the season and with the model.
+        share = (pl.col(f"share {name}") + 1 - pl.col(f"share {mirror}")) / 2
+        moved.append((level + trust * (share - level)).alias(name))
+    return found.select(*KEYS, *moved)
 
 
 def _grid() -> list[tuple[float, str]]:
