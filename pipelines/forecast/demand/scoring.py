@@ -177,8 +177,8 @@ def with_skill(
         reference: Name of the model to compare with; it has one row per ``keys`` and ``ds``.
         keys: Columns that name a target beside ``ds``; the first one names the series.
     """
-    lost = forecasts.with_columns(mean_pinball().alias("loss")).select(*by, "model", *keys, "ds", "loss")
     on = list(dict.fromkeys([*by, *keys, "ds"]))
+    lost = forecasts.with_columns(mean_pinball().alias("loss")).select(*on, "model", "loss")
     usual = (
         lost.filter(pl.col("model") == reference).unique(on, keep="first").select(*on, pl.col("loss").alias("usual"))
     )
@@ -186,7 +186,7 @@ def with_skill(
     paired = lost.unique([*on, "model"], keep="first", maintain_order=True).join(usual, on=on).with_columns(week)
     group = [*by, "model"]
     worse = (
-        paired.group_by(*group, *keys[:1], maintain_order=True)
+        paired.group_by(list(dict.fromkeys([*group, keys[0]])), maintain_order=True)
         .agg(pl.col("loss", "usual").sum())
         .group_by(group, maintain_order=True)
         .agg((pl.col("loss") > pl.col("usual") * (1 + 1e-9)).mean().alias("worse_share"))

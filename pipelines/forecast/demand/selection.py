@@ -198,7 +198,9 @@ def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
         pl.col("candidate_other").alias("runner_up"),
         pl.col("score_other").alias("runner_up_score"),
         # The best scored one is what the others are measured by: its own error is zero.
-        pl.max_horizontal("standard_error", "standard_error_other").alias("standard_error"),
+        pl.when(pl.col("candidate_other").is_not_null())
+        .then(pl.max_horizontal("standard_error", "standard_error_other"))
+        .alias("standard_error"),
         pl.col("origins").cast(pl.Int64),
     )
 
