@@ -183,7 +183,11 @@ def with_skill(
         lost.filter(pl.col("model") == reference).unique(on, keep="first").select(*on, pl.col("loss").alias("usual"))
     )
     week = ((pl.col("ds") - pl.col("ds").min()).dt.total_days() // 7).alias("week")
-    paired = lost.unique([*on, "model"], keep="first", maintain_order=True).join(usual, on=on).with_columns(week)
+    paired = (
+        lost.unique([*on, "model"], keep="first", maintain_order=True)
+        .join(usual, on=on, maintain_order="left")
+        .with_columns(week)
+    )
     group = [*by, "model"]
     worse = (
         paired.group_by(list(dict.fromkeys([*group, keys[0]])), maintain_order=True)
