@@ -28,6 +28,7 @@ FLOOR: Final = 1e-3
 
 GRID: Final = np.array([0, 0.005, 0.01, 0.025, *np.arange(0.05, 0.951, 0.05), 0.975, 0.99, 0.995, 1.0])
 """Levels at which a curve is learnt; between them it is straight."""
+MIDDLE: Final = GRID.size // 2
 IDENTITY: Final = GRID[None, :]
 """The curves of forecasts whose levels stay where they are."""
 
@@ -168,6 +169,22 @@ def with_quantiles(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Dat
     """Add ``q0.05`` … ``q0.99`` of each row's calibrated distribution."""
     values = counts(np.tile(LEVELS, (forecasts.height, 1)), forecasts, curves)
     return forecasts.with_columns(pl.Series(name, values[:, i]) for i, name in enumerate(COLUMNS))
+
+
+def described(forecasts: pl.DataFrame, curves: Floats) -> pl.Series:
+    """Words for ``method`` beside ``quantiles.described``: how often levels below a half were kept; null: not moved."""
+    words = ["levels kept " + " ".join(f"{share:.4f}" for share in curve[1:MIDDLE]) for curve in curves]
+    return pl.Series("levels", [None, *words[1:]], dtype=pl.String).gather(forecasts["curve"])
+
+
+def curves_in(forecasts: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
+    """``forecasts`` with ``curve``, and the curves, from the words that ``described`` left in ``method``."""
+    told = pl.col("method").str.extract("levels kept ([0-9. ]+)").alias("_told")
+    known = forecasts.select(told.drop_nulls().unique()).sort("_told").with_row_index("curve", offset=1)
+    lower = np.array([[0.0, *map(float, words.split())] for words in known["_told"]]).reshape(known.height, MIDDLE)
+    curves = np.hstack([lower, np.full((known.height, 1), 0.5), 1 - lower[:, ::-1]])
+    joined = forecasts.with_columns(told).join(known, on="_told", how="left", maintain_order="left")
+    return joined.drop("_told").with_columns(pl.col("curve").fill_null(0)), np.vstack([IDENTITY, curves])
 
 
 def _kept(keyed: pl.DataFrame) -> pl.DataFrame:

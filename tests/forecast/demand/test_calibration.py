@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from pipelines.forecast.demand import calibration
+from pipelines.forecast.demand import calibration, quantiles
 from pipelines.forecast.demand.quantiles import COLUMNS
 
 START = datetime(2026, 1, 5)
@@ -142,6 +142,16 @@ def test_a_bias_of_the_past_moves_no_median() -> None:
     biased = weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2), centre=pl.lit(6.0))
     _, curves = calibration.recalibrated(biased)
     assert curves[:, calibration.GRID.size // 2] == pytest.approx(0.5)
+
+
+def test_curves_are_read_back_from_the_words_that_describe_them() -> None:
+    frame, curves = calibration.recalibrated(weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1)))
+    words = pl.concat_str(pl.lit("negative binomial, dispersion 0.1"), "levels", separator="; ", ignore_nulls=True)
+    told = frame.with_columns(calibration.described(frame, curves)).with_columns(words.alias("method"))
+    assert told.filter(pl.col("curve") == 0)["method"].unique().to_list() == ["negative binomial, dispersion 0.1"]
+    again, read = calibration.curves_in(told.drop("curve"))
+    assert np.abs(read[again["curve"]] - curves[frame["curve"]]).max() < 1e-4
+    assert told.select(quantiles.dispersion_in(pl.col("method")))["dispersion"].unique().to_list() == [0.1]
 
 
 def test_a_curve_learns_nothing_from_its_own_cutoff_on() -> None:

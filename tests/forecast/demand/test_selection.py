@@ -158,6 +158,13 @@ def test_a_chosen_model_that_failed_yields_to_the_next_and_the_row_says_so(
     assert made["mean"].to_list() == pytest.approx([mean] * DAYS)
 
 
+def test_the_hour_that_clocks_repeat_keeps_both_its_targets() -> None:
+    frame = said({}, series=1, origins=1).with_columns(target_start=pl.col("ds"))
+    again = frame.filter(pl.col("ds") == START).with_columns(target_start=pl.col("ds") + timedelta(hours=1))
+    made = selection.apply(choices_of("table + ets"), pl.concat([frame, again]), ORDER, "naive")
+    assert made.height == DAYS + 1 and made["models"].unique().to_list() == ["table + ets"]
+
+
 def test_a_target_without_any_mean_is_left_out() -> None:
     frame = silent(said({}, series=1, origins=1), *MODELS)
     assert selection.apply(choices_of("ets"), frame, ORDER, "naive").is_empty()
