@@ -26,6 +26,8 @@ SPARSE_PER_WEEK: Final = 28.0
 CLEARLY: Final = 2.0
 """Standard errors, over origins, by which a candidate must be behind to be passed over. One is usual (Breiman et al.
 1984); here origins overlap and a series' luck lasts, so that the error is about twice what it seems."""
+LEAST_ANSWERED: Final = 0.5
+"""Share of earlier targets that a model must have answered itself."""
 LEAST_ORIGINS: Final = 4
 """Origins below which a series is judged with its cluster."""
 
@@ -49,7 +51,8 @@ def losses(said: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFrame
         naive: The model that serves only where all others fail.
 
     Returns:
-        ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets)``, targets, calls, last``.
+        ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets)``, answered`` (targets that the
+        candidate itself answered)``, targets, calls, last``.
     """
     # In order, so that sums come out the same to the last digit whatever the order of rows.
     known = said.filter(pl.col("y").is_not_null()).sort(TARGET)
@@ -68,28 +71,29 @@ def _losses(part: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFram
     said = {name: quantiles_of(name) for name in order}
     last_resort = quantiles_of(naive)
     stands_in = np.where(np.isnan(said[order[0]]), last_resort, said[order[0]])
-    found = {}
+    found, answered = {}, {}
     for size in range(1, MOST_MODELS + 1):
         for names in itertools.combinations(order, size):
             answers = np.isfinite([said[name] for name in names])
             total = sum(np.nan_to_num(said[name]) for name in names)
             share = answers.sum(axis=0)
+            answered[JOIN.join(names)] = (share > 0).any(axis=1).astype(float)
             error = y - np.where(share > 0, total / np.maximum(share, 1), stands_in)
             found[JOIN.join(names)] = np.maximum(error * LEVELS, error * (np.array(LEVELS) - 1)).mean(axis=1)
-    summed = (
-        targets.with_columns(pl.Series(name, loss) for name, loss in found.items())
+    index = [*SERIES, "cutoff", "block", "targets", "calls", "last"]
+    summed = {
+        value: targets.with_columns(pl.Series(name, numbers) for name, numbers in columns.items())
         .group_by(*SERIES, "cutoff", "block", maintain_order=True)
         .agg(
             pl.len().alias("targets"),
             pl.col("y").sum().alias("calls"),
             pl.col("ds").max().alias("last"),
-            pl.col(*found).sum(),
+            pl.col(*columns).sum(),
         )
-    )
-    index = [*SERIES, "cutoff", "block", "targets", "calls", "last"]
-    return summed.unpivot(list(found), index=index, variable_name="candidate", value_name="loss").filter(
-        pl.col("loss").is_not_nan()
-    )
+        .unpivot(list(columns), index=index, variable_name="candidate", value_name=value)
+        for value, columns in (("loss", found), ("answered", answered))
+    }
+    return summed["loss"].with_columns(summed["answered"]["answered"]).filter(pl.col("loss").is_not_nan())
 
 
 def choose(
@@ -137,7 +141,7 @@ def _choose_at(wanted: pl.DataFrame, past: pl.DataFrame, order: Sequence[str], f
     scores = (
         past.join(placed.drop("cutoff", "pool", "level"), on=["unique_id", "block"], maintain_order="left")
         .group_by(*GROUP, "cutoff", "candidate", maintain_order=True)
-        .agg(pl.col("loss", "scale", "targets").sum())
+        .agg(pl.col("loss", "scale", "targets", "answered").sum())
         # A cluster counts as the sum of its series: the rarest would rule a mean of ratios.
         .with_columns((pl.col("loss") / pl.when(pl.col("scale") > 0).then("scale").otherwise("targets")).alias("score"))
     )
@@ -210,10 +214,16 @@ def _finalists(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
     place = pl.col("candidate").replace_strict(list(order), range(len(order)), default=None, return_dtype=pl.Int64)
     means = (
         scores.group_by(*GROUP, "candidate", maintain_order=True)
-        .agg(pl.col("score").mean(), pl.len().alias("origins"))
+        .agg(
+            pl.col("score").mean(),
+            pl.len().alias("origins"),
+            (pl.col("answered").sum() / pl.col("targets").sum()).alias("answered"),
+        )
         .with_columns(place.alias("place"))
     )
-    singles = means.filter(pl.col("place").is_not_null()).sort(*GROUP, "score", "place")
+    # A model that is mostly stood in for would take the place of one that adds something.
+    serves = (pl.col("place") == 0) | (pl.col("answered") >= LEAST_ANSWERED)
+    singles = means.filter(pl.col("place").is_not_null(), serves).sort(*GROUP, "score", "place")
     ranked = [singles.select(*GROUP, "candidate", (pl.col("place") + MOST_MODELS).alias("rank"))]
     for size in range(2, min(MOST_MODELS, len(order)) + 1):
         best = singles.group_by(GROUP, maintain_order=True).head(size).sort(*GROUP, "place")

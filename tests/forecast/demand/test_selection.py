@@ -76,6 +76,11 @@ def test_errors_that_cancel_make_a_mean() -> None:
     assert last(said({"table": 0.25, "ets": -0.25, "boosting": 1.0}))["models"] == "table + ets"
 
 
+def test_a_model_that_mostly_did_not_answer_takes_no_ones_place() -> None:
+    frame = silent(said({"boosting": 0.01}, noise={"table": 0.05}), "ets")
+    assert last(frame)["models"] in ("table + boosting", "boosting")
+
+
 def test_last_week_is_never_chosen_however_well_it_does() -> None:
     choices = chosen(said({"table": 0.3, "ets": 0.3, "boosting": 0.3}))
     assert not choices["models"].str.contains("naive").any()
