@@ -40,6 +40,7 @@ def test_days_ahead_are_a_mean_of_prophet_and_table_or_the_tables_alone_where_sp
     assert said.filter(pl.col("unique_id") == "a")["model"].str.contains("prophet_mean").any()
 
 
+@pytest.mark.slow
 def test_a_backtest_repeats_what_a_forecast_would_have_said() -> None:
     full = series(120, timedelta(days=1))
     made = own_series.backtest(full, "D", 8, 2, 4)

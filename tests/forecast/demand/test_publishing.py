@@ -56,6 +56,7 @@ def late(made: Published) -> pl.DataFrame:
     return ranged.filter(pl.col("cutoff") >= START + timedelta(weeks=WARM_UP))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.25])
 def test_what_is_published_is_within_one_percent_of_the_oracle_and_covers_as_it_does(alpha: float) -> None:
     made = published(said(alpha))
