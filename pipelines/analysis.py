@@ -168,6 +168,10 @@ def _all_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.Dat
     Newest is the score of the latest run, and of that run's the last made: all models of an issue at once, since they
     are scored on the same targets.
     """
+    from pipelines.forecast.demand import scoring
+
+    if name == DEMAND:
+        backtest = scoring.complete(backtest)
     made = records.entries(settings, f"{name}_scores", until=_stamp(settings.as_of))
     by = ("reference_at", "frequency", "service", "category", "window", "area_level")
     grain = [c for c in by if c in backtest.columns]

@@ -206,6 +206,33 @@ def test_a_reload_lays_the_same_tables_as_the_forecast_did(con: duckdb.DuckDBPyC
     assert len(ledger.read(settings.ledger)) == entries
 
 
+def test_scores_kept_before_a_measure_was_added_are_read_with_it_empty(
+    con: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    analysis.forecast(con, at(settings, 2), lambda _: None)
+    analysis.score(con, settings)
+    analysis.forecast(con, settings, lambda _: None)
+    added = [
+        "scaled_pinball",
+        "crps",
+        "rmsse",
+        "bias",
+        "brier_capacity",
+        "skill",
+        "skill_low",
+        "skill_high",
+        "worse_share",
+    ]
+    for kind, run in (("demand_scores", settings), ("demand_backtests", settings)):
+        found = records.read(settings, kind)
+        assert found is not None
+        newest = found.filter(pl.col("_issue") == pl.col("_issue").max())
+        records.write(settings, kind, stamp(run), newest.drop(*added, "_issue", "_name"))
+    assert analysis.reload(con, settings)
+    rows = con.execute("select distinct origin_kind, crps from forecast.demand_scores order by all").fetchall()
+    assert rows == [("backtest", None), ("issued", None)]
+
+
 def test_a_reload_takes_the_newest_issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     made = []
     for calls in ("calls", "calls + 1", "calls - 1"):  # the third is the first again

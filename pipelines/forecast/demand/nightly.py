@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.forecast.demand import models, prophet_mean, rolling, scoring, series
+from pipelines.forecast.demand import calibration, models, prophet_mean, rolling, scoring, series
 from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.quantiles import COLUMNS, described, with_quantiles
 from pipelines.forecast.demand.series import Frequency
@@ -213,7 +213,7 @@ def _both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
 
 def _finish(said: pl.DataFrame, panel: _Panel, freq: Frequency, as_of: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give means their ranges, choose what is published, score the backtest."""
-    chosen = models.choose(rolling.calibrated(said, freq, BASELINE), freq)
+    chosen = models.choose(calibration.dispersed(said, BASELINE), freq)
     named = chosen.drop("area_level", strict=False).join(
         panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left"
     )
