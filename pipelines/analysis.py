@@ -228,7 +228,7 @@ def _run_then_issue(entry: ledger.Entry) -> tuple[str, int]:
 def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute(
         "select area_id, service, hour_start_at, local_date, local_hour, calls from marts.demand_hourly "
-        "order by service, area_id, hour_start_at"
+        "where tree = 'admin' order by service, area_id, hour_start_at"
     ).pl()
 
 

@@ -25,10 +25,12 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     with warehouse.connect(settings) as con:
         con.execute("""
             create table marts.demand_hourly as
-            select area_id, service, hour_start_at, (hour_start_at + interval 9 hour)::date as local_date,
+            select 'admin' as tree, level, area_id, service, hour_start_at,
+                (hour_start_at + interval 9 hour)::date as local_date,
                 hour(hour_start_at + interval 9 hour)::integer as local_hour,
                 (hash(hour_start_at, service) % 3)::bigint as calls, null::bigint as dispatches
-            from (values ('11'), ('11010')) areas (area_id), (values ('ems'), ('fire')) services (service),
+            from (values ('11', 'province'), ('11010', 'district')) areas (area_id, level),
+                (values ('ems'), ('fire')) services (service),
                 (select unnest(generate_series(
                     timestamptz '2026-01-10', timestamptz '2026-03-02 19:00:00Z', interval 1 hour
                 )) as hour_start_at);

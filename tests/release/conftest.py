@@ -534,10 +534,13 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         insert into marts.demand_hourly by name
-        select area_id, service, hour_start_at, timezone('Asia/Seoul', hour_start_at)::date as local_date,
+        select 'admin' as tree, level, area_id, service, hour_start_at,
+            timezone('Asia/Seoul', hour_start_at)::date as local_date,
             hour(timezone('Asia/Seoul', hour_start_at))::integer as local_hour, (hour(hour_start_at) % 5) as calls,
-            0 as dispatches, calls as listed_calls, 0 as listed_dispatches
-        from (values ('11'), ('11010'), ('11020'), ('11030')) areas (area_id)
+            0 as dispatches, calls as released_calls, 0 as released_dispatches, calls as listed_calls,
+            0 as listed_dispatches
+        from (values ('11', 'province'), ('11010', 'district'), ('11020', 'district'), ('11030', 'district'))
+            areas (area_id, level)
         cross join (values ('police_code_0_1'), ('ems')) services (service)
         cross join (
             select unnest(generate_series(timestamptz '2026-06-20 00:00:00+00', timestamptz '2026-11-22 19:00:00+00',
