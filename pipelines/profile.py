@@ -128,7 +128,7 @@ class Horizons(_Part):
     """How far ahead demand is forecast."""
 
     hourly_days: int = Field(7, gt=0)
-    daily_days: int = Field(28, gt=0)
+    daily_days: int = Field(84, gt=0, description="rosters are set up to twelve weeks ahead")
 
 
 class DemandService(_Part):

@@ -34,6 +34,9 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 (select unnest(generate_series(
                     timestamptz '2026-01-10', timestamptz '2026-03-02 19:00:00Z', interval 1 hour
                 )) as hour_start_at);
+            create table marts.demand_delays (
+                agency varchar, service varchar, hour_start_at timestamptz, delay_hours bigint, calls bigint
+            );
             create table marts.crime_daily as
             select 'a' as cell_id, 'theft' as category, day::date as local_date, 2::bigint as incidents
             from generate_series(date '2026-02-01', date '2026-03-01', interval 1 day) d (day);
@@ -143,7 +146,7 @@ def test_scoring_opens_nothing_older_than_the_horizon_nothing_newer_and_no_secon
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     issue_risk(at(settings, 9), "a")
-    unneeded = [issue_risk(at(settings, 9), "b"), *(issue_risk(at(settings, days), "a") for days in (37, 0, -1))]
+    unneeded = [issue_risk(at(settings, 9), "b"), *(issue_risk(at(settings, days), "a") for days in (92, 0, -1))]
     for path in unneeded:
         (settings.records / path).unlink()
     analysis.score(con, settings)

@@ -472,3 +472,27 @@ def test_a_case_of_the_investigation_agency_shows_by_category_province_and_month
     }
     assert changed == {("investigation", "cases")}
     assert {"area_id", "month_start_date", "category", "cases"} <= set(published(con, "investigation")["cases"].columns)
+
+
+def test_a_delay_counts_from_the_first_state_in_which_a_call_was_told(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("delete from core.incidents; update reference.feeds set delay_seconds = 3600 where feed = 'police_112'")
+    hour = (AS_OF - 50 * HOUR).replace(minute=0)
+    reported = {"reported_at": hour + HOUR / 2}
+    insert(
+        con,
+        "core.incidents",
+        incident("police_112:1", known_at=hour + 1.5 * HOUR, **reported),
+        incident("police_112:2", known_at=hour + 9 * HOUR, **reported),
+        incident("police_112:3", known_at=hour + 90 * HOUR, **reported),
+    )
+    told = {"feed": "police_112", "known_at": hour + 3.5 * HOUR}
+    insert(con, "staging.versions", {"incident_id": "police_112:3"} | told)
+    built(con)
+    found = con.execute(
+        "select service, hour_start_at, delay_hours, calls from marts.demand_delays order by delay_hours"
+    ).fetchall()
+    assert [(service, late, calls) for service, _, late, calls in found] == [
+        ("police_code_2", 0, 1),
+        ("police_code_2", 2, 1),
+        ("police_code_2", 7, 1),
+    ], "less the declared hour; whole hours after the end of the hour of the report"

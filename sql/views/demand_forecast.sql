@@ -1,4 +1,5 @@
--- The newest demand forecast as planners read it. Grain: frequency, area_id, service, target_start.
+-- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, target_start.
+-- Units sent have a table of their own, dispatch_forecast. Trees overlap: add up areas of one tree and level only.
 with newest as (
     select frequency, max(reference_at) as reference_at
     from forecast.demand
@@ -8,6 +9,7 @@ issued as (
     select demand.*
     from forecast.demand as demand
     semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
+    where demand.measure = 'calls'
 ),
 chosen as (
     select *
@@ -18,8 +20,9 @@ chosen as (
 baseline as (
     select *
     from issued
-    -- The baseline that planners know is last week's same hour or day; others stand in the long form.
-    where is_baseline
+    -- The baseline that planners know is last week's same hour or day; others stand in the long form. It is a count, and
+    -- of stations, whose areas cross districts, none is told that holds calls placed by the caller's telephone alone.
+    where is_baseline and level <> 'station'
     qualify row_number() over (
         partition by frequency, area_id, service, target_start order by model = 'seasonal_naive' desc, model
     ) = 1
@@ -31,6 +34,8 @@ hourly_units as (
 select
     chosen.reference_at,
     chosen.frequency,
+    chosen.tree,
+    chosen.level,
     chosen.area_id,
     areas.name as area_name,
     chosen.service,

@@ -32,6 +32,7 @@ MATRIX = {
     "demand_hourly": {"dispatch"} | AGENCIES,
     "demand_quarterly": {"public"},
     "density": {"police"},
+    "dispatch_forecast": {"dispatch"} | AGENCIES,
     "dispatches": {"fire"},
     "emerging_hot_spots": {"police"},
     "district_harm": {"police"},

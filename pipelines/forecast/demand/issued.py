@@ -7,6 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from pipelines.forecast.demand import nightly, scoring
+from pipelines.forecast.demand.panel import MEASURES, area_level
 from pipelines.forecast.demand.quantiles import dispersion_in
 from pipelines.profile import Profile
 
@@ -15,16 +16,24 @@ from pipelines.profile import Profile
 class Outcomes:
     """What came to pass, made once for any number of issues.
 
-    ``calls``: ``frequency, area_id, service, target_start, y``; ``scales``: the lag-season error of every series.
+    ``counts``: ``frequency, area_id, service, measure, target_start, y``; ``scales``: the lag-season error of every
+    series.
     """
 
-    calls: pl.DataFrame
+    counts: pl.DataFrame
     scales: pl.DataFrame
 
     @staticmethod
-    def of(hourly: pl.DataFrame) -> "Outcomes":
-        """From ``marts.demand_hourly`` as now known; hours without a row are unknown."""
-        return Outcomes(_calls(hourly), _scales(hourly))
+    def of(hourly: pl.DataFrame, since: datetime | None = None) -> "Outcomes":
+        """From ``marts.demand_hourly`` as now known: hours without a row are unknown, none before ``since`` is due."""
+        measured = [_measured(hourly, measure) for measure in MEASURES]
+        due = [one if since is None else one.filter(pl.col("hour_start_at") >= since) for one in measured]
+        return Outcomes(pl.concat([_counts(one) for one in due]), pl.concat([_scales(one) for one in measured]))
+
+
+def as_now(issue: pl.DataFrame) -> pl.DataFrame:
+    """An issue or score of before units sent were forecast, which was of calls, with the columns of today."""
+    return issue if "measure" in issue.columns else issue.with_columns(pl.lit("calls").alias("measure"))
 
 
 def score_issued(
@@ -43,47 +52,53 @@ def score_issued(
         ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and the rest of its
         grain; only targets that lie wholly in the known past count. A later call scores the same issue on more targets.
     """
+    keys = ["frequency", "area_id", "service", "measure"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))
-    due = forecasts.filter(pl.col("target_end") <= pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC"))))
-    level = pl.when(pl.col("area_id") == profile.areas.whole_id).then(pl.lit("region")).otherwise(pl.lit("district"))
+    known_until = pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC")))
+    due = as_now(forecasts).filter(pl.col("target_end") <= known_until)
     # Few of all the outcomes belong to one issue.
-    calls = outcomes.calls.filter(
+    counts = outcomes.counts.filter(
         pl.col("target_start").is_between(due["target_start"].min(), due["target_start"].max())
     )
     known = (
-        due.join(calls, on=["frequency", "area_id", "service", "target_start"], how="inner")
+        due.drop("tree", "level", strict=False)
+        .join(counts, on=[*keys, "target_start"], how="inner")
         .with_columns(
-            level.alias("area_level"),
+            area_level(profile.areas.whole_id),
             dispersion_in(pl.col("method")),
             pl.col("mean").alias("centre"),
         )
-        .join(outcomes.scales, on=["frequency", "area_id", "service"], how="left")
-        .sort("reference_at", "frequency", "service", "area_id", "target_start", "model")
+        .join(outcomes.scales, on=keys, how="left")
+        .sort("reference_at", "frequency", "service", "measure", "area_id", "target_start", "model")
     )
     return nightly.comparable_scores(known, "issued")
 
 
-def _calls(hourly: pl.DataFrame) -> pl.DataFrame:
-    """Calls by hour and by local day, keyed by the instant at which the hour or day begins."""
-    keys = ["area_id", "service"]
-    hours = hourly.select(pl.lit("h").alias("frequency"), *keys, pl.col("hour_start_at").alias("target_start"), "calls")
+def _measured(hourly: pl.DataFrame, measure: str) -> pl.DataFrame:
+    known = hourly.filter(pl.col(measure).is_not_null())
+    return known.with_columns(pl.lit(measure).alias("measure"), pl.col(measure).cast(pl.Float64).alias("y"))
+
+
+def _counts(hourly: pl.DataFrame) -> pl.DataFrame:
+    """Counts by hour and by local day, keyed by the instant at which the hour or day begins."""
+    keys = ["area_id", "service", "measure", "level"]
+    hours = hourly.select(pl.lit("h").alias("frequency"), *keys, pl.col("hour_start_at").alias("target_start"), "y")
     days = (
         hourly.group_by(*keys, "local_date")
-        .agg(pl.col("hour_start_at").min().alias("target_start"), pl.col("calls").sum(), pl.len().alias("hours"))
+        .agg(pl.col("hour_start_at").min().alias("target_start"), pl.col("y").sum(), pl.len().alias("hours"))
         .filter(pl.col("hours") >= 23)
-        .select(pl.lit("D").alias("frequency"), *keys, "target_start", "calls")
+        .select(pl.lit("D").alias("frequency"), *keys, "target_start", "y")
     )
-    return pl.concat([hours, days]).with_columns(pl.col("calls").cast(pl.Float64).alias("y")).drop("calls")
+    return pl.concat([hours, days])
 
 
 def _scales(hourly: pl.DataFrame) -> pl.DataFrame:
     """The lag-season error of every series, by hour and by day."""
-    keys = ["area_id", "service"]
+    keys = ["area_id", "service", "measure"]
+    named = hourly.select(keys).unique(maintain_order=True).with_row_index("unique_id")
     ds = pl.col("local_date").cast(pl.Datetime("us")) + pl.duration(hours=pl.col("local_hour"))
-    by_hour = hourly.select(
-        pl.struct(keys).alias("unique_id"), ds.alias("ds"), pl.col("calls").cast(pl.Float64).alias("y")
-    )
+    by_hour = hourly.join(named, on=keys).select("unique_id", ds.alias("ds"), "y")
     by_day = by_hour.group_by("unique_id", pl.col("ds").dt.truncate("1d")).agg(pl.col("y").sum())
     hours = scoring.season_errors(by_hour, "h").with_columns(pl.lit("h").alias("frequency"))
     days = scoring.season_errors(by_day, "D").with_columns(pl.lit("D").alias("frequency"))
-    return pl.concat([hours, days]).unnest("unique_id")
+    return pl.concat([hours, days]).join(named, on="unique_id").drop("unique_id")
