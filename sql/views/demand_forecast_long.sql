@@ -8,7 +8,7 @@ issued as (
     select demand.*
     from forecast.demand as demand
     semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
-    where demand.measure = 'calls' and demand.tree = 'admin'
+    where demand.measure = 'calls' and demand.tree = 'admin' and demand.frequency in ('h', 'D')
 ),
 listed as (
     select

@@ -1,5 +1,5 @@
--- The newest forecast of units sent, where the agency tells of them. Grain: frequency, area_id, service, target_start.
--- Calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
+-- The newest forecast of units sent. Grain: frequency, area_id, service, shift, target_start.
+-- Only where the agency tells of them; calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
 with newest as (
     select frequency, max(reference_at) as reference_at
     from forecast.demand
@@ -15,7 +15,7 @@ chosen as (
     select *
     from issued
     where not is_baseline
-    qualify row_number() over (partition by frequency, area_id, service, target_start order by model) = 1
+    qualify row_number() over (partition by frequency, area_id, service, shift, target_start order by model) = 1
 )
 select
     chosen.reference_at,
@@ -25,6 +25,7 @@ select
     chosen.area_id,
     areas.name as area_name,
     chosen.service,
+    chosen.shift,
     chosen.target_start,
     chosen.target_end,
     chosen.horizon_hours::integer as horizon_hours,

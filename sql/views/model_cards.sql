@@ -19,6 +19,14 @@ from (
             'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
+            'shift_sum',
+            'Calls and units sent per shift, twelve weeks ahead',
+            'The published forecasts of hours and days: the sum over the hours of the shift, beyond a week its part of the day',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'As good as those forecasts. Quantiles are negative binomial, their width learnt from what the weekday table of the shift missed'
+        ),
+        (
             'seasonal_naive',
             'Baseline: the same hour (or weekday) last week',
             'Calls of the last weeks',

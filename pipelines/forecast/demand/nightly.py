@@ -12,9 +12,9 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand import models, prophet_mean, rolling, scoring, series
+from pipelines.forecast.demand import models, prophet_mean, rolling, scoring, series, shifts
 from pipelines.forecast.demand.models import BASELINE, TABLE
-from pipelines.forecast.demand.panel import Known, Panel
+from pipelines.forecast.demand.panel import Known, Panel, local
 from pipelines.forecast.demand.quantiles import COLUMNS, described, with_quantiles
 from pipelines.forecast.demand.series import Frequency
 from pipelines.profile import Profile
@@ -27,8 +27,8 @@ DAILY_STEP: Final = 28
 """Days between the backtest origins of days, or the horizon where that is shorter."""
 SIMPLE: Final = "Prophet is asked for calls above stations only"
 FORECAST_COLUMNS: Final = (
-    "reference_at", "frequency", "tree", "level", "area_id", "service", "measure", "target_start", "target_end",
-    "horizon_hours", "model", "is_baseline", "mean", *COLUMNS, "data_as_of", "method", "degraded_reason",
+    "reference_at", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "target_start",
+    "target_end", "horizon_hours", "model", "is_baseline", "mean", *COLUMNS, "data_as_of", "method", "degraded_reason",
 )  # fmt: skip
 SCORE_COLUMNS: Final = (
     "reference_at", "origin_kind", "frequency", "service", "measure", "area_level", "model", "is_baseline",
@@ -70,7 +70,8 @@ def forecast_demand(
         )
     hours = _hourly(panel, as_of, profile)
     days = _daily(panel, as_of, profile, processes, progress)
-    return DemandForecast(pl.concat([hours[0], days[0]]), pl.concat([hours[1], days[1]]))
+    by_shift = _by_shift(panel, pl.concat([hours[0], days[0]]), as_of, profile)
+    return DemandForecast(pl.concat([hours[0], days[0], by_shift]), pl.concat([hours[1], days[1]]))
 
 
 def _hourly(panel: Panel, as_of: datetime, profile: Profile) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -125,6 +126,51 @@ def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
     return rolling.past_targets(aligned, "D", horizon, timedelta(days=step), WARM_UP["D"] + horizon // step)
 
 
+def _by_shift(panel: Panel, issued: pl.DataFrame, as_of: datetime, profile: Profile) -> pl.DataFrame:
+    """Forecasts by shift: means from the published hours and days, ranges from what the weekday table missed.
+
+    They are not scored here, since what is published is not what the backtest tried; issued ones are, once due.
+    """
+    listed, horizon = shifts.of_services(profile.demand.shifts), profile.horizons.daily_days
+    named = shifts.named_series(panel.series, listed)
+    if named.is_empty():
+        return issued.clear()
+    history = shifts.counts(panel.history, panel.series, listed).join(
+        named.select("unique_id", "series_id", "shift", "cutoff"), on=["series_id", "shift"]
+    )
+    history = history.filter(pl.col("ds") < pl.col("cutoff")).select("unique_id", "ds", "y").sort("unique_id", "ds")
+    ids = named.select("unique_id", "series_id", "shift", "pool", "cutoff")
+    ahead = ids.join(shifts.ahead(listed, as_of, horizon, profile.zone), on="shift")
+    said = rolling.run(shifts.floors(), history, _both(daily_origins(ids, horizon), ahead))
+    calibrated = rolling.calibrated(said, "D", BASELINE).filter(pl.col("target_start").is_not_null())
+    expected = shifts.means(_published(issued, panel, "h", profile), _published(issued, panel, "D", profile), listed)
+    is_floor = pl.col("model") == BASELINE
+    joined = calibrated.join(
+        expected, on=["series_id", "shift", "ds"], how="left", maintain_order="left", suffix="_sum"
+    )
+    published = joined.with_columns(
+        pl.when(is_floor).then("mean").otherwise("mean_sum").alias("mean"),
+        pl.when(is_floor).then("centre").otherwise("mean_sum").alias("centre"),
+        pl.when(is_floor).then("model").otherwise(pl.lit(shifts.MODEL)).alias("model"),
+        is_floor.alias("is_baseline"),
+        pl.lit(None, pl.String).alias("note"),
+    ).filter(pl.col("mean").is_not_null())
+    told = published.drop("pool", "shift", "cutoff").join(
+        named.drop("pool", "cutoff", "series_id"), on="unique_id", how="left", maintain_order="left"
+    )
+    stamp = [pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"), pl.lit("S").alias("frequency")]
+    return _as_stored(with_quantiles(told).with_columns(stamp))
+
+
+def _published(issued: pl.DataFrame, panel: Panel, freq: Frequency, profile: Profile) -> pl.DataFrame:
+    """The published means of one frequency, as ``series_id, service, ds`` (local)``, mean``."""
+    keys = ["area_id", "service", "measure"]
+    chosen = issued.filter(pl.col("frequency") == freq, ~pl.col("is_baseline"))
+    return chosen.join(panel.series.select(*keys, pl.col("unique_id").alias("series_id")), on=keys).select(
+        "series_id", "service", local("target_start", profile.zone).alias("ds"), "mean"
+    )
+
+
 def _both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
     """Backtest targets and targets to issue in one frame; ``target_start`` is null in the former."""
     return pl.concat([past, ahead], how="diagonal")
@@ -158,9 +204,11 @@ def _as_stored(issued: pl.DataFrame) -> pl.DataFrame:
     is_simple = ~pl.col("is_upper") if "is_upper" in issued.columns else pl.lit(False)
     note = pl.when(pl.col("note").is_not_null() & is_simple).then(pl.lit(SIMPLE)).otherwise("note")
     words = pl.concat_str(note, described(), separator="; ", ignore_nulls=True)
+    shift = pl.col("shift") if "shift" in issued.columns else pl.lit(None, pl.String).alias("shift")
     return (
         issued.filter(pl.col("mean").is_not_null())
         .with_columns(
+            shift,
             lead.alias("horizon_hours"),
             pl.col("known_at").alias("data_as_of"),
             words.alias("method"),
@@ -169,7 +217,7 @@ def _as_stored(issued: pl.DataFrame) -> pl.DataFrame:
             .alias("degraded_reason"),
         )
         .select(FORECAST_COLUMNS)
-        .sort("frequency", "service", "measure", "area_id", "target_start", "model")
+        .sort("frequency", "service", "measure", "area_id", "shift", "target_start", "model")
     )
 
 

@@ -15,7 +15,8 @@ from pipelines.forecast.demand.series import SeriesError
 from pipelines.profile import Profile
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
-KOREA = profiles.load("korea")
+SHIPPED = profiles.load("korea")
+KOREA = SHIPPED.model_copy(update={"demand": SHIPPED.demand.model_copy(update={"shifts": {}})})
 DAYS = 150
 
 
