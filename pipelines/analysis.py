@@ -324,4 +324,4 @@ def _degraded(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _stamp(as_of: datetime) -> str:
-    return f"{as_of:%Y%m%dT%H%MZ}"
+    return as_of.strftime(STAMP)

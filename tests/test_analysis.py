@@ -183,6 +183,12 @@ def test_demand_issued_on_several_days_is_scored_by_issue(con: duckdb.DuckDBPyCo
     ]
 
 
+def test_issues_whose_hours_have_all_come_are_scored_again_once_a_week(settings: Settings) -> None:
+    entries = [{"name": stamp(at(settings, days))} for days in range(1, 30)]
+    due = [analysis._is_scored_today(entry, settings.as_of) for entry in entries]  # type: ignore[arg-type]
+    assert [day + 1 for day, is_due in enumerate(due) if is_due] == [*range(1, 9), 14, 21, 28]
+
+
 def test_of_several_scores_the_newest_made_by_as_of_stands(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     issued_at = at(settings, 9).as_of
     for days, hit_rate in ((-1, 0.9), (0, 0.4), (0, 0.5), (1, 0.3)):  # the run of yesterday was repeated last

@@ -1,7 +1,7 @@
-"""The nightly demand forecast: every area and service, hours and days ahead, beside its baselines and their scores.
+"""The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, beside its baselines.
 
 Hours: the hour-of-week table against last week's same hour. Days: Prophet's mean against last week's same day and the
-weekday table; a series too sparse, too short or failing keeps to the table, and its rows say so.
+weekday table; a series too sparse, too short or failing keeps to the table, and its rows say so. Shifts: sums of both.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def forecast_demand(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> DemandForecast:
-    """Forecast calls by hour and by day for every area and service, and score the backtest that taught the ranges.
+    """Forecast calls and units sent by hour, day and shift for every area and service; score the backtest.
 
     Args:
         hourly: ``marts.demand_hourly``: zeros present, one row per area, service and known hour. A service may end
@@ -166,7 +166,8 @@ def _published(issued: pl.DataFrame, panel: Panel, freq: Frequency, profile: Pro
     """The published means of one frequency, as ``series_id, service, ds`` (local)``, mean``."""
     keys = ["area_id", "service", "measure"]
     chosen = issued.filter(pl.col("frequency") == freq, ~pl.col("is_baseline"))
-    return chosen.join(panel.series.select(*keys, pl.col("unique_id").alias("series_id")), on=keys).select(
+    ids = panel.series.select(*keys, pl.col("unique_id").alias("series_id"))
+    return chosen.join(ids, on=keys, maintain_order="left").select(
         "series_id", "service", local("target_start", profile.zone).alias("ds"), "mean"
     )
 
