@@ -92,9 +92,9 @@ def ahead(shifts: pl.DataFrame, as_of: datetime, days: int, zone: ZoneInfo) -> p
         begun = 0 if instant(first, begins) >= as_of else 1
         midnights = [first + timedelta(days=begun + i) for i in range(days)]
         rows += [(name, at, instant(at, begins), instant(at, ends)) for at in midnights]
+    named = pl.DataFrame(rows, schema=["shift", "ds", "target_start", "target_end"], orient="row")
     utc = pl.Datetime("us", "UTC")
-    schema = {"shift": pl.String, "ds": pl.Datetime("us"), "target_start": utc, "target_end": utc}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return named.cast({"shift": pl.String, "ds": pl.Datetime("us"), "target_start": utc, "target_end": utc})
 
 
 def means(hours: pl.DataFrame, days: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
