@@ -64,15 +64,22 @@ def counts(history: pl.DataFrame, series: pl.DataFrame, shifts: pl.DataFrame) ->
     Returns:
         ``series_id, shift, ds`` (midnight of the date on which it began)``, y``.
     """
-    lying = hours_of(history.join(series.select("unique_id", "service"), on="unique_id"), shifts).rename(
-        {"unique_id": "series_id"}
-    )
+    named = series.select(pl.col("unique_id").alias("series_id"), "service")
+    # One shift at a time: all of them together are several times the history.
+    found = [_counted(history, named, shift) for shift in shifts.partition_by("shift", maintain_order=True)]
+    schema = {"series_id": named.schema["series_id"], "shift": pl.String, "ds": pl.Datetime("us"), "y": pl.Float64}
+    return pl.concat([pl.DataFrame(schema=schema), *found]).sort("series_id", "shift", "ds")
+
+
+def _counted(history: pl.DataFrame, named: pl.DataFrame, shift: pl.DataFrame) -> pl.DataFrame:
+    ids = named.join(shift, on="service", how="semi")
+    lying = hours_of(history.rename({"unique_id": "series_id"}).join(ids, on="series_id"), shift)
+    length = (pl.col("ends") - pl.col("begins")).first()
     return (
         lying.group_by("series_id", "shift", "day")
-        .agg(pl.col("y").sum(), pl.len().alias("_known"), (pl.col("ends") - pl.col("begins")).first().alias("_hours"))
-        .filter(pl.col("_known") >= pl.col("_hours") - 1)
+        .agg(pl.col("y").sum(), (pl.len() >= length - 1).alias("_is_whole"))
+        .filter("_is_whole")
         .select("series_id", "shift", pl.col("day").alias("ds"), "y")
-        .sort("series_id", "shift", "ds")
     )
 
 

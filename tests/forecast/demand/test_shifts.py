@@ -30,7 +30,7 @@ def series(start: datetime, values: list[float], every: timedelta = timedelta(ho
 def test_a_night_holds_the_hours_after_midnight_of_the_date_on_which_it_began() -> None:
     start = datetime(2026, 3, 2)
     hours = series(start, [1.0] * 48).rename({"series_id": "unique_id", "mean": "y"})
-    named = pl.DataFrame({"unique_id": [0], "service": ["ems"]})
+    named = hours.select("unique_id", "service").unique()
     found = shifts.counts(hours.drop("service"), named, LISTED)
     assert found.select("shift", "ds", "y").rows() == [
         ("day", start, 9.0),
