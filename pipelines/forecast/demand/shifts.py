@@ -67,8 +67,9 @@ def counts(history: pl.DataFrame, series: pl.DataFrame, shifts: pl.DataFrame) ->
     named = series.select(pl.col("unique_id").alias("series_id"), "service")
     # One shift at a time: all of them together are several times the history.
     found = [_counted(history, named, shift) for shift in shifts.partition_by("shift", maintain_order=True)]
-    schema = {"series_id": named.schema["series_id"], "shift": pl.String, "ds": pl.Datetime("us"), "y": pl.Float64}
-    return pl.concat([pl.DataFrame(schema=schema), *found]).sort("series_id", "shift", "ds")
+    columns = [pl.lit("").alias("shift"), pl.lit(None, pl.Datetime("us")).alias("ds"), pl.lit(0.0).alias("y")]
+    none = named.select("series_id", *columns).clear()
+    return pl.concat([none, *found]).sort("series_id", "shift", "ds")
 
 
 def _counted(history: pl.DataFrame, named: pl.DataFrame, shift: pl.DataFrame) -> pl.DataFrame:
