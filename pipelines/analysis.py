@@ -21,6 +21,9 @@ tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
 BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration"), RISK_SLOTS: ()}
 """What a backtest tells beside its scores: a kind of record and a table each, ``<name>_curves`` say."""
 
+STAMP = "%Y%m%dT%H%MZ"
+"""Name of a record: the instant of its run, UTC."""
+
 
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Score issued forecasts whose targets have come to pass, and keep the scores."""
@@ -28,8 +31,9 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     from pipelines.forecast.risk import issued as risk
 
     profile, as_of = settings.profile, settings.as_of
-    if past := _past(settings, DEMAND):
-        through, outcomes = _through(con), issued.Outcomes.of(_demand(con), as_of - _horizon(settings))
+    if past := [entry for entry in _past(settings, DEMAND) if _is_scored_today(entry, as_of)]:
+        since = as_of - _horizon(settings)
+        through, outcomes = _through(con), issued.Outcomes.of(_demand(con), since, profile.demand.shifts)
         scored = (issued.score_issued(one, outcomes, as_of, profile, through) for one in _frames(settings, past))
         _keep_scores(settings, DEMAND, scored)
     if past := _past(settings, RISK):
@@ -196,6 +200,15 @@ def _past(settings: Settings, name: str) -> list[ledger.Entry]:
     ):
         first.setdefault(entry["name"], entry)
     return [first[stamp] for stamp in sorted(first) if stamp < now]
+
+
+def _is_scored_today(entry: ledger.Entry, as_of: datetime) -> bool:
+    """Whether an issue of demand is scored in this run: daily while its hours come due, then once a week.
+
+    Twelve weeks of issues lie open at once, and a day more of the far ones tells little.
+    """
+    age = (as_of - datetime.strptime(entry["name"], STAMP).replace(tzinfo=UTC)).days
+    return age <= 8 or age % 7 == 0
 
 
 def _horizon(settings: Settings) -> timedelta:
