@@ -21,6 +21,9 @@ tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
 BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration"), RISK_SLOTS: ()}
 """What a backtest tells beside its scores: a kind of record and a table each, ``<name>_curves`` say."""
 
+STAMP = "%Y%m%dT%H%MZ"
+"""Name of a record: the instant of its run, UTC."""
+
 
 def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Score issued forecasts whose targets have come to pass, and keep the scores."""
@@ -28,8 +31,9 @@ def score(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     from pipelines.forecast.risk import issued as risk
 
     profile, as_of = settings.profile, settings.as_of
-    if past := _past(settings, DEMAND):
-        through, outcomes = _through(con), issued.Outcomes.of(_demand(con))
+    if past := [entry for entry in _past(settings, DEMAND) if _is_scored_today(entry, as_of)]:
+        since = as_of - _horizon(settings)
+        through, outcomes = _through(con), issued.Outcomes.of(_demand(con), since, profile.demand.shifts)
         scored = (issued.score_issued(one, outcomes, as_of, profile, through) for one in _frames(settings, past))
         _keep_scores(settings, DEMAND, scored)
     if past := _past(settings, RISK):
@@ -59,13 +63,14 @@ def patterns(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None]) -> None:
     """Forecast demand and risk, keep both as issued, and lay the newest beside all scores in ``forecast``."""
     from pipelines.forecast.demand import nightly
+    from pipelines.forecast.demand.panel import Known
 
     profile = settings.profile
     made = nightly.forecast_demand(
         _demand(con),
         settings.as_of,
         profile,
-        nightly.Known(_through(con), _degraded(con)),
+        Known(_through(con), _degraded(con), con.execute("from marts.demand_delays").pl()),
         settings.max_processes,
         lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
     )
@@ -168,11 +173,17 @@ def _all_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.Dat
     Newest is the score of the latest run, and of that run's the last made: all models of an issue at once, since they
     are scored on the same targets.
     """
+    from pipelines.forecast.demand import scoring
+    from pipelines.forecast.demand.issued import as_now
+
+    if name == DEMAND:
+        backtest = scoring.complete(backtest)
     made = records.entries(settings, f"{name}_scores", until=_stamp(settings.as_of))
-    by = ("reference_at", "frequency", "service", "category", "window", "area_level")
+    by = ("reference_at", "frequency", "service", "measure", "category", "window", "area_level")
     grain = [c for c in by if c in backtest.columns]
     newest = backtest.clear()
-    for one in _frames(settings, sorted(made, key=_run_then_issue)):
+    for read in _frames(settings, sorted(made, key=_run_then_issue)):
+        one = as_now(read) if "measure" in grain else read
         older = newest.join(one, on=grain, how="anti", nulls_equal=True, maintain_order="left")
         newest = pl.concat([older, one], how="diagonal_relaxed").select(backtest.columns)
     return pl.concat([newest, backtest], how="vertical_relaxed")
@@ -192,6 +203,15 @@ def _past(settings: Settings, name: str) -> list[ledger.Entry]:
     ):
         first.setdefault(entry["name"], entry)
     return [first[stamp] for stamp in sorted(first) if stamp < now]
+
+
+def _is_scored_today(entry: ledger.Entry, as_of: datetime) -> bool:
+    """Whether an issue of demand is scored in this run: daily while its hours come due, then once a week.
+
+    Twelve weeks of issues lie open at once, and a day more of the far ones tells little.
+    """
+    age = (as_of - datetime.strptime(entry["name"], STAMP).replace(tzinfo=UTC)).days
+    return age <= 8 or age % 7 == 0
 
 
 def _horizon(settings: Settings) -> timedelta:
@@ -227,8 +247,8 @@ def _run_then_issue(entry: ledger.Entry) -> tuple[str, int]:
 
 def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute(
-        "select area_id, service, hour_start_at, local_date, local_hour, calls from marts.demand_hourly "
-        "order by service, area_id, hour_start_at"
+        "select tree, level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches "
+        "from marts.demand_hourly"
     ).pl()
 
 
@@ -320,4 +340,4 @@ def _degraded(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _stamp(as_of: datetime) -> str:
-    return f"{as_of:%Y%m%dT%H%MZ}"
+    return as_of.strftime(STAMP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -40,9 +41,17 @@ def backtest_demand(
     folder: Path,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
-    """Score the models on the series in a file; writes both as Parquet and returns the scores."""
-    forecasts, scores = own_series.backtest(read(source), freq, horizon, origins, step, PROCESSES, progress)
-    return _keep(folder, scores, forecasts=forecasts)
+    """Score the models on the series in a file and return the scores.
+
+    Writes ``forecasts``, ``scores``, ``series_scores``, ``choices`` and ``pits`` as Parquet, and ``series.png``.
+    """
+    from pipelines.forecast.demand import figure
+
+    found = own_series.backtest(read(source), freq, horizon, origins, step, PROCESSES, progress)
+    frames = {field.name: getattr(found, field.name) for field in fields(found)}
+    scores = _keep(folder, **frames)
+    figure.save(found, folder / "series.png")
+    return scores
 
 
 def predict_risk(

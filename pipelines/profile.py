@@ -128,7 +128,7 @@ class Horizons(_Part):
     """How far ahead demand is forecast."""
 
     hourly_days: int = Field(7, gt=0)
-    daily_days: int = Field(28, gt=0)
+    daily_days: int = Field(84, gt=0, description="rosters are set up to twelve weeks ahead")
 
 
 class DemandService(_Part):
@@ -139,16 +139,42 @@ class DemandService(_Part):
     needs_units: bool = True
 
 
+class Shift(_Part):
+    """A span of every day in which one crew is on duty."""
+
+    services: tuple[str, ...]
+    begins: time = Field(description="local time, on the hour")
+    hours: int = Field(gt=0, le=24)
+
+    @model_validator(mode="after")
+    def _begins_on_the_hour(self) -> "Shift":
+        if self.begins.replace(hour=0) != time():
+            raise ValueError(f"begins {self.begins} is not on the hour: demand is counted by the hour")
+        return self
+
+
 class Demand(_Part):
     """Which services are forecast and how much history the models read."""
 
     services: Mapping[str, DemandService]
+    shifts: Mapping[str, Shift] = Field(
+        default_factory=dict, description="shifts to forecast by name; several patterns may stand side by side"
+    )
     history_days: int = Field(400, gt=0)
     prophet_min_per_day: float = Field(1.0, description="sparser series keep to the hour-of-week table")
     service_minutes: Mapping[str, float] = Field(description="time on task used where no dispatch times are known")
     max_wait_probability: float = Field(
         0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit"
     )
+
+    @model_validator(mode="after")
+    def _has_the_services_of_its_shifts(self) -> "Demand":
+        lost = {
+            f"{name}: {word}" for name, s in self.shifts.items() for word in s.services if word not in self.services
+        }
+        if lost:
+            raise ValueError(f"demand.shifts name services that demand.services lacks: {', '.join(sorted(lost))}")
+        return self
 
 
 class Simulator(_Part):

@@ -15,6 +15,11 @@ predict = typer.Typer(no_args_is_help=True, help="Try the models on your own dat
 backtest = typer.Typer(no_args_is_help=True, help="Score the models on your own data by rolling origin.")
 
 
+SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high", "worse_share", "coverage_80",
+    "expected_coverage_80", "mase", "bias"]  # fmt: skip
+"""Scores of a demand backtest that fit a screen; all are in its folder."""
+
+
 class Frequency(StrEnum):
     """Step of a demand series."""
 
@@ -91,16 +96,16 @@ def backtest_demand(
     horizon: Horizon,
     origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
     step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts.parquet and scores.parquet.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
 ) -> None:
-    """Score every model by rolling origin on your own series."""
+    """Score the chosen models and every single one by rolling origin on your own series: skill is over the table."""
     from pipelines import own_data
 
     with progress_of("backtest") as show:
         scores = own_data.backtest_demand(
             source, freq.value, horizon, origins, step, folder, lambda done, all: show(f"{done} of {all} fits")
         )
-    out.print(table_of(scores))
+    out.print(table_of(scores.select(SHOWN)))
 
 
 @backtest.command("risk")

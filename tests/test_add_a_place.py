@@ -65,7 +65,9 @@ def test_a_city_comes_from_its_portal_to_the_marts_by_toml_alone(
             "select admin_area_id, count(*), count(cell_id), bool_and(is_risk_allowed) filter (cell_id is not null) "
             "from core.incidents where category = 'assault' group by all order by all"
         ).fetchall()
-        demand = con.execute("select area_id, sum(calls) from marts.demand_hourly group by all order by all").fetchall()
+        demand = con.execute(
+            "select area_id, sum(calls) from marts.demand_hourly where tree = 'admin' group by all order by all"
+        ).fetchall()
     assert by_district == [("C-17", 30, 29, True), ("C-6", 29, 29, True)]
     assert [(area, int(calls)) for area, calls in demand] == [("C-17", 30), ("C-6", 29), ("CHI", 59)]
 
@@ -85,7 +87,7 @@ def test_the_real_records_of_chicago_come_to_a_release_by_the_page_alone(
         (placed,) = con.execute("select count(admin_area_id) from core.incidents").fetchall()
     assert placed == (108_676,)
     asked = {
-        "dispatch": "select count(distinct area_id) from demand_forecast where frequency = 'h'",
+        "dispatch": "select count(distinct area_id) from demand_forecast where frequency = 'h' and tree = 'admin'",
         "police": "select count(*) filter (is_hot) > 500 from hot_spots",
         "public": "select count(distinct area_id) from crime_quarterly",
     }

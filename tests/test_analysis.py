@@ -25,13 +25,18 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     with warehouse.connect(settings) as con:
         con.execute("""
             create table marts.demand_hourly as
-            select area_id, service, hour_start_at, (hour_start_at + interval 9 hour)::date as local_date,
+            select 'admin' as tree, level, area_id, service, hour_start_at,
+                (hour_start_at + interval 9 hour)::date as local_date,
                 hour(hour_start_at + interval 9 hour)::integer as local_hour,
                 (hash(hour_start_at, service) % 3)::bigint as calls, null::bigint as dispatches
-            from (values ('11'), ('11010')) areas (area_id), (values ('ems'), ('fire')) services (service),
+            from (values ('11', 'province'), ('11010', 'district')) areas (area_id, level),
+                (values ('ems'), ('fire')) services (service),
                 (select unnest(generate_series(
                     timestamptz '2026-01-10', timestamptz '2026-03-02 19:00:00Z', interval 1 hour
                 )) as hour_start_at);
+            create table marts.demand_delays (
+                agency varchar, service varchar, hour_start_at timestamptz, delay_hours bigint, calls bigint
+            );
             create table marts.crime_daily as
             select 'a' as cell_id, 'theft' as category, day::date as local_date, 2::bigint as incidents
             from generate_series(date '2026-02-01', date '2026-03-01', interval 1 day) d (day);
@@ -141,7 +146,7 @@ def test_scoring_opens_nothing_older_than_the_horizon_nothing_newer_and_no_secon
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     issue_risk(at(settings, 9), "a")
-    unneeded = [issue_risk(at(settings, 9), "b"), *(issue_risk(at(settings, days), "a") for days in (37, 0, -1))]
+    unneeded = [issue_risk(at(settings, 9), "b"), *(issue_risk(at(settings, days), "a") for days in (92, 0, -1))]
     for path in unneeded:
         (settings.records / path).unlink()
     analysis.score(con, settings)
@@ -178,6 +183,12 @@ def test_demand_issued_on_several_days_is_scored_by_issue(con: duckdb.DuckDBPyCo
     ]
 
 
+def test_issues_whose_hours_have_all_come_are_scored_again_once_a_week(settings: Settings) -> None:
+    entries = [{"name": stamp(at(settings, days))} for days in range(1, 30)]
+    due = [analysis._is_scored_today(entry, settings.as_of) for entry in entries]  # type: ignore[arg-type]
+    assert [day + 1 for day, is_due in enumerate(due) if is_due] == [*range(1, 9), 14, 21, 28]
+
+
 def test_of_several_scores_the_newest_made_by_as_of_stands(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     issued_at = at(settings, 9).as_of
     for days, hit_rate in ((-1, 0.9), (0, 0.4), (0, 0.5), (1, 0.3)):  # the run of yesterday was repeated last
@@ -204,6 +215,33 @@ def test_a_reload_lays_the_same_tables_as_the_forecast_did(con: duckdb.DuckDBPyC
     assert analysis.reload(con, settings)
     assert hashes(con) == before
     assert len(ledger.read(settings.ledger)) == entries
+
+
+def test_scores_kept_before_a_measure_was_added_are_read_with_it_empty(
+    con: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    analysis.forecast(con, at(settings, 2), lambda _: None)
+    analysis.score(con, settings)
+    analysis.forecast(con, settings, lambda _: None)
+    added = [
+        "scaled_pinball",
+        "crps",
+        "rmsse",
+        "bias",
+        "brier_capacity",
+        "skill",
+        "skill_low",
+        "skill_high",
+        "worse_share",
+    ]
+    for kind, run in (("demand_scores", settings), ("demand_backtests", settings)):
+        found = records.read(settings, kind)
+        assert found is not None
+        newest = found.filter(pl.col("_issue") == pl.col("_issue").max())
+        records.write(settings, kind, stamp(run), newest.drop(*added, "_issue", "_name"))
+    assert analysis.reload(con, settings)
+    rows = con.execute("select distinct origin_kind, crps from forecast.demand_scores order by all").fetchall()
+    assert rows == [("backtest", None), ("issued", None)]
 
 
 def test_a_reload_takes_the_newest_issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:

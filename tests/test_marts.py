@@ -179,7 +179,8 @@ def test_a_record_without_a_place_counts_in_the_area_that_it_names_and_one_outsi
     assert found["cell_id"][:3].to_list() == [None, None, None]
     totals = dict(
         con.execute(
-            "select area_id, sum(calls)::bigint from marts.demand_hourly where service = 'police_code_2' group by 1"
+            "select area_id, sum(calls)::bigint from marts.demand_hourly "
+            "where service = 'police_code_2' and tree = 'admin' group by 1"
         ).fetchall()
     )
     assert totals == {"11": 6, "11010": 2, "11020": 2, "11030": 0}
@@ -202,12 +203,107 @@ def test_several_provinces_have_totals_of_their_own_and_the_nation_has_all(con: 
     insert(con, "core.incidents", *records)
     built(con)
     totals = con.execute(
-        "select area_id, sum(calls)::bigint from marts.demand_hourly where service = 'police_code_2' "
-        "group by 1 order by 1"
+        "select area_id, sum(calls)::bigint from marts.demand_hourly "
+        "where service = 'police_code_2' and tree = 'admin' group by 1 order by 1"
     ).fetchall()
     assert totals == [("11", 2), ("11010", 2), ("11020", 0), ("11030", 0), ("26", 6), ("26010", 4), ("KR", 10)]
     yearly = con.execute("select area_id, incidents from marts.sensitive_yearly order by all").fetchall()
     assert yearly == [("11", 1), ("26", 3), ("KR", 1)]
+
+
+def stations(con: duckdb.DuckDBPyConnection) -> None:
+    """Jongno lies in one fire station's area, Jung in two; both of one headquarters, as are the police stations."""
+    con.execute(
+        "delete from core.incidents; delete from core.dispatches; delete from reference.areas where tree <> 'admin'"
+    )
+    for tree, letter in (("police", "P"), ("fire", "F")):
+        insert(
+            con, "reference.areas", {"area_id": letter, "tree": tree, "level": "headquarters", "parent_area_id": "KR"}
+        )
+        for name in (f"{letter}-1", f"{letter}-2"):
+            insert(
+                con, "reference.areas", {"area_id": name, "tree": tree, "level": "station", "parent_area_id": letter}
+            )
+    for number, (district, police, fire) in enumerate(
+        (("11010", "P-1", "F-1"), ("11020", "P-2", "F-1"), ("11020", "P-2", "F-2"))
+    ):
+        row = {"admin_area_id": district, "police_area_id": police, "fire_area_id": fire}
+        insert(con, "reference.places", {"lon": float(number), "lat": 37.5} | row)
+
+
+def totals(con: duckdb.DuckDBPyConnection, service: str, column: str = "calls") -> dict[str, int]:
+    """Per area with any, what a column adds up to."""
+    query = f"select area_id, sum({column})::bigint as n from marts.demand_hourly where service = ? group by 1"
+    return {area_id: n for area_id, n in con.execute(query, [service]).fetchall() if n}
+
+
+def ambulance(number: int, **given: Any) -> dict[str, Any]:
+    fire = {"agency": "fire", "service": "ems", "priority": None, "is_crime": False, "police_area_id": None}
+    return incident(f"fire_119:{number}", **(fire | given))
+
+
+def test_every_tree_counts_the_services_of_its_own_agency_up_to_its_headquarters(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    stations(con)
+    insert(
+        con,
+        "core.incidents",
+        incident("police_112:1", police_area_id="P-1", fire_area_id="F-1"),
+        incident("police_112:2", admin_area_id="11020", police_area_id="P-2", fire_area_id="F-2"),
+        ambulance(3, admin_area_id="11020", fire_area_id="F-2", police_area_id="P-2"),
+        ambulance(4, admin_area_id=None, fire_area_id=None),
+    )
+    built(con)
+    assert totals(con, "police_code_2") == {"11": 2, "11010": 1, "11020": 1, "P": 2, "P-1": 1, "P-2": 1}
+    assert totals(con, "ems") == {"11": 2, "11020": 1, "F": 1, "F-2": 1}
+    levels = con.execute(
+        "select tree, level, count(distinct area_id), count(*) / count(distinct hour_start_at) "
+        "from marts.demand_hourly where service = 'ems' group by 1, 2 order by 1, 2"
+    ).fetchall()
+    # Zeros are rows, the whole stands once, and no police area says anything of ambulances.
+    assert levels == [
+        ("admin", "district", 3, 3),
+        ("admin", "province", 1, 1),
+        ("fire", "headquarters", 1, 1),
+        ("fire", "station", 2, 2),
+    ]
+
+
+def test_a_call_without_a_place_counts_in_the_stations_that_hold_all_of_its_district(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    stations(con)
+    nowhere = {"fire_area_id": None, "lon": None, "lat": None}
+    insert(con, "core.incidents", ambulance(1, **nowhere), ambulance(2, admin_area_id="11020", **nowhere))
+    built(con)
+    assert totals(con, "ems") == {"11": 2, "11010": 1, "11020": 1, "F": 2, "F-1": 1}
+
+
+def test_no_release_tells_by_a_station_where_in_its_district_a_telephone_stood(con: duckdb.DuckDBPyConnection) -> None:
+    stations(con)
+    telephone = {"location_source": "caller_lookup", "fire_area_id": "F-1"}
+    insert(
+        con,
+        "core.incidents",
+        ambulance(1, admin_area_id="11010", **telephone),
+        ambulance(2, admin_area_id="11020", **telephone),
+        ambulance(3, admin_area_id="11020", fire_area_id="F-1"),
+    )
+    insert(
+        con,
+        "core.dispatches",
+        *({"incident_id": f"fire_119:{n}", "unit_id": "구급1", "service": "ems"} for n in (1, 2)),
+    )
+    built(con)
+    assert totals(con, "ems") == {"11": 3, "11010": 1, "11020": 2, "F": 3, "F-1": 3}
+    # The first one's station holds all of its district, so that it says no more than the district does.
+    for column in ("released_calls", "listed_calls"):
+        assert totals(con, "ems", column) == {"11": 3, "11010": 1, "11020": 2, "F": 3, "F-1": 2}
+    for column in ("released_dispatches", "listed_dispatches"):
+        assert totals(con, "ems", column)["F-1"] == 1
+    (row,) = published(con, "dispatch")["demand_hourly"].filter(pl.col("area_id") == "F-1", pl.col("calls") > 0).rows()
+    assert 2 in row and 3 not in row
 
 
 def test_crime_is_counted_in_the_quarter_in_which_it_happened(con: duckdb.DuckDBPyConnection) -> None:
@@ -274,7 +370,7 @@ def test_demand_less_records_is_nothing_in_any_area_and_hour(con: duckdb.DuckDBP
         )
         select count(*), sum(listed_calls), count(*) filter (listed_calls <> coalesce(records, 0))
         from demand_hourly left join records using (area_id, service, hour_start_at)
-        where area_id <> '11'
+        where tree = 'admin' and area_id <> '11'
         """
     ).fetchall()
     assert left[0][1:] == (2, 0) and left[0][0] > 0
@@ -376,3 +472,27 @@ def test_a_case_of_the_investigation_agency_shows_by_category_province_and_month
     }
     assert changed == {("investigation", "cases")}
     assert {"area_id", "month_start_date", "category", "cases"} <= set(published(con, "investigation")["cases"].columns)
+
+
+def test_a_delay_counts_from_the_first_state_in_which_a_call_was_told(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("delete from core.incidents; update reference.feeds set delay_seconds = 3600 where feed = 'police_112'")
+    hour = (AS_OF - 50 * HOUR).replace(minute=0)
+    reported = {"reported_at": hour + HOUR / 2}
+    insert(
+        con,
+        "core.incidents",
+        incident("police_112:1", known_at=hour + 1.5 * HOUR, **reported),
+        incident("police_112:2", known_at=hour + 9 * HOUR, **reported),
+        incident("police_112:3", known_at=hour + 90 * HOUR, **reported),
+    )
+    told = {"feed": "police_112", "known_at": hour + 3.5 * HOUR}
+    insert(con, "staging.versions", {"incident_id": "police_112:3"} | told)
+    built(con)
+    found = con.execute(
+        "select service, hour_start_at, delay_hours, calls from marts.demand_delays order by delay_hours"
+    ).fetchall()
+    assert [(service, late, calls) for service, _, late, calls in found] == [
+        ("police_code_2", 0, 1),
+        ("police_code_2", 2, 1),
+        ("police_code_2", 7, 1),
+    ], "less the declared hour; whole hours after the end of the hour of the report"

@@ -78,8 +78,8 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
     """Plan units for hourly forecasts.
 
     Args:
-        forecasts: ``forecast.demand``; only hourly rows of one ``reference_at`` are used: the published forecast, and
-            the ``seasonal_naive`` baseline beside it.
+        forecasts: ``forecast.demand``; only hourly rows of calls of one ``reference_at`` are used: the published
+            forecast, and the ``seasonal_naive`` baseline beside it.
         minutes: ``service, service_minutes, units_per_call`` as ``workload.service_minutes`` gives; a service without
             a row, or with 0 minutes (advice by telephone), needs no unit and is left out.
         max_wait_probability: Share of calls that may find no unit free.
@@ -88,10 +88,10 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
         ``dispatch.staffing``. ``workload_erlangs`` is of expected calls; ``units_required`` is of the whole
         distribution; ``unit_hour_utilisation`` is workload over units;
         ``prob_over_capacity`` is null: no capacity is known yet.
-        Areas do not add up: the region's row is the region planned as one, without borders.
+        Areas do not add up: the region's row is the region planned as one, without borders, and trees overlap.
     """
     keys = ["area_id", "service", "target_start"]
-    hours = forecasts.filter(pl.col("frequency") == "h")
+    hours = forecasts.filter((pl.col("frequency") == "h") & (pl.col("measure") == "calls"))
     baseline = hours.filter(pl.col("model") == "seasonal_naive").select(*keys, pl.col("mean").alias("baseline_calls"))
     planned = (
         hours.filter(~pl.col("is_baseline"))

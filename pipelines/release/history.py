@@ -45,6 +45,7 @@ def scores(page: Page) -> list[dict[str, Any]]:
         with counted as (
             select *, bool_or(origin_kind = 'issued') over (partition by frequency, service) as has_issued
             from forecast_scores
+            where measure = 'calls'
         ),
         added as (
             select frequency, service, area_level, is_baseline, if(is_baseline, model, null) as baseline,

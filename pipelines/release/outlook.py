@@ -153,9 +153,7 @@ def units(page: Page) -> dict[str, Any] | None:
     }
     names = dict(peaks.select("area_id", "area_name").unique().iter_rows())
     sizes = dict(peaks.group_by("area_id").agg(pl.col("units_required").sum()).iter_rows())
-    districts = sorted(
-        (area for area in names if area not in page.above_districts), key=lambda area: (-sizes[area], area)
-    )
+    districts = sorted((area for area in names if area in page.districts), key=lambda area: (-sizes[area], area))
 
     def row(area_id: str) -> dict[str, Any]:
         cells = [
@@ -190,7 +188,7 @@ def _peak_units(page: Page) -> dict[str, dict[str, Any]]:
         return {}
     together = (
         staffing.filter(
-            ~pl.col("area_id").is_in(page.above_districts), pl.col("target_start") < page.as_of + timedelta(hours=24)
+            pl.col("area_id").is_in(page.districts), pl.col("target_start") < page.as_of + timedelta(hours=24)
         )
         .group_by("service", "target_start")
         .agg(units=pl.col("units_required").sum())

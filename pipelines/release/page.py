@@ -64,7 +64,7 @@ class Page:
         self.notice: str = self.release["notice"]
         self.areas = self.frame("select * exclude (geometry), geometry from areas") if self.has("areas") else None
         self.region = self._region()
-        self.above_districts = self._above_districts()
+        self.districts = self._districts()
         self.forecast = self.local("demand_forecast")
         self.has_baseline = self.forecast is not None and "baseline_calls" in self.forecast.columns
         if self.forecast is not None and not self.has_baseline:
@@ -95,11 +95,11 @@ class Page:
         whole = provinces if provinces.height == 1 else admin.filter(pl.col("level") == "nation")
         return whole["area_id"].to_list()
 
-    def _above_districts(self) -> list[str]:
+    def _districts(self) -> list[str]:
         if self.areas is None:
             return []
-        is_above = (pl.col("tree") == "admin") & (pl.col("level") != "district")
-        return self.areas.filter(is_above)["area_id"].to_list()
+        is_district = (pl.col("tree") == "admin") & (pl.col("level") == "district")
+        return self.areas.filter(is_district)["area_id"].to_list()
 
     def local(self, table: str) -> pl.DataFrame | None:
         """A table with its instants in local time."""

@@ -19,6 +19,7 @@ panel as (
         count(*) as services
     from marts.demand_hourly as demand
     join served on served.demand_service = demand.service
+    where demand.tree = 'admin'
     group by all
 ),
 known as (

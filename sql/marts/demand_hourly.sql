@@ -1,9 +1,12 @@
--- Calls and dispatches by area (district, province, the region as a whole), service and hour, zeros present, for the
--- whole hours in which all feeds of the service are complete.
+-- Calls and dispatches by area of every tree, service and hour, zeros present, for the whole hours in which all feeds of
+-- the service are complete: all levels below the nation of the administrative tree and of the service's own agency's
+-- tree, and the region as a whole, once.
 -- What lies after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
--- records from all calls would be the sensitive matters. Grain: area_id, service, hour_start_at.
-with bounds as (
+-- records from all calls would be the sensitive matters. Released ones, listed or not, are what a release may count in
+-- the area: a station's area crosses districts, so both together would tell where a caller's telephone stood.
+-- Trees overlap: add up areas of one tree and level only. Grain: area_id, service, hour_start_at.
+with recursive bounds as (
     select date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer) as from_at
 ),
 services as (
@@ -22,9 +25,12 @@ sent as (
 ),
 calls as (
     select
-        incidents.admin_area_id as area_id,
+        incidents.admin_area_id,
+        incidents.police_area_id,
+        incidents.fire_area_id,
         demand_services.demand_service as service,
         incidents.is_listed,
+        incidents.location_source is distinct from 'caller_lookup' as may_be_placed,
         coalesce(incidents.reported_at, incidents.occurred_at) as called_at,
         coalesce(sent.dispatches, 0) as dispatches
     from core.incidents
@@ -35,7 +41,10 @@ calls as (
 ),
 counted as (
     select
-        calls.area_id,
+        calls.admin_area_id,
+        calls.police_area_id,
+        calls.fire_area_id,
+        calls.may_be_placed,
         calls.service,
         date_trunc('hour', calls.called_at) as hour_start_at,
         count(*) as calls,
@@ -48,9 +57,6 @@ counted as (
     where calls.called_at >= bounds.from_at and calls.called_at < services.until_at
     group by all
 ),
-admin as (
-    select area_id, level, parent_area_id from reference.areas where tree = 'admin'
-),
 -- The region is all that the profile covers: its one province, or the nation. Calls without a place count there too.
 region as (
     select
@@ -59,54 +65,130 @@ region as (
             max(area_id) filter (level = 'province'),
             max(area_id) filter (level = 'nation')
         ) as area_id
-    from admin
+    from reference.areas
+    where tree = 'admin'
 ),
--- A call counts in the area that it names or lies in, and, where there are several provinces, in its province.
+-- A call counts in the area that it names or lies in and in every area above that one.
 counting as (
-    select area_id, area_id as in_area_id from admin where level in ('district', 'province')
+    select area_id, tree, area_id as in_area_id, parent_area_id as above_id
+    from reference.areas
+    where level <> 'nation'
     union all
-    select area_id, parent_area_id as in_area_id from admin where level = 'district'
+    select counting.area_id, counting.tree, areas.area_id, areas.parent_area_id
+    from counting
+    join reference.areas as areas on areas.area_id = counting.above_id
+    where areas.level <> 'nation'
+),
+served as (
+    select demand_services.demand_service as service, feeds.agency as tree
+    from reference.demand_services
+    join reference.feed_services on feed_services.service = demand_services.service
+    join reference.feeds on feeds.feed = feed_services.feed
+    union
+    select service, 'admin' from services
+),
+lying as (
+    select counted.*, admin_area_id as area_id, 'admin' as tree from counted
+    union all
+    select counted.*, police_area_id, 'police' from counted
+    union all
+    select counted.*, fire_area_id, 'fire' from counted
+),
+seen as (
+    select distinct admin_area_id, police_area_id as area_id, 'police' as tree from reference.places
+    union
+    select distinct admin_area_id, fire_area_id, 'fire' from reference.places
+),
+leaves as (
+    select admin_area_id, tree, area_id, count(*) over (partition by admin_area_id, tree) as areas from seen
+),
+-- The station and headquarters areas that hold every place ever recorded in a district: its calls without a place are
+-- theirs, and so is what may be told of a call that only the caller's telephone places.
+serving as (
+    select leaves.admin_area_id, leaves.tree, counting.in_area_id
+    from leaves
+    join counting on counting.area_id = leaves.area_id and counting.tree = leaves.tree
+    group by leaves.admin_area_id, leaves.tree, counting.in_area_id
+    having count(*) = max(leaves.areas)
+),
+placed as (
+    select
+        lying.*, counting.in_area_id, true as is_counted, lying.may_be_placed or lying.tree = 'admin' as is_released
+    from lying
+    join counting on counting.area_id = lying.area_id and counting.tree = lying.tree
+    union all
+    select lying.*, serving.in_area_id, lying.area_id is null, true
+    from lying
+    join serving on serving.admin_area_id = lying.admin_area_id and serving.tree = lying.tree
+    where lying.area_id is null or not lying.may_be_placed
 ),
 summed as (
     select
-        counting.in_area_id as area_id, service, hour_start_at,
-        sum(calls) as calls, sum(dispatches) as dispatches,
-        sum(listed_calls) as listed_calls, sum(listed_dispatches) as listed_dispatches
-    from counted
-    join counting on counting.area_id = counted.area_id
-    where counting.in_area_id not in (select area_id from region)
+        in_area_id as area_id,
+        service,
+        hour_start_at,
+        sum(calls) filter (is_counted)::bigint as calls,
+        sum(dispatches) filter (is_counted)::bigint as dispatches,
+        sum(calls) filter (is_released)::bigint as released_calls,
+        sum(dispatches) filter (is_released)::bigint as released_dispatches,
+        sum(listed_calls) filter (is_released)::bigint as listed_calls,
+        sum(listed_dispatches) filter (is_released)::bigint as listed_dispatches
+    from placed
+    semi join served on served.service = placed.service and served.tree = placed.tree
+    where in_area_id not in (select area_id from region)
     group by all
     union all
     select
-        region.area_id, service, hour_start_at, sum(calls), sum(dispatches), sum(listed_calls), sum(listed_dispatches)
+        region.area_id,
+        service,
+        hour_start_at,
+        sum(calls)::bigint,
+        sum(dispatches)::bigint,
+        sum(calls)::bigint,
+        sum(dispatches)::bigint,
+        sum(listed_calls)::bigint,
+        sum(listed_dispatches)::bigint
     from counted
     cross join region
     group by all
 ),
-hours as (
+known as (
     select service, has_units, unnest(generate_series(from_at, until_at - interval 1 hour, interval 1 hour)) as hour_start_at
     from services
     cross join bounds
 ),
+hours as (
+    select *, timezone(getvariable('time_zone'), hour_start_at) as local_at from known
+),
 panel as (
-    select areas.area_id, hours.service, hours.has_units, hours.hour_start_at
-    from (
-        select area_id from admin where level in ('province', 'district')
-        union
-        select area_id from region
-    ) areas
-    cross join hours
+    select
+        areas.tree,
+        areas.level,
+        areas.area_id,
+        hours.service,
+        hours.has_units,
+        hours.hour_start_at,
+        hours.local_at::date as local_date,
+        hour(hours.local_at)::integer as local_hour
+    from reference.areas as areas
+    join served on served.tree = areas.tree
+    join hours on hours.service = served.service
+    where areas.level <> 'nation' or areas.area_id in (select area_id from region)
 )
 select
+    panel.tree,
+    panel.level,
     panel.area_id,
     panel.service,
     panel.hour_start_at,
-    timezone(getvariable('time_zone'), panel.hour_start_at)::date as local_date,
-    hour(timezone(getvariable('time_zone'), panel.hour_start_at))::integer as local_hour,
-    coalesce(summed.calls, 0)::bigint as calls,
-    if(panel.has_units, coalesce(summed.dispatches, 0), null)::bigint as dispatches,
-    coalesce(summed.listed_calls, 0)::bigint as listed_calls,
-    if(panel.has_units, coalesce(summed.listed_dispatches, 0), null)::bigint as listed_dispatches
+    panel.local_date,
+    panel.local_hour,
+    coalesce(summed.calls, 0) as calls,
+    if(panel.has_units, coalesce(summed.dispatches, 0), null) as dispatches,
+    coalesce(summed.released_calls, 0) as released_calls,
+    if(panel.has_units, coalesce(summed.released_dispatches, 0), null) as released_dispatches,
+    coalesce(summed.listed_calls, 0) as listed_calls,
+    if(panel.has_units, coalesce(summed.listed_dispatches, 0), null) as listed_dispatches
 from panel
 left join summed
     on summed.area_id = panel.area_id

@@ -1,27 +1,30 @@
--- The newest demand forecast as planners read it. Grain: frequency, area_id, service, target_start.
+-- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start.
+-- Units sent have a table of their own, dispatch_forecast. Trees overlap: add up areas of one tree and level only.
 with newest as (
     select frequency, max(reference_at) as reference_at
     from forecast.demand
     group by frequency
 ),
 issued as (
-    select demand.*
+    select demand.*, coalesce(demand.shift, '') as turn
     from forecast.demand as demand
     semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
+    where demand.measure = 'calls'
 ),
 chosen as (
     select *
     from issued
     where not is_baseline
-    qualify row_number() over (partition by frequency, area_id, service, target_start order by model) = 1
+    qualify row_number() over (partition by frequency, area_id, service, turn, target_start order by model) = 1
 ),
 baseline as (
     select *
     from issued
-    -- The baseline that planners know is last week's same hour or day; others stand in the long form.
-    where is_baseline
+    -- The baseline that planners know is last week's same hour or day; others stand in the long form. It is a count, and
+    -- of stations, whose areas cross districts, none is told that holds calls placed by the caller's telephone alone.
+    where is_baseline and level <> 'station'
     qualify row_number() over (
-        partition by frequency, area_id, service, target_start order by model = 'seasonal_naive' desc, model
+        partition by frequency, area_id, service, turn, target_start order by model = 'seasonal_naive' desc, model
     ) = 1
 ),
 hourly_units as (
@@ -31,9 +34,12 @@ hourly_units as (
 select
     chosen.reference_at,
     chosen.frequency,
+    chosen.tree,
+    chosen.level,
     chosen.area_id,
     areas.name as area_name,
     chosen.service,
+    chosen.shift,
     chosen.target_start,
     chosen.target_end,
     chosen.horizon_hours::integer as horizon_hours,
@@ -50,6 +56,6 @@ select
     chosen.data_as_of,
     chosen.degraded_reason
 from chosen
-left join baseline using (frequency, reference_at, area_id, service, target_start)
+left join baseline using (frequency, reference_at, area_id, service, turn, target_start)
 left join hourly_units using (frequency, reference_at, area_id, service, target_start)
 left join reference.areas as areas on areas.area_id = chosen.area_id

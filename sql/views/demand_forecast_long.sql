@@ -1,4 +1,4 @@
--- The newest demand forecast in hubverse's columns. Grain: model_id, location, target, target_end_date, output_type_id.
+-- The newest forecast of calls in the administrative areas, in hubverse's columns. Grain: model_id, location, target, target_end_date, output_type_id.
 with newest as (
     select frequency, max(reference_at) as reference_at
     from forecast.demand
@@ -8,6 +8,7 @@ issued as (
     select demand.*
     from forecast.demand as demand
     semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
+    where demand.measure = 'calls' and demand.tree = 'admin' and demand.frequency in ('h', 'D')
 ),
 listed as (
     select

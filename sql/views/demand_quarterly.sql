@@ -9,7 +9,7 @@ with history as (
 counted as (
     select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(calls)::bigint as calls
     from marts.demand_hourly
-    where service in ('fire', 'ems')
+    where service in ('fire', 'ems') and tree = 'admin'
     group by all
 )
 select counted.area_id, counted.quarter_start_date, counted.service, counted.calls

@@ -4,7 +4,7 @@ from (
     values
         (
             'hour_of_week',
-            'Calls per hour for every area and service, a week ahead',
+            'Calls and units sent per hour for every area and service, a week ahead',
             'Calls of the last year by local hour of the week, newer weeks weighing more',
             'Persons; anything but place, time and service',
             'seasonal_naive',
@@ -12,11 +12,19 @@ from (
         ),
         (
             'day_of_week',
-            'Calls per day for every area and service, four weeks ahead: for sparse series, and beside every other model',
+            'Calls and units sent per day for every area and service, twelve weeks ahead: for sparse series, stations, units, and beside every other model',
             'Calls of the last year by local day of the week, newer weeks weighing more',
             'Persons; anything but place, time and service',
             'seasonal_naive',
             'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
+        ),
+        (
+            'shift_sum',
+            'Calls and units sent per shift, twelve weeks ahead',
+            'The published forecasts of hours and days: the sum over the hours of the shift, beyond a week its part of the day',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'As good as those forecasts. Quantiles are negative binomial, their width learnt from what the weekday table of the shift missed'
         ),
         (
             'seasonal_naive',
@@ -28,7 +36,7 @@ from (
         ),
         (
             'prophet_mean',
-            'Calls per day for every area and service, four weeks ahead',
+            'Calls per day for every area and service, twelve weeks ahead',
             'Calls per day and public holidays',
             'Persons; anything but place, time and service',
             'seasonal_naive',

@@ -6,6 +6,8 @@ with newest as (
 select
     staffing.reference_at,
     staffing.area_id,
+    areas.tree,
+    areas.level,
     areas.name as area_name,
     staffing.service,
     staffing.target_start,
@@ -16,7 +18,8 @@ select
     staffing.p90,
     staffing.p99,
     staffing.prob_over_capacity::double as prob_over_capacity,
-    staffing.baseline_calls,
+    -- As in demand_forecast: of stations no count of one hour is told.
+    if(areas.level = 'station', null, staffing.baseline_calls) as baseline_calls,
     staffing.service_minutes,
     staffing.workload_erlangs,
     staffing.units_required::integer as units_required,

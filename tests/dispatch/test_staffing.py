@@ -55,9 +55,9 @@ def forecast(
     service: str = "ems", mean: float = 2.0, dispersion: str = "0.1", **overrides: object
 ) -> list[dict[str, object]]:
     row: dict[str, object] = {
-        "reference_at": AT, "frequency": "h", "area_id": "11010", "service": service, "target_start": AT,
-        "target_end": AT + timedelta(hours=1), "model": "hour_of_week", "is_baseline": False, "mean": mean,
-        "q0.1": 0.0, "q0.5": 2.0, "q0.9": 4.0, "q0.99": 6.0, "data_as_of": AT, "degraded_reason": None,
+        "reference_at": AT, "frequency": "h", "area_id": "11010", "service": service, "measure": "calls",
+        "target_start": AT, "target_end": AT + timedelta(hours=1), "model": "hour_of_week", "is_baseline": False,
+        "mean": mean, "q0.1": 0.0, "q0.5": 2.0, "q0.9": 4.0, "q0.99": 6.0, "data_as_of": AT, "degraded_reason": None,
         "method": f"negative binomial, dispersion {dispersion}",
     }  # fmt: skip
     baseline = row | {"model": "seasonal_naive", "is_baseline": True, "mean": 3.0}
@@ -90,10 +90,10 @@ def test_a_call_that_takes_five_units_needs_five_at_once() -> None:
     assert (row["units_required"], row["workload_erlangs"]) == (5, pytest.approx(0.05))
 
 
-def test_services_that_need_no_unit_and_daily_rows_are_not_planned() -> None:
+def test_services_that_need_no_unit_daily_rows_and_units_sent_are_not_planned() -> None:
     advice = forecast("police_code_4")
-    daily = forecast(frequency="D")
-    assert plan([*advice, *daily, *forecast("other")], ems=60.0, police_code_4=0.0).is_empty()
+    daily, units = forecast(frequency="D"), forecast(measure="dispatches")
+    assert plan([*advice, *daily, *units, *forecast("other")], ems=60.0, police_code_4=0.0).is_empty()
 
 
 def test_no_expected_call_needs_no_unit_and_has_no_utilisation() -> None:

@@ -534,10 +534,13 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         insert into marts.demand_hourly by name
-        select area_id, service, hour_start_at, timezone('Asia/Seoul', hour_start_at)::date as local_date,
+        select 'admin' as tree, level, area_id, service, hour_start_at,
+            timezone('Asia/Seoul', hour_start_at)::date as local_date,
             hour(timezone('Asia/Seoul', hour_start_at))::integer as local_hour, (hour(hour_start_at) % 5) as calls,
-            0 as dispatches, calls as listed_calls, 0 as listed_dispatches
-        from (values ('11'), ('11010'), ('11020'), ('11030')) areas (area_id)
+            0 as dispatches, calls as released_calls, 0 as released_dispatches, calls as listed_calls,
+            0 as listed_dispatches
+        from (values ('11', 'province'), ('11010', 'district'), ('11020', 'district'), ('11030', 'district'))
+            areas (area_id, level)
         cross join (values ('police_code_0_1'), ('ems')) services (service)
         cross join (
             select unnest(generate_series(timestamptz '2026-06-20 00:00:00+00', timestamptz '2026-11-22 19:00:00+00',
@@ -565,6 +568,7 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
                 "origin_kind": "backtest",
                 "frequency": "h",
                 "service": "ems",
+                "measure": "calls",
                 "area_level": "district",
                 "model": model,
                 "is_baseline": model == "seasonal_naive",
@@ -585,6 +589,9 @@ def _forecast(area_id: str, service: str, frequency: str, start: datetime, mean:
         "frequency": frequency,
         "area_id": area_id,
         "service": service,
+        "tree": "admin",
+        "level": "province" if area_id == "11" else "district",
+        "measure": "calls",
         "target_start": start,
         "target_end": start + (timedelta(hours=1) if frequency == "h" else timedelta(days=1)),
         "horizon_hours": int((start - AS_OF).total_seconds() // 3600),

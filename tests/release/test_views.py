@@ -1,6 +1,7 @@
 """The published tables: who sees what, held against the rows of the small warehouse."""
 
 import re
+from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
@@ -32,6 +33,7 @@ MATRIX = {
     "demand_hourly": {"dispatch"} | AGENCIES,
     "demand_quarterly": {"public"},
     "density": {"police"},
+    "dispatch_forecast": {"dispatch"} | AGENCIES,
     "dispatches": {"fire"},
     "emerging_hot_spots": {"police"},
     "district_harm": {"police"},
@@ -295,6 +297,53 @@ def test_an_older_forecast_is_not_read_as_the_newest(con: duckdb.DuckDBPyConnect
     )
     rebuilt(con, "demand_forecast", "demand_forecast_long")
     assert {row["reference_at"] for row in rows(con, "dispatch", "demand_forecast")} == {AS_OF}
+
+
+def test_a_station_has_forecasts_but_no_count_of_one_hour_beside_them(con: duckdb.DuckDBPyConnection) -> None:
+    at_station = "'fire' as tree, 'station' as level, 'F-1' as area_id"
+    con.execute(
+        f"insert into forecast.demand by name select * replace ({at_station}) from forecast.demand "
+        "where area_id = '11010' and service = 'ems'"
+    )
+    con.execute(
+        "insert into dispatch.staffing by name select * replace ('F-1' as area_id) from dispatch.staffing "
+        "where area_id = '11010' and service = 'ems'"
+    )
+    rebuilt(con, "demand_forecast", "demand_forecast_long", "staffing")
+    for table in ("demand_forecast", "staffing"):
+        found = [row for row in rows(con, "dispatch", table) if row["service"] == "ems"]
+        assert {row["baseline_calls"] is None for row in found if row["level"] == "station"} == {True}, table
+        assert {row["baseline_calls"] is None for row in found if row["tree"] == "admin"} == {False}, table
+    assert "F-1" not in {row["location"] for row in rows(con, "dispatch", "demand_forecast_long")}
+
+
+def test_units_sent_and_calls_are_never_in_one_table(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "insert into forecast.demand by name select * replace ('dispatches' as measure, 9.0 as mean) "
+        "from forecast.demand where service = 'ems'"
+    )
+    rebuilt(con, "demand_forecast", "demand_forecast_long", "dispatch_forecast")
+    for table, column in (("demand_forecast", "expected_calls"), ("dispatch_forecast", "expected_dispatches")):
+        means = {row[column] for row in rows(con, "dispatch", table)}
+        assert means == ({9.0} if table == "dispatch_forecast" else {3.0, 60.0})
+    assert 9.0 not in {
+        row["value"] for row in rows(con, "dispatch", "demand_forecast_long") if row["output_type"] == "mean"
+    }
+    assert {row["service"] for row in rows(con, "fire", "dispatch_forecast")} == {"ems"}
+    assert rows(con, "police", "dispatch_forecast") == []
+
+
+def test_shifts_that_begin_together_have_a_row_each(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "insert into forecast.demand by name select demand.* replace ('S' as frequency, name as shift) "
+        "from forecast.demand as demand cross join (values ('day'), ('duty')) shifts (name) where frequency = 'D'"
+    )
+    rebuilt(con, "demand_forecast", "demand_forecast_long")
+    found = rows(con, "dispatch", "demand_forecast")
+    counts = Counter((row["frequency"], row["shift"]) for row in found)
+    assert counts["S", "day"] == counts["S", "duty"] == counts["D", None] > 0
+    assert all(row["baseline_calls"] is not None for row in found)
+    assert not [row for row in rows(con, "dispatch", "demand_forecast_long") if row["horizon"] is None]
 
 
 def test_the_long_form_has_the_mean_and_fourteen_quantiles(con: duckdb.DuckDBPyConnection) -> None:

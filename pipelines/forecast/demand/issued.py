@@ -7,24 +7,40 @@ from datetime import datetime
 import polars as pl
 
 from pipelines.forecast.demand import nightly, scoring
+from pipelines.forecast.demand.panel import MEASURES, area_level
 from pipelines.forecast.demand.quantiles import dispersion_in
-from pipelines.profile import Profile
+from pipelines.forecast.demand.shifts import counts as turned
+from pipelines.forecast.demand.shifts import hours_of, of_services
+from pipelines.profile import Profile, Shift
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """What came to pass, made once for any number of issues.
 
-    ``calls``: ``frequency, area_id, service, target_start, y``; ``scales``: the lag-season error of every series.
+    ``counts``: ``frequency, area_id, service, measure, shift, level, target_start, y``; ``scales``: the lag-season
+    error of every series.
     """
 
-    calls: pl.DataFrame
+    counts: pl.DataFrame
     scales: pl.DataFrame
 
     @staticmethod
-    def of(hourly: pl.DataFrame) -> "Outcomes":
-        """From ``marts.demand_hourly`` as now known; hours without a row are unknown."""
-        return Outcomes(_calls(hourly), _scales(hourly))
+    def of(
+        hourly: pl.DataFrame, since: datetime | None = None, shifts: Mapping[str, Shift] | None = None
+    ) -> "Outcomes":
+        """From ``marts.demand_hourly`` as now known: hours without a row are unknown, none before ``since`` is due."""
+        measured = [_measured(hourly, measure) for measure in MEASURES]
+        due = [one if since is None else one.filter(pl.col("hour_start_at") >= since) for one in measured]
+        listed = of_services(shifts or {})
+        counts = pl.concat([_counts(one, listed) for one in due])
+        return Outcomes(counts, pl.concat([_scales(one, listed) for one in measured]))
+
+
+def as_now(issue: pl.DataFrame) -> pl.DataFrame:
+    """An issue or score of before units sent and shifts were forecast with the columns of today: it is of calls."""
+    added = {"measure": pl.lit("calls"), "shift": pl.lit(None, pl.String)}
+    return issue.with_columns(value.alias(name) for name, value in added.items() if name not in issue.columns)
 
 
 def score_issued(
@@ -43,47 +59,68 @@ def score_issued(
         ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and the rest of its
         grain; only targets that lie wholly in the known past count. A later call scores the same issue on more targets.
     """
+    keys = ["frequency", "area_id", "service", "measure", "shift"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))
-    due = forecasts.filter(pl.col("target_end") <= pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC"))))
-    level = pl.when(pl.col("area_id") == profile.areas.whole_id).then(pl.lit("region")).otherwise(pl.lit("district"))
+    known_until = pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC")))
+    due = as_now(forecasts).filter(pl.col("target_end") <= known_until)
     # Few of all the outcomes belong to one issue.
-    calls = outcomes.calls.filter(
+    counts = outcomes.counts.filter(
         pl.col("target_start").is_between(due["target_start"].min(), due["target_start"].max())
     )
     known = (
-        due.join(calls, on=["frequency", "area_id", "service", "target_start"], how="inner")
+        due.drop("tree", "level", strict=False)
+        .join(counts, on=[*keys, "target_start"], how="inner", nulls_equal=True)
         .with_columns(
-            level.alias("area_level"),
+            area_level(profile.areas.whole_id),
             dispersion_in(pl.col("method")),
             pl.col("mean").alias("centre"),
         )
-        .join(outcomes.scales, on=["frequency", "area_id", "service"], how="left")
-        .sort("reference_at", "frequency", "service", "area_id", "target_start", "model")
+        .join(outcomes.scales, on=keys, how="left", nulls_equal=True)
+        .sort("reference_at", "frequency", "service", "measure", "area_id", "shift", "target_start", "model")
     )
     return nightly.comparable_scores(known, "issued")
 
 
-def _calls(hourly: pl.DataFrame) -> pl.DataFrame:
-    """Calls by hour and by local day, keyed by the instant at which the hour or day begins."""
-    keys = ["area_id", "service"]
-    hours = hourly.select(pl.lit("h").alias("frequency"), *keys, pl.col("hour_start_at").alias("target_start"), "calls")
-    days = (
-        hourly.group_by(*keys, "local_date")
-        .agg(pl.col("hour_start_at").min().alias("target_start"), pl.col("calls").sum(), pl.len().alias("hours"))
-        .filter(pl.col("hours") >= 23)
-        .select(pl.lit("D").alias("frequency"), *keys, "target_start", "calls")
-    )
-    return pl.concat([hours, days]).with_columns(pl.col("calls").cast(pl.Float64).alias("y")).drop("calls")
+def _measured(hourly: pl.DataFrame, measure: str) -> pl.DataFrame:
+    known = hourly.filter(pl.col(measure).is_not_null())
+    return known.with_columns(pl.lit(measure).alias("measure"), pl.col(measure).cast(pl.Float64).alias("y"))
 
 
-def _scales(hourly: pl.DataFrame) -> pl.DataFrame:
-    """The lag-season error of every series, by hour and by day."""
-    keys = ["area_id", "service"]
-    ds = pl.col("local_date").cast(pl.Datetime("us")) + pl.duration(hours=pl.col("local_hour"))
-    by_hour = hourly.select(
-        pl.struct(keys).alias("unique_id"), ds.alias("ds"), pl.col("calls").cast(pl.Float64).alias("y")
+def _counts(hourly: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
+    """Counts by hour, local day and shift, keyed by the instant at which each begins."""
+    keys = ["area_id", "service", "measure", "level"]
+    start, none = pl.col("hour_start_at").alias("target_start"), pl.lit(None, pl.String).alias("shift")
+    first = [start.min(), pl.col("y").sum(), pl.len().alias("known")]
+    hours = hourly.select(pl.lit("h").alias("frequency"), none, *keys, start, "y")
+    days = hourly.group_by(*keys, "local_date").agg(first).filter(pl.col("known") >= 23)
+    length = (pl.col("ends") - pl.col("begins")).first().alias("length")
+    turns = (
+        hours_of(hourly.with_columns(_local_hour()), shifts)
+        .group_by(*keys, "shift", "day")
+        .agg(*first, length)
+        .filter(pl.col("known") >= pl.col("length") - 1)
     )
-    by_day = by_hour.group_by("unique_id", pl.col("ds").dt.truncate("1d")).agg(pl.col("y").sum())
-    hours = scoring.season_errors(by_hour, "h").with_columns(pl.lit("h").alias("frequency"))
-    days = scoring.season_errors(by_day, "D").with_columns(pl.lit("D").alias("frequency"))
-    return pl.concat([hours, days]).unnest("unique_id")
+    made = [days.with_columns(pl.lit("D").alias("frequency"), none), turns.with_columns(frequency=pl.lit("S"))]
+    return pl.concat([hours, *(one.select(hours.columns) for one in made)])
+
+
+def _scales(hourly: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
+    """The lag-season error of every series, by hour, day and shift."""
+    keys = ["area_id", "service", "measure"]
+    named = hourly.select(keys).unique().sort(keys).with_row_index("unique_id")
+    by_hour = hourly.join(named, on=keys).sort("unique_id", "hour_start_at").select("unique_id", _local_hour(), "y")
+    day = pl.col("ds").dt.truncate("1d")
+    by_day = by_hour.group_by("unique_id", day, maintain_order=True).agg(pl.col("y").sum())
+    by_shift = turned(by_hour, named, shifts).rename({"series_id": "unique_id"})
+    ids = by_shift.select("unique_id", "shift").unique().sort("unique_id", "shift").with_row_index("turn_id")
+    by_turn = by_shift.join(ids, on=["unique_id", "shift"]).sort("turn_id", "ds")
+    of_turns = scoring.season_errors(by_turn.select(pl.col("turn_id").alias("unique_id"), "ds", "y"), "D")
+    none = pl.lit(None, pl.String).alias("shift")
+    hours = scoring.season_errors(by_hour, "h").with_columns(pl.lit("h").alias("frequency"), none)
+    days = scoring.season_errors(by_day, "D").with_columns(pl.lit("D").alias("frequency"), none)
+    turns = of_turns.rename({"unique_id": "turn_id"}).join(ids, on="turn_id").with_columns(frequency=pl.lit("S"))
+    return pl.concat([hours, days, turns.select(hours.columns)]).join(named, on="unique_id").drop("unique_id")
+
+
+def _local_hour() -> pl.Expr:
+    return (pl.col("local_date").cast(pl.Datetime("us")) + pl.duration(hours=pl.col("local_hour"))).alias("ds")

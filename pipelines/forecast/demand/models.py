@@ -13,6 +13,8 @@ from pipelines.forecast.demand.series import Frequency
 TABLE: Final = {"h": "hour_of_week", "D": "day_of_week"}
 BASELINE: Final = "seasonal_naive"
 PROPHET: Final = "prophet_mean"
+ORDER: Final = ("hour_of_week", "day_of_week", "regression", "ets", PROPHET, "boosting")
+"""Models that may be chosen, the simplest first."""
 RATE_DAYS: Final = 56
 """Days before a cutoff whose mean decides whether a series is dense enough for Prophet."""
 
@@ -53,6 +55,22 @@ def _where_dense(history: pl.DataFrame, targets: pl.DataFrame, least: float, fit
     dense = targets.join(rates.filter(pl.col("rate") >= least), on=keys, how="semi", maintain_order="left")
     said = fit(history, dense).select(*keys, "ds", "mean", "failure")
     return targets.join(said, on=[*keys, "ds"], how="left", maintain_order="left")
+
+
+def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
+    """Every model that can compete for a series of this frequency, ``BASELINE`` beside them.
+
+    Args:
+        freq: ``h`` or ``D``.
+        fit: Prophet, for days.
+        least: Calls a day from which Prophet is asked.
+    """
+    of_days = [Model(PROPHET, partial(_where_dense, least=least, fit=fit))]
+    return [
+        Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
+        Model(BASELINE, partial(seasonal_naive.predict, freq=freq)),
+        *(of_days if freq == "D" else []),
+    ]
 
 
 def choose(said: pl.DataFrame, freq: Frequency) -> pl.DataFrame:

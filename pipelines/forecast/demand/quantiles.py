@@ -38,34 +38,45 @@ def cumulative(count: ArrayLike, mean: ArrayLike, dispersion: ArrayLike) -> Floa
     return np.where(counts < 0, 0.0, np.where(means <= 0, 1.0, result))
 
 
-def quantiles(mean: ArrayLike, dispersion: ArrayLike, levels: Sequence[float] = LEVELS) -> Floats:
-    """The smallest counts whose cumulative probability reaches each level: one row per mean, one column per level."""
+def quantiles(mean: ArrayLike, dispersion: ArrayLike, levels: ArrayLike = LEVELS) -> Floats:
+    """The smallest counts whose cumulative probability reaches each level.
+
+    Args:
+        mean: One per row.
+        dispersion: One per row, or one for all.
+        levels: Shared by all rows (one dimension), or a row of levels for each mean (two dimensions).
+
+    Returns:
+        One row per mean, one column per level.
+    """
     means, spread = np.broadcast_arrays(np.asarray(mean, float), np.asarray(dispersion, float))
-    wanted = np.asarray(levels, float)
-    found = np.zeros((means.size, wanted.size))
+    asked = np.asarray(levels, float)
+    wanted = np.broadcast_to(asked, (means.size, asked.shape[-1]))
+    found = np.zeros(wanted.shape)
     small = means < MANY
-    found[small] = _counted_up(means[small], spread[small], wanted)
+    found[small] = _counted_up(means[small], spread[small], wanted[small])
     if not small.all():
         size = 1.0 / np.maximum(spread[~small], POISSON)
-        found[~small] = nbinom.ppf(wanted[None, :], size[:, None], (size / (size + means[~small]))[:, None])
+        found[~small] = nbinom.ppf(wanted[~small], size[:, None], (size / (size + means[~small]))[:, None])
     return found
 
 
 def _counted_up(means: Floats, spread: Floats, levels: Floats) -> Floats:
     """Quantiles of small means, counting up from zero for all rows at once: ten times faster than inverting."""
-    found = np.zeros((means.size, levels.size))
+    found = np.zeros(levels.shape)
     rows = np.arange(means.size)
     with np.errstate(divide="ignore", invalid="ignore"):
         none = np.where(spread < POISSON, np.exp(-means), np.exp(-np.log1p(spread * means) / spread))
     mass, total, ratio, alpha = none.copy(), none.copy(), means / (1 + spread * means), spread
+    wanted = levels - 1e-12
     count = 0
     while True:
-        below = total[:, None] < levels[None, :] - 1e-12
+        below = total[:, None] < wanted
         open_rows = below.any(axis=1)
         if not open_rows.any():
             return found
-        below, rows, mass, total = below[open_rows], rows[open_rows], mass[open_rows], total[open_rows]
-        ratio, alpha = ratio[open_rows], alpha[open_rows]
+        below, wanted, rows = below[open_rows], wanted[open_rows], rows[open_rows]
+        mass, total, ratio, alpha = mass[open_rows], total[open_rows], ratio[open_rows], alpha[open_rows]
         found[rows] += below
         count += 1
         mass = mass * ratio * (1 + alpha * (count - 1)) / count
@@ -92,28 +103,33 @@ def dispersion_in(method: pl.Expr) -> pl.Expr:
 def dispersions(residuals: pl.DataFrame, by: Sequence[str], pool: Sequence[str]) -> pl.DataFrame:
     """Learn a dispersion per ``by`` group from backtest ``y`` and ``mean``, leaning on the wider ``pool`` group.
 
-    The moment estimate sum((y - mean)² - mean) / sum(mean²) of a sparse series is mostly noise: a group counts by its
-    information, the pool as much as one group whose standard error equals the pool's own dispersion. Never negative.
+    The moment estimate sum((y - mean)² - mean) / sum(factor · mean²) of a sparse series is mostly noise: a group counts
+    by its information, the pool as much as one group whose standard error equals the pool's own dispersion. Never
+    negative.
 
     Args:
-        residuals: Columns ``y``, ``mean`` and those named.
+        residuals: Columns ``y``, ``mean`` and those named; ``factor``, where there is one, says by how much the
+            dispersion of a row exceeds that of its group (by its horizon, say).
         by: Columns of a group; they include ``pool``.
         pool: Columns of the wider group to lean on; none: everything.
 
     Returns:
-        The ``by`` columns and ``dispersion``.
+        The ``by`` columns, ``dispersion`` and ``information``: how much the group itself told of it, as one over the
+        variance of its estimate.
     """
+    factor = pl.col("factor") if "factor" in residuals.columns else pl.lit(1.0)
     excess = ((pl.col("y") - pl.col("mean")) ** 2 - pl.col("mean")).sum()
-    squares = (pl.col("mean") ** 2).sum()
+    squares = (factor * pl.col("mean") ** 2).sum()
     wide = residuals.with_columns(pl.lit(1).alias("_all"))
     keys = [*pool, "_all"]
     ratio = pl.when(squares > 0).then(excess / squares).otherwise(0.0)
     # In order, so that the sums come out the same to the last digit on any number of threads.
     pooled = wide.group_by(keys, maintain_order=True).agg(ratio.clip(0.0).alias("_pooled"))
     alpha = pl.col("_pooled")
-    variance = pl.col("mean") + alpha * pl.col("mean") ** 2
+    spread = alpha * factor
+    variance = pl.col("mean") + spread * pl.col("mean") ** 2
     # How much (y - mean)² of a negative binomial varies: its fourth central moment less its variance squared.
-    noise = (variance + (2 + 6 * alpha) * variance**2).sum()
+    noise = (variance + (2 + 6 * spread) * variance**2).sum()
     some = pl.col("_squares") > 0
     weight = pl.when(some).then(pl.col("_squares") ** 2 / pl.col("_noise")).otherwise(0.0)
     own = pl.when(some).then(pl.col("_excess") / pl.col("_squares")).otherwise(0.0)
@@ -122,6 +138,9 @@ def dispersions(residuals: pl.DataFrame, by: Sequence[str], pool: Sequence[str])
         wide.join(pooled, on=keys, how="left", maintain_order="left")
         .group_by([*by, "_all"], maintain_order=True)
         .agg(excess.alias("_excess"), squares.alias("_squares"), noise.alias("_noise"), alpha.first())
-        .with_columns(((own * weight + alpha * prior) / (weight + prior)).clip(0.0).alias("dispersion"))
-        .select(*by, "dispersion")
+        .with_columns(
+            ((own * weight + alpha * prior) / (weight + prior)).clip(0.0).alias("dispersion"),
+            weight.alias("information"),
+        )
+        .select(*by, "dispersion", "information")
     )

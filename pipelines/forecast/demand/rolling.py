@@ -1,8 +1,8 @@
-"""Rolling origins: what each model would have said at earlier cutoffs, and the ranges learnt from what it missed.
+"""Rolling origins: what each model would have said at earlier cutoffs.
 
 One frame carries everything: ``unique_id, pool, cutoff, ds, y`` (``y`` null in the future) and, per model, ``model,
-mean``. A forecast's dispersion comes only from outcomes before its own cutoff, so a scored backtest and an issued
-forecast are made in the same way.
+mean``. What ``calibration`` and ``selection`` learn from it comes only from outcomes before each row's own cutoff, so a
+scored backtest and an issued forecast are made in the same way.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from pipelines.forecast.demand import quantiles
 from pipelines.forecast.demand.series import Frequency, steps_after
 
 Predict = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
@@ -70,37 +69,3 @@ def run(models: Sequence[Model], history: pl.DataFrame, targets: pl.DataFrame) -
     # One outcome per wall-clock hour: the hour that clocks repeat is known by its last.
     outcomes = history.filter(pl.col("ds") >= targets["cutoff"].min()).unique(["unique_id", "ds"], keep="last")
     return pl.concat(answers).join(outcomes, on=["unique_id", "ds"], how="left", maintain_order="left")
-
-
-def block(freq: Frequency) -> pl.Expr:
-    """Horizon blocks that share a dispersion: the first week, and what lies beyond."""
-    week = timedelta(days=7)
-    return ((pl.col("ds") - pl.col("cutoff")) >= week).cast(pl.Int8).alias("block")
-
-
-def calibrated(said: pl.DataFrame, freq: Frequency, naive: str) -> pl.DataFrame:
-    """Add ``dispersion``, learnt per model, series and horizon block from outcomes before each row's own cutoff.
-
-    A series leans on its ``pool`` (the same service in other districts, say) and there on every model but the ``naive``
-    one, whose misses are of another kind; a model without any outcome of its own yet takes the pool's dispersion.
-    Before there is any outcome at all the dispersion is 0, which is Poisson, and ``is_calibrated`` is false.
-    """
-    by, pool = ["model", "unique_id"], ["family", "pool", "block"]
-    blocked = said.with_columns(block(freq), (pl.col("model") == naive).alias("family"))
-    outcomes = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null())
-    own, wide = [], []
-    for cutoff in blocked["cutoff"].unique().sort():
-        before = outcomes.filter(pl.col("ds") < cutoff, pl.col("cutoff") < cutoff)
-        if before.height:
-            stamp = pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
-            own.append(quantiles.dispersions(before, [*by, *pool], pool).with_columns(stamp))
-            wide.append(quantiles.dispersions(before, pool, pool).with_columns(stamp))
-    if not own:
-        return blocked.with_columns(dispersion=pl.lit(0.0), is_calibrated=pl.lit(False))
-    learnt = blocked.join(pl.concat(own), on=[*by, *pool, "cutoff"], how="left", maintain_order="left").join(
-        pl.concat(wide), on=[*pool, "cutoff"], how="left", maintain_order="left", suffix="_pool"
-    )
-    spread = pl.coalesce("dispersion", "dispersion_pool")
-    return learnt.with_columns(
-        spread.is_not_null().alias("is_calibrated"), spread.fill_null(0.0).alias("dispersion")
-    ).drop("dispersion_pool")

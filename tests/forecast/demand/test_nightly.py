@@ -8,13 +8,15 @@ import pytest
 
 from pipelines import profile as profiles
 from pipelines.forecast.demand import issued, nightly, prophet_mean
-from pipelines.forecast.demand.nightly import DemandForecast, Known
+from pipelines.forecast.demand.nightly import DemandForecast
+from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.demand.quantiles import COLUMNS
 from pipelines.forecast.demand.series import SeriesError
 from pipelines.profile import Profile
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
-KOREA = profiles.load("korea")
+SHIPPED = profiles.load("korea")
+KOREA = SHIPPED.model_copy(update={"demand": SHIPPED.demand.model_copy(update={"shifts": {}})})
 DAYS = 150
 
 
@@ -38,7 +40,10 @@ def hourly(rates: dict[tuple[str, str], float], seed: int = 1, days: int = DAYS)
     districts = pl.concat(frames)
     region = districts.group_by("service", "hour_start_at", "local_date", "local_hour").agg(pl.col("calls").sum())
     both = pl.concat([districts, region.with_columns(area_id=pl.lit("11")).select(districts.columns)])
-    return both.with_columns(dispatches=pl.col("calls")).sort("area_id", "service", "hour_start_at")
+    level = pl.when(pl.col("area_id").str.len_bytes() > 3).then(pl.lit("district")).otherwise(pl.lit("province"))
+    units = pl.lit(None, pl.Int64)
+    named = both.with_columns(units.alias("dispatches"), pl.lit("admin").alias("tree"), level.alias("level"))
+    return named.sort("area_id", "service", "hour_start_at")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,7 @@ def test_every_area_service_hour_and_day_ahead_has_one_published_row(result: Dem
     published = result.forecasts.filter(~pl.col("is_baseline"))
     assert published.select("frequency", "area_id", "service", "target_start").is_duplicated().sum() == 0
     counts = dict(published.group_by("frequency").len().iter_rows())
-    assert counts == {"h": 6 * 168, "D": 6 * 28}
+    assert counts == {"h": 6 * 168, "D": 6 * 84}
     assert result.forecasts.columns == list(nightly.FORECAST_COLUMNS)
     assert result.scores.columns == list(nightly.SCORE_COLUMNS)
 
@@ -179,7 +184,67 @@ def test_toronto_forecasts_across_a_clock_change() -> None:
     assert hours.height == 168 and hours["target_start"].n_unique() == 168
 
 
+def stations(panel: pl.DataFrame) -> pl.DataFrame:
+    """Two ambulance stations, each with its district's calls, two units to a call."""
+    ems = panel.filter(pl.col("service") == "ems", pl.col("area_id") != "11")
+    return ems.with_columns(
+        pl.format("F-{}", "area_id").alias("area_id"),
+        pl.lit("fire").alias("tree"),
+        pl.lit("station").alias("level"),
+        (2 * pl.col("calls")).alias("dispatches"),
+    )
+
+
+def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other(
+    panel: pl.DataFrame, result: DemandForecast
+) -> None:
+    made = nightly.forecast_demand(pl.concat([panel, stations(panel)]), AS_OF, KOREA)
+    there = made.forecasts.filter(pl.col("tree") == "admin")
+    assert there.equals(result.forecasts)
+    hours = made.forecasts.filter(
+        pl.col("tree") == "fire", pl.col("frequency") == "h", pl.col("model") == "seasonal_naive"
+    )
+    calls, units = (hours.filter(pl.col("measure") == name) for name in ("calls", "dispatches"))
+    assert calls.height == 2 * 168 and (2 * calls["mean"]).equals(units["mean"])
+    assert set(made.scores.select("measure", "area_level").unique().rows()) == {
+        ("calls", "region"), ("calls", "district"), ("calls", "station"), ("dispatches", "station"),
+    }  # fmt: skip
+    days = made.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
+    assert set(days["model"]) == {"day_of_week", "seasonal_naive"}
+    assert days.filter(~pl.col("is_baseline"))["method"].str.starts_with("Prophet is asked for calls above").all()
+
+
+def test_days_are_scored_at_the_newest_origin_whose_whole_horizon_has_passed(result: DemandForecast) -> None:
+    days = result.scores.filter(pl.col("frequency") == "D", pl.col("area_level") == "region")
+    assert days["targets"].unique().to_list() == [84]
+
+
+@pytest.mark.parametrize(("horizon", "days_back"), [(84, [168, 140, 112, 84, 56, 28]), (28, [112, 84, 56, 28])])
+def test_daily_origins_hold_one_whose_whole_horizon_has_passed(horizon: int, days_back: list[int]) -> None:
+    end = datetime(2026, 3, 1)
+    last = pl.DataFrame({"unique_id": [0], "cutoff": [end]}, schema_overrides={"cutoff": pl.Datetime("us")})
+    origins = nightly.daily_origins(last, horizon)["cutoff"].unique().sort()
+    assert [(end - cutoff).days for cutoff in origins] == days_back
+
+
 # Issued forecasts, scored later
+
+
+def test_units_sent_are_scored_against_units_and_issues_of_before_are_of_calls(panel: pl.DataFrame) -> None:
+    both = pl.concat([panel, stations(panel)])
+    forecasts = nightly.forecast_demand(both, AS_OF, KOREA).forecasts.filter(pl.col("frequency") == "h")
+    ahead = pl.col("hour_start_at") + timedelta(days=7)
+    later = both.with_columns(ahead, pl.col("local_date") + timedelta(days=7))
+    outcomes = issued.Outcomes.of(later, AS_OF - timedelta(days=1))
+    when = AS_OF + timedelta(days=7)
+    scores = issued.score_issued(forecasts, outcomes, when, KOREA, {})
+    naive = scores.filter(pl.col("model") == "seasonal_naive")
+    # Last week's week comes again, so that last week's counts are right to the call and to the unit.
+    assert naive["mae"].unique().to_list() == [0.0]
+    assert set(naive["measure"]) == {"calls", "dispatches"}
+    old = forecasts.filter(pl.col("measure") == "calls").drop("measure", "tree", "level")
+    again = issued.score_issued(old, outcomes, when, KOREA, {})
+    assert again.equals(scores.filter(pl.col("measure") == "calls"))
 
 
 def test_issued_forecasts_are_scored_once_their_hours_are_known(result: DemandForecast) -> None:
@@ -218,7 +283,7 @@ def test_a_service_without_any_call_is_forecast_as_nearly_none() -> None:
 
 
 def test_a_service_without_a_row_has_no_forecast_and_harms_no_other(panel: pl.DataFrame) -> None:
-    unfetched = panel.filter(pl.col("service") != "fire").with_columns(dispatches=pl.lit(None, pl.Int64))
+    unfetched = panel.filter(pl.col("service") != "fire")
     known = Known({"fire": datetime(1970, 1, 1, tzinfo=UTC)}, {"fire": "never fetched"})
     made = nightly.forecast_demand(unfetched, AS_OF, KOREA, known)
     assert made.forecasts["service"].unique().to_list() == ["ems"]

@@ -1,0 +1,146 @@
+"""The hourly mart as series: what is forecast, how far each is known, and which lean on each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from pipelines.forecast.demand import delay
+from pipelines.profile import Profile
+
+MEASURES: Final = ("calls", "dispatches")
+"""Calls answered and units sent: two series of every area and service, never mixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known about the services' records at ``as_of``.
+
+    ``through`` says up to which instant (UTC) a service's records are complete: nothing after it is read, so that a
+    late or missing feed is an unknown and never a zero. A service that is not named is complete up to ``as_of``.
+    ``degraded`` gives a reason (a stale feed, say) that is written into the forecasts of a service.
+    ``delays`` is ``marts.demand_delays``: hours that still fill are unknown too; none: records come at once.
+    """
+
+    through: Mapping[str, datetime]
+    degraded: Mapping[str, str]
+    delays: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The hourly mart as series.
+
+    ``series``: ``unique_id`` (integer), ``tree, level, area_id, service, measure, area_level, pool, known_at`` (UTC),
+    ``cutoff`` (local), ``degraded``; ``history``: ``unique_id, ds`` (local wall clock)``, y``, nothing from ``cutoff``
+    on.
+    """
+
+    series: pl.DataFrame
+    history: pl.DataFrame
+
+    @staticmethod
+    def read(hourly: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> "Panel":
+        """Read ``marts.demand_hourly``; units sent make series only where the agency tells of them."""
+        whole = profile.areas.whole_id
+        edges = _edges(hourly.filter(pl.col("area_id") == whole), as_of, known)
+        named = (
+            hourly.group_by("tree", "level", "area_id", "service")
+            .agg(pl.col("dispatches").is_not_null().any().alias("has_units"))
+            .join(pl.DataFrame({"measure": MEASURES}), how="cross")
+            .filter((pl.col("measure") == "calls") | pl.col("has_units"))
+            .drop("has_units")
+            .sort("service", "measure", "area_id")
+            .with_row_index("unique_id")
+            .with_columns(area_level(whole))
+            .with_columns(_pool())
+            .join(edges, on="service", how="left", maintain_order="left")
+            .with_columns(local("known_at", profile.zone).alias("cutoff"))
+        )
+        clock = hourly.select(
+            "area_id", "service", "hour_start_at", local("hour_start_at", profile.zone).alias("ds"), *MEASURES
+        )
+        return Panel(named, pl.concat([_history(clock, named, measure) for measure in MEASURES]))
+
+
+def area_level(whole_id: str) -> pl.Expr:
+    """Of ``area_id`` and ``level``: ``region`` for all that the profile covers, else the level in its tree."""
+    return pl.when(pl.col("area_id") == whole_id).then(pl.lit("region")).otherwise("level").alias("area_level")
+
+
+def _pool() -> pl.Expr:
+    """Which series lean on each other: those of a service, measure and level, or of a region's measure.
+
+    A region has one series per service: there the services lean on each other. The few large areas go together.
+    """
+    upper = pl.col("area_level").is_in(["province", "headquarters"])
+    size = pl.when(upper).then(pl.lit("upper")).otherwise("area_level")
+    return (
+        pl.when(pl.col("area_level") == "region")
+        .then(pl.concat_str(pl.lit("region"), "measure", separator=" "))
+        .otherwise(pl.concat_str("service", "measure", size, separator=" "))
+        .alias("pool")
+    )
+
+
+def _history(clock: pl.DataFrame, named: pl.DataFrame, measure: str) -> pl.DataFrame:
+    keys = ["area_id", "service"]
+    ids = named.filter(pl.col("measure") == measure).select(*keys, "unique_id", "known_at")
+    return (
+        clock.join(ids, on=keys)
+        .filter(pl.col("hour_start_at") < pl.col("known_at"), pl.col(measure).is_not_null())
+        # By integers here, which is much cheaper than by words in the warehouse.
+        .sort("unique_id", "hour_start_at")
+        .select("unique_id", "ds", pl.col(measure).cast(pl.Float64).alias("y"))
+    )
+
+
+def local(column: str, zone: ZoneInfo) -> pl.Expr:
+    """Local wall-clock time, without a zone, of a column of UTC instants."""
+    return pl.col(column).dt.convert_time_zone(zone.key).dt.replace_time_zone(None).cast(pl.Datetime("us"))
+
+
+def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
+    """Where each service's knowledge ends, seen on the region as a whole.
+
+    Hours after ``known.through`` are cut off, as are those before it that still fill, and nothing is known after a
+    service's last row. So is a silence at the end that the service's own rate makes all but impossible (20 calls or
+    more expected in the region, none seen): that is an outage, and its zeros are not demand.
+
+    Returns:
+        ``service, known_at, degraded``.
+    """
+    hour = pl.duration(hours=1)
+    filling = delay.unfilled_hours(known.delays, as_of) if known.delays is not None else {}
+    ends = region.group_by("service").agg(pl.col("hour_start_at").max() + hour).sort("service")
+
+    def edge(service: str, end: datetime) -> datetime:
+        through = min(known.through.get(service, as_of), as_of).replace(minute=0, second=0, microsecond=0)
+        return min(through - timedelta(hours=filling.get(service, 0)), end)
+
+    said = pl.DataFrame(
+        [(service, edge(service, end), known.degraded.get(service)) for service, end in ends.iter_rows()],
+        schema={"service": pl.String, "said_at": pl.Datetime("us", "UTC"), "degraded": pl.String},
+        orient="row",
+    )
+    hours = region.join(said, on="service").filter(pl.col("hour_start_at") < pl.col("said_at"))
+    last = pl.col("hour_start_at").filter(pl.col("calls") > 0).max() + hour
+    seen = hours.group_by("service").agg(
+        last.alias("last_at"), pl.col("calls").filter(pl.col("hour_start_at") < last).mean().alias("rate")
+    )
+    silent = (pl.col("said_at") - pl.col("last_at")).dt.total_hours()
+    is_outage = (silent * pl.col("rate") >= 20).fill_null(False)
+    reason = pl.format("no record for the last {} hours, taken as an outage and not as no calls", silent)
+    return (
+        said.join(seen, on="service", how="left")
+        .with_columns(
+            pl.when(is_outage).then("last_at").otherwise("said_at").alias("known_at"),
+            pl.concat_str("degraded", pl.when(is_outage).then(reason), separator="; ", ignore_nulls=True)
+            .replace("", None)
+            .alias("degraded"),
+        )
+        .select("service", "known_at", "degraded")
+    )

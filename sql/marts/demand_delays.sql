@@ -1,0 +1,29 @@
+-- How long after its hour each call of the last weeks became known, beyond the delay that its feed declares: whole hours,
+-- begun ones counting, 0 for what was known when the hour ended. An update is no late report: a call counts from the first
+-- state in which it was told. Grain: service, hour_start_at, delay_hours.
+with first_told as (
+    select incident_id, min(known_at) as known_at from staging.versions group by incident_id
+),
+calls as (
+    select
+        incidents.agency,
+        demand_services.demand_service as service,
+        date_trunc('hour', coalesce(incidents.reported_at, incidents.occurred_at)) as hour_start_at,
+        coalesce(least(first_told.known_at, incidents.known_at), incidents.known_at)
+            - to_seconds(feeds.delay_seconds) as told_at
+    from core.incidents
+    join reference.feeds on feeds.feed = incidents.feed
+    join reference.demand_services
+        on demand_services.service = incidents.service
+        and incidents.priority is not distinct from coalesce(demand_services.priority, incidents.priority)
+    left join first_told on first_told.incident_id = incidents.incident_id
+    where coalesce(incidents.reported_at, incidents.occurred_at) >= getvariable('as_of')::timestamptz - to_days(112)
+)
+select
+    agency,
+    service,
+    hour_start_at,
+    greatest(ceil((epoch(told_at) - epoch(hour_start_at)) / 3600) - 1, 0)::bigint as delay_hours,
+    count(*) as calls
+from calls
+group by all

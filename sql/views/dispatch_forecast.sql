@@ -1,0 +1,42 @@
+-- The newest forecast of units sent. Grain: frequency, area_id, service, shift, target_start.
+-- Only where the agency tells of them; calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
+with newest as (
+    select frequency, max(reference_at) as reference_at
+    from forecast.demand
+    group by frequency
+),
+issued as (
+    select demand.*
+    from forecast.demand as demand
+    semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
+    where demand.measure = 'dispatches'
+),
+chosen as (
+    select *
+    from issued
+    where not is_baseline
+    qualify row_number() over (partition by frequency, area_id, service, shift, target_start order by model) = 1
+)
+select
+    chosen.reference_at,
+    chosen.frequency,
+    chosen.tree,
+    chosen.level,
+    chosen.area_id,
+    areas.name as area_name,
+    chosen.service,
+    chosen.shift,
+    chosen.target_start,
+    chosen.target_end,
+    chosen.horizon_hours::integer as horizon_hours,
+    chosen.mean as expected_dispatches,
+    chosen."q0.1" as p10,
+    chosen."q0.5" as p50,
+    chosen."q0.9" as p90,
+    chosen."q0.99" as p99,
+    chosen.model,
+    chosen.method,
+    chosen.data_as_of,
+    chosen.degraded_reason
+from chosen
+left join reference.areas as areas on areas.area_id = chosen.area_id

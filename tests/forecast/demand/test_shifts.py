@@ -1,0 +1,103 @@
+"""Forecasts by shift add up from hours and days, across midnight and clock changes."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from pipelines.forecast.demand import issued, nightly, shifts
+from pipelines.profile import Shift
+from tests.forecast.demand.test_nightly import AS_OF, KOREA, hourly
+
+SEOUL = ZoneInfo("Asia/Seoul")
+PATTERN = {
+    "day": Shift(services=("ems",), begins=time(9), hours=9),
+    "night": Shift(services=("ems",), begins=time(18), hours=15),
+    "duty": Shift(services=("ems",), begins=time(9), hours=24),
+}
+LISTED = shifts.of_services(PATTERN)
+
+
+def series(start: datetime, values: list[float], every: timedelta = timedelta(hours=1)) -> pl.DataFrame:
+    """One series, its id 0, of ambulances."""
+    ds = [start + every * i for i in range(len(values))]
+    columns = {"series_id": 0, "service": "ems", "ds": pl.Series(ds, dtype=pl.Datetime("us")), "mean": values}
+    return pl.DataFrame(columns)
+
+
+def test_a_night_holds_the_hours_after_midnight_of_the_date_on_which_it_began() -> None:
+    start = datetime(2026, 3, 2)
+    hours = series(start, [1.0] * 48).rename({"series_id": "unique_id", "mean": "y"})
+    named = hours.select("unique_id", "service").unique()
+    found = shifts.counts(hours.drop("service"), named, LISTED)
+    assert found.select("shift", "ds", "y").rows() == [
+        ("day", start, 9.0),
+        ("day", start + timedelta(days=1), 9.0),
+        ("duty", start, 24.0),
+        ("night", start, 15.0),
+    ], "the first night is known from midnight only, the last one until midnight: both are unknown"
+
+
+def test_the_next_whole_shifts_are_ahead_and_the_one_that_runs_is_not() -> None:
+    found = shifts.ahead(LISTED, AS_OF, 2, SEOUL).filter(pl.col("shift") == "night")
+    assert found["target_start"].to_list() == [datetime(2026, 3, day, 9, tzinfo=UTC) for day in (3, 4)]
+    assert (found["target_end"] - found["target_start"]).unique().to_list() == [timedelta(hours=15)]
+    at_nine = shifts.ahead(LISTED, datetime(2026, 3, 3, 0, 30, tzinfo=UTC), 1, SEOUL)
+    begun = dict(at_nine.select("shift", "target_start").iter_rows())
+    assert begun["day"] == begun["duty"] == datetime(2026, 3, 4, 0, tzinfo=UTC)
+
+
+def test_a_night_of_a_clock_change_is_an_hour_shorter() -> None:
+    toronto = ZoneInfo("America/Toronto")
+    found = shifts.ahead(LISTED, datetime(2026, 3, 7, 12, tzinfo=UTC), 1, toronto).filter(pl.col("shift") == "night")
+    assert (found["target_end"] - found["target_start"]).item() == timedelta(hours=14)
+
+
+def test_a_shift_is_the_sum_of_its_hours_and_beyond_them_its_part_of_the_day() -> None:
+    start = datetime(2026, 3, 3, 6)
+    hours = series(start, [float(i % 24 + 1) for i in range(168)])
+    days = series(datetime(2026, 3, 4), [600.0] * 20, timedelta(days=1))
+    found = {(shift, ds): mean for _, shift, ds, mean in shifts.means(hours, days, LISTED).iter_rows()}
+    assert found["day", datetime(2026, 3, 3)] == sum(range(4, 13))
+    assert found["night", datetime(2026, 3, 3)] == sum([*range(13, 25), 1, 2, 3])
+    # Hours end on the morning of the 10th: its day shift is nine hours' part of a day of 600.
+    assert found["day", datetime(2026, 3, 10)] == pytest.approx(600 * sum(range(4, 13)) / 300)
+    beyond = [found[name, datetime(2026, 3, 15)] for name in ("day", "night", "duty")]
+    assert beyond[0] + beyond[1] == pytest.approx(beyond[2]) == pytest.approx(600)
+    assert ("duty", datetime(2026, 3, 23)) not in found, "its morning lies beyond the days"
+
+
+def test_shifts_are_issued_in_sums_and_scored_once_due() -> None:
+    frame = hourly({("11010", "ems"): 0.6}, days=150)
+    profile = KOREA.model_copy(update={"demand": KOREA.demand.model_copy(update={"shifts": PATTERN})})
+    forecasts = nightly.forecast_demand(frame, AS_OF, profile).forecasts
+    found = forecasts.filter(pl.col("frequency") == "S")
+    assert found.group_by("shift", "area_id", "is_baseline").len()["len"].to_list() == [84] * 12
+    hours = forecasts.filter(pl.col("frequency") == "h", ~pl.col("is_baseline"), pl.col("area_id") == "11010")
+    first = found.filter(pl.col("shift") == "day", ~pl.col("is_baseline"), pl.col("area_id") == "11010").row(
+        0, named=True
+    )
+    inside = hours.filter(pl.col("target_start").is_between(first["target_start"], first["target_end"], closed="left"))
+    assert inside.height == 9 and inside["mean"].sum() == pytest.approx(first["mean"])
+    assert first["q0.05"] <= first["mean"] <= first["q0.95"] and first["method"].startswith("negative binomial")
+    ahead = timedelta(days=7)
+    later = frame.with_columns(pl.col("hour_start_at") + ahead, pl.col("local_date") + ahead)
+    outcomes = issued.Outcomes.of(later, AS_OF, PATTERN)
+    scores = issued.score_issued(forecasts, outcomes, AS_OF + ahead, profile, {})
+    naive = scores.filter(
+        pl.col("frequency") == "S", pl.col("model") == "seasonal_naive", pl.col("area_level") == "district"
+    )
+    # Last week again is right; seven day and duty shifts and nights begin, of which one of each long kind still runs.
+    assert naive.select("targets", "mae").rows() == [(7 + 6 + 6, 0.0)]
+
+
+def test_a_shift_begins_on_the_hour_and_has_known_services() -> None:
+    with pytest.raises(ValidationError, match="on the hour"):
+        Shift(services=("ems",), begins=time(8, 30), hours=12)
+    given = KOREA.demand.model_dump() | {
+        "shifts": {"day": {"services": ["coastguard"], "begins": time(8), "hours": 12}}
+    }
+    with pytest.raises(ValidationError, match="day: coastguard"):
+        type(KOREA.demand).model_validate(given)
