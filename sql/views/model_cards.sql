@@ -67,6 +67,14 @@ from (
             'One of counts of all days, three years, 365, 56, 28 days, or decayed with a half-life of four years; slow to notice change'
         ),
         (
+            'boosting_plain',
+            'Shown for comparison, and the source of the expected counts: gradient-boosted Poisson regression from an even start',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'Learns from the last eighteen months; tells how many better than where; a black box but for what goes in'
+        ),
+        (
             'boosting',
             'Member of the stack: gradient-boosted Poisson regression, half of it upon a linear pool of densities',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',

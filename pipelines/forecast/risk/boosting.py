@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from pipelines.forecast.risk import linear_pool
 from pipelines.forecast.risk.history import Events, Floats, History
 
+BOOSTING: Final = "boosting"
+PLAIN: Final = "boosting_plain"
+
 WINDOW_DAYS: Final = 28
 TRAINING_WINDOWS: Final = 18
 MIN_HISTORY_DAYS: Final = 182
@@ -69,10 +72,13 @@ class Rows(NamedTuple):
     start: Floats
 
 
-def boosting(history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None) -> Floats:
-    """Incidents a day per cell in the coming four weeks.
+def boosting(
+    history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
+) -> dict[str, Floats]:
+    """Incidents a day per cell in the coming four weeks, by two models.
 
-    The geometric mean of two boostings: one that starts from the same everywhere, and one from the linear pool.
+    `PLAIN` starts from the same everywhere and tells how many better; `BOOSTING` is the geometric mean of it and of one
+    that starts from the linear pool, and tells where better.
 
     Args:
         history: All of it; nothing that was not known at ``until`` is looked at.
@@ -85,12 +91,13 @@ def boosting(history: History, category: str, until: int, memo: dict[tuple[str, 
     tables = [_table(history, category, origin, memo) for origin in origins]
     outcomes = [seen.events[category].counts(history.grid.size, one, one + WINDOW_DAYS) for one in origins]
     if not any(outcome.any() for outcome in outcomes):
-        return _even(seen, category, until)
+        return dict.fromkeys((PLAIN, BOOSTING), _even(seen, category, until))
     now = _table(history, category, until, memo)
     mix = _mix(tables, outcomes)
     rows = [_rows(*one, mix) for one in zip(tables, outcomes, origins, strict=True)]
-    logs = _fitted(Rows(*(np.concatenate(column) for column in zip(*rows, strict=True))), now, np.log(mix @ now.parts))
-    return np.asarray(np.exp(logs) / WINDOW_DAYS)
+    trained = Rows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+    plain, started = _logs(trained, now, np.log(mix @ now.parts))
+    return {PLAIN: np.exp(plain) / WINDOW_DAYS, BOOSTING: np.exp((plain + started) / 2) / WINDOW_DAYS}
 
 
 def _even(history: History, category: str, until: int) -> Floats:
@@ -98,8 +105,8 @@ def _even(history: History, category: str, until: int) -> Floats:
     return np.full(history.grid.size, history.rate(category, until, _YEAR) / max(history.grid.size, 1))
 
 
-def _fitted(rows: Rows, now: Table, start: Floats) -> Floats:
-    """Log of the incidents of a window: the mean of both boostings."""
+def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats]:
+    """Log of the incidents of a window by either boosting."""
     import lightgbm
 
     data = lightgbm.Dataset(
@@ -109,8 +116,7 @@ def _fitted(rows: Rows, now: Table, start: Floats) -> Floats:
     plain = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[0]}, data, TREES)
     data.set_init_score(rows.start)
     started = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[1]}, data, TREES)
-    logs = plain.predict(now.values, raw_score=True) + start + started.predict(now.values, raw_score=True)
-    return np.asarray(logs / 2)
+    return plain.predict(now.values, raw_score=True), start + started.predict(now.values, raw_score=True)
 
 
 def _origins(history: History, until: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.forecast.risk import calibration, curves, models, stack
-from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS, Table
+from pipelines.forecast.risk.boosting import BOOSTING, MIN_HISTORY_DAYS, PLAIN, WINDOW_DAYS, Table
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
 from pipelines.forecast.risk.scoring import log_likelihood
 from pipelines.forecast.risk.stack import Choice, Trial
@@ -67,7 +67,7 @@ class Backtest:
     def rates(self, origin: int) -> dict[str, Floats]:
         """Every model's incidents a day per cell after an origin."""
         told = models.rates(self.history, self.category, origin, self._memo)
-        self.boosted[origin] = told[models.BOOSTING]
+        self.boosted[origin] = told[BOOSTING]
         return told
 
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
@@ -90,7 +90,7 @@ class Backtest:
         best = stack.order(self.placed(origin, rates), choice)
         level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
         rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
-        expected = stack.expected(best, rates[models.BOOSTING], level)
+        expected = stack.expected(best, rates[PLAIN], level)
         return pl.DataFrame(
             {"cell": best, "expected": expected[best], "baseline_expected": rates[choice.count][best]}
         ).with_columns(
@@ -120,7 +120,7 @@ class Backtest:
             best = stack.order(placed, chosen)
             said = {name: (lists[name], rate * days) for name, rate in rates.items()}
             said[stack.BEST_COUNT] = said[chosen.count]
-            said[stack.STACK] = best, stack.expected(best, rates[models.BOOSTING], level) * days
+            said[stack.STACK] = best, stack.expected(best, rates[PLAIN], level) * days
             if cells == self.depths[0]:
                 beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
                 orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}

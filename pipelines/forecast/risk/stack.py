@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import Floats, History, Ints
@@ -113,14 +114,16 @@ def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
 
 
 def expected(order: Ints, rate: Floats, level: float) -> Floats:
-    """Incidents a day per cell: a model's rates laid along the stack's order, adding up to ``level``.
+    """Incidents a day per cell that never rise along the stack's order: a model's rates, adding up to ``level``.
 
-    A mean of ranks is no expectation; the best cell is given the highest rate, the second the next, and so on.
+    A mean of ranks is no expectation. Where the model's rates rise along the order, neighbours in it share their mean
+    (isotonic regression by pooling adjacent violators, Ayer et al. 1955), so that every stretch of the list keeps the
+    incidents that the model expects there.
     """
-    laid = np.empty(rate.size)
-    laid[order] = np.sort(rate)[::-1]
-    total = laid.sum()
-    return laid * (level / total) if total else laid
+    fitted = np.empty(rate.size)
+    fitted[order] = isotonic_regression(rate[order], increasing=False).x
+    total = fitted.sum()
+    return fitted * (level / total) if total else fitted
 
 
 def _named(count: str) -> str:

@@ -128,9 +128,9 @@ def test_same_day_ties_do_not_make_the_self_exciting_model_diverge() -> None:
 def test_boosting_ranks_the_busy_cells_first_and_side_by_side_as_alone() -> None:
     past = town()
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(lambda _: boosting.boosting(past, "theft", 500), range(2))
+        one, two = pool.map(lambda _: boosting.boosting(past, "theft", 500)[boosting.BOOSTING], range(2))
     assert set(np.argsort(-one)[:3]) == {17, 40, 90}
-    assert (one == two).all() and (one == boosting.boosting(past, "theft", 500)).all()
+    assert (one == two).all() and (one == boosting.boosting(past, "theft", 500)[boosting.BOOSTING]).all()
     assert one.sum() == pytest.approx(3, rel=0.3), "a tenth of 144 empty cells is a small sample"
 
 
@@ -166,13 +166,15 @@ def test_all_of_the_likeliest_cells_and_some_others_are_trained_on() -> None:
 def test_boosting_learns_a_kind_of_crime_that_begins_after_all_others() -> None:
     past = town()
     late = past.events["theft"].where(past.events["theft"].day >= 400)
-    rates = boosting.boosting(History(past.grid, {**past.events, "theft": late}, 0), "theft", 500)
+    rates = boosting.boosting(History(past.grid, {**past.events, "theft": late}, 0), "theft", 500)[boosting.BOOSTING]
     assert np.isfinite(rates).all() and set(np.argsort(-rates)[:3]) == {17, 40, 90}
 
 
 def test_boosting_without_a_past_says_the_same_everywhere() -> None:
-    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 20)) == 0
-    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 600)) == 0, "no incident in any training window"
+    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 20)[boosting.BOOSTING]) == 0
+    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 600)[boosting.BOOSTING]) == 0, (
+        "no incident in any training window"
+    )
 
 
 @pytest.mark.parametrize("name", models.MODELS)

@@ -93,8 +93,8 @@ def test_the_leading_cells_are_the_head_of_the_whole_order() -> None:
 
 
 def test_expected_counts_follow_the_order_and_add_up_to_the_level() -> None:
-    made = stack.expected(np.array([2, 0, 1]), np.array([1.0, 5.0, 2.0]), 16.0)
-    assert made.tolist() == [4.0, 2.0, 10.0]
+    made = stack.expected(np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), 16.0)
+    assert made.tolist() == [3.0, 3.0, 10.0], "where the model's rates rise along the order, cells share their mean"
 
 
 def windows(**overrides: object) -> pl.DataFrame:
