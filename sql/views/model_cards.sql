@@ -48,7 +48,7 @@ from (
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
-            'Mean of the log ranks of boosting, a count and a density, weighted per category on earlier months; the count stands where nothing beats it. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+            'Mean of the log ranks of boosting (three quarters) and the best count; the count stands alone where the mean lost to it in earlier months. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
             'slots',
@@ -67,8 +67,16 @@ from (
             'One of counts of all days, three years, 365, 56, 28 days, or decayed with a half-life of four years; slow to notice change'
         ),
         (
+            'boosting_plain',
+            'Shown for comparison, and the source of the expected counts: gradient-boosted Poisson regression from an even start',
+            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'best_count',
+            'Learns from the last eighteen months; tells how many better than where; a black box but for what goes in'
+        ),
+        (
             'boosting',
-            'Member of the stack: gradient-boosted Poisson regression',
+            'Member of the stack: gradient-boosted Poisson regression, half of it upon a linear pool of densities',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
@@ -76,7 +84,7 @@ from (
         ),
         (
             'density',
-            'Member of the stack: space-time kernel density',
+            'Shown for comparison: space-time kernel density',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',

@@ -3,6 +3,9 @@
 Twenty-four calendar months; the stack is also given the twelve windows before them to choose on. Prints every model at
 each area: hits, PAI and PEI* with 95 % intervals, and the paired gain over the best simple count (chosen on earlier
 origins) and over prospective hot spots. A FOLDER receives all scores as Parquet.
+
+The models were made on earlier months than those that score: Portland 2014-03 to 2015-02, Toronto 2017 and 2018,
+Chicago 2014 and 2015. An earlier state of the code was chosen while these very tables were looked at.
 """
 
 import itertools

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from pipelines.forecast.risk import points, scoring, slot_trials, slots
-from pipelines.forecast.risk.boosting import boosting
+from pipelines.forecast.risk.boosting import BOOSTING, boosting
 from pipelines.forecast.risk.history import ALWAYS, Floats, day_number
 from pipelines.forecast.risk.points import Task
 from pipelines.forecast.risk.stack import BEST_COUNT
@@ -73,7 +73,7 @@ def windows(city: str, first: date | None = None) -> pl.DataFrame:
 
         def boosted(category: str, origin: int) -> Floats:
             bar.advance(tracked)
-            return boosting(there.history, category, origin)
+            return boosting(there.history, category, origin)[BOOSTING]
 
         def tried(category: str) -> pl.DataFrame:
             rates = {origin: boosted(category, origin) for origin in origins}

@@ -4,22 +4,29 @@ Features are counts of several windows, decayed counts and Gaussian means over s
 category its count, that of its last year and Gaussian means. All are as known at an origin; targets are the incidents
 of the window after it. Training origins are the windows just before the one that is forecast, so nothing after it is
 seen. Places only: no attribute of a person, no census.
+
+Trees put cells into classes, so they rank the whole list well and the very first cells coarsely. Half of the model is
+therefore boosted from the log of a linear pool of densities, which tells those apart, and only corrects it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.forecast.risk import linear_pool
 from pipelines.forecast.risk.history import Events, Floats, History
+
+BOOSTING: Final = "boosting"
+PLAIN: Final = "boosting_plain"
 
 WINDOW_DAYS: Final = 28
 TRAINING_WINDOWS: Final = 18
 MIN_HISTORY_DAYS: Final = 182
-EMPTY_SHARE: Final = 0.1
-"""Share of the cells without an incident that are trained on, each counting so many times more."""
+EMPTY_CELLS: Final = 2_000
+"""Cells without an incident that are drawn per origin, at most: time does not grow with the city."""
 TREES: Final = 150
 SEEDS: Final = (1, 2)
 PARAMETERS: Final = {
@@ -46,14 +53,32 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Features of all cells at one origin; ``rising`` tells where more can only mean more risk (1), less (-1)."""
+    """Features of all cells at one origin; ``rising`` tells where more can only mean more risk (1), less (-1).
+
+    ``parts`` are those of the linear pool, incidents of a window.
+    """
 
     values: Features
     rising: list[int]
+    parts: Features
 
 
-def boosting(history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None) -> Floats:
-    """Incidents a day per cell in the coming four weeks.
+class Rows(NamedTuple):
+    """What is trained on: features, incidents of the window, weight and log of the linear pool per row."""
+
+    values: Features
+    outcome: Floats
+    weight: Floats
+    start: Floats
+
+
+def boosting(
+    history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
+) -> dict[str, Floats]:
+    """Incidents a day per cell in the coming four weeks, by two models.
+
+    `PLAIN` starts from the same everywhere and tells how many better; `BOOSTING` is the geometric mean of it and of one
+    that starts from the linear pool, and tells where better.
 
     Args:
         history: All of it; nothing that was not known at ``until`` is looked at.
@@ -61,31 +86,37 @@ def boosting(history: History, category: str, until: int, memo: dict[tuple[str, 
         until: First day that is not known.
         memo: Tables made by earlier calls on the same history: what was known at an origin never changes.
     """
-    import lightgbm
-
     memo, seen = {} if memo is None else memo, history.seen(until)
     origins = list(_origins(seen, until))
-    if not origins:
-        return _even(seen, category, until)
-    rows = [_rows(seen, category, origin, _table(history, category, origin, memo)) for origin in origins]
-    features, targets, weights = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-    if not targets.any():
-        return _even(seen, category, until)
+    tables = [_table(history, category, origin, memo) for origin in origins]
+    outcomes = [seen.events[category].counts(history.grid.size, one, one + WINDOW_DAYS) for one in origins]
+    if not any(outcome.any() for outcome in outcomes):
+        return dict.fromkeys((PLAIN, BOOSTING), _even(seen, category, until))
     now = _table(history, category, until, memo)
-    logs = np.zeros(history.grid.size)
-    data = lightgbm.Dataset(features, targets, weight=weights, params={"verbosity": -1}, free_raw_data=False)
-    for seed in SEEDS:
-        chosen = PARAMETERS | {
-            "feature_fraction_seed": seed,
-            "monotone_constraints": now.rising,
-        }
-        logs += np.log(lightgbm.train(chosen, data, TREES).predict(now.values))
-    return np.exp(logs / len(SEEDS)) / WINDOW_DAYS
+    mix = _mix(tables, outcomes)
+    rows = [_rows(*one, mix) for one in zip(tables, outcomes, origins, strict=True)]
+    trained = Rows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+    plain, started = _logs(trained, now, np.log(mix @ now.parts))
+    return {PLAIN: np.exp(plain) / WINDOW_DAYS, BOOSTING: np.exp((plain + started) / 2) / WINDOW_DAYS}
 
 
 def _even(history: History, category: str, until: int) -> Floats:
     """The same everywhere: where there is nothing to learn from."""
     return np.full(history.grid.size, history.rate(category, until, _YEAR) / max(history.grid.size, 1))
+
+
+def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats]:
+    """Log of the incidents of a window by either boosting."""
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        rows.values, rows.outcome, weight=rows.weight, params={"verbosity": -1}, free_raw_data=False
+    )
+    chosen = PARAMETERS | {"monotone_constraints": now.rising}
+    plain = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[0]}, data, TREES)
+    data.set_init_score(rows.start)
+    started = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[1]}, data, TREES)
+    return plain.predict(now.values, raw_score=True), start + started.predict(now.values, raw_score=True)
 
 
 def _origins(history: History, until: int) -> Iterator[int]:
@@ -96,15 +127,25 @@ def _origins(history: History, until: int) -> Iterator[int]:
         yield origin
 
 
-def _rows(
-    history: History, category: str, origin: int, table: Table
-) -> tuple[Features, NDArray[np.float32], NDArray[np.float32]]:
-    """Training rows of one origin: every cell with an incident and a tenth of the others, as many times heavier."""
-    outcome = history.events[category].counts(history.grid.size, origin, origin + WINDOW_DAYS)
-    drawn = np.random.default_rng(origin).random(outcome.size) < EMPTY_SHARE
-    kept = (outcome > 0) | drawn
-    weights = np.where(outcome[kept] > 0, 1.0, 1 / EMPTY_SHARE)
-    return table.values[kept], outcome[kept].astype(np.float32), weights.astype(np.float32)
+def _mix(tables: Sequence[Table], outcomes: Sequence[Floats]) -> Floats:
+    """Weights of the pool's parts, by what happened after the training origins."""
+    hit = [np.flatnonzero(outcome) for outcome in outcomes]
+    at = np.concatenate([table.parts[:, cells] for table, cells in zip(tables, hit, strict=True)], axis=1)
+    return linear_pool.weights(
+        at, np.concatenate([outcome[cells] for outcome, cells in zip(outcomes, hit, strict=True)])
+    )
+
+
+def _rows(table: Table, outcome: Floats, origin: int, mix: Floats) -> Rows:
+    """Training rows of one origin: every cell with an incident, and others drawn, heavier the less likely drawn.
+
+    Half of the draws are even, half go where the pool expects incidents: all of the likeliest cells are in.
+    """
+    expects = mix @ table.parts
+    drawn = np.minimum(EMPTY_CELLS * (0.5 / outcome.size + 0.5 * expects / expects.sum()), 1.0)
+    kept = (outcome > 0) | (np.random.default_rng(origin).random(outcome.size) < drawn)
+    weight = np.where(outcome[kept] > 0, 1.0, 1 / drawn[kept])
+    return Rows(table.values[kept], outcome[kept], weight, np.log(expects[kept]))
 
 
 def _table(history: History, category: str, origin: int, memo: dict[tuple[str, int], Table]) -> Table:
@@ -134,7 +175,9 @@ def features(history: History, category: str, until: int) -> Table:
             seen = other.counts(grid.size, history.first_day, until)
             columns += [(seen / years, 0), (other.counts(grid.size, until - 365, until), 0)]
             columns += [(grid.smooth(seen, sigma) / years, 0) for sigma in _SIGMAS]
-    return Table(np.column_stack([values.astype(np.float32) for values, _ in columns]), [sign for _, sign in columns])
+    values = np.column_stack([column.astype(np.float32) for column, _ in columns])
+    parts = (linear_pool.parts(history, category, until) * WINDOW_DAYS).astype(np.float32)
+    return Table(values, [sign for _, sign in columns], parts)
 
 
 def _season(events: Events, size: int, until: int) -> Floats:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pipelines.forecast.risk.boosting import Table, boosting
+from pipelines.forecast.risk.boosting import BOOSTING, PLAIN, Table, boosting
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import Floats, History
 from pipelines.forecast.risk.kernels import density, prospective
@@ -15,8 +15,7 @@ SIMPLE: Final[Mapping[str, Callable[[History, str, int], Floats]]] = {
     "density": density,
     "self_exciting": self_exciting,
 }
-BOOSTING: Final = "boosting"
-MODELS: Final = (*SIMPLE, BOOSTING)
+MODELS: Final = (*SIMPLE, PLAIN, BOOSTING)
 
 
 def rates(
@@ -32,4 +31,4 @@ def rates(
     """
     seen = history.seen(until)
     found = {name: model(seen, category, until) for name, model in SIMPLE.items()}
-    return found | {BOOSTING: boosting(history, category, until, memo)}
+    return found | boosting(history, category, until, memo)

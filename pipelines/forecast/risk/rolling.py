@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.forecast.risk import calibration, curves, models, stack
-from pipelines.forecast.risk.boosting import MIN_HISTORY_DAYS, WINDOW_DAYS, Table
+from pipelines.forecast.risk.boosting import BOOSTING, MIN_HISTORY_DAYS, PLAIN, WINDOW_DAYS, Table
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
 from pipelines.forecast.risk.scoring import log_likelihood
 from pipelines.forecast.risk.stack import Choice, Trial
@@ -67,7 +67,7 @@ class Backtest:
     def rates(self, origin: int) -> dict[str, Floats]:
         """Every model's incidents a day per cell after an origin."""
         told = models.rates(self.history, self.category, origin, self._memo)
-        self.boosted[origin] = told[models.BOOSTING]
+        self.boosted[origin] = told[BOOSTING]
         return told
 
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
@@ -90,14 +90,14 @@ class Backtest:
         best = stack.order(self.placed(origin, rates), choice)
         level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
         rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
-        expected = stack.expected(best, rates[models.BOOSTING], level)
+        expected = stack.expected(best, rates[PLAIN], level)
         return pl.DataFrame(
             {"cell": best, "expected": expected[best], "baseline_expected": rates[choice.count][best]}
         ).with_columns(
             rank,
             (rank <= selected).alias("is_selected"),
             pl.lit(self.category).alias("category"),
-            pl.lit(method(choice)).alias("method"),
+            pl.lit(stack.method(choice)).alias("method"),
         )
 
     def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -120,7 +120,7 @@ class Backtest:
             best = stack.order(placed, chosen)
             said = {name: (lists[name], rate * days) for name, rate in rates.items()}
             said[stack.BEST_COUNT] = said[chosen.count]
-            said[stack.STACK] = best, stack.expected(best, rates[models.BOOSTING], level) * days
+            said[stack.STACK] = best, stack.expected(best, rates[PLAIN], level) * days
             if cells == self.depths[0]:
                 beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
                 orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}
@@ -153,14 +153,6 @@ def windows(history: History, until: int, days: int, most: int) -> list[tuple[in
     """Windows (origin, days) that follow each other up to a day, as far as there was a history to learn from."""
     starts = (until - days * back for back in range(most, 0, -1))
     return [(start, days) for start in starts if history.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
-
-
-def method(choice: Choice) -> str:
-    """How a list was made, in words."""
-    if not choice.origins:
-        return f"{choice.count}; no earlier month to choose on"
-    chosen = choice.count if choice.mixture == stack.BEST_COUNT else f"{choice.mixture}, rest {choice.count}"
-    return f"{chosen}; chosen on {choice.origins} earlier months, {choice.gain:+.1f} hits each against {choice.count}"
 
 
 def run(

@@ -18,7 +18,7 @@ from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
 from pipelines.forecast.risk.scoring import SMALLEST_RATE, log_likelihood
 from pipelines.forecast.risk.selection import leading
 from pipelines.forecast.risk.slots import SLOTS, Level, Shares, Times
-from pipelines.forecast.risk.stack import BEST_COUNT, FIRST_COUNT, LEAN, Trial
+from pipelines.forecast.risk.stack import BEST_COUNT, FIRST_COUNT, Trial
 
 MODEL: Final = "slots"
 PLAIN: Final = "region"
@@ -28,6 +28,8 @@ SMOOTHED: Final = 0.2
 SMOOTHED_CELLS: Final = 2.0
 RATES: Final = (FIRST_COUNT, "smoothed", "boosting 1/2", "boosting")
 """Rates of a cell: the decayed count, the same with a fifth of it spread by two cells, and with boosting's."""
+LEAN: Final = 0.5
+"""Standard errors taken off a rate's gain over the decayed count before it may be chosen."""
 
 WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "origin_day": pl.Int64, "category": pl.String, "model": pl.String, "cells": pl.Int64, "days": pl.Int64,

@@ -1,9 +1,9 @@
-"""The stack: a mean of the models' log ranks, whose members and weights are chosen on earlier origins only.
+"""The stack: a weighted mean of the log ranks of boosting and of the best simple count.
 
-Boosting ranks well over the whole list, a plain count often better among the very first cells; which mixture of both
-catches most depends on the kind of crime and on the area that can be covered. The choice is made by rolling origin, per
-category and area, and leans to the simple: a mixture must beat the best count by more than half a standard error of its
-gains, else the count stands (Breiman et al. 1984 choose so among trees, by a whole one; gains here are paired).
+Boosting ranks well over the whole list, a plain count sometimes better among the very first cells. Their weights are
+fixed: a choice among several mixtures on a dozen months picks noise. What earlier origins choose, per category and
+area, is the count, and whether they speak against the mixture: where it lost to the count by more than a standard
+error of its (paired) losses, the count stands alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import Floats, History, Ints
@@ -22,21 +23,16 @@ BEST_COUNT: Final = "best_count"
 FIRST_COUNT: Final = "count_decayed"
 """What is used before there is any origin to choose on."""
 
-LEAN: Final = 0.5
-"""Standard errors by which a gain must exceed nothing."""
+LEAN: Final = 1.0
+"""Standard errors by which a loss on earlier origins must exceed nothing for the count to stand alone."""
 
-MIXTURES: Final[Mapping[str, Mapping[str, float]]] = {
-    "boosting 1/4": {"boosting": 0.25, BEST_COUNT: 0.75},
-    "boosting 1/2": {"boosting": 0.5, BEST_COUNT: 0.5},
-    "boosting 3/4": {"boosting": 0.75, BEST_COUNT: 0.25},
-    "boosting": {"boosting": 1.0},
-    "boosting 1/2, density 1/4": {"boosting": 0.5, "density": 0.25, BEST_COUNT: 0.25},
-}
+MIXTURE: Final = "boosting 3/4"
+WEIGHTS: Final[Mapping[str, float]] = {"boosting": 0.75, BEST_COUNT: 0.25}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One origin: its window [start, end) of days, and each model's and mixture's cells, best first, deep enough."""
+    """One origin: its window [start, end) of days, and each count's and mixture's cells, best first, deep enough."""
 
     start: int
     end: int
@@ -47,7 +43,9 @@ class Trial:
 class Choice:
     """What was chosen on earlier origins, how many there were, and how the mixture did against the count there.
 
-    ``gain`` is the mean of its hits less the count's per window, ``gain_error`` the standard error of that mean.
+    ``mixture`` is `MIXTURE` or `BEST_COUNT`. ``gain`` is the mean of the mixture's hits less the count's per window,
+    whichever was chosen, ``gain_error`` the standard error of that mean. The mixture is fixed and the count the best of
+    several on the same windows, so the gain is not told too high.
     """
 
     count: str
@@ -77,11 +75,21 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
         for name in past[0].best
     }
     count = max(COUNTS, key=lambda name: hits[name].sum())
-    gains = {name: hits[_named(name, count)] - hits[count] for name in MIXTURES}
-    errors = {name: _error(gain) for name, gain in gains.items()}
-    mixture = max(MIXTURES, key=lambda name: gains[name].mean() - LEAN * errors[name])
-    is_better = gains[mixture].mean() > LEAN * errors[mixture]
-    return Choice(count, mixture if is_better else BEST_COUNT, len(past), float(gains[mixture].mean()), errors[mixture])
+    gains = hits[_named(count)] - hits[count]
+    gain, error = float(gains.mean()), _error(gains)
+    # A single bad month is a loss of one standard error exactly, and speaks against nothing.
+    is_worse = gain < -LEAN * error - 1e-9
+    return Choice(count, BEST_COUNT if is_worse else MIXTURE, len(past), gain, error)
+
+
+def method(choice: Choice) -> str:
+    """How the list was made, in words, and how the mixture did on the months that had a say."""
+    if not choice.origins:
+        return f"{choice.count}; no earlier month to choose on"
+    mixed, tried = f"{MIXTURE}, rest {choice.count}", f"on {choice.origins} earlier months"
+    if choice.mixture == BEST_COUNT:
+        return f"{choice.count}; {tried} {mixed}, had {choice.gain:+.1f} hits each against it"
+    return f"{mixed}; {tried} {choice.gain:+.1f} hits each against {choice.count}"
 
 
 def placed(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
@@ -90,40 +98,40 @@ def placed(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
 
 
 def leading(placed: Mapping[str, Ints], cells: int) -> dict[str, Ints]:
-    """The first ``cells`` cells of every model and of every mixture, made with each count in turn."""
+    """The first ``cells`` cells of every model, and of the mixture with each count in turn."""
     lists = {name: np.argsort(rank, kind="stable")[:cells] for name, rank in placed.items()}
-    for name, weights in MIXTURES.items():
-        for count in COUNTS if BEST_COUNT in weights else (FIRST_COUNT,):
-            mixed = _mixed(placed, weights, count)
-            first = np.sort(np.argpartition(mixed, min(cells, mixed.size) - 1)[:cells])
-            lists[_named(name, count)] = first[np.argsort(mixed[first], kind="stable")]
+    for count in COUNTS:
+        mixed = _mixed(placed, count)
+        first = np.sort(np.argpartition(mixed, min(cells, mixed.size) - 1)[:cells])
+        lists[_named(count)] = first[np.argsort(mixed[first], kind="stable")]
     return lists
 
 
 def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
     """All cells, best first, as chosen."""
-    if choice.mixture == BEST_COUNT:
-        return np.argsort(placed[choice.count], kind="stable")
-    return np.argsort(_mixed(placed, MIXTURES[choice.mixture], choice.count), kind="stable")
+    told = placed[choice.count] if choice.mixture == BEST_COUNT else _mixed(placed, choice.count)
+    return np.argsort(told, kind="stable")
 
 
 def expected(order: Ints, rate: Floats, level: float) -> Floats:
-    """Incidents a day per cell: a model's rates laid along the stack's order, adding up to ``level``.
+    """Incidents a day per cell that never rise along the stack's order: a model's rates, adding up to ``level``.
 
-    A mean of ranks is no expectation; the best cell is given the highest rate, the second the next, and so on.
+    A mean of ranks is no expectation. Where the model's rates rise along the order, neighbours in it share their mean
+    (isotonic regression by pooling adjacent violators, Ayer et al. 1955), so that every stretch of the list keeps the
+    incidents that the model expects there.
     """
-    laid = np.empty(rate.size)
-    laid[order] = np.sort(rate)[::-1]
-    total = laid.sum()
-    return laid * (level / total) if total else laid
+    fitted = np.empty(rate.size)
+    fitted[order] = isotonic_regression(rate[order], increasing=False).x
+    total = fitted.sum()
+    return fitted * (level / total) if total else fitted
 
 
-def _named(mixture: str, count: str) -> str:
-    return f"{mixture}, {count}" if BEST_COUNT in MIXTURES[mixture] else mixture
+def _named(count: str) -> str:
+    return f"{MIXTURE}, {count}"
 
 
-def _mixed(placed: Mapping[str, Ints], weights: Mapping[str, float], count: str) -> Floats:
-    parts = [weight * np.log(placed[count if name == BEST_COUNT else name]) for name, weight in weights.items()]
+def _mixed(placed: Mapping[str, Ints], count: str) -> Floats:
+    parts = [weight * np.log(placed[count if name == BEST_COUNT else name]) for name, weight in WEIGHTS.items()]
     return np.asarray(sum(parts))
 
 

@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from pipelines.forecast.risk import kernels, models, selection
-from pipelines.forecast.risk.boosting import boosting
+from pipelines.forecast.risk import boosting, kernels, linear_pool, models, selection
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import ALWAYS, Events, Grid, History
 from pipelines.forecast.risk.self_exciting import fit, self_exciting
@@ -129,15 +128,53 @@ def test_same_day_ties_do_not_make_the_self_exciting_model_diverge() -> None:
 def test_boosting_ranks_the_busy_cells_first_and_side_by_side_as_alone() -> None:
     past = town()
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(lambda _: boosting(past, "theft", 500), range(2))
+        one, two = pool.map(lambda _: boosting.boosting(past, "theft", 500)[boosting.BOOSTING], range(2))
     assert set(np.argsort(-one)[:3]) == {17, 40, 90}
-    assert (one == two).all() and (one == boosting(past, "theft", 500)).all()
+    assert (one == two).all() and (one == boosting.boosting(past, "theft", 500)[boosting.BOOSTING]).all()
     assert one.sum() == pytest.approx(3, rel=0.3), "a tenth of 144 empty cells is a small sample"
 
 
+def test_the_pool_finds_the_weights_that_made_the_incidents() -> None:
+    rng = np.random.default_rng(5)
+    parts = np.stack([rng.dirichlet(np.full(400, 0.1)), rng.dirichlet(np.full(400, 0.1)), np.full(400, 1 / 400)])
+    true = np.array([0.6, 0.3, 0.1])
+    incidents = rng.multinomial(20_000, true @ parts)
+    hit = np.flatnonzero(incidents)
+    found = linear_pool.weights(parts[:, hit], incidents[hit].astype(float))
+    assert found == pytest.approx(true, abs=0.03) and found.sum() == pytest.approx(1)
+
+
+def test_every_part_of_the_pool_adds_up_to_the_recent_level_and_no_cell_is_impossible() -> None:
+    stream = history(*((12 + day % 3, day) for day in range(400) for _ in range(2)))
+    parts = linear_pool.parts(stream.seen(400), "theft", 400)
+    assert parts.sum(axis=1) == pytest.approx(np.full(len(parts), 2), rel=1e-3)
+    mixed = linear_pool.weights(parts[:, 12:15], np.ones(3)) @ parts
+    assert mixed.min() > 0 and set(np.argsort(-mixed)[:3]) == {12, 13, 14}
+    assert linear_pool.parts(history(), "theft", 400).sum(axis=1).tolist() == pytest.approx(
+        [0] * 5 + [linear_pool.LEAST_LEVEL]
+    )
+
+
+def test_all_of_the_likeliest_cells_and_some_others_are_trained_on() -> None:
+    table = boosting.Table(np.zeros((10_000, 1), np.float32), [0], np.ones((1, 10_000), np.float32))
+    table.parts[0, :50] = 500
+    rows = boosting._rows(table, np.zeros(10_000), 7, np.ones(1))
+    assert (rows.start > np.log(499)).sum() == 50 and 1_000 < len(rows.outcome) < 2_000
+    assert rows.weight.sum() == pytest.approx(10_000, rel=0.1)
+
+
+def test_boosting_learns_a_kind_of_crime_that_begins_after_all_others() -> None:
+    past = town()
+    late = past.events["theft"].where(past.events["theft"].day >= 400)
+    rates = boosting.boosting(History(past.grid, {**past.events, "theft": late}, 0), "theft", 500)[boosting.BOOSTING]
+    assert np.isfinite(rates).all() and set(np.argsort(-rates)[:3]) == {17, 40, 90}
+
+
 def test_boosting_without_a_past_says_the_same_everywhere() -> None:
-    assert np.ptp(boosting(history((3, 5), (4, 6)), "theft", 20)) == 0
-    assert np.ptp(boosting(history((3, 5), (4, 6)), "theft", 600)) == 0, "no incident in any training window"
+    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 20)[boosting.BOOSTING]) == 0
+    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 600)[boosting.BOOSTING]) == 0, (
+        "no incident in any training window"
+    )
 
 
 @pytest.mark.parametrize("name", models.MODELS)

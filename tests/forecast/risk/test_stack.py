@@ -13,9 +13,7 @@ from tests.forecast.risk.test_models import town
 
 def trials(history: History, good: str, windows: int = 6) -> list[Trial]:
     """Trials in which one list catches every incident and all others none."""
-    names = {*COUNTS, "boosting", "density"} | {
-        stack._named(name, count) for name in stack.MIXTURES for count in COUNTS
-    }
+    names = {*COUNTS, "boosting"} | {stack._named(count) for count in COUNTS}
     found = []
     for number in range(windows):
         hit = history.events["theft"].counts(history.grid.size, number * 10, number * 10 + 10)
@@ -30,25 +28,39 @@ def streets() -> History:
     return History(Grid.of(x, y, 1, 100), {"theft": Events.of(cell, day)}, 0)
 
 
-@pytest.mark.parametrize("good", ["boosting", "boosting 3/4, count_all", "count_56"])
-def test_what_caught_most_at_earlier_origins_is_chosen(good: str) -> None:
+def test_the_mixture_is_used_as_long_as_earlier_origins_do_not_speak_against_it() -> None:
     history = streets()
-    made = trials(history, good)
+    equal = trials(history, "none of them")
+    choice = stack.choose(history, "theft", 60, equal, 5)
+    assert (choice.mixture, choice.gain, choice.origins) == (stack.MIXTURE, 0, 6)
+    # The count is better in one window of six only: no more than chance.
+    equal[0] = trials(history, "count_all", 1)[0]
+    choice = stack.choose(history, "theft", 60, equal, 5)
+    assert (choice.count, choice.mixture) == ("count_all", stack.MIXTURE) and choice.gain < 0
+
+
+def test_the_count_that_caught_most_stands_alone_where_the_mixture_lost_to_it() -> None:
+    history = streets()
+    choice = stack.choose(history, "theft", 60, trials(history, "count_56"), 5)
+    assert (choice.count, choice.mixture) == ("count_56", BEST_COUNT)
+    assert choice.gain < -choice.gain_error <= 0
+
+
+def test_the_mixture_has_the_count_that_caught_most() -> None:
+    history = streets()
+    made = trials(history, "count_56", 3) + trials(history, f"{stack.MIXTURE}, count_56", 6)[3:]
     choice = stack.choose(history, "theft", 60, made, 5)
-    rates = {name: -np.argsort(made[0].best[name]).astype(float) for name in (*COUNTS, "boosting", "density")}
-    if good == "count_56":
-        assert (choice.count, choice.mixture) == ("count_56", BEST_COUNT)
-    else:
-        assert stack._named(choice.mixture, choice.count) == good
-        assert sorted(stack.order(stack.placed(rates, "a"), choice)) == list(range(36))
-        assert choice.gain > choice.gain_error >= 0 and choice.origins == 6
+    assert (choice.count, choice.mixture) == ("count_56", stack.MIXTURE)
+    rates = {name: -np.argsort(made[0].best[name]).astype(float) for name in (*COUNTS, "boosting")}
+    assert sorted(stack.order(stack.placed(rates, "a"), choice)) == list(range(36))
 
 
 def test_a_window_that_has_not_ended_by_the_origin_has_no_say() -> None:
     history = streets()
-    early, late = trials(history, "boosting")[:3], trials(history, "count_56")[3:]
-    assert stack.choose(history, "theft", 39, [*early, *late], 5).mixture == "boosting"
+    early, late = trials(history, "count_56")[:3], trials(history, f"{stack.MIXTURE}, count_all")[3:]
+    assert stack.choose(history, "theft", 39, [*early, *late], 5).mixture == BEST_COUNT
     assert stack.choose(history, "theft", 39, [*early, *late], 5).origins == 3
+    assert stack.choose(history, "theft", 9, [*early, *late], 5).origins == 0
 
 
 def test_a_window_begins_after_its_lead_and_is_chosen_on_as_far_as_it_is_known() -> None:
@@ -60,27 +72,29 @@ def test_a_window_begins_after_its_lead_and_is_chosen_on_as_far_as_it_is_known()
     assert choices["origins"].to_list() == [0, 1]
 
 
-def test_without_a_clear_gain_the_count_stands() -> None:
-    history = streets()
-    made = trials(history, "count_all", 6)
-    # Boosting is better in one window of six only.
-    made[0] = trials(history, "boosting", 1)[0]
-    assert stack.choose(history, "theft", 60, made, 5).mixture == BEST_COUNT
+def test_the_words_tell_what_was_tried_whichever_was_chosen() -> None:
+    won, lost = (
+        stack.Choice("count_28", mixture, 12, gain, 0.5) for mixture, gain in ((stack.MIXTURE, 2.0), (BEST_COUNT, -1.0))
+    )
+    assert stack.method(won) == "boosting 3/4, rest count_28; on 12 earlier months +2.0 hits each against count_28"
+    assert stack.method(lost) == (
+        "count_28; on 12 earlier months boosting 3/4, rest count_28, had -1.0 hits each against it"
+    )
+    assert stack.method(stack.choose(streets(), "theft", 0, [], 5)) == "count_decayed; no earlier month to choose on"
 
 
 def test_the_leading_cells_are_the_head_of_the_whole_order() -> None:
     rng = np.random.default_rng(1)
-    placed = stack.placed({name: rng.random(200) for name in (*COUNTS, "boosting", "density")}, "theft")
+    placed = stack.placed({name: rng.random(200) for name in (*COUNTS, "boosting")}, "theft")
     lists = stack.leading(placed, 20)
-    for mixture in (BEST_COUNT, *stack.MIXTURES):
+    for mixture, name in ((BEST_COUNT, "count_28"), (stack.MIXTURE, stack._named("count_28"))):
         whole = stack.order(placed, stack.Choice("count_28", mixture, 5, 1.0, 0.1))
-        name = "count_28" if mixture == BEST_COUNT else stack._named(mixture, "count_28")
         assert (whole[:20] == lists[name]).all()
 
 
 def test_expected_counts_follow_the_order_and_add_up_to_the_level() -> None:
-    made = stack.expected(np.array([2, 0, 1]), np.array([1.0, 5.0, 2.0]), 16.0)
-    assert made.tolist() == [4.0, 2.0, 10.0]
+    made = stack.expected(np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), 16.0)
+    assert made.tolist() == [3.0, 3.0, 10.0], "where the model's rates rise along the order, cells share their mean"
 
 
 def windows(**overrides: object) -> pl.DataFrame:
