@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from pipelines.patterns import reach
 
@@ -70,6 +70,29 @@ class Grid:
         """Gaussian mean around each cell, ``sigma`` in cells, over the cells that there are: no loss at the border."""
         return self._blurred(values, sigma) / self._share(sigma)
 
+    def smooth_rows(self, cells: Ints, values: NDArray[np.float32], sigma: float, wanted: Ints) -> NDArray[np.float32]:
+        """As `smooth`, of many columns at once: ``values`` has a row for each of ``cells``, 0 elsewhere.
+
+        Only the ``wanted`` cells are told, a row for each. What is spread up and down first lies in few places of the
+        raster, so that neither cells nor raster need be held once for every column.
+        """
+        kernel, steps = _kernel(sigma)
+        rows, columns = self.shape
+        down = self.row[cells][:, None] + steps
+        inside = (down >= 0) & (down < rows)
+        places, at = np.unique((down * columns + self.column[cells][:, None])[inside], return_inverse=True)
+        weights, source = np.broadcast_to(kernel, down.shape)[inside], np.nonzero(inside)[0]
+        spread = sparse.csr_array((weights, (at, source)), shape=(places.size, cells.size)) @ values
+        # The place in the raster of each column beside a wanted cell, and where it is among those that hold anything.
+        held = np.full(rows * columns, -1)
+        held[places] = np.arange(places.size)
+        across = self.column[wanted][:, None] + steps
+        beside = self.row[wanted][:, None] * columns + across.clip(0, columns - 1)
+        taken = np.where((across >= 0) & (across < columns), held[beside], -1)
+        weights, row = np.broadcast_to(kernel, taken.shape)[taken >= 0], np.nonzero(taken >= 0)[0]
+        summed = sparse.csr_array((weights, (row, taken[taken >= 0])), shape=(wanted.size, places.size)) @ spread
+        return np.asarray(summed / self._share(sigma)[wanted, None].astype(np.float32), np.float32)
+
     def around(self, values: NDArray[np.generic], reach: int) -> Floats:
         """Sum over the square of cells within ``reach`` rows and columns of each, itself included."""
         width = 2 * reach + 1
@@ -93,6 +116,13 @@ class Grid:
         if sigma not in self._shares:
             self._shares[sigma] = np.maximum(self._blurred(np.ones(self.size), sigma), 1e-6)
         return self._shares[sigma]
+
+
+def _kernel(sigma: float) -> tuple[NDArray[np.float32], Ints]:
+    """The weights of `Grid.smooth` along one axis, and the steps they are for."""
+    steps = np.arange(-int(3 * sigma + 0.5), int(3 * sigma + 0.5) + 1)
+    weights = np.exp(-0.5 * (steps / sigma) ** 2)
+    return (weights / weights.sum()).astype(np.float32), steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Ranks and selection of cells, ties broken at random with a seed: array order would favour one corner of the map."""
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,55 @@ def ranks(expected: NDArray[np.float64], *seed: object) -> NDArray[np.int64]:
 
 def leading(expected: NDArray[np.floating], first: int, *seed: object) -> NDArray[np.int64]:
     """The positions that `ranks` ranks 1 to ``first``, in this order, without ranking millions of others."""
+    return _leading(expected, _ties(expected.size, *seed), first)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lots:
+    """How ties among ``rows`` × ``columns`` positions fall, drawn once for many lists of the ``first`` of them."""
+
+    tie: NDArray[np.float64]
+    early: NDArray[np.int64]
+    """Twice ``first`` positions with the lowest lots, in their order: enough to fill any list up with."""
+    columns: int
+    first: int
+
+    @staticmethod
+    def of(rows: int, columns: int, first: int, *seed: object) -> "Lots":
+        """Lots by the seed words alone."""
+        tie = _ties(rows * columns, *seed)
+        enough = min(2 * first, tie.size)
+        early = np.argpartition(tie, enough - 1)[:enough] if enough else np.empty(0, np.int64)
+        return Lots(tie, early[np.argsort(tie[early])], columns, first)
+
+    def leading(self, rate: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.int64]:
+        """What `leading` says of ``rate`` (of each row, not negative) × ``share`` (a row for each, or one for all).
+
+        Only rows whose rate times their greatest share reaches the first are multiplied out.
+        """
+        share = np.broadcast_to(share, (rate.size, self.columns))
+        peak = rate * share.max(axis=1)
+        near = np.flatnonzero((peak > 0) & (peak >= self._floor(peak, rate, share)))
+        table = rate[near, None] * share[near]
+        some = np.nonzero(table)
+        places = near[some[0]] * self.columns + some[1]
+        found = places[_leading(table[some], self.tie[places], min(self.first, places.size))]
+        row, column = np.divmod(self.early, self.columns)
+        nothing = self.early[rate[row] * share[row, column] == 0] if found.size < self.first else self.early
+        return np.concatenate([found, nothing[: self.first - found.size]])
+
+    def _floor(self, peak: NDArray[np.float32], rate: NDArray[np.float32], share: NDArray[np.float32]) -> float:
+        """What the last of the first has at least: what it would have among the rows of the highest peaks."""
+        rows = min(4 * self.first // self.columns + 1, peak.size)
+        if not self.first or rows * self.columns < self.first:
+            return 0.0
+        best = np.argpartition(peak, -rows)[-rows:]
+        return float(np.partition((rate[best, None] * share[best]).ravel(), -self.first)[-self.first])
+
+
+def _leading(expected: NDArray[np.floating], tie: NDArray[np.float64], first: int) -> NDArray[np.int64]:
     if first <= 0:
         return np.empty(0, np.int64)
-    tie = _ties(expected.size, *seed)
     floor = np.partition(expected, -first)[-first]
     sure, even = np.flatnonzero(expected > floor), np.flatnonzero(expected == floor)
     drawn = even[np.argpartition(tie[even], first - sure.size - 1)[: first - sure.size]]

@@ -18,7 +18,7 @@ from pipelines.forecast.risk import scoring, slot_trials, slots
 from pipelines.forecast.risk.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.history import Floats, History, Ints
 from pipelines.forecast.risk.rolling import LEVEL_HALF_LIFE_DAYS
-from pipelines.forecast.risk.selection import leading
+from pipelines.forecast.risk.selection import Lots
 from pipelines.forecast.risk.slot_trials import MODEL
 from pipelines.forecast.risk.slots import PER_DAY, SLOT_HOURS, SLOTS, Times
 from pipelines.forecast.risk.stack import BEST_COUNT
@@ -170,7 +170,10 @@ def _ahead(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.
     chosen = slot_trials.choose(times, until, trials)
     ours, plain = said.ours(chosen.rate).ravel(), said.baseline(chosen.count).ravel()
     first = slot_trials.selected(known.history.grid.size, share)
-    lists = [leading(table, first, category, until) for table in (ours, plain)]
+    lots = Lots.of(known.history.grid.size, SLOTS, first, category, until)
+    own = said.rates[chosen.rate].astype(np.float32)
+    count = said.counts[chosen.count].astype(np.float32)
+    lists = [lots.leading(own, said.own), lots.leading(count, said.plain)]
     places = np.union1d(*lists)
     seen = times.seen(until, known.history.seen(until).first_day)
     rate = said.rates[chosen.rate].sum()

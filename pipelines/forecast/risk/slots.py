@@ -139,10 +139,10 @@ def learn(grid: Grid, seen: Times, until: int) -> tuple[Level, ...]:
     if not before.cell.size or not held.cell.size:
         return UNLEARNT
     cells, at = np.unique(held.cell, return_inverse=True)
-    counts, above = _counts(grid, before, split), np.full((1, SLOTS), 1 / SLOTS, np.float32)
+    counted, above = _counts(before, split), np.full((1, SLOTS), 1 / SLOTS, np.float32)
     chosen = []
     for reaches in REACHES:
-        around = {reach: _rows(_around(grid, counts, reach), cells) for reach in reaches}
+        around = {reach: _around(grid, *counted, reach, cells) for reach in reaches}
         likelihood = {}
         for reach, hours, days in product(reaches, HOURS, DAYS):
             spread = _spread(around[reach], hours, days)
@@ -157,34 +157,38 @@ def learn(grid: Grid, seen: Times, until: int) -> tuple[Level, ...]:
 
 def shares(grid: Grid, seen: Times, until: int, levels: Sequence[Level]) -> Shares:
     """The share of each cell's incidents (rows) in each slot (columns), by what was known at ``until``."""
-    counts = _counts(grid, seen.timed(), until)
+    cells, counts = _counts(seen.timed(), until)
     told = np.full((1, SLOTS), 1 / SLOTS, np.float32)
     for level in levels:
-        told = _shrunk(_spread(_around(grid, counts, level.reach), level.hours, level.days), told, level.strength)
+        # Spreading over slots and over cells commute; before the window there are few rows to spread.
+        spread = _spread(counts, level.hours, level.days)
+        if level.reach:
+            told = _shrunk(_around(grid, cells, spread, level.reach, np.arange(grid.size)), told, level.strength)
+        else:
+            # A cell without an incident keeps what its neighbourhood says.
+            told = np.broadcast_to(told, (grid.size, SLOTS)).copy()
+            told[cells] = _shrunk(spread, told[cells], level.strength)
     return np.broadcast_to(told, (grid.size, SLOTS))
 
 
-def _counts(grid: Grid, known: Times, until: int) -> Shares:
-    """Incidents by cell and slot, each half of it after `HALF_LIFE_DAYS`."""
+def _counts(known: Times, until: int) -> tuple[Ints, Shares]:
+    """The cells with an incident, in order, and their incidents by slot, each half of it after `HALF_LIFE_DAYS`."""
+    cells, at = np.unique(known.cell, return_inverse=True)
     weight = np.exp2((known.day - until) / HALF_LIFE_DAYS)
-    counts: Shares = np.bincount(known.place(), weight, grid.size * SLOTS).astype(np.float32)
-    return counts.reshape(grid.size, SLOTS)
+    counts: Shares = np.bincount(at * SLOTS + known.slot, weight, cells.size * SLOTS).astype(np.float32)
+    return cells, counts.reshape(cells.size, SLOTS)
 
 
-def _around(grid: Grid, counts: Shares, reach: float) -> Shares:
-    """Incidents in the window around each cell, its own place weighing one; one row for the whole region."""
+def _around(grid: Grid, cells: Ints, counts: Shares, reach: float, wanted: Ints) -> Shares:
+    """Incidents in the window around each wanted cell, its own place weighing one; one row for the whole region."""
     if reach == REGION:
         return np.asarray(counts.sum(axis=0, dtype=float, keepdims=True), np.float32)
-    if not reach:
-        return counts
-    # Slot by slot, so that a nation's raster need not be held 84 times.
-    window = 2 * np.pi * reach**2
-    planes = [(grid.smooth(counts[:, slot], reach) * window).astype(np.float32) for slot in range(SLOTS)]
-    return np.stack(planes, axis=1)
-
-
-def _rows(counts: Shares, cells: Ints) -> Shares:
-    return counts if len(counts) == 1 else counts[cells]
+    if reach:
+        return grid.smooth_rows(cells, counts, reach, wanted) * np.float32(2 * np.pi * reach**2)
+    own = np.zeros((wanted.size, SLOTS), np.float32)
+    _, at, found = np.intersect1d(wanted, cells, assume_unique=True, return_indices=True)
+    own[at] = counts[found]
+    return own
 
 
 def _spread(counts: Shares, hours: float, days: float) -> Shares:
