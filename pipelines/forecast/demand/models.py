@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand import hour_of_week, seasonal_naive
+from pipelines.forecast.demand import boosting, ets, hour_of_week, regression, seasonal_naive
 from pipelines.forecast.demand.rolling import Model
 from pipelines.forecast.demand.series import Frequency
 
@@ -65,10 +65,15 @@ def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
         fit: Prophet, for days.
         least: Calls a day from which Prophet is asked.
     """
-    of_days = [Model(PROPHET, partial(_where_dense, least=least, fit=fit))]
+    of_days = [
+        Model("ets", partial(ets.predict, freq=freq)),
+        Model(PROPHET, partial(_where_dense, least=least, fit=fit)),
+    ]
     return [
         Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
         Model(BASELINE, partial(seasonal_naive.predict, freq=freq)),
+        Model("regression", partial(regression.predict, freq=freq)),
+        Model("boosting", partial(boosting.predict, freq=freq)),
         *(of_days if freq == "D" else []),
     ]
 
