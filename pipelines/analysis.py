@@ -18,8 +18,8 @@ DEMAND, RISK, RISK_SLOTS = "demand", "risk", "risk_slots"
 """What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the
 tables ``forecast.<name>`` and ``forecast.<name>_scores``."""
 
-BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: (), RISK: ("curves", "calibration"), RISK_SLOTS: ()}
-"""What a backtest tells beside its scores: a kind of record and a table each, ``<name>_curves`` say."""
+BESIDE: Mapping[str, tuple[str, ...]] = {DEMAND: ("choices",), RISK: ("curves", "calibration"), RISK_SLOTS: ()}
+"""What is told beside forecasts and scores: a kind of record and a table each, ``<name>_curves`` say."""
 
 STAMP = "%Y%m%dT%H%MZ"
 """Name of a record: the instant of its run, UTC."""
@@ -73,8 +73,9 @@ def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Calla
         Known(_through(con), _degraded(con), con.execute("from marts.demand_delays").pl()),
         settings.max_processes,
         lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
+        _choices(settings),
     )
-    _issue(con, settings, DEMAND, made.forecasts, made.scores)
+    _issue(con, settings, DEMAND, made.forecasts, made.scores, choices=made.choices)
     _forecast_risk(con, settings, progress)
 
 
@@ -228,6 +229,13 @@ def _newest(settings: Settings, kind: str) -> pl.DataFrame | None:
         if frame.filter(pl.col("reference_at") != settings.as_of).is_empty():
             return frame
     return None
+
+
+def _choices(settings: Settings) -> pl.DataFrame | None:
+    """The models that the newest earlier run chose or kept to; a run again of the same ``as_of`` finds the same."""
+    now = _stamp(settings.as_of)
+    earlier = [one for one in records.entries(settings, f"{DEMAND}_choices", until=now) if one["name"] < now]
+    return records.frame_of(settings, max(earlier, key=_run_then_issue)) if earlier else None
 
 
 def _frames(settings: Settings, entries: list[ledger.Entry]) -> Iterator[pl.DataFrame]:

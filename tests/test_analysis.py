@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from pipelines import analysis, ledger, records, warehouse
-from pipelines.forecast.demand import nightly as demand
+from pipelines.forecast.demand import tables
 from pipelines.forecast.risk import issued
 from pipelines.forecast.risk import nightly as risk
 from pipelines.settings import Settings
 
 TABLES = (
-    "demand", "demand_scores", "risk", "risk_scores", "risk_curves", "risk_calibration", "risk_slots",
+    "demand", "demand_scores", "demand_choices", "risk", "risk_scores", "risk_curves", "risk_calibration", "risk_slots",
     "risk_slots_scores",
 )  # fmt: skip
 
@@ -267,7 +267,7 @@ def test_a_reload_needs_an_issue_for_that_very_as_of(
 
 
 def test_a_forecast_without_its_backtest_is_not_reloaded(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    for name, columns in (("demand", demand.FORECAST_COLUMNS), ("risk", risk.FORECAST_COLUMNS)):
+    for name, columns in (("demand", tables.FORECAST_COLUMNS), ("risk", risk.FORECAST_COLUMNS)):
         records.write(settings, f"{name}_forecasts", stamp(settings), pl.DataFrame(schema=dict.fromkeys(columns)))
     assert not analysis.reload(con, settings)
     assert not warehouse.exists(con, "forecast", "demand")

@@ -44,6 +44,7 @@ MADE_BY_PYTHON: Mapping[str, tuple[str, ...]] = {
     "patterns.space_time_clusters": ("marts.crime_points", "reference.cells"),
     "forecast.demand": ("marts.demand_hourly", "marts.demand_delays"),
     "forecast.demand_scores": ("forecast.demand", "marts.demand_hourly"),
+    "forecast.demand_choices": ("marts.demand_hourly", "marts.demand_delays"),
     "forecast.risk": ("marts.crime_points", "reference.cells"),
     "forecast.risk_scores": (
         "forecast.risk",

@@ -36,11 +36,27 @@ from (
         ),
         (
             'prophet_mean',
-            'Calls per day for every area and service, twelve weeks ahead',
+            'Calls per day above stations, twelve weeks ahead: competes with the others, and the mean of the best is published',
             'Calls per day and public holidays',
             'Persons; anything but place, time and service',
             'seasonal_naive',
             'Used for the mean only: its own ranges are poor on small counts, so quantiles are negative binomial, learnt from backtests. Sparse series keep to the table'
+        ),
+        (
+            'ets',
+            'Calls per day above stations, twelve weeks ahead: competes with the others, and the mean of the best is published',
+            'Square roots of calls per day: level and weekday, smoothed',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'Exponential smoothing. Knows no holidays, weather or events; says nothing of sparse series'
+        ),
+        (
+            'regression',
+            'Calls per hour and day above stations: competes with the others, and the mean of the best is published',
+            'The weekly table, and calls of all years by time of year, of the series and of its pool',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'Poisson regression. Less than two years have no time of year: then it is the table at the level of the last weeks'
         ),
         (
             'stack',
@@ -76,11 +92,11 @@ from (
         ),
         (
             'boosting',
-            'Member of the stack: gradient-boosted Poisson regression, half of it upon a linear pool of densities',
-            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
+            'Member of the risk stack: gradient-boosted Poisson regression, half of it upon a linear pool of densities. Of demand: calls per hour and day above stations, where it competes with the others',
+            'Risk: reported incidents of allowed categories (allow_list) by cell and day, as known at the origin. Demand: calls of all series by hour or day',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
-            'best_count',
-            'Learns from the last eighteen months; a black box but for what goes in'
+            'Risk: best_count. Demand: seasonal_naive',
+            'Risk: learns from the last eighteen months. Demand: learns what multiplies the weekly table, from all services together, so an odd one moves the others a little. A black box but for what goes in'
         ),
         (
             'density',

@@ -559,6 +559,16 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
                 forecasts += _forecast(area_id, service, "D", start, 60.0)
     insert(con, "forecast.demand", *forecasts)
     insert(con, "dispatch.staffing", *staffing)
+    chosen = {
+        "reference_at": AS_OF, "frequency": "h", "tree": "admin", "measure": "calls", "origin_at": AS_OF,
+        "horizon_block": "day 1", "chosen_at": AS_OF, "models": "hour_of_week + boosting", "model_weight": 0.5,
+        "scaled_pinball": 0.24, "runner_up": "hour_of_week", "runner_up_scaled_pinball": 0.25, "standard_error": 0.01,
+        "origins": 5, "chosen_by": "series",
+    }  # fmt: skip
+    for area_id in ("11", *DISTRICTS):
+        level = "province" if area_id == "11" else "district"
+        for service in SERVICES:
+            insert(con, "forecast.demand_choices", chosen | {"area_id": area_id, "level": level, "service": service})
     for model, wis in (("hour_of_week", 0.8), ("seasonal_naive", 1.0)):
         insert(
             con,

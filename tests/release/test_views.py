@@ -40,6 +40,7 @@ MATRIX = {
     "feed_health": ALL,
     "feed_status": ALL - {"public"},
     "feeds": ALL,
+    "forecast_choices": ALL - {"investigation"},
     "forecast_scores": ALL - {"investigation"},
     "hot_spots": {"police"},
     "incident_changes": AGENCIES,
@@ -273,6 +274,7 @@ def test_an_agency_sees_its_own_demand_plans_and_scores(
     for table in ("demand_hourly", "demand_forecast", "staffing"):
         assert {row["service"] for row in rows(con, audience, table)} == services, table
     assert {row["service"] for row in rows(con, audience, "forecast_scores")} <= services
+    assert {row["service"] for row in rows(con, audience, "forecast_choices")} <= services
 
 
 def test_dispatch_sees_all_services_and_the_last_weeks_only(con: duckdb.DuckDBPyConnection) -> None:

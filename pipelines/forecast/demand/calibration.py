@@ -111,6 +111,8 @@ def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
     """
     level = pl.col("level") if "level" in said.columns else pl.lit("all")
     keyed = said.with_columns(level.alias("level"), (pl.col("ds").dt.hour() // 6).alias("hours"))
+    if keyed.is_empty():
+        return keyed.drop("hours").with_columns(curve=pl.lit(0, pl.UInt32)), IDENTITY
     daily = _kept(keyed)
     found = [
         _curves(daily.filter(pl.col("cutoff") < cutoff, pl.col("last") < cutoff)).with_columns(_stamp(cutoff))

@@ -59,7 +59,7 @@ def _at_cutoff(by_day: pl.DataFrame, wanted: pl.DataFrame, cutoff: datetime) -> 
         ahead = (days["_day"] - line["ds"].max()).dt.total_days().to_numpy()
         means.append(days.with_columns(pl.Series("mean", forecast(line["y"].to_numpy(), int(ahead.max()))[ahead - 1])))
     if not means:
-        return wanted.clear().with_columns(stamp, mean=pl.lit(None, pl.Float64))
+        return wanted.clear().with_columns(pl.lit(None, pl.Float64).alias("mean"), stamp)
     return pl.concat(means).with_columns(stamp)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from pipelines.forecast.demand import nightly, scoring
+from pipelines.forecast.demand import calibration, scoring, tables
 from pipelines.forecast.demand.panel import MEASURES, area_level
 from pipelines.forecast.demand.quantiles import dispersion_in
 from pipelines.forecast.demand.shifts import counts as turned
@@ -78,7 +78,7 @@ def score_issued(
         .join(outcomes.scales, on=keys, how="left", nulls_equal=True)
         .sort("reference_at", "frequency", "service", "measure", "area_id", "shift", "target_start", "model")
     )
-    return nightly.comparable_scores(known, "issued")
+    return tables.scores(*calibration.curves_in(known), "issued")
 
 
 def _measured(hourly: pl.DataFrame, measure: str) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Which models forecast hours and days, and which of their rows is the published one."""
+"""Which models of the mean compete for hours and days, and where each is asked."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand import hour_of_week, seasonal_naive
+from pipelines.forecast.demand import boosting, ets, hour_of_week, regression, seasonal_naive
 from pipelines.forecast.demand.rolling import Model
 from pipelines.forecast.demand.series import Frequency
 
@@ -22,21 +22,30 @@ Fit = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """``prophet_mean.predict`` with everything but history and targets filled in."""
 
 
-def hourly() -> list[Model]:
-    """The hour-of-week table and last week again."""
-    return [
-        Model(TABLE["h"], partial(hour_of_week.predict, freq="h")),
-        Model(BASELINE, partial(seasonal_naive.predict, freq="h")),
-    ]
+def only(model: Model, rows: pl.Expr) -> Model:
+    """The model, asked for the targets that ``rows`` names and silent on all others."""
+
+    def predict(history: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+        asked = targets.filter(rows)
+        return model.predict(history, asked) if asked.height else asked.with_columns(mean=pl.lit(None, pl.Float64))
+
+    return Model(model.name, predict)
 
 
-def daily(fit: Fit, least: float) -> list[Model]:
-    """Prophet where targets say ``is_asked`` and calls a day reach ``least``; the weekday table; last week again."""
-    return [
-        Model(PROPHET, partial(_where_dense, least=least, fit=fit)),
-        Model(TABLE["D"], partial(hour_of_week.predict, freq="D")),
-        Model(BASELINE, partial(seasonal_naive.predict, freq="D")),
-    ]
+def once(history: pl.DataFrame, targets: pl.DataFrame, first: pl.DataFrame, fit: Fit) -> pl.DataFrame:
+    """Fit series that are alike once (a headquarters that has the whole region, say).
+
+    Args:
+        history: ``unique_id, ds, y``.
+        targets: ``unique_id, cutoff, ds``.
+        first: ``unique_id, first``: the series that stands for it.
+        fit: The model that is asked.
+    """
+    keys = ["first", "cutoff", "ds"]
+    named = targets.join(first, on="unique_id", how="left", maintain_order="left")
+    asked = named.unique(keys, keep="first", maintain_order=True).drop("unique_id").rename({"first": "unique_id"})
+    said = fit(history, asked).select(pl.col("unique_id").alias("first"), *keys[1:], "mean", "failure")
+    return named.join(said, on=keys, how="left", maintain_order="left").drop("first")
 
 
 def _where_dense(history: pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
@@ -65,36 +74,14 @@ def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
         fit: Prophet, for days.
         least: Calls a day from which Prophet is asked.
     """
-    of_days = [Model(PROPHET, partial(_where_dense, least=least, fit=fit))]
+    of_days = [
+        Model("ets", partial(ets.predict, freq=freq)),
+        Model(PROPHET, partial(_where_dense, least=least, fit=fit)),
+    ]
     return [
         Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
         Model(BASELINE, partial(seasonal_naive.predict, freq=freq)),
+        Model("regression", partial(regression.predict, freq=freq)),
+        Model("boosting", partial(boosting.predict, freq=freq)),
         *(of_days if freq == "D" else []),
     ]
-
-
-def choose(said: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Mark floors with ``is_baseline``; where Prophet has no mean, the table takes its place and carries the reason.
-
-    Args:
-        said: ``unique_id, cutoff, model, mean, failure`` of every model.
-        freq: ``h``: the table is what is published. ``D``: Prophet is.
-
-    Returns:
-        The rows that have a mean, with ``is_baseline`` and ``note`` (why not Prophet).
-    """
-    is_floor = pl.col("model") == BASELINE
-    if freq == "h":
-        marked = said.with_columns(is_floor.alias("is_baseline"), pl.lit(None, pl.String).alias("note"))
-        return marked.filter(pl.col("mean").is_not_null())
-    keys = ["unique_id", "cutoff"]
-    is_prophet = pl.col("model") == PROPHET
-    is_served = (is_prophet & pl.col("mean").is_not_null()).any().over(keys)
-    reason = pl.col("failure").drop_nulls().first().over(keys)
-    is_table = pl.col("model") == TABLE["D"]
-    stands_in = is_table & ~is_served
-    return said.with_columns(
-        (is_floor | (is_table & is_served)).alias("is_baseline"),
-        pl.when(stands_in).then(reason).alias("failure"),
-        pl.when(stands_in & reason.is_null()).then(pl.lit("too sparse for Prophet")).alias("note"),
-    ).filter(pl.col("mean").is_not_null())

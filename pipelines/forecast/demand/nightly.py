@@ -1,7 +1,9 @@
-"""The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, beside its baselines.
+"""The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, beside its floors.
 
-Hours: the hour-of-week table against last week's same hour. Days: Prophet's mean against last week's same day and the
-weekday table; a series too sparse, too short or failing keeps to the table, and its rows say so. Shifts: sums of both.
+Calls: for every series and horizon block the mean of the best models of earlier origins, with ranges learnt from what
+that mean missed there. By the hour the weekly table, a regression and boosting compete, by the day exponential
+smoothing and Prophet too. Stations and units sent keep to the weekly table. Shifts: sums of hours and days. Choices are
+kept for a week, in which the chosen models are fitted anew every night.
 """
 
 from collections.abc import Callable
@@ -12,36 +14,66 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand import calibration, models, prophet_mean, rolling, scoring, series, shifts
+from pipelines.forecast.demand import (
+    calibration,
+    choices,
+    models,
+    prophet_mean,
+    publishing,
+    rolling,
+    scoring,
+    series,
+    shifts,
+    tables,
+)  # fmt: skip
 from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Known, Panel, local
-from pipelines.forecast.demand.quantiles import COLUMNS, described, with_quantiles
+from pipelines.forecast.demand.publishing import Published
+from pipelines.forecast.demand.quantiles import with_quantiles
+from pipelines.forecast.demand.rolling import Model
+from pipelines.forecast.demand.selection import JOIN
 from pipelines.forecast.demand.series import Frequency
 from pipelines.profile import Profile
 
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
 WARM_UP: Final = {"h": 2, "D": 3}
-"""The first so many origins only teach ranges."""
+"""The first so many origins only teach choices and ranges."""
 DAILY_STEP: Final = 28
 """Days between the backtest origins of days, or the horizon where that is shorter."""
-SIMPLE: Final = "Prophet is asked for calls above stations only"
-FORECAST_COLUMNS: Final = (
-    "reference_at", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "target_start",
-    "target_end", "horizon_hours", "model", "is_baseline", "mean", *COLUMNS, "data_as_of", "method", "degraded_reason",
-)  # fmt: skip
-SCORE_COLUMNS: Final = (
-    "reference_at", "origin_kind", "frequency", "service", "measure", "area_level", "model", "is_baseline",
-    *scoring.SCORES,
-)  # fmt: skip
+SIMPLE: Final = "stations and units sent keep to the weekly table"
 
 
 @dataclass(frozen=True, slots=True)
 class DemandForecast:
-    """Frames with the columns of ``forecast.demand`` and ``forecast.demand_scores``."""
+    """Frames with the columns of ``forecast.demand``, ``forecast.demand_scores`` and ``forecast.demand_choices``."""
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
+    choices: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one night's forecast is made with; ``kept``: choices to keep to, made at ``chosen_at``."""
+
+    as_of: datetime
+    profile: Profile
+    kept: pl.DataFrame | None = None
+    chosen_at: datetime | None = None
+    processes: int = 1
+    progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A frequency's models, what they are asked, and the choices that are kept to."""
+
+    freq: Frequency
+    models: list[Model]
+    targets: pl.DataFrame
+    is_scored: pl.Expr
+    kept: pl.DataFrame | None
 
 
 def forecast_demand(
@@ -51,6 +83,7 @@ def forecast_demand(
     known: Known | None = None,
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    kept: pl.DataFrame | None = None,
 ) -> DemandForecast:
     """Forecast calls and units sent by hour, day and shift for every area and service; score the backtest.
 
@@ -62,37 +95,42 @@ def forecast_demand(
         known: How far each service's records go and what degrades them; none: complete up to ``as_of``.
         processes: Processes that fit Prophet side by side.
         progress: Told (fits done, fits in all).
+        kept: ``forecast.demand_choices`` of an earlier night. Those of the last week are kept to, as long as every
+            series has one; else models compete anew.
     """
     panel = Panel.read(hourly, as_of, profile, known or Known({}, {}))
     if panel.history.is_empty():
         raise series.SeriesError(
             "no hour of demand is known before as_of: load a feed first, then build marts.demand_hourly"
         )
-    hours = _hourly(panel, as_of, profile)
-    days = _daily(panel, as_of, profile, processes, progress)
-    by_shift = _by_shift(panel, pl.concat([hours[0], days[0]]), as_of, profile)
-    return DemandForecast(pl.concat([hours[0], days[0], by_shift]), pl.concat([hours[1], days[1]]))
+    chosen_at = choices.chosen_at(kept, as_of)
+    run = Run(as_of, profile, kept if chosen_at else None, chosen_at, processes, progress)
+    hours, days = _hourly(panel, run), _daily(panel, run)
+    by_shift = _by_shift(panel, pl.concat([hours.forecasts, days.forecasts]), as_of, profile)
+    return DemandForecast(
+        pl.concat([hours.forecasts, days.forecasts, by_shift]),
+        pl.concat([hours.scores, days.scores]),
+        pl.concat([hours.choices, days.choices]),
+    )
 
 
-def _hourly(panel: Panel, as_of: datetime, profile: Profile) -> tuple[pl.DataFrame, pl.DataFrame]:
-    week = timedelta(days=7)
-    ids = panel.series.select("unique_id", "pool", "cutoff")
-    past = rolling.past_targets(ids, "h", 168, week, HOURLY_ORIGINS)
-    ahead = ids.join(series.hours_ahead(as_of, profile.horizons.hourly_days, profile.zone), how="cross")
-    said = rolling.run(models.hourly(), panel.history, _both(past, ahead))
-    return _finish(said, panel, "h", as_of, pl.col("cutoff").rank("dense").over("service") > WARM_UP["h"])
+def _hourly(panel: Panel, run: Run) -> DemandForecast:
+    profile = run.profile
+    ids = _ids(panel)
+    past = rolling.past_targets(ids, "h", 168, timedelta(days=7), HOURLY_ORIGINS)
+    ahead = ids.join(series.hours_ahead(run.as_of, profile.horizons.hourly_days, profile.zone), how="cross")
+    kept = _kept(run, panel, "h")
+    least = profile.demand.prophet_min_per_day
+    competing = [_restricted(model, kept) for model in models.available("h", prophet_mean.predict, least)]
+    is_scored = pl.col("cutoff").rank("dense").over("service") > WARM_UP["h"]
+    return _issue(Asked("h", competing, _both(past, ahead), is_scored, kept), panel, run)
 
 
-def _daily(
-    panel: Panel, as_of: datetime, profile: Profile, processes: int, progress: Callable[[int, int], None] | None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _daily(panel: Panel, run: Run) -> DemandForecast:
+    as_of, profile = run.as_of, run.profile
     days = Panel(panel.series.with_columns(pl.col("cutoff").dt.truncate("1d")), series.daily(panel.history))
     horizon = profile.horizons.daily_days
-    is_whole = pl.col("area_level") == "region"
-    is_upper = (pl.col("measure") == "calls") & (pl.col("level") != "station")
-    ids = days.series.select(
-        "unique_id", "pool", is_upper.alias("is_upper"), (is_upper & is_whole).alias("is_whole"), "cutoff"
-    )
+    ids = _ids(days)
     history = (
         days.history.join(ids.select("unique_id", "cutoff"), on="unique_id")
         .filter(pl.col("ds") < pl.col("cutoff"))
@@ -105,15 +143,56 @@ def _daily(
         as_of.date() - timedelta(days=profile.demand.history_days + 2),
         as_of.date() + timedelta(days=horizon + 2),
     )
-    fit = partial(prophet_mean.predict, holiday_days=holiday_days, processes=processes, progress=progress)
-    # The newest origin whose whole horizon has passed is scored. In districts, many and pooled, Prophet is asked there
-    # and now only; a region's one series needs every origin, and smaller or rarer ones keep to the table.
-    ends = pl.col("cutoff").max().over("unique_id")
-    is_scored = pl.col("cutoff") == ends - pl.duration(days=horizon)
-    is_asked = pl.col("is_whole") | (pl.col("is_upper") & (is_scored | pl.col("target_start").is_not_null()))
-    targets = _both(daily_origins(ids, horizon), ahead).with_columns(is_asked.alias("is_asked"))
-    said = rolling.run(models.daily(fit, profile.demand.prophet_min_per_day), history, targets)
-    return _finish(said, Panel(days.series, history), "D", as_of, is_scored)
+    fit = partial(prophet_mean.predict, holiday_days=holiday_days, processes=run.processes, progress=run.progress)
+    alike = _alike(history.join(ids.filter("is_upper"), on="unique_id", how="semi"))
+    once = partial(models.once, first=alike, fit=fit)
+    kept = _kept(run, days, "D")
+    least = profile.demand.prophet_min_per_day
+    competing = [_restricted(model, kept) for model in models.available("D", once, least)]
+    is_scored = pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon)
+    targets = _both(daily_origins(ids, horizon), ahead).with_columns(_is_prophets(horizon).alias("is_asked"))
+    return _issue(Asked("D", competing, targets, is_scored, kept), Panel(days.series, history), run)
+
+
+def _is_prophets(horizon: int) -> pl.Expr:
+    """Where Prophet is asked, which costs a fit per series and origin.
+
+    A region has it at every origin, its districts now, at the newest origin whose whole horizon has passed and at every
+    second one before: half of the origins, as few as a choice can do with.
+    """
+    back = (pl.col("cutoff").max().over("unique_id") - pl.col("cutoff")).dt.total_days()
+    older = (back - horizon) // min(DAILY_STEP, horizon)
+    is_asked = (back == 0) | (older == 0) | ((older > 0) & (older % 2 == 1))
+    return pl.col("is_upper") & ((pl.col("level") == "region") | is_asked)
+
+
+def _alike(history: pl.DataFrame) -> pl.DataFrame:
+    """``unique_id, first``: the first of all series with the very same history."""
+    day = pl.format("{} {}", pl.col("ds").dt.date(), "y").str.join("|").alias("days")
+    told = history.sort("unique_id", "ds").group_by("unique_id", maintain_order=True).agg(day)
+    return told.select("unique_id", pl.col("unique_id").min().over("days").alias("first"))
+
+
+def _ids(panel: Panel) -> pl.DataFrame:
+    """The series and how they are forecast: models beside the weekly table are asked for calls above stations only."""
+    is_upper = (pl.col("measure") == "calls") & (pl.col("level") != "station")
+    level = pl.col("area_level").alias("level")
+    return panel.series.select("unique_id", "pool", level, is_upper.alias("is_upper"), "cutoff")
+
+
+def _kept(run: Run, panel: Panel, freq: Frequency) -> pl.DataFrame | None:
+    return None if run.kept is None else choices.recalled(run.kept, panel, freq, run.profile)
+
+
+def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
+    """A model that is no floor, asked for calls above stations only, and of kept choices only where it was chosen."""
+    if model.name in (BASELINE, *TABLE.values()):
+        return model
+    rows = pl.col("is_upper")
+    if kept is not None:
+        mine = kept.filter(pl.col("models").str.split(JOIN).list.contains(model.name))["unique_id"].unique()
+        rows = rows & pl.col("unique_id").is_in(mine.to_list())
+    return models.only(model, rows)
 
 
 def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
@@ -159,7 +238,7 @@ def _by_shift(panel: Panel, issued: pl.DataFrame, as_of: datetime, profile: Prof
         named.drop("pool", "cutoff", "series_id"), on="unique_id", how="left", maintain_order="left"
     )
     stamp = [pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"), pl.lit("S").alias("frequency")]
-    return _as_stored(with_quantiles(told).with_columns(stamp))
+    return tables.issued(with_quantiles(told).with_columns(stamp))
 
 
 def _published(issued: pl.DataFrame, panel: Panel, freq: Frequency, profile: Profile) -> pl.DataFrame:
@@ -177,69 +256,45 @@ def _both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([past, ahead], how="diagonal")
 
 
-def _finish(
-    said: pl.DataFrame, panel: Panel, freq: Frequency, as_of: datetime, is_scored: pl.Expr
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give means their ranges, choose what is published, score the backtest at the origins that ``is_scored`` names."""
-    chosen = models.choose(calibration.dispersed(said, BASELINE), freq)
-    named = chosen.join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
-    scored = named.with_columns(is_scored.alias("is_scored"))
-    issued = with_quantiles(named.filter(pl.col("target_start").is_not_null()))
-    past = with_quantiles(
-        scored.filter(pl.col("target_start").is_null() & pl.col("is_scored") & pl.col("y").is_not_null())
-    )
-    scale = scoring.season_errors(panel.history, freq)
-    stamp = [
-        pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
-        pl.lit(freq).alias("frequency"),
-    ]
-    scores = comparable_scores(
-        past.join(scale, on="unique_id", how="left", maintain_order="left").with_columns(stamp), "backtest"
-    )
-    return _as_stored(issued.with_columns(stamp)), scores
+def _issue(asked: Asked, panel: Panel, run: Run) -> DemandForecast:
+    """Ask the models; choose, give ranges and score, each by themselves where models compete and where none does."""
+    said = rolling.run(asked.models, panel.history, asked.targets)
+    begin = asked.targets.group_by("unique_id").agg(pl.col("cutoff").min().alias("begin"))
+    before = panel.history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin"))
+    first, now = (scoring.season_errors(history, asked.freq) for history in (before, panel.history))
+    made, floors = [], (TABLE[asked.freq], BASELINE)
+    for (is_upper,), part in said.partition_by("is_upper", as_dict=True, maintain_order=True).items():
+        done = publishing.published(part, first, models.ORDER, BASELINE, asked.freq, asked.kept, floors)
+        note = pl.col("note") if is_upper else pl.lit(SIMPLE)
+        made.append(_told(done, note, asked, panel, run, now))
+    forecasts, scores, chosen = (pl.concat(frames) for frames in zip(*made, strict=True))
+    return DemandForecast(forecasts, scores, chosen)
 
 
-def _as_stored(issued: pl.DataFrame) -> pl.DataFrame:
-    """The columns of ``forecast.demand``, sorted."""
-    lead = ((pl.col("target_end") - pl.col("reference_at")).dt.total_minutes() / 60).ceil().cast(pl.Int32)
-    is_simple = ~pl.col("is_upper") if "is_upper" in issued.columns else pl.lit(False)
-    note = pl.when(pl.col("note").is_not_null() & is_simple).then(pl.lit(SIMPLE)).otherwise("note")
-    words = pl.concat_str(note, described(), separator="; ", ignore_nulls=True)
-    shift = pl.col("shift") if "shift" in issued.columns else pl.lit(None, pl.String).alias("shift")
-    return (
-        issued.filter(pl.col("mean").is_not_null())
+def _told(
+    made: Published, note: pl.Expr, asked: Asked, panel: Panel, run: Run, scale: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """What was made, as it is stored: forecasts of what lies ahead, scores of the past, choices."""
+    freq, as_of = asked.freq, run.as_of
+    stamped = (
+        tables.named(made.forecasts)
+        .drop("pool", "level")
+        .join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
         .with_columns(
-            shift,
-            lead.alias("horizon_hours"),
-            pl.col("known_at").alias("data_as_of"),
-            words.alias("method"),
-            pl.concat_str("degraded", "failure", separator="; ", ignore_nulls=True)
-            .replace("", None)
-            .alias("degraded_reason"),
+            asked.is_scored.alias("is_scored"),
+            note.alias("note"),
+            pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
+            pl.lit(freq).alias("frequency"),
         )
-        .select(FORECAST_COLUMNS)
-        .sort("frequency", "service", "measure", "area_id", "shift", "target_start", "model")
     )
-
-
-def comparable_scores(known: pl.DataFrame, origin_kind: str) -> pl.DataFrame:
-    """Score what was published and each floor on the very same targets.
-
-    Args:
-        known: Forecast rows with ``y``, ``scale`` and the columns ``scoring.score`` needs.
-        origin_kind: ``backtest`` or ``issued``.
-
-    Returns:
-        ``forecast.demand_scores``: what was published has ``is_baseline`` false and names every model in use.
-    """
-    by = ["reference_at", "frequency", "service", "measure", "area_level"]
-    names = pl.col("model").unique().sort().str.join(", ").over(by)
-    published = known.filter(~pl.col("is_baseline")).with_columns(names.alias("model"))
-    floors = known.filter((pl.col("model") == BASELINE) | (pl.col("model") == TABLE["D"])).with_columns(
-        pl.lit(True).alias("is_baseline")
-    )
+    is_ahead = pl.col("target_start").is_not_null()
+    issued = calibration.with_quantiles(stamped.filter(is_ahead), made.curves)
+    is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
+    past = calibration.with_quantiles(stamped.filter(is_past), made.curves)
+    scored = past.join(scale, on="unique_id", how="left", maintain_order="left")
+    chosen_at = (asked.kept is not None and run.chosen_at) or as_of
     return (
-        scoring.score(pl.concat([published, floors]), [*by, "model", "is_baseline"])
-        .with_columns(pl.lit(origin_kind).alias("origin_kind"))
-        .select(SCORE_COLUMNS)
+        tables.issued(issued, made.curves),
+        tables.backtest_scores(scored, made.curves, freq),
+        choices.told(made.choices, panel, freq, as_of, chosen_at, run.profile),
     )

@@ -7,21 +7,20 @@ unless somebody has given it a handler first. A fit is a subprocess of the packa
 """
 
 import logging
-import multiprocessing
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.forecast import engine
 from pipelines.forecast.demand import covariates as known_ahead
 from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.engine import Progress, Workers
 
 if TYPE_CHECKING:
     from prophet import Prophet
@@ -40,8 +39,8 @@ DENSE_PER_HOUR: Final = 1.0
 NO_HOLIDAYS: Final = pl.DataFrame(schema={"ds": pl.Date, "holiday": pl.String})
 holiday_effects = known_ahead.holiday_effects
 
-Progress = Callable[[int, int], None]
-"""Called with (series done, series in all)."""
+BATCH: Final = 8
+"""Fits that go to a worker together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ def predict(
         history: ``unique_id, ds, y`` by day or hour; ``unique_id`` is an integer.
         targets: ``unique_id, cutoff, ds``, more columns kept.
         holiday_days: As ``holiday_effects`` gives; empty: none.
-        processes: How many processes fit side by side; the numbers do not depend on it.
+        processes: How many processes fit side by side, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not
+            depend on either.
         progress: Told after each batch of fits.
         freq: ``h`` or ``D``.
         covariates: As the module ``covariates`` describes; they enter as regressors.
@@ -129,48 +129,15 @@ def _task(
 
 def fit(
     tasks: Sequence[Task], holiday_days: pl.DataFrame, processes: int, progress: Progress | None = None
-) -> Iterator[Answer]:
-    """Fit all tasks, in batches over processes; yields answers as they come.
+) -> list[Answer]:
+    """Fit all tasks, in batches over the engine's workers; answers come in the order of the tasks."""
+    batches = [(tasks[i : i + BATCH], holiday_days) for i in range(0, len(tasks), BATCH)]
 
-    Processes are spawned, never forked: a forked child of a process with Polars threads can wait for ever.
-    """
-    batches = [tasks[i : i + 8] for i in range(0, len(tasks), 8)]
-    done = 0
-    # A daemonic process (a worker of some schedulers) may not have children.
-    if processes <= 1 or len(batches) <= 1 or multiprocessing.current_process().daemon:
-        for batch in batches:
-            yield from fit_batch(batch, holiday_days)
-            done += len(batch)
-            if progress:
-                progress(done, len(tasks))
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(batches)), mp_context=spawn) as pool:
-        with _main_hidden():
-            futures = [pool.submit(fit_batch, batch, holiday_days) for batch in batches]
-        for future in as_completed(futures):
-            answers = future.result()
-            yield from answers
-            done += len(answers)
-            if progress:
-                progress(done, len(tasks))
+    def tell(done: int, _batches: int) -> None:
+        if progress:
+            progress(min(done * BATCH, len(tasks)), len(tasks))
 
-
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Let spawned children import this package only.
-
-    A spawned child first imports the parent's main module again. Under a scheduler that is Airflow's own command,
-    which refuses to start inside a task.
-    """
-    main = sys.modules["__main__"].__dict__
-    held: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-    main.pop("__file__", None)
-    main["__spec__"] = None
-    try:
-        yield
-    finally:
-        main.update(held)
+    return list(chain.from_iterable(engine.spread(fit_batch, batches, Workers.of(processes), tell)))
 
 
 def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]:

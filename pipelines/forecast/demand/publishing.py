@@ -36,6 +36,7 @@ def published(
     naive: str,
     freq: Frequency,
     choices: pl.DataFrame | None = None,
+    beside: Sequence[str] | None = None,
 ) -> Published:
     """Choose among models, calibrate the choice and every model beside it.
 
@@ -46,6 +47,7 @@ def published(
         naive: The model that serves only where all others fail.
         freq: ``h`` or ``D``.
         choices: Choices of an earlier run to keep to; none: choose now.
+        beside: Models whose own forecasts are wanted beside the chosen; none: all.
     """
     asked = [name for name in order if name in said["model"].unique()]
     spread = calibration.dispersed(said, naive)
@@ -54,7 +56,8 @@ def published(
         lost = selection.losses(taught, asked, naive)
         choices = selection.choose(spread, lost, scales, asked, freq)
     chosen = selection.apply(choices, spread.drop("family", "dispersion", "is_calibrated"), asked, naive)
-    single = spread.filter(pl.col("mean").is_not_null()).with_columns(
+    wanted = pl.col("model").is_in(list(beside)) if beside is not None else pl.lit(True)
+    single = spread.filter(pl.col("mean").is_not_null(), wanted).with_columns(
         pl.col("model").alias("models"), pl.lit(None, pl.String).alias("note")
     )
     both = [calibration.dispersed(chosen.drop("block"), naive), single]
