@@ -43,7 +43,8 @@ BOTTOM = "bottom"
 FIRST_LEAD = {"wales": 42, "san_francisco": 0, "montgomery": 0}
 """Days ahead from which targets are scored: the Welsh study plans days 43 to 84."""
 REFERENCES = ("default Prophet", "Prophet and ETS", "trailing-year table")
-SAMPLE = 30
+SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
+"""Series of the bottom that slow peers are asked for."""
 SEED = 11
 ROW = ["unique_id", "cutoff", "ds", "model", "models", "mean", *COLUMNS, "expected", "exact"]
 
@@ -70,7 +71,7 @@ def trial(name: str, is_try: bool) -> Trial:
     if is_try:
         *teaching, last, newest = panel.development[-5:]
         return Trial(panel, teaching, [last, newest], FIRST_LEAD[name], 2)
-    return Trial(panel, panel.development, panel.locked, FIRST_LEAD[name], SAMPLE)
+    return Trial(panel, panel.development, panel.locked, FIRST_LEAD[name], SAMPLE[name])
 
 
 def asked(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
