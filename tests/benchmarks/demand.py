@@ -46,6 +46,8 @@ REFERENCES = ("default Prophet", "Prophet and ETS", "trailing-year table")
 SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
 """Series of the bottom that slow peers are asked for."""
 SEED = 11
+BUSY = 0.5
+"""Calls a step from which a series is drawn: the best and the worst of all are series with hardly a call."""
 ROW = ["unique_id", "cutoff", "ds", "model", "models", "mean", *COLUMNS, "expected", "exact"]
 
 
@@ -247,9 +249,11 @@ def main() -> None:
     demand_scores.show(rows, [table, *REFERENCES], demand_peers.PEERS, console, block_days)
     series = demand_scores.by_series(rows.filter(pl.col("level") != sample_name(what)), table)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=190, fmt_str_lengths=60):
-        print(series.drop("unique_id", "model", "usual").head(10))
+        told = series.filter(pl.col("skill").is_not_null()).drop("unique_id", "model", "usual")
+        print(told.head(10), told.filter(pl.col("rate") >= BUSY).head(10))
     if place:
-        demand_scores.draw(rows.filter(pl.col("level") != sample_name(what)), series, place.with_suffix(".png"))
+        own, busy = rows.filter(pl.col("level") != sample_name(what)), series.filter(pl.col("rate") >= BUSY)
+        demand_scores.draw(own, busy, place.with_suffix(".png"))
 
 
 if __name__ == "__main__":
