@@ -24,7 +24,7 @@ from rich.table import Table
 
 from pipelines import feeds, intake, landing, loading, profile, warehouse
 from pipelines.settings import Settings
-from tests.benchmarks import throughput
+from tests.benchmarks import demand_speed, throughput
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 
@@ -261,6 +261,8 @@ def main() -> None:
     console.print(table)
     if not words or "risk" in words:
         console.print(risk_models())
+    if not words or "demand" in words:
+        demand_speed.table(console)
     if not words:
         throughput.table(console)
 

@@ -85,9 +85,13 @@ def trailing_year(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency)
 
 def prophet_and_ets(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Means and quantiles of default Prophet and AutoETS, averaged side by side."""
-    both = pl.concat([prophet_default(history, targets, freq), auto_ets(history, targets, freq)])
-    averaged = both.group_by(KEYS).agg(pl.col("mean", *COLUMNS).mean())
-    return targets.select(KEYS).join(averaged, on=KEYS, how="left", maintain_order="left")
+    return averaged([prophet_default(history, targets, freq), auto_ets(history, targets, freq)], targets)
+
+
+def averaged(answers: list[pl.DataFrame], targets: pl.DataFrame) -> pl.DataFrame:
+    """Equal-weight mean of what several peers said, quantile by quantile."""
+    means = pl.concat(answers).group_by(KEYS).agg(pl.col("mean", *COLUMNS).mean())
+    return targets.select(KEYS).join(means, on=KEYS, how="left", maintain_order="left")
 
 
 PEERS = {

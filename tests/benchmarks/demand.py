@@ -1,0 +1,260 @@
+"""Forecasts of demand beside the peers: `python -m tests.benchmarks.demand PANEL [FOLDER [try]]`.
+
+PANEL: wales, san_francisco or montgomery. Models compete, and ranges are learnt, at origins before each scored one;
+the scored ones are the locked half. `try` scores the last two development origins instead, to see that all works.
+FOLDER keeps what was forecast, so that tables can be printed again without another run.
+
+Ours: `chosen`, each level's own forecast; `chosen, coherent`, sums of joint sample paths of the bottom, whose own
+ranges stay the same; `chosen, informed`, the same with bottom means that upper levels inform. Single models of ours
+have negative binomial ranges; `boosting` is LightGBM with a Poisson mean. Prophet is asked above the bottom only, as
+the nightly run does. Default Prophet and AutoETS are asked above the bottom and for a random sample of it.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+
+from pipelines.forecast.demand import (
+    calibration,
+    coherence,
+    models,
+    paths,
+    publishing,
+    rolling,
+    scoring,
+    shocks,
+    totals,
+)
+from pipelines.forecast.demand.models import BASELINE, TABLE
+from pipelines.forecast.demand.publishing import Published
+from pipelines.forecast.demand.quantiles import COLUMNS
+from pipelines.forecast.demand.selection import CHOSEN
+from tests.benchmarks import demand_models, demand_peers, demand_scores, wales_paths
+from tests.benchmarks.demand_data import PANELS, Panel, targets
+
+BOTTOM = "bottom"
+FIRST_LEAD = {"wales": 42, "san_francisco": 0, "montgomery": 0}
+"""Days ahead from which targets are scored: the Welsh study plans days 43 to 84."""
+REFERENCES = ("default Prophet", "Prophet and ETS", "trailing-year table")
+SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
+"""Series of the bottom that slow peers are asked for."""
+SEED = 11
+BUSY = 0.5
+"""Calls a step from which a series is drawn: the best and the worst of all are series with hardly a call."""
+ROW = ["unique_id", "cutoff", "ds", "model", "models", "mean", *COLUMNS, "expected", "exact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is forecast: a panel, origins that only teach, origins that are scored, and from which day ahead."""
+
+    panel: Panel
+    teaching: list[datetime]
+    scored: list[datetime]
+    first_lead: int
+    sample: int
+
+    def due(self) -> pl.Expr:
+        """Targets that are scored."""
+        far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=self.first_lead)
+        return pl.col("cutoff").is_in(self.scored) & far
+
+
+def trial(name: str, is_try: bool) -> Trial:
+    """The locked trial of a panel, or a short one at development origins."""
+    panel = PANELS[name]()
+    if is_try:
+        *teaching, last, newest = panel.development[-5:]
+        return Trial(panel, teaching, [last, newest], FIRST_LEAD[name], 2)
+    return Trial(panel, panel.development, panel.locked, FIRST_LEAD[name], SAMPLE[name])
+
+
+def asked(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
+    """Targets with ``level``, ``pool`` (a level; at the bottom of several services, the service) and ``is_asked``."""
+    is_bottom = pl.col("level") == BOTTOM
+    service = pl.col("name").str.split(" | ").list.first()
+    has_services = "service" in panel.series["level"]
+    pool = pl.when(is_bottom & has_services).then(service).otherwise("level").alias("pool")
+    named = panel.series.select("unique_id", "level", pool, (~is_bottom).alias("is_asked"))
+    return targets(panel, origins).join(named, on="unique_id", how="left", maintain_order="left")
+
+
+def ours(what: Trial) -> Published:
+    """All of our models at all origins, the choice at each, and ranges."""
+    panel, freq = what.panel, what.panel.freq
+    known = demand_models.models(panel)
+    every = known | {"prophet_mean": partial(models._where_dense, least=0.0, fit=known["prophet_mean"])}
+    named = [
+        rolling.Model(TABLE[freq] if name == "table" else name, _timed(name, predict))
+        for name, predict in every.items()
+    ]
+    said = rolling.run(named, panel.history, asked(panel, [*what.teaching, *what.scored]))
+    scales = scoring.season_errors(panel.history.filter(pl.col("ds") < what.teaching[0]), freq)
+    return _timed("choice and ranges", publishing.published)(said, scales, models.ORDER, BASELINE, freq)
+
+
+def _timed(name: str, work: Callable) -> Callable:  # type: ignore[type-arg]
+    def call(*given, **named):  # type: ignore[no-untyped-def]
+        begin = time.perf_counter()
+        found = work(*given, **named)
+        print(f"{name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
+        return found
+
+    return call
+
+
+def ranged(what: Trial, made: Published) -> pl.DataFrame:
+    """``ROW`` of the scored targets of every model of ours."""
+    due = made.forecasts.filter(what.due())
+    found = calibration.with_quantiles(due, made.curves)
+    return found.with_columns(
+        scoring.expected_coverage(found, made.curves).alias("expected"),
+        scoring.crps(found, made.curves).alias("exact"),
+    ).select(ROW)
+
+
+def members(panel: Panel) -> pl.DataFrame:
+    """``unique_id`` of the bottom and the series above it, widest first."""
+    up = panel.series.select("unique_id", pl.col("parent").alias("above"))
+    levels = [level for level in panel.series["level"].unique(maintain_order=True) if level != BOTTOM]
+    found = panel.series.filter(pl.col("level") == BOTTOM).select("unique_id", pl.col("parent").alias(levels[-1]))
+    for fine, wide in zip(levels[:0:-1], levels[-2::-1], strict=True):
+        found = found.join(up.rename({"unique_id": fine, "above": wide}), on=fine, how="left")
+    return found.select("unique_id", *levels).sort("unique_id")
+
+
+def coherent(what: Trial, made: Published) -> pl.DataFrame:
+    """``ROW`` of sums of joint sample paths, learnt before each scored origin."""
+    tree = members(what.panel)
+    chosen = made.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
+    bottom = chosen.filter(pl.col("level") == BOTTOM)
+    upper = chosen.filter(pl.col("level") != BOTTOM).rename({"unique_id": "group"})
+    upper = upper.select("level", "group", "cutoff", "ds", "mean")
+    found = []
+    for cutoff in what.scored:
+        weights = coherence.learn_weights(bottom, upper, tree, cutoff)
+        moved = coherence.informed(bottom, upper, tree, weights)
+        print(f"{cutoff:%Y-%m-%d} weights {weights.rows()}", file=sys.stderr, flush=True)
+        for name, rows in ((f"{CHOSEN}, coherent", bottom), (f"{CHOSEN}, informed", moved)):
+            now = rows.filter(pl.col("cutoff") == cutoff, what.due())
+            drawn = paths.draw(now, tree, shocks.learn(rows, tree, cutoff), curves=made.curves)
+            found += [_told(part, what, cutoff, name) for part in (drawn, totals.over_areas(drawn, _groups(tree)))]
+    return pl.concat(found)
+
+
+def _groups(tree: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat(tree.select("unique_id", pl.col(level).alias("group")) for level in tree.columns[1:])
+
+
+def _told(drawn: paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
+    read = totals.summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
+    y = read.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")["y"].to_numpy()
+    return read.with_columns(
+        pl.lit(name).alias("model"),
+        pl.lit(name).alias("models"),
+        pl.col("expected_coverage_80").alias("expected"),
+        pl.Series("exact", wales_paths.crps(drawn.values, y.reshape(drawn.values.shape[:2])).ravel()),
+    ).select(ROW)
+
+
+def sampled(what: Trial) -> pl.DataFrame:
+    """Series of the bottom that slow peers are asked for, drawn once."""
+    return what.panel.series.filter(pl.col("level") == BOTTOM).sample(what.sample, seed=SEED).sort("unique_id")
+
+
+def peers(what: Trial) -> pl.DataFrame:
+    """``ROW`` of every peer; the slow ones above the bottom and on the sample of it."""
+    panel = what.panel
+    due = targets(panel, what.scored).filter(what.due())
+    few = due.join(
+        pl.concat([panel.series.filter(pl.col("level") != BOTTOM), sampled(what)]), on="unique_id", how="semi",
+        maintain_order="left",
+    )  # fmt: skip
+    answers: dict[str, pl.DataFrame] = {}
+    for name, peer in demand_peers.PEERS.items():
+        if name == "Prophet and ETS":
+            answers[name] = demand_peers.averaged([answers["default Prophet"], answers["AutoETS"]], few)
+        else:
+            is_slow = name in ("default Prophet", "AutoETS")
+            answers[name] = _timed(name, peer)(panel.history, few if is_slow else due, panel.freq)
+    return pl.concat(
+        said.with_columns(
+            pl.lit(name).alias("model"),
+            pl.lit(name).alias("models"),
+            pl.lit(None if name == "trailing-year table" else 0.8, pl.Float64).alias("expected"),
+            pl.lit(None, pl.Float64).alias("exact"),
+        ).select(ROW)
+        for name, said in answers.items()
+    )
+
+
+def labelled(what: Trial, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with outcome, scale and level; the sample of the bottom stands beside the bottom as a level of its own."""
+    known = what.panel.history.filter(pl.col("ds") < what.scored[0])
+    full = (
+        rows.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")
+        .join(what.panel.series.select("unique_id", "name", "level"), on="unique_id", maintain_order="left")
+        .join(scoring.season_errors(known, what.panel.freq), on="unique_id", how="left", maintain_order="left")
+    )
+    some = full.join(sampled(what), on="unique_id", how="semi", maintain_order="left")
+    order = [*what.panel.series["level"].unique(maintain_order=True), sample_name(what)]
+    both = pl.concat([full, some.with_columns(pl.lit(sample_name(what)).alias("level"))])
+    return both.sort(pl.col("level").cast(pl.Enum(order)), maintain_order=True)
+
+
+def sample_name(what: Trial) -> str:
+    """The words for the sample of the bottom."""
+    return f"{BOTTOM}, {what.sample} drawn"
+
+
+def kept(path: Path | None, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """What ``make`` gives, from the file where there is one."""
+    if path is not None and path.exists():
+        return pl.read_parquet(path)
+    found = make()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.write_parquet(path)
+    return found
+
+
+def _of_ours(what: Trial) -> pl.DataFrame:
+    made = ours(what)
+    own = _timed("quantiles", ranged)(what, made)
+    return pl.concat([own, _timed("paths", coherent)(what, made)])
+
+
+def main() -> None:
+    """Print the tables of one panel."""
+    name, folder = sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    what = trial(name, "try" in sys.argv[3:])
+    stem = None if folder is None else f"{name}_try" if "try" in sys.argv[3:] else name
+    place = None if folder is None else folder / str(stem)
+    mine = kept(place and place.with_name(f"{stem}_ours.parquet"), partial(_of_ours, what))
+    theirs = kept(place and place.with_name(f"{stem}_peers.parquet"), partial(peers, what))
+    rows = labelled(what, pl.concat([mine, theirs]))
+    console = Console(width=190)
+    days = [f"{origin:%Y-%m-%d}" for origin in (what.teaching[0], what.scored[0], what.scored[-1])]
+    console.print(f"{name}: taught from {days[0]}, {len(what.scored)} origins scored, {days[1]} to {days[2]}")
+    table = TABLE[what.panel.freq]
+    # Hours: a locked half of few weeks has too few blocks of seven days.
+    block_days = 1 if what.panel.freq == "h" else 7
+    demand_scores.show(rows, [table, *REFERENCES], demand_peers.PEERS, console, block_days)
+    series = demand_scores.by_series(rows.filter(pl.col("level") != sample_name(what)), table)
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=190, fmt_str_lengths=60):
+        told = series.filter(pl.col("skill").is_not_null()).drop("unique_id", "model", "usual")
+        print(told.head(10), told.filter(pl.col("rate") >= BUSY).head(10))
+    if place:
+        own, busy = rows.filter(pl.col("level") != sample_name(what)), series.filter(pl.col("rate") >= BUSY)
+        demand_scores.draw(own, busy, place.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
