@@ -32,22 +32,6 @@ def only(model: Model, rows: pl.Expr) -> Model:
     return Model(model.name, predict)
 
 
-def once(history: pl.DataFrame, targets: pl.DataFrame, first: pl.DataFrame, fit: Fit) -> pl.DataFrame:
-    """Fit series that are alike once (a headquarters that has the whole region, say).
-
-    Args:
-        history: ``unique_id, ds, y``.
-        targets: ``unique_id, cutoff, ds``.
-        first: ``unique_id, first``: the series that stands for it.
-        fit: The model that is asked.
-    """
-    keys = ["first", "cutoff", "ds"]
-    named = targets.join(first, on="unique_id", how="left", maintain_order="left")
-    asked = named.unique(keys, keep="first", maintain_order=True).drop("unique_id").rename({"first": "unique_id"})
-    said = fit(history, asked).select(pl.col("unique_id").alias("first"), *keys[1:], "mean", "failure")
-    return named.join(said, on=keys, how="left", maintain_order="left").drop("first")
-
-
 def _where_dense(history: pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
     """Prophet's means; null, without a failure, where it is not asked or the series is sparse."""
     keys = ["unique_id", "cutoff"]

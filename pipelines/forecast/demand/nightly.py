@@ -144,33 +144,14 @@ def _daily(panel: Panel, run: Run) -> DemandForecast:
         as_of.date() + timedelta(days=horizon + 2),
     )
     fit = partial(prophet_mean.predict, holiday_days=holiday_days, processes=run.processes, progress=run.progress)
-    alike = _alike(history.join(ids.filter("is_upper"), on="unique_id", how="semi"))
-    once = partial(models.once, first=alike, fit=fit)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
-    competing = [_restricted(model, kept) for model in models.available("D", once, least)]
+    competing = [_restricted(model, kept) for model in models.available("D", fit, least)]
     is_scored = pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon)
-    targets = _both(daily_origins(ids, horizon), ahead).with_columns(_is_prophets(horizon).alias("is_asked"))
+    # A fit of Prophet per series and origin is dear, and below the region it was not seen to beat the weekly table.
+    is_asked = pl.col("is_upper") & (pl.col("level") == "region")
+    targets = _both(daily_origins(ids, horizon), ahead).with_columns(is_asked.alias("is_asked"))
     return _issue(Asked("D", competing, targets, is_scored, kept), Panel(days.series, history), run)
-
-
-def _is_prophets(horizon: int) -> pl.Expr:
-    """Where Prophet is asked, which costs a fit per series and origin.
-
-    A region has it at every origin, its districts now, at the newest origin whose whole horizon has passed and at every
-    second one before: half of the origins, as few as a choice can do with.
-    """
-    back = (pl.col("cutoff").max().over("unique_id") - pl.col("cutoff")).dt.total_days()
-    older = (back - horizon) // min(DAILY_STEP, horizon)
-    is_asked = (back == 0) | (older == 0) | ((older > 0) & (older % 2 == 1))
-    return pl.col("is_upper") & ((pl.col("level") == "region") | is_asked)
-
-
-def _alike(history: pl.DataFrame) -> pl.DataFrame:
-    """``unique_id, first``: the first of all series with the very same history."""
-    day = pl.format("{} {}", pl.col("ds").dt.date(), "y").str.join("|").alias("days")
-    told = history.sort("unique_id", "ds").group_by("unique_id", maintain_order=True).agg(day)
-    return told.select("unique_id", pl.col("unique_id").min().over("days").alias("first"))
 
 
 def _ids(panel: Panel) -> pl.DataFrame:

@@ -252,18 +252,6 @@ def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataF
 
 
 @pytest.mark.slow
-def test_alike_series_are_fitted_once_and_told_twice(panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = panel.filter(pl.col("area_id") == "11", pl.col("service") == "ems")
-    same = whole.with_columns(area_id=pl.lit("11H"), tree=pl.lit("fire"), level=pl.lit("headquarters"))
-    asked = []
-    answer = prophet_mean._answer
-    monkeypatch.setattr(prophet_mean, "_answer", lambda task, days: (asked.append(task.key), answer(task, days))[1])
-    made = nightly.forecast_demand(pl.concat([whole, same]), AS_OF, KOREA)
-    assert len({name for _, name in asked}) == 1
-    days = made.forecasts.filter(pl.col("frequency") == "D", pl.col("model") == "prophet_mean")
-    assert days.is_empty() or days["area_id"].n_unique() == 2
-
-
 def test_days_are_scored_at_the_newest_origin_whose_whole_horizon_has_passed(result: DemandForecast) -> None:
     days = result.scores.filter(pl.col("frequency") == "D", pl.col("area_level") == "region")
     assert days["targets"].unique().to_list() == [84]
