@@ -9,7 +9,7 @@ import pytest
 from pipelines import warehouse
 
 ROOT = Path(__file__).parent.parent
-LEAVES = ("incident", "profile", "ledger")
+LEAVES = ("engine", "incident", "profile", "ledger")
 ORDER = ("raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
 
 
@@ -41,7 +41,7 @@ def test_a_leaf_imports_nothing_of_ours(leaf: str) -> None:
     [
         ("feeds", {"feeds", "incident", "profile"}),
         ("patterns", {"patterns", "profile"}),
-        ("forecast", {"forecast", "profile", "patterns", "grid"}),
+        ("forecast", {"forecast", "profile", "patterns", "grid", "engine"}),
         ("dispatch", {"dispatch", "forecast", "profile"}),
         ("simulator", {"simulator", "profile", "areas", "settings"}),
         ("areas", {"areas", "feeds", "profile", "grid", "warehouse"}),

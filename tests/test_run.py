@@ -217,7 +217,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 def test_every_query_of_the_readme_answers(finished: Settings) -> None:
     asked = re.findall(r'(?m)^bongsu query "(.+)"(?: --audience (\w+))?$', README.read_text("utf-8"))
-    assert len(asked) == 12
+    assert len(asked) == 14
     for sql, audience in asked:
         assert reader.query(finished, sql, audience or "public").width > 0
 

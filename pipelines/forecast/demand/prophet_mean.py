@@ -17,10 +17,10 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
-from pipelines.forecast import engine
+from pipelines import engine
+from pipelines.engine import Progress, Workers
 from pipelines.forecast.demand import covariates as known_ahead
 from pipelines.forecast.demand.series import Frequency
-from pipelines.forecast.engine import Progress, Workers
 
 if TYPE_CHECKING:
     from prophet import Prophet

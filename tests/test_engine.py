@@ -3,7 +3,7 @@ import multiprocessing
 
 import pytest
 
-from pipelines.forecast.engine import EngineError, Workers, spread
+from pipelines.engine import EngineError, Workers, spread
 
 ROOTS = [(4.0,), (9.0,), (16.0,)]
 
