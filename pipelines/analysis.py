@@ -74,6 +74,7 @@ def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Calla
         settings.max_processes,
         lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
         _choices(settings),
+        _areas(con),
     )
     _issue(con, settings, DEMAND, made.forecasts, made.scores, choices=made.choices)
     _forecast_risk(con, settings, progress)

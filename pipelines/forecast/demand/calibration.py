@@ -125,6 +125,17 @@ def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
     return moved.with_columns(pl.col("curve").fill_null(0)).drop("hours"), stacked
 
 
+def stacked(parts: Sequence[tuple[pl.DataFrame, Floats]]) -> tuple[pl.DataFrame, Floats]:
+    """Several recalibrated frames, each with its curves, as one."""
+    frames, curves = [], [IDENTITY]
+    for frame, own in parts:
+        before = sum(len(one) for one in curves) - 1
+        place = pl.when(pl.col("curve") > 0).then(pl.col("curve") + before).otherwise(0)
+        frames.append(frame.with_columns(place.cast(pl.UInt32).alias("curve")))
+        curves.append(own[1:])
+    return pl.concat(frames, how="diagonal_relaxed"), np.vstack(curves)
+
+
 def pit(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:
     """The randomised PIT of each row's ``y``: uniform between 0 and 1 where the forecast is calibrated.
 

@@ -2,12 +2,13 @@
 
 Calls: for every series and horizon block the mean of the best models of earlier origins, with ranges learnt from what
 that mean missed there. By the hour the weekly table, a regression and boosting compete, by the day exponential
-smoothing and Prophet too. Stations and units sent keep to the weekly table. Shifts: sums of hours and days. Choices are
-kept for a week, in which the chosen models are fitted anew every night.
+smoothing and Prophet too. Stations and units sent keep to the weekly table. Areas above the leaves of their tree, and
+the days and shifts whose hours are forecast, are sums (``sums``). Choices are kept for a week, in which the chosen
+models are fitted anew every night.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -24,23 +25,23 @@ from pipelines.forecast.demand import (
     scoring,
     series,
     shifts,
+    sums,
     tables,
+    trees,
 )  # fmt: skip
 from pipelines.forecast.demand.models import BASELINE, TABLE
-from pipelines.forecast.demand.panel import Known, Panel, local
-from pipelines.forecast.demand.publishing import Published
-from pipelines.forecast.demand.quantiles import with_quantiles
+from pipelines.forecast.demand.panel import Known, Panel
+from pipelines.forecast.demand.quantiles import Floats
 from pipelines.forecast.demand.rolling import Model
-from pipelines.forecast.demand.selection import JOIN
+from pipelines.forecast.demand.selection import CHOSEN, JOIN
 from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.sums import Sums
 from pipelines.profile import Profile
 
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
-WARM_UP: Final = {"h": 2, "D": 3}
-"""The first so many origins only teach choices and ranges."""
-DAILY_STEP: Final = 28
-"""Days between the backtest origins of days, or the horizon where that is shorter."""
+WARM_UP: Final = 2
+"""The first so many origins of hours only teach choices and ranges."""
 SIMPLE: Final = "stations and units sent keep to the weekly table"
 
 
@@ -76,6 +77,21 @@ class Asked:
     kept: pl.DataFrame | None
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A frequency's forecasts of the past and ahead, the published ones under the name ``CHOSEN``.
+
+    ``forecasts``: as ``publishing.Published``, with ``is_scored`` and ``note``; ``scale``: lag-season errors as now
+    known, of which scores are told.
+    """
+
+    asked: Asked
+    forecasts: pl.DataFrame
+    curves: Floats
+    choices: pl.DataFrame
+    scale: pl.DataFrame
+
+
 def forecast_demand(
     hourly: pl.DataFrame,
     as_of: datetime,
@@ -84,6 +100,7 @@ def forecast_demand(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
     kept: pl.DataFrame | None = None,
+    areas: pl.DataFrame | None = None,
 ) -> DemandForecast:
     """Forecast calls and units sent by hour, day and shift for every area and service; score the backtest.
 
@@ -97,24 +114,68 @@ def forecast_demand(
         progress: Told (fits done, fits in all).
         kept: ``forecast.demand_choices`` of an earlier night. Those of the last week are kept to, as long as every
             series has one; else models compete anew.
+        areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
     """
     panel = Panel.read(hourly, as_of, profile, known or Known({}, {}))
     if panel.history.is_empty():
         raise series.SeriesError(
             "no hour of demand is known before as_of: load a feed first, then build marts.demand_hourly"
         )
+    above = trees.parents(panel.series, areas, profile.areas.whole_id)
+    panel = trees.with_unplaced(panel, above)
+    members = trees.members(panel.series, above, profile.areas.whole_id)
     chosen_at = choices.chosen_at(kept, as_of)
     run = Run(as_of, profile, kept if chosen_at else None, chosen_at, processes, progress)
+    listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, days = _hourly(panel, run), _daily(panel, run)
-    by_shift = _by_shift(panel, pl.concat([hours.forecasts, days.forecasts]), as_of, profile)
-    return DemandForecast(
-        pl.concat([hours.forecasts, days.forecasts, by_shift]),
-        pl.concat([hours.scores, days.scores]),
-        pl.concat([hours.choices, days.choices]),
-    )
+    of_hours = _added_up(hours, panel, members, run, listed)
+    hours = replace(hours, forecasts=_published(hours.forecasts, sums.added, of_hours))
+    days = replace(days, forecasts=_published(days.forecasts, sums.added, _added_up(days, panel, members, run)))
+    days = replace(days, forecasts=_published(days.forecasts, partial(sums.by_period, frequency="D"), of_hours))
+    told = [_told(made, panel, run) for made in (hours, days)]
+    forecasts, scores, chosen = ([*frames] for frames in zip(*told, strict=True))
+    if listed.height:
+        forecasts.append(
+            shifts.forecast(
+                panel, hours.forecasts, days.forecasts, of_hours, members, listed, as_of, profile, processes
+            )
+        )
+    return DemandForecast(pl.concat(forecasts), pl.concat(scores), pl.concat(chosen))
 
 
-def _hourly(panel: Panel, run: Run) -> DemandForecast:
+def _published(
+    forecasts: pl.DataFrame, change: Callable[[pl.DataFrame, Sums], pl.DataFrame], found: Sums
+) -> pl.DataFrame:
+    """The forecasts, those that are published as sums change them."""
+    is_published = pl.col("model") == CHOSEN
+    changed = change(forecasts.filter(is_published), found)
+    return pl.concat([changed, forecasts.filter(~is_published)])
+
+
+def _added_up(
+    made: Made,
+    panel: Panel,
+    members: Mapping[tuple[str, str, str], pl.DataFrame],
+    run: Run,
+    listed: pl.DataFrame | None = None,
+) -> Sums:
+    """Add up every service and measure, at the origins that are scored and ahead; by shift and day too if asked."""
+    is_due = pl.col("is_scored") | pl.col("target_start").is_not_null()
+    published = made.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
+    families = []
+    for (service, measure), own in panel.series.group_by(trees.FAMILY, maintain_order=True):
+        said = published.join(own, on="unique_id", how="semi", maintain_order="left")
+        own_trees = [tree for (s, m, _), tree in members.items() if (s, m) == (service, measure)]
+        ahead = said.filter(pl.col("target_start").is_not_null())
+        periods = None if listed is None else shifts.periods(ahead["ds"], str(service), listed)
+        cutoffs = said.filter(is_due)["cutoff"].unique().sort().to_list()
+        families.append(
+            (sums.Family(said.select(sums.SAID), own_trees, made.asked.freq, periods), cutoffs, made.curves)
+        )
+    return sums.together(families, run.processes)
+
+
+def _hourly(panel: Panel, run: Run) -> Made:
     profile = run.profile
     ids = _ids(panel)
     past = rolling.past_targets(ids, "h", 168, timedelta(days=7), HOURLY_ORIGINS)
@@ -122,11 +183,11 @@ def _hourly(panel: Panel, run: Run) -> DemandForecast:
     kept = _kept(run, panel, "h")
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in models.available("h", prophet_mean.predict, least)]
-    is_scored = pl.col("cutoff").rank("dense").over("service") > WARM_UP["h"]
-    return _issue(Asked("h", competing, _both(past, ahead), is_scored, kept), panel, run)
+    is_scored = pl.col("cutoff").rank("dense").over("unique_id") > WARM_UP
+    return _issue(Asked("h", competing, rolling.both(past, ahead), is_scored, kept), panel, run)
 
 
-def _daily(panel: Panel, run: Run) -> DemandForecast:
+def _daily(panel: Panel, run: Run) -> Made:
     as_of, profile = run.as_of, run.profile
     days = Panel(panel.series.with_columns(pl.col("cutoff").dt.truncate("1d")), series.daily(panel.history))
     horizon = profile.horizons.daily_days
@@ -147,16 +208,18 @@ def _daily(panel: Panel, run: Run) -> DemandForecast:
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in models.available("D", fit, least)]
-    is_scored = pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon)
+    # The first days are published as sums of their hours, which no origin of days has: they are scored once issued.
+    is_far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=profile.horizons.hourly_days)
+    is_scored = is_far & (pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon))
     # A fit of Prophet per series and origin is dear, and below the region it was not seen to beat the weekly table.
     is_asked = pl.col("is_upper") & (pl.col("level") == "region")
-    targets = _both(daily_origins(ids, horizon), ahead).with_columns(is_asked.alias("is_asked"))
+    targets = rolling.both(rolling.daily_origins(ids, horizon), ahead).with_columns(is_asked.alias("is_asked"))
     return _issue(Asked("D", competing, targets, is_scored, kept), Panel(days.series, history), run)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
     """The series and how they are forecast: models beside the weekly table are asked for calls above stations only."""
-    is_upper = (pl.col("measure") == "calls") & (pl.col("level") != "station")
+    is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", trees.UNPLACED])
     level = pl.col("area_level").alias("level")
     return panel.series.select("unique_id", "pool", level, is_upper.alias("is_upper"), "cutoff")
 
@@ -176,94 +239,31 @@ def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
     return models.only(model, rows)
 
 
-def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Past targets of days: origins ``DAILY_STEP`` apart, three before the newest whose whole horizon has passed.
-
-    The origins after that one teach the ranges of the near days only.
-    """
-    step = min(DAILY_STEP, horizon)
-    aligned = last.with_columns(pl.col("cutoff") - pl.duration(days=horizon % step))
-    return rolling.past_targets(aligned, "D", horizon, timedelta(days=step), WARM_UP["D"] + horizon // step)
-
-
-def _by_shift(panel: Panel, issued: pl.DataFrame, as_of: datetime, profile: Profile) -> pl.DataFrame:
-    """Forecasts by shift: means from the published hours and days, ranges from what the weekday table missed.
-
-    They are not scored here, since what is published is not what the backtest tried; issued ones are, once due.
-    """
-    listed, horizon = shifts.of_services(profile.demand.shifts), profile.horizons.daily_days
-    named = shifts.named_series(panel.series, listed)
-    if named.is_empty():
-        return issued.clear()
-    history = shifts.counts(panel.history, panel.series, listed).join(
-        named.select("unique_id", "series_id", "shift", "cutoff"), on=["series_id", "shift"]
-    )
-    history = history.filter(pl.col("ds") < pl.col("cutoff")).select("unique_id", "ds", "y").sort("unique_id", "ds")
-    ids = named.select("unique_id", "series_id", "shift", "pool", "cutoff")
-    ahead = ids.join(shifts.ahead(listed, as_of, horizon, profile.zone), on="shift")
-    said = rolling.run(shifts.floors(), history, _both(daily_origins(ids, horizon), ahead))
-    calibrated = calibration.dispersed(said, BASELINE).filter(pl.col("target_start").is_not_null())
-    expected = shifts.means(_published(issued, panel, "h", profile), _published(issued, panel, "D", profile), listed)
-    is_floor = pl.col("model") == BASELINE
-    joined = calibrated.join(
-        expected, on=["series_id", "shift", "ds"], how="left", maintain_order="left", suffix="_sum"
-    )
-    published = joined.with_columns(
-        pl.when(is_floor).then("mean").otherwise("mean_sum").alias("mean"),
-        pl.when(is_floor).then("centre").otherwise("mean_sum").alias("centre"),
-        pl.when(is_floor).then("model").otherwise(pl.lit(shifts.MODEL)).alias("model"),
-        is_floor.alias("is_baseline"),
-        pl.lit(None, pl.String).alias("note"),
-    ).filter(pl.col("mean").is_not_null())
-    told = published.drop("pool", "shift", "cutoff").join(
-        named.drop("pool", "cutoff", "series_id"), on="unique_id", how="left", maintain_order="left"
-    )
-    stamp = [pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"), pl.lit("S").alias("frequency")]
-    return tables.issued(with_quantiles(told).with_columns(stamp))
-
-
-def _published(issued: pl.DataFrame, panel: Panel, freq: Frequency, profile: Profile) -> pl.DataFrame:
-    """The published means of one frequency, as ``series_id, service, ds`` (local)``, mean``."""
-    keys = ["area_id", "service", "measure"]
-    chosen = issued.filter(pl.col("frequency") == freq, ~pl.col("is_baseline"))
-    ids = panel.series.select(*keys, pl.col("unique_id").alias("series_id"))
-    return chosen.join(ids, on=keys, maintain_order="left").select(
-        "series_id", "service", local("target_start", profile.zone).alias("ds"), "mean"
-    )
-
-
-def _both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
-    """Backtest targets and targets to issue in one frame; ``target_start`` is null in the former."""
-    return pl.concat([past, ahead], how="diagonal")
-
-
-def _issue(asked: Asked, panel: Panel, run: Run) -> DemandForecast:
-    """Ask the models; choose, give ranges and score, each by themselves where models compete and where none does."""
+def _issue(asked: Asked, panel: Panel, run: Run) -> Made:
+    """Ask the models; choose and give ranges, each by themselves where models compete and where none does."""
     said = rolling.run(asked.models, panel.history, asked.targets)
     begin = asked.targets.group_by("unique_id").agg(pl.col("cutoff").min().alias("begin"))
     before = panel.history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin"))
     first, now = (scoring.season_errors(history, asked.freq) for history in (before, panel.history))
-    made, floors = [], (TABLE[asked.freq], BASELINE)
+    made, chosen, floors = [], [], (TABLE[asked.freq], BASELINE)
     for (is_upper,), part in said.partition_by("is_upper", as_dict=True, maintain_order=True).items():
         done = publishing.published(part, first, models.ORDER, BASELINE, asked.freq, asked.kept, floors)
         note = pl.col("note") if is_upper else pl.lit(SIMPLE)
-        made.append(_told(done, note, asked, panel, run, now))
-    forecasts, scores, chosen = (pl.concat(frames) for frames in zip(*made, strict=True))
-    return DemandForecast(forecasts, scores, chosen)
+        made.append((done.forecasts.with_columns(note.alias("note"), asked.is_scored.alias("is_scored")), done.curves))
+        chosen.append(done.choices)
+    forecasts, curves = calibration.stacked(made)
+    return Made(asked, forecasts, curves, pl.concat(chosen), now)
 
 
-def _told(
-    made: Published, note: pl.Expr, asked: Asked, panel: Panel, run: Run, scale: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _told(made: Made, panel: Panel, run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """What was made, as it is stored: forecasts of what lies ahead, scores of the past, choices."""
-    freq, as_of = asked.freq, run.as_of
+    freq, as_of = made.asked.freq, run.as_of
     stamped = (
         tables.named(made.forecasts)
         .drop("pool", "level")
         .join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
+        .filter(pl.col("area_level") != trees.UNPLACED)
         .with_columns(
-            asked.is_scored.alias("is_scored"),
-            note.alias("note"),
             pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
             pl.lit(freq).alias("frequency"),
         )
@@ -272,8 +272,8 @@ def _told(
     issued = calibration.with_quantiles(stamped.filter(is_ahead), made.curves)
     is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
     past = calibration.with_quantiles(stamped.filter(is_past), made.curves)
-    scored = past.join(scale, on="unique_id", how="left", maintain_order="left")
-    chosen_at = (asked.kept is not None and run.chosen_at) or as_of
+    scored = past.join(made.scale, on="unique_id", how="left", maintain_order="left")
+    chosen_at = (made.asked.kept is not None and run.chosen_at) or as_of
     return (
         tables.issued(issued, made.curves),
         tables.backtest_scores(scored, made.curves, freq),

@@ -8,10 +8,16 @@ scored backtest and an issued forecast are made in the same way.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import polars as pl
 
 from pipelines.forecast.demand.series import Frequency, steps_after
+
+DAILY_STEP: Final = 28
+"""Days between the backtest origins of days, or the horizon where that is shorter."""
+DAILY_WARM_UP: Final = 3
+"""The first so many origins of days only teach choices and ranges."""
 
 Predict = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """(history ``unique_id, ds, y``; targets ``unique_id, cutoff, ds``) → targets with ``mean``."""
@@ -69,3 +75,18 @@ def run(models: Sequence[Model], history: pl.DataFrame, targets: pl.DataFrame) -
     # One outcome per wall-clock hour: the hour that clocks repeat is known by its last.
     outcomes = history.filter(pl.col("ds") >= targets["cutoff"].min()).unique(["unique_id", "ds"], keep="last")
     return pl.concat(answers).join(outcomes, on=["unique_id", "ds"], how="left", maintain_order="left")
+
+
+def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Past targets of days: origins ``DAILY_STEP`` apart, three before the newest whose whole horizon has passed.
+
+    The origins after that one teach the ranges of the near days only.
+    """
+    step = min(DAILY_STEP, horizon)
+    aligned = last.with_columns(pl.col("cutoff") - pl.duration(days=horizon % step))
+    return past_targets(aligned, "D", horizon, timedelta(days=step), DAILY_WARM_UP + horizon // step)
+
+
+def both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
+    """Backtest targets and targets to issue in one frame; ``target_start`` is null in the former."""
+    return pl.concat([past, ahead], how="diagonal")

@@ -1,8 +1,8 @@
 """Demand by shift: sums over the hours of a shift where hours are forecast, beyond that its part of the day.
 
-A shift begins at a local wall-clock time on every day and may end on the next. Means come from the published forecasts
-of hours and days, so that they add up; ranges are learnt as for days, from what the weekday table of the shift's own
-counts missed at past origins (quantiles of hours do not add up to those of their shift).
+A shift begins at a local wall-clock time on every day and may end on the next. Where its hours are forecast it is the
+sum of their sample paths. Beyond, means come from the published forecasts of days, and ranges are learnt as for days,
+from what the weekday table of the shift's own counts missed at past origins; areas add up as everywhere (``sums``).
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,19 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.forecast.demand import hour_of_week, seasonal_naive
+from pipelines.forecast.demand import calibration, hour_of_week, rolling, seasonal_naive, sums, tables
+from pipelines.forecast.demand.calibration import IDENTITY
 from pipelines.forecast.demand.models import BASELINE, TABLE
+from pipelines.forecast.demand.panel import Panel
+from pipelines.forecast.demand.quantiles import Floats, with_quantiles
 from pipelines.forecast.demand.rolling import Model
-from pipelines.profile import Shift
+from pipelines.forecast.demand.selection import CHOSEN
+from pipelines.forecast.demand.sums import Family, Sums
+from pipelines.forecast.demand.trees import FAMILY, UNPLACED
+from pipelines.profile import Profile, Shift
 
-MODEL: Final = "shift_sum"
-"""Name of the published forecasts by shift."""
+MODEL: Final = "part_of_days"
+"""Name of the published forecasts of shifts whose hours are not forecast."""
 
 
 def floors() -> list[Model]:
@@ -145,6 +151,26 @@ def _sums(hours: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
+    """The whole local days and shifts of a service that hours ahead make up.
+
+    Args:
+        ds: Local hours.
+        service: The service.
+        shifts: As ``of_services`` gives.
+
+    Returns:
+        ``ds, frequency, shift`` (null for days)``, period`` (midnight of the day, or of the date the shift began on).
+    """
+    hours = ds.unique().sort().to_frame("ds").with_columns(pl.lit(service).alias("service"))
+    whole = pl.len().over("period") >= 23
+    days = hours.select("ds", pl.lit("D").alias("frequency"), pl.lit(None, pl.String).alias("shift"),
+                        pl.col("ds").dt.truncate("1d").alias("period")).filter(whole)  # fmt: skip
+    lasting = pl.len().over("shift", "day") >= pl.col("ends") - pl.col("begins")
+    turns = hours_of(hours, shifts).filter(lasting).sort("shift", "ds")
+    return pl.concat([days, turns.select("ds", pl.lit("S").alias("frequency"), "shift", pl.col("day").alias("period"))])
+
+
 def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
     """One series per series and shift.
 
@@ -165,3 +191,107 @@ def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
         .sort("series_id", "shift")
         .with_row_index("unique_id")
     )
+
+
+def forecast(
+    panel: Panel,
+    hours: pl.DataFrame,
+    days: pl.DataFrame,
+    of_hours: Sums,
+    members: Mapping[tuple[str, str, str], pl.DataFrame],
+    listed: pl.DataFrame,
+    as_of: datetime,
+    profile: Profile,
+    processes: int = 1,
+) -> pl.DataFrame:
+    """``forecast.demand`` of the coming shifts. They are not scored here: issued ones are, once due.
+
+    Args:
+        panel: The series.
+        hours: Forecasts of hours, those published under the name ``CHOSEN``; only what lies ahead is read.
+        days: Those of days.
+        of_hours: The sums of the hours ahead.
+        members: As ``trees.members`` gives.
+        listed: As ``of_services`` gives, of services in the panel.
+        as_of: The instant of issue, UTC.
+        profile: Horizon, time zone.
+        processes: Processes that draw paths side by side.
+    """
+    horizon = profile.horizons.daily_days
+    named = named_series(panel.series, listed)
+    history = counts(panel.history, panel.series, listed).join(
+        named.select("unique_id", "series_id", "shift", "cutoff"), on=["series_id", "shift"]
+    )
+    history = history.filter(pl.col("ds") < pl.col("cutoff")).select("unique_id", "ds", "y").sort("unique_id", "ds")
+    ids = named.select("unique_id", "series_id", "shift", "pool", "cutoff")
+    targets = rolling.both(
+        rolling.daily_origins(ids, horizon), ids.join(ahead(listed, as_of, horizon, profile.zone), on="shift")
+    )
+    said = calibration.dispersed(rolling.run(floors(), history, targets), BASELINE)
+    expected = means(_ahead(hours, panel), _ahead(days, panel), listed)
+    published = _with_means(said.filter(pl.col("model") == TABLE["D"]), expected)
+    found = sums.together(_families(published, members, named), processes)
+    is_ahead = pl.col("target_start").is_not_null()
+    added = sums.added(published.filter(is_ahead), found).rename({"unique_id": "number", "series_id": "unique_id"})
+    told = sums.by_period(added, of_hours, "S").rename({"unique_id": "series_id", "number": "unique_id"})
+    floor = said.filter(pl.col("model") == BASELINE, is_ahead, pl.col("mean").is_not_null())
+    both = pl.concat([told, floor], how="diagonal")
+    full = (
+        both.drop("pool", "shift", "cutoff", "series_id")
+        .join(named.drop("pool", "cutoff", "series_id"), on="unique_id", how="left", maintain_order="left")
+        .filter(pl.col("area_level") != UNPLACED)
+        .with_columns(
+            pl.coalesce("models", "model").alias("model"),
+            (pl.col("model") == BASELINE).alias("is_baseline"),
+            pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
+            pl.lit("S").alias("frequency"),
+        )
+    )
+    return tables.issued(with_quantiles(full))
+
+
+def _ahead(forecasts: pl.DataFrame, panel: Panel) -> pl.DataFrame:
+    """The published means that lie ahead, as ``series_id, service, ds, mean``."""
+    chosen = forecasts.filter(pl.col("model") == CHOSEN, pl.col("target_start").is_not_null())
+    services = panel.series.select("unique_id", "service")
+    return chosen.join(services, on="unique_id", maintain_order="left").select(
+        pl.col("unique_id").alias("series_id"), "service", "ds", "mean"
+    )
+
+
+def _with_means(said: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
+    """The weekday table's rows, those ahead with the means of hours and days; no row where there is none."""
+    joined = said.join(expected, on=["series_id", "shift", "ds"], how="left", maintain_order="left", suffix="_sum")
+    is_ahead = pl.col("target_start").is_not_null()
+    mean = pl.when(is_ahead).then("mean_sum").otherwise("mean")
+    return (
+        joined.with_columns(
+            mean.alias("mean"),
+            mean.alias("centre"),
+            pl.lit(0, pl.UInt32).alias("curve"),
+            pl.lit(MODEL).alias("models"),
+            pl.lit(None, pl.String).alias("note"),
+        )
+        .filter(pl.col("mean").is_not_null())
+        .drop("mean_sum")
+    )
+
+
+def _families(
+    published: pl.DataFrame,
+    members: Mapping[tuple[str, str, str], pl.DataFrame],
+    named: pl.DataFrame,
+) -> list[tuple[Family, list[datetime], Floats]]:
+    """Every service, measure and shift, in trees of the shifts' own numbers."""
+    found = []
+    for (service, measure, _), own in named.group_by(*FAMILY, "shift", maintain_order=True):
+        number = dict(own.select("series_id", "unique_id").iter_rows())
+        trees = [
+            tree.select(pl.all().replace_strict(number, return_dtype=named.schema["unique_id"]))
+            for (s, m, _), tree in members.items()
+            if (s, m) == (service, measure)
+        ]
+        said = published.join(own, on="unique_id", how="semi", maintain_order="left")
+        cutoffs = said.filter(pl.col("target_start").is_not_null())["cutoff"].unique().to_list()
+        found.append((Family(said.select(sums.SAID), trees, "D", is_informed=False), cutoffs, IDENTITY))
+    return found

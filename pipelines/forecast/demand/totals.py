@@ -120,3 +120,24 @@ def overload(paths: Paths, capacity: pl.DataFrame) -> pl.DataFrame:
 def _rows(paths: Paths) -> pl.DataFrame:
     """``unique_id, ds`` in the order of the values."""
     return paths.ids.to_frame(SERIES).join(paths.starts.to_frame("ds"), how="cross", maintain_order="left_right")
+
+
+def dispersions(paths: Paths, pool: pl.Expr) -> pl.DataFrame:
+    """How much more than Poisson counts the paths vary: (variance - mean) / mean², never negative.
+
+    Args:
+        paths: Paths of groups.
+        pool: An expression over ``unique_id, ds``: the steps of a group that share one dispersion.
+
+    Returns:
+        ``unique_id, ds, dispersion``.
+    """
+    values = paths.values.astype(np.float64)
+    excess, square = values.var(axis=2, ddof=1) - values.mean(axis=2), values.mean(axis=2) ** 2
+    rows = _rows(paths).with_columns(
+        pool.alias("_pool"), pl.Series("_excess", excess.ravel()), pl.Series("_square", square.ravel())
+    )
+    key = [SERIES, "_pool"]
+    shared = pl.col("_excess").sum().over(key) / pl.col("_square").sum().over(key)
+    spread = pl.when(shared.is_finite()).then(shared.clip(0.0)).otherwise(0.0)
+    return rows.with_columns(spread.alias("dispersion")).select(SERIES, "ds", "dispersion")

@@ -1,0 +1,131 @@
+"""The trees of areas as series: the parts of an area, and the calls that none of its parts counts.
+
+A tree's leaves are its areas without parts, and for every area whose parts count fewer calls than itself (some calls
+name no place within it) one series more, of what they miss. So the leaves of each tree add up to the region exactly, in
+the past and in every sample path.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from pipelines.forecast.demand.panel import Panel
+
+UNPLACED: Final = "unplaced"
+"""``area_level`` of the calls of an area that none of its parts counts; forecast, and not published by themselves."""
+WHOLE: Final = "region"
+"""The widest level of every tree."""
+FAMILY: Final = ["service", "measure"]
+
+
+def parents(series: pl.DataFrame, areas: pl.DataFrame | None, whole_id: str) -> pl.DataFrame:
+    """``tree, area_id, parent_area_id`` of every area of the panel but the region itself.
+
+    Args:
+        series: As ``Panel.series``.
+        areas: ``area_id, parent_area_id``; none: all areas are parts of the region.
+        whole_id: The region; it is the parent of every area whose own is not in the panel.
+    """
+    listed = series.filter(pl.col("area_id") != whole_id).select("tree", "area_id").unique().sort("tree", "area_id")
+    if areas is None:
+        return listed.with_columns(pl.lit(whole_id).alias("parent_area_id"))
+    known = areas.select("area_id", "parent_area_id").unique("area_id")
+    parent = pl.when(pl.col("parent_area_id").is_in(listed["area_id"].implode())).then("parent_area_id")
+    return listed.join(known, on="area_id", how="left", maintain_order="left").with_columns(
+        parent.otherwise(pl.lit(whole_id)).alias("parent_area_id")
+    )
+
+
+def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
+    """The panel with a series of the calls of every area that none of its parts counts, where there are any.
+
+    Args:
+        panel: Series of one or several trees.
+        above: As ``parents`` gives.
+    """
+    known = panel.series.select("unique_id", "area_id", *FAMILY)
+    edges = known.join(above, on="area_id").rename({"unique_id": "part"})
+    up = known.select(*FAMILY, pl.col("area_id").alias("parent_area_id"), pl.col("unique_id").alias("parent"))
+    edges = edges.join(up, on=[*FAMILY, "parent_area_id"]).select("tree", "part", "parent")
+    if edges.is_empty():
+        return panel
+    # The hour that clocks repeat is one wall-clock hour with the calls of both.
+    parts = panel.history.join(edges, left_on="unique_id", right_on="part")
+    counted = parts.group_by("tree", "parent", "ds").agg(pl.col("y").sum())
+    missed = (
+        panel.history.rename({"unique_id": "parent"})
+        .group_by("parent", "ds")
+        .agg(pl.col("y").sum().alias("all"))
+        .join(counted, on=["parent", "ds"])
+        .with_columns((pl.col("all") - pl.col("y")).clip(0).alias("y"))
+        .filter((pl.col("y") > 0).any().over("tree", "parent"))
+        .sort("tree", "parent", "ds")
+    )
+    added = _named(panel.series, missed.select("tree", "parent").unique().sort("tree", "parent"))
+    rows = missed.join(added.select("tree", "parent", "unique_id"), on=["tree", "parent"], maintain_order="left")
+    return Panel(
+        pl.concat([panel.series, added.select(panel.series.columns)]),
+        pl.concat([panel.history, rows.select(panel.history.columns)]),
+    )
+
+
+def _named(series: pl.DataFrame, missed: pl.DataFrame) -> pl.DataFrame:
+    """The new series: like their parents' in all but name, tree, level and pool."""
+    of_parent = series.rename({"unique_id": "parent"}).drop("tree")
+    first = int(series.select(pl.col("unique_id").max()).item()) + 1
+    return (
+        missed.join(of_parent, on="parent", maintain_order="left")
+        .with_row_index("unique_id", first)
+        .with_columns(
+            pl.concat_str("area_id", "tree", pl.lit(UNPLACED), separator="/").alias("area_id"),
+            pl.lit(UNPLACED).alias("level"),
+            pl.lit(UNPLACED).alias("area_level"),
+            pl.concat_str("service", "measure", pl.lit(UNPLACED), separator=" ").alias("pool"),
+        )
+        .cast({"unique_id": series.schema["unique_id"]})
+    )
+
+
+def members(series: pl.DataFrame, above: pl.DataFrame, whole_id: str) -> dict[tuple[str, str, str], pl.DataFrame]:
+    """For every service, measure and tree, the administrative tree first: its leaves and the areas above each.
+
+    A service without a series of the region has no trees.
+
+    Args:
+        series: As ``Panel.series``, with those that ``with_unplaced`` adds.
+        above: As ``parents`` gives.
+        whole_id: The region.
+
+    Returns:
+        ``unique_id`` of the leaves, ``region`` and one column per depth below it, widest first: the ``unique_id`` of
+        the area there; a leaf that lies higher stands for itself.
+    """
+    parent = dict(above.select("area_id", "parent_area_id").iter_rows())
+    found = {}
+    for (service, measure), own in series.sort("unique_id").group_by(FAMILY, maintain_order=True):
+        number = dict(own.select("area_id", "unique_id").iter_rows())
+        if whole_id not in number:
+            continue
+        for tree in sorted(own["tree"].unique(), key=lambda name: (name != "admin", name)):
+            ids = own.filter(pl.col("tree") == tree, pl.col("area_id") != whole_id)["area_id"].to_list()
+            paths = {area: _path(area, parent, whole_id) for area in ids}
+            inner = {name for path in paths.values() for name in path[:-1]}
+            leaves = [paths[area] for area in ids if area not in inner]
+            if leaves:
+                found[str(service), str(measure), tree] = _levels(leaves, number).cast(series.schema["unique_id"])
+    return found
+
+
+def _path(area: str, parent: dict[str, str], whole_id: str) -> list[str]:
+    """The areas from the region down to this one; what an area's parts miss lies right below the area."""
+    path = [area]
+    while path[0] != whole_id:
+        path.insert(0, path[0].split("/")[0] if path[0].endswith(UNPLACED) else parent[path[0]])
+    return path
+
+
+def _levels(leaves: list[list[str]], number: dict[str, int]) -> pl.DataFrame:
+    depth = max(len(path) for path in leaves) - 1
+    names = [WHOLE, *(f"depth {i}" for i in range(1, depth))]
+    rows = [[number[area] for area in (*path[:-1], *[path[-1]] * (depth + 2 - len(path)))] for path in leaves]
+    return pl.DataFrame(rows, schema=[*names, "unique_id"], orient="row").select("unique_id", *names)
