@@ -19,9 +19,17 @@ from (
             'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
-            'shift_sum',
-            'Calls and units sent per shift, twelve weeks ahead',
-            'The published forecasts of hours and days: the sum over the hours of the shift, beyond a week its part of the day',
+            'sum_of_parts',
+            'Calls and units sent of areas above the leaves of their tree, and of the days and shifts of the first week: means that add up',
+            'The published forecasts of the parts (areas, hours), moved by the area''s own forecast where that paid before, and how far parts were missed together',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'As good as the parts. Quantiles are negative binomial with the variance of 500 joint sample paths'
+        ),
+        (
+            'part_of_days',
+            'Calls and units sent per shift from the second to the twelfth week',
+            'The published forecasts of days, and which part of its days a shift has in those of hours',
             'Persons; anything but place, time and service',
             'seasonal_naive',
             'As good as those forecasts. Quantiles are negative binomial, their width learnt from what the weekday table of the shift missed'

@@ -206,7 +206,8 @@ def draw(variances: pl.DataFrame, level: str, group: object, calendar: pl.DataFr
     """
     total = np.zeros((calendar.height, paths), np.float32)
     cutoff = calendar["cutoff"][0]
-    for span, variance in variances.filter(pl.col("level") == level).select("span", "variance").iter_rows():
+    parts = zip(*(variances.get_column(name).to_list() for name in SCHEMA), strict=True)
+    for span, variance in [part[1:] for part in parts if part[0] == level]:
         names, place = np.unique(calendar[span].to_numpy(), return_inverse=True)
         normals = np.stack([_normals(paths, level, group, span, name, cutoff) for name in names.tolist()])
         total += (normals * np.float32(np.sqrt(np.log1p(variance))))[place]

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines import profile as profiles
-from pipelines.forecast.demand import choices, issued, nightly, prophet_mean, tables
+from pipelines.forecast.demand import choices, issued, nightly, prophet_mean, rolling, sums, tables
 from pipelines.forecast.demand.nightly import DemandForecast
 from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.demand.quantiles import COLUMNS
@@ -65,6 +65,30 @@ def test_every_area_service_hour_and_day_ahead_has_one_published_row(result: Dem
     assert result.scores.columns == list(tables.SCORE_COLUMNS)
 
 
+def test_published_means_of_parts_add_up_to_their_area_and_hours_to_their_day(result: DemandForecast) -> None:
+    published = result.forecasts.filter(~pl.col("is_baseline"))
+    is_region = pl.col("area_id") == "11"
+    keys = ["frequency", "service", "target_start"]
+    parts = published.filter(~is_region).group_by(keys).agg(pl.col("mean").sum())
+    both = published.filter(is_region).join(parts, on=keys, suffix="_parts")
+    assert both.height == 2 * (168 + 84)
+    np.testing.assert_allclose(both["mean"], both["mean_parts"], rtol=1e-9)
+    day = pl.col("target_start").dt.convert_time_zone("Asia/Seoul").dt.date().alias("day")
+    hours = published.filter(pl.col("frequency") == "h").with_columns(day)
+    whole = hours.group_by("area_id", "service", "day").agg(pl.col("mean").sum(), pl.len()).filter(pl.col("len") == 24)
+    days = published.filter(pl.col("frequency") == "D").with_columns(day)
+    near = days.join(whole, on=["area_id", "service", "day"], suffix="_hours")
+    assert near.height == 6 * 6 and near["model"].unique().to_list() == [sums.MODEL]
+    np.testing.assert_allclose(near["mean"], near["mean_hours"], rtol=1e-9)
+
+
+def test_a_sum_of_many_is_steadier_than_its_parts(result: DemandForecast) -> None:
+    days = result.forecasts.filter(~pl.col("is_baseline"), pl.col("frequency") == "D", pl.col("service") == "ems")
+    width = days.with_columns(((pl.col("q0.9") - pl.col("q0.1")) / pl.col("mean")).alias("width"))
+    wide = dict(width.group_by("area_id").agg(pl.col("width").mean()).iter_rows())
+    assert wide["11"] < min(wide["11010"], wide["11020"])
+
+
 def test_each_published_row_has_last_week_beside_it(result: DemandForecast) -> None:
     keys = ["frequency", "area_id", "service", "target_start"]
     published = result.forecasts.filter(~pl.col("is_baseline"))
@@ -91,7 +115,8 @@ def test_what_is_published_is_what_the_choices_in_force_say(result: DemandForeca
     keys = ["frequency", "area_id", "service", "horizon_block"]
     assert not newest.select(keys).is_duplicated().any()
     first = (pl.col("target_start") - pl.col("data_as_of")).dt.total_days() < 1
-    near = result.forecasts.filter(first, ~pl.col("is_baseline"), pl.col("frequency") == "h")
+    leaves = pl.col("area_id") != "11"
+    near = result.forecasts.filter(first, leaves, ~pl.col("is_baseline"), pl.col("frequency") == "h")
     said = near.join(newest.filter(horizon_block="day 1"), on=["frequency", "area_id", "service"])
     assert said.height and (said["model"] == said["models"]).all()
 
@@ -166,7 +191,7 @@ def test_an_impossible_silence_is_taken_as_an_outage_and_said(panel: pl.DataFram
 def test_a_short_history_still_gives_a_forecast_and_says_why_it_is_simple() -> None:
     forecasts = nightly.forecast_demand(hourly({("11010", "ems"): 2.0}, days=10), AS_OF, KOREA).forecasts
     days = forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))
-    assert days["model"].unique().to_list() == ["day_of_week"]
+    assert set(days["model"]) == {"day_of_week", sums.MODEL}
     assert days["degraded_reason"].str.contains("fewer than 70 days").all()
     hours = forecasts.filter(pl.col("frequency") == "h", ~pl.col("is_baseline"))
     assert hours.height == 2 * 168
@@ -231,8 +256,9 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
         ("calls", "region"), ("calls", "district"), ("calls", "station"), ("dispatches", "station"),
     }  # fmt: skip
     days = made.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
-    assert set(days["model"]) == {"day_of_week", "seasonal_naive"}
-    assert days.filter(~pl.col("is_baseline"))["method"].str.starts_with("stations and units sent keep to the").all()
+    assert set(days["model"]) == {"day_of_week", "seasonal_naive", sums.MODEL}
+    alone = days.filter(pl.col("model") == "day_of_week", ~pl.col("is_baseline"))
+    assert alone.height and alone["method"].str.starts_with("stations and units sent keep to the").all()
 
 
 def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataFrame, result: DemandForecast) -> None:
@@ -244,7 +270,7 @@ def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataF
 
     kept = again(6, result.choices)
     published = kept.forecasts.filter(~pl.col("is_baseline"))
-    assert set(published["model"]) == {"hour_of_week", "day_of_week"}
+    assert set(published["model"]) == {"hour_of_week", "day_of_week", sums.MODEL}
     assert kept.choices["chosen_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
     anew = again(7, result.choices)
     assert anew.forecasts.equals(result.forecasts) and anew.choices.equals(result.choices)
@@ -254,14 +280,15 @@ def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataF
 @pytest.mark.slow
 def test_days_are_scored_at_the_newest_origin_whose_whole_horizon_has_passed(result: DemandForecast) -> None:
     days = result.scores.filter(pl.col("frequency") == "D", pl.col("area_level") == "region")
-    assert days["targets"].unique().to_list() == [84]
+    # The first week is published as sums of hours, which no origin of days has.
+    assert days["targets"].unique().to_list() == [84 - 7]
 
 
 @pytest.mark.parametrize(("horizon", "days_back"), [(84, [168, 140, 112, 84, 56, 28]), (28, [112, 84, 56, 28])])
 def test_daily_origins_hold_one_whose_whole_horizon_has_passed(horizon: int, days_back: list[int]) -> None:
     end = datetime(2026, 3, 1)
     last = pl.DataFrame({"unique_id": [0], "cutoff": [end]}, schema_overrides={"cutoff": pl.Datetime("us")})
-    origins = nightly.daily_origins(last, horizon)["cutoff"].unique().sort()
+    origins = rolling.daily_origins(last, horizon)["cutoff"].unique().sort()
     assert [(end - cutoff).days for cutoff in origins] == days_back
 
 
