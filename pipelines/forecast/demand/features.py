@@ -58,14 +58,13 @@ class Counts:
         steps = ((pl.col("ds") - start).dt.total_seconds() // int(step.total_seconds())).alias("_step")
         rows = (
             history.filter(pl.col("ds") < cutoff)
-            # One value per wall-clock hour: the hour that clocks repeat is known by its last.
-            .unique(["unique_id", "ds"], keep="last", maintain_order=True)
-            .join(ids, on="unique_id")
+            .join(ids, on="unique_id", maintain_order="left")
             .select("_series", steps, "y")
         )
         values = np.zeros((ids.height, weeks * season), dtype=np.float32)
         known = np.zeros_like(values)
         place = rows["_series"].to_numpy(), rows["_step"].to_numpy()
+        # One value per wall-clock hour: the hour that clocks repeat is known by its last.
         values[place], known[place] = rows["y"].to_numpy(), 1.0
         return Counts(ids, start, freq, values, known)
 
