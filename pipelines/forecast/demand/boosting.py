@@ -164,7 +164,8 @@ def _teaching(counts: Counts, leads: int, seed: int) -> tuple[Rows, Doubles, Dou
     for origin in origins:
         rows = features.at(counts, origin, min(leads, end - origin))
         information = np.sqrt(rows.table / (1 + USUAL_DISPERSION * rows.table))
-        chance = np.minimum(information / information.mean() * MOST_ROWS / total, 1.0)
+        # Not a number: the series had not begun, and has nothing to tell yet.
+        chance = np.minimum(information / np.nanmean(information) * MOST_ROWS / total, 1.0)
         held = (counts.known[rows.series, rows.steps] > 0) & (drawn.random(len(chance)) < chance)
         parts.append((rows.series[held], rows.steps[held], rows.table[held], rows.values[held], 1 / chance[held]))
     series, steps, table, values, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
