@@ -140,6 +140,8 @@ def _clustered(work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], en
 
 def answer(tasks: pd.DataFrame) -> pd.DataFrame:
     """What a worker of a cluster does with its share of the tasks: ``task`` and pickled ``payload``, in and out."""
+    # A worker may have the variable of whoever started it: a task that spreads work itself is to stay in its worker.
+    os.environ[VARIABLE] = "local"
     calls = [pickle.loads(bytes(payload)) for payload in tasks["payload"]]
     return pd.DataFrame({"task": tasks["task"], "payload": [pickle.dumps(work(*task)) for work, task in calls]})
 

@@ -62,7 +62,7 @@ def predict_demand(
     from pipelines import own_data
 
     with progress_of("predict") as show:
-        own_data.predict_demand(source, freq.value, horizon, out_file, lambda done, all: show(f"{done} of {all} fits"))
+        own_data.predict_demand(source, freq.value, horizon, out_file, show)
     err.print(f"written: {out_file}")
 
 
@@ -102,9 +102,7 @@ def backtest_demand(
     from pipelines import own_data
 
     with progress_of("backtest") as show:
-        scores = own_data.backtest_demand(
-            source, freq.value, horizon, origins, step, folder, lambda done, all: show(f"{done} of {all} fits")
-        )
+        scores = own_data.backtest_demand(source, freq.value, horizon, origins, step, folder, show)
     out.print(table_of(scores.select(SHOWN)))
 
 

@@ -1,9 +1,11 @@
 import math
 import multiprocessing
+import pickle
 
+import pandas as pd
 import pytest
 
-from pipelines.engine import EngineError, Workers, spread
+from pipelines.engine import EngineError, Workers, answer, spread
 
 ROOTS = [(4.0,), (9.0,), (16.0,)]
 
@@ -29,6 +31,12 @@ def test_progress_is_told_up_to_the_last_task() -> None:
 def test_a_task_that_raises_is_not_swallowed() -> None:
     with pytest.raises(ValueError, match="math domain error"):
         spread(math.sqrt, [(4.0,), (-1.0,)], Workers(processes=2))
+
+
+def test_what_a_worker_of_a_cluster_spreads_stays_in_that_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONGSU_ENGINE", "ray")
+    said = answer(pd.DataFrame({"task": [0], "payload": [pickle.dumps((Workers.of, (1,)))]}))
+    assert pickle.loads(said["payload"][0]) == Workers("local", 1)
 
 
 def test_an_unknown_engine_is_refused_with_the_names_of_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

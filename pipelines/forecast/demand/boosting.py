@@ -4,11 +4,12 @@ LightGBM (Ke et al. 2017) with a Poisson objective starts from the weekly table'
 sparse series keeps its table, a level that moved is known, and nothing needs to be extrapolated (the M5 winners'
 recipe, Makridakis et al. 2022, without recursion). Origins a whole number of weeks before the cutoff teach it; a row's
 features see only what lies before the row's origin. Counts vary by more than Poisson where means are large, so a row
-counts by ``1 / (1 + dispersion · mean)``. One model per cutoff, one thread, seeded by the cutoff.
+counts by ``1 / (1 + dispersion · mean)``. One model per day of cutoffs, on one thread, seeded by the day.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from pipelines.forecast.demand import features
 from pipelines.forecast.demand.features import Counts, Doubles, Floats, Rows
 from pipelines.forecast.demand.series import SEASON, STEP, Frequency, by_cutoff, of
 
+TAUGHT_EVERY: Final = "1d"
+"""Cutoffs of a day share the model taught at its beginning: series that end at any hour do not each ask for one."""
 LEAST_WEEKS: Final = 10
 """A shorter history is left to the weekly table."""
 WARM_UP_WEEKS: Final = 6
@@ -34,11 +37,14 @@ PARAMETERS: Final[dict[str, Any]] = {
     "max_bin": 63, "num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
 }  # fmt: skip
 
+Factor = Callable[[Floats], Doubles]
+"""Features to the logarithm of what multiplies the table."""
+
 
 def predict(
     history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """Forecast means from what was known before each target's own cutoff, one model per cutoff over all its series.
+    """Forecast means from what was known before each target's own cutoff, one model of all series per day of cutoffs.
 
     Args:
         history: ``unique_id, ds, y``.
@@ -49,10 +55,13 @@ def predict(
     Returns:
         ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates it had to do without.
     """
-    parts = [
-        _at_cutoff(of(history, ids), targets.filter(cutoff=cutoff), cutoff, freq, covariates)
-        for cutoff, ids in by_cutoff(targets)
-    ]
+    parts = []
+    leads = targets.select((pl.col("ds") - pl.col("cutoff")).max()).item() // STEP[freq] + 1
+    for (begin,), group in targets.group_by(pl.col("cutoff").dt.truncate(TAUGHT_EVERY), maintain_order=True):
+        known = of(history, group.select("unique_id").unique())
+        lesson = _lesson(known, begin, leads, freq, covariates)
+        for cutoff, ids in by_cutoff(group):
+            parts.append(_at_cutoff(of(known, ids), group.filter(cutoff=cutoff), cutoff, lesson, covariates))
     keys = ["unique_id", "cutoff", "ds"]
     return targets.join(
         pl.concat(parts).unique(keys, keep="first"), on=keys, how="left", maintain_order="left"
@@ -64,34 +73,77 @@ def predict(
     )
 
 
-def _at_cutoff(
-    history: pl.DataFrame, wanted: pl.DataFrame, cutoff: datetime, freq: Frequency, covariates: pl.DataFrame | None
-) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What can be taught at a moment: rows of past origins with the outcomes and weights of each.
+
+    ``columns``: how many features are used. ``taught``: the models so far, by their covariates.
+    """
+
+    freq: Frequency
+    leads: int
+    rows: Rows
+    frame: pl.DataFrame
+    truth: Doubles
+    weights: Doubles
+    columns: int
+    seed: int
+    taught: dict[tuple[str, ...], Factor] = field(default_factory=dict)
+
+    def factor(self, names: list[str]) -> Factor:
+        """The model with these covariates."""
+        key = tuple(names)
+        if key not in self.taught:
+            matrix = _matrix(self.frame, self.rows, self.columns, names)
+            self.taught[key] = _fitted(matrix, self.rows.table, self.truth, self.weights, self.seed)
+        return self.taught[key]
+
+
+def _counts(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> Counts | None:
+    """The series that are long enough at the cutoff; None where none is."""
     past = history.filter(pl.col("ds") < cutoff)
     long = past.group_by("unique_id").agg(pl.col("ds").min().alias("first"))
     long = long.filter(pl.col("first") <= cutoff - STEP[freq] * SEASON[freq] * LEAST_WEEKS)
     if long.is_empty():
+        return None
+    start: datetime = long.select(pl.col("first").min()).item()
+    return Counts.of(past.join(long, on="unique_id", how="semi"), start, cutoff, freq)
+
+
+def _lesson(
+    history: pl.DataFrame, begin: datetime, leads: int, freq: Frequency, covariates: pl.DataFrame | None
+) -> Lesson | None:
+    """What the series that are long enough at ``begin`` teach; None where none is."""
+    counts = _counts(history, begin, freq)
+    if counts is None:
+        return None
+    rows, truth, weights = _teaching(counts, leads, _seed(begin))
+    has_years = counts.values.shape[1] >= SEASON[freq] * (YEARS_WEEKS + WARM_UP_WEEKS)
+    columns = len(features.NAMES if has_years else features.OWN)
+    return Lesson(freq, leads, rows, _frame(counts, rows, covariates), truth, weights, columns, _seed(begin))
+
+
+def _at_cutoff(
+    history: pl.DataFrame,
+    wanted: pl.DataFrame,
+    cutoff: datetime,
+    lesson: Lesson | None,
+    covariates: pl.DataFrame | None,
+) -> pl.DataFrame:
+    counts = _counts(history, cutoff, lesson.freq) if lesson else None
+    if lesson is None or counts is None:
         return wanted.select(
             "unique_id", "cutoff", "ds", mean=pl.lit(None, pl.Float64), failure=pl.lit(None, pl.String)
         )
-    counts = Counts.of(
-        past.join(long, on="unique_id", how="semi"), long.select(pl.col("first").min()).item(), cutoff, freq
-    )
-    end = counts.values.shape[1]
-    last: datetime = wanted.select(pl.col("ds").max()).item()
-    leads = counts.step_of(last) - end + 1
-    ahead = features.at(counts, end, leads)
+    ahead = features.at(counts, counts.values.shape[1], lesson.leads)
     asked = _frame(counts, ahead, covariates)
     names, note = known_ahead.usable(asked.join(wanted, on=["unique_id", "ds"], how="semi"), covariates)
-    rows, truth, weights = _teaching(counts, leads, _seed(cutoff))
-    columns = len(features.NAMES if end >= SEASON[freq] * (YEARS_WEEKS + WARM_UP_WEEKS) else features.OWN)
-    taught = _matrix(_frame(counts, rows, covariates), rows, columns, names)
-    factor = _fitted(taught, rows.table, truth, weights, _seed(cutoff))
+    factor = lesson.factor(names)(_matrix(asked, ahead, lesson.columns, names))
     return asked.select(
         "unique_id",
         pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"),
         "ds",
-        pl.Series("mean", ahead.table * np.exp(factor(_matrix(asked, ahead, columns, names)))),
+        pl.Series("mean", ahead.table * np.exp(factor)),
         pl.lit(note, pl.String).alias("failure"),
     )
 
@@ -112,7 +164,8 @@ def _teaching(counts: Counts, leads: int, seed: int) -> tuple[Rows, Doubles, Dou
     for origin in origins:
         rows = features.at(counts, origin, min(leads, end - origin))
         information = np.sqrt(rows.table / (1 + USUAL_DISPERSION * rows.table))
-        chance = np.minimum(information / information.mean() * MOST_ROWS / total, 1.0)
+        # Not a number: the series had not begun, and has nothing to tell yet.
+        chance = np.minimum(information / np.nanmean(information) * MOST_ROWS / total, 1.0)
         held = (counts.known[rows.series, rows.steps] > 0) & (drawn.random(len(chance)) < chance)
         parts.append((rows.series[held], rows.steps[held], rows.table[held], rows.values[held], 1 / chance[held]))
     series, steps, table, values, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -134,7 +187,7 @@ def _matrix(frame: pl.DataFrame, rows: Rows, columns: int, names: list[str]) -> 
     return np.hstack([rows.values[:, :columns], known])
 
 
-def _fitted(matrix: Floats, table: Doubles, truth: Doubles, weights: Doubles, seed: int) -> Callable[[Floats], Doubles]:
+def _fitted(matrix: Floats, table: Doubles, truth: Doubles, weights: Doubles, seed: int) -> Factor:
     """The fitted logarithm of what multiplies the table."""
     import lightgbm
 

@@ -58,14 +58,13 @@ class Counts:
         steps = ((pl.col("ds") - start).dt.total_seconds() // int(step.total_seconds())).alias("_step")
         rows = (
             history.filter(pl.col("ds") < cutoff)
-            # One value per wall-clock hour: the hour that clocks repeat is known by its last.
-            .unique(["unique_id", "ds"], keep="last", maintain_order=True)
-            .join(ids, on="unique_id")
+            .join(ids, on="unique_id", maintain_order="left")
             .select("_series", steps, "y")
         )
         values = np.zeros((ids.height, weeks * season), dtype=np.float32)
         known = np.zeros_like(values)
         place = rows["_series"].to_numpy(), rows["_step"].to_numpy()
+        # One value per wall-clock hour: the hour that clocks repeat is known by its last.
         values[place], known[place] = rows["y"].to_numpy(), 1.0
         return Counts(ids, start, freq, values, known)
 
@@ -144,7 +143,7 @@ def _table(counts: Counts, origin: int) -> Doubles:
     values = counts.values[:, :used].reshape(len(counts.values), -1, season)
     known = counts.known[:, :used].reshape(values.shape)
     sums = {
-        name: np.einsum("swk,wk->sk", data, by).astype(float).ravel()
+        name: np.einsum("swk,wk->sk", data, by).astype(float)
         for name, data, by in (
             ("calls", values, shape),
             ("weight", known, shape),
@@ -153,10 +152,10 @@ def _table(counts: Counts, origin: int) -> Doubles:
             ("level_weight", known, level),
         )
     }
-    slots = _slots(counts, np.arange(season))
-    keys = {"unique_id": np.repeat(np.arange(len(values)), season), "slot": np.tile(slots, len(values))}
-    found = hour_of_week.means(pl.DataFrame(keys | sums).sort("unique_id", "slot"), counts.freq)
-    return found["mean"].to_numpy().reshape(-1, season)
+    # The axis may begin on any day of the week, and at any hour.
+    monday = int(_slots(counts, np.arange(1))[0])
+    turned = {name: np.roll(sum_of, monday, axis=1) for name, sum_of in sums.items()}
+    return hour_of_week.means(**turned, freq=counts.freq)
 
 
 def _window(counts: Counts, origin: int, table: Doubles, days: int) -> tuple[Doubles, Doubles]:
@@ -170,7 +169,8 @@ def _window(counts: Counts, origin: int, table: Doubles, days: int) -> tuple[Dou
         if days % 7
         else known.sum(axis=1) * table.mean(axis=1)
     )
-    return counts.values[:, begin:origin].sum(axis=1).astype(float), expected.astype(float)
+    # A series that has not begun has no table, and nothing is expected of it.
+    return counts.values[:, begin:origin].sum(axis=1).astype(float), np.nan_to_num(expected.astype(float))
 
 
 def _same_slot(counts: Counts, origin: int, weeks: int) -> Doubles:

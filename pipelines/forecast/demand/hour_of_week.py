@@ -11,16 +11,21 @@ import math
 from datetime import datetime
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pipelines.forecast.demand import series
-from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.series import SEASON, Frequency
+
+Doubles = NDArray[np.float64]
 
 SHAPE_HALF_LIFE_DAYS: Final = 364.0
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
 PSEUDO_CALLS: Final = 3.0
 """Calls that every hour of day and every weekday is taken to have had at the series' own rate: none is impossible."""
 
+SUMS: Final = ("calls", "weight", "weight_squares", "level_calls", "level_weight")
 UNIT: Final = 2.0**14
 """Weights and calls are counted in this many parts, as whole numbers."""
 
@@ -63,7 +68,9 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
         )
         .collect()
     )
-    return means(_all_slots(sums, freq), freq)
+    grid = _all_slots(sums, freq)
+    by_series = {name: grid[name].to_numpy().reshape(-1, SEASON[freq]) for name in SUMS}
+    return grid.select("unique_id", "slot", pl.Series("mean", means(**by_series, freq=freq).ravel()))
 
 
 def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
@@ -90,48 +97,55 @@ def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
 
 def _all_slots(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Add the slots that a series never saw, with no calls and no weight."""
-    count = 168 if freq == "h" else 7
-    slots = pl.DataFrame({"slot": range(count)}, schema={"slot": sums.schema["slot"]})
+    slots = pl.DataFrame({"slot": range(SEASON[freq])}, schema={"slot": sums.schema["slot"]})
     grid = sums.select("unique_id").unique().join(slots, how="cross")
     return (
         grid.join(sums, on=["unique_id", "slot"], how="left")
-        .with_columns(pl.col("calls", "weight", "weight_squares", "level_calls", "level_weight").fill_null(0.0))
+        .with_columns(pl.col(SUMS).fill_null(0.0))
         .sort("unique_id", "slot")
     )
 
 
-def means(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """The table from weighted sums of every slot.
+def means(
+    calls: Doubles,
+    weight: Doubles,
+    weight_squares: Doubles,
+    level_calls: Doubles,
+    level_weight: Doubles,
+    freq: Frequency,
+) -> Doubles:
+    """The table from weighted sums of every slot, the first slot Monday's first.
 
     Args:
-        sums: ``unique_id, slot, calls, weight, weight_squares, level_calls, level_weight``, all slots of every series.
+        calls: Of the week's shape, weighted: series × slot, as all sums are.
+        weight: Of the known steps.
+        weight_squares: The squares of these weights, added up.
+        level_calls: Of the level, weighted.
+        level_weight: Of the known steps, for the level.
         freq: ``h`` or ``D``.
 
     Returns:
-        ``unique_id, slot, mean``, in the order of ``sums``.
+        Means, series × slot; not a number where a series has no known step.
     """
-    hours = 24 if freq == "h" else 1
-    own = sums.with_columns((pl.col("slot") // hours).alias("weekday"), (pl.col("slot") % hours).alias("hour"))
-    whole, weekday, hour = "unique_id", ["unique_id", "weekday"], ["unique_id", "hour"]
+    base = _rate(calls, weight)[:, :, None]
+    by_day = (-1, 7, SEASON[freq] // 7)
+    day_calls, day_weight = calls.reshape(by_day), weight.reshape(by_day)
 
-    def margin(by: str | list[str]) -> pl.Expr:
-        calls, weight = pl.col("calls").sum().over(by), pl.col("weight").sum().over(by)
-        return (calls + PSEUDO_CALLS) / (weight + PSEUDO_CALLS / pl.col("base"))
+    def margin(axis: int) -> Doubles:
+        seen = day_calls.sum(axis=axis, keepdims=True) + PSEUDO_CALLS
+        return np.asarray(seen / (day_weight.sum(axis=axis, keepdims=True) + PSEUDO_CALLS / base))
 
-    base = (pl.col("calls").sum().over(whole) + 0.5) / pl.col("weight").sum().over(whole)
-    level = (pl.col("level_calls").sum().over(whole) + 0.5) / pl.col("level_weight").sum().over(whole)
-    shaped = own.with_columns(base.alias("base"), level.alias("level")).with_columns(
-        (margin(weekday) * margin(hour) / pl.col("base")).alias("prior")
-    )
-    expected = pl.col("prior") * pl.col("weight")
+    prior = (margin(2) * margin(1) / base).reshape(calls.shape)
+    expected = prior * weight
     # A weighted sum of Poisson counts varies by its mean × (sum of w² / sum of w).
-    poisson = (
-        pl.when(pl.col("weight") > 0).then(pl.col("calls") * pl.col("weight_squares") / pl.col("weight")).otherwise(0.0)
-    )
-    excess = ((pl.col("calls") - expected) ** 2 - poisson).sum().over(whole)
-    variance = (excess / (expected**2).sum().over(whole)).clip(1e-4)
-    concentration = 1.0 / variance
-    posterior = pl.col("prior") * (concentration + pl.col("calls")) / (concentration + expected)
-    return shaped.with_columns(posterior.alias("posterior")).select(
-        "unique_id", "slot", (pl.col("posterior") * pl.col("level") / pl.col("base")).alias("mean")
-    )
+    poisson = calls * weight_squares / np.where(weight > 0, weight, 1.0)
+    excess = ((calls - expected) ** 2 - poisson).sum(axis=1, keepdims=True)
+    variance = np.maximum(excess / (expected**2).sum(axis=1, keepdims=True), 1e-4)
+    posterior = prior * (1 / variance + calls) / (1 / variance + expected)
+    return np.asarray(posterior * _rate(level_calls, level_weight) / base[:, :, 0])
+
+
+def _rate(calls: Doubles, weight: Doubles) -> Doubles:
+    """Of each series over all slots: series × 1; unknown before its first step."""
+    total = weight.sum(axis=1, keepdims=True)
+    return np.asarray((calls.sum(axis=1, keepdims=True) + 0.5) / np.where(total > 0, total, np.nan))

@@ -1,16 +1,27 @@
-"""The demand models on anybody's series: forecasts and a rolling-origin backtest, without the pipeline."""
+"""The demand models on anybody's series: forecasts and a rolling-origin backtest, without the pipeline.
 
-from collections.abc import Callable
+Series sorted by name go in even batches to the workers of ``engine``: a batch holds its own features, learns its own
+shared models and ranges, and gives back frames. How many batches there are depends on the number of series alone, so
+the numbers do not depend on the machine.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from itertools import pairwise
+from typing import Final, TypeVar
 
+import numpy as np
 import polars as pl
 
+from pipelines import engine
+from pipelines.engine import Workers
 from pipelines.forecast.demand import calibration, models, prophet_mean, publishing, rolling, scoring
+from pipelines.forecast.demand.calibration import IDENTITY
 from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.publishing import Published
-from pipelines.forecast.demand.quantiles import COLUMNS
+from pipelines.forecast.demand.quantiles import COLUMNS, Floats
 from pipelines.forecast.demand.selection import CHOICE, CHOSEN
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, steps_after
 
@@ -18,9 +29,31 @@ TEACHING_ORIGINS: Final = 6
 """Origins before the first forecast, from which models are chosen and ranges learnt; half a horizon apart in
 ``predict``."""
 LEAST_PER_DAY: Final = 1.0
+BATCH: Final = 250
+"""Most series of a batch."""
+KEYS: Final = ["unique_id", "cutoff"]
 TOO_SHORT: Final = "the series are too short for one origin: give fewer steps ahead"
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[str], None]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some of the series: rows ``unique_id, ds, y`` as given, and the number of the first of them by name."""
+
+    rows: pl.DataFrame
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none."""
+
+    freq: Frequency
+    horizon: int
+    step: int
+    origins: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +74,24 @@ class Backtest:
     pits: pl.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A batch's share of a backtest; ``rows`` are the scored forecasts, whose ``curve`` is a row of ``curves``."""
+
+    rows: pl.DataFrame
+    series_scores: pl.DataFrame
+    choices: pl.DataFrame
+    pits: pl.DataFrame
+    curves: Floats
+
+
 def predict(
-    series: pl.DataFrame, freq: Frequency, horizon: int, processes: int = 1, progress: Progress | None = None
+    series: pl.DataFrame,
+    freq: Frequency,
+    horizon: int,
+    processes: int = 1,
+    progress: Progress | None = None,
+    batch: int = BATCH,
 ) -> pl.DataFrame:
     """Forecast the ``horizon`` hours or days after each series' last row.
 
@@ -50,8 +99,10 @@ def predict(
         series: ``unique_id, ds, y``: local wall-clock times, zeros as rows, unknown hours or days left out.
         freq: ``h`` or ``D``.
         horizon: Steps ahead.
-        processes: Processes that fit Prophet side by side (days only).
-        progress: Told (fits done, fits in all).
+        processes: Processes that work side by side, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend
+            on either.
+        progress: Told in words how far it is.
+        batch: Most series that are fitted together and held at once; the numbers depend on it.
 
     Returns:
         ``unique_id, ds, mean, model, q0.05 … q0.99``, one row per series and step.
@@ -59,18 +110,8 @@ def predict(
     Raises:
         SeriesError: the series cannot be used as given.
     """
-    history, last = _numbered(series, freq)
-    teaching = rolling.past_targets(last, freq, horizon, STEP[freq] * max(horizon // 2, 1), TEACHING_ORIGINS)
-    ahead = _ahead(last, freq, horizon)
-    made = _published(history, pl.concat([teaching, ahead.select(teaching.columns)]), freq, processes, progress)
-    wanted = made.forecasts.filter(pl.col("model") == CHOSEN).join(
-        last.select("unique_id", "cutoff"), on=["unique_id", "cutoff"], how="semi", maintain_order="left"
-    )
-    return (
-        calibration.with_quantiles(wanted, made.curves)
-        .select(pl.col("name").alias("unique_id"), "ds", "mean", pl.col("models").alias("model"), *COLUMNS)
-        .sort("unique_id", "ds")
-    )
+    task = Task(freq, horizon, max(horizon // 2, 1))
+    return pl.concat(_from_batches(_predicted, task, _batches(series, freq, batch), processes, progress))
 
 
 def backtest(
@@ -81,52 +122,145 @@ def backtest(
     step: int,
     processes: int = 1,
     progress: Progress | None = None,
+    batch: int = BATCH,
 ) -> Backtest:
     """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against what came.
 
     The last origin lies ``horizon`` steps before each series' end. Models and ranges at an origin are learnt before it;
-    ``TEACHING_ORIGINS`` more, as far apart, go before the first and are not scored.
+    ``TEACHING_ORIGINS`` more, as far apart, go before the first and are not scored. ``processes``, ``progress`` and
+    ``batch`` are those of ``predict``.
 
     Raises:
         SeriesError: the series cannot be used as given, or are too short.
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")
-    history, last = _numbered(series, freq)
-    first_end = last.with_columns(pl.col("cutoff") - STEP[freq] * horizon + STEP[freq] * step)
-    targets = rolling.past_targets(first_end, freq, horizon, STEP[freq] * step, origins + TEACHING_ORIGINS)
-    made = _published(history, targets, freq, processes, progress)
-    is_scored = pl.col("cutoff").rank("dense", descending=True).over("unique_id") <= origins
+    task = Task(freq, horizon, step, origins)
+    return _told(_from_batches(_scored, task, _batches(series, freq, batch), processes, progress), freq)
+
+
+def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[Batch]:
+    """Series by name in as few even batches of at most ``most`` as there can be."""
+    check(series.head(1), freq)
+    names = series.select("unique_id").unique().sort("unique_id")
+    count = math.ceil(names.height / most)
+    if count == 1:
+        return [Batch(series, 0)]
+    edges = pairwise(names.height * i // count for i in range(count + 1))
+    # An empty name goes along, for ``check`` to refuse.
+    return [
+        Batch(series.join(names[first:end], on="unique_id", how="semi", nulls_equal=True), first)
+        for first, end in edges
+    ]
+
+
+def _from_batches(
+    work: Callable[[Task, models.Fit, Batch], Answer | None],
+    task: Task,
+    batches: Sequence[Batch],
+    processes: int,
+    progress: Progress | None,
+) -> list[Answer]:
+    """What the batches that are not too short gave, in their order."""
+
+    def tell(words: str, done: int, total: int) -> None:
+        if progress:
+            progress(f"{done:,} of {total:,} {words}")
+
+    fit = partial(prophet_mean.predict, holiday_days=prophet_mean.NO_HOLIDAYS)
+    if len(batches) == 1:
+        # One batch runs here, so its fits of Prophet may spread.
+        fit = partial(fit, processes=processes, progress=partial(tell, "fits of Prophet"))
+        answers = [work(task, fit, batches[0])]
+    else:
+        tasks = [(batch,) for batch in batches]
+        told = partial(tell, "batches of series")
+        answers = engine.spread(partial(work, task, fit), tasks, Workers.of(processes), told)
+    found = [answer for answer in answers if answer is not None]
+    if not found:
+        raise SeriesError(TOO_SHORT)
+    return found
+
+
+def _predicted(task: Task, fit: models.Fit, batch: Batch) -> pl.DataFrame | None:
+    """The forecasts of a batch under the series' own names; None where it is too short."""
+    history, last = _numbered(batch, task.freq)
+    teaching = rolling.past_targets(last, task.freq, task.horizon, STEP[task.freq] * task.step, TEACHING_ORIGINS)
+    ahead = _ahead(last, task)
+    made = _published(history, pl.concat([teaching, ahead.select(teaching.columns)]), task, fit)
+    if made is None:
+        return None
+    wanted = made.forecasts.filter(pl.col("model") == CHOSEN).join(
+        last.select("unique_id", "cutoff"), on=["unique_id", "cutoff"], how="semi", maintain_order="left"
+    )
+    return (
+        calibration.with_quantiles(wanted, made.curves)
+        .select(pl.col("name").alias("unique_id"), "ds", "mean", pl.col("models").alias("model"), *COLUMNS)
+        .sort("unique_id", "ds")
+    )
+
+
+def _scored(task: Task, fit: models.Fit, batch: Batch) -> Scored | None:
+    """The backtest of a batch; None where it is too short."""
+    freq, step = task.freq, STEP[task.freq]
+    history, last = _numbered(batch, freq)
+    first_end = last.with_columns(pl.col("cutoff") - step * task.horizon + step * task.step)
+    targets = rolling.past_targets(first_end, freq, task.horizon, step * task.step, task.origins + TEACHING_ORIGINS)
+    made = _published(history, targets, task, fit)
+    if made is None:
+        return None
+    is_scored = pl.col("cutoff").rank("dense", descending=True).over("unique_id") <= task.origins
     known = made.forecasts.filter(is_scored & pl.col("y").is_not_null())
     if known.is_empty():
-        raise SeriesError(TOO_SHORT)
-    ranged = calibration.with_quantiles(known, made.curves)
+        return None
+    ranged = calibration.with_quantiles(known, made.curves).with_columns(
+        (pl.col("model") != CHOSEN).alias("is_baseline")
+    )
     # The scale is what was known before the first scored cutoff, so that it is the same for all models and origins.
-    scored = ranged.join(
-        _scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left"
-    ).with_columns((pl.col("model") != CHOSEN).alias("is_baseline"))
-    return _told(scored, made, freq)
+    rows = ranged.join(_scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left")
+    named = _named(rows)
+    by = ["unique_id", "model", "is_baseline"]
+    scores = scoring.with_skill(scoring.score(named, by, made.curves), named, ["unique_id"], TABLE[freq], KEYS)
+    pits = scoring.pit_histogram(rows, ["model"], made.curves)
+    return Scored(rows, scores, _choices(made.choices, rows), pits, made.curves)
 
 
-def _told(scored: pl.DataFrame, made: Published, freq: Frequency) -> Backtest:
-    """The frames of a backtest under the series' own names."""
-    by = ["model", "is_baseline"]
-    named = scored.rename({"unique_id": "number", "name": "unique_id"})
-    keys = ["unique_id", "cutoff"]
-    overall, each = scoring.score(named, by, made.curves), scoring.score(named, ["unique_id", *by], made.curves)
-    table = TABLE[freq]
-    names = scored.select("unique_id", "name").unique()
-    cutoffs = scored.select("unique_id", "cutoff").unique()
-    choices = made.choices.join(cutoffs, on=["unique_id", "cutoff"], how="semi").join(names, on="unique_id")
+def _told(parts: Sequence[Scored], freq: Frequency) -> Backtest:
+    """The whole backtest from its batches."""
+    named, curves = _stacked(parts)
+    scores = scoring.score(named, ["model", "is_baseline"], curves)
     forecasts = named.select("unique_id", "cutoff", "ds", "y", "model", "models", "is_baseline", "mean", *COLUMNS)
+    pits = pl.concat(part.pits for part in parts)
+    bins = ["model", "pit_low", "pit_high"]
     return Backtest(
         forecasts.sort("unique_id", "cutoff", "ds", "model"),
-        scoring.with_skill(overall, named, [], table, keys).sort("is_baseline", "model"),
-        scoring.with_skill(each, named, ["unique_id"], table, keys).sort("unique_id", "is_baseline", "model"),
-        choices.select(pl.col("name").alias("unique_id"), "cutoff", block_name(), *CHOICE).sort(
-            "unique_id", "cutoff", "block"
-        ),
-        scoring.pit_histogram(scored, ["model"], made.curves),
+        scoring.with_skill(scores, named, [], TABLE[freq], KEYS).sort("is_baseline", "model"),
+        pl.concat(part.series_scores for part in parts).sort("unique_id", "is_baseline", "model"),
+        pl.concat(part.choices for part in parts).sort("unique_id", "cutoff", "block"),
+        pits.group_by(bins, maintain_order=True).agg(pl.col("targets", "expected_targets").sum()).sort(bins),
+    )
+
+
+def _stacked(parts: Sequence[Scored]) -> tuple[pl.DataFrame, Floats]:
+    """The rows of all batches under the series' own names, with one table of curves for their ``curve``."""
+    rows, curves, curve = [], [IDENTITY], pl.col("curve")
+    for part in parts:
+        before = sum(map(len, curves)) - 1
+        rows.append(_named(part.rows).with_columns(pl.when(curve > 0).then(curve + before).otherwise(0)))
+        curves.append(part.curves[1:])
+    return pl.concat(rows), np.vstack(curves)
+
+
+def _named(rows: pl.DataFrame) -> pl.DataFrame:
+    """``unique_id`` is the series' own name, ``number`` ours."""
+    return rows.rename({"unique_id": "number", "name": "unique_id"})
+
+
+def _choices(choices: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """What was chosen at the cutoffs that are scored, in words."""
+    scored = rows.select("unique_id", "name", "cutoff").unique()
+    return choices.join(scored, on=["unique_id", "cutoff"]).select(
+        pl.col("name").alias("unique_id"), "cutoff", block_name(), *CHOICE
     )
 
 
@@ -141,36 +275,33 @@ def _scales(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
     return scoring.season_errors(history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin")), freq)
 
 
-def _numbered(series: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The checked series with integer ids, and ``unique_id, name, pool, cutoff`` of each."""
-    checked = check(series, freq)
+def _numbered(batch: Batch, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The checked series with integer ids, and ``unique_id, name, pool, level, cutoff`` of each."""
+    checked = check(batch.rows, freq)
     last = (
         checked.group_by("unique_id")
         .agg((pl.col("ds").max() + STEP[freq]).alias("cutoff"))
         .sort("unique_id")
         .rename({"unique_id": "name"})
-        .with_row_index("unique_id")
+        .with_row_index("unique_id", batch.first)
         .with_columns(pl.lit("all").alias("pool"), pl.lit("all").alias("level"))
     )
     history = checked.rename({"unique_id": "name"}).join(last.select("name", "unique_id"), on="name")
     return history.select("unique_id", "ds", "y"), last
 
 
-def _ahead(last: pl.DataFrame, freq: Frequency, horizon: int) -> pl.DataFrame:
+def _ahead(last: pl.DataFrame, task: Task) -> pl.DataFrame:
     return pl.concat(
-        group.drop("cutoff").join(steps_after(cutoff, freq, horizon), how="cross")
+        group.drop("cutoff").join(steps_after(cutoff, task.freq, task.horizon), how="cross")
         for (cutoff,), group in last.group_by("cutoff", maintain_order=True)
     )
 
 
-def _published(
-    history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency, processes: int, progress: Progress | None
-) -> Published:
-    """All models' rows and the chosen one for all targets."""
-    fit = partial(prophet_mean.predict, holiday_days=prophet_mean.NO_HOLIDAYS, processes=processes, progress=progress)
-    asked = models.available(freq, fit, LEAST_PER_DAY)
+def _published(history: pl.DataFrame, targets: pl.DataFrame, task: Task, fit: models.Fit) -> Published | None:
+    """All models' rows and the chosen one for all targets; None where no model has an answer."""
+    asked = models.available(task.freq, fit, LEAST_PER_DAY)
     said = rolling.run(asked, history, targets.with_columns(is_asked=pl.lit(True)))
     if said["mean"].is_null().all():
-        raise SeriesError(TOO_SHORT)
-    scales = _scales(history, targets, freq)
-    return publishing.published(said, scales, models.ORDER, BASELINE, freq)
+        return None
+    scales = _scales(history, targets, task.freq)
+    return publishing.published(said, scales, models.ORDER, BASELINE, task.freq)

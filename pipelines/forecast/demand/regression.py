@@ -6,8 +6,9 @@ differs from its pool, held towards none by a ridge: so a sparse series takes it
 own. A trend is fitted, so that growth is not read as a season, and not prolonged: the level is that of the last weeks.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,8 @@ LEAST_CALLS: Final = 100.0
 """A series with fewer calls in all takes its pool's effects as they are."""
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
 PSEUDO_CALLS: Final = 2.0
+MOST_STEPS: Final = 50
+SMALL_STEP: Final = 1e-7
 
 Doubles = NDArray[np.float64]
 
@@ -104,33 +107,40 @@ def _days(past: pl.DataFrame, table: pl.DataFrame, freq: Frequency) -> pl.DataFr
 def _factors(
     days: pl.DataFrame, ahead: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool
 ) -> pl.DataFrame:
-    """``unique_id, ds, factor`` of the days ahead: what multiplies the table."""
-    totals = days.group_by("pool", "ds").agg(pl.col("y", "expected").sum(), pl.col(names).mean()).sort("pool", "ds")
-    pool_effects = {
-        pool: _effects(
-            _design(group, names, means, cutoff, has_year), group["y"].to_numpy(), group["expected"].to_numpy()
-        )
-        for (pool,), group in totals.partition_by("pool", as_dict=True).items()
-    }
-    wanted = ahead.partition_by("unique_id", as_dict=True)
-    answers = []
-    for key, group in days.partition_by("unique_id", as_dict=True).items():
-        effects = pool_effects[group["pool"][0]]
-        design, calls = _design(group, names, means, cutoff, has_year), group["y"].to_numpy()
-        expected = group["expected"].to_numpy()
-        if calls.sum() >= LEAST_CALLS:
-            effects = effects + _effects(design, calls, expected * np.exp(design @ effects))
+    """``unique_id, ds, factor`` of the days ahead: what multiplies the table; null without a history."""
+    past, steps = (_design(rows, names, means, cutoff, has_year) for rows in (days, ahead))
+    shared = _shared_effects(days, names, means, cutoff, has_year)
+    calls, expected = days["y"].to_numpy(), days["expected"].to_numpy()
+    weight = 0.5 ** ((cutoff - days["ds"]).dt.total_days().to_numpy() / LEVEL_HALF_LIFE_DAYS)
+    wanted, factors = dict(_rows_of(ahead, "unique_id")), np.full(ahead.height, np.nan)
+    for name, rows in _rows_of(days, "unique_id"):
+        effects = shared[days["pool"][rows.start]]
+        if calls[rows].sum() >= LEAST_CALLS:
+            effects = effects + _effects(past[rows], calls[rows], expected[rows] * np.exp(past[rows] @ effects))
         # The trend is not prolonged, nor is it in the level.
         effects = np.where(np.arange(effects.size) == 0, 0.0, effects)
-        age = (cutoff - group["ds"]).dt.total_days().to_numpy()
-        weight = 0.5 ** (age / LEVEL_HALF_LIFE_DAYS)
-        usual = (weight * expected * np.exp(design @ effects)).sum()
-        level = ((weight * calls).sum() + PSEUDO_CALLS) / (usual + PSEUDO_CALLS)
-        steps = wanted[key]
-        factor = level * np.exp(_design(steps, names, means, cutoff, has_year) @ effects)
-        answers.append(steps.select("unique_id", "ds").with_columns(pl.Series("factor", factor)))
-    none = ahead.select("unique_id", "ds", factor=pl.lit(None, pl.Float64)).clear()
-    return pl.concat([none, *answers])
+        usual = (weight[rows] * expected[rows] * np.exp(past[rows] @ effects)).sum()
+        level = ((weight[rows] * calls[rows]).sum() + PSEUDO_CALLS) / (usual + PSEUDO_CALLS)
+        factors[wanted[name]] = level * np.exp(steps[wanted[name]] @ effects)
+    return ahead.select("unique_id", "ds", pl.Series("factor", factors).fill_nan(None))
+
+
+def _shared_effects(
+    days: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool
+) -> dict[str, Doubles]:
+    """The effects of each pool's sum."""
+    totals = days.group_by("pool", "ds").agg(pl.col("y", "expected").sum(), pl.col(names).mean()).sort("pool", "ds")
+    design = _design(totals, names, means, cutoff, has_year)
+    calls, expected = totals["y"].to_numpy(), totals["expected"].to_numpy()
+    return {pool: _effects(design[rows], calls[rows], expected[rows]) for pool, rows in _rows_of(totals, "pool")}
+
+
+def _rows_of(frame: pl.DataFrame, key: str) -> Iterator[tuple[Any, slice]]:
+    """Each value of a sorted column with its rows."""
+    begin = 0
+    for value, count in frame.group_by(key, maintain_order=True).len().iter_rows():
+        yield value, slice(begin, begin + count)
+        begin += count
 
 
 def _design(days: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool) -> Doubles:
@@ -145,11 +155,22 @@ def _design(days: pl.DataFrame, names: list[str], means: Doubles, cutoff: dateti
 
 
 def _effects(design: Doubles, calls: Doubles, expected: Doubles) -> Doubles:
-    """Effects by ridge Poisson regression with ``expected`` as offset; counts that vary more say less."""
-    from sklearn.linear_model import PoissonRegressor
+    """Effects by ridge Poisson regression with ``expected`` as offset; counts that vary more say less.
 
+    Newton's steps, the intercept free. A library checks its input for longer than this takes.
+    """
     alpha = max(float(((calls - expected) ** 2 - expected).sum() / (expected**2).sum()), 0.0)
-    weight = expected / (1 + alpha * expected)
-    strength = 1 / PRIOR_SD**2 / weight.sum()
-    model = PoissonRegressor(alpha=strength, solver="newton-cholesky", max_iter=50)
-    return np.asarray(model.fit(design, calls / expected, weight).coef_, dtype=float)
+    weight = 1 / (1 + alpha * expected)
+    columns = np.hstack([np.ones((len(design), 1)), design])
+    ridge = np.array([0.0, *[1 / PRIOR_SD**2] * design.shape[1]])
+    effects = np.zeros(ridge.size)
+    for _ in range(MOST_STEPS):
+        fitted = weight * expected * np.exp(columns @ effects)
+        slope = columns.T @ (weight * calls - fitted) - ridge * effects
+        step = np.linalg.solve((columns.T * fitted) @ columns + np.diag(ridge), slope)
+        # A long step overshoots: an exponential is far from its tangent.
+        step *= min(1.0, 2.0 / max(float(np.abs(columns @ step).max()), 1e-12))
+        effects += step
+        if np.abs(step).max() < SMALL_STEP:
+            break
+    return np.asarray(effects[1:], dtype=float)

@@ -64,6 +64,31 @@ def test_a_shuffled_future_changes_no_prediction(freq: str) -> None:
     assert one.equals(two)
 
 
+def test_cutoffs_of_a_day_share_what_was_known_before_all_of_them() -> None:
+    rng = np.random.default_rng(8)
+    history = pl.concat(hours(rng.poisson(2.0 + i, 168 * 12 + 24), i) for i in range(4))
+    early, late = (MONDAY + timedelta(hours=168 * 12 + hour) for hour in (3, 15))
+    between = pl.col("ds").is_between(early, late, closed="left")
+    altered = history.with_columns(y=pl.when(between).then(77.0).otherwise("y"))
+    targets = pl.concat(
+        history.filter(pl.col("ds") >= late).select("unique_id", pl.lit(cutoff, STAMP).alias("cutoff"), "ds")
+        for cutoff in (early, late)
+    )
+    one, two = (boosting.predict(h, targets, "h") for h in (history, altered))
+    assert one.filter(cutoff=early).equals(two.filter(cutoff=early))
+    assert (two.filter(cutoff=late)["mean"] > one.filter(cutoff=late)["mean"]).all()
+
+
+def test_a_series_that_begins_late_leaves_the_others_their_early_lessons() -> None:
+    late = days(np.full(80, 3), 77).with_columns(pl.col("ds") + pl.duration(days=200))
+    counts = Counts.of(pl.concat([panel(280), late]), MONDAY, MONDAY + timedelta(days=280), "D")
+    rows, truth, weights = boosting._teaching(counts, 14, 1)
+    first = [rows.steps[rows.series == number].min() for number in (0, 12)]
+    assert first[0] < 60 and first[1] > 200
+    assert np.isfinite(rows.table).all() and np.isfinite(rows.values[:, : len(features.OWN) - 1]).all()
+    assert truth.size == weights.size and np.isfinite(weights).all()
+
+
 def test_rows_of_an_origin_read_nothing_from_the_origin_on() -> None:
     rng = np.random.default_rng(3)
     counts = rng.poisson(3.0, 168 * 60)

@@ -72,6 +72,48 @@ def test_altering_the_future_changes_no_backtest_forecast() -> None:
     assert one.choices.equals(two.choices)
 
 
+def four(hours: int = 24 * 40) -> pl.DataFrame:
+    return pl.concat(
+        [series(hours, timedelta(hours=1), rate, name) for name, rate in zip("dbca", (1, 2, 3, 4), strict=True)]
+    )
+
+
+def test_two_processes_say_what_one_says_batch_by_batch() -> None:
+    one, two = (own_series.predict(four(), "h", 24, processes, batch=2) for processes in (1, 2))
+    assert one.equals(two)
+    assert one["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
+
+
+def test_a_backtest_of_batches_scores_all_series_together() -> None:
+    made = own_series.backtest(four(), "h", 24, 2, 24, batch=2)
+    alike = made.forecasts.with_columns((pl.col("y") - pl.col("mean")).abs().alias("error"))
+    mae = alike.group_by("model", "is_baseline").agg(pl.col("error").mean()).sort("is_baseline", "model")["error"]
+    assert made.scores["mae"].to_list() == pytest.approx(mae.to_list(), abs=1e-8)
+    assert made.scores["targets"].to_list() == [4 * 2 * 24] * 3
+    assert made.series_scores["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
+    assert made.pits.group_by("model").agg(pl.col("targets", "expected_targets").sum()).rows()[0][1:] == (192, 192)
+    assert made.choices.select("unique_id").n_unique() == 4
+
+
+def test_batches_are_even_and_as_many_as_the_series_need_on_any_engine() -> None:
+    names = pl.DataFrame({"unique_id": [f"s{n:02}" for n in range(11)], "ds": START, "y": 1.0})
+    batches = own_series._batches(names, "h", 5)
+    assert [batch.rows["unique_id"].n_unique() for batch in batches] == [3, 4, 4]
+    assert [batch.first for batch in batches] == [0, 3, 7]
+
+
+def test_a_batch_of_series_too_short_leaves_the_others_their_forecasts() -> None:
+    both = pl.concat([series(24 * 40, timedelta(hours=1)), series(24, timedelta(hours=1), name="b")])
+    made = own_series.backtest(both, "h", 168, 1, 24, batch=1)
+    assert made.series_scores["unique_id"].unique().to_list() == ["a"]
+
+
+def test_progress_is_told_in_batches_or_in_fits_of_a_batch_alone() -> None:
+    told: list[str] = []
+    own_series.predict(four(24 * 20), "h", 24, progress=told.append, batch=2)
+    assert told == ["1 of 2 batches of series", "2 of 2 batches of series"]
+
+
 def test_series_that_are_too_short_say_so() -> None:
     with pytest.raises(SeriesError, match="fewer steps ahead"):
         own_series.backtest(series(24, timedelta(hours=1)), "h", 168, 1, 24)

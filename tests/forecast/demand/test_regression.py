@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import PoissonRegressor
 
 from pipelines.forecast.demand import hour_of_week, regression
 
@@ -60,6 +61,19 @@ def test_under_two_years_there_is_no_season_and_growth_is_not_prolonged() -> Non
     said = regression.predict(history, asked(MONDAY + timedelta(days=400), 56), "D")["mean"]
     assert said.max() < 42
     assert said.tail(7).mean() == pytest.approx(said.head(7).mean(), rel=1e-6)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [0.3, 30.0])
+def test_effects_are_those_that_scikit_learn_finds(rate: float) -> None:
+    rng = np.random.default_rng(7)
+    design = rng.normal(size=(400, 3)) * (1, 5, 0.1)
+    expected = rate * np.exp(rng.normal(0, 0.2, 400))
+    calls = rng.poisson(expected * np.exp(design @ (0.3, -0.1, 1.0))).astype(float)
+    alpha = max(((calls - expected) ** 2 - expected).sum() / (expected**2).sum(), 0.0)
+    weight = expected / (1 + alpha * expected)
+    ridge = 1 / regression.PRIOR_SD**2 / weight.sum()
+    theirs = PoissonRegressor(alpha=ridge, solver="newton-cholesky", tol=1e-9).fit(design, calls / expected, weight)
+    assert regression._effects(design, calls, expected) == pytest.approx(theirs.coef_, abs=1e-5)
 
 
 @pytest.mark.parametrize("freq", ["h", "D"])
