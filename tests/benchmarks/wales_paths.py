@@ -78,7 +78,9 @@ def dispersed(every: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """The rows of one origin with dispersions of what was known before it, 0 where nothing was."""
     now = every.filter(pl.col("cutoff") == cutoff)
     before = every.filter(pl.col("ds") < cutoff, pl.col("cutoff") < cutoff).drop_nulls(["y", "mean"])
-    learnt = quantiles.dispersions(before, [SERIES, "pool"], ["pool"]).select(SERIES, "dispersion")
+    learnt = quantiles.dispersions(quantiles.moments(before, [SERIES, "pool"]), [SERIES, "pool"], ["pool"]).select(
+        SERIES, "dispersion"
+    )
     return now.join(learnt, on=SERIES, how="left", maintain_order="left").with_columns(
         pl.col("dispersion").fill_null(0.0)
     )

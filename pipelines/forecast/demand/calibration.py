@@ -60,15 +60,18 @@ def dispersed(said: pl.DataFrame, naive: str) -> pl.DataFrame:
     """
     by, pool = ["model", "unique_id"], ["family", "pool"]
     blocked = said.with_columns(block(), (pl.col("model") == naive).alias("family"))
-    outcomes = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null())
+    age = (pl.col("ds") - pl.col("cutoff")).dt.total_days().alias("age")
+    known = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()).with_columns(age)
+    # By the day: hours have no outcome before a later cutoff that their whole day has not.
+    daily = quantiles.moments(known, [*by, *pool, "block", "cutoff", "age"], pl.col("ds").max().alias("last"))
     factors, own, wide = [], [], []
     for cutoff in blocked["cutoff"].unique().sort():
-        before = outcomes.filter(pl.col("ds") < cutoff, pl.col("cutoff") < cutoff)
+        before = daily.filter(pl.col("last") < cutoff, pl.col("cutoff") < cutoff)
         if before.height:
             stamp = _stamp(cutoff)
-            known = _horizon_factors(before, pool)
-            scaled = before.join(known, on=[*pool, "block"], how="left", maintain_order="left")
-            factors.append(known.with_columns(stamp))
+            factor = _horizon_factors(before, pool)
+            scaled = before.join(factor, on=[*pool, "block"], how="left", maintain_order="left")
+            factors.append(factor.with_columns(stamp))
             own.append(quantiles.dispersions(scaled, [*by, *pool], pool).drop("information").with_columns(stamp))
             wide.append(quantiles.dispersions(scaled, pool, pool).drop("information").with_columns(stamp))
     if not own:
@@ -120,9 +123,9 @@ def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
     ]
     curves = pl.concat(found).with_row_index("curve", offset=1)
     keys = [*KEYS, "cutoff"]
-    moved = keyed.join(curves.select(*keys, "curve"), on=keys, how="left", maintain_order="left")
+    joined = keyed.join(curves.select(*keys, "curve"), on=keys, how="left", maintain_order="left")
     stacked = np.vstack([IDENTITY, curves.select(_names()).to_numpy()])
-    return moved.with_columns(pl.col("curve").fill_null(0)).drop("hours"), stacked
+    return joined.with_columns(pl.col("curve").fill_null(0)).drop("hours"), stacked
 
 
 def stacked(parts: Sequence[tuple[pl.DataFrame, Floats]]) -> tuple[pl.DataFrame, Floats]:
@@ -155,10 +158,15 @@ def probability(count: ArrayLike, forecasts: pl.DataFrame, curves: Floats = IDEN
         curves: As ``recalibrated`` gives.
     """
     plain = quantiles.cumulative(count, forecasts["centre"].to_numpy(), forecasts["dispersion"].to_numpy())
-    moved = plain.copy()
+    return moved(plain, forecasts, curves)
+
+
+def moved(plain: Floats, forecasts: pl.DataFrame, curves: Floats) -> Floats:
+    """Probabilities of each row's negative binomial as its ``curve``, if it has one, calibrates them."""
+    found = plain.copy()
     for curve, rows in _by_curve(forecasts):
-        moved[rows] = np.interp(plain[rows], GRID, curves[curve])
-    return moved
+        found[rows] = np.interp(plain[rows], GRID, curves[curve])
+    return found
 
 
 def counts(uniforms: Floats, forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:

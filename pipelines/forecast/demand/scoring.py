@@ -15,7 +15,7 @@ import polars as pl
 
 from pipelines.forecast.demand import calibration
 from pipelines.forecast.demand.calibration import IDENTITY
-from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS, MANY, Floats
+from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS, MANY, Floats, first_mass
 from pipelines.forecast.demand.series import Frequency, slot
 
 _SYMMETRIC: Final = tuple(zip(COLUMNS[:-1], LEVELS[:-1], strict=True))
@@ -66,10 +66,18 @@ def crps(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
     frame = scored.select("y", "centre", "dispersion", *[c for c in scored.columns if c == "curve"])
     y, found = frame["y"].to_numpy(), np.zeros(frame.height)
     rows, count = np.flatnonzero(frame["centre"].to_numpy() < MANY), 0
+    mean, alpha = frame["centre"].to_numpy()[rows], frame["dispersion"].to_numpy()[rows]
+    mass, ratio = first_mass(mean, alpha), mean / (1 + alpha * mean)
+    total = mass.copy()
     while rows.size:
-        reached = calibration.probability(count, frame[rows], curves)
+        reached = calibration.moved(total, frame[rows], curves)
         found[rows] += (reached - (y[rows] <= count)) ** 2
-        rows, count = rows[(reached < 1 - 1e-9) | (y[rows] > count)], count + 1
+        goes_on = (reached < 1 - 1e-9) | (y[rows] > count)
+        rows = rows[goes_on]
+        mass, ratio, alpha, total = (one[goes_on] for one in (mass, ratio, alpha, total))
+        count += 1
+        mass = mass * ratio * (1 + alpha * (count - 1)) / count
+        total = np.minimum(total + mass, 1.0)
     large = np.flatnonzero(frame["centre"].to_numpy() >= MANY)
     levels = (np.arange(100) + 0.5) / 100
     error = y[large, None] - calibration.counts(np.tile(levels, (large.size, 1)), frame[large], curves)

@@ -49,7 +49,7 @@ def test_the_dispersion_of_a_known_distribution_is_recovered() -> None:
     mean = rng.uniform(1, 20, 20_000)
     y = rng.negative_binomial(1 / 0.3, 1 / (1 + 0.3 * mean))
     rows = pl.DataFrame({"series": 1, "pool": "a", "y": y.astype(float), "mean": mean})
-    learnt = quantiles.dispersions(rows, ["series", "pool"], ["pool"])
+    learnt = quantiles.dispersions(quantiles.moments(rows, ["series", "pool"]), ["series", "pool"], ["pool"])
     assert learnt["dispersion"].item() == pytest.approx(0.3, rel=0.05)
 
 
@@ -59,14 +59,18 @@ def test_a_series_with_little_evidence_leans_on_its_pool() -> None:
     mean = np.full(many + few, 5.0)
     y = np.append(rng.negative_binomial(2, 2 / 7, many), np.full(few, 5)).astype(float)
     rows = pl.DataFrame({"series": [1] * many + [2] * few, "pool": "a", "y": y, "mean": mean})
-    learnt = dict(quantiles.dispersions(rows, ["series", "pool"], ["pool"]).select("series", "dispersion").iter_rows())
+    learnt = dict(
+        quantiles.dispersions(quantiles.moments(rows, ["series", "pool"]), ["series", "pool"], ["pool"])
+        .select("series", "dispersion")
+        .iter_rows()
+    )
     assert learnt[1] == pytest.approx(0.5, rel=0.1)
     assert 0.1 < learnt[2] < learnt[1]
 
 
 def test_no_call_and_none_expected_is_no_dispersion() -> None:
     rows = pl.DataFrame({"series": [1, 1], "y": [0.0, 1.0], "mean": [0.0, 0.0]})
-    assert quantiles.dispersions(rows, ["series"], [])["dispersion"].to_list() == [0.0]
+    assert quantiles.dispersions(quantiles.moments(rows, ["series"]), ["series"], [])["dispersion"].to_list() == [0.0]
 
 
 def test_the_described_dispersion_is_read_back() -> None:
