@@ -18,7 +18,7 @@ import polars as pl
 from pipelines.forecast.demand import covariates as known_ahead
 from pipelines.forecast.demand import features
 from pipelines.forecast.demand.features import Counts, Doubles, Floats, Rows
-from pipelines.forecast.demand.series import SEASON, STEP, Frequency, by_cutoff, of
+from pipelines.forecast.demand.series import SEASON, STEP, Frequency, History, by_cutoff, of
 
 LEAST_WEEKS: Final = 10
 """A shorter history is left to the weekly table."""
@@ -36,7 +36,7 @@ PARAMETERS: Final[dict[str, Any]] = {
 
 
 def predict(
-    history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
+    history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Forecast means from what was known before each target's own cutoff, one model per cutoff over all its series.
 
@@ -50,7 +50,7 @@ def predict(
         ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates it had to do without.
     """
     parts = [
-        _at_cutoff(of(history, ids), targets.filter(cutoff=cutoff), cutoff, freq, covariates)
+        _at_cutoff(of(history, ids, cutoff), targets.filter(cutoff=cutoff), cutoff, freq, covariates)
         for cutoff, ids in by_cutoff(targets)
     ]
     keys = ["unique_id", "cutoff", "ds"]

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast.demand import series
-from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.series import Frequency, History
 
 SHAPE_HALF_LIFE_DAYS: Final = 364.0
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
@@ -66,7 +66,7 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
     return means(_all_slots(sums, freq), freq)
 
 
-def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Forecast means from what was known before each target's own cutoff.
 
     Args:
@@ -78,7 +78,9 @@ def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
         ``targets`` with ``mean``; null where the series has no history.
     """
     tables = [
-        fit(series.of(history, group), cutoff, freq).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
+        fit(series.of(history, group, cutoff), cutoff, freq).with_columns(
+            pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
+        )
         for cutoff, group in series.by_cutoff(targets)
     ]
     return (
