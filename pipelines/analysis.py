@@ -70,7 +70,12 @@ def forecast(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Calla
         _demand(con),
         settings.as_of,
         profile,
-        Known(_through(con), _degraded(con), con.execute("from marts.demand_delays").pl()),
+        Known(
+            _through(con),
+            _degraded(con),
+            con.execute("from marts.demand_delays").pl(),
+            con.execute("from marts.demand_changes").pl(),
+        ),
         settings.max_processes,
         lambda done, total: progress(f"forecast: {done} of {total} Prophet fits"),
         _choices(settings),

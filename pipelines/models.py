@@ -15,11 +15,11 @@ from pipelines.settings import Settings
 PLACES = """(
     select lon, lat from staging.incidents
     union all by name
-    select lon, lat from staging.versions where agency = 'police'
+    select lon, lat from staging.versions
     union all by name
-    select lon, lat from staging.missing where agency = 'police'
+    select lon, lat from staging.missing
 )"""
-"""Where incidents are and, of those that may enter risk, were: a backtest sees them where they were then."""
+"""Where incidents are and were: a backtest sees them where they were then."""
 
 
 def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:

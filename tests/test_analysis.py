@@ -37,6 +37,10 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             create table marts.demand_delays (
                 agency varchar, service varchar, hour_start_at timestamptz, delay_hours bigint, calls bigint
             );
+            create table marts.demand_changes (
+                area_id varchar, service varchar, hour_start_at timestamptz, known_at timestamptz, calls bigint,
+                dispatches bigint
+            );
             create table marts.crime_daily as
             select 'a' as cell_id, 'theft' as category, day::date as local_date, 2::bigint as incidents
             from generate_series(date '2026-02-01', date '2026-03-01', interval 1 day) d (day);

@@ -487,12 +487,15 @@ def test_a_delay_counts_from_the_first_state_in_which_a_call_was_told(con: duckd
     )
     told = {"feed": "police_112", "known_at": hour + 3.5 * HOUR}
     insert(con, "staging.versions", {"incident_id": "police_112:3"} | told)
+    # Closed late, told at once.
+    insert(con, "core.incidents", incident("police_112:4", known_at=hour + 40 * HOUR, **reported))
+    insert(con, "staging.firsts", {"incident_id": "police_112:4", "first_known_at": hour + HOUR})
     built(con)
     found = con.execute(
         "select service, hour_start_at, delay_hours, calls from marts.demand_delays order by delay_hours"
     ).fetchall()
     assert [(service, late, calls) for service, _, late, calls in found] == [
-        ("police_code_2", 0, 1),
+        ("police_code_2", 0, 2),
         ("police_code_2", 2, 1),
         ("police_code_2", 7, 1),
     ], "less the declared hour; whole hours after the end of the hour of the report"

@@ -42,9 +42,9 @@ MADE_BY_PYTHON: Mapping[str, tuple[str, ...]] = {
     "patterns.near_repeat_chains": ("marts.crime_points",),
     "patterns.near_repeat_members": ("marts.crime_points",),
     "patterns.space_time_clusters": ("marts.crime_points", "reference.cells"),
-    "forecast.demand": ("marts.demand_hourly", "marts.demand_delays"),
-    "forecast.demand_scores": ("forecast.demand", "marts.demand_hourly"),
-    "forecast.demand_choices": ("marts.demand_hourly", "marts.demand_delays"),
+    "forecast.demand": ("marts.demand_hourly", "marts.demand_delays", "marts.demand_changes"),
+    "forecast.demand_scores": ("forecast.demand", "marts.demand_hourly", "marts.demand_changes"),
+    "forecast.demand_choices": ("marts.demand_hourly", "marts.demand_delays", "marts.demand_changes"),
     "forecast.risk": ("marts.crime_points", "reference.cells"),
     "forecast.risk_scores": (
         "forecast.risk",

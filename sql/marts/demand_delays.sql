@@ -9,7 +9,7 @@ calls as (
         incidents.agency,
         demand_services.demand_service as service,
         date_trunc('hour', coalesce(incidents.reported_at, incidents.occurred_at)) as hour_start_at,
-        coalesce(least(first_told.known_at, incidents.known_at), incidents.known_at)
+        least(first_told.known_at, firsts.first_known_at, incidents.known_at)
             - to_seconds(feeds.delay_seconds) as told_at
     from core.incidents
     join reference.feeds on feeds.feed = incidents.feed
@@ -17,6 +17,7 @@ calls as (
         on demand_services.service = incidents.service
         and incidents.priority is not distinct from coalesce(demand_services.priority, incidents.priority)
     left join first_told on first_told.incident_id = incidents.incident_id
+    left join staging.firsts on firsts.incident_id = incidents.incident_id
     where coalesce(incidents.reported_at, incidents.occurred_at) >= getvariable('as_of')::timestamptz - to_days(112)
 )
 select

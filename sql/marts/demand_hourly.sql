@@ -6,7 +6,7 @@
 -- records from all calls would be the sensitive matters. Released ones, listed or not, are what a release may count in
 -- the area: a station's area crosses districts, so both together would tell where a caller's telephone stood.
 -- Trees overlap: add up areas of one tree and level only. Grain: area_id, service, hour_start_at.
-with recursive bounds as (
+with bounds as (
     select date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer) as from_at
 ),
 services as (
@@ -68,17 +68,6 @@ region as (
     from reference.areas
     where tree = 'admin'
 ),
--- A call counts in the area that it names or lies in and in every area above that one.
-counting as (
-    select area_id, tree, area_id as in_area_id, parent_area_id as above_id
-    from reference.areas
-    where level <> 'nation'
-    union all
-    select counting.area_id, counting.tree, areas.area_id, areas.parent_area_id
-    from counting
-    join reference.areas as areas on areas.area_id = counting.above_id
-    where areas.level <> 'nation'
-),
 served as (
     select demand_services.demand_service as service, feeds.agency as tree
     from reference.demand_services
@@ -94,33 +83,17 @@ lying as (
     union all
     select counted.*, fire_area_id, 'fire' from counted
 ),
-seen as (
-    select distinct admin_area_id, police_area_id as area_id, 'police' as tree from reference.places
-    union
-    select distinct admin_area_id, fire_area_id, 'fire' from reference.places
-),
-leaves as (
-    select admin_area_id, tree, area_id, count(*) over (partition by admin_area_id, tree) as areas from seen
-),
--- The station and headquarters areas that hold every place ever recorded in a district: its calls without a place are
--- theirs, and so is what may be told of a call that only the caller's telephone places.
-serving as (
-    select leaves.admin_area_id, leaves.tree, counting.in_area_id
-    from leaves
-    join counting on counting.area_id = leaves.area_id and counting.tree = leaves.tree
-    group by leaves.admin_area_id, leaves.tree, counting.in_area_id
-    having count(*) = max(leaves.areas)
-),
 placed as (
     select
         lying.*, counting.in_area_id, true as is_counted, lying.may_be_placed or lying.tree = 'admin' as is_released
     from lying
-    join counting on counting.area_id = lying.area_id and counting.tree = lying.tree
+    join marts.demand_areas as counting on counting.area_id = lying.area_id and counting.tree = lying.tree
     union all
+    -- A call without a place, and what may be told of one that only the caller's telephone places, by its district.
     select lying.*, serving.in_area_id, lying.area_id is null, true
     from lying
-    join serving on serving.admin_area_id = lying.admin_area_id and serving.tree = lying.tree
-    where lying.area_id is null or not lying.may_be_placed
+    join marts.demand_areas as serving on serving.area_id = lying.admin_area_id and serving.tree = lying.tree
+    where lying.tree <> 'admin' and (lying.area_id is null or not lying.may_be_placed)
 ),
 summed as (
     select

@@ -1,8 +1,8 @@
 -- What was known at as_of of the 119 calls that were not always told alike, at each of their instants. Grain: incident_id, known_at.
 --
 -- A call is told by one row per unit, each with versions of its own. Its state at an instant is made, as in fire_119,
--- from the newest version of each of its rows; it is withdrawn when no row of it stands. Class, place and withdrawal are
--- watched.
+-- from the newest version of each of its rows; it is withdrawn when no row of it stands. Class, what asks for no unit, time,
+-- place and withdrawal are watched, and rows of further units that come more than an hour after the first row.
 with
 known as (
     select
@@ -17,10 +17,12 @@ known as (
             when nfc_normalize(vhcl_se_nm) like '%생활안전%' then 'life_safety'
             when regexp_matches(nfc_normalize(vhcl_se_nm), '펌프|물탱크|사다리|화학|소방') then 'fire'
         end as unit_service,
+        coalesce(regexp_matches(prcs_rslt_se_nm, '중복|무응답|오접|장난|허위|안내|상담'), false) as is_talk,
         try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
         timezone(getvariable('time_zone'), try_strptime(dclr_dt, '%Y%m%d%H%M%S')) as reported_at,
         nullif(try_cast(trim(damg_rgn_lot) as double), 0) as lon,
         nullif(try_cast(trim(damg_rgn_lat) as double), 0) as lat,
+        clmty_sgg_cd,
         del_yn = 'Y' as is_withdrawn,
         _row_hash,
         timezone(
@@ -29,11 +31,21 @@ known as (
     from raw.fire_119
     where known_at <= getvariable('as_of')
 ),
+told as (
+    select
+        dclr_rcpt_no,
+        hash(
+            source_category, is_talk and dispatched_local is null, reported_at, lon, lat, clmty_sgg_cd, is_withdrawn
+        ) as told,
+        min(known_at) as first_known_at
+    from known
+    group by dclr_rcpt_no, vhcl_no, told
+),
 differing as (
     select dclr_rcpt_no
-    from known
+    from told
     group by dclr_rcpt_no
-    having min(hash(source_category, lon, lat, is_withdrawn)) <> max(hash(source_category, lon, lat, is_withdrawn))
+    having min(told) <> max(told) or max(first_known_at) > min(first_known_at) + interval 1 hour
 ),
 versions as (
     select known.* from known semi join differing using (dclr_rcpt_no)
@@ -49,27 +61,25 @@ standing as (
         partition by versions.dclr_rcpt_no, told_at, vhcl_no order by versions.known_at desc, _row_hash desc
     ) = 1
 ),
+-- A call that is withdrawn is what it was.
+telling as (
+    select * from standing qualify not is_withdrawn or bool_and(is_withdrawn) over (partition by dclr_rcpt_no, told_at)
+),
 states as (
     select
         dclr_rcpt_no,
         told_at,
-        -- A sensitive matter in one row is one of the whole call; a call that is withdrawn is what it was.
-        if(
-            coalesce(
-                bool_or(source_category = '자해') filter (where not is_withdrawn), bool_or(source_category = '자해')
-            ),
-            '자해',
-            coalesce(
-                first(source_category order by known_at desc, vhcl_no) filter (where not is_withdrawn),
-                first(source_category order by known_at desc, vhcl_no)
-            )
-        ) as source_category,
+        -- A sensitive matter in one row is one of the whole call.
+        if(bool_or(source_category = '자해'), '자해', first(source_category order by known_at desc, vhcl_no)) as source_category,
         first(unit_service order by dispatched_local nulls last, vhcl_no)
             filter (where unit_service is not null) as unit_service,
         min(reported_at) as reported_at,
+        bool_and(is_talk) and count(dispatched_local) = 0 as is_talk,
         min({'lon': lon, 'lat': lat}) filter (where lon is not null and lat is not null) as place,
+        min(clmty_sgg_cd) as named_area_id,
+        count(*) filter (where vhcl_no <> '') as units,
         bool_and(is_withdrawn) as is_withdrawn
-    from standing
+    from telling
     group by dclr_rcpt_no, told_at
 )
 select
@@ -77,6 +87,7 @@ select
     'fire' as agency,
     'fire_119' as feed,
     case
+        when is_talk then null
         when source_category = '화재' then 'fire'
         when source_category = '구조' then 'rescue'
         when source_category in ('구급', '자해') then 'ems'
@@ -92,7 +103,9 @@ select
     place.lat as lat,
     if(place is null, 'none', 'exact') as location_quality,
     if(place is null, 'unknown', 'scene') as location_source,
+    named_area_id,
     null::boolean as is_discovered,
+    units,
     is_withdrawn,
     told_at as known_at
 from states

@@ -41,7 +41,9 @@ select
     null::double as lat,
     'withheld' as location_quality,
     'unknown' as location_source,
+    null::varchar as named_area_id,
     null::boolean as is_discovered,
+    null::bigint as units,
     is_withdrawn,
     known_at
 from versions

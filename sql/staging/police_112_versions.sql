@@ -1,7 +1,7 @@
 -- What was known at as_of of the 112 calls that were not always told alike: every version of each. Grain: incident_id, known_at.
 --
--- Only category, CODE, place, how the call and its place came in, and withdrawal are watched: nearly every call is written
--- twice, few of them change in these.
+-- Only category, CODE, when the call came, place, how the call and its place came in, and withdrawal are watched: nearly
+-- every call is written twice, few of them change in these.
 -- Two versions of one instant count as one, chosen as in police_112.
 with
 known as (
@@ -14,6 +14,7 @@ known as (
         nullif(lon, 0) as lon,
         nullif(lat, 0) as lat,
         location_method,
+        district_code,
         case trim(replace(nfc_normalize(report_channel), chr(8203), ''), ' ' || chr(12288))
             when '순찰발견' then true
             when '전화' then false
@@ -26,13 +27,17 @@ known as (
     from raw.police_112
     where known_at <= getvariable('as_of')
 ),
-differing as (
-    select incident_no
+watched as (
+    select
+        incident_no,
+        hash(
+            source_category, priority, coalesce(reported_at, occurred_at), lon, lat, location_method, district_code,
+            is_discovered, is_withdrawn
+        ) as told
     from known
-    group by incident_no
-    having
-        min(hash(source_category, priority, lon, lat, location_method, is_discovered, is_withdrawn))
-        <> max(hash(source_category, priority, lon, lat, location_method, is_discovered, is_withdrawn))
+),
+differing as (
+    select incident_no from watched group by incident_no having min(told) <> max(told)
 ),
 versions as (
     select known.*
@@ -62,7 +67,9 @@ select
         when location_method is null then 'unknown'
         else 'caller_lookup'
     end as location_source,
+    district_code as named_area_id,
     is_discovered,
+    null::bigint as units,
     is_withdrawn,
     known_at
 from versions

@@ -120,6 +120,13 @@ def test_a_word_that_only_looks_alike_is_no_other_version() -> None:
     assert versions(investigation_cases.FEED, case(), wide).is_empty()
 
 
+def test_a_call_whose_time_or_district_is_corrected_is_another_version() -> None:
+    later = {"updated_at": "2025-11-09T00:00:00+09:00"}
+    found = versions(police_112.FEED, call(), call(district_code="11140", **later))
+    assert found["named_area_id"].to_list() == ["11110", "11140"]
+    assert versions(police_112.FEED, call(), call(reported_at="2025-11-01T12:05:00+09:00", **later)).height == 2
+
+
 def test_a_version_tells_when_it_happened() -> None:
     told = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
     assert versions(police_112.FEED, *told)["occurred_at"].to_list() == [datetime(2025, 11, 1, 1, tzinfo=UTC)] * 2
@@ -143,6 +150,30 @@ def test_a_call_told_more_than_once_was_known_since_the_first_time() -> None:
     assert found.rows() == [(f"police_112:{call()['incident_no']}", datetime.fromisoformat(call()["updated_at"]))]
     as_of(con, "2025-11-08 00:00:00+00")
     assert stage(con, "police_112_firsts").is_empty()
+
+
+def test_a_fire_call_was_known_since_the_first_of_its_rows() -> None:
+    con = memory()
+    load(con, fire_119.FEED, rows(fire_119.FEED, unit(chg_dt="20251101120000"), unit(), unit(dclr_rcpt_no="2")))
+    as_of(con, "2025-12-01 00:00:00+00")
+    found = stage(con, "fire_119_firsts")
+    assert found.rows() == [("fire_119:2025110100001", datetime(2025, 11, 1, 1, 1, tzinfo=UTC))]
+
+
+def test_a_version_of_a_fire_call_tells_its_units_and_the_district_that_it_names() -> None:
+    late = unit(vhcl_no="펌프2", chg_dt="20251103000000", clmty_sgg_cd="11110")
+    found = versions(
+        fire_119.FEED, unit(clmty_sgg_cd="11110"), late, late | {"del_yn": "Y", "chg_dt": "20251104000000"}
+    )
+    assert found["units"].to_list() == [1, 2, 1]
+    assert found["named_area_id"].to_list() == ["11110"] * 3
+
+
+def test_a_fire_call_that_turns_out_to_be_talk_asks_for_no_service() -> None:
+    found = versions(
+        fire_119.FEED, unit(vhcl_no=""), unit(vhcl_no="", prcs_rslt_se_nm="중복신고", chg_dt="20251101120000")
+    )
+    assert found["service"].to_list() == ["ems", None]
 
 
 def test_a_case_is_watched_for_its_category_and_withdrawal_only() -> None:

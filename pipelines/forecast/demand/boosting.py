@@ -19,7 +19,7 @@ import polars as pl
 from pipelines.forecast.demand import covariates as known_ahead
 from pipelines.forecast.demand import features
 from pipelines.forecast.demand.features import Counts, Doubles, Floats, Rows
-from pipelines.forecast.demand.series import SEASON, STEP, Frequency, by_cutoff, of
+from pipelines.forecast.demand.series import SEASON, STEP, Frequency, History, by_cutoff, of
 
 TAUGHT_EVERY: Final = "1d"
 """Cutoffs of a day share the model taught at its beginning: series that end at any hour do not each ask for one."""
@@ -42,7 +42,7 @@ Factor = Callable[[Floats], Doubles]
 
 
 def predict(
-    history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
+    history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Forecast means from what was known before each target's own cutoff, one model of all series per day of cutoffs.
 
@@ -58,10 +58,9 @@ def predict(
     parts = []
     leads = targets.select((pl.col("ds") - pl.col("cutoff")).max()).item() // STEP[freq] + 1
     for (begin,), group in targets.group_by(pl.col("cutoff").dt.truncate(TAUGHT_EVERY), maintain_order=True):
-        known = of(history, group.select("unique_id").unique())
-        lesson = _lesson(known, begin, leads, freq, covariates)
+        lesson = _lesson(of(history, group.select("unique_id").unique(), begin), begin, leads, freq, covariates)
         for cutoff, ids in by_cutoff(group):
-            parts.append(_at_cutoff(of(known, ids), group.filter(cutoff=cutoff), cutoff, lesson, covariates))
+            parts.append(_at_cutoff(of(history, ids, cutoff), group.filter(cutoff=cutoff), cutoff, lesson, covariates))
     keys = ["unique_id", "cutoff", "ds"]
     return targets.join(
         pl.concat(parts).unique(keys, keep="first"), on=keys, how="left", maintain_order="left"

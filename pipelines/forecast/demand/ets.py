@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipelines.forecast.demand import hour_of_week, series
-from pipelines.forecast.demand.series import Frequency, by_cutoff, of
+from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 
 LEAST_PER_DAY: Final = 5.0
 """Calls a day in the last eight weeks: below it, square roots of counts are far from normal."""
@@ -23,7 +23,7 @@ MODEL: Final = "ANA"
 """Additive errors, no trend, additive weekday: trends, where tried, were not chosen or did harm."""
 
 
-def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Forecast means from what was known before each target's own cutoff, one fit per dense series and cutoff.
 
     Args:
@@ -34,13 +34,13 @@ def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
     Returns:
         ``targets`` with ``mean``; null, without a failure, where the series is sparse, short or full of gaps.
     """
-    by_day = series.daily(history) if freq == "h" else history
     keys = ["unique_id", "cutoff"]
     asked = targets.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
-    parts = [
-        _at_cutoff(of(by_day, ids), asked.filter(cutoff=cutoff).select("unique_id", "_day").unique(), cutoff)
-        for cutoff, ids in by_cutoff(targets)
-    ]
+    parts = []
+    for cutoff, ids in by_cutoff(targets):
+        known = of(history, ids, cutoff)
+        wanted = asked.filter(cutoff=cutoff).select("unique_id", "_day").unique()
+        parts.append(_at_cutoff(series.daily(known) if freq == "h" else known, wanted, cutoff))
     said = asked.join(pl.concat(parts), on=[*keys, "_day"], how="left", maintain_order="left").drop("_day")
     return said if freq == "D" else _shared_out(said, history)
 
@@ -79,11 +79,11 @@ def forecast(counts: NDArray[np.float64], horizon: int) -> NDArray[np.float64]:
     return np.asarray(np.maximum(said["mean"], 0.0) ** 2 + spread, dtype=float)
 
 
-def _shared_out(said: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
+def _shared_out(said: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
     """Days' means times each hour's share of its weekday in the weekly table."""
     tables = []
     for cutoff, ids in by_cutoff(said.filter(pl.col("mean").is_not_null())):
-        table = hour_of_week.fit(of(history, ids), cutoff, "h")
+        table = hour_of_week.fit(of(history, ids, cutoff), cutoff, "h")
         share = pl.col("mean") / pl.col("mean").sum().over("unique_id", pl.col("slot") // 24)
         tables.append(
             table.select("unique_id", pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"), "slot", share.alias("_share"))

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipelines.forecast.demand import series
-from pipelines.forecast.demand.series import SEASON, Frequency
+from pipelines.forecast.demand.series import SEASON, Frequency, History
 
 Doubles = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
     return grid.select("unique_id", "slot", pl.Series("mean", means(**by_series, freq=freq).ravel()))
 
 
-def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Forecast means from what was known before each target's own cutoff.
 
     Args:
@@ -85,7 +85,9 @@ def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
         ``targets`` with ``mean``; null where the series has no history.
     """
     tables = [
-        fit(series.of(history, group), cutoff, freq).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
+        fit(series.of(history, group, cutoff), cutoff, freq).with_columns(
+            pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
+        )
         for cutoff, group in series.by_cutoff(targets)
     ]
     return (

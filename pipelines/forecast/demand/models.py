@@ -1,14 +1,14 @@
 """Which models of the mean compete for hours and days, and where each is asked."""
 
-from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import polars as pl
 
 from pipelines.forecast.demand import boosting, ets, hour_of_week, regression, seasonal_naive
-from pipelines.forecast.demand.rolling import Model
-from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.rolling import Model, Predict
+from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 
 TABLE: Final = {"h": "hour_of_week", "D": "day_of_week"}
 BASELINE: Final = "seasonal_naive"
@@ -18,34 +18,30 @@ ORDER: Final = ("hour_of_week", "day_of_week", "regression", "ets", PROPHET, "bo
 RATE_DAYS: Final = 56
 """Days before a cutoff whose mean decides whether a series is dense enough for Prophet."""
 
-Fit = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+Fit = Predict
 """``prophet_mean.predict`` with everything but history and targets filled in."""
 
 
 def only(model: Model, rows: pl.Expr) -> Model:
     """The model, asked for the targets that ``rows`` names and silent on all others."""
 
-    def predict(history: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+    def predict(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
         asked = targets.filter(rows)
         return model.predict(history, asked) if asked.height else asked.with_columns(mean=pl.lit(None, pl.Float64))
 
     return Model(model.name, predict)
 
 
-def _where_dense(history: pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
+def _where_dense(history: History | pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
     """Prophet's means; null, without a failure, where it is not asked or the series is sparse."""
     keys = ["unique_id", "cutoff"]
-    since = pl.col("cutoff") - pl.duration(days=RATE_DAYS)
-    rates = (
-        targets.filter("is_asked")
-        .select(keys)
-        .unique()
-        .join(history, on="unique_id")
-        .filter(pl.col("ds").is_between(since, pl.col("cutoff"), closed="left"))
-        .group_by(keys)
-        .agg(pl.col("y").mean().alias("rate"))
-    )
-    dense = targets.join(rates.filter(pl.col("rate") >= least), on=keys, how="semi", maintain_order="left")
+    rates = [targets.select(keys).clear()]
+    for cutoff, ids in by_cutoff(targets.filter("is_asked")):
+        recent = pl.col("ds").is_between(cutoff - timedelta(days=RATE_DAYS), cutoff, closed="left")
+        rate = of(history, ids, cutoff).filter(recent).group_by("unique_id").agg(pl.col("y").mean())
+        stamp = pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
+        rates.append(rate.filter(pl.col("y") >= least).select("unique_id", stamp))
+    dense = targets.join(pl.concat(rates), on=keys, how="semi", maintain_order="left")
     said = fit(history, dense).select(*keys, "ds", "mean", "failure")
     return targets.join(said, on=[*keys, "ds"], how="left", maintain_order="left")
 

@@ -189,14 +189,8 @@ def _hourly(panel: Panel, run: Run) -> Made:
 
 def _daily(panel: Panel, run: Run) -> Made:
     as_of, profile = run.as_of, run.profile
-    days = Panel(panel.series.with_columns(pl.col("cutoff").dt.truncate("1d")), series.daily(panel.history))
-    horizon = profile.horizons.daily_days
+    days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
-    history = (
-        days.history.join(ids.select("unique_id", "cutoff"), on="unique_id")
-        .filter(pl.col("ds") < pl.col("cutoff"))
-        .drop("cutoff")
-    )
     ahead = ids.join(series.days_ahead(as_of, horizon, profile.zone), how="cross")
     holiday_days = prophet_mean.holiday_effects(
         profile.country,
@@ -214,7 +208,7 @@ def _daily(panel: Panel, run: Run) -> Made:
     # A fit of Prophet per series and origin is dear, and below the region it was not seen to beat the weekly table.
     is_asked = pl.col("is_upper") & (pl.col("level") == "region")
     targets = rolling.both(rolling.daily_origins(ids, horizon), ahead).with_columns(is_asked.alias("is_asked"))
-    return _issue(Asked("D", competing, targets, is_scored, kept), Panel(days.series, history), run)
+    return _issue(Asked("D", competing, targets, is_scored, kept), days, run)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
@@ -241,9 +235,9 @@ def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
 
 def _issue(asked: Asked, panel: Panel, run: Run) -> Made:
     """Ask the models; choose and give ranges, each by themselves where models compete and where none does."""
-    said = rolling.run(asked.models, panel.history, asked.targets)
-    begin = asked.targets.group_by("unique_id").agg(pl.col("cutoff").min().alias("begin"))
-    before = panel.history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin"))
+    told = panel.told()
+    said = rolling.run(asked.models, told, asked.targets)
+    before = told.before(asked.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
     first, now = (scoring.season_errors(history, asked.freq) for history in (before, panel.history))
     made, chosen, floors = [], [], (TABLE[asked.freq], BASELINE)
     for (is_upper,), part in said.partition_by("is_upper", as_dict=True, maintain_order=True).items():
@@ -271,7 +265,7 @@ def _told(made: Made, panel: Panel, run: Run) -> tuple[pl.DataFrame, pl.DataFram
     is_ahead = pl.col("target_start").is_not_null()
     issued = calibration.with_quantiles(stamped.filter(is_ahead), made.curves)
     is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
-    past = calibration.with_quantiles(stamped.filter(is_past), made.curves)
+    past = calibration.with_quantiles(stamped.filter(is_past).with_columns(y=pl.col("y_now")), made.curves)
     scored = past.join(made.scale, on="unique_id", how="left", maintain_order="left")
     chosen_at = (made.asked.kept is not None and run.chosen_at) or as_of
     return (

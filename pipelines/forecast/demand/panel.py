@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.forecast.demand import delay
+from pipelines.forecast.demand import delay, series
+from pipelines.forecast.demand.series import History
 from pipelines.profile import Profile
 
 MEASURES: Final = ("calls", "dispatches")
@@ -23,24 +24,28 @@ class Known:
     late or missing feed is an unknown and never a zero. A service that is not named is complete up to ``as_of``.
     ``degraded`` gives a reason (a stale feed, say) that is written into the forecasts of a service.
     ``delays`` is ``marts.demand_delays``: hours that still fill are unknown too; none: records come at once.
+    ``changes`` is ``marts.demand_changes``: what became known late, which past origins did not know; none: nothing did.
     """
 
     through: Mapping[str, datetime]
     degraded: Mapping[str, str]
     delays: pl.DataFrame | None = None
+    changes: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
     """The hourly mart as series.
 
-    ``series``: ``unique_id`` (integer), ``tree, level, area_id, service, measure, area_level, pool, known_at`` (UTC),
-    ``cutoff`` (local), ``degraded``; ``history``: ``unique_id, ds`` (local wall clock)``, y``, nothing from ``cutoff``
-    on.
+    ``series``: ``unique_id`` (lasting), ``tree, level, area_id, service, measure, area_level, pool, known_at`` (UTC),
+    ``cutoff`` (local), ``degraded``; ``history``: ``unique_id, ds`` (local wall clock)``, y``, as now known, nothing
+    from ``cutoff`` on; ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew of it)``, y``, the
+    changes of counts that became known after past origins.
     """
 
     series: pl.DataFrame
     history: pl.DataFrame
+    late: pl.DataFrame
 
     @staticmethod
     def read(hourly: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> "Panel":
@@ -54,7 +59,7 @@ class Panel:
             .filter((pl.col("measure") == "calls") | pl.col("has_units"))
             .drop("has_units")
             .sort("service", "measure", "area_id")
-            .with_row_index("unique_id")
+            .pipe(numbered)
             .with_columns(area_level(whole))
             .with_columns(_pool())
             .join(edges, on="service", how="left", maintain_order="left")
@@ -63,7 +68,31 @@ class Panel:
         clock = hourly.select(
             "area_id", "service", "hour_start_at", local("hour_start_at", profile.zone).alias("ds"), *MEASURES
         )
-        return Panel(named, pl.concat([_history(clock, named, measure) for measure in MEASURES]))
+        return Panel(
+            named,
+            pl.concat([_history(clock, named, measure) for measure in MEASURES]),
+            _late(known.changes, named, as_of, profile.zone),
+        )
+
+    def by_day(self) -> "Panel":
+        """The same in whole local days, each series up to the midnight before its cutoff."""
+        midnight = pl.col("cutoff").dt.truncate("1d")
+        ends = self.series.select("unique_id", midnight, (pl.col("cutoff") - midnight).alias("since_midnight"))
+        days = series.daily(self.history).join(ends, on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))
+        late = self.late.join(ends, on="unique_id").select(
+            "unique_id", pl.col("ds").dt.truncate("1d"), pl.col("seen_from") - pl.col("since_midnight"), "y"
+        )
+        return Panel(self.series.with_columns(midnight), days.select("unique_id", "ds", "y"), late)
+
+    def told(self) -> History:
+        """The history with what past origins did not know yet."""
+        return History.of(self.history, self.late)
+
+
+def numbered(named: pl.DataFrame) -> pl.DataFrame:
+    """Series with the ``unique_id`` that ``area_id, service, measure`` give them for ever."""
+    names = named.select(pl.concat_str("area_id", "service", "measure", separator="|")).to_series()
+    return named.with_columns(series.lasting_ids(names)).select("unique_id", *named.columns)
 
 
 def area_level(whole_id: str) -> pl.Expr:
@@ -95,6 +124,28 @@ def _history(clock: pl.DataFrame, named: pl.DataFrame, measure: str) -> pl.DataF
         # By integers here, which is much cheaper than by words in the warehouse.
         .sort("unique_id", "hour_start_at")
         .select("unique_id", "ds", pl.col(measure).cast(pl.Float64).alias("y"))
+    )
+
+
+def _late(changes: pl.DataFrame | None, named: pl.DataFrame, as_of: datetime, zone: ZoneInfo) -> pl.DataFrame:
+    """Changes that some past origin did not know: one lies as long before its own instant as tonight's cutoff does."""
+    if changes is None:
+        empty = named.select("unique_id", pl.col("cutoff").alias("ds"), pl.col("cutoff").alias("seen_from"))
+        return empty.clear().with_columns(y=pl.lit(0.0))
+    ids = named.select("area_id", "service", "measure", "unique_id", pl.col("known_at").alias("edge_at"))
+    seen_from = pl.col("known_at") - (pl.lit(as_of) - pl.col("edge_at"))
+    return (
+        changes.unpivot(MEASURES, index=["area_id", "service", "hour_start_at", "known_at"], variable_name="measure")
+        .join(ids, on=["area_id", "service", "measure"])
+        .with_columns(seen_from.alias("seen_from"))
+        # No origin reads an hour before its end.
+        .filter(pl.col("value") != 0, pl.col("seen_from") > pl.col("hour_start_at") + pl.duration(hours=1))
+        .select(
+            "unique_id",
+            local("hour_start_at", zone).alias("ds"),
+            local("seen_from", zone).alias("seen_from"),
+            pl.col("value").cast(pl.Float64).alias("y"),
+        )
     )
 
 

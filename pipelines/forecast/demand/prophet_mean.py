@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipelines import engine
 from pipelines.engine import Progress, Workers
 from pipelines.forecast.demand import covariates as known_ahead
-from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.series import Frequency, History, of
 
 if TYPE_CHECKING:
     from prophet import Prophet
@@ -66,7 +66,7 @@ class Answer:
 
 
 def predict(
-    history: pl.DataFrame,
+    history: History | pl.DataFrame,
     targets: pl.DataFrame,
     holiday_days: pl.DataFrame = NO_HOLIDAYS,
     processes: int = 1,
@@ -92,7 +92,8 @@ def predict(
     wanted = known_ahead.joined(targets.with_row_index("_row"), covariates)
     tasks, rows, answers = [], {}, []
     for cutoff, group in wanted.group_by("cutoff", maintain_order=True):
-        before = known_ahead.joined(history.filter(pl.col("ds") < cutoff[0]).sort("unique_id", "ds"), covariates)
+        told = of(history, group.select("unique_id").unique(), cutoff[0])
+        before = known_ahead.joined(told.filter(pl.col("ds") < cutoff[0]).sort("unique_id", "ds"), covariates)
         past = before.partition_by("unique_id", as_dict=True)
         for (series,), days in group.group_by("unique_id", maintain_order=True):
             key = (int(days["_row"][0]), int(series))

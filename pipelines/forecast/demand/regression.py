@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from pipelines.forecast.demand import covariates as known_ahead
 from pipelines.forecast.demand import hour_of_week, series
-from pipelines.forecast.demand.series import Frequency, by_cutoff, of
+from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 
 LEAST_DAYS: Final = 70
 YEARS_DAYS: Final = 770
@@ -36,7 +36,7 @@ Doubles = NDArray[np.float64]
 
 
 def predict(
-    history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
+    history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """Forecast means from what was known before each target's own cutoff.
 
@@ -53,7 +53,7 @@ def predict(
     pooled = targets if "pool" in targets.columns else targets.with_columns(pool=pl.lit("all"))
     by_day = known_ahead.by_day(covariates)
     parts = [
-        _at_cutoff(of(history, ids), pooled.filter(cutoff=cutoff), cutoff, freq, by_day)
+        _at_cutoff(of(history, ids, cutoff), pooled.filter(cutoff=cutoff), cutoff, freq, by_day)
         for cutoff, ids in by_cutoff(targets)
     ]
     keys = ["unique_id", "cutoff", "ds"]

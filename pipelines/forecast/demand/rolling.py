@@ -2,7 +2,8 @@
 
 One frame carries everything: ``unique_id, pool, cutoff, ds, y`` (``y`` null in the future) and, per model, ``model,
 mean``. What ``calibration`` and ``selection`` learn from it comes only from outcomes before each row's own cutoff, so a
-scored backtest and an issued forecast are made in the same way.
+scored backtest and an issued forecast are made in the same way. Where records come late, an origin reads the counts
+that were known to it, and learns from outcomes as the first origin after them knew them; only scores know better.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +13,14 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand.series import Frequency, steps_after
+from pipelines.forecast.demand.series import Frequency, History, steps_after
 
 DAILY_STEP: Final = 28
 """Days between the backtest origins of days, or the horizon where that is shorter."""
 DAILY_WARM_UP: Final = 3
 """The first so many origins of days only teach choices and ranges."""
 
-Predict = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
+Predict = Callable[[History | pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """(history ``unique_id, ds, y``; targets ``unique_id, cutoff, ds``) → targets with ``mean``."""
 
 
@@ -56,11 +57,17 @@ def past_targets(last: pl.DataFrame, freq: Frequency, horizon: int, step: timede
     return pl.concat(frames) if frames else last.with_columns(ds=pl.col("cutoff")).clear()
 
 
-def run(models: Sequence[Model], history: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
     """Ask every model for the mean of every target and put the outcome, where known, beside it.
 
+    Args:
+        models: Who is asked.
+        history: ``unique_id, ds, y``, or a ``History`` where past origins knew less.
+        targets: ``unique_id, cutoff, ds``, more columns kept.
+
     Returns:
-        The targets' columns, ``y``, ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
+        The targets' columns, ``y`` (as the first origin after it knew it: what later origins learn from)``, y_now`` (as
+        now known: for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
     """
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []
@@ -72,9 +79,36 @@ def run(models: Sequence[Model], history: pl.DataFrame, targets: pl.DataFrame) -
             said = said.with_columns(pl.lit(None, pl.String).alias("failure"))
         centre = pl.when(pl.col("mean") > 0).then("mean").otherwise("spread_mean")
         answers.append(said.with_columns(centre.alias("centre")).select(columns))
+    return pl.concat(answers).join(
+        _outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left"
+    )
+
+
+def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+    """``unique_id, ds, y, y_now`` from the first cutoff on."""
+    counts = history.counts if isinstance(history, History) else history
+    keys = ["unique_id", "ds"]
     # One outcome per wall-clock hour: the hour that clocks repeat is known by its last.
-    outcomes = history.filter(pl.col("ds") >= targets["cutoff"].min()).unique(["unique_id", "ds"], keep="last")
-    return pl.concat(answers).join(outcomes, on=["unique_id", "ds"], how="left", maintain_order="left")
+    now = counts.filter(pl.col("ds") >= targets["cutoff"].min()).unique(keys, keep="last")
+    outcomes = now.select(*keys, "y", pl.col("y").alias("y_now"))
+    if not isinstance(history, History):
+        return outcomes
+    origins = targets.select("unique_id", pl.col("cutoff").alias("learnt_at")).unique().sort("learnt_at")
+    # An hour that begins at a cutoff lies after it.
+    known = history.late.sort("ds").join_asof(
+        origins,
+        left_on="ds",
+        right_on="learnt_at",
+        by="unique_id",
+        strategy="forward",
+        allow_exact_matches=False,
+        check_sortedness=False,
+    )
+    unseen = (
+        known.filter(pl.col("seen_from") > pl.col("learnt_at")).group_by(keys).agg(pl.col("y").sum().alias("_late"))
+    )
+    y = (pl.col("y") - pl.col("_late").fill_null(0.0)).clip(0.0)
+    return outcomes.join(unseen, on=keys, how="left", maintain_order="left").with_columns(y).drop("_late")
 
 
 def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:

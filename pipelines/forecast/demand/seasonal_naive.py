@@ -3,10 +3,10 @@
 import polars as pl
 
 from pipelines.forecast.demand import series
-from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.series import Frequency, History
 
 
-def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Forecast the last value of the same hour of week (or weekday) known before each target's own cutoff.
 
     Args:
@@ -20,7 +20,7 @@ def predict(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
     """
     known = []
     for cutoff, group in series.by_cutoff(targets):
-        past = series.of(history, group).lazy().filter(pl.col("ds") < cutoff).with_columns(series.slot(freq))
+        past = series.of(history, group, cutoff).lazy().filter(pl.col("ds") < cutoff).with_columns(series.slot(freq))
         last = past.group_by("unique_id", "slot").agg(pl.col("y").sort_by("ds").last().alias("mean")).collect()
         known.append(last.with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")))
     values = pl.concat(known)

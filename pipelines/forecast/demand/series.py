@@ -4,11 +4,14 @@ A series is a long frame ``unique_id, ds, y``: ``ds`` is the start of the hour o
 zone, ``y`` a count. Zeros are rows; a missing row is unknown (an outage, say) and is never read as zero.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 Frequency = Literal["h", "D"]
@@ -21,6 +24,43 @@ STEP: Final[Mapping[Frequency, timedelta]] = {"h": timedelta(hours=1), "D": time
 
 class SeriesError(ValueError):
     """A series cannot be forecast as given; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Counts as now known, and what of them each past origin did not know yet.
+
+    ``counts``: ``unique_id, ds, y``. ``late``: ``unique_id, ds, seen_from, y, row``: a change of the count in a row of
+    ``counts``, and the cutoff (local wall clock) of the first origin that knew of it.
+    """
+
+    counts: pl.DataFrame
+    late: pl.DataFrame
+
+    @staticmethod
+    def of(counts: pl.DataFrame, late: pl.DataFrame) -> "History":
+        """From counts and ``unique_id, ds, seen_from, y``; changes of hours or days without a count are left out."""
+        keys = ["unique_id", "ds"]
+        touched = counts.with_row_index("row").join(late.select(keys).unique(), on=keys, how="semi")
+        rows = touched.unique(keys, keep="last").drop("y")
+        return History(counts, late.select(*keys, "seen_from", "y").join(rows, on=keys))
+
+    def at(self, cutoff: datetime) -> pl.DataFrame:
+        """``counts`` as an origin at ``cutoff`` knew them."""
+        return self._without(self.late.filter(pl.col("seen_from") > cutoff))
+
+    def before(self, cutoffs: pl.DataFrame) -> pl.DataFrame:
+        """What each series' own cutoff (``unique_id, cutoff``) knew of the time before it, as ``unique_id, ds, y``."""
+        unseen = self.late.join(cutoffs, on="unique_id").filter(pl.col("seen_from") > pl.col("cutoff"))
+        known = self._without(unseen).join(cutoffs, on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))
+        return known.drop("cutoff")
+
+    def _without(self, late: pl.DataFrame) -> pl.DataFrame:
+        sums = late.group_by("row").agg(pl.col("y").sum())
+        y = self.counts["y"].to_numpy().copy()
+        # An hour that clocks repeat is one ``ds`` with the late calls of both, maybe more than its last one held.
+        y[sums["row"].to_numpy()] = np.maximum(y[sums["row"].to_numpy()] - sums["y"].to_numpy(), 0.0)
+        return self.counts.with_columns(pl.Series("y", y))
 
 
 def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
@@ -55,6 +95,15 @@ def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     return typed.sort("unique_id", "ds")
 
 
+def lasting_ids(names: pl.Series) -> pl.Series:
+    """A ``unique_id`` for every name that the name alone decides (63 bits of BLAKE2b).
+
+    Draws are seeded by it, so a series' numbers are the same whatever other series stand beside it.
+    """
+    digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]
+    return pl.Series("unique_id", [int.from_bytes(one, "big") >> 1 for one in digests], dtype=pl.Int64)
+
+
 def slot(freq: Frequency) -> pl.Expr:
     """The place of ``ds`` in its week: hour of week 0 to 167 (Monday midnight is 0), or weekday 0 to 6."""
     weekday = pl.col("ds").dt.weekday().cast(pl.Int16) - 1
@@ -68,11 +117,12 @@ def by_cutoff(targets: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
         yield cutoff, pairs.filter(pl.col("cutoff") == cutoff).select("unique_id")
 
 
-def of(history: pl.DataFrame, group: pl.DataFrame) -> pl.DataFrame:
-    """The history of the series named in ``group``."""
-    if group.height == history["unique_id"].n_unique():
-        return history
-    return history.join(group, on="unique_id", how="semi")
+def of(history: History | pl.DataFrame, group: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """The history of the series named in ``group``, as an origin at ``cutoff`` knew it."""
+    known = history.at(cutoff) if isinstance(history, History) else history
+    if group.height == known["unique_id"].n_unique():
+        return known
+    return known.join(group, on="unique_id", how="semi")
 
 
 def daily(hourly: pl.DataFrame, least_hours: int = 23) -> pl.DataFrame:

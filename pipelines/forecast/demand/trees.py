@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand.panel import Panel
+from pipelines.forecast.demand.panel import Panel, numbered
 
 UNPLACED: Final = "unplaced"
 """``area_level`` of the calls of an area that none of its parts counts; forecast, and not published by themselves."""
@@ -49,40 +49,42 @@ def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
     edges = edges.join(up, on=[*FAMILY, "parent_area_id"]).select("tree", "part", "parent")
     if edges.is_empty():
         return panel
-    # The hour that clocks repeat is one wall-clock hour with the calls of both.
-    parts = panel.history.join(edges, left_on="unique_id", right_on="part")
-    counted = parts.group_by("tree", "parent", "ds").agg(pl.col("y").sum())
-    missed = (
-        panel.history.rename({"unique_id": "parent"})
-        .group_by("parent", "ds")
-        .agg(pl.col("y").sum().alias("all"))
-        .join(counted, on=["parent", "ds"])
-        .with_columns((pl.col("all") - pl.col("y")).clip(0).alias("y"))
-        .filter((pl.col("y") > 0).any().over("tree", "parent"))
-        .sort("tree", "parent", "ds")
-    )
+    # What each part counts is taken off; the hour that clocks repeat is one wall-clock hour with the calls of both.
+    missed = _missed(panel.history, edges, ["ds"]).with_columns(pl.col("y").clip(0))
+    missed = missed.filter((pl.col("y") > 0).any().over("tree", "parent"))
     added = _named(panel.series, missed.select("tree", "parent").unique().sort("tree", "parent"))
-    rows = missed.join(added.select("tree", "parent", "unique_id"), on=["tree", "parent"], maintain_order="left")
+    ids = added.select("tree", "parent", "unique_id")
+    rows, late = (
+        told.join(ids, on=["tree", "parent"], how="inner", maintain_order="left")
+        for told in (missed, _missed(panel.late, edges, ["ds", "seen_from"]))
+    )
     return Panel(
         pl.concat([panel.series, added.select(panel.series.columns)]),
         pl.concat([panel.history, rows.select(panel.history.columns)]),
+        pl.concat([panel.late, late.select(panel.late.columns)]),
     )
+
+
+def _missed(told: pl.DataFrame, edges: pl.DataFrame, at: list[str]) -> pl.DataFrame:
+    """``tree, parent``, ``at`` and ``y``: what parents count less what their parts do."""
+    of_parts = told.join(edges, left_on="unique_id", right_on="part").with_columns(-pl.col("y"))
+    trees = edges.select("tree", "parent").unique()
+    own = told.rename({"unique_id": "parent"}).join(trees, on="parent")
+    columns = ["tree", "parent", *at, "y"]
+    both = pl.concat([own.select(columns), of_parts.select(columns)])
+    return both.group_by(columns[:-1]).agg(pl.col("y").sum()).sort(columns[:-1])
 
 
 def _named(series: pl.DataFrame, missed: pl.DataFrame) -> pl.DataFrame:
     """The new series: like their parents' in all but name, tree, level and pool."""
     of_parent = series.rename({"unique_id": "parent"}).drop("tree")
-    first = int(series.select(pl.col("unique_id").max()).item()) + 1
-    return (
-        missed.join(of_parent, on="parent", maintain_order="left")
-        .with_row_index("unique_id", first)
-        .with_columns(
+    return numbered(
+        missed.join(of_parent, on="parent", maintain_order="left").with_columns(
             pl.concat_str("area_id", "tree", pl.lit(UNPLACED), separator="/").alias("area_id"),
             pl.lit(UNPLACED).alias("level"),
             pl.lit(UNPLACED).alias("area_level"),
             pl.concat_str("service", "measure", pl.lit(UNPLACED), separator=" ").alias("pool"),
         )
-        .cast({"unique_id": series.schema["unique_id"]})
     )
 
 

@@ -1,0 +1,142 @@
+-- What of demand_hourly became known only after its hour had ended, and when: for each of its rows, what was known at an
+-- instant is what it counts less the changes known after that instant.
+--
+-- Calls told late, withdrawn, restored or vanished, and those told anew with another service, CODE, time, place or number
+-- of units. Each state of a record counts where it said and as what it said until the next one; what stands now counts as
+-- core.incidents has it. Areas, and the stations that serve a district, are today's, as are the units of feeds whose
+-- versions do not tell them. Grain: area_id, service, hour_start_at, known_at.
+with
+told as (
+    select
+        versions.*, coalesce(lead(versions.known_at) over each_incident, missing.missing_at) as superseded_at
+    from staging.versions
+    left join staging.missing on missing.incident_id = versions.incident_id
+    window each_incident as (partition by versions.incident_id order by versions.known_at)
+),
+vanished as (
+    select
+        missing.* exclude (known_at, missing_at),
+        coalesce(firsts.first_known_at, missing.known_at) as known_at,
+        missing.missing_at as superseded_at
+    from staging.missing
+    left join staging.firsts on firsts.incident_id = missing.incident_id
+    where missing.incident_id not in (select incident_id from staging.versions)
+),
+past as (
+    select * exclude (is_withdrawn) from told where not is_withdrawn and superseded_at is not null
+    union all by name
+    select * from vanished
+),
+sent as (
+    select incident_id, count(*) as units from core.dispatches group by incident_id
+),
+states as (
+    select
+        past.service,
+        past.priority,
+        coalesce(past.reported_at, past.occurred_at) as called_at,
+        -- As in core.incidents.
+        if(
+            past.location_quality = 'snapped',
+            coalesce(past.named_area_id, places.admin_area_id),
+            coalesce(places.admin_area_id, past.named_area_id)
+        ) as admin_area_id,
+        places.police_area_id,
+        places.fire_area_id,
+        coalesce(past.units, sent.units, 0) as units,
+        past.known_at,
+        past.superseded_at
+    from past
+    left join reference.places on places.lon = past.lon and places.lat = past.lat
+    left join sent on sent.incident_id = past.incident_id
+    union all
+    select
+        incidents.service,
+        incidents.priority,
+        coalesce(incidents.reported_at, incidents.occurred_at),
+        incidents.admin_area_id,
+        incidents.police_area_id,
+        incidents.fire_area_id,
+        coalesce(sent.units, 0),
+        coalesce(newest.known_at, firsts.first_known_at, incidents.known_at),
+        null
+    from core.incidents
+    left join (select incident_id, max(known_at) as known_at from staging.versions group by incident_id) as newest
+        on newest.incident_id = incidents.incident_id
+    left join staging.firsts on firsts.incident_id = incidents.incident_id
+    left join sent on sent.incident_id = incidents.incident_id
+),
+signed as (
+    select * exclude (superseded_at), 1 as calls from states
+    union all by name
+    select * exclude (known_at, superseded_at), superseded_at as known_at, -1 as calls
+    from states
+    where superseded_at is not null
+),
+counted as (
+    select
+        signed.admin_area_id,
+        signed.police_area_id,
+        signed.fire_area_id,
+        demand_services.demand_service as service,
+        date_trunc('hour', signed.called_at) as hour_start_at,
+        signed.known_at,
+        sum(signed.calls) as calls,
+        sum(signed.calls * signed.units) as dispatches
+    from signed
+    join reference.demand_services
+        on demand_services.service = signed.service
+        and signed.priority is not distinct from coalesce(demand_services.priority, signed.priority)
+    where
+        signed.called_at
+        >= date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer)
+        and signed.known_at > date_trunc('hour', signed.called_at) + interval 1 hour
+    group by all
+),
+lying as (
+    select counted.*, admin_area_id as area_id, 'admin' as tree from counted
+    union all
+    select counted.*, coalesce(police_area_id, admin_area_id), 'police' from counted
+    union all
+    select counted.*, coalesce(fire_area_id, admin_area_id), 'fire' from counted
+),
+-- As in demand_hourly: every tree but its own agency's knows nothing of a service, and the region counts all.
+served as (
+    select demand_services.demand_service as service, feeds.agency as tree
+    from reference.demand_services
+    join reference.feed_services on feed_services.service = demand_services.service
+    join reference.feeds on feeds.feed = feed_services.feed
+    union
+    select demand_service, 'admin' from reference.demand_services
+),
+region as (
+    select
+        if(
+            count(*) filter (level = 'province') = 1,
+            max(area_id) filter (level = 'province'),
+            max(area_id) filter (level = 'nation')
+        ) as area_id
+    from reference.areas
+    where tree = 'admin'
+),
+placed as (
+    select demand_areas.in_area_id as area_id, lying.service, hour_start_at, known_at, calls, dispatches
+    from lying
+    join marts.demand_areas on demand_areas.tree = lying.tree and demand_areas.area_id = lying.area_id
+    semi join served on served.service = lying.service and served.tree = lying.tree
+    where demand_areas.in_area_id not in (select area_id from region)
+    union all
+    select region.area_id, service, hour_start_at, known_at, calls, dispatches
+    from counted
+    cross join region
+)
+select
+    area_id,
+    service,
+    hour_start_at,
+    known_at,
+    sum(calls)::bigint as calls,
+    sum(dispatches)::bigint as dispatches
+from placed
+group by all
+having sum(calls) <> 0 or sum(dispatches) <> 0
