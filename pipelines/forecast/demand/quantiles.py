@@ -65,7 +65,7 @@ def _counted_up(means: Floats, spread: Floats, levels: Floats) -> Floats:
     """Quantiles of small means, counting up from zero for all rows at once: ten times faster than inverting."""
     found = np.zeros(levels.shape)
     rows = np.arange(means.size)
-    mass, ratio, alpha = first_mass(means, spread), means / (1 + spread * means), spread
+    mass, ratio, alpha = first_masses(means, spread)
     total, wanted = mass.copy(), levels - 1e-12
     count = 0
     while True:
@@ -81,10 +81,12 @@ def _counted_up(means: Floats, spread: Floats, levels: Floats) -> Floats:
         total = total + mass
 
 
-def first_mass(means: Floats, spread: Floats) -> Floats:
-    """P(demand = 0); each next count has ``mean / (1 + spread · mean) · (1 + spread · (count - 1)) / count`` of it."""
+def first_masses(means: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
+    """P(demand = 0), ratio and alpha: each next count has ratio · (1 + alpha · (count - 1)) / count of the one before."""
+    alpha = np.where(spread < POISSON, 0.0, spread)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread < POISSON, np.exp(-means), np.exp(-np.log1p(spread * means) / spread))
+        none = np.where(alpha == 0, np.exp(-means), np.exp(-np.log1p(alpha * means) / alpha))
+    return none, means / (1 + alpha * means), alpha
 
 
 def with_quantiles(forecasts: pl.DataFrame) -> pl.DataFrame:

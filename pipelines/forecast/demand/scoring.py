@@ -15,7 +15,7 @@ import polars as pl
 
 from pipelines.forecast.demand import calibration
 from pipelines.forecast.demand.calibration import IDENTITY
-from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS, MANY, Floats, first_mass
+from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS, MANY, Floats, first_masses
 from pipelines.forecast.demand.series import Frequency, slot
 
 _SYMMETRIC: Final = tuple(zip(COLUMNS[:-1], LEVELS[:-1], strict=True))
@@ -66,8 +66,7 @@ def crps(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
     frame = scored.select("y", "centre", "dispersion", *[c for c in scored.columns if c == "curve"])
     y, found = frame["y"].to_numpy(), np.zeros(frame.height)
     rows, count = np.flatnonzero(frame["centre"].to_numpy() < MANY), 0
-    mean, alpha = frame["centre"].to_numpy()[rows], frame["dispersion"].to_numpy()[rows]
-    mass, ratio = first_mass(mean, alpha), mean / (1 + alpha * mean)
+    mass, ratio, alpha = first_masses(frame["centre"].to_numpy()[rows], frame["dispersion"].to_numpy()[rows])
     total = mass.copy()
     while rows.size:
         reached = calibration.moved(total, frame[rows], curves)

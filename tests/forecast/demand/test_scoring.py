@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.forecast.demand import scoring
+from pipelines.forecast.demand import quantiles, scoring
 from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS, with_quantiles
 
 
@@ -151,3 +151,13 @@ def test_older_scores_get_the_newer_columns_empty() -> None:
     old = pl.DataFrame({"model": ["m"], "targets": [3], "mae": [1.0]})
     made = scoring.complete(old)
     assert set(scoring.SCORES) <= set(made.columns) and made["crps"].to_list() == [None]
+
+
+@pytest.mark.parametrize("dispersion", [0.0, 9e-7, 1.1e-6, 0.3, 40.0])
+def test_crps_ends_for_any_dispersion_and_is_that_of_the_cumulative_probabilities(dispersion: float) -> None:
+    mean = np.array([0.02, 1.0, 29.0])
+    frame = pl.DataFrame({"y": [0.0, 3.0, 25.0], "centre": mean, "dispersion": [dispersion] * 3})
+    counts = np.arange(20_000)[:, None]
+    reached = quantiles.cumulative(counts, mean, dispersion)
+    expected = ((reached - (counts >= frame["y"].to_numpy())) ** 2).sum(axis=0)
+    np.testing.assert_allclose(scoring.crps(frame), expected, rtol=1e-6)
