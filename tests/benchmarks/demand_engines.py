@@ -37,6 +37,8 @@ def backtest(engine: str, processes: int, count: int, batch: int, folder: Path) 
     if engine == "ray":
         import ray
 
+        # Ray's workers stand back for all other work on a machine, which is another matter than their speed.
+        os.environ["RAY_worker_niceness"] = "0"
         ray.init(num_cpus=processes, include_dashboard=False, log_to_driver=False, logging_level="error")
     if engine == "spark":
         from pyspark.sql import SparkSession
@@ -85,6 +87,7 @@ def main() -> None:
                 continue
             folder = Path(top) / f"{engine}-{processes}"
             folder.mkdir()
+            print(name, file=sys.stderr)
             took = seconds(engine, processes, count, batch, folder)
             first = first or frames(folder)
             wrong = differing(first, frames(folder))
