@@ -34,17 +34,16 @@ def backtest(engine: str, processes: int, count: int, batch: int, folder: Path) 
     from pipelines.forecast.demand import own_series
 
     series = drawn(count).filter(pl.col("ds") < START + pl.duration(days=DAYS)).select("unique_id", "ds", "y")
+    os.environ |= {
+        "BONGSU_ENGINE": engine,
+        "PYSPARK_SUBMIT_ARGS": f"--master local[{processes}] pyspark-shell",
+        # Ray's workers stand back for all other work on a machine, which is another matter than their speed.
+        "RAY_worker_niceness": "0",
+    }
     if engine == "ray":
         import ray
 
-        # Ray's workers stand back for all other work on a machine, which is another matter than their speed.
-        os.environ["RAY_worker_niceness"] = "0"
         ray.init(num_cpus=processes, include_dashboard=False, log_to_driver=False, logging_level="error")
-    if engine == "spark":
-        from pyspark.sql import SparkSession
-
-        SparkSession.builder.master(f"local[{processes}]").getOrCreate().sparkContext.setLogLevel("ERROR")
-    os.environ["BONGSU_ENGINE"] = engine
     begin = time.perf_counter()
     found = own_series.backtest(series, "h", AHEAD, ORIGINS, AHEAD * 7, processes, batch=batch)
     took = time.perf_counter() - begin
@@ -87,11 +86,11 @@ def main() -> None:
                 continue
             folder = Path(top) / f"{engine}-{processes}"
             folder.mkdir()
-            print(name, file=sys.stderr)
             took = seconds(engine, processes, count, batch, folder)
             first = first or frames(folder)
             wrong = differing(first, frames(folder))
             table.add_row(name, f"{took:.1f}", f"no: {', '.join(wrong)}" if wrong else "yes")
+            print(f"{name}: {took:.1f} s, {len(wrong)} frames differ", file=sys.stderr)
     Console(width=140).print(table)
 
 

@@ -2,11 +2,11 @@
 
 Hourly series of a year are drawn, so that the true rates are known: each its own day and week, a level that wanders,
 a time of year for all. Each way forecasts the week after with ranges, in a process of its own that reads the series
-from a file and writes its quantiles, as `bongsu predict demand` does; imports are not timed. Memory is the peak of that
-process and its children together, seconds of processor are those of all of them. Ours chooses models and learns ranges
-anew, on two processes; the others fit once: default Prophet with its samples, AutoETS with a day's season, and
-LightGBM-Poisson of all series with a negative binomial learnt on the last week. Losses are compared on the same
-`SAMPLE` series; the oracle knows the rates.
+from a file and writes its quantiles, as `bongsu predict demand` does; its own imports are not timed, those of children
+are. Memory is the peak of the process and its children together, seconds of processor are those of all of them. Ours
+chooses models and learns ranges anew, on two processes; the others fit once on one: default Prophet with its samples,
+AutoETS with a day's season, and LightGBM-Poisson of all series with a negative binomial learnt on the last week. Losses
+are compared on the same `SAMPLE` series; the oracle knows the rates.
 """
 
 import resource
@@ -37,6 +37,8 @@ END = START + timedelta(hours=HOURS)
 KEYS = ["unique_id", "ds"]
 RIVALS = {"prophet": ("default Prophet", SAMPLE), "ets": ("AutoETS", SAMPLE), "lightgbm": ("LightGBM-Poisson", 500)}
 Floats = NDArray[np.float64]
+Clock = Floats
+"""Seconds, and seconds of processor."""
 
 
 def rate(number: int) -> Floats:
@@ -73,24 +75,30 @@ def written(count: int, folder: Path) -> tuple[Path, pl.DataFrame]:
     return path, pl.concat(after)
 
 
-def ours(source: Path, target: Path) -> float:
+def clock() -> Clock:
+    """Seconds, and seconds of processor of this process and the children that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return np.array([time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)])
+
+
+def ours(source: Path, target: Path) -> Clock:
     """Seconds of `bongsu predict demand`."""
     from pipelines import own_data
     from pipelines.forecast.demand import own_series
 
     own_series.predict(drawn(2).select(*KEYS, "y"), "h", AHEAD)
-    begin = time.perf_counter()
+    begin = clock()
     own_data.predict_demand(source, "h", AHEAD, target)
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
-def one_by_one(source: Path, target: Path, fit: Callable[[pl.DataFrame], Floats]) -> float:
+def one_by_one(source: Path, target: Path, fit: Callable[[pl.DataFrame], Floats]) -> Clock:
     """Seconds of a way that fits series by series; its rows of quantiles are those of the hours ahead."""
     lines = pl.read_parquet(source).partition_by("unique_id", maintain_order=True)
     fit(lines[0].head(1000))
-    begin = time.perf_counter()
+    begin = clock()
     answers = [answer(line["unique_id"][0], fit(line)) for line in lines]
-    took = time.perf_counter() - begin
+    took = clock() - begin
     pl.concat(answers).write_parquet(target)
     return took
 
@@ -102,7 +110,7 @@ def answer(name: str, found: Floats) -> pl.DataFrame:
     return pl.DataFrame({"unique_id": name, "ds": ds, **values}, schema_overrides={"ds": pl.Datetime("us")})
 
 
-def prophet(source: Path, target: Path) -> float:
+def prophet(source: Path, target: Path) -> Clock:
     """Seconds of default Prophet, its thousand samples drawn once."""
     from prophet import Prophet
 
@@ -119,7 +127,7 @@ def prophet(source: Path, target: Path) -> float:
     return one_by_one(source, target, fit)
 
 
-def ets(source: Path, target: Path) -> float:
+def ets(source: Path, target: Path) -> Clock:
     """Seconds of AutoETS, compiled before."""
     from statsforecast.models import AutoETS
 
@@ -131,12 +139,12 @@ def ets(source: Path, target: Path) -> float:
     return one_by_one(source, target, fit)
 
 
-def lightgbm(source: Path, target: Path) -> float:
+def lightgbm(source: Path, target: Path) -> Clock:
     """Seconds of one Poisson model of all series on one thread, and the dispersion of its last week."""
     from lightgbm import LGBMRegressor
 
     series = pl.read_parquet(source)
-    begin = time.perf_counter()
+    begin = clock()
     hours = pl.datetime_range(END, END + timedelta(hours=AHEAD - 1), "1h", time_unit="us", eager=True).alias("ds")
     ahead = series.select("unique_id").unique(maintain_order=True).join(hours.to_frame(), how="cross")
     y, ds = pl.col("y"), pl.col("ds")
@@ -156,7 +164,7 @@ def lightgbm(source: Path, target: Path) -> float:
     said = means(known.filter(ds < END - timedelta(hours=AHEAD)), held)
     dispersion = max(float((((held["y"].to_numpy() - said) ** 2) - said).sum() / (said**2).sum()), 0.0)
     values = quantiles.quantiles(means(known, asked), dispersion)
-    took = time.perf_counter() - begin
+    took = clock() - begin
     asked.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS)).write_parquet(target)
     return took
 
@@ -227,18 +235,11 @@ def table(console: Console, counts: tuple[int, ...] = COUNTS) -> None:
     console.print(found)
 
 
-def processor_seconds() -> float:
-    """Of this process and the children that ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
 def main() -> None:
     """Run one way, or with counts alone print the table."""
     words = sys.argv[1:]
     if words and words[0] in WAYS:
-        begin = processor_seconds()
-        print(WAYS[words[0]](Path(words[1]), Path(words[2])), processor_seconds() - begin)
+        print(*WAYS[words[0]](Path(words[1]), Path(words[2])))
         return
     table(Console(width=160), tuple(map(int, words)) or COUNTS)
 
