@@ -6,6 +6,7 @@ on every worker; a cluster is found as these find theirs (``RAY_ADDRESS``; ``SPA
 configuration), else they start one on this machine.
 """
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -152,8 +153,11 @@ def _prepare(engine: Engine) -> None:
         if engine == "ray":
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             import fugue_ray  # noqa: F401  registers the engine
-            import ray
+            import ray.data
 
+            # It tells of its own progress every ten seconds.
+            logging.getLogger("ray.data").setLevel(logging.WARNING)
+            ray.data.DataContext.get_current().enable_progress_bars = False
             if not ray.is_initialized():
                 ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
         else:

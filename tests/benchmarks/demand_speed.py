@@ -1,124 +1,237 @@
-"""The nightly refresh of hourly demand in seconds and memory: `python -m tests.benchmarks.demand_speed WAY COUNT`.
+"""The nightly refresh of hourly demand in seconds, memory and loss: `python -m tests.benchmarks.demand_speed 50 500`.
 
-WAY: ours, prophet, ets or lightgbm; COUNT: drawn hourly series of one year, forecast a week ahead with ranges. Each way
-runs in a process of its own, whose peak of resident memory is told; imports are not timed. Ours chooses its models and
-learns its ranges anew, at six earlier origins, and takes `BATCH` series at a time. The others fit once: default Prophet
-with its samples, AutoETS with a day's season, and one LightGBM per level (0.1, 0.5 and 0.9) on lags of one and two
-weeks, hour and weekday.
+Hourly series of a year are drawn, so that the true rates are known: each its own day and week, a level that wanders,
+a time of year for all. Each way forecasts the week after with ranges, in a process of its own that reads the series
+from a file and writes its quantiles, as `bongsu predict demand` does; its own imports are not timed, those of children
+are. Memory is the peak of the process and its children together, seconds of processor are those of all of them. Ours
+chooses models and learns ranges anew, on two processes; the others fit once on one: default Prophet with its samples,
+AutoETS with a day's season, and LightGBM-Poisson of all series with a negative binomial learnt on the last week. Losses
+are compared on the same `SAMPLE` series; the oracle knows the rates.
 """
 
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import norm
 
-HOURS, AHEAD, BATCH = 365 * 24, 168, 500
-COUNTS = (50, 500, 5_000)
-RIVALS = {"prophet": ("default Prophet", 4), "ets": ("AutoETS", 4), "lightgbm": ("LightGBM, 3 levels", 50)}
+from pipelines.forecast.demand import quantiles, scoring
+from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS
 
-
-def drawn(first: int, count: int) -> pl.DataFrame:
-    """Poisson counts of ``count`` areas: quiet to busy, each with a day and a week."""
-    generator = np.random.default_rng(first)
-    hour = np.arange(HOURS)
-    week = 1 + 0.6 * np.sin(hour * 2 * np.pi / 24) + 0.2 * np.sin(hour * 2 * np.pi / 168)
-    rates = np.exp(generator.normal(-0.5, 1, count))
-    ds = pl.datetime_range(datetime(2025, 1, 1), datetime(2025, 1, 1) + timedelta(hours=HOURS - 1), "1h", eager=True)
-    return pl.concat(
-        pl.DataFrame({"unique_id": f"s{first + n}", "ds": ds, "y": generator.poisson(rate * week).astype(float)})
-        for n, rate in enumerate(rates)
-    )
+HOURS, AHEAD, SAMPLE = 365 * 24, 168, 20
+COUNTS = (50, 500)
+"""5,000 on request: `python -m tests.benchmarks.demand_speed 5000`."""
+START = datetime(2025, 1, 1)
+END = START + timedelta(hours=HOURS)
+KEYS = ["unique_id", "ds"]
+RIVALS = {"prophet": ("default Prophet", SAMPLE), "ets": ("AutoETS", SAMPLE), "lightgbm": ("LightGBM-Poisson", 500)}
+Floats = NDArray[np.float64]
+Clock = Floats
+"""Seconds, and seconds of processor."""
 
 
-def ours(count: int) -> float:
-    """Seconds of the refresh."""
+def rate(number: int) -> Floats:
+    """Calls an hour of one series, the week ahead included."""
+    own, hour = np.random.default_rng(number), np.arange(HOURS + AHEAD)
+    day = 1 + own.uniform(0.3, 0.8) * np.sin(2 * np.pi * (hour / 24 - own.uniform()))
+    week = np.where(hour // 24 % 7 >= 5, own.uniform(0.7, 1.3), 1.0)
+    year = 1 + 0.15 * np.sin(2 * np.pi * hour / 8766)
+    weeks = np.arange(0, HOURS + AHEAD + 168, 168)
+    level = np.interp(hour, weeks, own.normal(0, 0.03, weeks.size).cumsum())
+    return np.asarray(np.exp(own.normal(-0.5, 1) + level) * day * week * year)
+
+
+def drawn(count: int, first: int = 0) -> pl.DataFrame:
+    """``unique_id, ds, y, rate`` of ``count`` Poisson series and the week after them."""
+    ds = pl.datetime_range(START, END + timedelta(hours=AHEAD - 1), "1h", time_unit="us", eager=True)
+    frames = []
+    for number in range(first, first + count):
+        rates = rate(number)
+        y = np.random.default_rng((number, 1)).poisson(rates).astype(float)
+        frames.append(pl.DataFrame({"unique_id": f"s{number:05}", "ds": ds, "y": y, "rate": rates}))
+    return pl.concat(frames)
+
+
+def written(count: int, folder: Path) -> tuple[Path, pl.DataFrame]:
+    """The year of ``count`` series as a file, and the week after it."""
+    path, parts, after = folder / f"{count}.parquet", folder / f"parts-{count}", []
+    parts.mkdir()
+    for first in range(0, count, 500):
+        part = drawn(min(500, count - first), first)
+        part.filter(pl.col("ds") < END).select(*KEYS, "y").write_parquet(parts / f"{first:05}.parquet")
+        after.append(part.filter(pl.col("ds") >= END))
+    pl.scan_parquet(parts / "*.parquet").sink_parquet(path)
+    return path, pl.concat(after)
+
+
+def clock() -> Clock:
+    """Seconds, and seconds of processor of this process and the children that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return np.array([time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)])
+
+
+def ours(source: Path, target: Path) -> Clock:
+    """Seconds of `bongsu predict demand`."""
+    from pipelines import own_data
     from pipelines.forecast.demand import own_series
 
-    own_series.predict(drawn(0, 2), "h", AHEAD)
-    took = 0.0
-    for first in range(0, count, BATCH):
-        part = drawn(first, min(BATCH, count - first))
-        begin = time.perf_counter()
-        own_series.predict(part, "h", AHEAD)
-        took += time.perf_counter() - begin
+    own_series.predict(drawn(2).select(*KEYS, "y"), "h", AHEAD)
+    begin = clock()
+    own_data.predict_demand(source, "h", AHEAD, target)
+    return clock() - begin
+
+
+def one_by_one(source: Path, target: Path, fit: Callable[[pl.DataFrame], Floats]) -> Clock:
+    """Seconds of a way that fits series by series; its rows of quantiles are those of the hours ahead."""
+    lines = pl.read_parquet(source).partition_by("unique_id", maintain_order=True)
+    fit(lines[0].head(1000))
+    begin = clock()
+    answers = [answer(line["unique_id"][0], fit(line)) for line in lines]
+    took = clock() - begin
+    pl.concat(answers).write_parquet(target)
     return took
 
 
-def prophet(count: int) -> float:
-    """Seconds of default Prophet."""
+def answer(name: str, found: Floats) -> pl.DataFrame:
+    """``unique_id, ds`` and quantiles of one series."""
+    ds = [END + timedelta(hours=i) for i in range(AHEAD)]
+    values = {column: found[:, i] for i, column in enumerate(COLUMNS)}
+    return pl.DataFrame({"unique_id": name, "ds": ds, **values}, schema_overrides={"ds": pl.Datetime("us")})
+
+
+def prophet(source: Path, target: Path) -> Clock:
+    """Seconds of default Prophet, its thousand samples drawn once."""
     from prophet import Prophet
 
     from pipelines.forecast.demand import prophet_mean
 
     prophet_mean._silence()
-    lines = [line.select("ds", "y").to_pandas() for line in drawn(0, count).partition_by("unique_id")]
-    begin = time.perf_counter()
-    for line in lines:
-        model = Prophet().fit(line)
-        model.predict(model.make_future_dataframe(AHEAD, freq="h", include_history=False))
-    return time.perf_counter() - begin
+
+    def fit(line: pl.DataFrame) -> Floats:
+        model = Prophet().fit(line.select("ds", "y").to_pandas())
+        np.random.seed(0)
+        ahead = model.make_future_dataframe(AHEAD, freq="h", include_history=False)
+        return np.quantile(model.predictive_samples(ahead)["yhat"], LEVELS, axis=1).T
+
+    return one_by_one(source, target, fit)
 
 
-def ets(count: int) -> float:
+def ets(source: Path, target: Path) -> Clock:
     """Seconds of AutoETS, compiled before."""
     from statsforecast.models import AutoETS
 
-    lines = [line["y"].to_numpy() for line in drawn(0, count).partition_by("unique_id")]
-    AutoETS(season_length=24).forecast(lines[0][:1000], h=AHEAD, level=[80])
-    begin = time.perf_counter()
-    for line in lines:
-        AutoETS(season_length=24).forecast(line, h=AHEAD, level=[80])
-    return time.perf_counter() - begin
+    def fit(line: pl.DataFrame) -> Floats:
+        said = AutoETS(season_length=24).forecast(line["y"].to_numpy(), h=AHEAD, level=[80])
+        spread = (said["hi-80"] - said["mean"]) / norm.ppf(0.9)
+        return np.asarray(said["mean"][:, None] + spread[:, None] * norm.ppf(LEVELS)[None, :])
+
+    return one_by_one(source, target, fit)
 
 
-def lightgbm(count: int) -> float:
-    """Seconds of three quantile models of all series together, on one thread."""
+def lightgbm(source: Path, target: Path) -> Clock:
+    """Seconds of one Poisson model of all series on one thread, and the dispersion of its last week."""
     from lightgbm import LGBMRegressor
 
-    series = drawn(0, count)
-    begin = time.perf_counter()
-    start = series["ds"].max() + timedelta(hours=1)  # type: ignore[operator]
-    steps = pl.datetime_range(start, start + timedelta(hours=AHEAD - 1), "1h", eager=True).alias("ds")
-    ahead = (
-        series.select("unique_id").unique().join(steps.to_frame(), how="cross").with_columns(y=pl.lit(None, pl.Float64))
-    )
-    ds = pl.col("ds")
-    lags = [pl.col("y").shift(lag).over("unique_id", order_by="ds").alias(f"lag{lag}") for lag in (168, 336)]
-    rows = pl.concat([series, ahead]).with_columns(ds.dt.hour().alias("hour"), ds.dt.weekday().alias("weekday"), *lags)
-    names = ["hour", "weekday", "lag168", "lag336"]
-    known, asked = rows.drop_nulls(["y", "lag336"]), rows.filter(pl.col("y").is_null())
-    for level in (0.1, 0.5, 0.9):
-        model = LGBMRegressor(objective="quantile", alpha=level, n_jobs=1, verbosity=-1)
+    series = pl.read_parquet(source)
+    begin = clock()
+    hours = pl.datetime_range(END, END + timedelta(hours=AHEAD - 1), "1h", time_unit="us", eager=True).alias("ds")
+    ahead = series.select("unique_id").unique(maintain_order=True).join(hours.to_frame(), how="cross")
+    y, ds = pl.col("y"), pl.col("ds")
+    lags = [y.shift(lag).over("unique_id").alias(f"lag{lag}") for lag in (168, 336)]
+    levels = [y.rolling_mean(days * 24).shift(168).over("unique_id").alias(f"mean{days}") for days in (7, 28)]
+    names = ["hour", "weekday", "lag168", "lag336", "mean7", "mean28"]
+    rows = pl.concat([series, ahead.with_columns(y=pl.lit(None, pl.Float64))]).sort(KEYS)
+    rows = rows.with_columns(ds.dt.hour().alias("hour"), ds.dt.weekday().alias("weekday"), *lags, *levels)
+
+    def means(known: pl.DataFrame, asked: pl.DataFrame) -> Floats:
+        model = LGBMRegressor(objective="poisson", n_jobs=1, verbosity=-1)
         model.fit(known.select(names).to_numpy(), known["y"].to_numpy())
-        model.predict(asked.select(names).to_numpy())
-    return time.perf_counter() - begin
+        return np.asarray(model.predict(asked.select(names).to_numpy()))
+
+    known, asked = rows.drop_nulls(["y", "mean28"]), rows.filter(y.is_null())
+    held = known.filter(ds >= END - timedelta(hours=AHEAD))
+    said = means(known.filter(ds < END - timedelta(hours=AHEAD)), held)
+    dispersion = max(float((((held["y"].to_numpy() - said) ** 2) - said).sum() / (said**2).sum()), 0.0)
+    values = quantiles.quantiles(means(known, asked), dispersion)
+    took = clock() - begin
+    asked.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS)).write_parquet(target)
+    return took
 
 
 WAYS = {"ours": ours, "prophet": prophet, "ets": ets, "lightgbm": lightgbm}
 
 
-def measured(way: str, count: int) -> tuple[float, float]:
-    """Seconds and peak megabytes of one way, in a process of its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.demand_speed", way, str(count)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    seconds, megabytes = map(float, said.split()[-2:])
-    return seconds, megabytes
+def measured(way: str, source: Path, target: Path) -> tuple[float, float, float]:
+    """Seconds, seconds of processor and peak megabytes of one way, in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.demand_speed", way, str(source), str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        root, peak = psutil.Process(child.pid), 0
+        while child.poll() is None:
+            peak = max(peak, resident(root))
+            time.sleep(0.1)
+        said, _ = child.communicate()
+    if child.returncode:
+        raise RuntimeError(f"{way} failed: run {' '.join(command)}")
+    seconds, processor = map(float, said.split()[-2:])
+    return seconds, processor, peak / 1e6
+
+
+def resident(root: psutil.Process) -> int:
+    """Bytes that a process and its children hold now."""
+    total = 0
+    try:
+        for process in [root, *root.children(recursive=True)]:
+            total += process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
+    return total
+
+
+def loss(said: pl.DataFrame, after: pl.DataFrame, scales: pl.DataFrame) -> float:
+    """Scaled pinball of the week after: the sum of losses over the sum of scales."""
+    rows = after.join(said, on=KEYS, how="left").join(scales, on="unique_id")
+    return float(rows.select(scoring.mean_pinball().sum() / pl.col("scale").sum()).item())
+
+
+def oracle(after: pl.DataFrame) -> pl.DataFrame:
+    """Quantiles of the true rates."""
+    values = quantiles.quantiles(after["rate"].to_numpy(), 0.0)
+    return after.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS))
 
 
 def table(console: Console, counts: tuple[int, ...] = COUNTS) -> None:
-    """Print every way: ours for all counts, the others on a sample."""
-    found = Table("hourly series of a year, 7 days ahead", "series", "seconds", "seconds a series", "peak MB")
-    asked = [("ours", "ours, chosen and calibrated anew", count) for count in counts]
-    asked += [(way, f"{name} (sample)", count) for way, (name, count) in RIVALS.items()]
-    for way, name, count in asked:
-        took, peak = measured(way, count)
-        found.add_row(name, f"{count:,}", f"{took:.1f}", f"{took / count:.4f}", f"{peak:.0f}")
+    """Print every way: ours for all counts, the others on samples."""
+    found = Table("hourly series of a year, 7 days ahead", "series", "seconds", "a series", "of processor", "peak MB",
+                  "scaled pinball, sample", "all its series", "oracle")  # fmt: skip
+    asked = [("ours", "ours, chosen and calibrated anew", count) for count in counts] + [
+        (way, name, count) for way, (name, count) in RIVALS.items()
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {count: written(count, Path(folder)) for count in {count for _, _, count in asked}}
+        for way, name, count in asked:
+            source, after = files[count]
+            target = Path(folder) / f"{way}-{count}.parquet"
+            took, processor, peak = measured(way, source, target)
+            said, true = pl.read_parquet(target).select(*KEYS, *COLUMNS), oracle(after)
+            scales = scoring.season_errors(pl.read_parquet(source), "h")
+            sample = after.filter(pl.col("unique_id") < f"s{SAMPLE:05}")
+            losses = [loss(said, sample, scales), loss(said, after, scales), loss(true, after, scales)]
+            times = [f"{took:.1f}", f"{took / count:.4f}", f"{processor / count:.4f}", f"{peak:,.0f}"]
+            found.add_row(name, f"{count:,}", *times, *[f"{value:.4f}" for value in losses])
+        small = files[SAMPLE][1]
+        best = loss(oracle(small), small, scoring.season_errors(pl.read_parquet(files[SAMPLE][0]), "h"))
+        found.add_row("oracle", f"{SAMPLE}", "", "", "", "", f"{best:.4f}", "", "")
     console.print(found)
 
 
@@ -126,10 +239,9 @@ def main() -> None:
     """Run one way, or with counts alone print the table."""
     words = sys.argv[1:]
     if words and words[0] in WAYS:
-        took = WAYS[words[0]](int(words[1]))
-        print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(*WAYS[words[0]](Path(words[1]), Path(words[2])))
         return
-    table(Console(width=140), tuple(map(int, words)) or COUNTS)
+    table(Console(width=160), tuple(map(int, words)) or COUNTS)
 
 
 if __name__ == "__main__":

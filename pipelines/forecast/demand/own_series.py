@@ -23,14 +23,14 @@ from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.publishing import Published
 from pipelines.forecast.demand.quantiles import COLUMNS, Floats
 from pipelines.forecast.demand.selection import CHOICE, CHOSEN
-from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, steps_after
+from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check
 
 TEACHING_ORIGINS: Final = 6
 """Origins before the first forecast, from which models are chosen and ranges learnt; half a horizon apart in
 ``predict``."""
 LEAST_PER_DAY: Final = 1.0
 BATCH: Final = 250
-"""Most series of a batch."""
+"""Most series of a batch: twice as many, or half, were no better (README, Decisions)."""
 KEYS: Final = ["unique_id", "cutoff"]
 TOO_SHORT: Final = "the series are too short for one origin: give fewer steps ahead"
 
@@ -185,9 +185,7 @@ def _from_batches(
 def _predicted(task: Task, fit: models.Fit, batch: Batch) -> pl.DataFrame | None:
     """The forecasts of a batch under the series' own names; None where it is too short."""
     history, last = _numbered(batch, task.freq)
-    teaching = rolling.past_targets(last, task.freq, task.horizon, STEP[task.freq] * task.step, TEACHING_ORIGINS)
-    ahead = _ahead(last, task)
-    made = _published(history, pl.concat([teaching, ahead.select(teaching.columns)]), task, fit)
+    made = _published(history, _targets(last, task, TEACHING_ORIGINS + 1), task, fit)
     if made is None:
         return None
     wanted = made.forecasts.filter(pl.col("model") == CHOSEN).join(
@@ -202,11 +200,10 @@ def _predicted(task: Task, fit: models.Fit, batch: Batch) -> pl.DataFrame | None
 
 def _scored(task: Task, fit: models.Fit, batch: Batch) -> Scored | None:
     """The backtest of a batch; None where it is too short."""
-    freq, step = task.freq, STEP[task.freq]
+    freq = task.freq
     history, last = _numbered(batch, freq)
-    first_end = last.with_columns(pl.col("cutoff") - step * task.horizon + step * task.step)
-    targets = rolling.past_targets(first_end, freq, task.horizon, step * task.step, task.origins + TEACHING_ORIGINS)
-    made = _published(history, targets, task, fit)
+    ends = last.with_columns(pl.col("cutoff") - STEP[freq] * task.horizon)
+    made = _published(history, _targets(ends, task, TEACHING_ORIGINS + task.origins), task, fit)
     if made is None:
         return None
     is_scored = pl.col("cutoff").rank("dense", descending=True).over("unique_id") <= task.origins
@@ -290,11 +287,10 @@ def _numbered(batch: Batch, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame
     return history.select("unique_id", "ds", "y"), last
 
 
-def _ahead(last: pl.DataFrame, task: Task) -> pl.DataFrame:
-    return pl.concat(
-        group.drop("cutoff").join(steps_after(cutoff, task.freq, task.horizon), how="cross")
-        for (cutoff,), group in last.group_by("cutoff", maintain_order=True)
-    )
+def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
+    """Targets of ``count`` origins, the last of them at each series' ``cutoff``."""
+    step = STEP[task.freq] * task.step
+    return rolling.past_targets(last.with_columns(pl.col("cutoff") + step), task.freq, task.horizon, step, count)
 
 
 def _published(history: pl.DataFrame, targets: pl.DataFrame, task: Task, fit: models.Fit) -> Published | None:

@@ -82,7 +82,7 @@ def _counted_up(means: Floats, spread: Floats, levels: Floats) -> Floats:
 
 
 def first_masses(means: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
-    """P(demand = 0), ratio and alpha: each next count has ratio · (1 + alpha · (count - 1)) / count of the one before."""
+    """P(demand = 0), ratio and alpha: each next count has ratio · (1 + alpha · (count - 1)) / count of the last one."""
     alpha = np.where(spread < POISSON, 0.0, spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         none = np.where(alpha == 0, np.exp(-means), np.exp(-np.log1p(alpha * means) / alpha))
