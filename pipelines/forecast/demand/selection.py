@@ -248,8 +248,8 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
         One row per target: the columns of ``said`` with ``model`` ``CHOSEN``, ``models`` that made its mean, and
         ``note``. Targets for which no model has a mean are left out.
     """
-    # Whole rows: where clocks go back, two targets have the same ``ds``.
-    targets = said.drop("model", "mean", "centre", "failure").unique(maintain_order=True)
+    # Every model has a row for every target; where clocks go back, two targets have the same ``ds``.
+    targets = said.filter(pl.col("model") == said["model"].first()).drop("model", "mean", "centre", "failure")
     newest = targets.sort("cutoff").join_asof(
         choices.select("unique_id", "cutoff", "block", pl.col("models").alias("wanted")).sort("cutoff"),
         on="cutoff",

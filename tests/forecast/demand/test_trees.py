@@ -31,9 +31,10 @@ def panel(counts: dict[str, list[int]]) -> Panel:
     )
     rows = [(area, START + timedelta(hours=i), float(y)) for area, ys in counts.items() for i, y in enumerate(ys)]
     history = pl.DataFrame(rows, schema=["area_id", "ds", "y"], orient="row")
-    return Panel(
-        series, history.join(series.select("area_id", "unique_id"), on="area_id").select("unique_id", "ds", "y")
-    )
+    told = history.join(series.select("area_id", "unique_id"), on="area_id").select("unique_id", "ds", "y")
+    # One of the last calls of every area became known a day late.
+    late = told.group_by("unique_id").agg(pl.col("ds").max(), pl.lit(1.0).alias("y"))
+    return Panel(series, told, late.select("unique_id", "ds", pl.col("ds").dt.offset_by("1d").alias("seen_from"), "y"))
 
 
 def leaves_add_up(found: Panel, above: pl.DataFrame) -> None:
@@ -57,6 +58,14 @@ def test_the_leaves_of_every_tree_add_up_to_the_region(rows: list[tuple[int, ...
     assert found.series.filter(pl.col("area_level") == trees.UNPLACED).height == (sum(lost) > 0) + (
         sum(station) + sum(other) < sum(region)
     )
+
+
+def test_calls_without_a_place_become_known_with_their_areas_others() -> None:
+    made = panel({"R": [9], "A": [4], "B": [3]})
+    found = trees.with_unplaced(made, trees.parents(made.series, PARENTS, "R"))
+    lost = found.series.filter(pl.col("area_level") == trees.UNPLACED)["unique_id"].item()
+    assert found.late.filter(pl.col("unique_id") == lost)["y"].to_list() == [1.0 - 1.0 - 1.0]
+    assert found.history.filter(pl.col("unique_id") == lost)["y"].to_list() == [2.0]
 
 
 def test_a_tree_names_the_areas_above_each_leaf_and_a_leaf_that_lies_higher_stands_for_itself() -> None:
