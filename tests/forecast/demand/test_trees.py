@@ -19,8 +19,8 @@ PARENTS = pl.DataFrame({"area_id": ["A", "B", "F", "F1", "F2"], "parent_area_id"
 
 def panel(counts: dict[str, list[int]]) -> Panel:
     named = [row for row in AREAS if row[2] in counts]
-    series = pl.DataFrame(named, schema=["tree", "level", "area_id"], orient="row").with_row_index("unique_id")
-    series = series.with_columns(
+    series = pl.DataFrame(named, schema=["tree", "level", "area_id"], orient="row").with_columns(
+        pl.int_range(pl.len()).alias("unique_id"),
         pl.lit("ems").alias("service"),
         pl.lit("calls").alias("measure"),
         pl.col("level").alias("area_level"),
