@@ -27,7 +27,12 @@ class Frequency(StrEnum):
     D = "D"
 
 
-Series = Annotated[Path, typer.Option("--input", help="Parquet or CSV with unique_id, ds, y (long).")]
+Series = Annotated[
+    Path,
+    typer.Option(
+        "--input", help="Parquet or CSV with unique_id, ds, y (long); for a backtest also capacity, if you like."
+    ),
+]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
 Points = Annotated[

@@ -42,7 +42,7 @@ from tests.benchmarks.demand_data import PANELS, Panel, targets
 BOTTOM = "bottom"
 FIRST_LEAD = {"wales": 42, "san_francisco": 0, "montgomery": 0}
 """Days ahead from which targets are scored: the Welsh study plans days 43 to 84."""
-REFERENCES = ("default Prophet", "Prophet and ETS", "trailing-year table")
+REFERENCES = ("default Prophet", "AutoETS", "Prophet and ETS", "trailing-year table")
 SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
 """Series of the bottom that slow peers are asked for."""
 SEED = 11

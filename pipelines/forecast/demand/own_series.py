@@ -12,18 +12,16 @@ from functools import partial
 from itertools import pairwise
 from typing import Final, TypeVar
 
-import numpy as np
 import polars as pl
 
 from pipelines import engine
 from pipelines.engine import Workers
 from pipelines.forecast.demand import calibration, models, prophet_mean, publishing, rolling, scoring
-from pipelines.forecast.demand.calibration import IDENTITY
 from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.publishing import Published
 from pipelines.forecast.demand.quantiles import COLUMNS, Floats
 from pipelines.forecast.demand.selection import CHOICE, CHOSEN
-from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check
+from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, lasting_ids
 
 TEACHING_ORIGINS: Final = 6
 """Origins before the first forecast, from which models are chosen and ranges learnt; half a horizon apart in
@@ -36,14 +34,6 @@ TOO_SHORT: Final = "the series are too short for one origin: give fewer steps ah
 
 Progress = Callable[[str], None]
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some of the series: rows ``unique_id, ds, y`` as given, and the number of the first of them by name."""
-
-    rows: pl.DataFrame
-    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,8 @@ def backtest(
 
     The last origin lies ``horizon`` steps before each series' end. Models and ranges at an origin are learnt before it;
     ``TEACHING_ORIGINS`` more, as far apart, go before the first and are not scored. ``processes``, ``progress`` and
-    ``batch`` are those of ``predict``.
+    ``batch`` are those of ``predict``. Where ``series`` has a ``capacity`` (calls that can be met in the step), the
+    probability of more is scored too.
 
     Raises:
         SeriesError: the series cannot be used as given, or are too short.
@@ -139,25 +130,22 @@ def backtest(
     return _told(_from_batches(_scored, task, _batches(series, freq, batch), processes, progress), freq)
 
 
-def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[Batch]:
+def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[pl.DataFrame]:
     """Series by name in as few even batches of at most ``most`` as there can be."""
     check(series.head(1), freq)
     names = series.select("unique_id").unique().sort("unique_id")
     count = math.ceil(names.height / most)
     if count == 1:
-        return [Batch(series, 0)]
+        return [series]
     edges = pairwise(names.height * i // count for i in range(count + 1))
     # An empty name goes along, for ``check`` to refuse.
-    return [
-        Batch(series.join(names[first:end], on="unique_id", how="semi", nulls_equal=True), first)
-        for first, end in edges
-    ]
+    return [series.join(names[first:end], on="unique_id", how="semi", nulls_equal=True) for first, end in edges]
 
 
 def _from_batches(
-    work: Callable[[Task, models.Fit, Batch], Answer | None],
+    work: Callable[[Task, models.Fit, pl.DataFrame], Answer | None],
     task: Task,
-    batches: Sequence[Batch],
+    batches: Sequence[pl.DataFrame],
     processes: int,
     progress: Progress | None,
 ) -> list[Answer]:
@@ -182,7 +170,7 @@ def _from_batches(
     return found
 
 
-def _predicted(task: Task, fit: models.Fit, batch: Batch) -> pl.DataFrame | None:
+def _predicted(task: Task, fit: models.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
     """The forecasts of a batch under the series' own names; None where it is too short."""
     history, last = _numbered(batch, task.freq)
     made = _published(history, _targets(last, task, TEACHING_ORIGINS + 1), task, fit)
@@ -198,7 +186,7 @@ def _predicted(task: Task, fit: models.Fit, batch: Batch) -> pl.DataFrame | None
     )
 
 
-def _scored(task: Task, fit: models.Fit, batch: Batch) -> Scored | None:
+def _scored(task: Task, fit: models.Fit, batch: pl.DataFrame) -> Scored | None:
     """The backtest of a batch; None where it is too short."""
     freq = task.freq
     history, last = _numbered(batch, freq)
@@ -215,6 +203,9 @@ def _scored(task: Task, fit: models.Fit, batch: Batch) -> Scored | None:
     )
     # The scale is what was known before the first scored cutoff, so that it is the same for all models and origins.
     rows = ranged.join(_scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left")
+    if "capacity" in batch.columns:
+        keys = [pl.col("unique_id").alias("name"), pl.col("ds").cast(pl.Datetime("us"))]
+        rows = rows.join(batch.select(*keys, "capacity"), on=["name", "ds"], how="left", maintain_order="left")
     named = _named(rows)
     by = ["unique_id", "model", "is_baseline"]
     scores = scoring.with_skill(scoring.score(named, by, made.curves), named, ["unique_id"], TABLE[freq], KEYS)
@@ -224,7 +215,7 @@ def _scored(task: Task, fit: models.Fit, batch: Batch) -> Scored | None:
 
 def _told(parts: Sequence[Scored], freq: Frequency) -> Backtest:
     """The whole backtest from its batches."""
-    named, curves = _stacked(parts)
+    named, curves = calibration.stacked([(_named(part.rows), part.curves) for part in parts])
     scores = scoring.score(named, ["model", "is_baseline"], curves)
     forecasts = named.select("unique_id", "cutoff", "ds", "y", "model", "models", "is_baseline", "mean", *COLUMNS)
     pits = pl.concat(part.pits for part in parts)
@@ -236,16 +227,6 @@ def _told(parts: Sequence[Scored], freq: Frequency) -> Backtest:
         pl.concat(part.choices for part in parts).sort("unique_id", "cutoff", "block"),
         pits.group_by(bins, maintain_order=True).agg(pl.col("targets", "expected_targets").sum()).sort(bins),
     )
-
-
-def _stacked(parts: Sequence[Scored]) -> tuple[pl.DataFrame, Floats]:
-    """The rows of all batches under the series' own names, with one table of curves for their ``curve``."""
-    rows, curves, curve = [], [IDENTITY], pl.col("curve")
-    for part in parts:
-        before = sum(map(len, curves)) - 1
-        rows.append(_named(part.rows).with_columns(pl.when(curve > 0).then(curve + before).otherwise(0)))
-        curves.append(part.curves[1:])
-    return pl.concat(rows), np.vstack(curves)
 
 
 def _named(rows: pl.DataFrame) -> pl.DataFrame:
@@ -272,17 +253,17 @@ def _scales(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
     return scoring.season_errors(history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin")), freq)
 
 
-def _numbered(batch: Batch, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The checked series with integer ids, and ``unique_id, name, pool, level, cutoff`` of each."""
-    checked = check(batch.rows, freq)
+    checked = check(batch, freq)
     last = (
         checked.group_by("unique_id")
         .agg((pl.col("ds").max() + STEP[freq]).alias("cutoff"))
         .sort("unique_id")
         .rename({"unique_id": "name"})
-        .with_row_index("unique_id", batch.first)
         .with_columns(pl.lit("all").alias("pool"), pl.lit("all").alias("level"))
     )
+    last = last.with_columns(lasting_ids(last["name"].cast(pl.String)))
     history = checked.rename({"unique_id": "name"}).join(last.select("name", "unique_id"), on="name")
     return history.select("unique_id", "ds", "y"), last
 

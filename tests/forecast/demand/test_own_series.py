@@ -98,7 +98,7 @@ def test_a_backtest_of_batches_scores_all_series_together() -> None:
 def test_batches_are_even_and_as_many_as_the_series_need_on_any_engine() -> None:
     names = pl.DataFrame({"unique_id": [f"s{n:02}" for n in range(11)], "ds": START, "y": 1.0})
     batches = own_series._batches(names, "h", 5)
-    assert [batch.rows["unique_id"].n_unique() for batch in batches] == [3, 4, 4]
+    assert [batch["unique_id"].n_unique() for batch in batches] == [3, 4, 4]
     assert [batch.first for batch in batches] == [0, 3, 7]
 
 
@@ -161,3 +161,15 @@ def test_few_series_are_drawn_once_each(count: int, words: list[str]) -> None:
     drawn = figure.examples(scores)
     assert [word for word, _ in drawn] == words
     assert len({row["unique_id"] for _, row in drawn}) == len(words)
+
+
+def test_a_capacity_beside_the_counts_scores_the_chance_of_more() -> None:
+    rng = np.random.default_rng(4)
+    ds = pl.datetime_range(datetime(2025, 1, 6), datetime(2025, 8, 3), "1d", eager=True)
+    line = pl.DataFrame({"unique_id": "a", "ds": ds, "y": rng.poisson(6.0, len(ds)).astype(float)})
+    with_capacity = line.with_columns(capacity=pl.when(pl.col("ds").dt.weekday() == 1).then(8))
+    scores = own_series.backtest(with_capacity, "D", 7, 3, 7).scores
+    table = scores.filter(pl.col("model") == "day_of_week")["brier_capacity"].item()
+    # P(more than 8) is 0.15 where 6 are expected; other days have no capacity.
+    assert 0.001 < table < 0.4
+    assert own_series.backtest(line, "D", 7, 3, 7).scores["brier_capacity"].null_count() == scores.height
