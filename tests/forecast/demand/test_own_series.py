@@ -99,7 +99,7 @@ def test_batches_are_even_and_as_many_as_the_series_need_on_any_engine() -> None
     names = pl.DataFrame({"unique_id": [f"s{n:02}" for n in range(11)], "ds": START, "y": 1.0})
     batches = own_series._batches(names, "h", 5)
     assert [batch["unique_id"].n_unique() for batch in batches] == [3, 4, 4]
-    assert [batch.first for batch in batches] == [0, 3, 7]
+    assert [batch["unique_id"].min() for batch in batches] == ["s00", "s03", "s07"]
 
 
 def test_a_batch_of_series_too_short_leaves_the_others_their_forecasts() -> None:
