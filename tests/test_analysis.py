@@ -20,6 +20,12 @@ TABLES = (
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """One process: so few series are forecast before others have started."""
+    return settings.model_copy(update={"max_processes": 1})
+
+
+@pytest.fixture
 def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse with two services in one district, thefts in one of four cells, and every feed read to as_of."""
     with warehouse.connect(settings) as con:
@@ -52,6 +58,8 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             create table core.patrols (cell_id varchar, slot_start_at timestamptz, patrol_minutes double);
             create table marts.feed_status as
             select 'calls' as feed, 'police' as agency, false as is_stale, null::varchar as stale_reason;
+            create table reference.areas as
+            select * from (values ('11', null), ('11010', '11')) areas (area_id, parent_area_id);
             create table reference.cells as
             select * from (values ('a', 100, 0, 0), ('b', 100, 100, 0), ('c', 100, 0, 100), ('d', 100, 100, 100))
             cells (cell_id, cell_metres, x_m, y_m);
