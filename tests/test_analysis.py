@@ -20,6 +20,12 @@ TABLES = (
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """One process: so few series are forecast before others have started."""
+    return settings.model_copy(update={"max_processes": 1})
+
+
+@pytest.fixture
 def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse with two services in one district, thefts in one of four cells, and every feed read to as_of."""
     with warehouse.connect(settings) as con:
@@ -52,6 +58,8 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             create table core.patrols (cell_id varchar, slot_start_at timestamptz, patrol_minutes double);
             create table marts.feed_status as
             select 'calls' as feed, 'police' as agency, false as is_stale, null::varchar as stale_reason;
+            create table reference.areas as
+            select * from (values ('11', null), ('11010', '11')) areas (area_id, parent_area_id);
             create table reference.cells as
             select * from (values ('a', 100, 0, 0), ('b', 100, 100, 0), ('c', 100, 0, 100), ('d', 100, 100, 100))
             cells (cell_id, cell_metres, x_m, y_m);
@@ -246,6 +254,35 @@ def test_scores_kept_before_a_measure_was_added_are_read_with_it_empty(
     assert analysis.reload(con, settings)
     rows = con.execute("select distinct origin_kind, crps from forecast.demand_scores order by all").fetchall()
     assert rows == [("backtest", None), ("issued", None)]
+
+
+def chosen_at(con: duckdb.DuckDBPyConnection) -> list[datetime]:
+    """The instants at which models competed for the newest demand forecast."""
+    return con.execute("select distinct chosen_at from forecast.demand_choices").pl()["chosen_at"].to_list()
+
+
+def test_a_run_keeps_to_what_an_earlier_one_of_the_week_chose_and_one_made_again_to_the_same(
+    con: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    earlier = at(settings, 3)
+    analysis.forecast(con, earlier, lambda _: None)
+    of_then = con.execute("select * exclude reference_at from forecast.demand_choices order by all").fetchall()
+    for _ in range(2):
+        analysis.forecast(con, settings, lambda _: None)
+        assert chosen_at(con) == [earlier.as_of]
+        again = con.execute("select * exclude reference_at from forecast.demand_choices order by all").fetchall()
+        assert again == of_then
+    assert len(records.entries(settings, "demand_choices")) == 2
+
+
+def test_the_newest_choices_of_an_earlier_run_are_found_and_none_of_the_same_as_of_or_later(settings: Settings) -> None:
+    for days, name in ((0, "same"), (-1, "later")):
+        records.write(settings, "demand_choices", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
+    assert analysis._choices(settings) is None
+    for days, name in ((1, "newer"), (1, "newer, again"), (2, "older")):
+        records.write(settings, "demand_choices", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
+    found = analysis._choices(settings)
+    assert found is not None and found["models"].to_list() == ["newer, again"]
 
 
 def test_a_reload_takes_the_newest_issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:

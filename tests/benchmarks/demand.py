@@ -24,6 +24,7 @@ from rich.console import Console
 from pipelines.forecast.demand import (
     calibration,
     coherence,
+    figure,
     models,
     paths,
     publishing,
@@ -46,8 +47,6 @@ REFERENCES = ("default Prophet", "AutoETS", "Prophet and ETS", "trailing-year ta
 SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
 """Series of the bottom that slow peers are asked for."""
 SEED = 11
-BUSY = 0.5
-"""Calls a step from which a series is drawn: the best and the worst of all are series with hardly a call."""
 ROW = ["unique_id", "cutoff", "ds", "model", "models", "mean", *COLUMNS, "expected", "exact"]
 
 
@@ -247,13 +246,13 @@ def main() -> None:
     # Hours: a locked half of few weeks has too few blocks of seven days.
     block_days = 1 if what.panel.freq == "h" else 7
     demand_scores.show(rows, [table, *REFERENCES], demand_peers.PEERS, console, block_days)
-    series = demand_scores.by_series(rows.filter(pl.col("level") != sample_name(what)), table)
+    own = rows.filter(pl.col("level") != sample_name(what))
+    series = demand_scores.by_series(own, table)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=190, fmt_str_lengths=60):
         told = series.filter(pl.col("skill").is_not_null()).drop("unique_id", "model", "usual")
-        print(told.head(10), told.filter(pl.col("rate") >= BUSY).head(10))
+        print(told.head(10), told.filter(pl.col("rate") >= figure.BUSY).head(10))
     if place:
-        own, busy = rows.filter(pl.col("level") != sample_name(what)), series.filter(pl.col("rate") >= BUSY)
-        demand_scores.draw(own, busy, place.with_suffix(".png"))
+        demand_scores.draw(own, series, place.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def by_series(rows: pl.DataFrame, table: str) -> pl.DataFrame:
 
 def draw(rows: pl.DataFrame, series: pl.DataFrame, path: Path) -> None:
     """A good, a typical and a bad series after the last origin."""
-    names = series.drop("unique_id").rename({"name": "unique_id"})
+    names = series.drop("unique_id", "rate").rename({"name": "unique_id"})
     told = rows.filter(pl.col("model") == CHOSEN).drop("unique_id").rename({"name": "unique_id"})
     figure.save(Backtest(told, series, names, series, series), path)
 

@@ -1,6 +1,7 @@
 """A picture of a backtest: a good, a typical and a bad series, with ranges and what came."""
 
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -9,6 +10,9 @@ from matplotlib.figure import Figure
 from pipelines.forecast.demand.own_series import Backtest
 from pipelines.forecast.demand.selection import CHOSEN
 
+BUSY: Final = 0.5
+"""Calls a step from which a series is drawn: the best and the worst of all are series with hardly a call."""
+
 
 def save(found: Backtest, path: Path) -> None:
     """Draw three series after their last origin as PNG: outcomes, mean, and the ranges of 50 % and 90 %.
@@ -16,7 +20,7 @@ def save(found: Backtest, path: Path) -> None:
     Good, typical and bad are the best, the middle and the worst by skill over the weekly table; by scaled pinball loss
     alone, which settles ties, the rarest series would always be the bad one.
     """
-    drawn = examples(found.series_scores)
+    drawn = examples(found)
     figure = Figure(figsize=(10, 2.8 * len(drawn)), layout="constrained")
     axes = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
     for axis, (word, row) in zip(axes, drawn, strict=True):
@@ -29,9 +33,16 @@ def save(found: Backtest, path: Path) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def examples(series_scores: pl.DataFrame) -> list[tuple[str, dict[str, object]]]:
-    """The good, the typical and the bad series, fewer where there are fewer, with their scores."""
-    ranked = series_scores.filter(pl.col("model") == CHOSEN).sort(
+def examples(found: Backtest) -> list[tuple[str, dict[str, object]]]:
+    """The good, the typical and the bad series, fewer where there are fewer, with their scores and ``rate``.
+
+    Series without a skill or with fewer calls a step than ``BUSY`` stand back as long as there is another.
+    """
+    is_chosen, is_told = pl.col("model") == CHOSEN, pl.col("skill").is_not_null()
+    rates = found.forecasts.filter(is_chosen).group_by("unique_id").agg(pl.col("y").mean().alias("rate"))
+    every = found.series_scores.filter(is_chosen).join(rates, on="unique_id", how="left")
+    worth = (every.filter(rule) for rule in (is_told & (pl.col("rate") >= BUSY), is_told))
+    ranked = next((some for some in worth if some.height), every).sort(
         "skill", "scaled_pinball", "unique_id", descending=[True, False, False], nulls_last=True
     )
     places = {"good": 0, "typical": ranked.height // 2, "bad": ranked.height - 1}

@@ -154,6 +154,28 @@ def test_curves_are_read_back_from_the_words_that_describe_them() -> None:
     assert told.select(quantiles.dispersion_in(pl.col("method")))["dispersion"].unique().to_list() == [0.1]
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 5000), min_size=9, max_size=9), min_size=1, max_size=3),
+    st.lists(st.tuples(st.floats(0, 90), st.integers(0, 3)), min_size=1, max_size=6),
+)
+def test_a_distribution_that_is_told_and_read_again_has_the_same_curves_and_quantiles(
+    kept: list[list[int]], rows: list[tuple[float, int]]
+) -> None:
+    lower = np.array([np.interp(np.linspace(0, 8, calibration.MIDDLE - 1), np.arange(9), sorted(k)) for k in kept])
+    lower = np.hstack([np.zeros((len(kept), 1)), lower.round() / 10_000])
+    curves = np.vstack([calibration.IDENTITY, np.hstack([lower, np.full((len(kept), 1), 0.5), 1 - lower[:, ::-1]])])
+    means, numbers = zip(*rows, strict=True)
+    frame = pl.DataFrame({"centre": means, "dispersion": 0.25, "is_calibrated": True})
+    frame = frame.with_columns(pl.Series("curve", numbers, pl.UInt32) % len(curves))
+    words = pl.concat_str(quantiles.described(), "levels", separator="; ", ignore_nulls=True).alias("method")
+    told = frame.with_columns(calibration.described(frame, curves)).select("centre", words)
+    again, read = calibration.curves_in(told.with_columns(quantiles.dispersion_in(pl.col("method"))))
+    assert again["dispersion"].to_list() == frame["dispersion"].to_list()
+    assert (read[again["curve"]] == curves[frame["curve"]]).all()
+    one, two = (calibration.with_quantiles(f, c).select(COLUMNS) for f, c in ((frame, curves), (again, read)))
+    assert one.equals(two)
+
+
 def test_a_curve_learns_nothing_from_its_own_cutoff_on() -> None:
     frame = weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1))
     later = START + timedelta(days=14 * 6)

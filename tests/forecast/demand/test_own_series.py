@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipelines import own_data
-from pipelines.forecast.demand import figure, own_series, scoring, selection
+from pipelines.forecast.demand import own_series, scoring, selection
 from pipelines.forecast.demand.quantiles import COLUMNS
 from pipelines.forecast.demand.series import SeriesError
 
@@ -146,21 +146,6 @@ def test_a_backtest_leaves_its_frames_and_a_picture_of_a_good_a_typical_and_a_ba
     assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"series.png"}
     assert pl.read_parquet(tmp_path / "out" / "scores.parquet").equals(scores)
     assert (tmp_path / "out" / "series.png").read_bytes()[:4] == b"\x89PNG"
-
-
-@pytest.mark.parametrize(("count", "words"), [(1, ["good"]), (2, ["good", "typical"]), (5, ["good", "typical", "bad"])])
-def test_few_series_are_drawn_once_each(count: int, words: list[str]) -> None:
-    scores = pl.DataFrame(
-        {
-            "model": "chosen",
-            "unique_id": list("abcde")[:count],
-            "skill": [0.1, 0.5, 0.3, -1.0, 0.2][:count],
-            "scaled_pinball": 0.3,
-        }
-    )
-    drawn = figure.examples(scores)
-    assert [word for word, _ in drawn] == words
-    assert len({row["unique_id"] for _, row in drawn}) == len(words)
 
 
 def test_a_capacity_beside_the_counts_scores_the_chance_of_more() -> None:

@@ -1,0 +1,73 @@
+"""What is scored of an issued forecast is the distribution that was published, its levels where they were moved."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines import profile as profiles
+from pipelines.forecast.demand import calibration, issued, tables
+from pipelines.forecast.demand.quantiles import Floats
+
+AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
+HOUR = AS_OF.replace(minute=0)
+KOREA = profiles.load("korea")
+HOURS = 48
+STAMP = pl.Datetime("us", "UTC")
+
+
+def curve(power: float) -> Floats:
+    """Levels kept too seldom (power over 1) or too often, told to four digits as ``method`` tells them."""
+    lower = (0.5 * (2 * calibration.GRID[: calibration.MIDDLE]) ** power).round(4)
+    return np.hstack([lower, 0.5, 1 - lower[::-1]])
+
+
+CURVES = np.vstack([calibration.IDENTITY, curve(0.6), curve(1.5)])
+
+
+@pytest.fixture(scope="module")
+def published() -> pl.DataFrame:
+    """Hours of a rare, a usual and a busy service whose levels stay, widen or narrow in turn, with what came."""
+    starts = [HOUR + timedelta(hours=i) for i in range(1, HOURS + 1)]
+    hours = pl.DataFrame({"target_start": starts}, {"target_start": STAMP}).with_row_index("hour")
+    services = pl.DataFrame({"service": ["ems", "fire", "rescue"], "mean": [0.7, 6.0, 50.0], "scale": [0.5, 3.0, 9.0]})
+    fixed = {
+        "reference_at": AS_OF, "known_at": HOUR, "frequency": "h", "tree": "admin", "level": "district",
+        "area_level": "district", "area_id": "11010", "measure": "calls", "shift": None, "model": "regression",
+        "is_baseline": False, "is_calibrated": True, "dispersion": 0.2, "degraded": None, "failure": None, "note": None,
+    }  # fmt: skip
+    texts = ("shift", "degraded", "failure", "note")
+    frame = services.join(hours, how="cross").with_columns(
+        *[pl.lit(value, pl.String if name in texts else None).alias(name) for name, value in fixed.items()],
+        (pl.col("target_start") + pl.duration(hours=1)).alias("target_end"),
+        curve=pl.col("hour") % 3,
+        centre=pl.col("mean"),
+        y=pl.Series(np.random.default_rng(4).poisson(np.repeat([0.7, 6.0, 50.0], HOURS)).astype(float)),
+    )
+    return calibration.with_quantiles(frame, CURVES)
+
+
+def scores(told: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+    """Scores of a table as issued, two days later."""
+    keys = ["frequency", "area_id", "service", "measure", "shift"]
+    outcomes = issued.Outcomes(
+        published.select(*keys, "level", "target_start", "y"), published.select(*keys, "scale").unique()
+    )
+    return issued.score_issued(told, outcomes, AS_OF + timedelta(hours=HOURS + 1), KOREA, {})
+
+
+def test_moved_levels_are_scored_as_the_frame_was_before_it_was_written(published: pl.DataFrame) -> None:
+    before = tables.scores(published, CURVES, "issued").sort("service")
+    after = scores(tables.issued(published, CURVES), published).sort("service")
+    assert after["targets"].to_list() == [HOURS] * 3
+    for name in ("expected_coverage_80", "crps", "coverage_80", "scaled_pinball", "wis", "mae"):
+        assert after[name].to_list() == pytest.approx(before[name].to_list(), rel=1e-9), name
+
+
+def test_a_score_that_forgot_the_moved_levels_would_be_another(published: pl.DataFrame) -> None:
+    told = tables.issued(published, CURVES)
+    forgot = told.with_columns(pl.col("method").str.replace("; levels kept .*", ""))
+    one, two = (scores(frame, published).sort("service") for frame in (told, forgot))
+    for name in ("expected_coverage_80", "crps"):
+        assert ((one[name] - two[name]).abs() > 0.001).all(), name
