@@ -4,7 +4,9 @@ M/M/c: calls come at random, each keeps one unit busy for a random time, callers
 ruled by chance rather than by the mean, which is why units do not follow from calls × minutes alone. The forecast is
 itself a distribution: its negative binomial is a random rate (gamma) under Poisson calls. Erlang C already has the
 Poisson part, so only the rate is spread over; planning on a high quantile of calls would count chance twice and
-overstaff small areas. A call that takes several units takes them at once, so what queues are teams of that many.
+overstaff small areas. Where the forecast's levels were moved to where they held, the rate varies by as much as the
+moved distribution varies beyond chance. A call that takes several units takes them at once, so what queues are teams
+of that many.
 """
 
 from typing import Final
@@ -15,10 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import gamma
 
 from pipelines.dispatch.workload import erlangs
+from pipelines.forecast.demand import calibration
 from pipelines.forecast.demand.quantiles import dispersion_in
 
 RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
 """Equally likely slices of the forecast rate, each standing for its middle."""
+
+NEGLIGIBLE: Final = 1e-10
+"""Probability of more calls below which they are not counted further."""
 
 STAFFING_COLUMNS: Final = (
     "reference_at", "area_id", "service", "target_start", "target_end", "expected_calls", "p10", "p50", "p90", "p99",
@@ -49,6 +55,30 @@ def rates(mean: ArrayLike, dispersion: ArrayLike) -> NDArray[np.float64]:
     shape = 1.0 / np.maximum(spread, 1e-6)
     sliced = gamma.ppf(np.asarray(RATE_LEVELS)[None, :], shape[:, None]) / shape[:, None]
     return np.asarray(means[:, None] * sliced / sliced.mean(axis=1, keepdims=True))
+
+
+def rate_dispersions(forecasts: pl.DataFrame) -> NDArray[np.float64]:
+    """The dispersion of the rate behind each forecast: its squared coefficient of variation.
+
+    That of the negative binomial; where levels were moved, of the negative binomial with the mean and the variance of
+    the moved distribution, at least 0 (moment matching; both moments are sums of P(calls > n) over n).
+
+    Args:
+        forecasts: ``mean`` and ``method``, as ``forecast.demand`` keeps them.
+    """
+    told = forecasts.select("method", pl.col("mean").alias("centre"), dispersion_in(pl.col("method")))
+    told, curves = calibration.curves_in(told)
+    found = told["dispersion"].to_numpy(writable=True)
+    is_moved = (told["curve"] > 0) & (told["centre"] > 0)
+    moved = told.filter(is_moved).drop("method")
+    mean, pairs, rows, count = np.zeros(moved.height), np.zeros(moved.height), np.arange(moved.height), 0
+    while rows.size:
+        more = 1 - calibration.probability(count, moved[rows], curves)
+        mean[rows] += more
+        pairs[rows] += 2 * count * more
+        rows, count = rows[more > NEGLIGIBLE], count + 1
+    found[is_moved.to_numpy()] = np.maximum(pairs / mean**2 - 1, 0)
+    return found
 
 
 def units_required(loads: NDArray[np.float64], max_wait_probability: float) -> NDArray[np.int64]:
@@ -86,7 +116,7 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
 
     Returns:
         ``dispatch.staffing``. ``workload_erlangs`` is of expected calls; ``units_required`` is of the whole
-        distribution; ``unit_hour_utilisation`` is workload over units;
+        distribution, with the levels that ``method`` says were moved; ``unit_hour_utilisation`` is workload over units;
         ``prob_over_capacity`` is null: no capacity is known yet.
         Areas do not add up: the region's row is the region planned as one, without borders, and trees overlap.
     """
@@ -100,8 +130,8 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
         .with_columns(erlangs(pl.col("mean"), pl.col("service_minutes")).alias("teams_busy"))
         .with_columns((pl.col("teams_busy") * pl.col("units_per_call")).alias("workload_erlangs"))
     )
-    spread = planned.select(dispersion_in(pl.col("method"))).to_series().to_numpy()
-    teams = units_required(rates(planned["teams_busy"].to_numpy(), spread), max_wait_probability)
+    busy = rates(planned["teams_busy"].to_numpy(), rate_dispersions(planned))
+    teams = units_required(busy, max_wait_probability)
     # A team is so many units on average, so teams round; but never to fewer units than are busy.
     size = planned["units_per_call"].to_numpy()
     needed = np.maximum(np.floor(teams * size + 0.5), np.ceil(planned["workload_erlangs"].to_numpy()))

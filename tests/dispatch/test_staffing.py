@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.dispatch import staffing, workload
+from pipelines.forecast.demand import calibration
 
 AT = datetime(2026, 3, 2, 21, tzinfo=UTC)
 
@@ -64,6 +65,40 @@ def forecast(
     return [row | overrides, baseline | overrides]
 
 
+def kept(power: float) -> str:
+    """Levels below a half as ``method`` tells them: kept more often than said where the power is below 1."""
+    lower = 0.5 * (2 * calibration.GRID[1 : calibration.MIDDLE]) ** power
+    return "; levels kept " + " ".join(f"{share:.4f}" for share in lower)
+
+
+def dispersions(dispersion: float, levels: str, *means: float) -> np.ndarray:
+    method = f"negative binomial, dispersion {dispersion}{levels}"
+    return staffing.rate_dispersions(pl.DataFrame({"mean": means, "method": [method] * len(means)}))
+
+
+def test_levels_that_stay_leave_the_dispersion_as_it_is_told() -> None:
+    assert dispersions(0.3, "", 0.5, 40.0).tolist() == [0.3, 0.3]
+    assert dispersions(0.3, kept(1.0), 0.01, 0.5, 40.0) == pytest.approx([0.3] * 3, rel=0.01)
+    assert dispersions(0.3, kept(0.6), 0.0).tolist() == [0.3]
+
+
+@pytest.mark.parametrize("power", [0.6, 1.2])
+def test_moved_levels_spread_the_rate_as_counts_drawn_from_them_vary_beyond_chance(power: float) -> None:
+    means, dispersion = np.array([0.5, 4.0, 60.0]), 0.4
+    forecasts = pl.DataFrame({"centre": means, "dispersion": dispersion, "method": kept(power)})
+    told, curves = calibration.curves_in(forecasts)
+    drawn = calibration.counts(np.tile((np.arange(100_000) + 0.5) / 100_000, (3, 1)), told, curves)
+    beyond = (drawn.var(axis=1) - drawn.mean(axis=1)) / drawn.mean(axis=1) ** 2
+    found = dispersions(dispersion, kept(power), *means)
+    assert found == pytest.approx(beyond, rel=0.02)
+    assert (found > dispersion).all() if power < 1 else (found < dispersion).all()
+
+
+def test_a_rate_never_varies_less_than_not_at_all() -> None:
+    assert dispersions(0.0, kept(1.4), 0.5, 4.0, 60.0).tolist() == [0, 0, 0]
+    assert (dispersions(0.0, kept(0.6), 0.5, 4.0, 60.0) > 0).all()
+
+
 def minutes(**services: float) -> pl.DataFrame:
     return pl.DataFrame({"service": list(services), "service_minutes": list(services.values()), "units_per_call": 1.0})
 
@@ -81,6 +116,15 @@ def test_a_plan_row_carries_the_forecast_its_baseline_and_the_units() -> None:
     assert row["units_required"] in (5, 6)
     assert row["unit_hour_utilisation"] == pytest.approx(2 / row["units_required"])
     assert row["prob_over_capacity"] is None
+
+
+def test_units_follow_the_levels_that_were_moved() -> None:
+    areas = {"a": kept(0.4), "b": "", "c": kept(1.8)}
+    rows = [
+        row for area, levels in areas.items() for row in forecast(mean=6.0, dispersion=f"0.1{levels}", area_id=area)
+    ]
+    wide, usual, narrow = plan(rows, ems=60.0).sort("area_id")["units_required"].to_list()
+    assert wide > usual > narrow
 
 
 def test_a_call_that_takes_five_units_needs_five_at_once() -> None:
