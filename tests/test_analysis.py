@@ -256,6 +256,16 @@ def test_scores_kept_before_a_measure_was_added_are_read_with_it_empty(
     assert rows == [("backtest", None), ("issued", None)]
 
 
+def test_only_the_newest_issue_stands_in_the_tables_that_views_read(
+    con: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    for run in (at(settings, 1), settings):
+        analysis.forecast(con, run, lambda _: None)
+        for table in ("demand", "risk", "risk_slots"):
+            issues = con.execute(f"select distinct reference_at from forecast.{table}").pl()["reference_at"]
+            assert issues.to_list() == [run.as_of], table
+
+
 def chosen_at(con: duckdb.DuckDBPyConnection) -> list[datetime]:
     """The instants at which models competed for the newest demand forecast."""
     return con.execute("select distinct chosen_at from forecast.demand_choices").pl()["chosen_at"].to_list()

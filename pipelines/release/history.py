@@ -1,6 +1,7 @@
 """What has been: hot spots, scores of past forecasts, joint responses, the public's quarter, cases."""
 
 from datetime import date, timedelta
+from itertools import product
 from typing import Any
 
 import polars as pl
@@ -127,9 +128,12 @@ def risk_slots(page: Page) -> list[dict[str, Any]]:
     found = []
     for (category,), own in week.partition_by("category", as_dict=True, maintain_order=True).items():
         label = labels.get(str(category), str(category))
-        slots = {(day, hour): (told, cells) for day, hour, told, cells in own.drop("category").iter_rows()}
+        slots = dict.fromkeys(product(range(1, 8), range(0, 24, 2)), (0.0, "none expected"))
+        for day, hour, expected, selected in own.drop("category").iter_rows():
+            slots[day, hour] = expected, f"{expected:.2f} expected in {selected} cells"
+        legend = f"darkest: {max(slots.values())[0]:.2f} expected in two hours"
         described = f"{label}: expected incidents of the coming week in the selected cells, by weekday and two hours"
-        svg = trend_figures.slot_heat_map(slots, described, page.notice)
+        svg = trend_figures.week_heat_map(slots, legend, described, page.notice, hours=2)
         ours, plain = (tried.get((str(category), is_baseline)) for is_baseline in (False, True))
         found.append({"label": label, "svg": Markup(svg), "ours": ours, "plain": plain, "cells": own["cells"].sum()})
     return found

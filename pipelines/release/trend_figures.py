@@ -63,72 +63,44 @@ def control_chart(weeks: Sequence[Week], description: str, notice: str, *, width
     return figures.picture(width, height, description, notice, *parts)
 
 
-def week_heat_map(shares: Mapping[tuple[int, int], float], description: str, notice: str, *, width: int = 360) -> str:
+def week_heat_map(
+    cells: Mapping[tuple[int, int], tuple[float, str]],
+    legend: str,
+    description: str,
+    notice: str,
+    *,
+    hours: int = 1,
+    width: int = 360,
+) -> str:
     """Days down, hours across, darker for more.
 
     Args:
-        shares: Share of the incidents by weekday (1 Monday) and hour.
+        cells: How much there is, and the words for it, by weekday (1 Monday) and first hour.
+        legend: What the darkest means.
         description: For those who cannot see it.
         notice: Written inside the picture.
+        hours: Of a cell.
         width: Of the picture.
     """
     left, top, tall = 32, 4, 15
     wide = (width - left - 4) / 24
-    highest = max(shares.values(), default=0) or 1
-    parts = []
-    for day, name in enumerate(WEEKDAYS, start=1):
-        y = top + tall * (day - 1)
-        parts.append(f'<text x="0" y="{y + 11}" font-size="10" fill="{MUTED}">{name}</text>')
-        for hour in range(24):
-            share = shares.get((day, hour), 0.0)
-            colour = RAMP[min(int(len(RAMP) * share / highest), len(RAMP) - 1)]
-            told = f"{name} {hour:02d}:00 to {hour + 1:02d}:00: {100 * share:.2f} % of the week"
-            parts.append(
-                f'<rect x="{left + wide * hour:.1f}" y="{y}" width="{wide - 0.8:.1f}" height="{tall - 1}" '
-                f'fill="{colour}"><title>{escape(told)}</title></rect>'
-            )
+    highest = max(amount for amount, _ in cells.values()) or 1
+    parts = [
+        f'<text x="0" y="{top + tall * day + 11}" font-size="10" fill="{MUTED}">{name}</text>'
+        for day, name in enumerate(WEEKDAYS)
+    ]
+    for (day, hour), (amount, words) in cells.items():
+        colour = RAMP[min(int(len(RAMP) * amount / highest), len(RAMP) - 1)]
+        told = f"{WEEKDAYS[day - 1]} {hour:02d}:00 to {hour + hours:02d}:00: {words}"
+        parts.append(
+            f'<rect x="{left + wide * hour:.1f}" y="{top + tall * (day - 1)}" width="{wide * hours - 0.8:.1f}" '
+            f'height="{tall - 1}" fill="{colour}"><title>{escape(told)}</title></rect>'
+        )
     below = top + tall * 7 + 11
     parts += [
         f'<text x="{left + wide * hour:.1f}" y="{below}" font-size="10" fill="{MUTED}">{hour}</text>'
         for hour in range(0, 24, 6)
     ]
-    legend = f"darkest: {100 * highest:.1f} % an hour; even: {100 / 168:.1f} %"
-    parts.append(f'<text x="{left}" y="{below + 15}" font-size="9.5" fill="{MUTED}">{legend}</text>')
-    return figures.picture(width, below + 20, description, notice, *parts)
-
-
-def slot_heat_map(
-    slots: Mapping[tuple[int, int], tuple[float, int]], description: str, notice: str, *, width: int = 360
-) -> str:
-    """Days down, slots of two hours across, darker for more.
-
-    Args:
-        slots: Expected incidents and number of selected cells by weekday (1 Monday) and first hour.
-        description: For those who cannot see it.
-        notice: Written inside the picture.
-        width: Of the picture.
-    """
-    left, top, tall = 32, 4, 15
-    wide = (width - left - 4) / 12
-    highest = max((expected for expected, _ in slots.values()), default=0) or 1
-    parts = []
-    for day, name in enumerate(WEEKDAYS, start=1):
-        y = top + tall * (day - 1)
-        parts.append(f'<text x="0" y="{y + 11}" font-size="10" fill="{MUTED}">{name}</text>')
-        for hour in range(0, 24, 2):
-            expected, cells = slots.get((day, hour), (0.0, 0))
-            colour = RAMP[min(int(len(RAMP) * expected / highest), len(RAMP) - 1)]
-            told = f"{name} {hour:02d}:00 to {hour + 2:02d}:00: {expected:.2f} expected in {cells} cells"
-            parts.append(
-                f'<rect x="{left + wide * hour / 2:.1f}" y="{y}" width="{wide - 0.8:.1f}" height="{tall - 1}" '
-                f'fill="{colour}"><title>{escape(told)}</title></rect>'
-            )
-    below = top + tall * 7 + 11
-    parts += [
-        f'<text x="{left + wide * hour / 2:.1f}" y="{below}" font-size="10" fill="{MUTED}">{hour}</text>'
-        for hour in range(0, 24, 6)
-    ]
-    legend = f"darkest: {highest:.2f} expected in two hours"
     parts.append(f'<text x="{left}" y="{below + 15}" font-size="9.5" fill="{MUTED}">{legend}</text>')
     return figures.picture(width, below + 20, description, notice, *parts)
 

@@ -114,12 +114,14 @@ def _hours(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:
         by_hour = [sum(share for (_, at), share in shares.items() if at == hour) for hour in range(24)]
         label = labels.get(str(category), str(category))
         busiest = max(shares, key=lambda at: (shares[at], at))
+        cells = {at: (share, f"{100 * share:.2f} % of the week") for at, share in shares.items()}
+        legend = f"darkest: {100 * shares[busiest]:.1f} % an hour; even: {100 / 168:.1f} %"
         described = f"{label} by day and hour; most on {trend_figures.WEEKDAYS[busiest[0] - 1]} at {busiest[1]}:00"
         row = own.row(0, named=True)
         found.append(
             {
                 "label": label,
-                "svg": Markup(trend_figures.week_heat_map(shares, described, page.notice)),
+                "svg": Markup(trend_figures.week_heat_map(cells, legend, described, page.notice)),
                 "left_out": row["too_long_incidents"] + row["untimed_incidents"],
                 "incidents": row["incidents"],
                 "heaps": [hour for hour in (0, 12) if is_heap(by_hour, hour, row["incidents"])],

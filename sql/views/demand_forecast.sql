@@ -1,15 +1,9 @@
 -- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start.
 -- Units sent have a table of their own, dispatch_forecast. Trees overlap: add up areas of one tree and level only.
-with newest as (
-    select frequency, max(reference_at) as reference_at
+with issued as (
+    select *, coalesce(shift, '') as turn
     from forecast.demand
-    group by frequency
-),
-issued as (
-    select demand.*, coalesce(demand.shift, '') as turn
-    from forecast.demand as demand
-    semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
-    where demand.measure = 'calls'
+    where measure = 'calls'
 ),
 chosen as (
     select *

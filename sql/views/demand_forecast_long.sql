@@ -1,16 +1,5 @@
 -- The newest forecast of calls in the administrative areas, in hubverse's columns. Grain: model_id, location, target, target_end_date, output_type_id.
-with newest as (
-    select frequency, max(reference_at) as reference_at
-    from forecast.demand
-    group by frequency
-),
-issued as (
-    select demand.*
-    from forecast.demand as demand
-    semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
-    where demand.measure = 'calls' and demand.tree = 'admin' and demand.frequency in ('h', 'D')
-),
-listed as (
+with listed as (
     select
         *,
         unnest([
@@ -30,7 +19,8 @@ listed as (
             {'output_type': 'quantile', 'output_type_id': 0.95::double, 'value': "q0.95"},
             {'output_type': 'quantile', 'output_type_id': 0.99::double, 'value': "q0.99"}
         ]) as output
-    from issued
+    from forecast.demand
+    where measure = 'calls' and tree = 'admin' and frequency in ('h', 'D')
 )
 select
     model as model_id,

@@ -1,20 +1,9 @@
 -- The newest forecast of units sent. Grain: frequency, area_id, service, shift, target_start.
 -- Only where the agency tells of them; calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
-with newest as (
-    select frequency, max(reference_at) as reference_at
-    from forecast.demand
-    group by frequency
-),
-issued as (
-    select demand.*
-    from forecast.demand as demand
-    semi join newest on newest.frequency = demand.frequency and newest.reference_at = demand.reference_at
-    where demand.measure = 'dispatches'
-),
-chosen as (
+with chosen as (
     select *
-    from issued
-    where not is_baseline
+    from forecast.demand
+    where measure = 'dispatches' and not is_baseline
     qualify row_number() over (partition by frequency, area_id, service, shift, target_start order by model) = 1
 )
 select

@@ -1,8 +1,4 @@
 -- The newest place-based risk forecast, every cell. Grain: cell_id, category, window.
-with newest as (
-    select max(reference_at) as reference_at
-    from forecast.risk
-)
 select
     risk.reference_at,
     risk.cell_id,
@@ -21,5 +17,4 @@ select
     risk.method,
     risk.degraded_reason
 from forecast.risk as risk
-join newest on newest.reference_at = risk.reference_at
 left join reference.cells as cells on cells.cell_id = risk.cell_id and cells.cell_metres = risk.cell_metres

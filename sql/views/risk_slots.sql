@@ -1,8 +1,4 @@
 -- The selected cells and two-hour slots of the newest risk forecast. Grain: category, cell_id, slot_start.
-with newest as (
-    select max(reference_at) as reference_at
-    from forecast.risk_slots
-)
 select
     risk_slots.reference_at,
     risk_slots.cell_id,
@@ -20,7 +16,6 @@ select
     risk_slots.method,
     risk_slots.degraded_reason
 from forecast.risk_slots as risk_slots
-join newest on newest.reference_at = risk_slots.reference_at
 left join reference.cells as cells
     on cells.cell_id = risk_slots.cell_id and cells.cell_metres = risk_slots.cell_metres
 where risk_slots.rank is not null

@@ -1,8 +1,4 @@
 -- Units required per area, service and hour, for the newest forecast. Grain: area_id, service, target_start.
-with newest as (
-    select max(reference_at) as reference_at
-    from dispatch.staffing
-)
 select
     staffing.reference_at,
     staffing.area_id,
@@ -27,5 +23,4 @@ select
     staffing.data_as_of,
     staffing.degraded_reason
 from dispatch.staffing as staffing
-join newest on newest.reference_at = staffing.reference_at
 left join reference.areas as areas on areas.area_id = staffing.area_id

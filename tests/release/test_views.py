@@ -10,7 +10,7 @@ import pytest
 
 from pipelines import warehouse
 from pipelines.release import audiences, dictionary
-from tests.release.conftest import AS_OF, DISTRICTS, SENSITIVE, SERVICES, UNMAPPED, incident, insert
+from tests.release.conftest import DISTRICTS, SENSITIVE, SERVICES, UNMAPPED, incident, insert
 
 ALL = {"public", "dispatch", "police", "fire", "investigation"}
 AGENCIES = {"police", "fire"}
@@ -290,15 +290,6 @@ def test_planners_read_model_baseline_and_units_in_one_row(con: duckdb.DuckDBPyC
     assert (hourly["model"], hourly["expected_calls"], hourly["p10"], hourly["p90"]) == ("hour_of_week", 3.0, 1.0, 5.0)
     assert (hourly["baseline_calls"], hourly["units_required"], hourly["area_name"]) == (3.0, 6, "종로구")
     assert all(row["units_required"] is None for row in forecast if row["frequency"] == "D")
-
-
-def test_an_older_forecast_is_not_read_as_the_newest(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(
-        "insert into forecast.demand "
-        "select * replace (reference_at - interval 1 day as reference_at) from forecast.demand"
-    )
-    rebuilt(con, "demand_forecast", "demand_forecast_long")
-    assert {row["reference_at"] for row in rows(con, "dispatch", "demand_forecast")} == {AS_OF}
 
 
 def test_a_station_has_forecasts_but_no_count_of_one_hour_beside_them(con: duckdb.DuckDBPyConnection) -> None:

@@ -7,20 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.forecast.demand import ets
-
-MONDAY = datetime(2025, 1, 6)
-STAMP = pl.Datetime("us")
-
-
-def line(counts: np.ndarray, series: int = 1, hours: int = 24) -> pl.DataFrame:
-    ds = [MONDAY + timedelta(hours=hours * i) for i in range(len(counts))]
-    return pl.DataFrame({"unique_id": series, "ds": ds, "y": counts.astype(float)}, schema_overrides={"ds": STAMP})
-
-
-def asked(cutoff: datetime, n: int, series: int = 1, hours: int = 24) -> pl.DataFrame:
-    ds = [cutoff + timedelta(hours=hours * i) for i in range(n)]
-    frame = {"unique_id": series, "cutoff": cutoff, "ds": ds}
-    return pl.DataFrame(frame, schema_overrides={"cutoff": STAMP, "ds": STAMP})
+from tests.forecast.demand.conftest import MONDAY, asked, line
 
 
 def busy(n: int, seed: int = 1) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.forecast.demand import prophet_mean
 from pipelines.forecast.demand.prophet_mean import NO_HOLIDAYS
+from tests.forecast.demand.conftest import asked
 
 START = datetime(2025, 6, 2)
 
@@ -22,14 +23,6 @@ def days(n: int, series: int = 1, rate: float = 20.0, seed: int = 1) -> pl.DataF
     return pl.DataFrame(
         {"unique_id": series, "ds": ds, "y": rng.poisson(rate * (1 + weekend)).astype(float)},
         schema_overrides={"ds": pl.Datetime("us")},
-    )
-
-
-def asked(cutoff: datetime, n: int, series: int = 1) -> pl.DataFrame:
-    ds = [cutoff + timedelta(days=i) for i in range(n)]
-    stamp = pl.Datetime("us")
-    return pl.DataFrame(
-        {"unique_id": series, "cutoff": cutoff, "ds": ds}, schema_overrides={"cutoff": stamp, "ds": stamp}
     )
 
 

@@ -1,6 +1,6 @@
 """Poisson regression on the weekly table: the season, its pool, the level, what is known ahead."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -8,20 +8,7 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 
 from pipelines.forecast.demand import hour_of_week, regression
-
-MONDAY = datetime(2023, 1, 2)
-STAMP = pl.Datetime("us")
-
-
-def line(counts: np.ndarray, series: int = 1, hours: int = 24) -> pl.DataFrame:
-    ds = [MONDAY + timedelta(hours=hours * i) for i in range(len(counts))]
-    return pl.DataFrame({"unique_id": series, "ds": ds, "y": counts.astype(float)}, schema_overrides={"ds": STAMP})
-
-
-def asked(cutoff: datetime, n: int, series: int = 1, hours: int = 24) -> pl.DataFrame:
-    ds = [cutoff + timedelta(hours=hours * i) for i in range(n)]
-    frame = {"unique_id": series, "cutoff": cutoff, "ds": ds}
-    return pl.DataFrame(frame, schema_overrides={"cutoff": STAMP, "ds": STAMP})
+from tests.forecast.demand.conftest import MONDAY, asked, line
 
 
 def summer(n: int) -> np.ndarray:
