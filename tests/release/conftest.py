@@ -19,6 +19,7 @@ from pipelines.settings import Settings
 AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
 """05:15 on 23 November in Seoul."""
 
+YEAR = {"window_start_date": date(2025, 11, 23), "window_end_date": date(2026, 11, 23)}
 DISTRICTS = {"11010": "종로구", "11020": "중구", "11030": "용산구"}
 SERVICES = ("police_code_0_1", "ems")
 QUANTILES = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99)
@@ -132,8 +133,14 @@ def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     _fill_reference(con)
     _fill_core(con)
     _fill_demand(con)
-    _fill_places(con)
-    _fill_series(con)
+    _fill_demand_quality(con)
+    _fill_areas(con)
+    _fill_cells(con)
+    _fill_hot_spots(con)
+    _fill_risk(con)
+    _fill_risk_quality(con)
+    _fill_weeks(con)
+    _fill_shapes_of_crime(con)
     _fill_repeats(con)
     _fill_books(con)
 
@@ -191,7 +198,7 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
         insert(con, "reference.category_map", {"feed": feed, "source_category": source, "category": category})
 
 
-def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
+def _fill_areas(con: duckdb.DuckDBPyConnection) -> None:
     def area(area_id: str, tree: str, level: str, parent: str | None, name: str, west: float, east: float) -> None:
         shape = box(west, 37.50, east, 37.60)
         row = {"area_id": area_id, "tree": tree, "level": level, "parent_area_id": parent, "name": name}
@@ -205,118 +212,67 @@ def _fill_places(con: duckdb.DuckDBPyConnection) -> None:
         area(area_id, "admin", "district", "11", name, west, west + 0.1)
         area(f"P-{area_id}", "police", "station", "KR", f"서울{name}경찰서", west, west + 0.1)
     area("F-1", "fire", "station", "KR", "종로소방서", 126.90, 127.20)
+
+
+def _fill_cells(con: duckdb.DuckDBPyConnection) -> None:
     for number, (cell_id, metres) in enumerate((("다사5353", 1000), ("다사5453", 1000), ("다사530530", 100))):
         west = 126.90 + 0.1 * number
-        outline = box(west, 37.55, west + 0.01, 37.56).wkb
-        insert(
-            con,
-            "reference.cells",
-            {
-                "cell_id": cell_id,
-                "cell_metres": metres,
-                "map_cell_id": "다사5353",
-                "x_m": 953000,
-                "y_m": 1953000,
-                "lon": west,
-                "lat": 37.55,
-                "admin_area_id": "11010",
-                "geometry": outline,
-            },
-        )
-    for cell_id, is_hot in (("다사5353", True), ("다사5453", False)):
-        insert(
-            con,
-            "patterns.hot_spots",
-            {
-                "cell_id": cell_id,
-                "cell_metres": 1000,
-                "category": "theft",
-                "window_start_date": date(2025, 11, 23),
-                "window_end_date": date(2026, 11, 23),
-                "incidents": 12 if is_hot else 1,
-                "gi_star_z": 4.2 if is_hot else 0.1,
-                "p_value": 0.0001 if is_hot else 0.4,
-                "is_hot": is_hot,
-            },
-        )
-    window = {"category": "theft", "window_start_date": date(2025, 11, 28), "window_end_date": date(2026, 11, 23)}
+        cell = {
+            "cell_id": cell_id, "cell_metres": metres, "map_cell_id": "다사5353", "x_m": 953000, "y_m": 1953000,
+            "lon": west, "lat": 37.55, "admin_area_id": "11010",
+            "geometry": box(west, 37.55, west + 0.01, 37.56).wkb,
+        }  # fmt: skip
+        insert(con, "reference.cells", cell)
+
+
+def _fill_hot_spots(con: duckdb.DuckDBPyConnection) -> None:
+    """Thefts of a year: one cell hot and another not, and what the other tables of places say of them."""
+    for cell_id, incidents, z, p, is_hot in (("다사5353", 12, 4.2, 0.0001, True), ("다사5453", 1, 0.1, 0.4, False)):
+        spot = {
+            "cell_id": cell_id, "cell_metres": 1000, "category": "theft", "incidents": incidents, "gi_star_z": z,
+            "p_value": p, "is_hot": is_hot,
+        }  # fmt: skip
+        insert(con, "patterns.hot_spots", YEAR | spot)
+    window = YEAR | {"category": "theft", "window_start_date": date(2025, 11, 28)}
     for cell_id, name, hot_steps, cold_steps in (
         ("다사5353", "new hot", 1, 0),
         ("다사5453", "persistent cold", 0, 12),
     ):
-        insert(
-            con,
-            "patterns.emerging_hot_spots",
-            window
-            | {"cell_id": cell_id, "cell_metres": 1000, "incidents": 12, "emerging_class": name}
-            | {"hot_steps": hot_steps, "cold_steps": cold_steps, "last_gi_star_z": 4.1}
-            | {"gi_star_trend_z": 0.3, "gi_star_trend_p_value": 0.76},
-        )
-    insert(
-        con,
-        "patterns.area_hot_spots",
-        *(
-            window
-            | {"area_id": area_id, "tree": tree, "incidents": 12, "measured_on": "incidents", "gi_star_z": 0.7}
-            | {"p_value": 0.24, "is_hot": False, "quadrant": "high-low", "is_moran_significant": False}
-            for area_id, tree in (("11010", "admin"), ("P-11010", "police"))
-        ),
-    )
-    insert(
-        con,
-        "patterns.density",
-        window
-        | {"cell_id": "다사530530", "cell_metres": 100, "density_per_km2_year": 8.5, "kernel_share": 1.0}
-        | {"bandwidth_m": 650.0},
-    )
-    insert(
-        con,
-        "patterns.nnh_clusters",
-        window
-        | {"nnh_cluster_id": "theft-1-1", "nnh_order": 1, "incidents": 12, "distinct_places": 3}
-        | {"nnh_threshold_m": 120.0, "cluster_km2": 0.01, "incidents_per_km2": 1200.0, "lon": 126.95, "lat": 37.55}
-        | {"geometry": box(126.949, 37.549, 126.951, 37.551).wkb},
-    )
-    insert(
-        con,
-        "forecast.risk",
-        {
-            "reference_at": AS_OF,
-            "cell_id": "다사530530",
-            "cell_metres": 100,
-            "category": "theft",
-            "window": "week",
-            "target_start": AS_OF,
-            "target_end": AS_OF + timedelta(days=7),
-            "model": "stack",
-            "method": "boosting",
-            "expected": 0.4,
-            "baseline_expected": 0.3,
-            "rank": 1,
-            "is_selected": True,
-            "data_as_of": AS_OF,
-        },
-    )
+        cell = {
+            "cell_id": cell_id, "cell_metres": 1000, "incidents": 12, "emerging_class": name, "hot_steps": hot_steps,
+            "cold_steps": cold_steps, "last_gi_star_z": 4.1, "gi_star_trend_z": 0.3, "gi_star_trend_p_value": 0.76,
+        }  # fmt: skip
+        insert(con, "patterns.emerging_hot_spots", window | cell)
+    judged = {
+        "incidents": 12, "measured_on": "incidents", "gi_star_z": 0.7, "p_value": 0.24, "is_hot": False,
+        "quadrant": "high-low", "is_moran_significant": False,
+    }  # fmt: skip
+    for area_id, tree in (("11010", "admin"), ("P-11010", "police")):
+        insert(con, "patterns.area_hot_spots", window | judged | {"area_id": area_id, "tree": tree})
+    density = {"cell_id": "다사530530", "cell_metres": 100, "density_per_km2_year": 8.5, "kernel_share": 1.0}
+    insert(con, "patterns.density", window | density | {"bandwidth_m": 650.0})
+    cluster = {
+        "nnh_cluster_id": "theft-1-1", "nnh_order": 1, "incidents": 12, "distinct_places": 3, "nnh_threshold_m": 120.0,
+        "cluster_km2": 0.01, "incidents_per_km2": 1200.0, "lon": 126.95, "lat": 37.55,
+        "geometry": box(126.949, 37.549, 126.951, 37.551).wkb,
+    }  # fmt: skip
+    insert(con, "patterns.nnh_clusters", window | cluster)
+
+
+def _fill_risk(con: duckdb.DuckDBPyConnection) -> None:
+    risk = {
+        "reference_at": AS_OF, "cell_id": "다사530530", "cell_metres": 100, "category": "theft", "window": "week",
+        "target_start": AS_OF, "target_end": AS_OF + timedelta(days=7), "model": "stack", "method": "boosting",
+        "expected": 0.4, "baseline_expected": 0.3, "rank": 1, "is_selected": True, "data_as_of": AS_OF,
+    }  # fmt: skip
+    insert(con, "forecast.risk", risk)
     for model, hits in (("stack", 12), ("best_count", 10)):
-        insert(
-            con,
-            "forecast.risk_scores",
-            {
-                "reference_at": AS_OF - timedelta(days=14),
-                "origin_kind": "backtest",
-                "category": "theft",
-                "window": "month",
-                "origins": 6,
-                "model": model,
-                "is_baseline": model == "best_count",
-                "area_share": 0.01,
-                "incidents": 100,
-                "hits": hits,
-                "hit_rate": hits / 100,
-                "pai": float(hits),
-            },
-        )
-    _fill_risk_quality(con)
+        score = {
+            "reference_at": AS_OF - timedelta(days=14), "origin_kind": "backtest", "category": "theft",
+            "window": "month", "origins": 6, "model": model, "is_baseline": model == "best_count", "area_share": 0.01,
+            "incidents": 100, "hits": hits, "hit_rate": hits / 100, "pai": float(hits),
+        }  # fmt: skip
+        insert(con, "forecast.risk_scores", score)
 
 
 def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
@@ -364,99 +320,80 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
         insert(con, "forecast.risk_slots_scores", told | scored | caught)
 
 
-def _fill_series(con: duckdb.DuckDBPyConnection) -> None:
-    """What the analyst's tables say of thefts: a burst in the newest week, in Jongno."""
-    end = date(2026, 11, 23)
-    year = {"window_start_date": date(2025, 11, 23), "window_end_date": end}
+def _fill_weeks(con: duckdb.DuckDBPyConnection) -> None:
+    """What the analyst's tables say of thefts by the week: a burst in the newest one, in Jongno."""
     for area_id, level, newest in (("11", "region", 31), ("11010", "district", 22), ("11020", "district", 2)):
         for category in ("theft", "all"):
-            limits = {"expected_low": 2, "expected_high": 20}
-            weeks = [
-                {
-                    "area_id": area_id,
-                    "category": category,
-                    "week_start_date": end - timedelta(days=7 * week),
-                    "incidents": newest if week == 1 else 8 + week % 3,
-                    "centre": 9.0,
-                    "signal": "high" if week == 1 and newest > 20 else None,
-                }
-                | limits
-                for week in range(1, 54)
-            ]
-            insert(con, "patterns.control_chart", *weeks)
-            for span, days, incidents in (
-                ("7 days", 7, newest),
-                ("28 days", 28, newest + 27),
-                ("year to date", 326, 400),
-            ):
-                is_week = span == "7 days"
-                row = {
-                    "area_id": area_id,
-                    "area_level": level,
-                    "category": category,
-                    "span": span,
-                    "window_start_date": end - timedelta(days=days),
-                    "window_end_date": end,
-                    "incidents": incidents,
-                    "incidents_year_before": 10,
-                    "difference": incidents - 10,
-                    "change_share": incidents / 10 - 1,
-                    "e_test_p": None if span == "year to date" else 0.001,
-                    "mean_before": 9.5,
-                    "years_before": 2,
-                    "signal": "high" if is_week and newest > 20 else None,
-                    "harm": float(incidents),
-                }
-                insert(con, "patterns.weekly", row | (limits if is_week else {}))
+            of = {"area_id": area_id, "category": category}
+            insert(con, "patterns.control_chart", *(of | week for week in _weeks(newest)))
+            insert(con, "patterns.weekly", *(of | {"area_level": level} | span for span in _spans(newest)))
         if level == "district":
             harm = {"incidents": 400, "harm": 400.0, "harm_share": 0.5, "hot_incidents": 90, "hot_harm": 90.0}
-            insert(con, "patterns.district_harm", {"area_id": area_id} | year | harm)
-    hours = [
-        {"category": "theft", "weekday": hour // 24 + 1, "hour": hour % 24, "weight": 5.0, "share": 1 / 168}
-        | year
-        | {"incidents": 840, "start_only_incidents": 800, "too_long_incidents": 3, "untimed_incidents": 60}
-        for hour in range(168)
-    ]
-    insert(con, "patterns.aoristic", *hours)
+            insert(con, "patterns.district_harm", {"area_id": area_id} | YEAR | harm)
+
+
+def _weeks(newest: int) -> list[dict[str, Any]]:
+    """A year of one control chart."""
+    return [
+        {
+            "week_start_date": YEAR["window_end_date"] - timedelta(days=7 * week),
+            "incidents": newest if week == 1 else 8 + week % 3, "centre": 9.0, "expected_low": 2, "expected_high": 20,
+            "signal": "high" if week == 1 and newest > 20 else None,
+        }
+        for week in range(1, 54)
+    ]  # fmt: skip
+
+
+def _spans(newest: int) -> list[dict[str, Any]]:
+    """The newest week, its four weeks and its year beside those of before."""
+    end, before = YEAR["window_end_date"], 10
+    limits = {"expected_low": 2, "expected_high": 20, "signal": "high" if newest > 20 else None}
+    return [
+        {
+            "span": span, "window_start_date": end - timedelta(days=days), "window_end_date": end,
+            "incidents": incidents, "incidents_year_before": before, "difference": incidents - before,
+            "change_share": incidents / before - 1, "e_test_p": p, "mean_before": 9.5, "years_before": 2,
+            "harm": float(incidents),
+        }
+        | (limits if span == "7 days" else dict.fromkeys(limits))
+        for span, days, incidents, p in (
+            ("7 days", 7, newest, 0.001),
+            ("28 days", 28, newest + 27, 0.001),
+            ("year to date", 326, 400, None),
+        )
+    ]  # fmt: skip
+
+
+def _fill_shapes_of_crime(con: duckdb.DuckDBPyConnection) -> None:
+    """A year of thefts by hour of the week, by how few places hold them, and beside the year before."""
+    of = {"category": "theft"} | YEAR
+    timed = {"weight": 5.0, "share": 1 / 168, "incidents": 840, "start_only_incidents": 800, "too_long_incidents": 3}
+    hours = [{"weekday": hour // 24 + 1, "hour": hour % 24, "untimed_incidents": 60} for hour in range(168)]
+    insert(con, "patterns.aoristic", *(of | timed | hour for hour in hours))
     for kind, places in (("cell", 60000), ("corner", 800)):
         shares = {"places_25_share": 0.01, "places_50_share": 0.03, "places_80_share": 0.125}
-        insert(
-            con,
-            "patterns.concentration",
-            {"category": "theft", "place_kind": kind, "places": places, "incidents": 840}
-            | year
-            | shares
-            | {"gini": 0.95, "gini_generalised": 0.4},
-        )
-        curve = [
-            {
-                "category": "theft",
-                "place_kind": kind,
-                "share_of_crime": step / 100,
-                "share_of_places": (step / 250) ** 2,
-            }
-            for step in range(101)
-        ]
-        insert(con, "patterns.lorenz", *curve)
-    compared = year | {"window_days": 365, "incidents": 840, "incidents_before": 800}
+        told = {"place_kind": kind, "places": places, "incidents": 840, "gini": 0.95, "gini_generalised": 0.4}
+        insert(con, "patterns.concentration", of | told | shares)
+        steps = [{"share_of_crime": step / 100, "share_of_places": (step / 250) ** 2} for step in range(101)]
+        insert(con, "patterns.lorenz", *({"category": "theft", "place_kind": kind} | step for step in steps))
+    compared = of | {"window_days": 365, "incidents": 840, "incidents_before": 800}
     for kind, place_id in (("map_cell", "다사5353"), ("district", "11010")):
         test = {"similarity": 0.98, "similarity_robust": 0.9, "similarity_fdr": 1.0}
-        count = {"category": "theft", "place_kind": kind, "places": 25, "places_with_crime": 5}
+        count = {"place_kind": kind, "places": 25, "places_with_crime": 5}
         insert(con, "patterns.point_pattern_test", compared | test | count)
-        place = {"category": "theft", "place_kind": kind, "place_id": place_id, "share": 0.02, "share_before": 0.01}
+        place = {"place_kind": kind, "place_id": place_id, "share": 0.02, "share_before": 0.01}
         tested = {"fisher_p": 0.01, "is_different": True, "is_different_fdr": False}
         insert(con, "patterns.point_pattern_places", compared | place | tested)
 
 
 def _fill_repeats(con: duckdb.DuckDBPyConnection) -> None:
-    year = {"window_start_date": date(2025, 11, 23), "window_end_date": date(2026, 11, 23)}
     for distance_to, days_to, observed, p in ((0, 7, 0, 1.0), (0, 14, 0, 1.0), (100, 7, 31, 0.001), (100, 14, 11, 0.3)):
         band = {"distance_from_m": 0, "distance_to_m": distance_to, "days_from": days_to - 7, "days_to": days_to}
         pairs = {"observed_pairs": observed, "expected_pairs": 10.0 if distance_to else 0.0}
         ratio = observed / 10 if distance_to else None
         told = {"incidents": 340, "sampled_share": 1.0, "shared_place_share": 0.6, "permutations": 999}
         judged = {"category": "theft", "pair_ratio": ratio, "permutation_p_value": p}
-        insert(con, "patterns.near_repeats", year | band | pairs | told | judged)
+        insert(con, "patterns.near_repeats", YEAR | band | pairs | told | judged)
     place = {"category": "theft", "cell_id": "다사530530", "cell_metres": 100, "permutations": 999}
     for number, is_unusual in ((1, True), (2, False)):
         chain = {"chain_id": f"theft-2026111{number}-다사530530", "incidents": 3 + number, "extent_m": 84.0}
@@ -469,7 +406,7 @@ def _fill_repeats(con: duckdb.DuckDBPyConnection) -> None:
         circle = {"radius_m": 200.0, "geometry": box(126.97, 37.57, 126.98, 37.58).wkb, "cluster_rank": rank}
         found = {"incidents": 9, "expected_incidents": 1.5, "excess_ratio": 6.0, "log_likelihood_ratio": 8.9}
         judged = {"permutation_p_value": 0.001 * rank**4, "recurrence_days": 1000 / rank**4, "is_signal": is_signal}
-        days = year | {"cluster_start_date": date(2026, 11, 12)}
+        days = YEAR | {"cluster_start_date": date(2026, 11, 12)}
         insert(con, "patterns.space_time_clusters", place | circle | found | judged | days)
 
 
@@ -559,6 +496,10 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
                 forecasts += _forecast(area_id, service, "D", start, 60.0)
     insert(con, "forecast.demand", *forecasts)
     insert(con, "dispatch.staffing", *staffing)
+
+
+def _fill_demand_quality(con: duckdb.DuckDBPyConnection) -> None:
+    """Which models are in force, and how a backtest went."""
     chosen = {
         "reference_at": AS_OF, "frequency": "h", "tree": "admin", "measure": "calls", "origin_at": AS_OF,
         "horizon_block": "day 1", "chosen_at": AS_OF, "models": "hour_of_week + boosting", "model_weight": 0.5,
@@ -570,27 +511,13 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
         for service in SERVICES:
             insert(con, "forecast.demand_choices", chosen | {"area_id": area_id, "level": level, "service": service})
     for model, wis in (("hour_of_week", 0.8), ("seasonal_naive", 1.0)):
-        insert(
-            con,
-            "forecast.demand_scores",
-            {
-                "reference_at": AS_OF - timedelta(days=14),
-                "origin_kind": "backtest",
-                "frequency": "h",
-                "service": "ems",
-                "measure": "calls",
-                "area_level": "district",
-                "model": model,
-                "is_baseline": model == "seasonal_naive",
-                "targets": 100,
-                "mae": 1.0,
-                "pinball": 0.5,
-                "wis": wis,
-                "coverage_80": 0.84,
-                "expected_coverage_80": 0.86,
-                "mase": 0.7,
-            },
-        )
+        score = {
+            "reference_at": AS_OF - timedelta(days=14), "origin_kind": "backtest", "frequency": "h", "service": "ems",
+            "measure": "calls", "area_level": "district", "model": model, "is_baseline": model == "seasonal_naive",
+            "targets": 100, "mae": 1.0, "pinball": 0.5, "wis": wis, "coverage_80": 0.84, "expected_coverage_80": 0.86,
+            "mase": 0.7,
+        }  # fmt: skip
+        insert(con, "forecast.demand_scores", score)
 
 
 def _forecast(area_id: str, service: str, frequency: str, start: datetime, mean: float) -> list[dict[str, Any]]:
