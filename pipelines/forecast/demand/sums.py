@@ -26,6 +26,8 @@ MODEL: Final = "sum_of_parts"
 NOTE: Final = "sum of its parts on joint sample paths"
 POOLED_DAYS: Final = {"h": 1, "D": 7}
 """Days of a forecast whose sums share one dispersion, which the paths then tell well."""
+WORTH_A_START: Final = 200_000
+"""Rows said from which more processes save more time than they take to start."""
 KEYS: Final = ["unique_id", "cutoff", "ds"]
 SAID: Final = [*KEYS, "block", "y", "mean", "dispersion", "curve"]
 """Columns of ``Family.said``."""
@@ -98,8 +100,9 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
 
 
 def together(families: Sequence[tuple[Family, Sequence[datetime], Floats]], processes: int) -> Sums:
-    """``add_up`` of several families (with their cutoffs and curves), side by side."""
-    found = engine.spread(add_up, families, Workers.of(processes))
+    """``add_up`` of several families (with their cutoffs and curves), side by side where that is worth a start."""
+    is_long = sum(family.said.height for family, *_ in families) >= WORTH_A_START
+    found = engine.spread(add_up, families, Workers.of(processes if is_long else 1))
     return Sums(pl.concat(one.areas for one in found), pl.concat(one.periods for one in found))
 
 
