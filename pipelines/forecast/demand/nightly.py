@@ -42,7 +42,7 @@ HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
 WARM_UP: Final = 2
 """The first so many origins of hours only teach choices and ranges."""
-SIMPLE: Final = "stations and units sent keep to the weekly table"
+SIMPLE: Final = "stations and units sent keep to the weekly table, scaled to the region"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _added_up(
     for (service, measure), own in panel.series.group_by(trees.FAMILY, maintain_order=True):
         said = published.join(own, on="unique_id", how="semi", maintain_order="left")
         own_trees = [tree for (s, m, _), tree in members.items() if (s, m) == (service, measure)]
-        ahead = said.filter(pl.col("target_start").is_not_null())
+        ahead = said.filter(pl.col("target_start").is_not_null(), pl.col("unique_id") == pl.col("unique_id").first())
         periods = None if listed is None else shifts.periods(ahead["ds"], str(service), listed)
         cutoffs = said.filter(is_due)["cutoff"].unique().sort().to_list()
         families.append(

@@ -204,7 +204,8 @@ def _scored(task: Task, fit: models.Fit, batch: pl.DataFrame) -> Scored | None:
     # The scale is what was known before the first scored cutoff, so that it is the same for all models and origins.
     rows = ranged.join(_scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left")
     if "capacity" in batch.columns:
-        keys = [pl.col("unique_id").alias("name"), pl.col("ds").cast(pl.Datetime("us"))]
+        told = pl.col("ds").str.to_datetime() if batch.schema["ds"] == pl.String else pl.col("ds")
+        keys = [pl.col("unique_id").alias("name"), told.cast(pl.Datetime("us"))]
         rows = rows.join(batch.select(*keys, "capacity"), on=["name", "ds"], how="left", maintain_order="left")
     named = _named(rows)
     by = ["unique_id", "model", "is_baseline"]

@@ -20,6 +20,7 @@ from pipelines.forecast.demand.panel import Panel
 from pipelines.forecast.demand.quantiles import Floats, with_quantiles
 from pipelines.forecast.demand.rolling import Model
 from pipelines.forecast.demand.selection import CHOSEN
+from pipelines.forecast.demand.series import lasting_ids
 from pipelines.forecast.demand.sums import Family, Sums
 from pipelines.forecast.demand.trees import FAMILY, UNPLACED
 from pipelines.profile import Profile, Shift
@@ -155,20 +156,24 @@ def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
     """The whole local days and shifts of a service that hours ahead make up.
 
     Args:
-        ds: Local hours.
+        ds: Local hours of one series; the one that clocks repeat stands twice.
         service: The service.
         shifts: As ``of_services`` gives.
 
     Returns:
-        ``ds, frequency, shift`` (null for days)``, period`` (midnight of the day, or of the date the shift began on).
+        ``ds, times, frequency, shift`` (null for days)``, period`` (midnight of the day, or of the date the shift began
+        on).
     """
-    hours = ds.unique().sort().to_frame("ds").with_columns(pl.lit(service).alias("service"))
+    hours = ds.to_frame("ds").group_by("ds").len("times").sort("ds").with_columns(pl.lit(service).alias("service"))
     whole = pl.len().over("period") >= 23
-    days = hours.select("ds", pl.lit("D").alias("frequency"), pl.lit(None, pl.String).alias("shift"),
-                        pl.col("ds").dt.truncate("1d").alias("period")).filter(whole)  # fmt: skip
+    none = pl.lit(None, pl.String).alias("shift")
+    days = hours.select(
+        "ds", "times", pl.lit("D").alias("frequency"), none, pl.col("ds").dt.truncate("1d").alias("period")
+    )
     lasting = pl.len().over("shift", "day") >= pl.col("ends") - pl.col("begins")
     turns = hours_of(hours, shifts).filter(lasting).sort("shift", "ds")
-    return pl.concat([days, turns.select("ds", pl.lit("S").alias("frequency"), "shift", pl.col("day").alias("period"))])
+    named = turns.select("ds", "times", pl.lit("S").alias("frequency"), "shift", pl.col("day").alias("period"))
+    return pl.concat([days.filter(whole), named])
 
 
 def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
@@ -183,14 +188,14 @@ def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
         and as ``cutoff`` the midnight from which on no shift has ended yet.
     """
     last = (pl.col("cutoff") - pl.duration(hours=pl.col("ends"))).dt.truncate("1d") + pl.duration(days=1)
-    return (
+    named = (
         series.rename({"unique_id": "series_id"})
         .join(shifts, on="service")
         .with_columns(last.alias("cutoff"), pl.concat_str("pool", "shift", separator=" ").alias("pool"))
         .drop("begins", "ends")
         .sort("series_id", "shift")
-        .with_row_index("unique_id")
     )
+    return named.with_columns(lasting_ids(named.select(pl.concat_str("series_id", "shift", separator="|")).to_series()))
 
 
 def forecast(

@@ -40,7 +40,8 @@ class Family:
 
     ``said``: what would be published of every series, leaf or not: ``unique_id, cutoff, ds, block, y, mean, dispersion,
     curve``; ``trees``: as ``trees.members`` gives, the administrative one first; ``freq``: how far its steps lie apart.
-    ``periods``: ``ds, frequency, shift, period``: the wider periods that steps ahead make up, whole ones only.
+    ``periods``: ``ds, times, frequency, shift, period``: the wider periods that steps ahead make up, whole ones only;
+    the hour that clocks repeat counts two ``times``.
     ``is_informed``: whether upper areas' own forecasts may move the leaves.
     """
 
@@ -76,8 +77,10 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
         PathsError: a leaf has no mean for a step.
     """
     areas, periods = [], []
+    # The hour that clocks repeat is drawn once, and both hours are published so.
+    said = family.said.unique(KEYS, keep="first", maintain_order=True)
     for cutoff in cutoffs:
-        known, total = family.said.filter(pl.col("cutoff") <= cutoff), None
+        known, total = said.filter(pl.col("cutoff") <= cutoff), None
         for members in family.trees:
             moved = _moved(known, members, cutoff, total, family.is_informed)
             # The region stands in the administrative tree alone.
@@ -85,9 +88,7 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
             if total is None:
                 total = moved.group_by("cutoff", "ds", maintain_order=True).agg(pl.col("mean").sum().alias("total"))
             now = moved.filter(pl.col("cutoff") == cutoff)
-            drawn = paths.draw(
-                now.unique(KEYS, keep="first"), members, shocks.learn(moved, members, cutoff), curves=curves
-            )
+            drawn = paths.draw(now, members, shocks.learn(moved, members, cutoff), curves=curves)
             summed = totals.over_areas(drawn, membership)
             areas += [
                 now.select(*KEYS, "mean", "dispersion", pl.lit(False).alias("is_sum")),
@@ -162,7 +163,9 @@ def _periods(areas: Sequence[pl.DataFrame], drawn: Sequence[Paths], periods: pl.
             names = steps_of.starts.to_frame("ds").join(steps, on="ds", how="left", maintain_order="left")["period"]
             spread = totals.dispersions(totals.over_time(steps_of, names), pl.int_range(pl.len()).over("unique_id"))
             means = (
-                rows.join(steps, on="ds").group_by("unique_id", *PERIOD, maintain_order=True).agg(pl.col("mean").sum())
+                rows.join(steps, on="ds")
+                .group_by("unique_id", *PERIOD, maintain_order=True)
+                .agg((pl.col("mean") * pl.col("times")).sum())
             )
             joined = means.join(spread.rename({"ds": "period"}), on=["unique_id", "period"], maintain_order="left")
             found.append(joined.select("unique_id", *PERIOD, "mean", "dispersion"))
@@ -180,8 +183,8 @@ def added(chosen: pl.DataFrame, sums: Sums) -> pl.DataFrame:
     """What is published, with means that add up; sums have their paths' dispersion and ``MODEL`` in ``models``.
 
     Args:
-        chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, curve, models, note``, more columns kept; rows of
-            cutoffs that were not added up stay as they are.
+        chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, is_calibrated, curve, models, note``, more columns
+            kept; rows of cutoffs that were not added up stay as they are.
         sums: Of the same series.
     """
     found = chosen.join(sums.areas, on=KEYS, how="left", maintain_order="left", suffix="_sum")
@@ -215,4 +218,5 @@ def _replaced(found: pl.DataFrame, is_sum: pl.Expr) -> pl.DataFrame:
         pl.when(is_sum).then(0).otherwise("curve").cast(found.schema["curve"]).alias("curve"),
         pl.when(is_sum).then(pl.lit(MODEL)).otherwise("models").alias("models"),
         pl.when(is_sum).then(pl.lit(NOTE)).otherwise("note").alias("note"),
+        (is_sum | pl.col("is_calibrated")).alias("is_calibrated"),
     ).drop("mean_sum", "dispersion_sum")

@@ -122,7 +122,7 @@ def _path(area: str, parent: dict[str, str], whole_id: str) -> list[str]:
     """The areas from the region down to this one; what an area's parts miss lies right below the area."""
     path = [area]
     while path[0] != whole_id:
-        path.insert(0, path[0].split("/")[0] if path[0].endswith(UNPLACED) else parent[path[0]])
+        path.insert(0, path[0].rsplit("/", 2)[0] if path[0].endswith(f"/{UNPLACED}") else parent[path[0]])
     return path
 
 

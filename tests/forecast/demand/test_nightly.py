@@ -243,6 +243,15 @@ def test_toronto_forecasts_across_a_clock_change() -> None:
     forecasts = nightly.forecast_demand(frame, as_of, toronto).forecasts
     hours = forecasts.filter(pl.col("frequency") == "h", pl.col("area_id") == "TOR", ~pl.col("is_baseline"))
     assert hours.height == 168 and hours["target_start"].n_unique() == 168
+    published = forecasts.filter(~pl.col("is_baseline"), pl.col("frequency") == "h")
+    part = published.filter(pl.col("area_id") == "T-001").sort("target_start")["mean"]
+    np.testing.assert_allclose(hours.sort("target_start")["mean"], part, rtol=1e-9)
+    day = pl.col("target_start").dt.convert_time_zone(zone).dt.date()
+    whole = hours.group_by(day).agg(pl.col("mean").sum(), pl.len()).filter(pl.col("len") >= 24)
+    assert 25 in whole["len"], "clocks go back on the first day"
+    days = forecasts.filter(~pl.col("is_baseline"), pl.col("frequency") == "D", pl.col("area_id") == "TOR")
+    both = whole.join(days.with_columns(day), on="target_start", suffix="_day")
+    np.testing.assert_allclose(both["mean"], both["mean_day"], rtol=1e-9)
 
 
 def stations(panel: pl.DataFrame) -> pl.DataFrame:

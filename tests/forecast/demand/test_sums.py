@@ -37,7 +37,7 @@ def said(means: dict[int, float], noise: float, seed: int = 1) -> pl.DataFrame:
 def quiet() -> sums.Sums:
     listed = pl.DataFrame({"shift": ["night"], "service": ["ems"], "begins": [20], "ends": [32]})
     rows = said(MEANS, 0.0)
-    ahead = rows.filter(pl.col("cutoff") == NOW)["ds"]
+    ahead = rows.filter(pl.col("cutoff") == NOW, pl.col("unique_id") == 0)["ds"]
     family = Family(rows, [ADMIN, STATIONS], "h", shifts.periods(ahead, "ems", listed), is_informed=False)
     return sums.add_up(family, [ORIGINS[4], NOW], IDENTITY)
 
@@ -70,7 +70,7 @@ def test_independent_poisson_leaves_make_poisson_sums(quiet: sums.Sums) -> None:
 
 def test_leaves_that_move_together_make_sums_that_stay_as_dispersed_as_they_are() -> None:
     rows = said(MEANS, 0.3)
-    ahead = rows.filter(pl.col("cutoff") == NOW)["ds"]
+    ahead = rows.filter(pl.col("cutoff") == NOW, pl.col("unique_id") == 0)["ds"]
     none = pl.DataFrame(schema={"shift": pl.String, "service": pl.String, "begins": pl.Int64, "ends": pl.Int64})
     family = Family(rows, [ADMIN], "h", shifts.periods(ahead, "ems", none), is_informed=False)
     found = sums.add_up(family, [NOW], IDENTITY)
@@ -106,6 +106,7 @@ def test_what_is_published_takes_the_sums_and_keeps_the_leaves_own_ranges(quiet:
             pl.col("mean").alias("centre"),
             models=pl.lit("ets"),
             note=pl.lit(None, pl.String),
+            is_calibrated=pl.lit(False),
             curve=pl.lit(3, pl.UInt32),
         )
     )
