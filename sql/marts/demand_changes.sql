@@ -41,8 +41,8 @@ states as (
             coalesce(past.named_area_id, places.admin_area_id),
             coalesce(places.admin_area_id, past.named_area_id)
         ) as admin_area_id,
-        places.police_area_id,
-        places.fire_area_id,
+        if(past.location_source is distinct from 'caller_lookup', places.police_area_id, null) as police_area_id,
+        if(past.location_source is distinct from 'caller_lookup', places.fire_area_id, null) as fire_area_id,
         coalesce(past.units, sent.units, 0) as units,
         past.known_at,
         past.superseded_at
@@ -55,8 +55,8 @@ states as (
         incidents.priority,
         coalesce(incidents.reported_at, incidents.occurred_at),
         incidents.admin_area_id,
-        incidents.police_area_id,
-        incidents.fire_area_id,
+        if(incidents.location_source is distinct from 'caller_lookup', incidents.police_area_id, null),
+        if(incidents.location_source is distinct from 'caller_lookup', incidents.fire_area_id, null),
         coalesce(sent.units, 0),
         coalesce(newest.known_at, firsts.first_known_at, incidents.known_at),
         null

@@ -3,8 +3,8 @@
 -- tree, and the region as a whole, once.
 -- What lies after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
--- records from all calls would be the sensitive matters. Released ones, listed or not, are what a release may count in
--- the area: a station's area crosses districts, so both together would tell where a caller's telephone stood.
+-- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, no station
+-- counts it: station areas cross districts, so both together would tell where the telephone stood.
 -- Trees overlap: add up areas of one tree and level only. Grain: area_id, service, hour_start_at.
 with bounds as (
     select date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer) as from_at
@@ -26,11 +26,10 @@ sent as (
 calls as (
     select
         incidents.admin_area_id,
-        incidents.police_area_id,
-        incidents.fire_area_id,
+        if(incidents.location_source is distinct from 'caller_lookup', incidents.police_area_id, null) as police_area_id,
+        if(incidents.location_source is distinct from 'caller_lookup', incidents.fire_area_id, null) as fire_area_id,
         demand_services.demand_service as service,
         incidents.is_listed,
-        incidents.location_source is distinct from 'caller_lookup' as may_be_placed,
         coalesce(incidents.reported_at, incidents.occurred_at) as called_at,
         coalesce(sent.dispatches, 0) as dispatches
     from core.incidents
@@ -44,7 +43,6 @@ counted as (
         calls.admin_area_id,
         calls.police_area_id,
         calls.fire_area_id,
-        calls.may_be_placed,
         calls.service,
         date_trunc('hour', calls.called_at) as hour_start_at,
         count(*) as calls,
@@ -76,36 +74,28 @@ served as (
     union
     select service, 'admin' from services
 ),
+-- A call without a place in a tree counts there by its district.
 lying as (
     select counted.*, admin_area_id as area_id, 'admin' as tree from counted
     union all
-    select counted.*, police_area_id, 'police' from counted
+    select counted.*, coalesce(police_area_id, admin_area_id), 'police' from counted
     union all
-    select counted.*, fire_area_id, 'fire' from counted
+    select counted.*, coalesce(fire_area_id, admin_area_id), 'fire' from counted
 ),
 placed as (
-    select
-        lying.*, counting.in_area_id, true as is_counted, lying.may_be_placed or lying.tree = 'admin' as is_released
+    select lying.*, demand_areas.in_area_id
     from lying
-    join marts.demand_areas as counting on counting.area_id = lying.area_id and counting.tree = lying.tree
-    union all
-    -- A call without a place, and what may be told of one that only the caller's telephone places, by its district.
-    select lying.*, serving.in_area_id, lying.area_id is null, true
-    from lying
-    join marts.demand_areas as serving on serving.area_id = lying.admin_area_id and serving.tree = lying.tree
-    where lying.tree <> 'admin' and (lying.area_id is null or not lying.may_be_placed)
+    join marts.demand_areas on demand_areas.tree = lying.tree and demand_areas.area_id = lying.area_id
 ),
 summed as (
     select
         in_area_id as area_id,
         service,
         hour_start_at,
-        sum(calls) filter (is_counted)::bigint as calls,
-        sum(dispatches) filter (is_counted)::bigint as dispatches,
-        sum(calls) filter (is_released)::bigint as released_calls,
-        sum(dispatches) filter (is_released)::bigint as released_dispatches,
-        sum(listed_calls) filter (is_released)::bigint as listed_calls,
-        sum(listed_dispatches) filter (is_released)::bigint as listed_dispatches
+        sum(calls)::bigint as calls,
+        sum(dispatches)::bigint as dispatches,
+        sum(listed_calls)::bigint as listed_calls,
+        sum(listed_dispatches)::bigint as listed_dispatches
     from placed
     semi join served on served.service = placed.service and served.tree = placed.tree
     where in_area_id not in (select area_id from region)
@@ -115,8 +105,6 @@ summed as (
         region.area_id,
         service,
         hour_start_at,
-        sum(calls)::bigint,
-        sum(dispatches)::bigint,
         sum(calls)::bigint,
         sum(dispatches)::bigint,
         sum(listed_calls)::bigint,
@@ -158,8 +146,6 @@ select
     panel.local_hour,
     coalesce(summed.calls, 0) as calls,
     if(panel.has_units, coalesce(summed.dispatches, 0), null) as dispatches,
-    coalesce(summed.released_calls, 0) as released_calls,
-    if(panel.has_units, coalesce(summed.released_dispatches, 0), null) as released_dispatches,
     coalesce(summed.listed_calls, 0) as listed_calls,
     if(panel.has_units, coalesce(summed.listed_dispatches, 0), null) as listed_dispatches
 from panel

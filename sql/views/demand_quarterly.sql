@@ -1,13 +1,14 @@
 -- Fire and ambulance calls per district and whole quarter. Grain: area_id, quarter_start_date, service.
 -- A running quarter published every day would give days away by subtraction, and one whose last days have not been
--- fetched yet is not whole either; one that began before the history is short.
+-- fetched yet is not whole either; one that began before the history is short. Listed calls, since everybody can lay the
+-- public's file beside that of an agency with records.
 with history as (
     select service, min(local_date) as first_date, max(hour_start_at) + interval 1 hour as complete_through_at
     from marts.demand_hourly
     group by service
 ),
 counted as (
-    select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(calls)::bigint as calls
+    select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(listed_calls)::bigint as calls
     from marts.demand_hourly
     where service in ('fire', 'ems') and tree = 'admin'
     group by all
