@@ -261,8 +261,8 @@ def _run_then_issue(entry: ledger.Entry) -> tuple[str, int]:
 
 def _demand(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute(
-        "select tree, level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches "
-        "from marts.demand_hourly"
+        "select tree, level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches, listed_calls, "
+        "listed_dispatches from marts.demand_hourly"
     ).pl()
 
 

@@ -18,6 +18,7 @@ from scipy.stats import gamma
 
 from pipelines.dispatch.workload import erlangs
 from pipelines.forecast.demand import calibration
+from pipelines.forecast.demand.apportioned import MEASURE
 from pipelines.forecast.demand.quantiles import dispersion_in
 
 RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
@@ -27,8 +28,8 @@ NEGLIGIBLE: Final = 1e-10
 """Probability of more calls below which they are not counted further."""
 
 STAFFING_COLUMNS: Final = (
-    "reference_at", "area_id", "service", "target_start", "target_end", "expected_calls", "p10", "p50", "p90", "p99",
-    "prob_over_capacity", "baseline_calls", "service_minutes", "workload_erlangs", "units_required",
+    "reference_at", "area_id", "service", "measure", "target_start", "target_end", "expected_calls", "p10", "p50",
+    "p90", "p99", "prob_over_capacity", "baseline_calls", "service_minutes", "workload_erlangs", "units_required",
     "unit_hour_utilisation", "data_as_of", "degraded_reason",
 )  # fmt: skip
 
@@ -108,8 +109,8 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
     """Plan units for hourly forecasts.
 
     Args:
-        forecasts: ``forecast.demand``; only hourly rows of calls of one ``reference_at`` are used: the published
-            forecast, and the ``seasonal_naive`` baseline beside it.
+        forecasts: ``forecast.demand``; only hourly rows of calls, of all and of apportioned ones, of one
+            ``reference_at`` are used: the published forecast, and the ``seasonal_naive`` baseline beside it.
         minutes: ``service, service_minutes, units_per_call`` as ``workload.service_minutes`` gives; a service without
             a row, or with 0 minutes (advice by telephone), needs no unit and is left out.
         max_wait_probability: Share of calls that may find no unit free.
@@ -120,8 +121,8 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
         ``prob_over_capacity`` is null: no capacity is known yet.
         Areas do not add up: the region's row is the region planned as one, without borders, and trees overlap.
     """
-    keys = ["area_id", "service", "target_start"]
-    hours = forecasts.filter((pl.col("frequency") == "h") & (pl.col("measure") == "calls"))
+    keys = ["area_id", "service", "measure", "target_start"]
+    hours = forecasts.filter(pl.col("frequency") == "h", pl.col("measure").is_in(["calls", MEASURE["calls"]]))
     baseline = hours.filter(pl.col("model") == "seasonal_naive").select(*keys, pl.col("mean").alias("baseline_calls"))
     planned = (
         hours.filter(~pl.col("is_baseline"))
@@ -150,5 +151,5 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
             .alias("unit_hour_utilisation"),
         )
         .select(STAFFING_COLUMNS)
-        .sort("service", "area_id", "target_start")
+        .sort("service", "area_id", "measure", "target_start")
     )

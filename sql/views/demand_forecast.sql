@@ -1,28 +1,29 @@
--- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start.
+-- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start, basis.
 -- Units sent have a table of their own, dispatch_forecast. Trees overlap: add up areas of one tree and level only.
+-- basis: where records leave calls out, no audience gets forecasts of all calls beside records (all), but such as share
+-- the region's forecast by listed calls (listed).
 with issued as (
     select *, coalesce(shift, '') as turn
     from forecast.demand
-    where measure = 'calls'
+    where measure in ('calls', 'apportioned_calls')
 ),
 chosen as (
     select *
     from issued
     where not is_baseline
-    qualify row_number() over (partition by frequency, area_id, service, turn, target_start order by model) = 1
+    qualify row_number() over (partition by measure, frequency, area_id, service, turn, target_start order by model) = 1
 ),
 baseline as (
     select *
     from issued
-    -- The baseline that planners know is last week's same hour or day; others stand in the long form. It is a count, and
-    -- of stations, whose areas cross districts, none is told that holds calls placed by the caller's telephone alone.
-    where is_baseline and level <> 'station'
+    -- The baseline that planners know is last week's same hour or day; others stand in the long form.
+    where is_baseline
     qualify row_number() over (
         partition by frequency, area_id, service, turn, target_start order by model = 'seasonal_naive' desc, model
     ) = 1
 ),
 hourly_units as (
-    select 'h' as frequency, reference_at, area_id, service, target_start, prob_over_capacity, units_required
+    select 'h' as frequency, reference_at, area_id, service, measure, target_start, prob_over_capacity, units_required
     from dispatch.staffing
 )
 select
@@ -33,6 +34,11 @@ select
     chosen.area_id,
     areas.name as area_name,
     chosen.service,
+    case
+        when chosen.measure = 'apportioned_calls' then 'listed'
+        when apart.service is not null then 'all'
+        else 'both'
+    end as basis,
     chosen.shift,
     chosen.target_start,
     chosen.target_end,
@@ -50,6 +56,7 @@ select
     chosen.data_as_of,
     chosen.degraded_reason
 from chosen
-left join baseline using (frequency, reference_at, area_id, service, turn, target_start)
-left join hourly_units using (frequency, reference_at, area_id, service, target_start)
+left join baseline using (frequency, reference_at, area_id, service, turn, target_start, measure)
+left join hourly_units using (frequency, reference_at, area_id, service, target_start, measure)
+left join marts.demand_apart as apart on apart.service = chosen.service and apart.tree = chosen.tree
 left join reference.areas as areas on areas.area_id = chosen.area_id

@@ -1,10 +1,11 @@
--- The newest forecast of units sent. Grain: frequency, area_id, service, shift, target_start.
+-- The newest forecast of units sent. Grain: frequency, area_id, service, shift, target_start, basis.
+-- basis is as in demand_forecast.
 -- Only where the agency tells of them; calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
 with chosen as (
     select *
     from forecast.demand
-    where measure = 'dispatches' and not is_baseline
-    qualify row_number() over (partition by frequency, area_id, service, shift, target_start order by model) = 1
+    where measure in ('dispatches', 'apportioned_dispatches') and not is_baseline
+    qualify row_number() over (partition by measure, frequency, area_id, service, shift, target_start order by model) = 1
 )
 select
     chosen.reference_at,
@@ -14,6 +15,11 @@ select
     chosen.area_id,
     areas.name as area_name,
     chosen.service,
+    case
+        when chosen.measure = 'apportioned_dispatches' then 'listed'
+        when apart.service is not null then 'all'
+        else 'both'
+    end as basis,
     chosen.shift,
     chosen.target_start,
     chosen.target_end,
@@ -28,4 +34,5 @@ select
     chosen.data_as_of,
     chosen.degraded_reason
 from chosen
+left join marts.demand_apart as apart on apart.service = chosen.service and apart.tree = chosen.tree
 left join reference.areas as areas on areas.area_id = chosen.area_id

@@ -1,4 +1,5 @@
--- Units required per area, service and hour, for the newest forecast. Grain: area_id, service, target_start.
+-- Units required per area, service and hour, for the newest forecast. Grain: area_id, service, target_start, basis.
+-- basis is as in demand_forecast.
 select
     staffing.reference_at,
     staffing.area_id,
@@ -6,6 +7,11 @@ select
     areas.level,
     areas.name as area_name,
     staffing.service,
+    case
+        when staffing.measure = 'apportioned_calls' then 'listed'
+        when apart.service is not null then 'all'
+        else 'both'
+    end as basis,
     staffing.target_start,
     staffing.target_end,
     staffing.expected_calls,
@@ -14,8 +20,7 @@ select
     staffing.p90,
     staffing.p99,
     staffing.prob_over_capacity::double as prob_over_capacity,
-    -- As in demand_forecast: of stations no count of one hour is told.
-    if(areas.level = 'station', null, staffing.baseline_calls) as baseline_calls,
+    staffing.baseline_calls,
     staffing.service_minutes,
     staffing.workload_erlangs,
     staffing.units_required::integer as units_required,
@@ -24,3 +29,4 @@ select
     staffing.degraded_reason
 from dispatch.staffing as staffing
 left join reference.areas as areas on areas.area_id = staffing.area_id
+left join marts.demand_apart as apart on apart.service = staffing.service and apart.tree = areas.tree

@@ -474,8 +474,7 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
         select 'admin' as tree, level, area_id, service, hour_start_at,
             timezone('Asia/Seoul', hour_start_at)::date as local_date,
             hour(timezone('Asia/Seoul', hour_start_at))::integer as local_hour, (hour(hour_start_at) % 5) as calls,
-            0 as dispatches, calls as released_calls, 0 as released_dispatches, calls as listed_calls,
-            0 as listed_dispatches
+            0 as dispatches, calls as listed_calls, 0 as listed_dispatches
         from (values ('11', 'province'), ('11010', 'district'), ('11020', 'district'), ('11030', 'district'))
             areas (area_id, level)
         cross join (values ('police_code_0_1'), ('ems')) services (service)
@@ -544,7 +543,7 @@ def _forecast(area_id: str, service: str, frequency: str, start: datetime, mean:
 
 
 def _staffing(forecast: dict[str, Any]) -> dict[str, Any]:
-    kept = ("reference_at", "area_id", "service", "target_start", "target_end", "data_as_of")
+    kept = ("reference_at", "area_id", "service", "measure", "target_start", "target_end", "data_as_of")
     return {name: forecast[name] for name in kept} | {
         "expected_calls": forecast["mean"],
         "p10": forecast["q0.1"],

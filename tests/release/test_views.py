@@ -292,22 +292,44 @@ def test_planners_read_model_baseline_and_units_in_one_row(con: duckdb.DuckDBPyC
     assert all(row["units_required"] is None for row in forecast if row["frequency"] == "D")
 
 
-def test_a_station_has_forecasts_but_no_count_of_one_hour_beside_them(con: duckdb.DuckDBPyConnection) -> None:
-    at_station = "'fire' as tree, 'station' as level, 'F-1' as area_id"
+def test_readers_of_records_get_shares_of_the_region_where_any_record_is_withheld(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
     con.execute(
-        f"insert into forecast.demand by name select * replace ({at_station}) from forecast.demand "
-        "where area_id = '11010' and service = 'ems'"
+        "update marts.demand_hourly set listed_calls = 0 where service = 'ems' and area_id = '11010' "
+        "and hour_start_at = '2026-11-01 01:00:00+00'"
     )
     con.execute(
-        "insert into dispatch.staffing by name select * replace ('F-1' as area_id) from dispatch.staffing "
-        "where area_id = '11010' and service = 'ems'"
+        "insert into forecast.demand by name select * replace ('apportioned_calls' as measure, 2.0 as mean, "
+        "'share_of_region' as model) from forecast.demand where service = 'ems' and not is_baseline"
     )
+    con.execute(
+        "insert into dispatch.staffing by name select * replace ('apportioned_calls' as measure, "
+        "2.0 as expected_calls) from dispatch.staffing where service = 'ems'"
+    )
+    warehouse.run_models(con, "marts", ["demand_apart"])
     rebuilt(con, "demand_forecast", "demand_forecast_long", "staffing")
     for table in ("demand_forecast", "staffing"):
-        found = [row for row in rows(con, "dispatch", table) if row["service"] == "ems"]
-        assert {row["baseline_calls"] is None for row in found if row["level"] == "station"} == {True}, table
-        assert {row["baseline_calls"] is None for row in found if row["tree"] == "admin"} == {False}, table
-    assert "F-1" not in {row["location"] for row in rows(con, "dispatch", "demand_forecast_long")}
+        told = {
+            audience: {(row["service"], row["basis"], row["expected_calls"]) for row in rows(con, audience, table)}
+            for audience in ("dispatch", "police", "fire")
+        }
+        means = {3.0, 60.0} if table == "demand_forecast" else {3.0}
+        of_police = {("police_code_0_1", "both", mean) for mean in means}
+        assert told["dispatch"] == {("ems", "all", mean) for mean in means} | of_police, table
+        assert told["police"] == of_police, table
+        assert told["fire"] == {("ems", "listed", 2.0)}, table
+    assert 2.0 not in {
+        row["value"] for row in rows(con, "dispatch", "demand_forecast_long") if row["output_type"] == "mean"
+    }
+
+
+def test_a_withheld_record_without_shares_leaves_readers_of_records_no_forecast_rather_than_all_calls(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("insert into marts.demand_apart values ('ems', 'admin')")
+    rebuilt(con, "demand_forecast")
+    assert rows(con, "fire", "demand_forecast") == []
 
 
 def test_units_sent_and_calls_are_never_in_one_table(con: duckdb.DuckDBPyConnection) -> None:

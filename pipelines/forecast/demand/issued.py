@@ -7,6 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from pipelines.forecast.demand import calibration, scoring, tables
+from pipelines.forecast.demand.apportioned import MEASURE
 from pipelines.forecast.demand.panel import MEASURES, area_level
 from pipelines.forecast.demand.quantiles import dispersion_in
 from pipelines.forecast.demand.shifts import counts as turned
@@ -46,7 +47,7 @@ def as_now(issue: pl.DataFrame) -> pl.DataFrame:
 def score_issued(
     forecasts: pl.DataFrame, outcomes: Outcomes, as_of: datetime, profile: Profile, through: Mapping[str, datetime]
 ) -> pl.DataFrame:
-    """Score issued forecasts against what is known by ``as_of``.
+    """Score issued forecasts against what is known by ``as_of``; apportioned ones against all calls too.
 
     Args:
         forecasts: ``forecast.demand`` rows of one issue or of several.
@@ -59,23 +60,25 @@ def score_issued(
         ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and the rest of its
         grain; only targets that lie wholly in the known past count. A later call scores the same issue on more targets.
     """
-    keys = ["frequency", "area_id", "service", "measure", "shift"]
+    keys = ["frequency", "area_id", "service", "counted", "shift"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))
     known_until = pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC")))
     due = as_now(forecasts).filter(pl.col("target_end") <= known_until)
     # Few of all the outcomes belong to one issue.
     counts = outcomes.counts.filter(
         pl.col("target_start").is_between(due["target_start"].min(), due["target_start"].max())
-    )
+    ).rename({"measure": "counted"})
+    counted = pl.col("measure").replace({told: measure for measure, told in MEASURE.items()}).alias("counted")
     known = (
         due.drop("tree", "level", strict=False)
+        .with_columns(counted)
         .join(counts, on=[*keys, "target_start"], how="inner", nulls_equal=True)
         .with_columns(
             area_level(profile.areas.whole_id),
             dispersion_in(pl.col("method")),
             pl.col("mean").alias("centre"),
         )
-        .join(outcomes.scales, on=keys, how="left", nulls_equal=True)
+        .join(outcomes.scales.rename({"measure": "counted"}), on=keys, how="left", nulls_equal=True)
         .sort("reference_at", "frequency", "service", "measure", "area_id", "shift", "target_start", "model")
     )
     return tables.scores(*calibration.curves_in(known), "issued")

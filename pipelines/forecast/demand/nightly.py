@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast.demand import (
+    apportioned,
     calibration,
     choices,
     models,
@@ -42,7 +43,7 @@ HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
 WARM_UP: Final = 2
 """The first so many origins of hours only teach choices and ranges."""
-SIMPLE: Final = "stations and units sent keep to the weekly table, scaled to the region"
+SIMPLE: Final = "stations and units sent keep to the weekly table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ def forecast_demand(
             series has one; else models compete anew.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
     """
-    panel = Panel.read(hourly, as_of, profile, known or Known({}, {}))
+    known = known or Known({}, {})
+    panel = Panel.read(hourly, as_of, profile, known)
     if panel.history.is_empty():
         raise series.SeriesError(
             "no hour of demand is known before as_of: load a feed first, then build marts.demand_hourly"
@@ -132,12 +134,13 @@ def forecast_demand(
     hours = replace(hours, forecasts=_published(hours.forecasts, sums.added, of_hours))
     days = replace(days, forecasts=_published(days.forecasts, sums.added, _added_up(days, panel, members, run)))
     days = replace(days, forecasts=_published(days.forecasts, partial(sums.by_period, frequency="D"), of_hours))
-    told = [_told(made, panel, run) for made in (hours, days)]
+    shares = apportioned.shares(hourly, _ahead(hours), _ahead(days), of_hours, members, as_of, profile, known)
+    told = [_told(hours, panel, run, shares.hours), _told(days, panel, run, shares.days)]
     forecasts, scores, chosen = ([*frames] for frames in zip(*told, strict=True))
     if listed.height:
         forecasts.append(
             shifts.forecast(
-                panel, hours.forecasts, days.forecasts, of_hours, members, listed, as_of, profile, processes
+                panel, _ahead(hours), _ahead(days), of_hours, shares, members, listed, as_of, profile, processes
             )
         )
     return DemandForecast(pl.concat(forecasts), pl.concat(scores), pl.concat(chosen))
@@ -150,6 +153,13 @@ def _published(
     is_published = pl.col("model") == CHOSEN
     changed = change(forecasts.filter(is_published), found)
     return pl.concat([changed, forecasts.filter(~is_published)])
+
+
+def _ahead(made: Made) -> pl.DataFrame:
+    """What is published of what lies ahead."""
+    return made.forecasts.filter(pl.col("model") == CHOSEN, pl.col("target_start").is_not_null()).select(
+        "unique_id", "cutoff", "ds", "mean"
+    )
 
 
 def _added_up(
@@ -249,8 +259,11 @@ def _issue(asked: Asked, panel: Panel, run: Run) -> Made:
     return Made(asked, forecasts, curves, pl.concat(chosen), now)
 
 
-def _told(made: Made, panel: Panel, run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """What was made, as it is stored: forecasts of what lies ahead, scores of the past, choices."""
+def _told(made: Made, panel: Panel, run: Run, shared: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """What was made, as it is stored: forecasts of what lies ahead, scores of the past, choices.
+
+    ``shared``: means of ``apportioned``, stored beside those of all calls.
+    """
     freq, as_of = made.asked.freq, run.as_of
     stamped = (
         tables.named(made.forecasts)
@@ -263,7 +276,9 @@ def _told(made: Made, panel: Panel, run: Run) -> tuple[pl.DataFrame, pl.DataFram
         )
     )
     is_ahead = pl.col("target_start").is_not_null()
-    issued = calibration.with_quantiles(stamped.filter(is_ahead), made.curves)
+    ahead = stamped.filter(is_ahead)
+    apart = apportioned.told(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
+    issued = calibration.with_quantiles(pl.concat([ahead, apart]), made.curves)
     is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
     past = calibration.with_quantiles(stamped.filter(is_past).with_columns(y=pl.col("y_now")), made.curves)
     scored = past.join(made.scale, on="unique_id", how="left", maintain_order="left")

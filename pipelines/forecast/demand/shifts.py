@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.forecast.demand import calibration, hour_of_week, rolling, seasonal_naive, sums, tables
+from pipelines.forecast.demand import apportioned, calibration, hour_of_week, rolling, seasonal_naive, sums, tables
+from pipelines.forecast.demand.apportioned import Shares
 from pipelines.forecast.demand.calibration import IDENTITY
 from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Panel
 from pipelines.forecast.demand.quantiles import Floats, with_quantiles
 from pipelines.forecast.demand.rolling import Model
-from pipelines.forecast.demand.selection import CHOSEN
 from pipelines.forecast.demand.series import lasting_ids
 from pipelines.forecast.demand.sums import Family, Sums
 from pipelines.forecast.demand.trees import FAMILY, UNPLACED
@@ -203,6 +203,7 @@ def forecast(
     hours: pl.DataFrame,
     days: pl.DataFrame,
     of_hours: Sums,
+    shares: Shares,
     members: Mapping[tuple[str, str, str], pl.DataFrame],
     listed: pl.DataFrame,
     as_of: datetime,
@@ -213,9 +214,10 @@ def forecast(
 
     Args:
         panel: The series.
-        hours: Forecasts of hours, those published under the name ``CHOSEN``; only what lies ahead is read.
-        days: Those of days.
+        hours: ``unique_id, ds, mean``, published and ahead; the hour that clocks repeat stands twice.
+        days: The same of days.
         of_hours: The sums of the hours ahead.
+        shares: What of hours and days goes to audiences that also read records.
         members: As ``trees.members`` gives.
         listed: As ``of_services`` gives, of services in the panel.
         as_of: The instant of issue, UTC.
@@ -233,7 +235,9 @@ def forecast(
         rolling.daily_origins(ids, horizon), ids.join(ahead(listed, as_of, horizon, profile.zone), on="shift")
     )
     said = calibration.dispersed(rolling.run(floors(), history, targets), BASELINE)
-    expected = means(_ahead(hours, panel), _ahead(days, panel), listed)
+    expected = means(_named(hours, panel), _named(days, panel), listed)
+    twice = hours.select("unique_id", "ds").join(shares.hours, on=["unique_id", "ds"], maintain_order="left")
+    shared = means(_named(twice, panel), _named(shares.days, panel), listed)
     published = _with_means(said.filter(pl.col("model") == TABLE["D"]), expected)
     found = sums.together(_families(published, members, named), processes)
     is_ahead = pl.col("target_start").is_not_null()
@@ -243,7 +247,7 @@ def forecast(
     both = pl.concat([told, floor], how="diagonal")
     full = (
         both.drop("pool", "shift", "cutoff", "series_id")
-        .join(named.drop("pool", "cutoff", "series_id"), on="unique_id", how="left", maintain_order="left")
+        .join(named.drop("pool", "cutoff"), on="unique_id", how="left", maintain_order="left")
         .filter(pl.col("area_level") != UNPLACED)
         .with_columns(
             pl.coalesce("models", "model").alias("model"),
@@ -252,14 +256,14 @@ def forecast(
             pl.lit("S").alias("frequency"),
         )
     )
-    return tables.issued(with_quantiles(full))
+    apart = apportioned.told(full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"])
+    return tables.issued(with_quantiles(pl.concat([full, apart])))
 
 
-def _ahead(forecasts: pl.DataFrame, panel: Panel) -> pl.DataFrame:
-    """The published means that lie ahead, as ``series_id, service, ds, mean``."""
-    chosen = forecasts.filter(pl.col("model") == CHOSEN, pl.col("target_start").is_not_null())
+def _named(means_of: pl.DataFrame, panel: Panel) -> pl.DataFrame:
+    """Means as ``series_id, service, ds, mean``."""
     services = panel.series.select("unique_id", "service")
-    return chosen.join(services, on="unique_id", maintain_order="left").select(
+    return means_of.join(services, on="unique_id", maintain_order="left").select(
         pl.col("unique_id").alias("series_id"), "service", "ds", "mean"
     )
 

@@ -24,6 +24,9 @@ from pipelines.forecast.demand.trees import WHOLE
 MODEL: Final = "sum_of_parts"
 """Name of published forecasts that are sums."""
 NOTE: Final = "sum of its parts on joint sample paths"
+MOVED: Final = " (moved)"
+"""Ends the name of a leaf's model whose mean the areas above or the region have moved."""
+MOVED_NOTE: Final = "its mean moved by the forecasts of the areas above"
 POOLED_DAYS: Final = {"h": 1, "D": 7}
 """Days of a forecast whose sums share one dispersion, which the paths then tell well."""
 WORTH_A_START: Final = 200_000
@@ -84,15 +87,15 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
         for members in family.trees:
             moved = _moved(known, members, cutoff, total, family.is_informed)
             # The region stands in the administrative tree alone.
-            membership = _membership(members, members.columns[1 if total is None else 2 :])
+            above = membership(members, members.columns[1 if total is None else 2 :])
             if total is None:
                 total = moved.group_by("cutoff", "ds", maintain_order=True).agg(pl.col("mean").sum().alias("total"))
             now = moved.filter(pl.col("cutoff") == cutoff)
             drawn = paths.draw(now, members, shocks.learn(moved, members, cutoff), curves=curves)
-            summed = totals.over_areas(drawn, membership)
+            summed = totals.over_areas(drawn, above)
             areas += [
                 now.select(*KEYS, "mean", "dispersion", pl.lit(False).alias("is_sum")),
-                _areas(now, summed, membership, POOLED_DAYS[family.freq]),
+                _areas(now, summed, above, POOLED_DAYS[family.freq]),
             ]
             if family.periods is not None and cutoff == cutoffs[-1]:
                 periods += _periods(areas[-2:], [drawn, summed], family.periods)
@@ -131,7 +134,7 @@ def _moved(
     return scaled.with_columns(pl.col("mean") * factor).drop("total")
 
 
-def _membership(members: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
+def membership(members: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
     """``unique_id, group`` of the areas at these levels; a leaf that stands there for itself is none."""
     listed = [members.select("unique_id", pl.col(level).alias("group")) for level in levels]
     none = members.select("unique_id", pl.col("unique_id").alias("group")).clear()
@@ -182,13 +185,23 @@ def _none(family: Family) -> Sums:
 def added(chosen: pl.DataFrame, sums: Sums) -> pl.DataFrame:
     """What is published, with means that add up; sums have their paths' dispersion and ``MODEL`` in ``models``.
 
+    A leaf whose mean was moved says so: ``MOVED`` ends its ``models``, ``MOVED_NOTE`` its ``note``.
+
     Args:
         chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, is_calibrated, curve, models, note``, more columns
             kept; rows of cutoffs that were not added up stay as they are.
         sums: Of the same series.
     """
     found = chosen.join(sums.areas, on=KEYS, how="left", maintain_order="left", suffix="_sum")
-    return _replaced(found, pl.col("is_sum").fill_null(False)).drop("is_sum")
+    is_moved = ~pl.col("is_sum") & (pl.col("mean_sum") != pl.col("mean"))
+    told = found.with_columns(
+        pl.when(is_moved).then(pl.col("models") + MOVED).otherwise("models").alias("models"),
+        pl.when(is_moved)
+        .then(pl.concat_str("note", pl.lit(MOVED_NOTE), separator="; ", ignore_nulls=True))
+        .otherwise("note")
+        .alias("note"),
+    )
+    return _replaced(told, pl.col("is_sum").fill_null(False)).drop("is_sum")
 
 
 def by_period(chosen: pl.DataFrame, sums: Sums, frequency: str) -> pl.DataFrame:

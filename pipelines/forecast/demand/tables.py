@@ -10,6 +10,7 @@ from pipelines.forecast.demand.models import BASELINE, TABLE
 from pipelines.forecast.demand.quantiles import COLUMNS, Floats, described
 from pipelines.forecast.demand.selection import CHOSEN, JOIN
 from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.sums import MOVED
 
 FORECAST_COLUMNS: Final = (
     "reference_at", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "target_start",
@@ -93,13 +94,14 @@ def backtest_scores(known: pl.DataFrame, curves: Floats, freq: Frequency) -> pl.
 def _sides(known: pl.DataFrame) -> pl.DataFrame:
     """The published rows under one name, and the floors."""
     published = known.filter(~pl.col("is_baseline"))
+    is_moved = pl.when(pl.col("model").str.ends_with(MOVED).any()).then(pl.lit(MOVED)).otherwise(pl.lit(""))
     names = (
-        published.select(*GRAIN, pl.col("model").str.split(JOIN))
+        published.select(*GRAIN, "model", pl.col("model").str.strip_suffix(MOVED).str.split(JOIN).alias("models"))
         .unique()
-        .explode("model")
-        .unique()
+        .explode("models")
         .group_by(GRAIN)
-        .agg(pl.col("model").sort().str.join(", "))
+        .agg(pl.col("models").unique().sort().str.join(", ") + is_moved.first())
+        .rename({"models": "model"})
     )
     floors = known.filter(pl.col("model").is_in([BASELINE, *TABLE.values()])).with_columns(is_baseline=pl.lit(True))
     renamed = published.drop("model").join(names, on=GRAIN, how="left", maintain_order="left")

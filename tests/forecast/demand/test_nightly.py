@@ -42,7 +42,13 @@ def hourly(rates: dict[tuple[str, str], float], seed: int = 1, days: int = DAYS)
     both = pl.concat([districts, region.with_columns(area_id=pl.lit("11")).select(districts.columns)])
     level = pl.when(pl.col("area_id").str.len_bytes() > 3).then(pl.lit("district")).otherwise(pl.lit("province"))
     units = pl.lit(None, pl.Int64)
-    named = both.with_columns(units.alias("dispatches"), pl.lit("admin").alias("tree"), level.alias("level"))
+    named = both.with_columns(
+        units.alias("dispatches"),
+        pl.col("calls").alias("listed_calls"),
+        units.alias("listed_dispatches"),
+        pl.lit("admin").alias("tree"),
+        level.alias("level"),
+    )
     return named.sort("area_id", "service", "hour_start_at")
 
 
@@ -164,8 +170,8 @@ def test_hours_after_a_services_edge_are_unknown_and_not_zero(panel: pl.DataFram
     zeroed = panel.with_columns(
         pl.when(pl.col("service").eq("ems") & (pl.col("hour_start_at") >= edge.replace(minute=0)))
         .then(0)
-        .otherwise("calls")
-        .alias("calls")
+        .otherwise(pl.col("calls", "listed_calls"))
+        .name.keep()
     )
     known = Known(through={"ems": edge}, degraded={"ems": "feed fire_119 is stale"})
     one, two = (nightly.forecast_demand(frame, AS_OF, KOREA, known).forecasts for frame in (panel, zeroed))
@@ -257,11 +263,13 @@ def test_toronto_forecasts_across_a_clock_change() -> None:
 def stations(panel: pl.DataFrame) -> pl.DataFrame:
     """Two ambulance stations, each with its district's calls, two units to a call."""
     ems = panel.filter(pl.col("service") == "ems", pl.col("area_id") != "11")
+    units = 2 * pl.col("calls")
     return ems.with_columns(
         pl.format("F-{}", "area_id").alias("area_id"),
         pl.lit("fire").alias("tree"),
         pl.lit("station").alias("level"),
-        (2 * pl.col("calls")).alias("dispatches"),
+        units.alias("dispatches"),
+        units.alias("listed_dispatches"),
     )
 
 
@@ -282,9 +290,15 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
         ("calls", "region"), ("calls", "district"), ("calls", "station"), ("dispatches", "station"),
     }  # fmt: skip
     days = made.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
-    assert set(days["model"]) == {"day_of_week", "seasonal_naive", sums.MODEL}
-    alone = days.filter(pl.col("model") == "day_of_week", ~pl.col("is_baseline"))
-    assert alone.height and alone["method"].str.starts_with("stations and units sent keep to the").all()
+    moved = f"day_of_week{sums.MOVED}"
+    assert set(days["model"]) == {"day_of_week", moved, "seasonal_naive", sums.MODEL}
+    scaled = days.filter(pl.col("model") == moved)
+    assert scaled.height and scaled["method"].str.starts_with(f"{nightly.SIMPLE}; {sums.MOVED_NOTE}").all()
+    beside = days.filter(pl.col("model") == "day_of_week", "is_baseline")
+    keys = ["area_id", "measure", "target_start"]
+    assert scaled.join(beside, on=keys).height == scaled.height, "the table itself stands beside what was moved"
+    is_hour = (pl.col("frequency") == "h") & (pl.col("measure") == "calls") & ~pl.col("is_baseline")
+    assert made.scores.filter(is_hour, pl.col("area_level") == "station")["skill"].item() != 0
 
 
 def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataFrame, result: DemandForecast) -> None:

@@ -99,7 +99,8 @@ def corrected(known_at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The hourly mart with six calls more in every third hour of every other week up to a day before an instant."""
     every_other = (pl.col("local_hour") % 3 == 0) & (pl.col("local_date").dt.week() % 2 == 0)
     is_late = (pl.col("hour_start_at") < known_at - DAY) & every_other
-    now = FRAME.with_columns(pl.when(is_late).then(pl.col("calls") + 6).otherwise("calls").alias("calls"))
+    more = pl.when(is_late).then(6).otherwise(0)
+    now = FRAME.with_columns(pl.col("calls", "listed_calls") + more)
     told = pl.lit(known_at).cast(pl.Datetime("us", "UTC")).alias("known_at")
     changes = FRAME.filter(is_late).select(
         "area_id", "service", "hour_start_at", told, calls=pl.lit(6, pl.Int64), dispatches=pl.lit(0, pl.Int64)
