@@ -23,6 +23,8 @@ Engine = Literal["local", "ray", "spark"]
 ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
 VARIABLE: Final = "BONGSU_ENGINE"
 """The environment variable that names the engine."""
+THREADS: Final = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")
+"""Environment variables that size the thread pools of a process; what is set already stays."""
 
 Answer = TypeVar("Answer")
 Progress = Callable[[int, int], None]
@@ -97,7 +99,7 @@ def _local(
     # Spawned, never forked: a forked child of a process with Polars threads can wait for ever.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=spawn) as pool:
-        with _main_hidden():
+        with _main_hidden(), _threads_shared(processes):
             places = {pool.submit(work, *task): place for place, task in enumerate(tasks)}
         for future in as_completed(places):
             yield places[future], future.result()
@@ -118,6 +120,22 @@ def _main_hidden() -> Iterator[None]:
         yield
     finally:
         main.update(held)
+
+
+@contextmanager
+def _threads_shared(processes: int) -> Iterator[None]:
+    """Give every child started within its share of the processors.
+
+    Thread pools as wide as the machine in each child wait for one another: a third of the processor's time went there.
+    """
+    share = str(max((os.cpu_count() or 1) // processes, 1))
+    unset = [name for name in THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(unset, share))
+    try:
+        yield
+    finally:
+        for name in unset:
+            del os.environ[name]
 
 
 def _clustered(work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], engine: Engine) -> list[Answer]:

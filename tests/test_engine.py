@@ -1,11 +1,12 @@
 import math
 import multiprocessing
+import os
 import pickle
 
 import pandas as pd
 import pytest
 
-from pipelines.engine import EngineError, Workers, answer, spread
+from pipelines.engine import THREADS, EngineError, Workers, answer, spread
 
 ROOTS = [(4.0,), (9.0,), (16.0,)]
 
@@ -20,6 +21,14 @@ def test_answers_come_in_the_order_of_the_tasks_on_any_number_of_processes() -> 
 
 def test_two_processes_do_the_work_outside_this_one() -> None:
     assert multiprocessing.current_process().name not in spread(_process, [(1,), (2,)], Workers(processes=2))
+
+
+def test_processes_share_the_processors_and_what_the_user_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    found = spread(os.getenv, [(name,) for name in THREADS], Workers(processes=2))
+    assert found == [str(max((os.cpu_count() or 1) // 2, 1)), "7"]
+    assert "POLARS_MAX_THREADS" not in os.environ
 
 
 def test_progress_is_told_up_to_the_last_task() -> None:
