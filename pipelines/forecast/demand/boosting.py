@@ -4,7 +4,8 @@ LightGBM (Ke et al. 2017) with a Poisson objective starts from the weekly table'
 sparse series keeps its table, a level that moved is known, and nothing needs to be extrapolated (the M5 winners'
 recipe, Makridakis et al. 2022, without recursion). Origins a whole number of weeks before the cutoff teach it; a row's
 features see only what lies before the row's origin. Counts vary by more than Poisson where means are large, so a row
-counts by ``1 / (1 + dispersion · mean)``. One model per day of cutoffs, on one thread, seeded by the day.
+counts by ``1 / (1 + dispersion · mean)``. One model for the newest day of cutoffs and one for each week of them before,
+on one thread, seeded by the day.
 """
 
 import math
@@ -21,8 +22,8 @@ from pipelines.forecast.demand import features
 from pipelines.forecast.demand.features import Counts, Doubles, Floats, Rows
 from pipelines.forecast.demand.series import SEASON, STEP, Frequency, History, by_cutoff, of
 
-TAUGHT_EVERY: Final = "1d"
-"""Cutoffs of a day share the model taught at its beginning: series that end at any hour do not each ask for one."""
+TAUGHT_EVERY_DAYS: Final = 7
+"""Cutoffs before the newest day share the model taught at the first of a week, a few days old for the others."""
 LEAST_WEEKS: Final = 10
 """A shorter history is left to the weekly table."""
 WARM_UP_WEEKS: Final = 6
@@ -44,7 +45,7 @@ Factor = Callable[[Floats], Doubles]
 def predict(
     history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """Forecast means from what was known before each target's own cutoff, one model of all series per day of cutoffs.
+    """Forecast means from what was known before each target's own cutoff, one model of all series per week of cutoffs.
 
     Args:
         history: ``unique_id, ds, y``.
@@ -57,7 +58,8 @@ def predict(
     """
     parts = []
     leads = targets.select((pl.col("ds") - pl.col("cutoff")).max()).item() // STEP[freq] + 1
-    for (begin,), group in targets.group_by(pl.col("cutoff").dt.truncate(TAUGHT_EVERY), maintain_order=True):
+    for _, group in targets.group_by(_week(), maintain_order=True):
+        begin: datetime = group.select(pl.col("cutoff").min().dt.truncate("1d")).item()
         lesson = _lesson(of(history, group.select("unique_id").unique(), begin), begin, leads, freq, covariates)
         for cutoff, ids in by_cutoff(group):
             parts.append(_at_cutoff(of(history, ids, cutoff), group.filter(cutoff=cutoff), cutoff, lesson, covariates))
@@ -70,6 +72,12 @@ def predict(
         .otherwise("failure")
         .alias("failure")
     )
+
+
+def _week() -> pl.Expr:
+    """Which cutoffs are taught together: 0 for the newest day, then weeks back from it."""
+    day = pl.col("cutoff").dt.truncate("1d")
+    return (((day.max() - day).dt.total_days() + TAUGHT_EVERY_DAYS - 1) // TAUGHT_EVERY_DAYS).alias("week")
 
 
 @dataclass(frozen=True, slots=True)
