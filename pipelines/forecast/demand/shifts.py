@@ -116,7 +116,7 @@ def means(hours: pl.DataFrame, days: pl.DataFrame, shifts: pl.DataFrame) -> pl.D
     """Expected counts of shifts from published forecasts.
 
     Args:
-        hours: ``series_id, service, ds, mean`` of the coming hours; a whole week of them says how days divide.
+        hours: ``series_id, service, ds, mean`` of the coming hours, which say how days divide.
         days: ``series_id, service, ds, mean`` of the coming days.
         shifts: As ``of_services`` gives.
 
@@ -125,38 +125,56 @@ def means(hours: pl.DataFrame, days: pl.DataFrame, shifts: pl.DataFrame) -> pl.D
         days; a shift that neither covers has no row.
     """
     keys, weekday = ["series_id", "shift", "ds"], pl.col("ds").dt.weekday().alias("weekday")
-    hour = pl.col("ds").dt.hour().alias("hour")
-    share = (pl.col("mean") / pl.col("mean").sum().over("series_id", "weekday")).alias("share")
-    parts = hours.with_columns(weekday, hour).select("series_id", "weekday", "hour", share)
-    every = pl.DataFrame({"hour": range(24)}, schema={"hour": pl.Int8})
     at = pl.col("ds") + pl.duration(hours=pl.col("hour"))
     divided = (
-        days.join(every, how="cross")
-        .with_columns(weekday)
-        .join(parts.unique(["series_id", "weekday", "hour"]), on=["series_id", "weekday", "hour"])
+        days.with_columns(weekday)
+        .join(_parts(hours), on=["series_id", "weekday"])
         .select("series_id", "service", at, pl.col("mean") * pl.col("share"))
     )
     return pl.concat([_sums(hours, shifts), _sums(divided, shifts)]).unique(keys, keep="first", maintain_order=True)
 
 
+def _parts(hours: pl.DataFrame) -> pl.DataFrame:
+    """``series_id, weekday, hour, share``: how each series' days divide, all 24 hours of all weekdays.
+
+    An hour of a weekday that is not forecast (clocks leave it out, or fewer than seven days are) is as on the others.
+    """
+    at, hour = ["series_id", "weekday", "hour"], pl.col("ds").dt.hour().alias("hour")
+    known = hours.group_by("series_id", pl.col("ds").dt.weekday().alias("weekday"), hour).agg(pl.col("mean").mean())
+    week = pl.DataFrame({"weekday": range(1, 8)}, schema={"weekday": pl.Int8})
+    every = known.select("series_id").unique().join(week, how="cross").join(known.select("hour").unique(), how="cross")
+    mean = pl.col("mean").fill_null(pl.col("mean").mean().over("series_id", "hour"))
+    filled = every.join(known, on=at, how="left").sort(at).with_columns(mean)
+    return filled.select(*at, (pl.col("mean") / pl.col("mean").sum().over("series_id", "weekday")).alias("share"))
+
+
 def _sums(hours: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
     """Means of hours added up to those of whole shifts."""
-    whole = pl.len() >= (pl.col("ends") - pl.col("begins")).first()
+    spanned = hours.with_columns(
+        pl.col("ds").min().over("series_id").alias("first"), pl.col("ds").max().over("series_id").alias("last")
+    )
     return (
-        hours_of(hours, shifts)
+        hours_of(spanned, shifts)
+        .filter(_lies_within(pl.col("first"), pl.col("last")))
         .sort("series_id", "shift", "ds")
         .group_by("series_id", "shift", pl.col("day").alias("_day"), maintain_order=True)
-        .agg(pl.col("mean").sum(), whole.alias("_is_whole"))
-        .filter("_is_whole")
+        .agg(pl.col("mean").sum())
         .select("series_id", "shift", pl.col("_day").alias("ds"), "mean")
     )
+
+
+def _lies_within(first: pl.Expr, last: pl.Expr) -> pl.Expr:
+    """Whether a shift lies from ``first`` to ``last``; to count its hours would miss one that clocks leave out."""
+    begins, ends = (pl.col("day") + pl.duration(hours=pl.col(name)) for name in ("begins", "ends"))
+    return (begins >= first) & (ends <= last + pl.duration(hours=1))
 
 
 def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
     """The whole local days and shifts of a service that hours ahead make up.
 
     Args:
-        ds: Local hours of one series; the one that clocks repeat stands twice.
+        ds: Local hours of one series, none missing between the first and the last but such as clocks leave out; the
+            one that they repeat stands twice.
         service: The service.
         shifts: As ``of_services`` gives.
 
@@ -165,15 +183,17 @@ def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
         on).
     """
     hours = ds.to_frame("ds").group_by("ds").len("times").sort("ds").with_columns(pl.lit(service).alias("service"))
-    whole = pl.len().over("period") >= 23
-    none = pl.lit(None, pl.String).alias("shift")
-    days = hours.select(
-        "ds", "times", pl.lit("D").alias("frequency"), none, pl.col("ds").dt.truncate("1d").alias("period")
+    first, last = pl.lit(ds.min(), pl.Datetime("us")), pl.lit(ds.max(), pl.Datetime("us"))
+    day = pl.DataFrame({"shift": "", "service": service, "begins": 0, "ends": 24})
+    lasting = hours_of(hours, pl.concat([day, shifts])).filter(_lies_within(first, last)).sort("shift", "ds")
+    is_day = pl.col("shift") == ""
+    return lasting.select(
+        "ds",
+        "times",
+        pl.when(is_day).then(pl.lit("D")).otherwise(pl.lit("S")).alias("frequency"),
+        pl.when(~is_day).then("shift").alias("shift"),
+        pl.col("day").alias("period"),
     )
-    lasting = pl.len().over("shift", "day") >= pl.col("ends") - pl.col("begins")
-    turns = hours_of(hours, shifts).filter(lasting).sort("shift", "ds")
-    named = turns.select("ds", "times", pl.lit("S").alias("frequency"), "shift", pl.col("day").alias("period"))
-    return pl.concat([days.filter(whole), named])
 
 
 def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:

@@ -69,6 +69,43 @@ def test_a_shift_is_the_sum_of_its_hours_and_beyond_them_its_part_of_the_day() -
     assert ("duty", datetime(2026, 3, 23)) not in found, "its morning lies beyond the days"
 
 
+TURNS = shifts.of_services(
+    {
+        name: Shift(services=("ems",), begins=time(at), hours=8)
+        for name, at in (("early", 6), ("late", 14), ("night", 22))
+    }
+)
+
+
+def test_a_week_with_an_hour_that_clocks_leave_out_still_divides_every_day_into_its_shifts() -> None:
+    whole = series(datetime(2026, 3, 8), [1.0] * 168)
+    hours = whole.filter(pl.col("ds") != datetime(2026, 3, 8, 2))
+    days = series(datetime(2026, 3, 8), [24.0] * 29, timedelta(days=1))
+    found = shifts.means(hours, days, TURNS)
+    assert found.group_by("shift").len().sort("shift").rows() == [("early", 29), ("late", 29), ("night", 28)]
+    assert found.filter(pl.col("shift") != "night")["mean"].to_list() == pytest.approx([8.0] * 58)
+    before = series(datetime(2026, 3, 2), [1.0] * 168).filter(pl.col("ds") != datetime(2026, 3, 8, 2))
+    ahead = shifts.periods(before["ds"], "ems", TURNS)
+    night = ahead.filter(pl.col("shift") == "night", pl.col("period") == datetime(2026, 3, 7))
+    assert night["times"].sum() == 7, "the night of the change is an hour shorter and not lost"
+    assert ahead.filter(pl.col("frequency") == "D")["period"].n_unique() == 7
+
+
+def test_a_day_or_shift_of_which_the_first_hour_is_past_is_not_whole() -> None:
+    ds = series(datetime(2026, 3, 2, 1), [1.0] * 29)["ds"]
+    found = shifts.periods(ds, "ems", TURNS).select("frequency", "shift", "period").unique().sort("shift")
+    monday = datetime(2026, 3, 2)
+    assert found.rows() == [("S", name, monday) for name in ("early", "late", "night")]
+
+
+def test_fewer_hours_than_a_week_divide_the_weekdays_that_they_do_not_hold_as_the_others() -> None:
+    hours = series(datetime(2026, 3, 3, 6), [float(i % 24 + 1) for i in range(48)])
+    days = series(datetime(2026, 3, 4), [300.0] * 20, timedelta(days=1))
+    found = shifts.means(hours, days, LISTED).filter(pl.col("shift") == "duty")
+    assert found["ds"].to_list() == [datetime(2026, 3, 3) + timedelta(days=i) for i in range(20)]
+    assert found.filter(pl.col("ds") > datetime(2026, 3, 5))["mean"].to_list() == pytest.approx([300.0] * 17)
+
+
 def test_shifts_are_issued_in_sums_and_scored_once_due() -> None:
     frame = hourly({("11010", "ems"): 0.6}, days=150)
     profile = KOREA.model_copy(update={"demand": KOREA.demand.model_copy(update={"shifts": PATTERN})})
