@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pipelines.forecast.demand.own_series import Progress
 
 PROCESSES = 2
+NAMED = 5
+"""Most series that a note calls by name."""
 
 
 class OwnDataError(ValueError):
@@ -40,14 +42,21 @@ def backtest_demand(
     step: int,
     folder: Path,
     progress: Progress | None = None,
+    note: places.Note = places.unheard,
 ) -> pl.DataFrame:
-    """Score the models on the series in a file and return the scores.
+    """Score the models on the series in a file and return the scores; ``note`` is told which are too short for that.
 
     Writes ``forecasts``, ``scores``, ``series_scores``, ``choices`` and ``pits`` as Parquet, and ``series.png``.
     """
     from pipelines.forecast.demand import figure
 
-    found = own_series.backtest(read(source), freq, horizon, origins, step, PROCESSES, progress)
+    given = read(source)
+    found = own_series.backtest(given, freq, horizon, origins, step, PROCESSES, progress)
+    scored = set(found.series_scores["unique_id"].cast(pl.String))
+    unscored = sorted(set(given["unique_id"].cast(pl.String).unique()) - scored)
+    if unscored:
+        named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
+        note(f"{len(unscored)} series are too short for one origin and not scored: {named}; give fewer steps ahead")
     frames = {field.name: getattr(found, field.name) for field in fields(found)}
     scores = _keep(folder, **frames)
     figure.save(found, folder / "series.png")

@@ -107,7 +107,7 @@ def backtest_demand(
     from pipelines import own_data
 
     with progress_of("backtest") as show:
-        scores = own_data.backtest_demand(source, freq.value, horizon, origins, step, folder, show)
+        scores = own_data.backtest_demand(source, freq.value, horizon, origins, step, folder, show, err.print)
     out.print(table_of(scores.select(SHOWN)))
 
 

@@ -122,7 +122,7 @@ def backtest(
     probability of more is scored too.
 
     Raises:
-        SeriesError: the series cannot be used as given, or are too short.
+        SeriesError: the series cannot be used as given, or all are too short; one that is has no scores.
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")

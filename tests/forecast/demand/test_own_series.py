@@ -108,6 +108,15 @@ def test_a_batch_of_series_too_short_leaves_the_others_their_forecasts() -> None
     assert made.series_scores["unique_id"].unique().to_list() == ["a"]
 
 
+def test_a_backtest_names_the_series_that_are_too_short_to_be_scored(tmp_path: Path) -> None:
+    short = [series(24, timedelta(hours=1), name=name) for name in ("b", "c")]
+    pl.concat([series(24 * 40, timedelta(hours=1)), *short]).write_parquet(tmp_path / "series.parquet")
+    told: list[str] = []
+    scores = own_data.backtest_demand(tmp_path / "series.parquet", "h", 168, 1, 24, tmp_path / "out", note=told.append)
+    assert scores["targets"].max() == 168
+    assert told == ["2 series are too short for one origin and not scored: b, c; give fewer steps ahead"]
+
+
 def test_progress_is_told_in_batches_or_in_fits_of_a_batch_alone() -> None:
     told: list[str] = []
     own_series.predict(four(24 * 20), "h", 24, progress=told.append, batch=2)
