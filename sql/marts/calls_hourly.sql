@@ -67,15 +67,6 @@ admin as (
     select area_id, level, parent_area_id from reference.areas where tree = 'admin'
 ),
 -- As in demand_hourly: a call counts in its area, in its province, and, with or without a place, in the region.
-region as (
-    select
-        if(
-            count(*) filter (level = 'province') = 1,
-            max(area_id) filter (level = 'province'),
-            max(area_id) filter (level = 'nation')
-        ) as area_id
-    from admin
-),
 counting as (
     select area_id, area_id as in_area_id from admin where level in ('district', 'province')
     union all
@@ -85,11 +76,11 @@ placed as (
     select counted.* exclude (admin_area_id), counting.in_area_id as area_id
     from counted
     join counting on counting.area_id = counted.admin_area_id
-    where counting.in_area_id not in (select area_id from region)
+    where counting.in_area_id not in (select area_id from marts.region)
     union all by name
     select counted.* exclude (admin_area_id), region.area_id
     from counted
-    cross join region
+    cross join marts.region
 ),
 summed as (
     select agency, area_id, hour_start_at, sum(columns('calls_|dispatches')) as '\0'

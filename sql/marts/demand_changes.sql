@@ -100,35 +100,16 @@ lying as (
     union all
     select counted.*, coalesce(fire_area_id, admin_area_id), 'fire' from counted
 ),
--- As in demand_hourly: every tree but its own agency's knows nothing of a service, and the region counts all.
-served as (
-    select demand_services.demand_service as service, feeds.agency as tree
-    from reference.demand_services
-    join reference.feed_services on feed_services.service = demand_services.service
-    join reference.feeds on feeds.feed = feed_services.feed
-    union
-    select demand_service, 'admin' from reference.demand_services
-),
-region as (
-    select
-        if(
-            count(*) filter (level = 'province') = 1,
-            max(area_id) filter (level = 'province'),
-            max(area_id) filter (level = 'nation')
-        ) as area_id
-    from reference.areas
-    where tree = 'admin'
-),
 placed as (
     select demand_areas.in_area_id as area_id, lying.service, hour_start_at, known_at, calls, dispatches
     from lying
     join marts.demand_areas on demand_areas.tree = lying.tree and demand_areas.area_id = lying.area_id
-    semi join served on served.service = lying.service and served.tree = lying.tree
-    where demand_areas.in_area_id not in (select area_id from region)
+    semi join marts.demand_trees as trees on trees.service = lying.service and trees.tree = lying.tree
+    where demand_areas.in_area_id not in (select area_id from marts.region)
     union all
     select region.area_id, service, hour_start_at, known_at, calls, dispatches
     from counted
-    cross join region
+    cross join marts.region
 )
 select
     area_id,

@@ -55,25 +55,6 @@ counted as (
     where calls.called_at >= bounds.from_at and calls.called_at < services.until_at
     group by all
 ),
--- The region is all that the profile covers: its one province, or the nation. Calls without a place count there too.
-region as (
-    select
-        if(
-            count(*) filter (level = 'province') = 1,
-            max(area_id) filter (level = 'province'),
-            max(area_id) filter (level = 'nation')
-        ) as area_id
-    from reference.areas
-    where tree = 'admin'
-),
-served as (
-    select demand_services.demand_service as service, feeds.agency as tree
-    from reference.demand_services
-    join reference.feed_services on feed_services.service = demand_services.service
-    join reference.feeds on feeds.feed = feed_services.feed
-    union
-    select service, 'admin' from services
-),
 -- A call without a place in a tree counts there by its district.
 lying as (
     select counted.*, admin_area_id as area_id, 'admin' as tree from counted
@@ -97,8 +78,8 @@ summed as (
         sum(listed_calls)::bigint as listed_calls,
         sum(listed_dispatches)::bigint as listed_dispatches
     from placed
-    semi join served on served.service = placed.service and served.tree = placed.tree
-    where in_area_id not in (select area_id from region)
+    semi join marts.demand_trees as trees on trees.service = placed.service and trees.tree = placed.tree
+    where in_area_id not in (select area_id from marts.region)
     group by all
     union all
     select
@@ -110,7 +91,7 @@ summed as (
         sum(listed_calls)::bigint,
         sum(listed_dispatches)::bigint
     from counted
-    cross join region
+    cross join marts.region
     group by all
 ),
 known as (
@@ -132,9 +113,9 @@ panel as (
         hours.local_at::date as local_date,
         hour(hours.local_at)::integer as local_hour
     from reference.areas as areas
-    join served on served.tree = areas.tree
-    join hours on hours.service = served.service
-    where areas.level <> 'nation' or areas.area_id in (select area_id from region)
+    join marts.demand_trees as trees on trees.tree = areas.tree
+    join hours on hours.service = trees.service
+    where areas.level <> 'nation' or areas.area_id in (select area_id from marts.region)
 )
 select
     panel.tree,

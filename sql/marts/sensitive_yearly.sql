@@ -2,15 +2,6 @@
 -- Grain: area_id, year, category.
 with admin as (
     select area_id, level, parent_area_id from reference.areas where tree = 'admin'
-),
-region as (
-    select
-        if(
-            count(*) filter (level = 'province') = 1,
-            max(area_id) filter (level = 'province'),
-            max(area_id) filter (level = 'nation')
-        ) as area_id
-    from admin
 )
 select
     coalesce(
@@ -21,7 +12,7 @@ select
     incidents.category,
     count(*) as incidents
 from core.incidents
-cross join region
+cross join marts.region
 left join admin on admin.area_id = incidents.admin_area_id
 where incidents.is_sensitive
 group by all
