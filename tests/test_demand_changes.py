@@ -68,8 +68,8 @@ def built(con: duckdb.DuckDBPyConnection, hours: float) -> pl.DataFrame:
     as_of(con, (REPORTED + hours * HOUR).isoformat())
     models.stage(con, FEEDS)
     warehouse.run_models(con, "core", ["incidents", "dispatches"])
-    models = ["feed_status", "region", "demand_trees", "demand_areas", "demand_hourly", "demand_changes"]
-    warehouse.run_models(con, "marts", models)
+    names = ["feed_status", "region", "demand_trees", "demand_areas", "demand_hourly", "demand_changes"]
+    warehouse.run_models(con, "marts", names)
     return con.execute("select area_id, service, hour_start_at, calls, dispatches from marts.demand_hourly").pl()
 
 

@@ -1,10 +1,8 @@
-"""Sums of sample paths over areas and time, and what planners read from them: quantiles, coverage, overload.
+"""Sums of sample paths over areas and time, and what is read from them: quantiles, coverage, dispersion.
 
 A sum is taken on each path, so every level of every tree and every period add up exactly; quantiles do not, and are
 read last.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -69,15 +67,6 @@ def over_time(paths: Paths, periods: pl.Series) -> Paths:
     return Paths(paths.ids, starts.alias(paths.starts.name), summed[:, :-1])
 
 
-def together(parts: Sequence[Paths]) -> Paths:
-    """The sum of the same groups' paths from several batches of series (the draws do not depend on the batches)."""
-    first = parts[0]
-    for part in parts[1:]:
-        if not (part.ids.equals(first.ids) and part.starts.equals(first.starts)):
-            raise PathsError("batches to be added have the same groups and steps")
-    return Paths(first.ids, first.starts, np.sum([part.values for part in parts], axis=0, dtype=np.int32))
-
-
 def summary(paths: Paths) -> pl.DataFrame:
     """Mean and quantiles of every series (or group) and step.
 
@@ -99,22 +88,6 @@ def _read(values: Counts) -> Floats:
     found = ordered[:, at].astype(float)
     inside = (values >= ordered[:, [at[_LOWER]]]) & (values <= ordered[:, [at[_UPPER]]])
     return np.column_stack([values.mean(axis=1), found, inside.mean(axis=1)])
-
-
-def overload(paths: Paths, capacity: pl.DataFrame) -> pl.DataFrame:
-    """The probability that demand exceeds what can be met.
-
-    Args:
-        paths: Paths of series or groups.
-        capacity: ``unique_id, ds, capacity`` in calls per step; rows without paths are left out.
-
-    Returns:
-        ``unique_id, ds, capacity, prob_over_capacity``.
-    """
-    rows = _rows(paths).with_row_index("row").join(capacity, on=[SERIES, "ds"], how="inner", maintain_order="left")
-    values = paths.values.reshape(-1, paths.values.shape[2])[rows["row"].to_numpy()]
-    over = (values > rows["capacity"].to_numpy()[:, None]).mean(axis=1)
-    return rows.select(SERIES, "ds", "capacity", pl.Series("prob_over_capacity", over))
 
 
 def _rows(paths: Paths) -> pl.DataFrame:

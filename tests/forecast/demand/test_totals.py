@@ -1,4 +1,4 @@
-"""Sums of paths: exact on every path, over crossing trees and time; quantiles, coverage and overload read from them."""
+"""Sums of paths: exact on every path, over crossing trees and time; quantiles and coverage read from them."""
 
 from datetime import datetime, timedelta
 
@@ -80,13 +80,6 @@ def test_a_group_short_of_a_series_is_refused() -> None:
         totals.over_areas(made(np.ones((1, 1, 2), np.int32)), membership)
 
 
-def test_batches_add_up() -> None:
-    one, two = made(np.full((2, 1, 2), 3, np.int32)), made(np.full((2, 1, 2), 4, np.int32))
-    assert (totals.together([one, two]).values == 7).all()
-    with pytest.raises(PathsError, match="same groups"):
-        totals.together([one, made(np.ones((1, 1, 2), np.int32))])
-
-
 def test_quantiles_are_the_smallest_counts_that_reach_their_level() -> None:
     found = totals.summary(made(np.arange(1, 101, dtype=np.int32)[::-1].reshape(1, 1, 100)))
     assert found.select(COLUMNS).row(0) == (5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
@@ -100,10 +93,3 @@ def test_counts_that_are_nearly_always_zero_are_expected_to_over_cover() -> None
 
 def test_no_series_has_no_summary() -> None:
     assert totals.summary(made(np.empty((0, 2, 3), np.int32))).is_empty()
-
-
-def test_the_probability_of_overload_is_the_share_of_paths_over_capacity() -> None:
-    drawn = made(np.array([[[1, 2, 3, 4], [5, 5, 5, 5]]], np.int32))
-    capacity = pl.DataFrame({"unique_id": ["s0", "s0", "other"], "ds": [START, START + timedelta(hours=6), START]})
-    found = totals.overload(drawn, capacity.with_columns(pl.Series("capacity", [2.0, 5.0, 1.0])))
-    assert found["prob_over_capacity"].to_list() == [0.5, 0.0]
