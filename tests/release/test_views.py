@@ -328,8 +328,9 @@ def test_a_withheld_record_without_shares_leaves_readers_of_records_no_forecast_
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute("insert into marts.demand_apart values ('ems', 'admin')")
-    rebuilt(con, "demand_forecast")
+    rebuilt(con, "demand_forecast", "forecast_choices")
     assert rows(con, "fire", "demand_forecast") == []
+    assert rows(con, "fire", "forecast_choices") == [] != rows(con, "dispatch", "forecast_choices")
 
 
 def test_units_sent_and_calls_are_never_in_one_table(con: duckdb.DuckDBPyConnection) -> None:

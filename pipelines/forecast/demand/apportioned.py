@@ -1,10 +1,11 @@
 """Forecasts for audiences that also read records: the region's, shared among its areas by listed calls alone.
 
 Records leave out sensitive matters. Beside them a forecast made of all calls of an area would tell how much was left
-out there, by subtraction. So where listed counts differ from all counts, police and fire get this one instead: the
-region's published mean, divided among the leaves of a tree as the weekly tables of their listed counts stand to each
-other. Means add up over areas, and over the hours of the first week; each keeps the spread of the forecast it stands
-for. It says of an area only what its records say, and of what they leave out the region's average.
+out there: fit the weekly table to the records, and what remains is the rate of the rest. So where listed counts differ
+from all counts, police and fire get this one instead: what is expected of all leaves of a tree together, divided among
+them as the weekly tables of their listed counts stand to each other. Means add up as those of all calls do, over areas
+and over the hours of the first week; each keeps the spread of the forecast it stands for. Of an area it says what its
+records say, and of what they leave out the region's average.
 """
 
 from collections.abc import Mapping
