@@ -91,6 +91,18 @@ def test_an_upper_forecast_that_was_right_moves_the_leaves_and_one_that_was_wron
         assert found.filter(pl.col("unique_id") == 1)["mean"].mean() == pytest.approx(leaf, rel=0.03)
 
 
+def test_sums_made_side_by_side_in_two_processes_are_those_made_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    families = [
+        (Family(said(MEANS, noise), [ADMIN, STATIONS], "h"), [ORIGINS[4], NOW], IDENTITY) for noise in (0.1, 0.3)
+    ]
+    alone = sums.together(families, 1)
+    # A city large enough to be worth a start takes minutes.
+    monkeypatch.setattr(sums, "WORTH_A_START", 0)
+    beside = sums.together(families, 2)
+    assert beside.areas.equals(alone.areas)
+    assert beside.periods.equals(alone.periods)
+
+
 def test_nothing_from_a_cutoff_on_changes_its_sums(quiet: sums.Sums) -> None:
     rows = said(MEANS, 0.0)
     later = rows.with_columns(pl.when(pl.col("ds") >= ORIGINS[4]).then(999.0).otherwise("y").alias("y"))
