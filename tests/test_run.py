@@ -1,6 +1,6 @@
 """The promises of a whole run, kept on a small simulated city: run twice, kill, rebuild, destroy, lose a feed.
 
-Slow: a minute or two in all. Every test works on a copy of one finished home.
+Slow: minutes in all. Every test works on a copy of one finished home.
 """
 
 import os
