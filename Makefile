@@ -32,7 +32,7 @@ help: ## Show this list
 
 .venv/.ready: requirements.lock pyproject.toml | .uv/bin/uv
 	.uv/bin/uv venv --quiet --clear --python $(PYTHON) .venv
-	VIRTUAL_ENV=.venv .uv/bin/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv .uv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
 	VIRTUAL_ENV=.venv .uv/bin/uv pip install --quiet --no-deps --editable .
 	touch $@
 

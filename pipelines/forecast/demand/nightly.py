@@ -107,7 +107,8 @@ def forecast_demand(
 
     Args:
         hourly: ``marts.demand_hourly``: zeros present, one row per area, service and known hour. A service may end
-            before the others, or have no row at all: then it has no forecast, and the others have theirs.
+            before the others: then it is forecast from its own end. One without a row has no forecast. The others may
+            move a little, since calibration and boosting learn across services.
         as_of: The instant (UTC) of issue, stored as ``reference_at``; nothing after it is read.
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
         known: How far each service's records go and what degrades them; none: complete up to ``as_of``.
