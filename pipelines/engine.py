@@ -97,8 +97,8 @@ def _local(
         yield from ((place, work(*task)) for place, task in enumerate(tasks))
         return
     # Spawned, never forked: a forked child of a process with Polars threads can wait for ever.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=spawn) as pool:
+    spawn, processes = multiprocessing.get_context("spawn"), min(processes, len(tasks))
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         with _main_hidden(), _threads_shared(processes):
             places = {pool.submit(work, *task): place for place, task in enumerate(tasks)}
         for future in as_completed(places):

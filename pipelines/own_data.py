@@ -52,14 +52,14 @@ def backtest_demand(
 
     given = read(source)
     found = own_series.backtest(given, freq, horizon, origins, step, PROCESSES, progress)
+    frames = {field.name: getattr(found, field.name) for field in fields(found)}
+    scores = _keep(folder, **frames)
+    figure.save(found, folder / "series.png")
     scored = set(found.series_scores["unique_id"].cast(pl.String))
     unscored = sorted(set(given["unique_id"].cast(pl.String).unique()) - scored)
     if unscored:
         named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
         note(f"{len(unscored)} series are too short for one origin and not scored: {named}; give fewer steps ahead")
-    frames = {field.name: getattr(found, field.name) for field in fields(found)}
-    scores = _keep(folder, **frames)
-    figure.save(found, folder / "series.png")
     return scores
 
 

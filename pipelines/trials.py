@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -107,7 +108,9 @@ def backtest_demand(
     from pipelines import own_data
 
     with progress_of("backtest") as show:
-        scores = own_data.backtest_demand(source, freq.value, horizon, origins, step, folder, show, err.print)
+        scores = own_data.backtest_demand(
+            source, freq.value, horizon, origins, step, folder, show, partial(err.print, markup=False)
+        )
     out.print(table_of(scores.select(SHOWN)))
 
 

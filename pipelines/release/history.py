@@ -52,7 +52,7 @@ def scores(page: Page) -> list[dict[str, Any]]:
             select frequency, service, area_level, is_baseline, if(is_baseline, model, null) as baseline,
                 string_agg(distinct model, ', ' order by model) as model,
                 max(origin_kind) as origin_kind, count(distinct reference_at) as origins,
-                sum(wis * targets) / sum(targets) as wis,
+                sum(scaled_pinball * targets) / sum(targets) as loss,
                 sum(coverage_80 * targets) / sum(targets) as coverage,
                 sum(expected_coverage_80 * targets) / sum(targets) as expected_coverage
             from counted
@@ -60,12 +60,12 @@ def scores(page: Page) -> list[dict[str, Any]]:
             group by frequency, service, area_level, is_baseline, baseline
         ),
         best as (
-            select frequency, service, area_level, min(wis) as wis
+            select frequency, service, area_level, min(loss) as loss
             from added
             where is_baseline
             group by all
         )
-        select added.*, 1 - added.wis / nullif(best.wis, 0) as gain
+        select added.*, 1 - added.loss / nullif(best.loss, 0) as gain
         from added
         left join best using (frequency, service, area_level)
         where not added.is_baseline

@@ -19,6 +19,14 @@ from (
             'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
+            'share_of_region',
+            'Calls and units sent of areas, for readers of records where some calls have none: what is expected of all areas, shared among them',
+            'The published forecasts of a tree''s areas added up, and the weekly tables of listed calls',
+            'Persons; of an area, calls that have no record',
+            'seasonal_naive',
+            'What an area''s withheld calls differ from the region''s is not in it. Quantiles are those of the forecast of all calls, moved to this mean'
+        ),
+        (
             'sum_of_parts',
             'Calls and units sent of areas above the leaves of their tree, and of the days and shifts of the first week: means that add up',
             'The published forecasts of the parts (areas, hours), moved by the area''s own forecast where that paid before, and how far parts were missed together',

@@ -324,6 +324,22 @@ def test_readers_of_records_get_shares_of_the_region_where_any_record_is_withhel
     }
 
 
+def test_beside_records_scores_are_of_many_targets_scaled_and_rounded_where_any_record_is_withheld(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    con.execute("insert into marts.demand_apart values ('ems', 'admin')")
+    con.execute(
+        "insert into forecast.demand_scores by name select * replace (600 as targets, 0.71234 as mase, "
+        "'station' as area_level) from forecast.demand_scores"
+    )
+    rebuilt(con, "forecast_scores")
+    for audience in ("public", "fire"):
+        told = rows(con, audience, "forecast_scores")
+        assert {(row["targets"], row["mase"]) for row in told} == {(600, 0.712)}, audience
+        assert not {"mae", "pinball", "wis", "crps", "bias"} & set(told[0])
+    assert {row["targets"] for row in rows(con, "dispatch", "forecast_scores")} == {100, 600}
+
+
 def test_a_withheld_record_without_shares_leaves_readers_of_records_no_forecast_rather_than_all_calls(
     con: duckdb.DuckDBPyConnection,
 ) -> None:

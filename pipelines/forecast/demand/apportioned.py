@@ -4,7 +4,7 @@ Records leave out sensitive matters. Beside them a forecast made of all calls of
 out there: fit the weekly table to the records, and what remains is the rate of the rest. So where listed counts differ
 from all counts, police and fire get this one instead: what is expected of all leaves of a tree together, divided among
 them as the weekly tables of their listed counts stand to each other. Means add up as those of all calls do, over areas
-and over the hours of the first week; each keeps the spread of the forecast it stands for. Of an area it says what its
+and over the hours of the first week; each keeps the spread of the forecast it stands for. An area's mean says what its
 records say, and of what they leave out the region's average.
 """
 
@@ -24,7 +24,6 @@ from pipelines.profile import Profile
 
 MODEL: Final = "share_of_region"
 NOTE: Final = "the region's forecast, shared among areas by listed calls"
-REGIONS_TREE: Final = "admin"
 MEASURE: Final = {measure: f"apportioned_{measure}" for measure in MEASURES}
 """Under which ``measure`` forecasts of calls and of units sent are stored once they are shared so."""
 
@@ -107,10 +106,12 @@ def _shared(
     apart: pl.DataFrame,
     freq: Frequency,
 ) -> pl.DataFrame:
-    """``unique_id, ds, mean`` of the leaves of trees apart, and of the areas above them."""
+    """``unique_id, ds, mean`` of the region, of the leaves of trees apart, and of the areas between."""
     once = published.unique(["unique_id", "ds"], keep="first", maintain_order=True)
     pairs = set(apart.iter_rows())
-    found = [once.select("unique_id", "ds", "mean").clear()]
+    # The region's own mean is of all calls.
+    regions = panel.series.filter(pl.col("area_level") == WHOLE).join(apart, on=["service", "tree"], how="semi")
+    found = [once.join(regions, on="unique_id", how="semi", maintain_order="left").select("unique_id", "ds", "mean")]
     for (service, _, tree), own in members.items():
         # Calls that no part of an area counts have no listed series; the areas above the leaves share them.
         leaves = own.join(panel.series, on="unique_id", how="semi", maintain_order="left")
@@ -122,8 +123,7 @@ def _shared(
         table = hour_of_week.predict(history, asked.drop("mean"), freq).join(placed, on="ds", maintain_order="left")
         part = pl.col("mean") / pl.col("mean").sum().over("ds")
         shared = table.select("unique_id", "ds", part * pl.col("placed"))
-        # The region stands in one tree, as in ``sums``; its own mean is that of all calls.
-        levels = leaves.columns[1 if tree == REGIONS_TREE else 2 :]
+        levels = leaves.columns[2:]
         above = (
             shared.join(sums.membership(leaves, levels), on="unique_id", maintain_order="left")
             .group_by("group", "ds", maintain_order=True)

@@ -58,7 +58,7 @@ def predict(
     """
     parts = []
     leads = targets.select((pl.col("ds") - pl.col("cutoff")).max()).item() // STEP[freq] + 1
-    for _, group in targets.group_by(_week(), maintain_order=True):
+    for _, group in targets.group_by(_taught_at(), maintain_order=True):
         begin: datetime = group.select(pl.col("cutoff").min().dt.truncate("1d")).item()
         lesson = _lesson(of(history, group.select("unique_id").unique(), begin), begin, leads, freq, covariates)
         for cutoff, ids in by_cutoff(group):
@@ -74,10 +74,11 @@ def predict(
     )
 
 
-def _week() -> pl.Expr:
-    """Which cutoffs are taught together: 0 for the newest day, then weeks back from it."""
+def _taught_at() -> list[pl.Expr]:
+    """Which cutoffs are taught together: those of a day that is a series' newest; before that, those of a week."""
     day = pl.col("cutoff").dt.truncate("1d")
-    return (((day.max() - day).dt.total_days() + TAUGHT_EVERY_DAYS - 1) // TAUGHT_EVERY_DAYS).alias("week")
+    weeks = ((day.max().over("unique_id") - day).dt.total_days() + TAUGHT_EVERY_DAYS - 1) // TAUGHT_EVERY_DAYS
+    return [weeks.alias("weeks"), pl.when(weeks == 0).then(day).alias("newest")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,14 @@ def test_every_area_has_a_share_of_every_forecast_of_a_tree_that_is_apart(
     assert np.allclose(*region, rtol=2e-3), "of the region as a whole all calls are told"
 
 
+def test_readers_of_records_get_the_region_where_it_has_stations_and_no_districts(mart: pl.DataFrame) -> None:
+    few = mart.filter(pl.col("service") == "ems", (pl.col("area_id") == "11") | (pl.col("tree") == "fire"))
+    shared = published(
+        nightly.forecast_demand(withholding(few, {"11": 0.1, "11010": 0.1}), AS_OF, KOREA), "apportioned_calls"
+    )
+    assert shared["area_id"].unique().sort().to_list() == ["11", "F-11010", "F-11020"]
+
+
 def test_shares_of_a_tree_add_up_to_what_is_expected_of_all_its_areas(made: DemandForecast) -> None:
     def totals(measure: str) -> pl.DataFrame:
         areas = published(made, measure).filter(pl.col("service") == "ems", pl.col("area_id") != "11")

@@ -79,6 +79,15 @@ def test_cutoffs_of_a_day_share_what_was_known_before_all_of_them() -> None:
     assert (two.filter(cutoff=late)["mean"] > one.filter(cutoff=late)["mean"]).all()
 
 
+def test_a_series_that_ends_a_day_early_is_still_taught_at_its_own_end() -> None:
+    targets = pl.DataFrame(
+        {"unique_id": [1, 1, 1, 2, 2], "cutoff": [MONDAY + timedelta(days=day) for day in (17, 21, 28, 20, 27)]}
+    )
+    groups = targets.group_by(boosting._taught_at(), maintain_order=True).agg(pl.struct("unique_id", "cutoff"))
+    days = [[(row["cutoff"] - MONDAY).days for row in group] for group in groups["unique_id"]]
+    assert sorted(days) == [[17], [21, 20], [27], [28]]
+
+
 def test_a_series_that_begins_late_leaves_the_others_their_early_lessons() -> None:
     late = days(np.full(80, 3), 77).with_columns(pl.col("ds") + pl.duration(days=200))
     counts = Counts.of(pl.concat([panel(280), late]), MONDAY, MONDAY + timedelta(days=280), "D")
