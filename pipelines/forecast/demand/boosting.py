@@ -77,8 +77,9 @@ def predict(
 def _taught_at() -> list[pl.Expr]:
     """Which cutoffs are taught together: those of a day that is a series' newest; before that, those of a week."""
     day = pl.col("cutoff").dt.truncate("1d")
-    weeks = ((day.max().over("unique_id") - day).dt.total_days() + TAUGHT_EVERY_DAYS - 1) // TAUGHT_EVERY_DAYS
-    return [weeks.alias("weeks"), pl.when(weeks == 0).then(day).alias("newest")]
+    is_newest = day == day.max().over("unique_id")
+    weeks = ((day.max() - day).dt.total_days() + TAUGHT_EVERY_DAYS - 1) // TAUGHT_EVERY_DAYS
+    return [pl.when(is_newest).then(day).alias("newest"), pl.when(~is_newest).then(weeks).alias("weeks")]
 
 
 @dataclass(frozen=True, slots=True)
