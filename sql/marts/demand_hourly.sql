@@ -3,8 +3,8 @@
 -- tree, and the region as a whole, once.
 -- What lies after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
--- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, no station
--- counts it: station areas cross districts, so both together would tell where the telephone stood.
+-- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, it counts by its
+-- district, as one without a place: station areas cross districts, so both would tell where the telephone stood.
 -- Trees overlap: add up areas of one tree and level only. Grain: area_id, service, hour_start_at.
 with bounds as (
     select date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer) as from_at
