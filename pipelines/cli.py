@@ -139,9 +139,9 @@ def watch(home: Home = HOME, profile: ProfileName = None) -> None:
 
 
 @app.command(rich_help_panel=READ)
-def summary(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Show what the last run made and where; exit 1 when something is stale or failed."""
-    if not _summary(steps.settings_for(home, profile, as_of, writes=False)):
+def summary(home: Home = HOME, as_of: AsOf = None) -> None:
+    """Show what the newest run made and where, judged at its own as_of; exit 1 when something is stale or failed."""
+    if not _summary(steps.settings_of_newest_run(home, as_of)):
         raise typer.Exit(1)
 
 

@@ -71,6 +71,12 @@ def last_as_of(settings: Settings) -> datetime | None:
     return datetime.strptime(built[-1]["name"][:STAMP], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if built else None
 
 
+def newest_as_of(settings: Settings) -> datetime | None:
+    """The ``as_of`` of the run whose step ended last, whether or not it succeeded; None before the first."""
+    ended = [entry for entry in records.entries(settings, KIND) if entry["name"].split("-")[1] in STEPS]
+    return records.frame_of(settings, ended[-1])["as_of"].item() if ended else None
+
+
 def watch_problems(settings: Settings, until: datetime) -> list[str]:
     """What the newest watch up to an instant told, one line each; none where a run has built its models since."""
     watched, built = _of_step(settings, "watch", until), _of_step(settings, "build", until)

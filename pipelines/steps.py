@@ -60,6 +60,18 @@ def settings_of_last_run(home: Path, profile: str | None = None, as_of: str | No
     return settings if last is None else settings.model_copy(update={"as_of": last})
 
 
+def settings_of_newest_run(home: Path, as_of: str | None = None, now: datetime | None = None) -> Settings:
+    """Settings at the ``as_of`` of the run that a summary describes: the one given, else that of the newest run.
+
+    A run that started before the profile's run time and ended after it keeps its own ``as_of``.
+    """
+    from pipelines import outcomes
+
+    settings = settings_for(home, None, as_of, now, writes=False)
+    newest = None if as_of else outcomes.newest_as_of(settings)
+    return settings if newest is None else settings.model_copy(update={"as_of": newest})
+
+
 def settings_for_run(home: str, conf: Mapping[str, Any], run_after: datetime) -> Settings:
     """Settings of an Airflow run: profile and as_of from its conf, else the home's profile and the run's instant."""
     from pathlib import Path

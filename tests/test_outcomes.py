@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import orjson
 import pytest
 
-from pipelines import landing, outcomes
+from pipelines import landing, outcomes, steps
 from pipelines import profile as profiles
 from pipelines.settings import Settings
 from tests.conftest import AS_OF, delivery
@@ -47,6 +47,21 @@ def test_yesterdays_release_is_not_todays(korea: Settings) -> None:
     for step in outcomes.STEPS:
         end(korea, step)
     assert any("none of 2026-03-03 05:15 yet" in line for line in outcomes.problems(korea))
+
+
+def test_a_run_that_crosses_the_run_time_is_judged_at_its_own_as_of(korea: Settings) -> None:
+    publish(korea)
+    for step in outcomes.STEPS:
+        end(korea, step)
+    summarised = steps.settings_of_newest_run(korea.home, now=AS_OF + timedelta(days=1, minutes=1))
+    assert summarised.as_of == AS_OF
+    assert not [line for line in steps.status(summarised, judged_at_as_of=True).problems if "release" in line]
+
+
+def test_a_failed_step_belongs_to_the_newest_run(korea: Settings) -> None:
+    end(korea, "build")
+    end(korea.model_copy(update={"as_of": AS_OF + timedelta(days=1)}), "fetch", "FeedError: no answer", "police_112")
+    assert outcomes.newest_as_of(korea) == AS_OF + timedelta(days=1)
 
 
 def test_nothing_published_is_said_with_the_way_out(korea: Settings) -> None:
