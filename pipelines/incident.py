@@ -117,11 +117,15 @@ their newest version."""
 EXCLUDED_COLUMNS: Final[dict[str, str]] = {"feed": "VARCHAR", "source_category": "VARCHAR", "incidents": "BIGINT"}
 """What ``sql/staging/<feed>_excluded.sql`` yields: source categories that are no incidents, counted."""
 
+WORD_COLUMNS: Final[dict[str, str]] = {"incident_id": "VARCHAR", "feed": "VARCHAR", "source_category": "VARCHAR"}
+"""What ``sql/staging/<feed>_words.sql`` yields: the source categories of incidents with several rows or versions."""
+
 STAGED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "incidents": ("", STAGED_COLUMNS),
     "dispatches": ("_dispatches", DISPATCH_COLUMNS),
     "versions": ("_versions", VERSION_COLUMNS),
     "firsts": ("_firsts", FIRST_COLUMNS),
+    "words": ("_words", WORD_COLUMNS),
     "lists": ("_lists", LIST_COLUMNS),
     "missing": ("_missing", MISSING_COLUMNS),
     "excluded": ("_excluded", EXCLUDED_COLUMNS),

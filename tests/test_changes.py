@@ -64,7 +64,7 @@ def version(days: float = 0, number: int = 1, **given: Any) -> dict[str, Any]:
 
 def changes(con: duckdb.DuckDBPyConnection, *versions: dict[str, Any]) -> list[tuple[Any, ...]]:
     insert(con, "staging.versions", *versions)
-    warehouse.run_models(con, "core", ["incident_changes"])
+    warehouse.run_models(con, "core", ["restricted_incidents", "incident_changes"])
     return con.execute(
         'select changed, "before", "after", days_after_report from core.incident_changes order by changed_at, changed'
     ).fetchall()

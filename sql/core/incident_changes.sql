@@ -1,8 +1,8 @@
 -- What of an incident was changed after it was first told, and when. Grain: incident_id, changed_at, changed.
 --
 -- Category and source_category in their words, priority, status (standing or withdrawn) and place. Of a moved place only
--- how far it moved, and nothing where one of both is the position of a caller's telephone. is_listed: no version of the
--- incident is a sensitive matter or has a word that nobody has mapped, so its own agency may read of it. Where no report is told, days_after_report is null.
+-- how far it moved, and nothing where one of both is the position of a caller's telephone. is_listed: the incident is not
+-- restricted, so its own agency may read of it. Where no report is told, days_after_report is null.
 with
 told as (
     select
@@ -18,8 +18,7 @@ versions as (
     select
         told.*,
         coalesce(category_map.category, 'other') as category,
-        bool_and(category_map.category is not null and not coalesce(categories.is_sensitive, false))
-            over each_told as is_listed,
+        told.incident_id not in (select incident_id from core.restricted_incidents) as is_listed,
         -- One instant for all versions, else an incident whose time was corrected would lie in two months.
         min(told.reported_at) over each_told as first_reported_at,
         timezone(
@@ -29,7 +28,6 @@ versions as (
     from told
     left join reference.category_map
         on category_map.feed = told.feed and category_map.source_category = told.source_category
-    left join reference.categories on categories.category = category_map.category
     window each_told as (partition by told.incident_id)
 ),
 steps as (

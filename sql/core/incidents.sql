@@ -1,16 +1,21 @@
 -- Every incident of every agency as now known, with its place, category and joint incident.
--- An incident is listed when its own agency may read it as a record: no sensitive matter, and no word that nobody has
--- mapped, since that could be one.
+-- A source category that is sensitive or unmapped in any row or version decides for the whole incident
+-- (core.restricted_incidents). An incident is listed when none is: then its own agency may read it as a record.
 -- A snapped point may lie on the border of its district, so there the district that the source names comes first.
 -- Grain: incident_id.
 with staged as (
-    select * from staging.incidents
+    select
+        incidents.* replace (
+            if(restricted.incident_id is null, incidents.source_category, restricted.source_category) as source_category
+        ),
+        restricted.incident_id is null as is_listed
+    from staging.incidents
+    left join core.restricted_incidents as restricted on restricted.incident_id = incidents.incident_id
 ),
 categorised as (
     select
         staged.*,
-        coalesce(category_map.category, 'other') as category,
-        category_map.category is not null as is_mapped
+        coalesce(category_map.category, 'other') as category
     from staged
     left join reference.category_map
         on category_map.feed = staged.feed and category_map.source_category = staged.source_category
@@ -57,7 +62,7 @@ select
     joint_links.joint_incident_id,
     placed.known_at,
     coalesce(categories.is_sensitive, false) as is_sensitive,
-    placed.is_mapped and not coalesce(categories.is_sensitive, false) as is_listed,
+    placed.is_listed,
     coalesce(categories.is_crime, false) as is_crime,
     risk_exclusion(
         placed.agency, categories.is_sensitive, categories.is_risk_allowed, placed.is_discovered, placed.location_source,

@@ -2,27 +2,23 @@
 -- from known_at until superseded_at, so that any past moment can be seen as it was known then.
 --
 -- Each state is judged by what it said itself: category, place, whether a patrol found it, how it was located. A record
--- that was withdrawn or vanished since stood until then. Two things never enter, whatever a state said: a record whose
--- newest version is a sensitive matter, or has a word that nobody has mapped, which could be one. What was always told
+-- that was withdrawn or vanished since stood until then. A restricted incident never enters, whatever a state said: any
+-- row or version of it is a sensitive matter or has an unmapped source category. What was always told
 -- alike is known since it was first told. superseded_at is null for what is known now. The district that the source
 -- names, and occurred_until, are today's. Grain: incident_id, known_at.
 with
 versions as (
     select
         versions.*,
-        coalesce(lead(versions.known_at) over each_incident, missing.missing_at) as superseded_at,
-        last_value(versions.source_category) over each_whole as last_source_category
+        coalesce(lead(versions.known_at) over each_incident, missing.missing_at) as superseded_at
     from staging.versions
     left join staging.missing on missing.incident_id = versions.incident_id
     where versions.agency = 'police'
-    window
-        each_incident as (partition by versions.incident_id order by versions.known_at),
-        each_whole as (each_incident rows between unbounded preceding and unbounded following)
+    window each_incident as (partition by versions.incident_id order by versions.known_at)
 ),
 vanished as (
     select
         missing.* exclude (known_at, missing_at),
-        missing.source_category as last_source_category,
         coalesce(firsts.first_known_at, missing.known_at) as known_at,
         missing.missing_at as superseded_at
     from staging.missing
@@ -52,14 +48,12 @@ judged as (
     join reference.category_map
         on category_map.feed = changed.feed and category_map.source_category = changed.source_category
     join reference.categories on categories.category = category_map.category
-    join reference.category_map as last_map
-        on last_map.feed = changed.feed and last_map.source_category = changed.last_source_category
-    join reference.categories as last_categories on last_categories.category = last_map.category
     left join reference.places on places.lon = changed.lon and places.lat = changed.lat
     left join core.incidents as now on now.incident_id = changed.incident_id
+    anti join core.restricted_incidents as restricted on restricted.incident_id = changed.incident_id
     where
         risk_exclusion(
-            changed.agency, categories.is_sensitive or last_categories.is_sensitive, categories.is_risk_allowed,
+            changed.agency, categories.is_sensitive, categories.is_risk_allowed,
             changed.is_discovered, changed.location_source, changed.location_quality, places.cell_id
         ) is null
 ),

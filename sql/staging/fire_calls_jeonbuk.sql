@@ -63,8 +63,12 @@ calls as (
         timezone(getvariable('time_zone'), min(reported_local)) as reported_at,
         reported_at + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_calls_jeonbuk')) as known_at,
         min(service) as service,
-        -- A sensitive matter in one row is one of the whole call.
-        if(bool_or(source_category = '자해'), '자해', min(source_category)) as source_category,
+        -- A sensitive matter or an unmapped source category in one row is one of the whole call.
+        case
+            when bool_or(source_category = '자해') then '자해'
+            when bool_or(is_unmapped) then min(source_category) filter (is_unmapped)
+            else min(source_category)
+        end as source_category,
         bool_and(is_talk) as is_talk,
         timezone(getvariable('time_zone'), min(dispatched_local)) as first_dispatched_at,
         timezone(getvariable('time_zone'), min(arrived_local)) as first_arrived_at,
@@ -72,7 +76,14 @@ calls as (
         min(place) as place,
         min(district_name) as district_name,
         min(province_name) as province_name
-    from classed
+    from (
+        select
+            *,
+            source_category is null or source_category not in (
+                select source_category from reference.category_map where feed = 'fire_calls_jeonbuk'
+            ) as is_unmapped
+        from classed
+    )
     group by source_id
 ),
 districts as (

@@ -36,7 +36,13 @@ calls as (
         timezone(getvariable('time_zone'), min(reported_local)) as reported_at,
         reported_at + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_rescue_busan')) as known_at,
         string_agg(words, ' ') as words,
-        min(kind) as kind,
+        -- An unmapped kind in one row is that of the whole call.
+        coalesce(
+            min(kind) filter (
+                kind not in (select source_category from reference.category_map where feed = 'fire_rescue_busan')
+            ),
+            min(kind)
+        ) as kind,
         min(place) as place,
         min(district_name) as district_name,
         min(province_name) as province_name

@@ -139,6 +139,17 @@ def test_self_harm_in_one_units_row_is_that_of_the_whole_call() -> None:
     assert told["source_category"].to_list() == ["자해"]
 
 
+def test_the_categories_of_all_rows_and_versions_of_a_call_are_kept_where_they_differ() -> None:
+    con = memory()
+    later = unit("종로펌프차2", emrg_rscu_clsf_nm="현장출동", chg_dt="20251101020000")
+    load(con, FEED, rows(FEED, unit(emrg_rscu_clsf_nm="자살시도"), later, unit(dclr_rcpt_no="2025110100002")))
+    words = stage(con, "fire_119_words").sort("source_category")
+    assert words["source_category"].to_list() == ["자해", "현장출동"]
+    assert words["incident_id"].n_unique() == 1
+    as_of(con, "2025-11-01 01:30:00+09")
+    assert stage(con, "fire_119_words").is_empty(), "the second row is not known yet"
+
+
 @pytest.mark.parametrize(
     ("result", "service"), [("중복신고 ", None), ("무응답", None), ("상담종결", None), ("취소", "ems"), (None, "ems")]
 )

@@ -80,6 +80,7 @@ def place(crs: str = "EPSG:4326") -> duckdb.DuckDBPyConnection:
     """A database that knows the file feeds and reads their metres in a CRS."""
     con = memory()
     con.execute("alter table reference.feeds add column crs varchar")
+    con.execute("create table reference.category_map (feed varchar, source_category varchar, category varchar)")
     for feed in LAYOUTS:
         con.execute("insert into reference.feeds values (?, 0, ?)", [feed.name, crs])
     warehouse.load_extension(con, "spatial")
@@ -187,6 +188,27 @@ def test_29_february_is_a_day_of_leap_years_only(layout: Feed, day: str, is_good
 def test_a_sensitive_word_in_any_column_makes_the_whole_record_sensitive(column: str, word: str, category: str) -> None:
     incidents, _ = staged(EMS, ambulance(), ambulance(**{"rptp_no": "2", column: word}))
     assert incidents["source_category"].to_list() == [category]
+
+
+@pytest.mark.parametrize(
+    ("layout", "known", "unknown"),
+    [
+        (SEOUL, call(), call(emrg_rscu_assrt_nm=None, emrg_rscu_clsf_nm="힣힣")),
+        (JEONBUK, call(), call(emrg_rscu_assrt_nm=None, emrg_rscu_clsf_nm="힣힣")),
+        (EMS, ambulance(), ambulance(ptn_ocrn_type_nm="힣힣")),
+        (RESCUE, rescue(), rescue(acdnt_cs_nm="힣힣")),
+    ],
+)
+def test_an_unmapped_category_in_any_row_is_that_of_the_whole_record(
+    layout: Feed, known: dict[str, Any], unknown: dict[str, Any]
+) -> None:
+    con = place()
+    for word in ("구급", "질병", "교통사고"):
+        con.execute("insert into reference.category_map values (?, ?, 'call')", [layout.name, word])
+    merge(con, layout, known, unknown)
+    if layout is not SEOUL:
+        stage(con, f"{layout.name}_dispatches")
+    assert stage(con, layout.name)["source_category"].to_list() == ["힣힣"], "it sorts after every mapped one"
 
 
 def test_rescue_has_a_place_and_its_own_stages_and_bees_are_life_safety() -> None:
