@@ -68,7 +68,15 @@ def built(con: duckdb.DuckDBPyConnection, hours: float) -> pl.DataFrame:
     as_of(con, (REPORTED + hours * HOUR).isoformat())
     models.stage(con, FEEDS)
     warehouse.run_models(con, "core", ["incidents", "dispatches"])
-    names = ["feed_status", "region", "demand_trees", "demand_areas", "demand_hourly", "demand_changes"]
+    names = [
+        "feed_status",
+        "region",
+        "demand_trees",
+        "demand_areas",
+        "demand_windows",
+        "demand_hourly",
+        "demand_changes",
+    ]
     warehouse.run_models(con, "marts", names)
     return con.execute("select area_id, service, hour_start_at, calls, dispatches from marts.demand_hourly").pl()
 
@@ -175,7 +183,10 @@ FIRE = st.builds(
 def test_what_was_known_then_is_what_is_known_now_less_what_was_told_since(
     con: duckdb.DuckDBPyConnection, calls: list[dict[str, Any]], units: list[dict[str, Any]], hours: float
 ) -> None:
-    tell(con, *calls, units=tuple(units))
+    # Records of long before, so that every hour of the history is known at both instants.
+    long_ago = "20251026100000"
+    first_call = version(-143, 99, reported_at=at(-144), occurred_at=at(-144))
+    tell(con, first_call, *calls, units=(row(-143, 99, dclr_dt=long_ago, dspt_drtv_dt=long_ago), *units))
     then, now = built(con, hours), built(con, 90)
     late = con.execute("from marts.demand_changes").pl().filter(pl.col("known_at") > REPORTED + hours * HOUR)
     since = late.group_by(KEYS).agg(pl.col("calls", "dispatches").sum())

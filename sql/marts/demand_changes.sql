@@ -87,9 +87,9 @@ counted as (
     join reference.demand_services
         on demand_services.service = signed.service
         and signed.priority is not distinct from coalesce(demand_services.priority, signed.priority)
+    join marts.demand_windows as windows on windows.service = demand_services.demand_service
     where
-        signed.called_at
-        >= date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer)
+        signed.called_at >= windows.known_from_at
         and signed.known_at > date_trunc('hour', signed.called_at) + interval 1 hour
     group by all
 ),

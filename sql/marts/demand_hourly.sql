@@ -1,24 +1,17 @@
 -- Calls and dispatches by area of every tree, service and hour, zeros present, for the whole hours in which all feeds of
 -- the service are complete: all levels below the nation of the administrative tree and of the service's own agency's
 -- tree, and the region as a whole, once.
--- What lies after is unknown and has no row; a service with a feed that was never fetched has none at all.
+-- What lies before or after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
 -- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, it counts by its
 -- district, as one without a place: station areas cross districts, so both would tell where the telephone stood.
 -- Trees overlap: add up areas of one tree and level only. Grain: area_id, service, hour_start_at.
-with bounds as (
-    select date_trunc('hour', getvariable('as_of')::timestamptz) - to_days(getvariable('history_days')::integer) as from_at
-),
-services as (
+with services as (
     select
-        demand_services.demand_service as service,
-        date_trunc('hour', min(coalesce(feed_status.complete_through_at, 'epoch'::timestamptz))) as until_at,
+        *,
         -- Without a table of units, units sent are unknown and not none.
-        bool_or(demand_services.service in (select service from core.dispatches)) as has_units
-    from reference.demand_services
-    join reference.feed_services on feed_services.service = demand_services.service
-    join marts.feed_status on feed_status.feed = feed_services.feed
-    group by demand_services.demand_service
+        service in (select service from core.dispatches) as has_units
+    from marts.demand_windows
 ),
 sent as (
     select incident_id, count(*) as dispatches from core.dispatches group by incident_id
@@ -51,8 +44,7 @@ counted as (
         coalesce(sum(calls.dispatches) filter (calls.is_listed), 0) as listed_dispatches
     from calls
     join services on services.service = calls.service
-    cross join bounds
-    where calls.called_at >= bounds.from_at and calls.called_at < services.until_at
+    where calls.called_at >= services.known_from_at and calls.called_at < services.known_until_at
     group by all
 ),
 -- A call without a place in a tree counts there by its district.
@@ -95,9 +87,8 @@ summed as (
     group by all
 ),
 known as (
-    select service, has_units, unnest(generate_series(from_at, until_at - interval 1 hour, interval 1 hour)) as hour_start_at
+    select service, has_units, unnest(generate_series(known_from_at, known_until_at - interval 1 hour, interval 1 hour)) as hour_start_at
     from services
-    cross join bounds
 ),
 hours as (
     select *, timezone(getvariable('time_zone'), hour_start_at) as local_at from known

@@ -1,7 +1,21 @@
--- How fresh each feed is at as_of, and up to when its records are complete; feeds of boundaries or places are left out.
+-- How fresh each feed is at as_of, and from when and up to when its records are complete; feeds of boundaries or places
+-- are left out. Time before a feed's first record is unknown.
 -- What was fetched later than as_of plays no part, so an earlier day run again says the same. Grain: feed.
-with latest as (
-    select feed, max(known_at) as data_as_of from staging.incidents group by feed
+with fetched as (
+    select feed, min(window_start) as first_window_at from ops.batches where verdict = 'accepted' group by feed
+),
+records as (
+    select
+        incidents.feed,
+        max(incidents.known_at) as data_as_of,
+        any_value(fetched.first_window_at) as first_window_at,
+        -- A record older than the first window is a stray one. A snapshot has no window: it holds all there is.
+        min(coalesce(incidents.reported_at, incidents.occurred_at)) filter (
+            coalesce(incidents.reported_at, incidents.occurred_at) >= coalesce(fetched.first_window_at, '-infinity'::timestamptz)
+        ) as first_record_at
+    from staging.incidents
+    left join fetched on fetched.feed = incidents.feed
+    group by incidents.feed
 ),
 measured as (
     select
@@ -13,12 +27,19 @@ measured as (
             least(cursors.fetched_through_at, getvariable('as_of')::timestamptz)
         ) as fetched_through_at,
         feeds.delay_seconds,
-        latest.data_as_of,
-        date_diff('minute', latest.data_as_of, getvariable('as_of')::timestamptz) / 60.0 as age_hours,
+        records.first_record_at,
+        greatest(
+            records.first_window_at,
+            timezone(
+                getvariable('time_zone'), date_trunc('day', timezone(getvariable('time_zone'), records.first_record_at))
+            )
+        ) as complete_from_at,
+        records.data_as_of,
+        date_diff('minute', records.data_as_of, getvariable('as_of')::timestamptz) / 60.0 as age_hours,
         feeds.freshness_hours
     from reference.feeds
     left join ops.cursors on cursors.feed = feeds.feed
-    left join latest on latest.feed = feeds.feed
+    left join records on records.feed = feeds.feed
     where not feeds.is_reference
 ),
 judged as (
@@ -37,6 +58,8 @@ judged as (
 select
     feed,
     agency,
+    first_record_at,
+    complete_from_at,
     fetched_through_at,
     fetched_through_at - to_seconds(delay_seconds) as complete_through_at,
     data_as_of,

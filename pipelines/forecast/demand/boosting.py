@@ -68,7 +68,7 @@ def predict(
         pl.concat(parts).unique(keys, keep="first"), on=keys, how="left", maintain_order="left"
     ).with_columns(
         pl.when(pl.col("mean").is_null() & pl.col("failure").is_null())
-        .then(pl.lit(f"fewer than {LEAST_WEEKS} weeks of history"))
+        .then(pl.lit(f"fewer than {LEAST_WEEKS} weeks of history, or no call in them"))
         .otherwise("failure")
         .alias("failure")
     )
@@ -122,11 +122,13 @@ def _counts(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> Counts 
 def _lesson(
     history: pl.DataFrame, begin: datetime, leads: int, freq: Frequency, covariates: pl.DataFrame | None
 ) -> Lesson | None:
-    """What the series that are long enough at ``begin`` teach; None where none is."""
+    """What the series that are long enough at ``begin`` teach; None where none is, or none has any call."""
     counts = _counts(history, begin, freq)
     if counts is None:
         return None
     rows, truth, weights = _teaching(counts, leads, _seed(begin))
+    if not truth.any():
+        return None
     has_years = counts.values.shape[1] >= SEASON[freq] * (YEARS_WEEKS + WARM_UP_WEEKS)
     columns = len(features.NAMES if has_years else features.OWN)
     return Lesson(freq, leads, rows, _frame(counts, rows, covariates), truth, weights, columns, _seed(begin))

@@ -108,7 +108,7 @@ def forecast_demand(
     Args:
         hourly: ``marts.demand_hourly``: zeros present, one row per area, service and known hour. A service may end
             before the others: then it is forecast from its own end. One without a row has no forecast. The others may
-            move a little, since calibration and boosting learn across services.
+            move a little, since calibration and boosting learn across services. No row at all: no forecast.
         as_of: The instant (UTC) of issue, stored as ``reference_at``; nothing after it is read.
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
         known: How far each service's records go and what degrades them; none: complete up to ``as_of``.
@@ -121,9 +121,7 @@ def forecast_demand(
     known = known or Known({}, {})
     panel = Panel.read(hourly, as_of, profile, known)
     if panel.history.is_empty():
-        raise series.SeriesError(
-            "no hour of demand is known before as_of: load a feed first, then build marts.demand_hourly"
-        )
+        return DemandForecast(*map(tables.no_rows, (tables.FORECAST_COLUMNS, tables.SCORE_COLUMNS, choices.COLUMNS)))
     above = trees.parents(panel.series, areas, profile.areas.whole_id)
     panel = trees.with_unplaced(panel, above)
     members = trees.members(panel.series, above, profile.areas.whole_id)

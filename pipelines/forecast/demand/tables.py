@@ -1,5 +1,6 @@
 """The tables of demand forecasts as they are stored: what is issued, and its scores."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -20,7 +21,22 @@ SCORE_COLUMNS: Final = (
     "reference_at", "origin_kind", "frequency", "service", "measure", "area_level", "model", "is_baseline",
     *scoring.SCORES,
 )  # fmt: skip
+_NOT_FLOATS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    **dict.fromkeys(
+        ("origin_kind", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "area_level", "model",
+         "models", "runner_up", "horizon_block", "chosen_by", "method", "degraded_reason"), pl.String,
+    ),
+    **dict.fromkeys(
+        ("reference_at", "target_start", "target_end", "data_as_of", "origin_at", "chosen_at"), pl.Datetime("us", "UTC")
+    ),
+    "horizon_hours": pl.Int32, "is_baseline": pl.Boolean, "targets": pl.Int64, "origins": pl.Int64,
+}  # fmt: skip
 GRAIN: Final = ["reference_at", "frequency", "service", "measure", "area_level"]
+
+
+def no_rows(columns: Sequence[str]) -> pl.DataFrame:
+    """No rows, in the columns and types of forecasts, scores or choices."""
+    return pl.DataFrame(schema={name: _NOT_FLOATS.get(name, pl.Float64) for name in columns})
 
 
 def issued(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.DataFrame:

@@ -49,6 +49,13 @@ def test_the_mean_follows_the_week_and_the_size_of_each_series() -> None:
     assert ((by_series["mean"] / expected - 1).abs() < 0.12).all()
 
 
+def test_series_without_a_call_cannot_train_it_and_the_reason_is_given() -> None:
+    cutoff = MONDAY + timedelta(days=150)
+    said = boosting.predict(days(np.zeros(150)), asked(cutoff, 14), "D")
+    assert said["mean"].null_count() == 14
+    assert said["failure"].unique().to_list() == ["fewer than 10 weeks of history, or no call in them"]
+
+
 @pytest.mark.parametrize("freq", ["h", "D"])
 def test_a_shuffled_future_changes_no_prediction(freq: str) -> None:
     rng = np.random.default_rng(2)

@@ -11,7 +11,6 @@ from pipelines.forecast.demand import choices, issued, nightly, prophet_mean, ro
 from pipelines.forecast.demand.nightly import DemandForecast
 from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.demand.quantiles import COLUMNS
-from pipelines.forecast.demand.series import SeriesError
 from pipelines.profile import Profile
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
@@ -229,9 +228,13 @@ def test_a_failing_prophet_yields_to_the_table_and_says_why_wherever_it_was_chos
     assert after["degraded_reason"].unique().to_list() == ["prophet_mean: Prophet failed: no luck"]
 
 
-def test_no_hour_at_all_is_an_error_that_says_what_to_do(panel: pl.DataFrame) -> None:
-    with pytest.raises(SeriesError, match=r"build marts\.demand_hourly"):
-        nightly.forecast_demand(panel.clear(), AS_OF, KOREA)
+def test_without_any_known_hour_there_is_no_forecast_in_the_same_columns(
+    panel: pl.DataFrame, result: DemandForecast
+) -> None:
+    empty = nightly.forecast_demand(panel.clear(), AS_OF, KOREA)
+    for name in ("forecasts", "scores", "choices"):
+        assert getattr(empty, name).is_empty()
+        assert getattr(empty, name).schema == getattr(result, name).schema, name
 
 
 def test_toronto_forecasts_across_a_clock_change() -> None:
@@ -380,8 +383,9 @@ def test_a_service_that_was_never_fetched_has_no_forecast_and_harms_no_other(pan
     assert made.scores["service"].unique().to_list() == ["ems"]
 
 
-def test_a_service_without_any_call_is_forecast_as_nearly_none() -> None:
-    quiet = hourly({("11010", "ems"): 0.0}, days=30)
+@pytest.mark.parametrize("days", [30, DAYS])
+def test_a_service_without_any_call_is_forecast_as_nearly_none(days: int) -> None:
+    quiet = hourly({("11010", "ems"): 0.0}, days=days)
     forecasts = nightly.forecast_demand(quiet, AS_OF, KOREA).forecasts
     assert forecasts["mean"].max() < 0.1
     assert forecasts["q0.9"].max() == 0
