@@ -1,6 +1,7 @@
 -- Reported crime by district and quarter of the occurrence (else of the report), sensitive matters left out.
 -- Only what was reported within a month after the quarter counts: a quarter that went on growing by single late
--- reports would give them away by subtraction. A quarter that began before the feeds were read is short and left out.
+-- reports would give them away by subtraction. A quarter that began
+-- before a feed's first record is short and left out.
 -- Grain: area_id, quarter_start_date, category.
 with dated as (
     select
@@ -15,19 +16,11 @@ with dated as (
     where incidents.agency = 'police' and incidents.is_crime and not incidents.is_sensitive
 ),
 history as (
-    -- Nothing is short that comes as a snapshot: it has no window and holds all there is.
-    select max(first_at) as first_at
-    from (
-        select min(batches.window_start) as first_at
-        from ops.batches as batches
-        join reference.feeds as feeds on feeds.feed = batches.feed
-        where feeds.agency = 'police'
-        group by batches.feed
-    )
+    select max(complete_from_at) as complete_from_at from marts.feed_status where agency = 'police'
 )
 select dated.area_id, dated.quarter_start_date, dated.category, count(*) as incidents
 from dated
 cross join history
 where dated.reported_date < dated.quarter_start_date + interval 4 months
-    and coalesce(timezone(getvariable('time_zone'), dated.quarter_start_date::timestamp) >= history.first_at, true)
+    and timezone(getvariable('time_zone'), dated.quarter_start_date::timestamp) >= history.complete_from_at
 group by all

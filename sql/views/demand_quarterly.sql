@@ -1,4 +1,5 @@
 -- Fire and ambulance calls per district and whole quarter. Grain: area_id, quarter_start_date, service.
+-- Counts of 1 to 7 are hidden, the others rounded to 5.
 -- A running quarter published every day would give days away by subtraction, and one whose last days have not been
 -- fetched yet is not whole either; one that began before the history is short. Listed calls, since everybody can lay the
 -- public's file beside that of an agency with records.
@@ -13,7 +14,7 @@ counted as (
     where service in ('fire', 'ems') and tree = 'admin'
     group by all
 )
-select counted.area_id, counted.quarter_start_date, counted.service, counted.calls
+select counted.area_id, counted.quarter_start_date, counted.service, disclosable_count(counted.calls) as calls
 from counted
 join history on history.service = counted.service
 where counted.quarter_start_date > history.first_date

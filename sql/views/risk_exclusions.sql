@@ -1,18 +1,26 @@
--- Why reported crime may not enter risk, as a share of all reported crime. Grain: reason.
-with excluded as (
-    select reason, sum(incidents)::bigint as incidents
-    from marts.risk_exclusions
-    group by reason
+-- Why reported crime of a year may not enter risk, in whole per cent of all its reported crime. Grain: year, reason.
+-- Whole years only: a share that changes from day to day would date every record that is kept out.
+with police as (
+    select
+        max(complete_from_at) as complete_from_at,
+        min(coalesce(complete_through_at, 'epoch'::timestamptz)) as complete_through_at
+    from marts.feed_status
+    where agency = 'police'
+),
+excluded as (
+    select year, reason, sum(incidents)::bigint as incidents from marts.risk_exclusions group by year, reason
 ),
 entered as (
-    select count(*) as incidents
-    from core.incidents
-    where is_risk_allowed
+    select year(local_date)::integer as year, count(*) as incidents from core.incidents where is_risk_allowed group by all
 ),
-looked_at as (
-    select entered.incidents + (select coalesce(sum(incidents), 0)::bigint from excluded) as incidents
-    from entered
+reported as (
+    select year, sum(incidents)::bigint as incidents
+    from (select year, incidents from excluded union all select year, incidents from entered)
+    group by year
 )
-select excluded.reason, round(excluded.incidents / nullif(looked_at.incidents, 0), 3) as incident_share
+select excluded.year, excluded.reason, round(excluded.incidents / reported.incidents, 2) as incident_share
 from excluded
-cross join looked_at
+join reported on reported.year = excluded.year
+cross join police
+where timezone(getvariable('time_zone'), make_timestamp(excluded.year, 1, 1, 0, 0, 0)) >= police.complete_from_at
+    and timezone(getvariable('time_zone'), make_timestamp(excluded.year + 1, 1, 1, 0, 0, 0)) <= police.complete_through_at

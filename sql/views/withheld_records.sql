@@ -1,7 +1,11 @@
 -- How many records of a whole year an agency does not find in its table of incidents, and why. Grain: agency, year, reason.
+-- A year is whole where each of the agency's feeds has records from its start through its end.
 -- A total that runs on from day to day would date every withheld record by subtraction.
 with known as (
-    select agency, min(coalesce(complete_through_at, 'epoch'::timestamptz)) as complete_through_at
+    select
+        agency,
+        max(complete_from_at) as complete_from_at,
+        min(coalesce(complete_through_at, 'epoch'::timestamptz)) as complete_through_at
     from marts.feed_status
     group by agency
 ),
@@ -18,7 +22,8 @@ counted as (
     from withheld
     group by agency, year, reason
 )
-select counted.agency, counted.year::integer as year, counted.reason, counted.incidents
+select counted.agency, counted.year::integer as year, counted.reason, disclosable_count(counted.incidents) as incidents
 from counted
 join known on known.agency = counted.agency
-where timezone(getvariable('time_zone'), make_timestamp(counted.year + 1, 1, 1, 0, 0, 0)) <= known.complete_through_at
+where timezone(getvariable('time_zone'), make_timestamp(counted.year, 1, 1, 0, 0, 0)) >= known.complete_from_at
+    and timezone(getvariable('time_zone'), make_timestamp(counted.year + 1, 1, 1, 0, 0, 0)) <= known.complete_through_at

@@ -19,6 +19,9 @@ from pipelines.settings import Settings
 AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
 """05:15 on 23 November in Seoul."""
 
+FIRST_RECORD = datetime(2024, 12, 31, 15, tzinfo=UTC)
+"""1 January 2025 in Seoul, when the records of every feed begin."""
+
 YEAR = {"window_start_date": date(2025, 11, 23), "window_end_date": date(2026, 11, 23)}
 DISTRICTS = {"11010": "종로구", "11020": "중구", "11030": "용산구"}
 SERVICES = ("police_code_0_1", "ems")
@@ -162,6 +165,8 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
             {
                 "feed": feed,
                 "agency": agency,
+                "first_record_at": FIRST_RECORD,
+                "complete_from_at": FIRST_RECORD,
                 "fetched_through_at": AS_OF,
                 "complete_through_at": AS_OF,
                 "data_as_of": AS_OF - timedelta(hours=2 if agency != "fire" else 50),
@@ -456,7 +461,9 @@ def _fill_core(con: duckdb.DuckDBPyConnection) -> None:
     for year in (2025, 2026):
         row = {"area_id": "11", "year": year, "category": "stalking", "incidents": 9}
         insert(con, "marts.sensitive_yearly", row)
-    insert(con, "marts.risk_exclusions", {"category": "stalking", "reason": "sensitive matter", "incidents": 1})
+    for year in (2025, 2026):
+        excluded = {"year": year, "category": "stalking", "reason": "sensitive matter", "incidents": 1}
+        insert(con, "marts.risk_exclusions", excluded)
     response = {
         "area_id": "11010",
         "month_start_date": date(2026, 11, 1),

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import duckdb
@@ -143,12 +143,12 @@ def test_sensitive_matters_and_unknown_words_are_withheld_and_counted(con: duckd
     insert(
         con,
         "core.incidents",
-        *(incident(f"police_112:{number}", **SENSITIVE, **last_year) for number in (5, 6)),
-        incident("police_112:7", **UNMAPPED, **last_year),
+        *(incident(f"police_112:{number}", **SENSITIVE, **last_year) for number in range(5, 13)),
+        incident("police_112:13", **UNMAPPED, **last_year),
     )
     rebuilt(con, "withheld_records")
     withheld = [(row["year"], row["reason"], row["incidents"]) for row in rows(con, "police", "withheld_records")]
-    assert withheld == [(2025, "category unknown", 1), (2025, "sensitive matter", 2)], "this year's would date them"
+    assert withheld == [(2025, "category unknown", None), (2025, "sensitive matter", 10)], "this year's would date them"
 
 
 def test_a_year_or_quarter_whose_last_days_have_not_come_is_not_whole(con: duckdb.DuckDBPyConnection) -> None:
@@ -254,6 +254,61 @@ def test_the_public_sees_whole_quarters_and_years_only(con: duckdb.DuckDBPyConne
     assert [row["quarter_start_date"] for row in rows(con, "public", "crime_quarterly")] == [date(2026, 7, 1)]
     assert {row["quarter_start_date"] for row in rows(con, "public", "demand_quarterly")} == {date(2026, 7, 1)}
     assert [row["year"] for row in rows(con, "public", "sensitive_yearly")] == [2025]
+
+
+def test_a_year_or_quarter_that_began_before_the_first_record_is_not_published(con: duckdb.DuckDBPyConnection) -> None:
+    last_year = incident("police_112:5", **SENSITIVE, local_date=date(2025, 12, 31))
+    insert(con, "core.incidents", last_year)
+    yearly = ("sensitive_yearly", "withheld_records", "risk_exclusions")
+    rebuilt(con, *yearly)
+    assert {row["year"] for name in yearly for row in rows(con, "police" if name != yearly[0] else "public", name)} == {
+        2025
+    }
+    con.execute("update marts.feed_status set complete_from_at = complete_from_at + interval 1 hour")
+    rebuilt(con, *yearly)
+    assert not [row for name in yearly for row in con.execute(f"from views.{name}").fetchall()]
+
+
+def test_what_never_enters_risk_is_a_share_of_a_whole_year_in_whole_per_cent(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("delete from core.incidents")
+    past = (incident(f"police_112:{number}", local_date=date(2025, 6, 1)) for number in range(2))
+    insert(con, "core.incidents", *past)
+    rebuilt(con, "risk_exclusions")
+    assert rows(con, "public", "risk_exclusions") == [
+        {"year": 2025, "reason": "sensitive matter", "incident_share": 0.33}
+    ]
+
+
+def test_no_public_count_is_small_or_exact(con: duckdb.DuckDBPyConnection) -> None:
+    exact = [0, 1, 7, 8, 12, 13, 10_002]
+    con.execute(
+        "delete from marts.crime_quarterly; delete from marts.sensitive_yearly; delete from marts.demand_hourly"
+    )
+    crime = {"area_id": "11010", "quarter_start_date": date(2026, 7, 1)}
+    insert(con, "marts.crime_quarterly", *(crime | {"category": f"{n}", "incidents": n} for n in exact))
+    insert(con, "marts.sensitive_yearly", *({"area_id": f"{n}", "year": 2025, "incidents": n} for n in exact))
+    hours = (date(2026, 6, 1), date(2026, 7, 1), date(2026, 10, 1))
+    calls = [(f"{n}", day, n if day == hours[1] else 0) for n in exact for day in hours]
+    hourly = {"service": "ems", "tree": "admin", "calls": 0}
+    insert(
+        con,
+        "marts.demand_hourly",
+        *(
+            hourly
+            | {
+                "area_id": area_id,
+                "local_date": day,
+                "listed_calls": n,
+                "hour_start_at": datetime.combine(day, time(), UTC),
+            }
+            for area_id, day, n in calls
+        ),
+    )
+    whole = ("crime_quarterly", "sensitive_yearly", "demand_quarterly")
+    rebuilt(con, *whole)
+    for name, by in zip(whole, ("category", "area_id", "area_id"), strict=True):
+        published = {int(row[by]): row.get("incidents", row.get("calls")) for row in rows(con, "public", name)}
+        assert published == {0: 0, 1: None, 7: None, 8: 10, 12: 10, 13: 15, 10_002: 10_000}, name
 
 
 def test_the_public_sees_no_police_demand_and_no_station(con: duckdb.DuckDBPyConnection) -> None:
