@@ -6,6 +6,7 @@ Destroying a batch means destroying its key: every copy of its bytes turns unrea
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,11 +20,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines import ledger
 from pipelines.feeds.feed import Delivery
+from pipelines.profile import FEED_NAME
 from pipelines.settings import Settings
 
 NONCE_BYTES = 12
 # A source's clock and ours may differ; a window may also end with the source's local day.
 AHEAD = timedelta(days=1)
+# Both become parts of paths, whoever wrote the ledger that they are read from.
+BATCH_ID = re.compile(r"[0-9a-f]{64}")
+FEED = re.compile(FEED_NAME)
 
 
 class LandingError(Exception):
@@ -101,9 +106,9 @@ def read(settings: Settings, batch: Batch) -> tuple[bytes, ...]:
         key = _key(settings, batch)
         framed = zstandard.ZstdDecompressor().decompress(_open(key, where.read_bytes(), batch.batch_id))
     except FileNotFoundError as error:
-        raise LandingError(f"{error.filename} is missing: bring it back with `bongsu restore`") from error
+        raise LandingError(f"{error.filename} is missing: run `bongsu restore` from an intact copy") from error
     except (InvalidTag, ValueError, zstandard.ZstdError) as error:
-        raise LandingError(f"{where} was altered: bring it back with `bongsu restore`") from error
+        raise LandingError(f"{where} was altered: run `bongsu restore` from an intact copy") from error
     return _unframe(framed)
 
 
@@ -113,29 +118,51 @@ def batches(settings: Settings, feed: str | None = None) -> list[Batch]:
 
 
 def batches_in(entries: Sequence[ledger.Entry], feed: str | None = None) -> list[Batch]:
-    """`batches` of ledger entries already read."""
-    destroyed = {batch_id for entry in entries if entry["kind"] == "destroy" for batch_id in entry["batch_ids"]}
+    """`batches` of ledger entries already read.
+
+    Raises:
+        LandingError: an entry is not a batch, or an id or feed in it does not have the form that it is written in.
+    """
+    for entry in entries:
+        if entry["kind"] in ("batch", "destroy"):
+            check_names(entry)
+    destroyed = {batch_id for entry in entries if entry["kind"] == "destroy" for batch_id in entry.get("batch_ids", [])}
     return [
-        Batch(
-            batch_id=entry["batch_id"],
-            feed=entry["feed"],
-            window_start=datetime.fromisoformat(entry["window_start"]) if entry["window_start"] else None,
-            window_end=datetime.fromisoformat(entry["window_end"]),
-            received_at=datetime.fromisoformat(entry["at"]),
-            sha256=entry["sha256"],
-            is_destroyed=entry["batch_id"] in destroyed,
-        )
+        _batch(entry, is_destroyed=entry["batch_id"] in destroyed)
         for entry in entries
-        if entry["kind"] == "batch" and feed in (None, entry["feed"])
+        if entry["kind"] == "batch" and feed in (None, entry.get("feed"))
     ]
+
+
+def check_names(entry: ledger.Entry) -> None:
+    """Check the form of every batch id and feed in a ledger entry, since they become parts of paths.
+
+    Raises:
+        LandingError: one has another form, such as a path that leads out of the home.
+    """
+    ids = entry.get("batch_ids", [])
+    is_batch = entry["kind"] == "batch"
+    try:
+        for batch_id in ids if isinstance(ids, list) else [ids]:
+            _checked_id(batch_id)
+        if is_batch or "batch_id" in entry:
+            _checked_id(entry.get("batch_id"))
+        if is_batch or "feed" in entry:
+            _checked_feed(entry.get("feed"))
+    except LandingError as error:
+        raise LandingError(f"ledger entry {entry.get('seq')}: {error}") from error
 
 
 def destroy(settings: Settings, feed: str, before: datetime) -> list[str]:
     """Destroy the keys of a feed's batches whose window ended at or before an instant; returns their ids.
 
     The ledger says so first: a crash in between is finished by `finish_destruction`.
+
+    Raises:
+        LedgerError: the chain is broken; nothing is destroyed.
     """
-    doomed = [b.batch_id for b in batches(settings, feed) if not b.is_destroyed and b.window_end <= before]
+    entries = ledger.verified(ledger.snapshot(settings.ledger), settings.ledger)
+    doomed = [b.batch_id for b in batches_in(entries, feed) if not b.is_destroyed and b.window_end <= before]
     if doomed:
         ledger.append(settings.ledger, "destroy", feed=feed, before=before.isoformat(), batch_ids=doomed)
     finish_destruction(settings)
@@ -143,8 +170,14 @@ def destroy(settings: Settings, feed: str, before: datetime) -> list[str]:
 
 
 def finish_destruction(settings: Settings) -> None:
-    """Remove every key that the ledger says is destroyed."""
-    keys = [key_path(settings, batch.batch_id) for batch in batches(settings) if batch.is_destroyed]
+    """Remove every key that the ledger says is destroyed, once the whole ledger is verified.
+
+    Raises:
+        LedgerError: the chain is broken; no key is removed.
+        LandingError: an id or feed in it is not one; no key is removed.
+    """
+    entries = ledger.verified(ledger.snapshot(settings.ledger), settings.ledger)
+    keys = [key_path(settings, batch.batch_id) for batch in batches_in(entries) if batch.is_destroyed]
     for key in keys:
         key.unlink(missing_ok=True)
     if keys and settings.keys.exists():
@@ -169,7 +202,7 @@ def check(settings: Settings, batch: Batch) -> None:
     where = blob_path(settings, batch.feed, batch.batch_id)
     sealed = where.read_bytes() if where.exists() else b""
     if hashlib.sha256(sealed).hexdigest() != batch.sha256:
-        raise LandingError(f"{where} is missing or altered: bring it back with `bongsu restore`")
+        raise LandingError(f"{where} is missing or altered: run `bongsu restore` from an intact copy")
     path = key_path(settings, batch.batch_id)
     if path.exists() == batch.is_destroyed:
         verb = "still has" if batch.is_destroyed else "has lost"
@@ -180,17 +213,56 @@ def check(settings: Settings, batch: Batch) -> None:
     try:
         _open(key, sealed, batch.batch_id)
     except InvalidTag as error:
-        raise LandingError(f"{path} is not the key of its batch: bring it back with `bongsu restore`") from error
+        raise LandingError(f"{path} is not the key of its batch: run `bongsu restore` from an intact copy") from error
 
 
 def blob_path(settings: Settings, feed: str, batch_id: str) -> Path:
-    """Where a batch's encrypted bytes lie."""
-    return settings.landing / feed / f"{batch_id}.zst.aes"
+    """The path of a batch's encrypted bytes.
+
+    Raises:
+        LandingError: the feed or the id is not one, so the path could lead out of the home.
+    """
+    return settings.landing / _checked_feed(feed) / f"{_checked_id(batch_id)}.zst.aes"
 
 
 def key_path(settings: Settings, batch_id: str) -> Path:
-    """Where a batch's key lies, wrapped with the master key."""
-    return settings.keys / f"{batch_id}.key"
+    """The path of a batch's key, wrapped with the master key.
+
+    Raises:
+        LandingError: the id is not one, so the path could lead out of the home.
+    """
+    return settings.keys / f"{_checked_id(batch_id)}.key"
+
+
+def _checked_id(batch_id: object) -> str:
+    if not isinstance(batch_id, str) or not BATCH_ID.fullmatch(batch_id):
+        raise LandingError(
+            f"{batch_id!r} is not a batch id (64 hexadecimal digits); restore the ledger from an intact copy"
+        )
+    return batch_id
+
+
+def _checked_feed(feed: object) -> str:
+    if not isinstance(feed, str) or not FEED.fullmatch(feed):
+        raise LandingError(f"{feed!r} is not the name of a feed (a-z, 0-9, _); restore the ledger from an intact copy")
+    return feed
+
+
+def _batch(entry: ledger.Entry, is_destroyed: bool) -> Batch:
+    try:
+        return Batch(
+            batch_id=entry["batch_id"],
+            feed=entry["feed"],
+            window_start=datetime.fromisoformat(entry["window_start"]) if entry["window_start"] else None,
+            window_end=datetime.fromisoformat(entry["window_end"]),
+            received_at=datetime.fromisoformat(entry["at"]),
+            sha256=entry["sha256"],
+            is_destroyed=is_destroyed,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LandingError(
+            f"ledger entry {entry.get('seq')} is not a batch ({error!r}); restore the ledger from an intact copy"
+        ) from error
 
 
 def _key(settings: Settings, batch: Batch) -> bytes:
@@ -200,7 +272,7 @@ def _key(settings: Settings, batch: Batch) -> bytes:
     except (InvalidTag, ValueError) as error:  # ValueError: too short to be what it should be
         raise LandingError(
             f"{path} does not open with the master key of this home: one of the two was altered or is another home's; "
-            "bring the key back with `bongsu restore`, the master key from its safe place"
+            "run `bongsu restore` from an intact copy, with the master key from its safe place"
         ) from error
 
 

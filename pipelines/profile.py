@@ -120,8 +120,9 @@ class FeedSource(_Part):
     crs: str = Field("EPSG:4326", pattern=r"^(EPSG:\d+|KATEC)$", description="CRS of the source's coordinates")
 
 
-FeedName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
-"""It becomes the name of tables and of an environment variable."""
+FEED_NAME = r"^[a-z][a-z0-9_]{0,60}$"
+FeedName = Annotated[str, StringConstraints(pattern=FEED_NAME)]
+"""It becomes the name of tables, of a folder and of an environment variable."""
 
 
 class Horizons(_Part):
@@ -261,11 +262,13 @@ def load(name_or_path: str) -> Profile:
     Raises:
         ProfileError: there is no such profile, or it lacks something; the message names file and field.
     """
-    path = Path(name_or_path) if name_or_path.endswith(".toml") else SHIPPED / f"{name_or_path}.toml"
-    if not path.is_file():
-        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
+    is_path = name_or_path.endswith(".toml")
+    path = Path(name_or_path) if is_path else SHIPPED / f"{name_or_path}.toml"
+    shipped = sorted(p.stem for p in SHIPPED.glob("*.toml"))
+    # A name is compared, never joined to a path unseen: it may come from a copy.
+    if not (path.is_file() if is_path else name_or_path in shipped):
         raise ProfileError(
-            f"there is no profile {name_or_path!r}; shipped are {shipped}, or give the path of a TOML file"
+            f"there is no profile {name_or_path!r}; shipped are {', '.join(shipped)}, or give the path of a TOML file"
         )
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))

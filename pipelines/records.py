@@ -7,11 +7,20 @@ so that a reader opens the days it needs and no more.
 
 import hashlib
 import io
+import re
+from pathlib import Path
 
 import polars as pl
 
 from pipelines import ledger
 from pipelines.settings import Settings
+
+# They become parts of a path, whoever wrote the ledger that they are read from.
+FORMS = {
+    "record_kind": re.compile(r"[a-z][a-z0-9_]*"),
+    "name": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"),
+    "sha256": re.compile(r"[0-9a-f]{64}"),
+}
 
 
 class RecordError(Exception):
@@ -28,16 +37,13 @@ def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
     frame.write_parquet(buffer, compression="zstd")
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
-    relative = f"{kind}/{name}-{digest[:12]}.parquet"
+    relative = _relative(kind, name, digest)
     with ledger.locked(settings.ledger):
         issued = [entry["path"] for entry in entries(settings, kind, name, name) if entry["name"] == name]
         if issued[-1:] != [relative]:
-            ledger.write_durably(settings.records / relative, content)
-            ledger.append_locked(
-                settings.ledger,
-                "record",
-                {"record_kind": kind, "name": name, "path": relative, "sha256": digest},
-            )
+            entry = {"record_kind": kind, "name": name, "path": relative, "sha256": digest}
+            ledger.write_durably(path_of(settings, entry), content)
+            ledger.append_locked(settings.ledger, "record", entry)
     return relative
 
 
@@ -54,6 +60,27 @@ def entries(settings: Settings, kind: str, since: str | None = None, until: str 
         and (since is None or entry["name"][: len(since)] >= since)
         and (until is None or entry["name"][: len(until)] <= until)
     ]
+
+
+def path_of(settings: Settings, entry: ledger.Entry) -> Path:
+    """The path of the record that a ledger entry names, made from its kind, name and SHA-256.
+
+    Raises:
+        RecordError: one of them does not have its form, or the entry gives another path.
+    """
+    for field, form in FORMS.items():
+        if not isinstance(entry.get(field), str) or not form.fullmatch(entry[field]):
+            raise RecordError(
+                f"ledger entry {entry.get('seq')}: {entry.get(field)!r} is not the {field} of a record; "
+                "restore the ledger from an intact copy"
+            )
+    relative = _relative(entry["record_kind"], entry["name"], entry["sha256"])
+    if entry.get("path") != relative:
+        raise RecordError(
+            f"ledger entry {entry.get('seq')}: the path of its record is {relative}, not {entry.get('path')!r}; "
+            "restore the ledger from an intact copy"
+        )
+    return settings.records / relative
 
 
 def frame_of(settings: Settings, entry: ledger.Entry) -> pl.DataFrame:
@@ -89,8 +116,12 @@ def verify(settings: Settings) -> int:
 
 
 def _content(settings: Settings, entry: ledger.Entry) -> bytes:
-    path = settings.records / entry["path"]
+    path = path_of(settings, entry)
     content = path.read_bytes() if path.exists() else b""
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise RecordError(f"{path} is missing or altered: bring it back with `bongsu restore`")
+        raise RecordError(f"{path} is missing or altered: run `bongsu restore` from an intact copy")
     return content
+
+
+def _relative(kind: str, name: str, digest: str) -> str:
+    return f"{kind}/{name}-{digest[:12]}.parquet"

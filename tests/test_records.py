@@ -54,3 +54,21 @@ def test_a_return_to_older_content_is_the_newest_issue(settings: Settings) -> No
     found = records.read(settings, "forecasts")
     assert found is not None
     assert found.sort("_issue")["mean"].to_list() == [1.5, 2.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "../../a.parquet"},
+        {"path": "/a.parquet"},
+        {"record_kind": ".."},
+        {"name": "../a"},
+        {"name": None},
+        {"sha256": "0" * 63},
+    ],
+)
+def test_no_path_is_made_from_a_bad_ledger_entry(settings: Settings, change: dict[str, object]) -> None:
+    records.write(settings, "scores", "a", pl.DataFrame({"pinball": [0.2]}))
+    (entry,) = records.entries(settings, "scores")
+    with pytest.raises(records.RecordError, match=r"ledger entry 0: .*; restore the ledger from an intact copy"):
+        records.path_of(settings, entry | change)
