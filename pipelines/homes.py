@@ -6,6 +6,9 @@ from pipelines import ledger
 from pipelines.profile import Profile, ProfileError, load
 
 DEFAULT_PROFILE = "korea"
+RECORD = "profile"
+# The home's own copy of a profile given as a file. A restored home records this name, not the path.
+COPY = "profile.toml"
 
 
 def profile_of(home: Path, wanted: str | None) -> Profile:
@@ -14,29 +17,46 @@ def profile_of(home: Path, wanted: str | None) -> Profile:
     Raises:
         ProfileError: another profile is wanted than the home holds.
     """
-    held = _recorded(home)
-    if held is None:
+    recorded = _recorded(home)
+    if recorded is None or (wanted is not None and _replaces_copy(home, recorded, wanted)):
         return load(wanted or DEFAULT_PROFILE)
-    if wanted is not None and _source(wanted) != held:
+    if wanted is not None and _source(wanted) != recorded:
         raise ProfileError(
-            f"{home} holds the profile {held!r}, not {wanted!r}; choose another folder with --home or BONGSU_HOME"
+            f"{home} holds the profile {recorded!r}, not {wanted!r}; choose another folder with --home or BONGSU_HOME"
         )
-    copy = home / "profile.toml"
-    return load(str(copy)) if held.endswith(".toml") and not Path(held).is_file() and copy.is_file() else load(held)
+    return load(str(_original(recorded) or home / COPY) if recorded.endswith(".toml") else recorded)
 
 
 def record_profile(home: Path, wanted: str | None) -> None:
     """Record the profile of a home at first use; a profile given as a file is copied, so that a restore finds it."""
-    if _recorded(home) is None:
-        ledger.write_durably(home / "profile", _source(wanted or DEFAULT_PROFILE).encode())
-    held = Path(_recorded(home) or "")
-    if held.suffix == ".toml" and held.is_file():
-        ledger.write_durably(home / "profile.toml", held.read_bytes())
+    recorded = _recorded(home)
+    if recorded is None or (wanted is not None and _replaces_copy(home, recorded, wanted)):
+        recorded = _source(wanted or DEFAULT_PROFILE)
+        ledger.write_durably(home / RECORD, recorded.encode())
+    if original := _original(recorded):
+        ledger.write_durably(home / COPY, original.read_bytes())
+
+
+def restored(recorded: bytes) -> bytes:
+    """What a restored home records: of a profile given as a file the home's own copy, never the path in the record."""
+    return COPY.encode() if recorded.endswith(b".toml") else recorded
+
+
+def _replaces_copy(home: Path, recorded: str, wanted: str) -> bool:
+    """Whether a wanted file is the profile of a restored home, which knows only its own copy of it."""
+    is_file = recorded == COPY and wanted.endswith(".toml")
+    return is_file and load(wanted).name == load(str(home / COPY)).name
+
+
+def _original(recorded: str) -> Path | None:
+    """The file that a profile was first read from, as long as it is there."""
+    path = Path(recorded)
+    return path if path.is_absolute() and path.suffix == ".toml" and path.is_file() else None
 
 
 def _recorded(home: Path) -> str | None:
-    path = home / "profile"
-    return path.read_text("utf-8") if path.is_file() else None
+    path = home / RECORD
+    return path.read_text("utf-8", "replace") if path.is_file() else None
 
 
 def _source(wanted: str) -> str:
