@@ -208,7 +208,7 @@ def restore(
     master_key: Annotated[Path, typer.Option("--master-key", help="The master key, from its safe place.")],
     home: Home = HOME,
 ) -> None:
-    """Bring a home back from a copy into an empty folder, verify it, and rebuild the warehouse."""
+    """Bring a home back from a copy into a new or empty folder, verify it, and rebuild the warehouse."""
     custody.restore(home, source, master_key)
     out.print(f"restored into {home}; run `bongsu run` to publish")
 

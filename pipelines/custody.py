@@ -106,13 +106,15 @@ def replicate(settings: Settings, url: str | None) -> int:
 
 
 def restore(home: Path, url: str, master_key: Path) -> None:
-    """Bring a home back from a copy, verify it and make its warehouse again."""
+    """Restore a home from a copy, verified before it appears, and rebuild its warehouse.
+
+    When the copy fails any check, nothing is left behind. When only the rebuild fails, the verified home stays: run
+    `bongsu rebuild`.
+    """
     from pipelines.continuity import copies
 
     copies.restore(home, url, master_key)
-    settings = steps.settings_of_last_run(home)
-    verify(settings)
-    rebuild(settings)
+    rebuild(steps.settings_of_last_run(home))
 
 
 def drill(settings: Settings, url: str | None, progress: steps.Progress = lambda _: None) -> int:
@@ -135,7 +137,6 @@ def drill(settings: Settings, url: str | None, progress: steps.Progress = lambda
         progress("restore")
         restored = settings.model_copy(update={"home": Path(aside) / "home"})
         copies.restore(restored.home, url, settings.keys / "master.key")
-        copies.verify(restored)
         theirs = rebuild(restored, progress)
         with warehouse.connect(settings) as con:
             ours = warehouse.hashes(con)

@@ -1,35 +1,36 @@
 """Copies of a home elsewhere: replicate, restore. Any URL that fsspec knows: a folder, SFTP, S3.
 
 The ledger is read first and decides what is copied: exactly the files that it names. It is written last, so a copy's
-ledger never names what the copy lacks. A file already there is read and held against the ledger's hash; one that is
+ledger never names what the copy lacks. A file already there is read and compared with the ledger's hash; one that is
 damaged here is never sent. A copy takes only the ledger that continues its own, so neither another home nor one that
 lost entries can spoil it; nothing is removed but the keys of batches that the ledger says are destroyed.
 The master key is never copied: keep it apart, or a copy's thief can read it.
+
+A restore trusts no name in a copy. Paths are made from the verified ledger alone, only regular files are read, and
+everything is checked in a folder next to the home, which takes the home's place at the end or is removed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import fsspec
 import orjson
 
-from pipelines import landing, ledger, records
-
-if TYPE_CHECKING:
-    from pipelines.settings import Settings
+from pipelines import homes, landing, ledger, records
+from pipelines.continuity import source, staging
+from pipelines.continuity.source import ContinuityError as ContinuityError
+from pipelines.profile import ProfileError
+from pipelines.settings import Settings
 
 MASTER_KEY = "keys/master.key"
 LEDGER = "ledger.jsonl"
 # Sequence number and hash of the copied ledger's last entry: tells if the copy's ledger lost its end.
 HEAD = "ledger.head"
-
-
-class ContinuityError(Exception):
-    """A copy cannot be made, checked or brought back: what, and what to do next."""
 
 
 def replicate(settings: Settings, url: str) -> int:
@@ -40,7 +41,8 @@ def replicate(settings: Settings, url: str) -> int:
             not arrive as it was sent.
         LedgerError: this home's ledger is broken.
     """
-    system, root = _open(url)
+    system, root = source.opened(url)
+    system.makedirs(root, exist_ok=True)
     present = _listed(system, root)
     ledger.verify(settings.ledger)
     # Taken once, before any file: what is landed meanwhile belongs to the next copy.
@@ -48,11 +50,11 @@ def replicate(settings: Settings, url: str) -> int:
     entries = ledger.parse(held)
     if not entries:
         raise ContinuityError(f"{settings.home} holds no ledger, so there is nothing to copy; is --home right?")
-    _refuse_stranger(settings, system, root, present, held)
+    _refuse_stranger(settings, system, root, held)
     landing.finish_destruction(settings)
     batches = landing.batches_in(entries)
     copied = 0
-    for name, digest, batch in _named(settings, entries, batches):
+    for name, digest, batch in chain(_named(settings, entries, batches), _profile_files(settings)):
         if name in present and _digest(system.cat_file(f"{root}/{name}")) == digest:
             continue
         _put(system, f"{root}/{name}", _sound(settings, name, digest, batch))
@@ -69,28 +71,33 @@ def replicate(settings: Settings, url: str) -> int:
 
 
 def restore(home: Path, url: str, master_key: Path) -> int:
-    """Bring a home back from a copy into an empty folder; returns the files restored. Then `verify` it.
+    """Restore a home from a copy into a new or empty folder and verify it; returns the number of files.
+
+    Only files that the copy's verified ledger names are taken, and the profile; other files in the copy are ignored.
+    The home appears at the end, complete and checked; when anything fails, nothing is left behind.
 
     Raises:
-        ContinuityError: the home is not empty, the copy is not one or lost the end of its ledger, or the master key is
-            missing.
+        ContinuityError: the home is not empty, the copy cannot be read, is not one, lacks a file or lost the end of its
+            ledger, a file in it is a link, or the master key is missing.
+        LedgerError: the chain of the copy's ledger is broken.
+        LandingError, RecordError: the ledger names a path outside the home, or a file in the copy was altered.
+        ProfileError: the copy's profile cannot be loaded.
     """
-    if (home / LEDGER).exists():
-        raise ContinuityError(f"{home} already holds a ledger; restore into an empty folder with --home")
+    home = home.resolve()
+    staging.refuse_occupied(home)
     if not master_key.is_file():
         raise ContinuityError(f"{master_key} is missing: without the master key no batch can be read")
-    system, root = _open(url)
-    present = _listed(system, root)
-    theirs = _ledger(system, root, present)
-    if not theirs:
-        raise ContinuityError(f"{url} holds no ledger, so it is no copy of a home")
-    if not _reaches(theirs, _head(system, root, present)):
-        raise ContinuityError(f"the ledger at {root} lost its end: run `bongsu replicate` again, or use another copy")
-    for name in sorted(present.difference({HEAD}), key=lambda name: name == LEDGER):
-        mode = 0o600 if name.startswith("keys/") else 0o644
-        ledger.write_durably(home / name, system.cat_file(f"{root}/{name}"), mode)
-    ledger.write_durably(home / MASTER_KEY, master_key.read_bytes(), mode=0o600)
-    return len(present.difference({HEAD}))
+    system, root = source.opened(url)
+    if not system.exists(f"{root}/{LEDGER}"):
+        root = f"{root}/."  # `tar -cf copy.tar .` puts it before every name
+    content, entries = _verified(system, root, url)
+    with staging.staged(home) as folder:
+        try:
+            return _take(folder, system, root, content, entries, master_key.read_bytes())
+        except (landing.LandingError, records.RecordError, ProfileError) as error:
+            # The fault is in the copy, so the message names the file there.
+            message = str(error).replace(f"{folder}/", "")
+            raise type(error)(f"the copy at {url} is not restored: {message}") from error
 
 
 def verify(settings: Settings) -> dict[str, int]:
@@ -103,8 +110,56 @@ def verify(settings: Settings) -> dict[str, int]:
     }
 
 
-def _refuse_stranger(settings: Settings, system: Any, root: str, present: set[str], held: bytes) -> None:
-    if not held.startswith(_ledger(system, root, present)) or not _reaches(held, _head(system, root, present)):
+def _verified(system: Any, root: str, url: str) -> tuple[bytes, list[ledger.Entry]]:
+    """The ledger of a copy and its entries, verified before anything else in the copy is read."""
+    content = _ledger(system, root)
+    if not content:
+        raise ContinuityError(f"{url} holds no ledger, so it is not a copy of a home; check the URL")
+    entries = ledger.verified(content, f"{url}/{LEDGER}")
+    if not _reaches(content, _head(system, root)):
+        raise ContinuityError(f"the ledger at {url} lost its end: run `bongsu replicate` again, or use another copy")
+    return content, entries
+
+
+def _take(
+    folder: Path, system: Any, root: str, content: bytes, entries: Sequence[ledger.Entry], master_key: bytes
+) -> int:
+    """Take what a verified ledger names from a copy into an empty folder and check all of it; returns the files."""
+    for entry in entries:
+        landing.check_names(entry)
+    profiles = _take_profile(folder, system, root)
+    # No check depends on as_of.
+    settings = Settings(home=folder, profile=homes.profile_of(folder, None), as_of=datetime.now(UTC))
+    ledger.write_durably(settings.ledger, content)
+    ledger.write_durably(folder / MASTER_KEY, master_key, mode=0o600)
+    batches = landing.batches_in(entries)
+    named = {name: batch for name, _, batch in _named(settings, entries, batches)}
+    source.refuse_linked_folders(system, root, named)
+    for name, batch in named.items():
+        file = source.read(system, root, name)
+        if file is None:
+            raise ContinuityError(f"{root}/{name} is missing, but the ledger names it; use another copy")
+        ledger.write_durably(folder / name, file, 0o600 if name.startswith("keys/") else 0o644)
+        if batch is not None:  # Its key came after its bytes.
+            landing.check(settings, batch)
+    for batch in batches:
+        if batch.is_destroyed:
+            landing.check(settings, batch)
+    records.verify(settings)
+    return len(named) + profiles + 1
+
+
+def _take_profile(folder: Path, system: Any, root: str) -> int:
+    """Take the profile's files that a copy has; returns how many. The ledger does not name them."""
+    files = {name: source.read(system, root, name) for name in (homes.RECORD, homes.COPY)}
+    for name, file in files.items():
+        if file is not None:
+            ledger.write_durably(folder / name, homes.restored(file) if name == homes.RECORD else file)
+    return sum(file is not None for file in files.values())
+
+
+def _refuse_stranger(settings: Settings, system: Any, root: str, held: bytes) -> None:
+    if not held.startswith(_ledger(system, root)) or not _reaches(held, _head(system, root)):
         raise ContinuityError(
             f"the ledger of {settings.home} does not continue that of the copy at {root}: the copy is another home's, "
             "or one of the two is damaged or lost entries. Nothing was changed there. If --home and the URL are right, "
@@ -124,8 +179,11 @@ def _named(
             yield _relative(settings, key), _digest(_content(key)) if key.exists() else "", batch
     for entry in entries:
         if entry["kind"] == "record":
-            yield _relative(settings, settings.records / entry["path"]), entry["sha256"], None
-    for name in ("profile", "profile.toml"):
+            yield _relative(settings, records.path_of(settings, entry)), entry["sha256"], None
+
+
+def _profile_files(settings: Settings) -> Iterator[tuple[str, str, None]]:
+    for name in (homes.RECORD, homes.COPY):
         if (settings.home / name).exists():
             yield name, _digest(_content(settings.home / name)), None
 
@@ -145,23 +203,24 @@ def _sound(settings: Settings, name: str, digest: str, batch: landing.Batch | No
     return content
 
 
-def _ledger(system: Any, root: str, present: set[str]) -> bytes:
-    return ledger.complete(system.cat_file(f"{root}/{LEDGER}")) if LEDGER in present else b""
+def _ledger(system: Any, root: str) -> bytes:
+    return ledger.complete(source.read(system, root, LEDGER) or b"")
 
 
-def _head(system: Any, root: str, present: set[str]) -> tuple[int, str] | None:
+def _head(system: Any, root: str) -> tuple[int, str] | None:
     """The copy's head; None if it has none, or one cut while it was written (its ledger was whole by then)."""
     try:
-        head = orjson.loads(system.cat_file(f"{root}/{HEAD}")) if HEAD in present else None
+        head = orjson.loads(source.read(system, root, HEAD) or b"null")
     except orjson.JSONDecodeError:
         return None
-    return (head["seq"], head["hash"]) if head else None
+    seq, last = (head.get("seq"), head.get("hash")) if isinstance(head, dict) else (None, None)
+    return (seq, last) if isinstance(seq, int) and isinstance(last, str) else None
 
 
 def _reaches(content: bytes, head: tuple[int, str] | None) -> bool:
     """Whether a ledger holds the entry that a head names."""
     lines = content.splitlines(keepends=True)
-    return head is None or (head[0] < len(lines) and ledger.head_of(lines[head[0]]) == head)
+    return head is None or (0 <= head[0] < len(lines) and ledger.head_of(lines[head[0]]) == head)
 
 
 def _content(path: Path) -> bytes:
@@ -174,12 +233,6 @@ def _digest(content: bytes) -> str:
 
 def _relative(settings: Settings, path: Path) -> str:
     return path.relative_to(settings.home).as_posix()
-
-
-def _open(url: str) -> tuple[Any, str]:
-    system, root = fsspec.url_to_fs(url)
-    system.makedirs(root, exist_ok=True)
-    return system, str(root).rstrip("/")
 
 
 def _listed(system: Any, root: str) -> set[str]:

@@ -1,0 +1,59 @@
+"""A home that is being restored: a folder next to its place, which becomes the home as a whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipelines import ledger
+from pipelines.continuity.source import ContinuityError
+
+
+def refuse_occupied(home: Path) -> None:
+    """Check that a home does not exist yet, or is a folder that holds nothing but empty folders.
+
+    Raises:
+        ContinuityError: it holds something, or cannot be replaced.
+    """
+    if home.exists() and not home.is_dir():
+        raise ContinuityError(f"{home} is not a folder; restore into a new or empty folder with --home")
+    if any(path.is_symlink() or not path.is_dir() for path in home.rglob("*")):
+        raise ContinuityError(f"{home} already holds files; restore into a new or empty folder with --home")
+    if home.is_mount():
+        raise ContinuityError(f"{home} is a mount point and cannot be replaced; restore into a folder in it")
+
+
+@contextmanager
+def staged(home: Path) -> Iterator[Path]:
+    """A folder next to a home, which takes the home's place when the block succeeds and is removed when it fails.
+
+    Raises:
+        ContinuityError: it cannot be written, or something appeared in the home meanwhile.
+    """
+    absent = [folder for folder in home.parents if not folder.exists()]
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        # The outer folder is open to its owner alone; the inner one gets the mode that the home is to have.
+        with tempfile.TemporaryDirectory(prefix=f".{home.name}.restore-", dir=home.parent) as outer:
+            folder = Path(outer) / "home"
+            folder.mkdir()
+            yield folder
+            _replace(home, folder)
+    except BaseException as error:
+        for parent in absent:
+            with suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise ContinuityError(f"{home} cannot be written ({error}); restore into another folder") from error
+        raise
+
+
+def _replace(home: Path, folder: Path) -> None:
+    if home.exists():
+        shutil.copymode(home, folder)
+        for empty in sorted(home.rglob("*"), reverse=True):
+            empty.rmdir()
+    os.rename(folder, home)  # fails if the home is not empty
+    ledger.sync_folder(home.parent)
