@@ -1,5 +1,5 @@
 -- Fire and ambulance calls per district and whole quarter. Grain: area_id, quarter_start_date, service.
--- Counts of 1 to 7 are hidden, the others rounded to 5.
+-- Counts of 1 to 7 are hidden, the others rounded to 5. There is no total, which could narrow a hidden count.
 -- A running quarter published every day would give days away by subtraction, and one whose last days have not been
 -- fetched yet is not whole either; one that began before the history is short. Listed calls, since everybody can lay the
 -- public's file beside that of an agency with records.
@@ -11,7 +11,7 @@ with history as (
 counted as (
     select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(listed_calls)::bigint as calls
     from marts.demand_hourly
-    where service in ('fire', 'ems') and tree = 'admin'
+    where service in ('fire', 'ems') and tree = 'admin' and level = 'district'
     group by all
 )
 select counted.area_id, counted.quarter_start_date, counted.service, disclosable_count(counted.calls) as calls
