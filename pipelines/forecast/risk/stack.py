@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import isotonic_regression
 
+from pipelines.forecast.risk.boosting import BOOSTING
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import Floats, History, Ints
 from pipelines.forecast.risk.selection import ranks
@@ -27,7 +28,7 @@ LEAN: Final = 1.0
 """Standard errors by which a loss on earlier origins must exceed nothing for the count to stand alone."""
 
 MIXTURE: Final = "boosting 3/4"
-WEIGHTS: Final[Mapping[str, float]] = {"boosting": 0.75, BEST_COUNT: 0.25}
+WEIGHTS: Final[Mapping[str, float]] = {BOOSTING: 0.75, BEST_COUNT: 0.25}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,17 +101,14 @@ def placed(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
 def leading(placed: Mapping[str, Ints], cells: int) -> dict[str, Ints]:
     """The first ``cells`` cells of every model, and of the mixture with each count in turn."""
     lists = {name: np.argsort(rank, kind="stable")[:cells] for name, rank in placed.items()}
-    for count in COUNTS:
-        mixed = _mixed(placed, count)
-        first = np.sort(np.argpartition(mixed, min(cells, mixed.size) - 1)[:cells])
-        lists[_named(count)] = first[np.argsort(mixed[first], kind="stable")]
-    return lists
+    return lists | {_named(count): _mixed(placed, count, cells) for count in COUNTS}
 
 
 def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
     """All cells, best first, as chosen."""
-    told = placed[choice.count] if choice.mixture == BEST_COUNT else _mixed(placed, choice.count)
-    return np.argsort(told, kind="stable")
+    if choice.mixture == BEST_COUNT:
+        return np.argsort(placed[choice.count], kind="stable")
+    return _mixed(placed, choice.count, placed[choice.count].size)
 
 
 def expected(order: Ints, rate: Floats, level: float) -> Floats:
@@ -130,9 +128,13 @@ def _named(count: str) -> str:
     return f"{MIXTURE}, {count}"
 
 
-def _mixed(placed: Mapping[str, Ints], count: str) -> Floats:
+def _mixed(placed: Mapping[str, Ints], count: str, cells: int) -> Ints:
+    """The first ``cells`` cells of the mixture; among equal mean log ranks boosting's, which are unique, decide."""
     parts = [weight * np.log(placed[count if name == BEST_COUNT else name]) for name, weight in WEIGHTS.items()]
-    return np.asarray(sum(parts))
+    mean = np.asarray(sum(parts))
+    cells = min(cells, mean.size)
+    first = np.flatnonzero(mean <= np.partition(mean, cells - 1)[cells - 1])
+    return first[np.lexsort((placed[BOOSTING][first], mean[first]))][:cells]
 
 
 def _error(gain: Floats) -> float:

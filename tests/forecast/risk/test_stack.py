@@ -97,6 +97,20 @@ def test_expected_counts_follow_the_order_and_add_up_to_the_level() -> None:
     assert made.tolist() == [3.0, 3.0, 10.0], "where the model's rates rise along the order, cells share their mean"
 
 
+def test_equal_mean_ranks_are_never_ordered_by_position_in_the_array() -> None:
+    """Ranks 1 and 16 have the same mean log rank as 2 and 2: 3/4 log 1 + 1/4 log 16 = log 2."""
+    boosting = np.array([2, 1, *range(3, 17)])
+    count = np.array([2, 16, 1, *range(3, 16)])
+    placed = {"boosting": boosting} | dict.fromkeys(COUNTS, count)
+    choice = stack.Choice("count_28", stack.MIXTURE, 5, 1.0, 0.1)
+    for cells in (np.arange(16), np.arange(16)[::-1], np.random.default_rng(1).permutation(16)):
+        moved = {name: rank[cells] for name, rank in placed.items()}
+        assert cells[stack.order(moved, choice)].tolist() == stack.order(placed, choice).tolist()
+        for size in range(1, 17):
+            first = stack.leading(moved, size)[stack._named("count_28")]
+            assert cells[first].tolist() == stack.order(placed, choice)[:size].tolist()
+
+
 def windows(**overrides: object) -> pl.DataFrame:
     """Two windows of one model: 3 of 10 and 5 of 10 incidents in 2 of 100 cells."""
     row: dict[str, object] = {
