@@ -71,9 +71,9 @@ def windows(city: str, first: date | None = None) -> pl.DataFrame:
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city, total=len(origins) * len(times))
 
-        def boosted(category: str, origin: int) -> Floats:
+        def boosted(category: str, origin: int) -> Floats | None:
             bar.advance(tracked)
-            return boosting(there.history, category, origin)[BOOSTING]
+            return boosting(there.history, category, origin).get(BOOSTING)
 
         def tried(category: str) -> pl.DataFrame:
             rates = {origin: boosted(category, origin) for origin in origins}

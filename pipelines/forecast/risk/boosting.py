@@ -78,7 +78,8 @@ def boosting(
     """Incidents a day per cell in the coming four weeks, by two models.
 
     `PLAIN` starts from the same everywhere and tells how many better; `BOOSTING` is the geometric mean of it and of one
-    that starts from the linear pool, and tells where better.
+    that starts from the linear pool, and tells where better. Neither is returned where boosting did not train: no
+    training origin, no incident after any of them, or too few rows for a single split.
 
     Args:
         history: All of it; nothing that was not known at ``until`` is looked at.
@@ -91,22 +92,20 @@ def boosting(
     tables = [_table(history, category, origin, memo) for origin in origins]
     outcomes = [seen.events[category].counts(history.grid.size, one, one + WINDOW_DAYS) for one in origins]
     if not any(outcome.any() for outcome in outcomes):
-        return dict.fromkeys((PLAIN, BOOSTING), _even(seen, category, until))
+        return {}
     now = _table(history, category, until, memo)
     mix = _mix(tables, outcomes)
     rows = [_rows(*one, mix) for one in zip(tables, outcomes, origins, strict=True)]
     trained = Rows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
-    plain, started = _logs(trained, now, np.log(mix @ now.parts))
+    logs = _logs(trained, now, np.log(mix @ now.parts))
+    if logs is None:
+        return {}
+    plain, started = logs
     return {PLAIN: np.exp(plain) / WINDOW_DAYS, BOOSTING: np.exp((plain + started) / 2) / WINDOW_DAYS}
 
 
-def _even(history: History, category: str, until: int) -> Floats:
-    """The same everywhere: where there is nothing to learn from."""
-    return np.full(history.grid.size, history.rate(category, until, _YEAR) / max(history.grid.size, 1))
-
-
-def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats]:
-    """Log of the incidents of a window by either boosting."""
+def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats] | None:
+    """Log of the incidents of a window by either boosting, or None where no tree could be split."""
     import lightgbm
 
     data = lightgbm.Dataset(
@@ -114,6 +113,8 @@ def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats]:
     )
     chosen = PARAMETERS | {"monotone_constraints": now.rising}
     plain = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[0]}, data, TREES)
+    if not plain.feature_importance("split").any():
+        return None
     data.set_init_score(rows.start)
     started = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[1]}, data, TREES)
     return plain.predict(now.values, raw_score=True), start + started.predict(now.values, raw_score=True)

@@ -85,7 +85,7 @@ def _with_outcomes(due: pl.DataFrame, crime_daily: pl.DataFrame, profile: Profil
         .join(fell, on=[*KEYS, "cell_id"], how="left", maintain_order="left")
         .join(before.rename({"incidents": "prior"}), on=[*KEYS, "cell_id"], how="left", maintain_order="left")
         .with_columns(pl.col("incidents", "prior").fill_null(0), pl.col("is_selected").sum().over(KEYS).alias("cells"))
-        # Issued ranks break the baseline's ties too, at random and for ever the same.
+        # Issued ranks, which are unique, also order cells with equal baselines.
         .sort(*KEYS, "baseline_expected", "rank", descending=[False, False, False, True, False])
         .with_columns((pl.int_range(pl.len()).over(KEYS) < pl.col("cells")).alias("is_plain"))
     )

@@ -9,10 +9,11 @@ from pipelines.forecast.risk.history import Floats, History
 from pipelines.forecast.risk.kernels import density, prospective
 from pipelines.forecast.risk.self_exciting import self_exciting
 
+DENSITY: Final = "density"
 SIMPLE: Final[Mapping[str, Callable[[History, str, int], Floats]]] = {
     **COUNTS,
     "prospective": prospective,
-    "density": density,
+    DENSITY: density,
     "self_exciting": self_exciting,
 }
 MODELS: Final = (*SIMPLE, PLAIN, BOOSTING)
@@ -21,7 +22,7 @@ MODELS: Final = (*SIMPLE, PLAIN, BOOSTING)
 def rates(
     history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
 ) -> dict[str, Floats]:
-    """Every model's incidents a day per cell after an origin.
+    """Incidents a day per cell after an origin, by every model of `MODELS`; without boosting where it did not train.
 
     Args:
         history: All of it; no model sees more than ``history.seen(until)`` or an earlier origin's.

@@ -1,6 +1,7 @@
 """Rolling origins of risk models: what each said at an origin, what it would have selected, and what then happened."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 from pipelines.forecast.risk import calibration, curves, models, stack
 from pipelines.forecast.risk.boosting import BOOSTING, MIN_HISTORY_DAYS, PLAIN, WINDOW_DAYS, Table
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
+from pipelines.forecast.risk.models import DENSITY
 from pipelines.forecast.risk.scoring import log_likelihood
 from pipelines.forecast.risk.stack import Choice, Trial
 
@@ -60,23 +62,34 @@ class Backtest:
         self.trials: list[Trial] = []
         self.curves: list[pl.DataFrame] = []
         self.bands: list[pl.DataFrame] = []
-        self.boosted: dict[int, Floats] = {}
-        """What boosting, the dearest of the models, said at each origin, for `slot_trials` to go on from."""
+        self.boosted: dict[int, Floats | None] = {}
+        """Boosting's rates at each origin, for `slot_trials` to go on from; None where boosting did not train."""
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
-        """Every model's incidents a day per cell after an origin."""
-        told = models.rates(self.history, self.category, origin, self._memo)
-        self.boosted[origin] = told[BOOSTING]
-        return told
+        """Incidents a day per cell after an origin, by every model; without boosting where it did not train."""
+        rates = models.rates(self.history, self.category, origin, self._memo)
+        self.boosted[origin] = rates.get(BOOSTING)
+        return rates
 
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
         """Every model's rank of every cell."""
         return stack.placed(rates, self.category, origin)
 
-    def choice(self, origin: int, cells: int) -> Choice:
-        """What the earlier trials say is best for so many cells."""
-        return stack.choose(self.history, self.category, origin, self.trials, cells)
+    def choice(self, origin: int, cells: int, is_trained: bool) -> Choice:
+        """What is issued for so many cells: what earlier trials favour, or the count where `stack.reason` says why."""
+        chosen = stack.choose(self.history, self.category, origin, self.trials, cells)
+        reason = stack.reason(self.history.known_days(origin), is_trained)
+        return replace(chosen, mixture=stack.BEST_COUNT, reason=reason) if reason else chosen
+
+    def listed(
+        self, origin: int, rates: Mapping[str, Floats], placed: Mapping[str, Ints], choice: Choice
+    ) -> tuple[Ints, Floats]:
+        """All cells, best first, as issued at an origin and as scored, and every cell's expected incidents a day."""
+        finer = PLAIN if PLAIN in rates else DENSITY
+        best = stack.count_order(rates[choice.count], placed[finer]) if choice.reason else stack.order(placed, choice)
+        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
+        return best, stack.expected(best, rates[finer], level)
 
     def ranked(self, origin: int, selected: int) -> pl.DataFrame:
         """All cells as issued at an origin, best first, by the stack that earlier trials speak for.
@@ -86,11 +99,9 @@ class Backtest:
             ``is_selected`` and ``method``.
         """
         rates = self.rates(origin)
-        choice = self.choice(origin, selected)
-        best = stack.order(self.placed(origin, rates), choice)
-        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
+        choice = self.choice(origin, selected, BOOSTING in rates)
+        best, expected = self.listed(origin, rates, self.placed(origin, rates), choice)
         rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
-        expected = stack.expected(best, rates[PLAIN], level)
         return pl.DataFrame(
             {"cell": best, "expected": expected[best], "baseline_expected": rates[choice.count][best]}
         ).with_columns(
@@ -112,28 +123,27 @@ class Backtest:
         size = self.history.grid.size
         first = origin + self.lead
         outcome, prior = known.counts(size, first, first + days), known.counts(size, origin - days, origin)
-        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
         rows, choices = [], []
         for cells in self.depths:
-            chosen = self.choice(origin, cells)
+            chosen = self.choice(origin, cells, BOOSTING in rates)
             choices.append((origin, self.category, cells, *_choice(chosen)))
-            best = stack.order(placed, chosen)
+            best, expected = self.listed(origin, rates, placed, chosen)
             said = {name: (lists[name], rate * days) for name, rate in rates.items()}
             said[stack.BEST_COUNT] = said[chosen.count]
-            said[stack.STACK] = best, stack.expected(best, rates[PLAIN], level) * days
+            said[stack.STACK] = best, expected * days
             if cells == self.depths[0]:
                 beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
                 orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}
                 told = {name: said[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
                 self._follow(origin, {stack.STACK: best} | orders, told, outcome)
             most = int(np.sort(outcome)[::-1][:cells].sum())
-            for name, (listed, expected) in said.items():
-                selected = listed[:cells]
+            for name, (order, counts) in said.items():
+                selected = order[:cells]
                 rows.append(
                     (
                         origin, self.category, name, cells, days, int(outcome.sum()), int(outcome[selected].sum()),
                         most, int((outcome[selected] > 0).sum()), int(prior.sum()), int(prior[selected].sum()),
-                        float(log_likelihood(outcome, expected).mean()),
+                        float(log_likelihood(outcome, counts).mean()),
                     )
                 )  # fmt: skip
         # The next origin knows this window but for its last days, as many as the lead has.

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipelines.forecast.risk import slots
+from pipelines.forecast.risk import slots, stack
 from pipelines.forecast.risk.counts import COUNTS
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
 from pipelines.forecast.risk.scoring import SMALLEST_RATE, log_likelihood
@@ -44,11 +44,15 @@ WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What earlier origins speak for: the baseline's count, our rate of a cell, and how many origins there were."""
+    """What earlier origins speak for: the baseline's count, our rate of a cell, and how many origins there were.
+
+    ``reason`` says why the decayed count is our rate whatever earlier origins say (`stack.reason`), or is empty.
+    """
 
     count: str
     rate: str
     origins: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +81,7 @@ class Said:
         return self.counts[name].astype(np.float32)[:, None] * self.plain
 
 
-def told(history: History, times: Times, category: str, origin: int, boosted: Floats) -> Said:
+def told(history: History, times: Times, category: str, origin: int, boosted: Floats | None) -> Said:
     """What may be said at an origin from what was known there.
 
     Args:
@@ -85,7 +89,7 @@ def told(history: History, times: Times, category: str, origin: int, boosted: Fl
         times: The same incidents with their slots.
         category: What is forecast.
         origin: The first day that is not known.
-        boosted: Boosting's incidents a day by cell at that origin.
+        boosted: Boosting's incidents a day by cell at that origin, None where it did not train.
     """
     seen = history.seen(origin)
     known = times.seen(origin, seen.first_day)
@@ -94,9 +98,9 @@ def told(history: History, times: Times, category: str, origin: int, boosted: Fl
     rates = {
         FIRST_COUNT: decayed,
         "smoothed": (1 - SMOOTHED) * decayed + SMOOTHED * history.grid.smooth(decayed, SMOOTHED_CELLS),
-        "boosting 1/2": (decayed + _scaled(boosted, decayed.sum())) / 2,
-        "boosting": boosted,
     }
+    if boosted is not None:
+        rates |= {"boosting 1/2": (decayed + _scaled(boosted, decayed.sum())) / 2, "boosting": boosted}
     levels = slots.learn(history.grid, known, origin)
     own = slots.shares(history.grid, known, origin, levels)
     return Said(counts, rates, own, slots.region_share(known), levels)
@@ -107,24 +111,28 @@ def selected(size: int, share: float) -> int:
     return int(share * size * SLOTS + 1e-9)
 
 
-def choose(times: Times, origin: int, trials: Sequence[Trial]) -> Choice:
+def choose(times: Times, origin: int, trials: Sequence[Trial], reason: str = "") -> Choice:
     """Choose on trials whose windows have ended by ``origin``, by outcomes as known there.
 
-    A rate must beat the decayed count by more than half a standard error of its gains, as in `stack`.
+    A rate must beat the decayed count by more than half a standard error of its gains, as in `stack`. It is compared on
+    the trials that have it, for boosting's rates exist only where boosting trained. With a ``reason`` (`stack.reason`)
+    the decayed count is used whatever the trials say.
     """
     past = [one for one in trials if one.end <= origin]
     if not past:
-        return Choice(FIRST_COUNT, FIRST_COUNT, 0)
+        return Choice(FIRST_COUNT, FIRST_COUNT, 0, reason)
     known = times.seen(origin, 0).timed()
-    fell = [known.within(one.start, one.end).place() for one in past]
-    hits = {
-        name: np.array([_listed(places, one.best[name]).sum() for places, one in zip(fell, past, strict=True)])
-        for name in past[0].best
-    }
-    count = max(COUNTS, key=lambda name: hits[f"{name} × {PLAIN}"].sum())
-    gains = {name: hits[name] - hits[FIRST_COUNT] for name in RATES}
-    rate = max(RATES, key=lambda name: gains[name].mean() - LEAN * _error(gains[name]))
-    return Choice(count, rate, len(past))
+    pairs = [(known.within(trial.start, trial.end).place(), trial.best) for trial in past]
+
+    def hits(name: str, rival: str) -> Ints:
+        return np.array([_listed(places, best[name]).sum() for places, best in pairs if rival in best])
+
+    def gain(name: str) -> float:
+        gains = hits(name, name) - hits(FIRST_COUNT, name)
+        return float(gains.mean() - LEAN * _error(gains)) if gains.size else -np.inf
+
+    count = max(COUNTS, key=lambda name: hits(f"{name} × {PLAIN}", FIRST_COUNT).sum())
+    return Choice(count, FIRST_COUNT if reason else max(RATES, key=gain), len(past), reason)
 
 
 def score_window(said: Said, tried: Trial, chosen: Choice, times: Times, category: str, days: int) -> pl.DataFrame:
@@ -154,7 +162,7 @@ def backtest(
     times: Times,
     category: str,
     windows: Sequence[tuple[int, int]],
-    boosted: Mapping[int, Floats],
+    boosted: Mapping[int, Floats | None],
     share: float,
     lead: int = 0,
 ) -> tuple[list[Trial], pl.DataFrame]:
@@ -172,7 +180,9 @@ def backtest(
             origin + lead, origin + days, said.best(Lots.of(history.grid.size, SLOTS, first, category, origin))
         )
         span = (origin + lead, origin + lead + days)
-        found.append(score_window(said, tried, choose(times, origin, trials), times.within(*span), category, days))
+        reason = stack.reason(history.known_days(origin), boosted[origin] is not None)
+        chosen = choose(times, origin, trials, reason)
+        found.append(score_window(said, tried, chosen, times.within(*span), category, days))
         trials.append(tried)
     return trials, pl.concat(found)
 

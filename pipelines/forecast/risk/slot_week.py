@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.forecast.demand.series import midnight
-from pipelines.forecast.risk import scoring, slot_trials, slots
+from pipelines.forecast.risk import scoring, slot_trials, slots, stack
 from pipelines.forecast.risk.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.history import Floats, History, Ints
 from pipelines.forecast.risk.rolling import LEVEL_HALF_LIFE_DAYS
@@ -48,12 +48,13 @@ SCORES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 class Known:
     """What risk knows at a night's run: incidents, their slots, boosting's rates by category and origin.
 
+    A rate is None where boosting did not train.
     ``until`` is the first day that is not known, ``lead`` the days from there to the window that is forecast.
     """
 
     history: History
     times: Mapping[str, Times]
-    boosted: Mapping[str, Mapping[int, Floats]]
+    boosted: Mapping[str, Mapping[int, Floats | None]]
     cell_ids: pl.Series
     until: int
     lead: int
@@ -167,7 +168,8 @@ def _ahead(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.
     windows = [(origin, WINDOW_DAYS) for origin in boosted if origin < until]
     trials, found = slot_trials.backtest(known.history, times, category, windows, boosted, share, known.lead)
     said = slot_trials.told(known.history, times, category, until, boosted[until])
-    chosen = slot_trials.choose(times, until, trials)
+    reason = stack.reason(known.history.known_days(until), boosted[until] is not None)
+    chosen = slot_trials.choose(times, until, trials, reason)
     ours, plain = said.ours(chosen.rate).ravel(), said.baseline(chosen.count).ravel()
     first = slot_trials.selected(known.history.grid.size, share)
     lots = Lots.of(known.history.grid.size, SLOTS, first, category, until)
@@ -196,8 +198,11 @@ def _ahead(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.
 def method(chosen: slot_trials.Choice, taught: int, left_out: int) -> str:
     """How the list was made, in words."""
     of_hours = f"hours learnt from {taught} incidents, {left_out} without a time to two hours left out"
+    because = f"; {chosen.reason}" if chosen.reason else ""
     if not chosen.origins:
-        return f"{chosen.rate}; no earlier month to choose on; {of_hours}"
+        return f"{chosen.rate}{because}; no earlier month to choose on; {of_hours}"
+    if chosen.reason:
+        return f"{chosen.rate}{because}; {of_hours}"
     return f"{chosen.rate} against {chosen.count}, chosen on {chosen.origins} earlier months; {of_hours}"
 
 

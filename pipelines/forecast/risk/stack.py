@@ -4,6 +4,10 @@ Boosting ranks well over the whole list, a plain count sometimes better among th
 fixed: a choice among several mixtures on a dozen months picks noise. What earlier origins choose, per category and
 area, is the count, and whether they speak against the mixture: where it lost to the count by more than a standard
 error of its (paired) losses, the count stands alone.
+
+The count's order is also used on less than `LEAST_HISTORY_DAYS` of history, where too few earlier origins exist to
+reject the mixture, and where boosting did not train. On short history most cells have the same count, none; a finer
+rate orders them: that of boosting, else a kernel density.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +31,22 @@ FIRST_COUNT: Final = "count_decayed"
 LEAN: Final = 1.0
 """Standard errors by which a loss on earlier origins must exceed nothing for the count to stand alone."""
 
+LEAST_HISTORY_DAYS: Final = 364
+"""Days of history, over all categories, below which the count's order is used: a year, in the spans of four weeks by
+which `reach` finds where records begin. Of exactly 365 or 366 days it leaves out the first one or two."""
+SHORT_HISTORY: Final = "under a year of history"
+UNTRAINED: Final = "boosting did not train"
+
 MIXTURE: Final = "boosting 3/4"
 WEIGHTS: Final[Mapping[str, float]] = {BOOSTING: 0.75, BEST_COUNT: 0.25}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One origin: its window [start, end) of days, and each count's and mixture's cells, best first, deep enough."""
+    """One origin: its window [start, end) of days, and each count's and mixture's cells, best first, deep enough.
+
+    ``best`` has no mixture where boosting did not train.
+    """
 
     start: int
     end: int
@@ -46,7 +59,9 @@ class Choice:
 
     ``mixture`` is `MIXTURE` or `BEST_COUNT`. ``gain`` is the mean of the mixture's hits less the count's per window,
     whichever was chosen, ``gain_error`` the standard error of that mean. The mixture is fixed and the count the best of
-    several on the same windows, so the gain is not told too high.
+    several on the same windows, so the gain is not told too high. ``untrained`` origins are those on which boosting did
+    not train: they count for the choice of the count, not for the mixture. ``reason`` says why the count is used
+    whatever the mixture gained; it is empty where nothing forbids the mixture.
     """
 
     count: str
@@ -54,6 +69,8 @@ class Choice:
     origins: int
     gain: float
     gain_error: float
+    untrained: int = 0
+    reason: str = ""
 
 
 def choose(history: History, category: str, origin: int, trials: Sequence[Trial], cells: int) -> Choice:
@@ -70,24 +87,45 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
     if not past:
         return Choice(FIRST_COUNT, BEST_COUNT, 0, float("nan"), float("nan"))
     events = history.seen(origin).events[category]
-    fell = [events.counts(history.grid.size, trial.start, trial.end) for trial in past]
-    hits = {
-        name: np.array([outcome[trial.best[name][:cells]].sum() for trial, outcome in zip(past, fell, strict=True)])
-        for name in past[0].best
-    }
-    count = max(COUNTS, key=lambda name: hits[name].sum())
-    gains = hits[_named(count)] - hits[count]
+    outcomes = [events.counts(history.grid.size, trial.start, trial.end) for trial in past]
+    pairs = list(zip(past, outcomes, strict=True))
+
+    def hits(name: str) -> Floats:
+        return np.array([outcome[trial.best[name][:cells]].sum() for trial, outcome in pairs if name in trial.best])
+
+    count = max(COUNTS, key=lambda name: hits(name).sum())
+    is_trained = np.array([_named(count) in trial.best for trial in past])
+    untrained = int((~is_trained).sum())
+    if untrained == len(past):
+        reason = f"{UNTRAINED} in any earlier month"
+        return Choice(count, BEST_COUNT, len(past), float("nan"), float("nan"), untrained, reason)
+    gains = hits(_named(count)) - hits(count)[is_trained]
     gain, error = float(gains.mean()), _error(gains)
     # A single bad month is a loss of one standard error exactly, and speaks against nothing.
     is_worse = gain < -LEAN * error - 1e-9
-    return Choice(count, BEST_COUNT if is_worse else MIXTURE, len(past), gain, error)
+    return Choice(count, BEST_COUNT if is_worse else MIXTURE, len(past), gain, error, untrained)
+
+
+def reason(known_days: int, is_trained: bool) -> str:
+    """Why the count's order is used whatever earlier origins say; empty where nothing forbids the mixture.
+
+    Args:
+        known_days: Days of history known at the origin.
+        is_trained: Whether boosting trained at the origin.
+    """
+    reasons = {SHORT_HISTORY: known_days < LEAST_HISTORY_DAYS, UNTRAINED: not is_trained}
+    return " and ".join(text for text, applies in reasons.items() if applies)
 
 
 def method(choice: Choice) -> str:
     """How the list was made, in words, and how the mixture did on the months that had a say."""
+    if choice.reason:
+        months = "month" if choice.origins == 1 else "months"
+        basis = f"chosen on {choice.origins} earlier {months}" if choice.origins else "no earlier month to choose on"
+        return f"{choice.count}; {choice.reason}; {basis}"
     if not choice.origins:
         return f"{choice.count}; no earlier month to choose on"
-    mixed, tried = f"{MIXTURE}, rest {choice.count}", f"on {choice.origins} earlier months"
+    mixed, tried = f"{MIXTURE}, rest {choice.count}", f"on {choice.origins - choice.untrained} earlier months"
     if choice.mixture == BEST_COUNT:
         return f"{choice.count}; {tried} {mixed}, had {choice.gain:+.1f} hits each against it"
     return f"{mixed}; {tried} {choice.gain:+.1f} hits each against {choice.count}"
@@ -99,9 +137,10 @@ def placed(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
 
 
 def leading(placed: Mapping[str, Ints], cells: int) -> dict[str, Ints]:
-    """The first ``cells`` cells of every model, and of the mixture with each count in turn."""
+    """The first ``cells`` cells of every model and, where boosting trained, of the mixture with each count in turn."""
     lists = {name: np.argsort(rank, kind="stable")[:cells] for name, rank in placed.items()}
-    return lists | {_named(count): _mixed(placed, count, cells) for count in COUNTS}
+    mixtures = {_named(count): _mixed(placed, count, cells) for count in COUNTS} if BOOSTING in placed else {}
+    return lists | mixtures
 
 
 def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
@@ -109,6 +148,11 @@ def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
     if choice.mixture == BEST_COUNT:
         return np.argsort(placed[choice.count], kind="stable")
     return _mixed(placed, choice.count, placed[choice.count].size)
+
+
+def count_order(count: Floats, finer: Ints) -> Ints:
+    """All cells, best first, by a count; cells with equal counts by their rank in a finer rate, which is unique."""
+    return np.lexsort((finer, -count))
 
 
 def expected(order: Ints, rate: Floats, level: float) -> Floats:

@@ -170,11 +170,12 @@ def test_boosting_learns_a_kind_of_crime_that_begins_after_all_others() -> None:
     assert np.isfinite(rates).all() and set(np.argsort(-rates)[:3]) == {17, 40, 90}
 
 
-def test_boosting_without_a_past_says_the_same_everywhere() -> None:
-    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 20)[boosting.BOOSTING]) == 0
-    assert np.ptp(boosting.boosting(history((3, 5), (4, 6)), "theft", 600)[boosting.BOOSTING]) == 0, (
-        "no incident in any training window"
-    )
+def test_boosting_that_did_not_train_returns_no_rates() -> None:
+    assert boosting.boosting(history((3, 5), (4, 6)), "theft", 20) == {}, "no training window"
+    assert boosting.boosting(history((3, 5), (4, 6)), "theft", 600) == {}, "no incident in any training window"
+    daily = history(*((day % 3, day) for day in range(400)), side=3)
+    assert boosting.boosting(daily, "theft", 400) == {}, "nine cells are too few rows for a single split"
+    assert set(models.rates(daily, "theft", 400)) == set(models.SIMPLE)
 
 
 @pytest.mark.parametrize("name", models.MODELS)

@@ -158,6 +158,24 @@ def test_a_hundredth_of_all_cells_and_slots_is_selected_for_the_coming_week(resu
     assert of_theft["pai"] == pytest.approx(of_theft["hit_rate"] / 0.01) and of_theft["pai"] > 30
 
 
+def test_the_order_of_cells_and_records_changes_nothing() -> None:
+    few = crime(days=250)
+    sorted_rows = nightly.forecast_risk(few, cells(), AS_OF, KOREA)
+    shuffled = nightly.forecast_risk(
+        few.sample(few.height, shuffle=True, seed=1), cells().sample(401, shuffle=True, seed=2), AS_OF, KOREA
+    )
+    assert shuffled.forecasts.equals(sorted_rows.forecasts)
+    assert shuffled.slots.forecasts.equals(sorted_rows.slots.forecasts)
+
+
+def test_under_a_year_of_records_the_method_says_that_the_count_is_used() -> None:
+    short = nightly.forecast_risk(crime(days=250), cells(), AS_OF, KOREA)
+    for method in short.forecasts["method"].unique():
+        assert "; under a year of history; chosen on 1 earlier month" in method
+    for method in short.slots.forecasts["method"].unique():
+        assert method.startswith("count_decayed; under a year of history; hours learnt from")
+
+
 def test_nothing_after_what_is_known_changes_a_forecast(result: nightly.RiskForecast) -> None:
     later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "local_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)

@@ -82,6 +82,34 @@ def test_each_category_is_ranked_on_its_own(tmp_path: Path) -> None:
     ]
 
 
+def test_the_order_of_the_points_changes_nothing(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    frame = some(category=pl.when(pl.col("x") > 631_000).then(pl.lit("east")).otherwise(pl.lit("west")))
+    shuffled = frame.sample(frame.height, shuffle=True, seed=5)
+    assert points.predict_points(shuffled, task, START, 7).frame.equals(
+        points.predict_points(frame, task, START, 7).frame
+    )
+
+
+def test_the_selected_of_equal_cells_are_not_the_first_of_the_grid(tmp_path: Path) -> None:
+    """Nothing is known but one point in the middle: every cell but that one is equal at some distance."""
+    frame = pl.DataFrame({"occ_date": [START - timedelta(days=9)], "x": [631_125.0], "y": [4_831_125.0]})
+    issued = points.predict_points(frame, Task("EPSG:26917", boundary(tmp_path), 100, 1), START, 7).frame
+    cells = issued.sort("cell_id").with_row_index("at")
+    of_equals = cells.filter(pl.col("expected") == cells["expected"].min())
+    chosen = of_equals.filter("is_selected")["at"].to_numpy()
+    assert 0 < chosen.size < of_equals.height
+    assert (chosen < len(cells) / 2).mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_expected_counts_of_two_hundred_days_differ_from_cell_to_cell(tmp_path: Path) -> None:
+    frame = points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7).frame
+    assert frame.sort("rank")["expected"].is_sorted(descending=True)
+    busiest = frame.filter(pl.col("rank") == 1)
+    assert busiest["cell_id"].item() == "250mN483100E63100"
+    assert busiest["expected"].item() > 5 * frame["expected"].median() > 0
+
+
 def test_points_from_the_start_on_change_nothing(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
     later = some(occurred_at=pl.col("occurred_at") + timedelta(days=400))

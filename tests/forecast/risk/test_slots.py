@@ -204,6 +204,39 @@ def test_nothing_is_chosen_before_there_is_an_origin_and_a_rate_must_earn_its_pl
     assert chosen(UNTIL, boosting, decayed, decayed).rate == decayed
 
 
+def test_no_rate_of_boosting_exists_where_it_did_not_train() -> None:
+    seen = two_places()
+    said = slot_trials.told(history(seen), seen, "theft", UNTIL, None)
+    assert set(said.rates) == {slot_trials.FIRST_COUNT, "smoothed"}
+
+
+def test_on_short_history_and_without_boosting_the_count_is_used_whatever_trials_say() -> None:
+    """Boosting catches everything in the trials that have it and nothing else does."""
+    seen = two_places()
+    good, bad = np.array([NIGHT, 143 * SLOTS + MORNING]), np.array([5 * SLOTS, 6 * SLOTS])
+    lists = {f"{name} × {slot_trials.PLAIN}": bad for name in slot_trials.COUNTS}
+    without = lists | {slot_trials.FIRST_COUNT: bad, "smoothed": bad}
+    having = without | {"boosting 1/2": bad, "boosting": good}
+    tried = [
+        slot_trials.Trial(UNTIL - 7 * weeks, UNTIL - 7 * weeks + 7, best)
+        for weeks, best in ((3, without), (2, having), (1, having))
+    ]
+    assert slot_trials.choose(seen, UNTIL, tried).rate == "boosting"
+    assert slot_trials.choose(seen, UNTIL, tried[:1]).rate == slot_trials.FIRST_COUNT
+    chosen = slot_trials.choose(seen, UNTIL, tried, "boosting did not train")
+    assert (chosen.rate, chosen.reason) == (slot_trials.FIRST_COUNT, "boosting did not train")
+    assert "; boosting did not train;" in slot_week.method(chosen, 10, 2)
+
+
+def test_a_backtest_of_slots_goes_on_where_boosting_did_not_train() -> None:
+    seen = two_places()
+    windows = [(UNTIL - 28 * back, 28) for back in (3, 2, 1)]
+    boosted = {windows[0][0]: None, windows[1][0]: None, windows[2][0]: np.full(144, 0.1)}
+    trials, found = slot_trials.backtest(history(seen), seen, "theft", windows, boosted, 0.01)
+    assert ["boosting" in trial.best for trial in trials] == [False, False, True]
+    assert found["model"].to_list() == ["slots", "best_count"] * 3
+
+
 def test_the_slots_of_a_week_leave_no_gap_where_the_clocks_change() -> None:
     week = slot_week._week(date(2026, 3, 3), TORONTO).sort("slot_start")  # Sunday 8 March, two o'clock does not exist
     assert week["slot_start"].to_list()[1:] == week["slot_end"].to_list()[:-1]

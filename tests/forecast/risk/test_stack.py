@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.forecast.risk import rolling, scoring, stack
 from pipelines.forecast.risk.counts import COUNTS
@@ -109,6 +111,99 @@ def test_equal_mean_ranks_are_never_ordered_by_position_in_the_array() -> None:
         for size in range(1, 17):
             first = stack.leading(moved, size)[stack._named("count_28")]
             assert cells[first].tolist() == stack.order(placed, choice)[:size].tolist()
+
+
+@given(st.integers(0, 99))
+def test_moving_cells_within_the_array_moves_the_list_with_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    placed = {name: rng.permutation(40) + 1 for name in (*COUNTS, "boosting")}
+    counts, cells = rng.integers(0, 3, 40).astype(float), rng.permutation(40)
+    moved = {name: rank[cells] for name, rank in placed.items()}
+    for mixture in (BEST_COUNT, stack.MIXTURE):
+        choice = stack.Choice("count_28", mixture, 5, 1.0, 0.1)
+        assert cells[stack.order(moved, choice)].tolist() == stack.order(placed, choice).tolist()
+    finer = placed["boosting"]
+    assert cells[stack.count_order(counts[cells], finer[cells])].tolist() == stack.count_order(counts, finer).tolist()
+
+
+def test_equal_counts_are_ordered_by_a_finer_rate() -> None:
+    assert stack.count_order(np.array([0.0, 2.0, 0.0, 2.0]), np.array([1, 4, 2, 3])).tolist() == [3, 1, 0, 2]
+
+
+def test_under_a_year_of_history_the_list_has_the_order_of_the_count() -> None:
+    backtest, _, choices = rolling.run(town(273), "theft", [(217, 28), (245, 28)], (20,))
+    rates = backtest.rates(273)
+    assert "boosting" in rates and choices["origins"].to_list() == [0, 1]
+    issued = backtest.ranked(273, 20)
+    count = issued["method"][0].split(";")[0]
+    assert (np.diff(rates[count][issued["cell"].to_numpy()]) <= 0).all()
+    assert issued["method"].unique().to_list() == [f"{count}; under a year of history; chosen on 2 earlier months"]
+    assert issued["expected"].is_sorted(descending=True) and issued["expected"].n_unique() > 20
+
+
+def test_the_mixture_is_used_from_a_year_of_history_on() -> None:
+    """Records of exactly 365 days are a year of history."""
+    past = town(430)
+    backtest, _, _ = rolling.run(past, "theft", rolling.windows(past, 365, 28, 12), (20,))
+    methods = [backtest.ranked(day, 20)["method"][0] for day in (363, 365)]
+    assert [stack.SHORT_HISTORY in method for method in methods] == [True, False]
+    assert stack.MIXTURE in methods[1]
+
+
+def test_what_is_scored_is_what_is_issued_on_short_history() -> None:
+    past, windows = town(310), [(217, 28), (245, 28), (273, 28)]
+    issued = rolling.run(past, "theft", windows[:2], (20,))[0].ranked(273, 20)
+    _, found, choices = rolling.run(past, "theft", windows, (20,))
+    outcome = past.events["theft"].counts(past.grid.size, 273, 301)
+    hits = int(outcome[issued.filter("is_selected")["cell"].to_numpy()].sum())
+    assert found.filter(model=stack.STACK, origin_day=273)["hits"].item() == hits
+    assert set(choices["mixture"]) == {BEST_COUNT}
+
+
+def untrained() -> History:
+    """Burglary on every day of 800; three thefts in the first days, before any training window."""
+    daily = Events.of([day * 7 % 144 for day in range(800)], range(800))
+    thefts = Events.of([100, 100, 30], [3, 4, 5])
+    return History(town().grid, {"burglary": daily, "theft": thefts}, 0)
+
+
+def test_where_boosting_did_not_train_the_count_decides_and_expected_counts_still_differ() -> None:
+    past = untrained()
+    issued = rolling.run(past, "theft", [(744, 28), (772, 28)], (2,))[0].ranked(800, 2)
+    assert issued.filter("is_selected")["cell"].to_list() == [100, 30]
+    assert issued["method"][0] == "count_all; boosting did not train; chosen on 2 earlier months"
+    level = past.seen(800).rate("theft", 800, rolling.LEVEL_HALF_LIFE_DAYS)
+    assert issued["expected"].sum() == pytest.approx(level) and issued["expected"].is_sorted(descending=True)
+    assert issued["expected"][0] > 2 * issued["expected"].median() > 0
+
+
+def test_models_that_did_not_train_are_not_scored() -> None:
+    _, found, _ = rolling.run(untrained(), "theft", [(772, 28)], (2,))
+    assert set(found["model"]) == {*rolling.models.SIMPLE, BEST_COUNT, stack.STACK}
+
+
+def test_a_trial_without_boosting_has_no_vote_on_the_mixture() -> None:
+    history = streets()
+    lost = trials(history, "count_56")
+    without = [
+        Trial(trial.start, trial.end, {name: trial.best[name] for name in COUNTS})
+        for trial in trials(history, "count_56")
+    ]
+    none = stack.choose(history, "theft", 60, without, 5)
+    assert (none.count, none.mixture, none.untrained) == ("count_56", BEST_COUNT, 6)
+    assert stack.method(none) == "count_56; boosting did not train in any earlier month; chosen on 6 earlier months"
+    equal = trials(history, "none of them")
+    mixed = stack.choose(history, "theft", 60, [*without[:3], *equal[3:]], 5)
+    assert (mixed.count, mixed.mixture, mixed.gain) == ("count_56", stack.MIXTURE, 0)
+    assert "on 3 earlier months" in stack.method(mixed)
+    assert stack.choose(history, "theft", 60, [*without[:3], *lost[3:]], 5).mixture == BEST_COUNT
+
+
+def test_the_reason_for_the_count_names_everything_that_applies() -> None:
+    assert stack.reason(364, True) == ""
+    assert stack.reason(363, True) == "under a year of history"
+    assert stack.reason(364, False) == "boosting did not train"
+    assert stack.reason(100, False) == "under a year of history and boosting did not train"
 
 
 def windows(**overrides: object) -> pl.DataFrame:
