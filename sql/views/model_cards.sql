@@ -80,7 +80,7 @@ from (
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
-            'Mean of the log ranks of boosting (three quarters) and the best count; the count stands alone where the mean lost to it in earlier months. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+            'Mean of the log ranks of boosting (three quarters) and the best count; the order is that of the count where the mean lost to it in earlier months, under a year of history and where boosting did not train. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
             'slots',
