@@ -232,9 +232,9 @@ def test_a_backtest_of_slots_goes_on_where_boosting_did_not_train() -> None:
     seen = two_places()
     windows = [(UNTIL - 28 * back, 28) for back in (3, 2, 1)]
     boosted = {windows[0][0]: None, windows[1][0]: None, windows[2][0]: np.full(144, 0.1)}
-    trials, found = slot_trials.backtest(history(seen), seen, "theft", windows, boosted, 0.01)
+    trials, scored = slot_trials.backtest(history(seen), seen, "theft", windows, boosted, 0.01)
     assert ["boosting" in trial.best for trial in trials] == [False, False, True]
-    assert found["model"].to_list() == ["slots", "best_count"] * 3
+    assert scored["model"].to_list() == ["slots", "best_count"] * 3
 
 
 def test_the_slots_of_a_week_leave_no_gap_where_the_clocks_change() -> None:

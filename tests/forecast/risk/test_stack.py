@@ -153,10 +153,10 @@ def test_the_mixture_is_used_from_a_year_of_history_on() -> None:
 def test_what_is_scored_is_what_is_issued_on_short_history() -> None:
     past, windows = town(310), [(217, 28), (245, 28), (273, 28)]
     issued = rolling.run(past, "theft", windows[:2], (20,))[0].ranked(273, 20)
-    _, found, choices = rolling.run(past, "theft", windows, (20,))
+    _, scored, choices = rolling.run(past, "theft", windows, (20,))
     outcome = past.events["theft"].counts(past.grid.size, 273, 301)
     hits = int(outcome[issued.filter("is_selected")["cell"].to_numpy()].sum())
-    assert found.filter(model=stack.STACK, origin_day=273)["hits"].item() == hits
+    assert scored.filter(model=stack.STACK, origin_day=273)["hits"].item() == hits
     assert set(choices["mixture"]) == {BEST_COUNT}
 
 
@@ -178,8 +178,8 @@ def test_where_boosting_did_not_train_the_count_decides_and_expected_counts_stil
 
 
 def test_models_that_did_not_train_are_not_scored() -> None:
-    _, found, _ = rolling.run(untrained(), "theft", [(772, 28)], (2,))
-    assert set(found["model"]) == {*rolling.models.SIMPLE, BEST_COUNT, stack.STACK}
+    _, scored, _ = rolling.run(untrained(), "theft", [(772, 28)], (2,))
+    assert set(scored["model"]) == {*rolling.models.SIMPLE, BEST_COUNT, stack.STACK}
 
 
 def test_a_trial_without_boosting_has_no_vote_on_the_mixture() -> None:
