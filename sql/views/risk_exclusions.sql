@@ -1,5 +1,6 @@
 -- Why reported crime of a year may not enter risk, in whole per cent of all its reported crime. Grain: year, reason.
--- Whole years only: a share that changes from day to day would date every record that is kept out.
+-- Whole years only: a share that changes from day to day would date every record that is kept out. The share of 1 to 7
+-- records is hidden.
 with police as (
     select
         max(complete_from_at) as complete_from_at,
@@ -18,7 +19,10 @@ reported as (
     from (select year, incidents from excluded union all select year, incidents from entered)
     group by year
 )
-select excluded.year, excluded.reason, round(excluded.incidents / reported.incidents, 2) as incident_share
+select
+    excluded.year,
+    excluded.reason,
+    round(disclosable_count(excluded.incidents) / disclosable_count(reported.incidents), 2) as incident_share
 from excluded
 join reported on reported.year = excluded.year
 cross join police
