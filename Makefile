@@ -18,6 +18,12 @@ export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # LocalExecutor deadlocks were reported at high parallelism; two cores want little anyway.
 export AIRFLOW__CORE__PARALLELISM := 4
+# Airflow's page listens on this machine alone, unless AIRFLOW__API__HOST is set.
+AIRFLOW__API__HOST ?= 127.0.0.1
+export AIRFLOW__API__HOST
+# Airflow sets the modes of its task logs itself, whatever the umask.
+export AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS := 0o700
+export AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS := 0o600
 # No dependency reports home.
 export GX_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
@@ -39,18 +45,24 @@ help: ## Show this list
 setup: .venv/.ready ## Install everything into .venv
 
 run: .venv/.ready airflow-home ## Set up, then run the real daily DAG once in-process, and print what was made
-	@status=0; BONGSU_RETRIES=0 $(BIN)/airflow dags test daily --conf '$(CONF)' 2>&1 \
+	@umask 077; status=0; BONGSU_RETRIES=0 $(BIN)/airflow dags test daily --conf '$(CONF)' 2>&1 \
 	  | tee $(AIRFLOW_HOME)/run.log | sed -un 's/.*\(bongsu: [^[]*\).*/\1/p' || status=$$?; \
 	  $(BIN)/bongsu summary $(if $(AS_OF),--as-of $(AS_OF)) || status=$$?; \
 	  [ $$status = 0 ] || echo "The run is red; its whole log is $(AIRFLOW_HOME)/run.log" >&2; exit $$status
 
+# Not `airflow standalone`: the log servers that it starts listen on all interfaces, and no setting changes that. The page
+# reads the logs from $(AIRFLOW_HOME) without them.
 airflow: .venv/.ready airflow-home ## Start Airflow's own page with the schedule, ready to unpause
-	PATH="$(CURDIR)/$(BIN):$$PATH" airflow standalone
+	@umask 077; export PATH="$(CURDIR)/$(BIN):$$PATH"; trap 'kill $$(jobs -p) 2>/dev/null || true; wait' EXIT; \
+	  echo "http://$$AIRFLOW__API__HOST:8080 user=admin password in $(AIRFLOW_HOME)/simple_auth_manager_passwords.json.generated"; \
+	  for part in "scheduler --skip-serve-logs" dag-processor api-server "triggerer --skip-serve-logs"; do \
+	    airflow $$part & \
+	  done; wait
 
 airflow-home: .venv/.ready
-	@mkdir -p $(AIRFLOW_HOME)
-	@$(BIN)/airflow db migrate >$(AIRFLOW_HOME)/migrate.log 2>&1
-	@$(BIN)/airflow pools set warehouse 1 "the one DuckDB writer" >>$(AIRFLOW_HOME)/migrate.log 2>&1
+	@mkdir -p -m 711 $(BONGSU_HOME) && mkdir -p -m 700 $(AIRFLOW_HOME)
+	@umask 077; $(BIN)/airflow db migrate >$(AIRFLOW_HOME)/migrate.log 2>&1
+	@umask 077; $(BIN)/airflow pools set warehouse 1 "the one DuckDB writer" >>$(AIRFLOW_HOME)/migrate.log 2>&1
 
 test: .venv/.ready ## Set up, then run all tests
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)

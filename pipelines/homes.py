@@ -1,5 +1,12 @@
-"""A home: the folder that holds everything at run time. It serves one profile, recorded at first use."""
+"""A home: the folder that holds everything at run time. It serves one profile, recorded at first use.
 
+It belongs to one user of the machine. Others can only pass through it to a release, and read that as its group.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pipelines import ledger
@@ -9,6 +16,37 @@ DEFAULT_PROFILE = "korea"
 RECORD = "profile"
 # The home's own copy of a profile given as a file. A restored home records this name, not the path.
 COPY = "profile.toml"
+PRIVATE = ("airflow", "keys", "landing", "ledger.jsonl", "ledger.lock", COPY, RECORD, "records", "work")
+OWNER_ONLY, TRAVERSABLE, GROUP_READABLE = 0o700, 0o711, 0o750
+
+log = logging.getLogger(__name__)
+
+
+def protect(home: Path) -> None:
+    """Create a home that is missing, and close it to other users except for the way to its releases.
+
+    Home, ``published`` and ``published/releases`` have mode 0711, a release 0750, all other folders 0700 and files
+    0600; files that are not ours keep their mode. In a home that is in use, permissions are only removed: what its
+    owner closed further stays closed.
+    What this process creates from now on is open to its owner alone (umask 077).
+    """
+    if _recorded(home) is None:
+        home.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # a folder of another user: reported below
+            home.chmod(TRAVERSABLE)
+    os.umask(os.umask(0o077) | 0o077)
+    if still_open := [path for path, mode in _modes(home) if not _restrict(path, mode)]:
+        log.warning(
+            "home=%s paths=%d first=%s: other users can open these and their mode cannot be changed; check their owner",
+            home, len(still_open), still_open[0],
+        )  # fmt: skip
+
+
+def create_traversable(folder: Path) -> None:
+    """Create a folder, unless it exists, that other users can pass through but not list."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(TRAVERSABLE)
 
 
 def profile_of(home: Path, wanted: str | None) -> Profile:
@@ -56,7 +94,32 @@ def _original(recorded: str) -> Path | None:
 
 def _recorded(home: Path) -> str | None:
     path = home / RECORD
-    return path.read_text("utf-8", "replace") if path.is_file() else None
+    try:
+        return path.read_text("utf-8", "replace") if path.is_file() else None
+    except PermissionError as error:
+        raise ProfileError(
+            f"{home} belongs to another user; open the files of its release directly, in {home}/published/current"
+        ) from error
+
+
+def _modes(home: Path) -> Iterator[tuple[Path, int]]:
+    """Every path that decides who can open what in a home, with the most that it permits."""
+    published = home / "published"
+    releases = published / "releases"
+    yield from ((folder, TRAVERSABLE) for folder in (home, published, releases))
+    yield from ((home / name, OWNER_ONLY) for name in PRIVATE)
+    yield from ((path, GROUP_READABLE) for path in (releases.iterdir() if releases.is_dir() else ()))
+
+
+def _restrict(path: Path, mode: int) -> bool:
+    """Remove the permissions of a file or folder that a mode does not have; whether that is the case afterwards."""
+    try:
+        current = path.stat().st_mode
+        if current & 0o777 & ~mode:
+            path.chmod(current & (mode | 0o7000))  # keeps the set-group-ID bit
+    except OSError:
+        return not path.exists()  # such as a temporary file of another process
+    return True
 
 
 def _source(wanted: str) -> str:

@@ -75,7 +75,7 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
             return batch_id
         key = AESGCM.generate_key(256)
         sealed = _seal(key, packed, batch_id)
-        ledger.write_durably(key_path(settings, batch_id), _seal(_master_key(settings), key, batch_id), mode=0o600)
+        ledger.write_durably(key_path(settings, batch_id), _seal(_master_key(settings), key, batch_id))
         ledger.write_durably(blob_path(settings, feed, batch_id), sealed)
         ledger.append_locked(
             settings.ledger,
@@ -283,7 +283,7 @@ def _master_key(settings: Settings) -> bytes:
             raise LandingError(
                 f"{path} is missing and without it no batch can be read: bring it back from its safe place"
             )
-        ledger.write_durably(path, AESGCM.generate_key(256), mode=0o600)
+        ledger.write_durably(path, AESGCM.generate_key(256))
     return path.read_bytes()
 
 

@@ -131,11 +131,11 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file so that after a crash it is whole or absent."""
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file, open to its owner alone, so that after a crash it is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -15,6 +15,7 @@ from pipelines.settings import Settings
 
 KIND = "outcomes"
 STAMP = len("20261122T2015Z")
+DISK_NOTE = "only landing/ is encrypted: keep this home on an encrypted disk"
 STEPS: Final = dict.fromkeys(("fetch", "load", "build", "score", "patterns", "forecast", "dispatch", "publish")).keys()
 
 
@@ -127,7 +128,7 @@ def status(settings: Settings, judged_at: datetime) -> Status:
             *watch_problems(settings, judged_at),
             *_past_retention(settings, judged_at),
         ],
-        notes=notes,
+        notes=[*notes, DISK_NOTE],
     )
 
 

@@ -34,7 +34,9 @@ class StepError(Exception):
 def settings_for(
     home: Path, profile: str | None = None, as_of: str | None = None, now: datetime | None = None, writes: bool = True
 ) -> Settings:
-    """Settings for a home: its recorded profile, or the one given at first use, which a step that writes records.
+    """Settings for a home: its recorded profile, or the one given at first use.
+
+    A step that writes protects the home from other users and records the profile.
 
     Raises:
         ProfileError: the home already holds another profile, or ``as_of`` lies ahead and the records are real.
@@ -47,6 +49,7 @@ def settings_for(
     if instant > now and not chosen.is_simulated:
         raise ProfileError(f"--as-of {as_of} lies ahead of now; a feed read through it would stay silent until then")
     if writes:
+        homes.protect(home)
         homes.record_profile(home, profile)
     return Settings(home=home, profile=chosen, as_of=instant)
 

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,22 @@ def toy_parse(parts: Sequence[bytes]) -> pl.DataFrame:
 def delivery(rows: list[dict[str, object]], start: datetime | None = None, end: datetime = AS_OF) -> Delivery:
     """One delivery of JSON rows."""
     return Delivery((orjson.dumps(rows),), start, end)
+
+
+def unexpected_modes(home: Path) -> dict[str, str]:
+    """The paths in a home whose mode is not the one that a home promises, with that mode."""
+
+    def promised(path: Path) -> int:
+        parts = path.relative_to(home).parts
+        if parts in ((), ("published",), ("published", "releases")):
+            return 0o711
+        if parts[:2] == ("published", "releases"):
+            return 0o750 if path.is_dir() else 0o640
+        return 0o700 if path.is_dir() else 0o600
+
+    paths = [path for path in (home, *home.rglob("*")) if not path.is_symlink()]
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    return {str(path): oct(mode) for path, mode in modes.items() if mode != promised(path)}
 
 
 KEYED = Feed(

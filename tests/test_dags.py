@@ -85,6 +85,32 @@ def test_past_forecasts_are_scored_before_anything_is_published(parsed: dict) ->
     assert "publish" in above("check")
 
 
+def made(*arguments: str, **environment: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-s", *arguments],
+        cwd=ROOT,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "127.0.0.1"), ({"AIRFLOW__API__HOST": "0.0.0.0"}, "0.0.0.0")])
+def test_the_page_of_airflow_listens_on_loopback_unless_set(given: dict[str, str], expected: str) -> None:
+    assert made("--eval=show: ; @echo $$AIRFLOW__API__HOST", "show", **given).strip() == expected
+
+
+def test_no_log_server_of_airflow_is_started() -> None:
+    # They listen on all interfaces, and no setting changes that.
+    started = made("-n", "-o", ".venv/.ready", "airflow")
+    assert "standalone" not in started
+    assert "scheduler --skip-serve-logs" in started and "triggerer --skip-serve-logs" in started
+
+
 @pytest.mark.parametrize("path", DAGS, ids=lambda path: path.name)
 def test_a_dag_file_is_wiring_only(path: Path) -> None:
     lines = path.read_text("utf-8").splitlines()

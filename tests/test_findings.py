@@ -86,7 +86,7 @@ def test_status_tells_the_findings_of_the_last_run(korea: Settings) -> None:
     later = korea.model_copy(update={"as_of": AS_OF + timedelta(days=1)})
     for settings, at in ((korea, AS_OF), (later, AS_OF + timedelta(hours=9))):
         report = outcomes.status(settings, at)
-        assert "silent" in report.problems and report.notes == ["a new word"]
+        assert "silent" in report.problems and "a new word" in report.notes
     kept(later)
     assert "silent" not in outcomes.status(later, later.as_of).problems
 

@@ -21,6 +21,7 @@ import pytest
 from pipelines import accounting, custody, landing, profile, steps, warehouse
 from pipelines.release import reader
 from pipelines.settings import Settings
+from tests.conftest import unexpected_modes
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +88,10 @@ def bongsu(settings: Settings, *arguments: str, as_of: str = AS_OF, **environmen
     return subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+
+
+def test_a_finished_home_is_open_to_its_owner_alone_but_for_the_way_to_its_releases(finished: Settings) -> None:
+    assert unexpected_modes(finished.home) == {}
 
 
 def test_every_row_received_is_accounted_for(finished: Settings) -> None:

@@ -127,11 +127,12 @@ def _take(
     """Take what a verified ledger names from a copy into an empty folder and check all of it; returns the files."""
     for entry in entries:
         landing.check_names(entry)
+    homes.protect(folder)
     profiles = _take_profile(folder, system, root)
     # No check depends on as_of.
     settings = Settings(home=folder, profile=homes.profile_of(folder, None), as_of=datetime.now(UTC))
     ledger.write_durably(settings.ledger, content)
-    ledger.write_durably(folder / MASTER_KEY, master_key, mode=0o600)
+    ledger.write_durably(folder / MASTER_KEY, master_key)
     batches = landing.batches_in(entries)
     named = {name: batch for name, _, batch in _named(settings, entries, batches)}
     source.refuse_linked_folders(system, root, named)
@@ -139,7 +140,7 @@ def _take(
         file = source.read(system, root, name)
         if file is None:
             raise ContinuityError(f"{root}/{name} is missing, but the ledger names it; use another copy")
-        ledger.write_durably(folder / name, file, 0o600 if name.startswith("keys/") else 0o644)
+        ledger.write_durably(folder / name, file)
         if batch is not None:  # Its key came after its bytes.
             landing.check(settings, batch)
     for batch in batches:

@@ -1,7 +1,7 @@
 """A home that is being restored: a folder next to its place, which becomes the home as a whole or not at all."""
 
 import os
-import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,13 +29,15 @@ def refuse_occupied(home: Path) -> None:
 def staged(home: Path) -> Iterator[Path]:
     """A folder next to a home, which takes the home's place when the block succeeds and is removed when it fails.
 
+    An empty folder in that place may close the home further than the new folder does, but not open it.
+
     Raises:
         ContinuityError: it cannot be written, or something appeared in the home meanwhile.
     """
     absent = [folder for folder in home.parents if not folder.exists()]
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        # The outer folder is open to its owner alone; the inner one gets the mode that the home is to have.
+        # The outer folder is open to its owner alone; the inner one gets the mode of a home.
         with tempfile.TemporaryDirectory(prefix=f".{home.name}.restore-", dir=home.parent) as outer:
             folder = Path(outer) / "home"
             folder.mkdir()
@@ -52,7 +54,7 @@ def staged(home: Path) -> Iterator[Path]:
 
 def _replace(home: Path, folder: Path) -> None:
     if home.exists():
-        shutil.copymode(home, folder)
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode & home.stat().st_mode))
         for empty in sorted(home.rglob("*"), reverse=True):
             empty.rmdir()
     os.rename(folder, home)  # fails if the home is not empty

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from pipelines import warehouse
+from pipelines import homes, warehouse
 from pipelines.ledger import sync_folder
 from pipelines.profile import Profile
 from pipelines.release import audiences, briefing, dictionary, exports, lineage, manifest, quality_report
@@ -42,7 +42,8 @@ def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
     refuse_without_grounds(profile)
     audiences.check(profile.audiences)
     releases = settings.published / "releases"
-    releases.mkdir(parents=True, exist_ok=True)
+    for folder in (settings.published, releases):
+        homes.create_traversable(folder)
     with warehouse.connect(settings) as con:
         # Only who holds the warehouse publishes, so what lies aside now was left by a run that died.
         for leftover in releases.glob(".tmp-*"):
@@ -229,13 +230,10 @@ def remove(folder: Path) -> None:
 
 
 def _seal(folder: Path) -> None:
-    """Make every file read-only and durable before anybody can see it."""
-    for path in manifest.files(folder):
-        path.chmod(0o444)
+    """Make every file durable and readable for its group before it is published."""
+    for path in (*sorted(folder.rglob("*")), folder):
+        path.chmod(homes.GROUP_READABLE if path.is_dir() else 0o640)
         sync_folder(path)
-    for path in sorted(path for path in folder.rglob("*") if path.is_dir()):
-        sync_folder(path)
-    sync_folder(folder)
 
 
 def _text(path: Path, content: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pipelines import landing, ledger, records
 from pipelines.continuity import copies
 from pipelines.settings import Settings
-from tests.conftest import AS_OF, delivery
+from tests.conftest import AS_OF, delivery, unexpected_modes
 
 
 @pytest.fixture
@@ -55,6 +55,10 @@ def test_a_restored_home_reads_the_same_bytes(settings: Settings, copied: str, t
         landing.read(settings, b) for b in landing.batches(settings)
     ]
     assert copies.verify(other) == copies.verify(settings)
+
+
+def test_a_restored_home_is_open_to_its_owner_alone(settings: Settings, copied: str, tmp_path: Path) -> None:
+    assert unexpected_modes(restored(settings, copied, tmp_path / "restored").home) == {}
 
 
 def test_the_master_key_never_leaves_the_home(copied: str) -> None:

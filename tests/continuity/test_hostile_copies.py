@@ -556,11 +556,13 @@ def test_a_home_filled_during_a_restore_is_not_replaced(
     assert files(home) == {"notes.txt": b"notes"}
 
 
-def test_an_empty_folder_becomes_the_home_with_the_mode_it_had(settings: Settings, copy: Path, home: Path) -> None:
+def test_an_empty_folder_becomes_the_home_and_what_it_closed_stays_closed(
+    settings: Settings, copy: Path, home: Path
+) -> None:
     (home / "empty" / "deeper").mkdir(parents=True)
     home.chmod(0o750)
     copies.restore(home, copy.as_uri(), settings.keys / "master.key")
-    assert stat.S_IMODE(home.stat().st_mode) == 0o750
+    assert stat.S_IMODE(home.stat().st_mode) == 0o710
     assert not (home / "empty").exists()
     keys = [path for path in (home / "keys").iterdir()]
     assert len(keys) == 2 and all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in keys)

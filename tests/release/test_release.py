@@ -13,6 +13,7 @@ from pipelines import warehouse
 from pipelines.release import manifest, readback, release
 from pipelines.release.release import ReleaseError
 from pipelines.settings import Settings
+from tests.conftest import unexpected_modes
 from tests.release.conftest import for_audience, settings_at
 
 AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")
@@ -229,8 +230,9 @@ def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) ->
     assert content["name"] == "hot_spots 모의자료 SIMULATED"
 
 
-def test_files_of_a_release_cannot_be_written(released: Path) -> None:
-    assert all(path.stat().st_mode & 0o222 == 0 for path in manifest.files(released))
+def test_a_release_can_be_read_by_its_group_and_written_by_its_owner_alone(released: Path) -> None:
+    published = released.parents[1]
+    assert [path for path in unexpected_modes(published.parent) if path.startswith(str(published))] == []
 
 
 def test_lineage_leads_from_a_published_table_to_its_sources_and_to_nothing_else(released: Path) -> None:
