@@ -189,7 +189,7 @@ def rebuild(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) 
 
 @app.command(rich_help_panel=COPIES)
 def verify(home: Home = HOME) -> None:
-    """Check the ledger's chain, every batch and every record, byte for byte."""
+    """Check the ledger's chain, every batch, record and file of a release, byte for byte."""
     checked = custody.verify(steps.settings_for(home))
     out.print("intact: " + ", ".join(f"{count:,} {name}" for name, count in checked.items()))
 
@@ -330,7 +330,7 @@ def main() -> None:
     try:
         app()
     except steps.known_errors() as error:
-        err.print(f"[red]bongsu: {type(error).__name__}:[/red] {escape(str(error))}", highlight=False)
+        err.print(f"[red]bongsu: {type(error).__name__}:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

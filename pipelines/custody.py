@@ -90,11 +90,12 @@ def expire(settings: Settings, progress: steps.Progress = lambda _: None) -> dic
 
 
 def verify(settings: Settings) -> dict[str, int]:
-    """Check the ledger's chain, every batch and every record, byte for byte; returns how many of each."""
+    """Check the ledger's chain, every batch, record and file of a release, byte for byte; returns how many of each."""
     from pipelines.continuity import copies
+    from pipelines.release import integrity
 
     with steps.outcome(settings, "verify"):
-        return copies.verify(settings)
+        return {**copies.verify(settings), "files of releases": integrity.verify(settings)}
 
 
 def replicate(settings: Settings, url: str | None) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import orjson
 import polars as pl
 
 from pipelines import accounting, feeds, findings, landing, ledger, records, retention
+from pipelines.release import integrity, manifest
 from pipelines.settings import Settings
 
 KIND = "outcomes"
@@ -106,7 +106,7 @@ def failures(settings: Settings) -> list[str]:
 
 
 def problems(settings: Settings) -> list[str]:
-    """What is wrong with the run at ``as_of``: failed steps, a release not its own, stale feeds and unhealthy ones."""
+    """What is wrong with the run at ``as_of``: failed steps, a damaged or older release, stale or unhealthy feeds."""
     alarms, _ = _findings(settings, settings.as_of)
     return [*_run_problems(settings), *_stale(_feed_states(settings, settings.as_of)), *alarms]
 
@@ -145,13 +145,12 @@ def _of_step(settings: Settings, step: str, until: datetime | None = None) -> li
 
 
 def _run_problems(settings: Settings) -> list[str]:
+    damaged = integrity.missing(settings) or integrity.problems(settings.current.resolve())
     published = _manifest(settings).get("as_of")
-    if published is None:
-        return ["nothing is published yet: run `bongsu run`", *failures(settings)]
-    if datetime.fromisoformat(published) < settings.as_of:
+    if published and datetime.fromisoformat(published) < settings.as_of:
         behind = f"the current release is of {_local(settings, datetime.fromisoformat(published))}, "
-        return [f"{behind}none of {_local(settings, settings.as_of)} yet", *failures(settings)]
-    return failures(settings)
+        return [*damaged, f"{behind}none of {_local(settings, settings.as_of)} yet", *failures(settings)]
+    return [*damaged, *failures(settings)]
 
 
 def _past_retention(settings: Settings, judged_at: datetime) -> list[str]:
@@ -215,9 +214,10 @@ def _published_states(settings: Settings) -> dict[str, datetime]:
 
 
 def _manifest(settings: Settings) -> dict[str, Any]:
-    path = settings.current / "manifest.json"
-    content: dict[str, Any] = orjson.loads(path.read_bytes()) if path.is_file() else {}
-    return content
+    try:
+        return manifest.read(settings.current)
+    except manifest.ManifestError:
+        return {}
 
 
 def _stamp(as_of: datetime) -> str:

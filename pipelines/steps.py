@@ -357,6 +357,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     from pipelines.own_data import OwnDataError
     from pipelines.release.audiences import AudienceError
     from pipelines.release.dictionary import DictionaryError
+    from pipelines.release.manifest import ManifestError
     from pipelines.release.reader import ReaderError
     from pipelines.release.release import ReleaseError
 
@@ -379,6 +380,7 @@ def known_errors() -> tuple[type[Exception], ...]:
         OwnDataError,
         AudienceError,
         DictionaryError,
+        ManifestError,
         ReaderError,
         ReleaseError,
     )

@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-import orjson
 import pytest
 from typer.testing import CliRunner
 
 from pipelines import cli, landing, outcomes
 from pipelines import profile as profiles
+from pipelines.release import manifest
 from pipelines.settings import Settings
 from tests.conftest import AS_OF, delivery
 
@@ -24,7 +24,7 @@ def end(settings: Settings, step: str, message: str = "", feed: str = "") -> Non
 def publish(settings: Settings, as_of: datetime = AS_OF) -> None:
     release = settings.published / "releases" / "one"
     release.mkdir(parents=True)
-    (release / "manifest.json").write_bytes(orjson.dumps({"as_of": as_of.isoformat(), "feeds": []}))
+    manifest.write(release, {"as_of": as_of.isoformat(), "feeds": [], "files": {}})
     settings.current.symlink_to("releases/one")
 
 
@@ -67,7 +67,7 @@ def test_a_failed_step_belongs_to_the_newest_run(korea: Settings) -> None:
 
 
 def test_nothing_published_is_said_with_the_way_out(korea: Settings) -> None:
-    assert "nothing is published yet: run `bongsu run`" in outcomes.status(korea, AS_OF).problems
+    assert f"nothing is published in {korea.home} yet: run `bongsu run`" in outcomes.status(korea, AS_OF).problems
 
 
 def test_batches_past_their_retention_are_named(korea: Settings) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from pipelines import accounting, custody, landing, profile, steps, warehouse
 from pipelines.release import reader
+from pipelines.release.manifest import ManifestError
 from pipelines.settings import Settings
 from tests.conftest import unexpected_modes
 
@@ -213,6 +214,18 @@ def test_a_rejected_release_leaves_the_last_one_in_place(copied: Settings) -> No
     with pytest.raises(Exception, match=r"forecast\.demand"):
         steps.publish(copied)
     assert copied.current.resolve().name == release
+
+
+def test_a_damaged_release_fails_the_check_until_it_is_published_again(copied: Settings) -> None:
+    folder = copied.current.resolve()
+    (folder / "audiences/dispatch/dispatch.duckdb").write_bytes(b"x")
+    with pytest.raises(steps.StepError, match=f"release {folder.name} is damaged: audiences/dispatch/dispatch.duckdb"):
+        steps.check(copied)
+    with pytest.raises(ManifestError, match="is not what was written"):
+        custody.verify(copied)
+    assert steps.publish(copied) == folder
+    assert custody.verify(copied)["files of releases"] == sum(path.is_file() for path in folder.rglob("*"))
+    steps.check(copied)
 
 
 def test_no_file_of_a_release_lies_outside_an_audience(finished: Settings) -> None:

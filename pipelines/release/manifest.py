@@ -1,11 +1,12 @@
 """The manifest: what a release holds, so that anybody can check that it is whole and the same.
 
 Per table rows and logical hash (independent of row order and of the clock), per file SHA-256 and size, ``as_of``, code
-version and the state of every feed. It holds no data, so it lies beside the audiences' folders.
+version, the state of every feed, and the manifest's own SHA-256. It holds no data, so its place is outside the folders
+of the audiences.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,11 @@ from pipelines.quality import EXPECTATIONS
 from pipelines.release.dictionary import quoted
 
 FILE = "manifest.json"
+OWN = "sha256"
+
+
+class ManifestError(Exception):
+    """A release differs from its manifest, or has none: what, and what to do."""
 
 
 @cache
@@ -53,11 +59,22 @@ def tables_of_parquet(folder: Path) -> dict[str, dict[str, Any]]:
 
 def files_of(root: Path) -> dict[str, dict[str, Any]]:
     """SHA-256 and size of every file below a release, but its manifest."""
-    return {
-        str(path.relative_to(root)): {"sha256": sha256(path), "bytes": path.stat().st_size}
-        for path in files(root)
-        if path != root / FILE
-    }
+    return {name: _described(root / name) for name in names(root)}
+
+
+def damages(root: Path, only: Iterable[str] = ()) -> list[str]:
+    """How the files of a release, or only some, differ from its manifest: one line each, none when it is whole."""
+    try:
+        written = read(root)["files"]
+    except ManifestError as error:
+        return [str(error)]
+    checked = only or {*written, *names(root)}
+    return [line for name in sorted(checked) if (line := _damage(root, name, written.get(name)))]
+
+
+def names(root: Path) -> list[str]:
+    """The names below a release of all its files but the manifest, in order."""
+    return [str(path.relative_to(root)) for path in files(root) if path != root / FILE]
 
 
 def files(root: Path) -> Iterator[Path]:
@@ -72,13 +89,26 @@ def sha256(path: Path) -> str:
 
 
 def write(root: Path, content: dict[str, Any]) -> None:
-    """Write the manifest of a release."""
-    (root / FILE).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    """Write the manifest of a release, with its own SHA-256."""
+    (root / FILE).write_bytes(_dumped({**content, OWN: _own_hash(content)}))
 
 
 def read(root: Path) -> dict[str, Any]:
-    """Read the manifest of a release."""
-    content: dict[str, Any] = orjson.loads((root / FILE).read_bytes())
+    """Read the manifest of a release.
+
+    Raises:
+        ManifestError: it is missing, or not what was written.
+    """
+    try:
+        content = orjson.loads((root / FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise ManifestError(f"{FILE} is missing") from error
+    except OSError as error:
+        raise ManifestError(f"{FILE} cannot be read ({error.strerror})") from error
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("files"), dict) or not _is_own(content):
+        raise ManifestError(f"{FILE} is not what was written")
     return content
 
 
@@ -95,6 +125,35 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 def content_hash(parts: Sequence[object]) -> str:
     """One hash of everything that a release is made from."""
     return hashlib.sha256(orjson.dumps(list(parts), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _damage(root: Path, name: str, written: dict[str, Any] | None) -> str | None:
+    path = root / name
+    if written is None:
+        return f"{name} is not in the manifest" if path.exists() else None
+    if not path.is_file():
+        return f"{name} is missing"
+    try:
+        return None if _described(path) == written else f"{name} is not what was written"
+    except OSError as error:
+        return f"{name} cannot be read ({error.strerror})"
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
+def _is_own(content: dict[str, Any]) -> bool:
+    """Whether a manifest has its own hash; those of earlier versions state none."""
+    return content.get(OWN) in (None, _own_hash(content))
+
+
+def _own_hash(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_dumped({name: value for name, value in content.items() if name != OWN})).hexdigest()
+
+
+def _dumped(content: dict[str, Any]) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
 
 
 def _measured(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:

@@ -13,23 +13,15 @@ from pipelines.release import manifest
 
 def problems(root: Path) -> list[str]:
     """What is wrong with a release: nothing, when it is whole."""
-    content = manifest.read(root)
-    found: list[str] = []
-    present = manifest.files_of(root)
-    for name in sorted(content["files"].keys() | present.keys()):
-        if name not in present:
-            found.append(f"{name} is missing")
-        elif name not in content["files"]:
-            found.append(f"{name} is not in the manifest")
-        elif present[name] != content["files"][name]:
-            found.append(f"{name} is not what was written")
-        if not name.startswith("audiences/"):
-            found.append(f"{name} lies outside the audiences' folders")
-        if name.endswith(".wal"):
-            found.append(f"{name}: the file was not checkpointed")
+    names = manifest.names(root)
+    found = [
+        *manifest.damages(root),
+        *(f"{name} lies outside the audiences' folders" for name in names if not name.startswith("audiences/")),
+        *(f"{name}: the file was not checkpointed" for name in names if name.endswith(".wal")),
+    ]
     if found:
         return found
-    for audience, described in content["audiences"].items():
+    for audience, described in manifest.read(root)["audiences"].items():
         folder = root / "audiences" / audience
         read = {
             f"{audience}.duckdb": manifest.tables_of(folder / f"{audience}.duckdb"),

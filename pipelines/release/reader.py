@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from pipelines.release import integrity
 from pipelines.settings import Settings
 
 
@@ -16,17 +17,17 @@ def database(settings: Settings, audience: str) -> Path:
     """The DuckDB file of an audience in the release that is current now.
 
     Raises:
-        ReaderError: nothing was published yet, or there is no such audience.
+        ReaderError: nothing was published yet, there is no such audience, or its file is damaged.
     """
-    if not settings.current.exists():
-        raise ReaderError(f"nothing is published in {settings.home} yet: run `bongsu run`")
     # The link is resolved once, so that a flip in between cannot mix two releases.
-    folder = settings.current.resolve() / "audiences"
-    path = folder / audience / f"{audience}.duckdb"
-    if not path.is_file():
-        known = ", ".join(sorted(child.name for child in folder.iterdir()))
+    release = settings.current.resolve()
+    name = f"audiences/{audience}/{audience}.duckdb"
+    if problems := integrity.missing(settings) or integrity.problems(release, (name,)):
+        raise ReaderError(problems[0])
+    if not (release / name).is_file():
+        known = ", ".join(sorted(child.name for child in (release / "audiences").iterdir()))
         raise ReaderError(f"there is no audience {audience!r}; this release has {known}")
-    return path
+    return release / name
 
 
 def query(settings: Settings, sql: str, audience: str = "public") -> pl.DataFrame:

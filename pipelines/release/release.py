@@ -4,6 +4,7 @@ Readers open ``published/current/…``: they never lock, never wait and never se
 ``as_of`` and a hash of what it is made from, so publishing the same content again changes nothing.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ from pipelines.settings import Settings
 
 Progress = Callable[[str], None]
 
+log = logging.getLogger(__name__)
+
 
 class ReleaseError(Exception):
     """A release is refused or came out wrong: why, and what to do. The last release stays."""
@@ -32,7 +35,8 @@ class ReleaseError(Exception):
 def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
     """Build ``sql/views``, write the files of every audience, read them back and make them current.
 
-    Returns the release's folder. The same content as an earlier release makes nothing new.
+    Returns the release's folder. The same content as an earlier release makes nothing new. If files of that one are
+    damaged, it is built again; if the current one is damaged and has other content, it is removed.
 
     Raises:
         ReleaseError: a feed lacks its legal basis, or the files do not read back as written.
@@ -53,15 +57,17 @@ def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
         dictionary.check(con, "views")
         release = describe(con, settings)
         target = releases / release.release_id
-        if not target.exists():
+        if not target.is_dir() or _is_damaged(target):
             aside = releases / f".tmp-{release.release_id}"
             write(con, settings, release, made_from, aside, progress)
             progress("reading back")
             read_back(aside)
             _seal(aside)
-            os.rename(aside, target)
-            sync_folder(releases)
+            _put_in_place(aside, target)
+    previous = settings.current.resolve()
     flip(settings.current, target)
+    if previous in set(releases.resolve().iterdir()) - {target.resolve()} and _is_damaged(previous):
+        remove(previous)
     prune(releases, settings.current, settings.keep_releases)
     return target
 
@@ -227,6 +233,29 @@ def remove(folder: Path) -> None:
     if hidden != folder:
         os.rename(folder, hidden)
     shutil.rmtree(hidden)
+
+
+def _is_damaged(release: Path) -> bool:
+    damages = manifest.damages(release)
+    if damages:
+        log.warning(
+            "release=%s damaged=%d first=%r: another one takes its place", release.name, len(damages), damages[0]
+        )
+    return bool(damages)
+
+
+def _put_in_place(aside: Path, target: Path) -> None:
+    """Give a release that is complete its name; a damaged one of that name is removed.
+
+    Between the two renames, some microseconds, a reader of the damaged release finds none; never half of one.
+    """
+    damaged = target.with_name(f".tmp-gone-{target.name}")
+    if target.exists():
+        os.rename(target, damaged)
+    os.rename(aside, target)
+    sync_folder(target.parent)
+    if damaged.exists():
+        remove(damaged)
 
 
 def _seal(folder: Path) -> None:

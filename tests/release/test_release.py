@@ -1,7 +1,9 @@
 """A release: whole, the same for the same content, flipped in one step, and refused when it should be."""
 
 import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -9,12 +11,13 @@ import geopandas
 import orjson
 import pytest
 
-from pipelines import warehouse
-from pipelines.release import manifest, readback, release
+from pipelines import outcomes, warehouse
+from pipelines.release import integrity, manifest, readback, reader, release
+from pipelines.release.reader import ReaderError
 from pipelines.release.release import ReleaseError
 from pipelines.settings import Settings
 from tests.conftest import unexpected_modes
-from tests.release.conftest import for_audience, settings_at
+from tests.release.conftest import AS_OF, for_audience, settings_at
 
 AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")
 
@@ -103,6 +106,110 @@ def test_readback_notices_other_content_than_the_manifest_says(copy: Path) -> No
     manifest.write(copy, content)
     found = readback.problems(copy)
     assert len(found) == 2 and all("table incidents reads back as" in problem for problem in found)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def add_another(path: Path) -> None:
+    path.with_name("another").write_bytes(b"x")
+
+
+def problems_of(settings: Settings) -> str:
+    return "\n".join(outcomes.status(settings, AS_OF).problems)
+
+
+def test_a_flipped_bit_in_any_file_is_named(home: Settings) -> None:
+    folder = release.publish(home)
+    assert "damaged" not in problems_of(home)
+    assert integrity.verify(home) == len(list(manifest.files(folder)))
+    for path in manifest.files(folder):
+        whole = path.read_bytes()
+        flip_a_bit(path)
+        line = f"release {folder.name} is damaged: {path.relative_to(folder)} is not what was written; "
+        assert line in problems_of(home)
+        with pytest.raises(manifest.ManifestError, match=re.escape(line)):
+            integrity.verify(home)
+        path.write_bytes(whole)
+    assert integrity.verify(home)
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "audiences/fire/fire.duckdb", "audiences/fire/parquet/release.parquet"]
+)
+@pytest.mark.parametrize("damage", [flip_a_bit, cut, Path.unlink, add_another], ids=lambda damage: damage.__name__)
+def test_a_damaged_release_is_built_again(home: Settings, name: str, damage: Callable[[Path], None]) -> None:
+    folder = release.publish(home)
+    damage(folder / name)
+    assert f"release {folder.name} is damaged: " in problems_of(home)
+    assert release.publish(home) == folder
+    assert readback.problems(folder) == [] and integrity.verify(home)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_damaged_release_of_other_content_is_removed_once_another_is_current(home: Settings) -> None:
+    damaged = release.publish(home)
+    flip_a_bit(damaged / "audiences/fire/fire.duckdb")
+    changed(home)
+    whole = release.publish(home)
+    assert list(whole.parent.iterdir()) == [whole] and whole != damaged
+    assert integrity.verify(home) and "damaged" not in problems_of(home)
+
+
+def test_a_current_release_that_is_gone_is_named_and_built_again(home: Settings) -> None:
+    folder = release.publish(home)
+    shutil.rmtree(folder)
+    line = f"the current release {folder.name} is missing: run `bongsu publish`"
+    assert line in problems_of(home)
+    with pytest.raises(manifest.ManifestError, match=line):
+        integrity.verify(home)
+    with pytest.raises(ReaderError, match=line):
+        reader.query(home, "from release", "fire")
+    assert release.publish(home) == folder == home.current.resolve()
+
+
+def test_a_damaged_file_is_not_queried(home: Settings) -> None:
+    folder = release.publish(home)
+    flip_a_bit(folder / "audiences/fire/dictionary.md")
+    assert reader.query(home, "from release", "fire").height == 1, "its own file is whole"
+    flip_a_bit(folder / "audiences/fire/fire.duckdb")
+    with pytest.raises(ReaderError) as refused:
+        reader.query(home, "from release", "fire")
+    assert str(refused.value) == (
+        f"release {folder.name} is damaged: audiences/fire/fire.duckdb is not what was written; "
+        "run `bongsu publish` to build it again"
+    )
+
+
+def test_an_audience_that_does_not_exist_is_not_taken_for_damage(home: Settings) -> None:
+    release.publish(home)
+    with pytest.raises(ReaderError, match="there is no audience 'press'; this release has fire"):
+        reader.query(home, "from release", "press")
+
+
+def test_a_damaged_older_release_is_named_by_verify_alone(home: Settings) -> None:
+    older = release.publish(home)
+    changed(home)
+    release.publish(home)
+    flip_a_bit(older / "audiences/fire/fire.duckdb")
+    assert "damaged" not in problems_of(home)
+    with pytest.raises(manifest.ManifestError, match=f"{older.name} is damaged: .*fire.duckdb .*; remove its folder"):
+        integrity.verify(home)
+
+
+def test_a_release_that_an_earlier_version_made_is_not_taken_for_damaged(home: Settings) -> None:
+    folder = release.publish(home)
+    content = manifest.read(folder)
+    del content["sha256"]
+    (folder / "manifest.json").write_bytes(orjson.dumps(content))
+    assert integrity.verify(home)
 
 
 def test_publishing_the_same_content_again_changes_nothing(home: Settings) -> None:
