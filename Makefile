@@ -82,8 +82,11 @@ format: .venv/.ready ## Format and fix what can be fixed
 bench: .venv/.ready ## Time whole steps and print ratios
 	$(BIN)/python -m tests.benchmarks.bench
 
+equivalence: .venv/.ready ## Build one landing with the base commit and with this tree, and compare every table
+	$(BIN)/python -m tests.equivalence $(PLACE)
+
 lock: .uv/bin/uv ## Resolve every version and hash anew, without addresses
 	.uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --python-version 3.11 pyproject.toml --group dev -o requirements.lock
 
-.PHONY: help setup run airflow airflow-home test test-fast check format bench lock
+.PHONY: help setup run airflow airflow-home test test-fast check format bench equivalence lock

@@ -18,38 +18,23 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines import accounting, custody, landing, profile, steps, warehouse
+from pipelines import accounting, custody, landing, steps, warehouse
 from pipelines.release import reader
 from pipelines.release.manifest import ManifestError
 from pipelines.settings import Settings
 from tests.conftest import unexpected_modes
+from tests.places import small_city
 
 pytestmark = pytest.mark.slow
 
 AS_OF, NEXT = "2026-03-02", "2026-03-03"
 CLOSED = "http://127.0.0.1:9"
-SMALL = {
-    "provinces": '["29"]',
-    "region": '"광주광역시"',
-    "region_id": '"29"',
-    "scale": "0.1",
-    "history_days": "70",
-    "window_days": "31",
-    "daily_days": "28",
-    "prophet_min_per_day": "30.0",
-}
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Korean profile for a city of five districts, with little history, few incidents and a short horizon."""
-    text = (profile.SHIPPED / "korea.toml").read_text("utf-8")
-    for name, value in SMALL.items():
-        text, replaced = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
-        assert replaced, f"the profile has no {name}"
-    path = tmp_path_factory.mktemp("profile") / "small.toml"
-    path.write_text(text, "utf-8")
-    return path
+    """The profile of a city of five districts."""
+    return small_city(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture(scope="module")
