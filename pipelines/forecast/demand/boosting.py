@@ -203,7 +203,12 @@ def _fitted(matrix: Floats, table: Doubles, truth: Doubles, weights: Doubles, se
     import lightgbm
 
     data = lightgbm.Dataset(
-        matrix, truth, weight=weights * len(weights) / weights.sum(), init_score=np.log(table), free_raw_data=True
+        matrix,
+        truth,
+        weight=weights * len(weights) / weights.sum(),
+        init_score=np.log(table),
+        params={"num_threads": 1, "verbosity": -1},
+        free_raw_data=True,
     )
     model = lightgbm.train({**PARAMETERS, "seed": seed % 2**31}, data, ROUNDS)
 

@@ -29,6 +29,9 @@ EMPTY_CELLS: Final = 2_000
 """Cells without an incident that are drawn per origin, at most: time does not grow with the city."""
 TREES: Final = 150
 SEEDS: Final = (1, 2)
+ONE_THREAD: Final = {"num_threads": 1, "verbosity": -1}
+"""For every call into LightGBM. It keeps one number of threads for the whole process and sizes buffers by it, so
+categories that are fitted side by side must not change it. More threads do not speed up so small a fit."""
 PARAMETERS: Final = {
     "objective": "poisson",
     "learning_rate": 0.05,
@@ -37,9 +40,7 @@ PARAMETERS: Final = {
     "feature_fraction": 0.3,
     "deterministic": True,
     "force_row_wise": True,
-    # Threads of so small a fit wait for each other more than they work, the more so on a busy machine.
-    "num_threads": 1,
-    "verbosity": -1,
+    **ONE_THREAD,
 }
 
 _COUNTED: Final = (28, 91, 182, 365, 730)
@@ -108,16 +109,15 @@ def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats] | None
     """Log of the incidents of a window by either boosting, or None where no tree could be split."""
     import lightgbm
 
-    data = lightgbm.Dataset(
-        rows.values, rows.outcome, weight=rows.weight, params={"verbosity": -1}, free_raw_data=False
-    )
+    data = lightgbm.Dataset(rows.values, rows.outcome, weight=rows.weight, params=ONE_THREAD, free_raw_data=False)
     chosen = PARAMETERS | {"monotone_constraints": now.rising}
     plain = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[0]}, data, TREES)
     if not plain.feature_importance("split").any():
         return None
     data.set_init_score(rows.start)
     started = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[1]}, data, TREES)
-    return plain.predict(now.values, raw_score=True), start + started.predict(now.values, raw_score=True)
+    flat, corrected = (model.predict(now.values, raw_score=True, num_threads=1) for model in (plain, started))
+    return flat, start + corrected
 
 
 def _origins(history: History, until: int) -> Iterator[int]:
