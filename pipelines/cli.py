@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pipelines import custody, steps, trials
+from pipelines.errors import BongsuError
 from pipelines.screen import err, out, progress_of, table_of
 
 if TYPE_CHECKING:
@@ -325,13 +329,22 @@ def _status(settings: Settings, judged_at_as_of: bool) -> bool:
 
 
 def main() -> None:
-    """Entry point: known errors become one line and exit code 1; anything else keeps its trace."""
+    """Entry point: an expected fault ends in one line and exit code 1, a defect in a saved traceback and code 70."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
-    except steps.known_errors() as error:
-        err.print(f"[red]bongsu: {type(error).__name__}:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+    except BongsuError as error:
+        _fail(f"{type(error).__name__}:", str(error))
         sys.exit(1)
+    except Exception as error:
+        with NamedTemporaryFile("w", prefix="bongsu-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+        _fail(f"unexpected {type(error).__name__}:", f"{error}; please report it with the traceback in {file.name}")
+        sys.exit(os.EX_SOFTWARE)
+
+
+def _fail(kind: str, message: str) -> None:
+    err.print(f"[red]bongsu: {kind}[/red] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines import quality
+from pipelines.errors import BongsuError
 from pipelines.feeds.feed import Feed
 
 Value = str | int | float | bool | None
@@ -21,7 +22,7 @@ Value = str | int | float | bool | None
 REPORT = {"key": pl.String, "column": pl.String, "applied": pl.Int64, "kept": pl.Int64}
 
 
-class CorrectionError(Exception):
+class CorrectionError(BongsuError):
     """A corrections file cannot be read or does not fit its feed: which entry, and what to mend."""
 
 

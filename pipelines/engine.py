@@ -19,6 +19,8 @@ from typing import Any, Final, Literal, TypeVar
 
 import pandas as pd
 
+from pipelines.errors import BongsuError
+
 Engine = Literal["local", "ray", "spark"]
 ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
 VARIABLE: Final = "BONGSU_ENGINE"
@@ -33,7 +35,7 @@ Progress = Callable[[int, int], None]
 _COLUMNS: Final = "task:long,payload:binary"
 
 
-class EngineError(RuntimeError):
+class EngineError(BongsuError, RuntimeError):
     """The engine is unknown or cannot be used here; the message says what to install or to set."""
 
 

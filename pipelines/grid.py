@@ -25,6 +25,8 @@ from typing import Final, Literal
 
 import polars as pl
 
+from pipelines.errors import BongsuError
+
 Style = Literal["korea", "inspire"]
 
 LETTERS: Final = "가나다라마바사아자차카타파하"
@@ -39,7 +41,7 @@ _KOREA_CODE = re.compile(rf"([{LETTERS}])([{LETTERS}])((?:\d\d){{0,5}})")
 _INSPIRE_CODE = re.compile(r"([1-9]\d*)(k?m)N(-?\d+)E(-?\d+)")
 
 
-class GridError(ValueError):
+class GridError(BongsuError, ValueError):
     """A cell side that a style cannot name, a side that does not nest, or text that is no cell code."""
 
 

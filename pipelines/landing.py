@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines import ledger
+from pipelines.errors import BongsuError
 from pipelines.feeds.feed import Delivery
 from pipelines.profile import FEED_NAME
 from pipelines.settings import Settings
@@ -31,7 +32,7 @@ BATCH_ID = re.compile(r"[0-9a-f]{64}")
 FEED = re.compile(FEED_NAME)
 
 
-class LandingError(Exception):
+class LandingError(BongsuError):
     """A batch cannot be written or read: which, why, and what to do next."""
 
 

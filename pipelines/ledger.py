@@ -17,12 +17,14 @@ from typing import Any
 
 import orjson
 
+from pipelines.errors import BongsuError
+
 GENESIS = "0" * 64
 
 Entry = dict[str, Any]
 
 
-class LedgerError(Exception):
+class LedgerError(BongsuError):
     """The ledger's chain is broken: where, and what to do."""
 
 

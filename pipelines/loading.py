@@ -6,13 +6,14 @@ from contextlib import closing
 import duckdb
 
 from pipelines import accounting, corrections, landing, pieces, raw, retries, warehouse
+from pipelines.errors import BongsuError
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
 from pipelines.pieces import Piece
 from pipelines.settings import Settings
 
 
-class LoadError(Exception):
+class LoadError(BongsuError):
     """A batch that was loaded before cannot be loaded now: which, and what to mend."""
 
 

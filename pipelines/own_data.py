@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from pipelines.errors import BongsuError
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.risk import places, points
 from pipelines.release import risk_figures
@@ -21,7 +22,7 @@ NAMED = 5
 """Most series that a note calls by name."""
 
 
-class OwnDataError(ValueError):
+class OwnDataError(BongsuError, ValueError):
     """A file cannot be read or written as asked: which, and what is possible."""
 
 

@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from pipelines.errors import BongsuError
+
 SHIPPED = Path(__file__).parent / "profiles"
 
 
-class ProfileError(ValueError):
+class ProfileError(BongsuError, ValueError):
     """A profile cannot be found or does not say what it must."""
 
 

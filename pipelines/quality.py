@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
+from pipelines.errors import BongsuError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,7 +30,7 @@ CHUNK_ROWS = 500_000
 LARGE_ROWS = 100_000
 
 
-class QualityError(Exception):
+class QualityError(BongsuError):
     """A suite could not be run, or a gate is shut: which expectation, on what, and why."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines import ledger
+from pipelines.errors import BongsuError
 from pipelines.settings import Settings
 
 # They become parts of a path, whoever wrote the ledger that they are read from.
@@ -23,7 +24,7 @@ FORMS = {
 }
 
 
-class RecordError(Exception):
+class RecordError(BongsuError):
     """A record is missing or altered."""
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import BongsuError
 from pipelines.profile import ProfileError
 from pipelines.settings import Settings
 
@@ -27,7 +28,7 @@ Progress = Callable[[str], None]
 log = logging.getLogger(__name__)
 
 
-class StepError(Exception):
+class StepError(BongsuError):
     """A run ends red: what failed or is stale, and where to look."""
 
 
@@ -216,7 +217,7 @@ def ingest(settings: Settings, progress: Progress = lambda _: None, steps: tuple
                 progress(f"{name} {feed}")
                 globals()[name](settings, feed)
         except Exception as error:  # whatever breaks one feed must not stop the others
-            if not isinstance(error, known_errors()):
+            if not isinstance(error, BongsuError):
                 log.exception("bongsu: %s %s", name, feed)
             failed.append(f"{name} {feed}: {error}")
     return failed
@@ -258,7 +259,7 @@ def watch(settings: Settings, progress: Progress = lambda _: None) -> list[str]:
         try:
             yield
         except Exception as error:  # whatever breaks one feed must not stop the others
-            if not isinstance(error, known_errors()):
+            if not isinstance(error, BongsuError):
                 log.exception("bongsu: watch %s", feed)
             failed.append(f"{feed}: {error}")
 
@@ -342,48 +343,6 @@ def status(settings: Settings, judged_at_as_of: bool = False) -> Status:
     from pipelines import outcomes
 
     return outcomes.status(settings, settings.as_of if judged_at_as_of else datetime.now(UTC))
-
-
-def known_errors() -> tuple[type[Exception], ...]:
-    """Errors that say by themselves what happened and what to do; anything else is a defect and keeps its trace."""
-    from pipelines import landing, ledger, loading, quality, records, warehouse
-    from pipelines.areas.trees import AreaError
-    from pipelines.continuity.copies import ContinuityError
-    from pipelines.corrections import CorrectionError
-    from pipelines.feeds.feed import FeedError
-    from pipelines.forecast.demand.series import SeriesError
-    from pipelines.forecast.risk.points import PointsError
-    from pipelines.grid import GridError
-    from pipelines.own_data import OwnDataError
-    from pipelines.release.audiences import AudienceError
-    from pipelines.release.dictionary import DictionaryError
-    from pipelines.release.manifest import ManifestError
-    from pipelines.release.reader import ReaderError
-    from pipelines.release.release import ReleaseError
-
-    return (
-        StepError,
-        ProfileError,
-        FeedError,
-        AreaError,
-        landing.LandingError,
-        loading.LoadError,
-        ledger.LedgerError,
-        records.RecordError,
-        quality.QualityError,
-        warehouse.WarehouseError,
-        ContinuityError,
-        CorrectionError,
-        GridError,
-        SeriesError,
-        PointsError,
-        OwnDataError,
-        AudienceError,
-        DictionaryError,
-        ManifestError,
-        ReaderError,
-        ReleaseError,
-    )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import duckdb
 import orjson
 import polars as pl
 
+from pipelines.errors import BongsuError
 from pipelines.settings import Settings
 
 SQL = Path(__file__).parent.parent / "sql"
@@ -22,7 +23,7 @@ SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "f
 STORAGE_VERSION = "v1.5.0"
 
 
-class WarehouseError(Exception):
+class WarehouseError(BongsuError):
     """The warehouse cannot be opened, or a model cannot be built: what, where, and what to do next."""
 
 

@@ -9,6 +9,7 @@ import shapely
 
 from pipelines.areas.catchments import nearest
 from pipelines.areas.mend import united
+from pipelines.errors import BongsuError
 
 AREA_COLUMNS: dict[str, Any] = {
     "area_id": pl.String,
@@ -30,7 +31,7 @@ The nation's row has no geometry: it is the root of the trees, and a profile may
 _SPECK_DEGREES2 = 1e-10  # about a square metre: holes that rounding leaves where districts are put together
 
 
-class AreaError(ValueError):
+class AreaError(BongsuError, ValueError):
     """The areas of a profile cannot be made: what is missing and what to do next."""
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import fsspec
 
+from pipelines.errors import BongsuError
 
-class ContinuityError(Exception):
+
+class ContinuityError(BongsuError):
     """A copy cannot be written, checked or restored: what, and what to do next."""
 
 

@@ -8,11 +8,12 @@ from typing import Literal
 
 import polars as pl
 
+from pipelines.errors import BongsuError
 from pipelines.feeds.masking import masked
 from pipelines.profile import FeedSource, Profile
 
 
-class FeedError(Exception):
+class FeedError(BongsuError):
     """A feed cannot be read: what happened, where, and what to do next."""
 
 

@@ -7,11 +7,12 @@ selections and nothing else.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipelines.errors import BongsuError
 from pipelines.release import dictionary
 from pipelines.release.dictionary import quoted
 
 
-class AudienceError(Exception):
+class AudienceError(BongsuError):
     """An audience of the profile has no table, or the dictionary names one that no profile has."""
 
 

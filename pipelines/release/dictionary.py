@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines import warehouse
+from pipelines.errors import BongsuError
 
 PATH = warehouse.SQL / "dictionary.yml"
 
@@ -30,7 +31,7 @@ _FRICTIONLESS = {
 }
 
 
-class DictionaryError(Exception):
+class DictionaryError(BongsuError):
     """A table or column is not listed as it is: which, and what to add where."""
 
 

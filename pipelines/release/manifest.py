@@ -16,6 +16,7 @@ import duckdb
 import orjson
 
 from pipelines import warehouse
+from pipelines.errors import BongsuError
 from pipelines.quality import EXPECTATIONS
 from pipelines.release.dictionary import quoted
 
@@ -23,7 +24,7 @@ FILE = "manifest.json"
 OWN = "sha256"
 
 
-class ManifestError(Exception):
+class ManifestError(BongsuError):
     """A release differs from its manifest, or has none: what, and what to do."""
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from pipelines.errors import BongsuError
 from pipelines.release import integrity
 from pipelines.settings import Settings
 
 
-class ReaderError(Exception):
+class ReaderError(BongsuError):
     """There is nothing to read, or not for this audience: what to do next."""
 
 

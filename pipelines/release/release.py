@@ -17,6 +17,7 @@ import duckdb
 import orjson
 
 from pipelines import homes, warehouse
+from pipelines.errors import BongsuError
 from pipelines.ledger import sync_folder
 from pipelines.profile import Profile
 from pipelines.release import audiences, briefing, dictionary, exports, lineage, manifest, quality_report
@@ -28,7 +29,7 @@ Progress = Callable[[str], None]
 log = logging.getLogger(__name__)
 
 
-class ReleaseError(Exception):
+class ReleaseError(BongsuError):
     """A release is refused or came out wrong: why, and what to do. The last release stays."""
 
 

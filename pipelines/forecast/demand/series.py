@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from pipelines.errors import BongsuError
+
 Frequency = Literal["h", "D"]
 
 SEASON: Final[Mapping[Frequency, int]] = {"h": 168, "D": 7}
@@ -22,7 +24,7 @@ SEASON: Final[Mapping[Frequency, int]] = {"h": 168, "D": 7}
 STEP: Final[Mapping[Frequency, timedelta]] = {"h": timedelta(hours=1), "D": timedelta(days=1)}
 
 
-class SeriesError(ValueError):
+class SeriesError(BongsuError, ValueError):
     """A series cannot be forecast as given; the message says what to change."""
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from pipelines import grid as cell_grid
+from pipelines.errors import BongsuError
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
 from pipelines.forecast.risk.selection import cells_within
 
@@ -35,7 +36,7 @@ def unheard(_text: str) -> None:
     """Nobody is told."""
 
 
-class PointsError(ValueError):
+class PointsError(BongsuError, ValueError):
     """The points or the boundary cannot be used as given; the message says what to change."""
 
 
