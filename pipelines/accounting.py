@@ -11,8 +11,8 @@ from datetime import datetime
 import duckdb
 
 from pipelines import ledger, warehouse
+from pipelines.config.settings import Settings
 from pipelines.landing import Batch
-from pipelines.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

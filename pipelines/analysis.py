@@ -11,8 +11,8 @@ import duckdb
 import polars as pl
 
 from pipelines import ledger, records, warehouse
-from pipelines.profile import Profile
-from pipelines.settings import Settings
+from pipelines.config.profile import Profile
+from pipelines.config.settings import Settings
 
 DEMAND, RISK, RISK_SLOTS = "demand", "risk", "risk_slots"
 """What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the

@@ -17,11 +17,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pipelines import custody, steps, trials
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 from pipelines.screen import err, out, progress_of, table_of
 
 if TYPE_CHECKING:
-    from pipelines.settings import Settings
+    from pipelines.config.settings import Settings
 
 app = typer.Typer(
     name="bongsu",

@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipelines import quality
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 from pipelines.feeds.feed import Feed
 
 Value = str | int | float | bool | None

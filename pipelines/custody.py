@@ -13,7 +13,7 @@ from pipelines import steps
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipelines.settings import Settings
+    from pipelines.config.settings import Settings
 
 
 def rebuild(settings: Settings, progress: steps.Progress = lambda _: None) -> dict[str, str]:

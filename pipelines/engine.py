@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import pandas as pd
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 Engine = Literal["local", "ray", "spark"]
 ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")

@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from pipelines import health, records
-from pipelines.settings import Settings
+from pipelines.config.settings import Settings
 
 KIND: Final = "findings"
 SCHEMA: Final = {"feed": pl.String, "is_alarm": pl.Boolean, "message": pl.String}

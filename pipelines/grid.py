@@ -25,7 +25,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 Style = Literal["korea", "inspire"]
 

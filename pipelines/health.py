@@ -19,8 +19,8 @@ import polars as pl
 from scipy import stats
 
 from pipelines import warehouse
-from pipelines.profile import FeedSource
-from pipelines.settings import Settings
+from pipelines.config.profile import FeedSource
+from pipelines.config.settings import Settings
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

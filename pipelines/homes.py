@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipelines import ledger
-from pipelines.profile import Profile, ProfileError, load
+from pipelines.config.profile import Profile, ProfileError, load
 
 DEFAULT_PROFILE = "korea"
 RECORD = "profile"

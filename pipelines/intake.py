@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from pipelines import accounting, landing, ledger, simulator
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed, FeedError, Request
-from pipelines.settings import Settings
 
 SIMULATED = "simulator:"
 

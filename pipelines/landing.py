@@ -19,10 +19,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines import ledger
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
+from pipelines.config.profile import FEED_NAME
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery
-from pipelines.profile import FEED_NAME
-from pipelines.settings import Settings
 
 NONCE_BYTES = 12
 # A source's clock and ours may differ; a window may also end with the source's local day.

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 GENESIS = "0" * 64
 

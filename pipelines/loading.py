@@ -6,11 +6,11 @@ from contextlib import closing
 import duckdb
 
 from pipelines import accounting, corrections, landing, pieces, raw, retries, warehouse
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
 from pipelines.pieces import Piece
-from pipelines.settings import Settings
 
 
 class LoadError(BongsuError):

@@ -8,9 +8,9 @@ import polars as pl
 
 from pipelines import areas, feeds, incident, joint, quality, raw, warehouse
 from pipelines.areas.coordinates import definition
+from pipelines.config.profile import Profile
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
-from pipelines.profile import Profile
-from pipelines.settings import Settings
 
 PLACES = """(
     select lon, lat from staging.incidents

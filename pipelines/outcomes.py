@@ -10,8 +10,8 @@ from typing import Any, Final
 import polars as pl
 
 from pipelines import accounting, feeds, findings, landing, ledger, records, retention
+from pipelines.config.settings import Settings
 from pipelines.release import integrity, manifest
-from pipelines.settings import Settings
 
 KIND = "outcomes"
 STAMP = len("20261122T2015Z")

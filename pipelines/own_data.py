@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.risk import places, points
 from pipelines.release import risk_figures

@@ -14,10 +14,10 @@ import polars as pl
 
 from pipelines import ahead, corrections, landing, quality
 from pipelines.areas import coordinates
+from pipelines.config.settings import Settings
 from pipelines.feeds import inspection
 from pipelines.feeds.feed import Feed, conform
 from pipelines.landing import Batch
-from pipelines.settings import Settings
 
 PIECE_BYTES = 128 * 1024 * 1024
 

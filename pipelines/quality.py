@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import polars as pl
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 if TYPE_CHECKING:
     import pandas as pd

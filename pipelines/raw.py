@@ -13,10 +13,10 @@ import duckdb
 import polars as pl
 
 from pipelines import corrections, drift, quality
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
 from pipelines.pieces import Piece
-from pipelines.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

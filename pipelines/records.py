@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from pipelines import ledger
-from pipelines.errors import BongsuError
-from pipelines.settings import Settings
+from pipelines.config.errors import BongsuError
+from pipelines.config.settings import Settings
 
 # They become parts of a path, whoever wrote the ledger that they are read from.
 FORMS = {

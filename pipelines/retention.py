@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from pipelines import landing
-from pipelines.settings import Settings
+from pipelines.config.settings import Settings
 
 
 def limits(settings: Settings, at: datetime) -> dict[str, datetime]:

@@ -13,9 +13,9 @@ from dataclasses import replace
 import duckdb
 
 from pipelines import accounting, landing, pieces, raw, warehouse
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.landing import Batch
-from pipelines.settings import Settings
 
 ACCEPTED = "accepted now: refused batch "
 RELEASED = "released from quarantine of batch "

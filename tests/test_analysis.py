@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from pipelines import analysis, ledger, records, warehouse
+from pipelines.config.settings import Settings
 from pipelines.forecast.demand import tables
 from pipelines.forecast.risk import issued
 from pipelines.forecast.risk import nightly as risk
-from pipelines.settings import Settings
 
 TABLES = (
     "demand", "demand_scores", "demand_choices", "risk", "risk_scores", "risk_curves", "risk_calibration", "risk_slots",

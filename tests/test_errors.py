@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:

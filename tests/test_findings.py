@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from pipelines import findings, health, outcomes, warehouse
-from pipelines import profile as profiles
-from pipelines.settings import Settings
+from pipelines.config import profile as profiles
+from pipelines.config.settings import Settings
 from tests.conftest import AS_OF
 from tests.release.conftest import create_all, insert
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipelines import health, simulator, warehouse
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from tests.release.conftest import create_all, insert, settings_at
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipelines import landing, records, steps, warehouse
-from pipelines.profile import ProfileError, load
+from pipelines.config.profile import ProfileError, load
 from tests.conftest import delivery, unexpected_modes
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines import landing, ledger
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery
-from pipelines.settings import Settings
 from tests.conftest import AS_OF
 
 PARTS = (b'{"page": 1}', "화재\n구급".encode("cp949"), b"")

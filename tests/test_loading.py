@@ -12,8 +12,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipelines import accounting, corrections, landing, loading, pieces, quality, warehouse
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, Feed
-from pipelines.settings import Settings
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 
 Row = dict[str, object]

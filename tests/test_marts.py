@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipelines import analysis, areas, quality, warehouse
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.release import audiences
 from tests.release.conftest import AS_OF, FIRST_RECORD, SENSITIVE, UNMAPPED, fill, incident, insert, settings_at
 

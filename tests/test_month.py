@@ -5,8 +5,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from pipelines import profile, simulator, steps, warehouse
-from pipelines.settings import Settings
+from pipelines import simulator, steps, warehouse
+from pipelines.config import profile
+from pipelines.config.settings import Settings
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines import cli, landing, outcomes
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
+from pipelines.config.settings import Settings
 from pipelines.release import manifest
-from pipelines.settings import Settings
 from tests.conftest import AS_OF, delivery
 
 

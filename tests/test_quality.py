@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines import quality
-from pipelines.settings import Settings
+from pipelines.config.settings import Settings
 
 
 def write_suite(name: str, *rules: dict[str, Any]) -> None:

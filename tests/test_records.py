@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipelines import ledger, records
-from pipelines.settings import Settings
+from pipelines.config.settings import Settings
 
 
 def test_the_same_record_again_changes_nothing(settings: Settings) -> None:

@@ -19,9 +19,9 @@ import orjson
 import pytest
 
 from pipelines import accounting, custody, landing, steps, warehouse
+from pipelines.config.settings import Settings
 from pipelines.release import reader
 from pipelines.release.manifest import ManifestError
-from pipelines.settings import Settings
 from tests.conftest import unexpected_modes
 from tests.places import small_city
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from pipelines import feeds, intake, loading, models, quality, simulator, steps, warehouse
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, Request
-from pipelines.settings import Settings
 from tests.feeds.test_police_112_keys import accept_all
 
 pytestmark = pytest.mark.slow

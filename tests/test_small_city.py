@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from pipelines import steps
+from pipelines.config.settings import Settings
 from pipelines.release import reader
-from pipelines.settings import Settings
 from tests import soda
 from tests.feeds.cities import CHICAGO
 

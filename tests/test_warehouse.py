@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines import warehouse
-from pipelines.settings import Settings
+from pipelines.config.settings import Settings
 
 
 @pytest.fixture

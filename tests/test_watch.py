@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from pipelines import feeds, health, landing, loading, models, steps, warehouse
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, FeedError, Request
-from pipelines.settings import Settings
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 
 LATER = AS_OF + timedelta(hours=3)

@@ -11,7 +11,7 @@ from pipelines import warehouse
 from pipelines.areas import trees
 from pipelines.areas.places import metric_crs, write_cells, write_places
 from pipelines.areas.trees import AREA_COLUMNS, AreaError
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 
 __all__ = ["AREA_COLUMNS", "AreaError", "build", "districts", "locate"]
 

@@ -23,8 +23,8 @@ import numpy as np
 import polars as pl
 from pyproj import Transformer
 
+from pipelines.config.profile import FeedSource
 from pipelines.feeds.feed import Feed, FeedError
-from pipelines.profile import FeedSource
 
 WGS84 = "EPSG:4326"
 

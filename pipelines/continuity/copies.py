@@ -22,10 +22,10 @@ from typing import Any
 import orjson
 
 from pipelines import homes, landing, ledger, records
+from pipelines.config.profile import ProfileError
+from pipelines.config.settings import Settings
 from pipelines.continuity import source, staging
 from pipelines.continuity.source import ContinuityError as ContinuityError
-from pipelines.profile import ProfileError
-from pipelines.settings import Settings
 
 MASTER_KEY = "keys/master.key"
 LEDGER = "ledger.jsonl"

@@ -8,7 +8,7 @@ from typing import Any
 
 import fsspec
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 
 class ContinuityError(BongsuError):

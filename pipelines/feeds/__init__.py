@@ -6,6 +6,7 @@ of a kind needs none of them: its profile says it all.
 
 from collections.abc import Callable, Mapping
 
+from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds import (
     data_police_uk,
     fire_119,
@@ -26,7 +27,6 @@ from pipelines.feeds import (
     toronto_shootings,
 )
 from pipelines.feeds.feed import Feed
-from pipelines.profile import Profile, ProfileError
 
 FEEDS: tuple[Feed, ...] = (
     police_112.FEED,

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 import httpx
 import polars as pl
 
+from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds import http, row_lists
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
-from pipelines.profile import Profile, ProfileError
 
 __all__ = ["declared", "fetch", "parse"]
 

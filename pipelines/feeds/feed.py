@@ -8,9 +8,9 @@ from typing import Literal
 
 import polars as pl
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
+from pipelines.config.profile import FeedSource, Profile
 from pipelines.feeds.masking import masked
-from pipelines.profile import FeedSource, Profile
 
 
 class FeedError(BongsuError):

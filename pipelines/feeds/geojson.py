@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import orjson
 import polars as pl
 
+from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds import http
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
-from pipelines.profile import Profile, ProfileError
 
 __all__ = ["declared", "fetch", "parse"]
 

@@ -24,10 +24,10 @@ import polars as pl
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from pipelines.config.profile import FeedSource
 from pipelines.feeds import dropped_files
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
 from pipelines.feeds.windows import deliveries
-from pipelines.profile import FeedSource
 
 ZONE = ZoneInfo("Asia/Seoul")
 """The agency's days are Korean days, wherever this runs."""

@@ -15,9 +15,9 @@ from typing import Annotated
 import msgspec
 import polars as pl
 
+from pipelines.config.profile import FeedSource
 from pipelines.feeds import paged_json
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
-from pipelines.profile import FeedSource
 
 PATH = "/v1/incident-keys"
 RECORDS = "keys"

@@ -21,12 +21,12 @@ from zoneinfo import ZoneInfo
 import httpx
 import polars as pl
 
+from pipelines.config.profile import FeedSource, Profile, ProfileError
 from pipelines.feeds import http, row_lists
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, TooLarge
 from pipelines.feeds.paged_json import SHIFTED
 from pipelines.feeds.windows import deliveries
 from pipelines.incident import SERVICES
-from pipelines.profile import FeedSource, Profile, ProfileError
 
 __all__ = ["COLUMNS", "declared", "fetch", "parse"]
 

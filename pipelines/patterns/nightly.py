@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.patterns import (
     aoristic,
     area_hot_spots,
@@ -26,7 +27,6 @@ from pipelines.patterns import (
     totals,
     weekly,
 )
-from pipelines.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)

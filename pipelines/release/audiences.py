@@ -7,7 +7,7 @@ selections and nothing else.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 from pipelines.release import dictionary
 from pipelines.release.dictionary import quoted
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines import warehouse
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 PATH = warehouse.SQL / "dictionary.yml"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipelines.config.settings import Settings
 from pipelines.release import manifest
-from pipelines.settings import Settings
 
 REPAIR = "run `bongsu publish` to build it again"
 

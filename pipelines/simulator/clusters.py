@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import rates as known
 from pipelines.simulator.agencies import provinces, settings
 from pipelines.simulator.events import WIDTH, Events, Origin, U, joined, seconds_of_day

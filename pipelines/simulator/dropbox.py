@@ -13,7 +13,7 @@ import orjson
 import polars as pl
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import cases
 from pipelines.simulator.agencies import settings
 

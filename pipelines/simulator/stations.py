@@ -30,5 +30,5 @@ def stations(province: str, districts: Sequence[District], crs: str) -> list[str
 
 @cache
 def _known() -> pl.DataFrame:
-    source = files("pipelines.profiles") / "korea_fire_stations.csv"
+    source = files("pipelines.config.profiles") / "korea_fire_stations.csv"
     return pl.read_csv(source.read_bytes(), schema_overrides={"province_id": pl.String})

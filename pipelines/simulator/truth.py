@@ -4,7 +4,7 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 from pipelines.simulator import cases, clusters, fire, police, shocks
 from pipelines.simulator.agencies import provinces, settings
 from pipelines.simulator.events import NEAR_REPEAT_CATEGORIES

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from pipelines import landing, ledger, records
+from pipelines.config.settings import Settings
 from pipelines.continuity import copies
-from pipelines.settings import Settings
 from tests.conftest import AS_OF, delivery, unexpected_modes
 
 

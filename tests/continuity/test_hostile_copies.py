@@ -19,9 +19,10 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import custody, homes, landing, ledger, profile, records, steps
+from pipelines import custody, homes, landing, ledger, records, steps
+from pipelines.config import profile
+from pipelines.config.settings import Settings
 from pipelines.continuity import copies
-from pipelines.settings import Settings
 from tests.conftest import AS_OF, delivery
 
 REFUSALS = (

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
+from pipelines.config.profile import Profile
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
-from pipelines.profile import Profile
 from tests.faults.server import Answer, Asked
 
 Row = dict[str, Any]

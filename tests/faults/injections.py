@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipelines.settings import Settings
+from pipelines.config.settings import Settings
 from tests.faults.agencies import DAYS, FIRE, KEY, POLICE, Files, Row
 from tests.faults.drops import Reading
 from tests.faults.matrix import ALL, NOTHING, Declared

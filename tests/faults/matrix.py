@@ -22,10 +22,10 @@ import polars as pl
 import pytest
 
 from pipelines import accounting, feeds, intake, loading, models, raw, warehouse
+from pipelines.config.profile import Profile
+from pipelines.config.settings import Settings
 from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError, conform
-from pipelines.profile import Profile
-from pipelines.settings import Settings
 from tests.faults import agencies, drops
 from tests.faults.agencies import AGENCIES, AS_OF, DAYS, Agency, Files, Row, Rows
 from tests.faults.server import Answer, Asked, serving

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines import feeds, landing, loading, models, pieces, quality, raw, warehouse
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
+from pipelines.config.settings import Settings
 from pipelines.feeds import toronto_shootings
 from pipelines.feeds.feed import Delivery, Feed, conform
 from pipelines.landing import Batch
-from pipelines.settings import Settings
 from tests.faults import agencies
 from tests.faults.agencies import AGENCIES, AS_OF, Agency, Rows
 

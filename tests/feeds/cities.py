@@ -11,8 +11,8 @@ import orjson
 import polars as pl
 
 from pipelines import feeds, models, raw, warehouse
+from pipelines.config.profile import Profile
 from pipelines.feeds.feed import Feed, Request
-from pipelines.profile import Profile
 from tests.feeds.portal import as_of, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-place.md"

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import duckdb
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.feeds.feed import Request
 from tests.feeds.portal import as_of
 

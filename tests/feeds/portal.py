@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipelines import pieces, quality, raw, warehouse
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.feeds.feed import Feed, Request, conform
 from pipelines.landing import Batch
 from tests import replay

@@ -13,10 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipelines import accounting, intake, loading, warehouse
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.investigation_cases import FEED
 from pipelines.incident import STAGED_COLUMNS
-from pipelines.settings import Settings
 from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage
 

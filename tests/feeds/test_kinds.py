@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from pipelines import areas, feeds, models, raw, warehouse
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
+from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds.feed import FeedError, conform
-from pipelines.profile import Profile, ProfileError
 from tests.feeds.cities import CHICAGO, memory, others, place
 from tests.feeds.portal import load
 

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from pipelines import feeds, findings, intake, loading, models, warehouse
+from pipelines.config.profile import FeedSource
+from pipelines.config.settings import Settings
 from pipelines.feeds import patrols
 from pipelines.feeds.feed import FeedError
-from pipelines.profile import FeedSource
-from pipelines.settings import Settings
 from tests.feeds.korea import KOREA, memory
 from tests.feeds.portal import as_of, load, rows, stage
 

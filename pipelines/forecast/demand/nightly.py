@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand import (
     apportioned,
     calibration,
@@ -37,7 +38,6 @@ from pipelines.forecast.demand.rolling import Model
 from pipelines.forecast.demand.selection import CHOSEN, JOIN
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.sums import Sums
-from pipelines.profile import Profile
 
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand import delay, series
 from pipelines.forecast.demand.series import History
-from pipelines.profile import Profile
 
 MEASURES: Final = ("calls", "dispatches")
 """Calls answered and units sent: two series of every area and service, never mixed."""

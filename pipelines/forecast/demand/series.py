@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 Frequency = Literal["h", "D"]
 

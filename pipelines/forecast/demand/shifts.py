@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from pipelines.config.profile import Profile, Shift
 from pipelines.forecast.demand import apportioned, calibration, hour_of_week, rolling, seasonal_naive, sums, tables
 from pipelines.forecast.demand.apportioned import Shares
 from pipelines.forecast.demand.calibration import IDENTITY
@@ -23,7 +24,6 @@ from pipelines.forecast.demand.rolling import Model
 from pipelines.forecast.demand.series import lasting_ids
 from pipelines.forecast.demand.sums import Family, Sums
 from pipelines.forecast.demand.trees import FAMILY, UNPLACED
-from pipelines.profile import Profile, Shift
 
 MODEL: Final = "part_of_days"
 """Name of the published forecasts of shifts whose hours are not forecast."""

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk import calibration, curves, rolling, scoring, slot_week, slots
 from pipelines.forecast.risk.boosting import WINDOW_DAYS
@@ -20,7 +21,6 @@ from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, h
 from pipelines.forecast.risk.pooling import pool
 from pipelines.forecast.risk.selection import cells_of_share
 from pipelines.forecast.risk.stack import BEST_COUNT, STACK
-from pipelines.profile import Profile
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
 """What is forecast, in days; the backtest is of months."""

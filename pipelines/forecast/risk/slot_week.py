@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk import scoring, slot_trials, slots, stack
 from pipelines.forecast.risk.boosting import WINDOW_DAYS
@@ -22,7 +23,6 @@ from pipelines.forecast.risk.selection import Lots
 from pipelines.forecast.risk.slot_trials import MODEL
 from pipelines.forecast.risk.slots import PER_DAY, SLOT_HOURS, SLOTS, Times
 from pipelines.forecast.risk.stack import BEST_COUNT
-from pipelines.profile import Profile
 
 DAYS: Final = 7
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.forecast.demand import delay, nightly
 from pipelines.forecast.demand.panel import Known, Panel
 from tests.forecast.demand.test_nightly import AS_OF, KOREA, hourly

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.forecast.demand import calibration, issued, tables
 from pipelines.forecast.demand.quantiles import Floats
 

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
+from pipelines.config.profile import Profile
 from pipelines.forecast.demand import choices, issued, nightly, prophet_mean, rolling, sums, tables
 from pipelines.forecast.demand.nightly import DemandForecast
 from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.demand.quantiles import COLUMNS
-from pipelines.profile import Profile
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 SHIPPED = profiles.load("korea")

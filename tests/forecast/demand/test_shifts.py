@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from pipelines.config.profile import Shift
 from pipelines.forecast.demand import issued, nightly, shifts, sums
-from pipelines.profile import Shift
 from tests.forecast.demand.test_nightly import AS_OF, KOREA, hourly
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.forecast.risk import issued, nightly
 
 KOREA = profiles.load("korea")

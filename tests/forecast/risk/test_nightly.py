@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.forecast.risk import issued, nightly, rolling, slot_week
 from pipelines.forecast.risk.history import History, day_number
 

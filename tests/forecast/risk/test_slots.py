@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import profile as profiles
+from pipelines.config import profile as profiles
 from pipelines.forecast.risk import slot_trials, slot_week, slots
 from pipelines.forecast.risk.history import ALWAYS, Events, Grid, History
 from pipelines.forecast.risk.selection import Lots, leading, ranks

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from pipelines.errors import BongsuError
+from pipelines.config.errors import BongsuError
 
 SHIPPED = Path(__file__).parent / "profiles"
 

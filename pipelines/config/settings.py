@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.profile import Profile
+from pipelines.config.profile import Profile
 
 
 class Settings(BaseModel):
