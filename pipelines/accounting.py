@@ -10,9 +10,9 @@ from datetime import datetime
 
 import duckdb
 
-from pipelines import ledger, warehouse
 from pipelines.config.settings import Settings
-from pipelines.landing import Batch
+from pipelines.store import ledger, warehouse
+from pipelines.store.landing import Batch
 
 
 @dataclass(frozen=True, slots=True)

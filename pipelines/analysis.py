@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import polars as pl
 
-from pipelines import ledger, records, warehouse
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
+from pipelines.store import ledger, records, warehouse
 
 DEMAND, RISK, RISK_SLOTS = "demand", "risk", "risk_slots"
 """What is forecast. Each has three kinds of record, ``<name>_forecasts``, ``_backtests`` and ``_scores``, and the

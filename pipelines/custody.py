@@ -21,7 +21,8 @@ def rebuild(settings: Settings, progress: steps.Progress = lambda _: None) -> di
 
     Forecasts and scores of this ``as_of`` are reloaded from records, and made afresh only where there are none.
     """
-    from pipelines import analysis, feeds, landing, loading, warehouse
+    from pipelines import analysis, feeds, loading
+    from pipelines.store import landing, warehouse
 
     with steps.outcome(settings, "rebuild"):
         landing.finish_destruction(settings)
@@ -47,8 +48,9 @@ def destroy(settings: Settings, feed: str, before: date, progress: steps.Progres
 
     Releases that still hold the rows are removed. Returns the number of batches.
     """
-    from pipelines import feeds, landing
+    from pipelines import feeds
     from pipelines.release import release
+    from pipelines.store import landing
 
     feeds.named(settings.profile, feed)
     instant = datetime.combine(before, datetime.min.time(), settings.profile.zone).astimezone(UTC)
@@ -63,7 +65,7 @@ def destroy(settings: Settings, feed: str, before: date, progress: steps.Progres
 
 def expired(settings: Settings) -> dict[str, int]:
     """Per feed that has any, how many batches are older at ``as_of`` than the profile lets them be kept."""
-    from pipelines import retention
+    from pipelines.store import retention
 
     return retention.overdue(settings, settings.as_of)
 
@@ -73,8 +75,8 @@ def expire(settings: Settings, progress: steps.Progress = lambda _: None) -> dic
 
     Nothing is made again when nothing was destroyed.
     """
-    from pipelines import landing, retention
     from pipelines.release import release
+    from pipelines.store import landing, retention
 
     overdue, limits = expired(settings), retention.limits(settings, settings.as_of)
     for feed in overdue:
@@ -127,8 +129,8 @@ def drill(settings: Settings, url: str | None, progress: steps.Progress = lambda
     import tempfile
     from pathlib import Path
 
-    from pipelines import warehouse
     from pipelines.continuity import copies
+    from pipelines.store import warehouse
 
     with steps.outcome(settings, "drill"), tempfile.TemporaryDirectory(dir=settings.home) as aside:
         if url is None:

@@ -12,8 +12,9 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from pipelines import health, records
+from pipelines import health
 from pipelines.config.settings import Settings
+from pipelines.store import records
 
 KIND: Final = "findings"
 SCHEMA: Final = {"feed": pl.String, "is_alarm": pl.Boolean, "message": pl.String}

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import polars as pl
 from scipy import stats
 
-from pipelines import warehouse
 from pipelines.config.profile import FeedSource
 from pipelines.config.settings import Settings
+from pipelines.store import warehouse
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines import ledger
 from pipelines.config.profile import Profile, ProfileError, load
+from pipelines.store import ledger
 
 DEFAULT_PROFILE = "korea"
 RECORD = "profile"

@@ -28,7 +28,7 @@ import polars as pl
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipelines import warehouse
+from pipelines.store import warehouse
 
 MAX_DISTANCE_M = 300.0
 """A caller's spot, a snapped corner and the place where crews park differ by a block or two."""

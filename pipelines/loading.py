@@ -5,12 +5,13 @@ from contextlib import closing
 
 import duckdb
 
-from pipelines import accounting, corrections, landing, pieces, raw, retries, warehouse
+from pipelines import accounting, corrections, pieces, raw, retries
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
-from pipelines.landing import Batch
 from pipelines.pieces import Piece
+from pipelines.store import landing, warehouse
+from pipelines.store.landing import Batch
 
 
 class LoadError(BongsuError):

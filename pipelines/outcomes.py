@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from pipelines import accounting, feeds, findings, landing, ledger, records, retention
+from pipelines import accounting, feeds, findings
 from pipelines.config.settings import Settings
 from pipelines.release import integrity, manifest
+from pipelines.store import landing, ledger, records, retention
 
 KIND = "outcomes"
 STAMP = len("20261122T2015Z")

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines import ahead, corrections, landing, quality
+from pipelines import ahead, corrections, quality
 from pipelines.areas import coordinates
 from pipelines.config.settings import Settings
 from pipelines.feeds import inspection
 from pipelines.feeds.feed import Feed, conform
-from pipelines.landing import Batch
+from pipelines.store import landing
+from pipelines.store.landing import Batch
 
 PIECE_BYTES = 128 * 1024 * 1024
 

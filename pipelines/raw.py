@@ -15,8 +15,8 @@ import polars as pl
 from pipelines import corrections, drift, quality
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
-from pipelines.landing import Batch
 from pipelines.pieces import Piece
+from pipelines.store.landing import Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import duckdb
 
-from pipelines import accounting, landing, pieces, raw, warehouse
+from pipelines import accounting, pieces, raw
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
-from pipelines.landing import Batch
+from pipelines.store import landing, warehouse
+from pipelines.store.landing import Batch
 
 ACCEPTED = "accepted now: refused batch "
 RELEASED = "released from quarantine of batch "

@@ -107,7 +107,8 @@ def load(settings: Settings, feed: str) -> dict[str, int]:
     Raises:
         StepError: a batch is refused; its rows are counted, the cursor stays; every load says so until it is mended.
     """
-    from pipelines import feeds, loading, warehouse
+    from pipelines import feeds, loading
+    from pipelines.store import warehouse
 
     with outcome(settings, "load", feed):
         asked = feeds.named(settings.profile, feed)
@@ -122,8 +123,9 @@ def load(settings: Settings, feed: str) -> dict[str, int]:
 
 def build(settings: Settings) -> None:
     """Make reference, staging, core and marts anew from raw, and hold them against their gates."""
-    from pipelines import findings, health, models, warehouse
+    from pipelines import findings, health, models
     from pipelines.release import dictionary
+    from pipelines.store import warehouse
 
     with outcome(settings, "build"), warehouse.connect(settings) as con:
         models.build(con, settings)
@@ -134,7 +136,8 @@ def build(settings: Settings) -> None:
 
 def score(settings: Settings) -> None:
     """Score past forecasts whose targets have come to pass, and keep the scores for ever."""
-    from pipelines import analysis, warehouse
+    from pipelines import analysis
+    from pipelines.store import warehouse
 
     with outcome(settings, "score"), warehouse.connect(settings) as con:
         analysis.score(con, settings)
@@ -142,7 +145,8 @@ def score(settings: Settings) -> None:
 
 def patterns(settings: Settings) -> None:
     """Find hot spots of reported crime."""
-    from pipelines import analysis, warehouse
+    from pipelines import analysis
+    from pipelines.store import warehouse
 
     with outcome(settings, "patterns"), warehouse.connect(settings) as con:
         analysis.patterns(con, settings)
@@ -150,7 +154,8 @@ def patterns(settings: Settings) -> None:
 
 def forecast(settings: Settings, progress: Progress = lambda _: None) -> None:
     """Forecast demand and place-based risk, and keep both as issued."""
-    from pipelines import analysis, warehouse
+    from pipelines import analysis
+    from pipelines.store import warehouse
 
     with outcome(settings, "forecast"), warehouse.connect(settings) as con:
         analysis.forecast(con, settings, progress)
@@ -158,7 +163,8 @@ def forecast(settings: Settings, progress: Progress = lambda _: None) -> None:
 
 def dispatch(settings: Settings) -> None:
     """Turn the demand forecast into units required."""
-    from pipelines import analysis, warehouse
+    from pipelines import analysis
+    from pipelines.store import warehouse
 
     with outcome(settings, "dispatch"), warehouse.connect(settings) as con:
         analysis.dispatch(con, settings)
@@ -166,8 +172,9 @@ def dispatch(settings: Settings) -> None:
 
 def publish(settings: Settings) -> Path:
     """Hold the results against their gates, build a release aside, read it back, flip to it; returns its folder."""
-    from pipelines import models, warehouse
+    from pipelines import models
     from pipelines.release import dictionary, release
+    from pipelines.store import warehouse
 
     with outcome(settings, "publish"):
         with warehouse.connect(settings) as con:
@@ -248,7 +255,8 @@ def watch(settings: Settings, progress: Progress = lambda _: None) -> list[str]:
     Raises:
         StepError: with one line per feed that is silent, flooded or thin, or that could not be read; `status` shows it.
     """
-    from pipelines import feeds, findings, health, intake, loading, models, raw, warehouse
+    from pipelines import feeds, findings, health, intake, loading, models, raw
+    from pipelines.store import warehouse
 
     registered = feeds.of(settings.profile)
     watched = [feed for feed in registered if feed.kind == "keyed" and settings.profile.feeds[feed.name].watched]

@@ -6,9 +6,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import accounting, steps, warehouse
+from pipelines import accounting, steps
 from pipelines.feeds.socrata import COLUMNS
 from pipelines.release import reader
+from pipelines.store import warehouse
 from tests import replay, soda
 from tests.feeds.cities import CHICAGO, PAGE
 

@@ -7,11 +7,12 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import analysis, ledger, records, warehouse
+from pipelines import analysis
 from pipelines.config.settings import Settings
 from pipelines.forecast.demand import tables
 from pipelines.forecast.risk import issued
 from pipelines.forecast.risk import nightly as risk
+from pipelines.store import ledger, records, warehouse
 
 TABLES = (
     "demand", "demand_scores", "demand_choices", "risk", "risk_scores", "risk_curves", "risk_calibration", "risk_slots",

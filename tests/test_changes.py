@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import warehouse
 from pipelines.release import audiences
+from pipelines.store import warehouse
 from tests.release.conftest import AS_OF, UNMAPPED, create_all, incident, insert
 
 DAY = timedelta(days=1)

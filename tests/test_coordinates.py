@@ -10,12 +10,12 @@ import pytest
 from pydantic import ValidationError
 from pyproj import Transformer
 
-from pipelines import warehouse
 from pipelines.areas import coordinates
 from pipelines.config import profile
 from pipelines.config.profile import FeedSource
 from pipelines.feeds import police_112
 from pipelines.feeds.feed import FeedError
+from pipelines.store import warehouse
 
 KOREA = profile.load("korea")
 BOUNDS = KOREA.bounds

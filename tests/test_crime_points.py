@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import warehouse
+from pipelines.store import warehouse
 from tests.release.conftest import AS_OF, SENSITIVE, create_all, incident, insert, settings_at
 
 DAY = timedelta(days=1)

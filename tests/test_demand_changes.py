@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines import models, quality, warehouse
+from pipelines import models, quality
 from pipelines.config import profile as profiles
 from pipelines.feeds import fire_119, police_112
+from pipelines.store import warehouse
 from tests.feeds.portal import as_of, load, rows
 from tests.feeds.test_police_112 import call
 from tests.feeds.test_police_112_keys import accept_all

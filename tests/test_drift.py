@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines import drift, quality, warehouse
+from pipelines import drift, quality
 from pipelines.feeds.feed import conform
 from pipelines.release import dictionary
+from pipelines.store import warehouse
 from tests.conftest import KEYED
 
 WORDS = ["theft", "arson"]

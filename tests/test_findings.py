@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import findings, health, outcomes, warehouse
+from pipelines import findings, health, outcomes
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
+from pipelines.store import warehouse
 from tests.conftest import AS_OF
 from tests.release.conftest import create_all, insert
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import warehouse
+from pipelines.store import warehouse
 
 ROOT = Path(__file__).parent.parent
 LEAVES = ("errors", "incident")

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines import health, simulator, warehouse
+from pipelines import health, simulator
 from pipelines.config import profile as profiles
+from pipelines.store import warehouse
 from tests.release.conftest import create_all, insert, settings_at
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import landing, records, steps, warehouse
+from pipelines import steps
 from pipelines.config.profile import ProfileError, load
+from pipelines.store import landing, records, warehouse
 from tests.conftest import delivery, unexpected_modes
 
 

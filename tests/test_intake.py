@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipelines import intake, landing, ledger, loading, warehouse
+from pipelines import intake, loading
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.store import landing, ledger, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines import landing, ledger
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery
+from pipelines.store import landing, ledger
 from tests.conftest import AS_OF
 
 PARTS = (b'{"page": 1}', "화재\n구급".encode("cp949"), b"")

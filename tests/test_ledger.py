@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines import ledger
+from pipelines.store import ledger
 
 
 @pytest.fixture

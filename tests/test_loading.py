@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipelines import accounting, corrections, landing, loading, pieces, quality, warehouse
+from pipelines import accounting, corrections, loading, pieces, quality
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, Feed
+from pipelines.store import landing, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 
 Row = dict[str, object]

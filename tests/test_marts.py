@@ -9,9 +9,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import analysis, areas, quality, warehouse
+from pipelines import analysis, areas, quality
 from pipelines.config import profile as profiles
 from pipelines.release import audiences
+from pipelines.store import warehouse
 from tests.release.conftest import AS_OF, FIRST_RECORD, SENSITIVE, UNMAPPED, fill, incident, insert, settings_at
 
 HOUR = timedelta(hours=1)

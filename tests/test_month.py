@@ -5,9 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from pipelines import simulator, steps, warehouse
+from pipelines import simulator, steps
 from pipelines.config import profile
 from pipelines.config.settings import Settings
+from pipelines.store import warehouse
 
 pytestmark = pytest.mark.slow
 

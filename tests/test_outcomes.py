@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import cli, landing, outcomes
+from pipelines import cli, outcomes
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.release import manifest
+from pipelines.store import landing
 from tests.conftest import AS_OF, delivery
 
 

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from pipelines import ledger, records
 from pipelines.config.settings import Settings
+from pipelines.store import ledger, records
 
 
 def test_the_same_record_again_changes_nothing(settings: Settings) -> None:

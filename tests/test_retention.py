@@ -7,12 +7,13 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import cli, custody, feeds, landing, ledger, loading, models, outcomes, quality, steps, warehouse
+from pipelines import cli, custody, feeds, loading, models, outcomes, quality, steps
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.continuity import copies
 from pipelines.feeds.feed import Delivery
 from pipelines.release import release
+from pipelines.store import landing, ledger, warehouse
 from tests.conftest import AS_OF
 from tests.feeds.test_police_112 import call
 from tests.feeds.test_police_112_keys import accept_all

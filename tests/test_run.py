@@ -18,10 +18,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines import accounting, custody, landing, steps, warehouse
+from pipelines import accounting, custody, steps
 from pipelines.config.settings import Settings
 from pipelines.release import reader
 from pipelines.release.manifest import ManifestError
+from pipelines.store import landing, warehouse
 from tests.conftest import unexpected_modes
 from tests.places import small_city
 

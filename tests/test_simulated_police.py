@@ -9,10 +9,11 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import feeds, intake, loading, models, quality, simulator, steps, warehouse
+from pipelines import feeds, intake, loading, models, quality, simulator, steps
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, Request
+from pipelines.store import warehouse
 from tests.feeds.test_police_112_keys import accept_all
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import warehouse
 from pipelines.config.settings import Settings
+from pipelines.store import warehouse
 
 
 @pytest.fixture

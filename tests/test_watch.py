@@ -7,9 +7,10 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from pipelines import feeds, health, landing, loading, models, steps, warehouse
+from pipelines import feeds, health, loading, models, steps
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.store import landing, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 
 LATER = AS_OF + timedelta(hours=3)

@@ -7,11 +7,11 @@ All geometry is WKB in EPSG:4326; distances and cells are in the profile's metri
 import duckdb
 import polars as pl
 
-from pipelines import warehouse
 from pipelines.areas import trees
 from pipelines.areas.places import metric_crs, write_cells, write_places
 from pipelines.areas.trees import AREA_COLUMNS, AreaError
 from pipelines.config.profile import Profile
+from pipelines.store import warehouse
 
 __all__ = ["AREA_COLUMNS", "AreaError", "build", "districts", "locate"]
 

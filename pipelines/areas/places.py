@@ -7,11 +7,11 @@ import re
 
 import duckdb
 
-from pipelines import warehouse
 from pipelines.areas.containment import hold
 from pipelines.areas.nodes import AreaError
 from pipelines.config.profile import Profile
 from pipelines.grid import cell_sql
+from pipelines.store import warehouse
 
 MAX_WHOLE_CELLS = 2_000_000
 """A city's or a province's risk grid is made whole (Seoul at 100 m: 60,000 cells).

@@ -21,11 +21,12 @@ from typing import Any
 
 import orjson
 
-from pipelines import homes, landing, ledger, records
+from pipelines import homes
 from pipelines.config.profile import ProfileError
 from pipelines.config.settings import Settings
 from pipelines.continuity import source, staging
 from pipelines.continuity.source import ContinuityError as ContinuityError
+from pipelines.store import landing, ledger, records
 
 MASTER_KEY = "keys/master.key"
 LEDGER = "ledger.jsonl"

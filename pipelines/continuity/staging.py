@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipelines import ledger
 from pipelines.continuity.source import ContinuityError
+from pipelines.store import ledger
 
 
 def refuse_occupied(home: Path) -> None:

@@ -13,8 +13,8 @@ import duckdb
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines import warehouse
 from pipelines.config.errors import BongsuError
+from pipelines.store import warehouse
 
 PATH = warehouse.SQL / "dictionary.yml"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines import warehouse
 from pipelines.release import dictionary
 from pipelines.release.audiences import Published
 from pipelines.release.dictionary import quoted
+from pipelines.store import warehouse
 
 GEOJSON_MAX_ROWS = 10_000
 """GeoJSON is text and slow to open; larger layers come as GeoParquet only."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import warehouse
+from pipelines.store import warehouse
 
 MADE_BY_PYTHON: Mapping[str, tuple[str, ...]] = {
     "reference.areas": ("raw boundaries",),

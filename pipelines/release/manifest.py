@@ -15,10 +15,10 @@ from typing import Any
 import duckdb
 import orjson
 
-from pipelines import warehouse
 from pipelines.config.errors import BongsuError
 from pipelines.quality import EXPECTATIONS
 from pipelines.release.dictionary import quoted
+from pipelines.store import warehouse
 
 FILE = "manifest.json"
 OWN = "sha256"

@@ -16,13 +16,14 @@ from typing import Any
 import duckdb
 import orjson
 
-from pipelines import homes, warehouse
+from pipelines import homes
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
-from pipelines.ledger import sync_folder
 from pipelines.release import audiences, briefing, dictionary, exports, lineage, manifest, quality_report
 from pipelines.release.exports import Release
+from pipelines.store import warehouse
+from pipelines.store.ledger import sync_folder
 
 Progress = Callable[[str], None]
 

@@ -22,9 +22,10 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import feeds, intake, landing, loading, warehouse
+from pipelines import feeds, intake, loading
 from pipelines.config import profile
 from pipelines.config.settings import Settings
+from pipelines.store import landing, warehouse
 from tests.benchmarks import demand_speed, throughput
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)

@@ -21,11 +21,12 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import feeds, landing, loading, models, simulator, warehouse
+from pipelines import feeds, loading, models, simulator
 from pipelines.config import profile
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery
+from pipelines.store import landing, warehouse
 
 MILLIONS = (1, 3, 10)
 END = date(2026, 3, 1)

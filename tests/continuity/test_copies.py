@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import landing, ledger, records
 from pipelines.config.settings import Settings
 from pipelines.continuity import copies
+from pipelines.store import landing, ledger, records
 from tests.conftest import AS_OF, delivery, unexpected_modes
 
 

@@ -19,10 +19,11 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import custody, homes, landing, ledger, records, steps
+from pipelines import custody, homes, steps
 from pipelines.config import profile
 from pipelines.config.settings import Settings
 from pipelines.continuity import copies
+from pipelines.store import landing, ledger, records
 from tests.conftest import AS_OF, delivery
 
 REFUSALS = (

@@ -21,11 +21,12 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import accounting, feeds, intake, loading, models, raw, warehouse
+from pipelines import accounting, feeds, intake, loading, models, raw
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
 from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError, conform
+from pipelines.store import warehouse
 from tests.faults import agencies, drops
 from tests.faults.agencies import AGENCIES, AS_OF, DAYS, Agency, Files, Row, Rows
 from tests.faults.server import Answer, Asked, serving

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import feeds, landing, loading, models, pieces, quality, raw, warehouse
+from pipelines import feeds, loading, models, pieces, quality, raw
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.feeds import toronto_shootings
 from pipelines.feeds.feed import Delivery, Feed, conform
-from pipelines.landing import Batch
+from pipelines.store import landing, warehouse
+from pipelines.store.landing import Batch
 from tests.faults import agencies
 from tests.faults.agencies import AGENCIES, AS_OF, Agency, Rows
 

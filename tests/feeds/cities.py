@@ -10,9 +10,10 @@ import duckdb
 import orjson
 import polars as pl
 
-from pipelines import feeds, models, raw, warehouse
+from pipelines import feeds, models, raw
 from pipelines.config.profile import Profile
 from pipelines.feeds.feed import Feed, Request
+from pipelines.store import warehouse
 from tests.feeds.portal import as_of, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-place.md"

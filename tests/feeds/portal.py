@@ -10,10 +10,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import pieces, quality, raw, warehouse
+from pipelines import pieces, quality, raw
 from pipelines.config import profile as profiles
 from pipelines.feeds.feed import Feed, Request, conform
-from pipelines.landing import Batch
+from pipelines.store import warehouse
+from pipelines.store.landing import Batch
 from tests import replay
 
 TORONTO = profiles.load("toronto")

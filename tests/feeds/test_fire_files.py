@@ -14,14 +14,15 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pyproj import Transformer
 
-from pipelines import pieces, quality, raw, warehouse
+from pipelines import pieces, quality, raw
 from pipelines.areas import coordinates
 from pipelines.feeds import fire_calls_jeonbuk, fire_calls_seoul, fire_ems_busan, fire_rescue_busan
 from pipelines.feeds.feed import Feed, FeedError, Request, conform
 from pipelines.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
-from pipelines.landing import Batch
 from pipelines.simulator import fire
 from pipelines.simulator.layouts import fire_files
+from pipelines.store import warehouse
+from pipelines.store.landing import Batch
 from tests.feeds.korea import KOREA, memory
 from tests.feeds.portal import load, rows, stage
 

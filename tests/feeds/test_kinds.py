@@ -6,10 +6,11 @@ from typing import Any
 import orjson
 import pytest
 
-from pipelines import areas, feeds, models, raw, warehouse
+from pipelines import areas, feeds, models, raw
 from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds.feed import FeedError, conform
+from pipelines.store import warehouse
 from tests.feeds.cities import CHICAGO, memory, others, place
 from tests.feeds.portal import load
 

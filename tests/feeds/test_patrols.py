@@ -7,11 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines import feeds, findings, intake, loading, models, warehouse
+from pipelines import feeds, findings, intake, loading, models
 from pipelines.config.profile import FeedSource
 from pipelines.config.settings import Settings
 from pipelines.feeds import patrols
 from pipelines.feeds.feed import FeedError
+from pipelines.store import warehouse
 from tests.feeds.korea import KOREA, memory
 from tests.feeds.portal import as_of, load, rows, stage
 

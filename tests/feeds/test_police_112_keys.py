@@ -10,10 +10,11 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import quality, warehouse
+from pipelines import quality
 from pipelines.feeds import http, police_112, police_112_keys
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.police_112_keys import FEED
+from pipelines.store import warehouse
 from tests.feeds.korea import memory, request
 from tests.feeds.portal import as_of, load, rows, stage
 from tests.feeds.test_police_112 import call

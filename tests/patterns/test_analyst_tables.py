@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 import shapely
 
-from pipelines import analysis, warehouse
+from pipelines import analysis
 from pipelines.config.settings import Settings
 from pipelines.patterns import nightly
 from pipelines.release import dictionary
+from pipelines.store import warehouse
 
 END = date(2026, 3, 3)
 MINE = (

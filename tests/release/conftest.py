@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from shapely.geometry import box
 
-from pipelines import warehouse
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.release import dictionary, release
+from pipelines.store import warehouse
 
 AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
 """05:15 on 23 November in Seoul."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import warehouse
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.release import emerging, release, trends
+from pipelines.store import warehouse
 from tests.release.conftest import for_audience
 
 AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")

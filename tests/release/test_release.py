@@ -11,11 +11,12 @@ import geopandas
 import orjson
 import pytest
 
-from pipelines import outcomes, warehouse
+from pipelines import outcomes
 from pipelines.config.settings import Settings
 from pipelines.release import integrity, manifest, readback, reader, release
 from pipelines.release.reader import ReaderError
 from pipelines.release.release import ReleaseError
+from pipelines.store import warehouse
 from tests.conftest import unexpected_modes
 from tests.release.conftest import AS_OF, for_audience, settings_at
 

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import warehouse
 from pipelines.release import audiences, dictionary
+from pipelines.store import warehouse
 from tests.release.conftest import DISTRICTS, SENSITIVE, SERVICES, UNMAPPED, incident, insert
 
 ALL = {"public", "dispatch", "police", "fire", "investigation"}

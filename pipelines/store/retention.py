@@ -3,8 +3,8 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
-from pipelines import landing
 from pipelines.config.settings import Settings
+from pipelines.store import landing
 
 
 def limits(settings: Settings, at: datetime) -> dict[str, datetime]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import ledger
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
+from pipelines.store import ledger
 
 # They become parts of a path, whoever wrote the ledger that they are read from.
 FORMS = {

@@ -18,7 +18,7 @@ import polars as pl
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 
-SQL = Path(__file__).parent.parent / "sql"
+SQL = Path(__file__).parents[2] / "sql"
 SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
 STORAGE_VERSION = "v1.5.0"
 

@@ -18,11 +18,11 @@ import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pipelines import ledger
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import FEED_NAME
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Delivery
+from pipelines.store import ledger
 
 NONCE_BYTES = 12
 # A source's clock and ours may differ; a window may also end with the source's local day.

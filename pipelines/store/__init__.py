@@ -1,0 +1,1 @@
+"""What lasts: landing, ledger, records, and the warehouse connection."""
