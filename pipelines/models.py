@@ -6,11 +6,12 @@ from datetime import timedelta
 import duckdb
 import polars as pl
 
-from pipelines import areas, feeds, incident, joint, quality, raw
+from pipelines import areas, feeds, joint, quality, raw
 from pipelines.areas.coordinates import definition
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
+from pipelines.schema import incident
 from pipelines.store import warehouse
 
 PLACES = """(

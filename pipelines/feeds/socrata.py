@@ -26,7 +26,7 @@ from pipelines.feeds import http, row_lists
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, TooLarge
 from pipelines.feeds.paged_json import SHIFTED
 from pipelines.feeds.windows import deliveries
-from pipelines.incident import SERVICES
+from pipelines.schema.incident import SERVICES
 
 __all__ = ["COLUMNS", "declared", "fetch", "parse"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.config.profile import ProfileError
 from pipelines.feeds.feed import FeedError, conform
-from pipelines.incident import STAGED_COLUMNS
+from pipelines.schema.incident import STAGED_COLUMNS
 from tests import replay
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
 from tests.feeds.portal import as_of

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines.feeds.fire_119 import FEED
-from pipelines.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
 

@@ -18,7 +18,7 @@ from pipelines import pieces, quality, raw
 from pipelines.areas import coordinates
 from pipelines.feeds import fire_calls_jeonbuk, fire_calls_seoul, fire_ems_busan, fire_rescue_busan
 from pipelines.feeds.feed import Feed, FeedError, Request, conform
-from pipelines.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
 from pipelines.simulator import fire
 from pipelines.simulator.layouts import fire_files
 from pipelines.store import warehouse

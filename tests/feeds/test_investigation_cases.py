@@ -16,7 +16,7 @@ from pipelines import accounting, intake, loading
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.investigation_cases import FEED
-from pipelines.incident import STAGED_COLUMNS
+from pipelines.schema.incident import STAGED_COLUMNS
 from pipelines.store import warehouse
 from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage

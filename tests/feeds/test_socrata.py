@@ -12,7 +12,7 @@ import pytest
 from pipelines import drift
 from pipelines.feeds import socrata
 from pipelines.feeds.feed import FeedError, TooLarge, conform
-from pipelines.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
 from tests import replay, soda
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
 from tests.feeds.portal import as_of

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.feeds.feed import conform
 from pipelines.feeds.toronto_fire_incidents import FEED, parse
-from pipelines.incident import STAGED_COLUMNS
+from pipelines.schema.incident import STAGED_COLUMNS
 from tests import replay
 from tests.feeds.portal import as_of, load, memory, needs_shared_data, request, rows, stage
 

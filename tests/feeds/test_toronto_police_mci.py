@@ -11,7 +11,7 @@ import pytest
 from pipelines.feeds import toronto_neighbourhoods
 from pipelines.feeds.feed import conform
 from pipelines.feeds.toronto_police_mci import FEED, parse
-from pipelines.incident import STAGED_COLUMNS
+from pipelines.schema.incident import STAGED_COLUMNS
 from tests import replay
 from tests.feeds.portal import as_of, load, memory, needs_shared_data, request, rows, stage
 

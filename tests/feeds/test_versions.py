@@ -10,7 +10,7 @@ import pytest
 from pipelines import quality
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
-from pipelines.incident import FIRST_COLUMNS, VERSION_COLUMNS
+from pipelines.schema.incident import FIRST_COLUMNS, VERSION_COLUMNS
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
 from tests.feeds.test_police_112 import call

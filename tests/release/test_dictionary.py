@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.incident import DISPATCH_COLUMNS, INCIDENT_COLUMNS, STAGED_COLUMNS
 from pipelines.release import audiences, dictionary
 from pipelines.release.audiences import AudienceError
 from pipelines.release.dictionary import DictionaryError
+from pipelines.schema.incident import DISPATCH_COLUMNS, INCIDENT_COLUMNS, STAGED_COLUMNS
 
 
 def test_an_unlisted_table_fails_and_the_message_says_what_to_add(con: duckdb.DuckDBPyConnection) -> None:
