@@ -21,11 +21,11 @@ import shapely
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
-from pipelines.patterns.adjacency import touching
 from pipelines.patterns.hot_spots import FALSE_DISCOVERY_RATE, WINDOW_DAYS, discoveries, gi_star, moran_columns
 from pipelines.patterns.local_moran import gathering_p_value, local_moran
-from pipelines.patterns.neighbours import neighbour_sum
-from pipelines.patterns.rates import rates
+from pipelines.patterns.statistics.adjacency import touching
+from pipelines.patterns.statistics.neighbours import neighbour_sum
+from pipelines.patterns.statistics.rates import rates
 
 LEVELS: Final = {"admin": ("district", "admin_area_id"), "police": ("station", "police_area_id")}
 """Tree → the level that is tested, and the column of points that names its areas."""

@@ -41,9 +41,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
-from pipelines.patterns.counts import map_cells, on_map
 from pipelines.patterns.hot_spots import FALSE_DISCOVERY_RATE, discoveries
-from pipelines.patterns.neighbours import neighbour_count, neighbour_sum, queen
+from pipelines.patterns.statistics.counts import map_cells, on_map
+from pipelines.patterns.statistics.neighbours import neighbour_count, neighbour_sum, queen
 
 STEPS: Final = 12
 STEP_DAYS: Final = 30

@@ -19,9 +19,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import binom, norm
 
-from pipelines.patterns.counts import map_cells, on_map
 from pipelines.patterns.local_moran import LocalMoran, local_moran
-from pipelines.patterns.neighbours import neighbour_count, neighbour_sum, queen
+from pipelines.patterns.statistics.counts import map_cells, on_map
+from pipelines.patterns.statistics.neighbours import neighbour_count, neighbour_sum, queen
 
 WINDOW_DAYS: Final = 365
 FALSE_DISCOVERY_RATE: Final = 0.05

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.patterns.neighbours import neighbour_count, neighbour_sum
+from pipelines.patterns.statistics.neighbours import neighbour_count, neighbour_sum
 
 DEALS: Final = 99_999
 

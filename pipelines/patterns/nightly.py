@@ -24,9 +24,9 @@ from pipelines.patterns import (
     point_pattern,
     reach,
     scan,
-    totals,
     weekly,
 )
+from pipelines.patterns.statistics import totals
 
 
 @dataclass(frozen=True, slots=True)

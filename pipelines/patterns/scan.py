@@ -23,7 +23,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from pipelines.patterns.cylinders import (
+from pipelines.patterns.draws import generator
+from pipelines.patterns.statistics.cylinders import (
     MAX_DAYS,
     Circles,
     Floats,
@@ -33,7 +34,6 @@ from pipelines.patterns.cylinders import (
     separate,
     windows,
 )
-from pipelines.patterns.draws import generator
 
 BACKGROUND_DAYS: Final = 365
 MAX_RADIUS_M: Final = 1000.0

@@ -20,8 +20,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from pipelines.patterns.e_test import e_tests
-from pipelines.patterns.totals import ALL
+from pipelines.patterns.statistics.e_test import e_tests
+from pipelines.patterns.statistics.totals import ALL
 
 YEARS_BEFORE: Final = 5
 SPANS: Final = {"7 days": 7, "28 days": 28, "year to date": None}

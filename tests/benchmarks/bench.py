@@ -91,7 +91,7 @@ def gi_star_against_esda(side: int = 100) -> tuple[str, float, str, float]:
     from libpysal.weights import lat2W
 
     from pipelines.patterns import hot_spots
-    from pipelines.patterns.neighbours import queen
+    from pipelines.patterns.statistics.neighbours import queen
 
     counts = np.random.default_rng(1).poisson(0.3, side * side).astype(float)
     x, y = np.meshgrid(np.arange(side) * 250, np.arange(side) * 250)
@@ -117,7 +117,7 @@ def local_moran_against_esda() -> tuple[str, float, str, float]:
     from libpysal.weights import lat2W
 
     from pipelines.patterns.local_moran import local_moran
-    from pipelines.patterns.neighbours import queen
+    from pipelines.patterns.statistics.neighbours import queen
 
     side = 100
     counts = np.random.default_rng(1).poisson(0.3, side * side).astype(float)
@@ -188,7 +188,8 @@ def risk_models() -> Table:
 
 def scan_against_plain_numpy() -> tuple[str, float, str, float]:
     """All 999 permutations of a year of 50,000 incidents in 10,000 cells; against whole arrays, scaled from two."""
-    from pipelines.patterns import cylinders, scan
+    from pipelines.patterns import scan
+    from pipelines.patterns.statistics import cylinders
 
     rng, side = np.random.default_rng(3), 100
     weight = rng.lognormal(0, 0.7, side * side)

@@ -8,11 +8,11 @@ import pytest
 import shapely
 
 from pipelines.patterns import area_hot_spots as module
-from pipelines.patterns.adjacency import touching
 from pipelines.patterns.area_hot_spots import area_hot_spots
 from pipelines.patterns.hot_spots import gi_star
-from pipelines.patterns.neighbours import NONE
-from pipelines.patterns.rates import rates
+from pipelines.patterns.statistics.adjacency import touching
+from pipelines.patterns.statistics.neighbours import NONE
+from pipelines.patterns.statistics.rates import rates
 
 END = date(2026, 3, 3)
 SIDE = 8

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.patterns.e_test import e_test, e_tests
+from pipelines.patterns.statistics.e_test import e_test, e_tests
 
 
 def by_counting(first: int, second: int, n1: float = 1.0, n2: float = 1.0) -> float:

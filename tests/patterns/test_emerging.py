@@ -19,7 +19,7 @@ from pipelines.patterns.emerging import (
     mann_kendall,
     space_time,
 )
-from pipelines.patterns.neighbours import NONE, queen
+from pipelines.patterns.statistics.neighbours import NONE, queen
 
 END = date(2026, 3, 3)
 SIDE = 20

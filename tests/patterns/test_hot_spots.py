@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.patterns import hot_spots
-from pipelines.patterns.neighbours import NONE, neighbour_count, neighbour_sum, queen
+from pipelines.patterns.statistics.neighbours import NONE, neighbour_count, neighbour_sum, queen
 
 END = date(2026, 3, 3)
 

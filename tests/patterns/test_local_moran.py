@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.patterns.hot_spots import discoveries, moran_columns
 from pipelines.patterns.local_moran import _dealt, _tails, gathering_p_value, local_moran
-from pipelines.patterns.neighbours import NONE, neighbour_count, neighbour_sum, queen
+from pipelines.patterns.statistics.neighbours import NONE, neighbour_count, neighbour_sum, queen
 
 
 def grid(side: int) -> np.ndarray:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipelines.patterns import cylinders, scan
+from pipelines.patterns import scan
 from pipelines.patterns.draws import generator
+from pipelines.patterns.statistics import cylinders
 
 END = date(2026, 3, 3)
 SIDE = 100

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from pipelines.patterns import control_chart, totals, weekly
-from pipelines.patterns.e_test import e_test
+from pipelines.patterns import control_chart, weekly
+from pipelines.patterns.statistics import totals
+from pipelines.patterns.statistics.e_test import e_test
 
 END = date(2026, 3, 3)
 LONG_AGO = date(2015, 1, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from pipelines.patterns.neighbours import NONE
+from pipelines.patterns.statistics.neighbours import NONE
 
 GAP_DEGREES: Final = 0.0003
 """About 30 m. Borders that are drawn twice do not meet to the centimetre, and mended ones may leave a sliver."""
