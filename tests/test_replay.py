@@ -2,7 +2,7 @@
 
 import orjson
 
-from pipelines.feeds import http
+from pipelines.feeds.protocols import http
 from tests import replay
 from tests.feeds.portal import TORONTO, needs_shared_data
 

@@ -18,8 +18,8 @@ import httpx
 import polars as pl
 
 from pipelines.config.profile import Profile, ProfileError
-from pipelines.feeds import http, row_lists
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.protocols import http, row_lists
 
 __all__ = ["declared", "fetch", "parse"]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import fsspec
 import polars as pl
 
-from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError
+from pipelines.feeds.protocols import http
 
 ENCODING = "cp949"
 MAX_BYTES = 1024 * 1024 * 1024

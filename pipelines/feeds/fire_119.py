@@ -11,9 +11,9 @@ from datetime import datetime
 
 import polars as pl
 
-from pipelines.feeds import data_go_kr
 from pipelines.feeds.feed import Delivery, Feed, Request
-from pipelines.feeds.windows import deliveries
+from pipelines.feeds.protocols import data_go_kr
+from pipelines.feeds.protocols.windows import deliveries
 
 OPERATION = "getCallReception"
 FORM = "%Y%m%d%H%M%S"

@@ -7,7 +7,7 @@ coordinates in degrees, of which the scene (`damg_rgn_…`) comes before the pla
 blank on most advice calls.
 """
 
-from pipelines.feeds import fire_files
+from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_calls_jeonbuk",

@@ -7,7 +7,7 @@ zeros ('24' is 00:00:24); naive Korean time; trailing spaces; two pairs of coord
 blank on most advice calls. The scene comes first; metres are read in the CRS that the profile declares for this feed.
 """
 
-from pipelines.feeds import fire_files
+from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_calls_seoul",

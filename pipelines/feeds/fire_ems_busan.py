@@ -7,7 +7,7 @@ time; trailing spaces; no coordinates, the district is all that is told of the p
 is told of the patient (sex, symptoms, pulse) is left out before anything is stored but the landed bytes.
 """
 
-from pipelines.feeds import fire_files
+from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_ems_busan",

@@ -6,7 +6,7 @@ staging takes the instant of the report and the district for one incident. Traps
 time; trailing spaces; coordinates are text and may be blank.
 """
 
-from pipelines.feeds import fire_files
+from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_rescue_busan",

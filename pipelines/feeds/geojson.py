@@ -11,8 +11,8 @@ import orjson
 import polars as pl
 
 from pipelines.config.profile import Profile, ProfileError
-from pipelines.feeds import http
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.protocols import http
 
 __all__ = ["declared", "fetch", "parse"]
 

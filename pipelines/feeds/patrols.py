@@ -19,7 +19,7 @@ import polars as pl
 
 from pipelines.feeds import dropped_files
 from pipelines.feeds.feed import Delivery, Feed, Request
-from pipelines.feeds.windows import deliveries
+from pipelines.feeds.protocols.windows import deliveries
 
 
 def fetch(request: Request) -> Iterator[Delivery]:

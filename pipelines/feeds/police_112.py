@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from pipelines.feeds import paged_json
 from pipelines.feeds.feed import Delivery, Feed, Request
-from pipelines.feeds.windows import deliveries
+from pipelines.feeds.protocols import paged_json
+from pipelines.feeds.protocols.windows import deliveries
 
 PATH = "/v1/incidents"
 RECORDS = "incidents"

@@ -16,8 +16,8 @@ import msgspec
 import polars as pl
 
 from pipelines.config.profile import FeedSource
-from pipelines.feeds import paged_json
 from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.protocols import paged_json
 
 PATH = "/v1/incident-keys"
 RECORDS = "keys"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipelines.feeds import ckan
 from pipelines.feeds.feed import Feed
+from pipelines.feeds.protocols import ckan
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:

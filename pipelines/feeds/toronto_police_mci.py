@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipelines.feeds import arcgis
 from pipelines.feeds.feed import Feed
+from pipelines.feeds.protocols import arcgis
 
 _DATE_NAMES = ("occurrencedate", "OCC_DATE")
 

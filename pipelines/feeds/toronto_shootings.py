@@ -10,8 +10,8 @@ literal in the shared vintage and JSON at the portal; events without a place are
 
 import polars as pl
 
-from pipelines.feeds import ckan
 from pipelines.feeds.feed import Feed
+from pipelines.feeds.protocols import ckan
 
 FEED = Feed(
     name="toronto_shootings",

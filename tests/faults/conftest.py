@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines import quality
-from pipelines.feeds import http
+from pipelines.feeds.protocols import http
 from tests.faults.matrix import Case, check
 
 _verdicts: dict[tuple[str, str, bytes], quality.Verdict] = {}

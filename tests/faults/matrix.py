@@ -24,8 +24,8 @@ import pytest
 from pipelines import accounting, feeds, intake, loading, models, raw
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
-from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError, conform
+from pipelines.feeds.protocols import http
 from pipelines.store import warehouse
 from tests.faults import agencies, drops
 from tests.faults.agencies import AGENCIES, AS_OF, DAYS, Agency, Files, Row, Rows

@@ -8,8 +8,8 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines.feeds import arcgis
 from pipelines.feeds.feed import Delivery, FeedError
+from pipelines.feeds.protocols import arcgis
 from tests.feeds.portal import END, request
 from tests.replay import running
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipelines.feeds import ckan
 from pipelines.feeds.feed import Delivery, FeedError
+from pipelines.feeds.protocols import ckan
 from tests.feeds.portal import END, request
 from tests.replay import running
 

@@ -399,7 +399,7 @@ def test_files_that_are_together_larger_than_memory_bears_are_refused(
 ) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_bytes(written(EMS, ambulance()))
-    monkeypatch.setattr("pipelines.feeds.fire_files.MAX_BYTES", len(written(EMS, ambulance())))
+    monkeypatch.setattr("pipelines.feeds.protocols.fire_files.MAX_BYTES", len(written(EMS, ambulance())))
     with pytest.raises(FeedError, match=r"more than .* bytes up to b\.csv"):
         list(EMS.fetch(asked(tmp_path)))
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from pipelines.feeds import http, transfer
 from pipelines.feeds.feed import FeedError
+from pipelines.feeds.protocols import http, transfer
 from tests.replay import running
 
 Answer = tuple[int, Mapping[str, str], bytes]

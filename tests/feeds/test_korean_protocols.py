@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipelines.feeds import data_go_kr, http, paged_json
 from pipelines.feeds.feed import FeedError, TooLarge, conform
 from pipelines.feeds.fire_119 import FEED
-from pipelines.feeds.windows import windows
+from pipelines.feeds.protocols import data_go_kr, http, paged_json
+from pipelines.feeds.protocols.windows import windows
 from tests.feeds.korea import request
 
 URL = "http://127.0.0.1:9/service"

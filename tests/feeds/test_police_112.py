@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from pipelines.config.settings import Settings
-from pipelines.feeds import http
 from pipelines.feeds.police_112 import FEED
+from pipelines.feeds.protocols import http
 from pipelines.schema.incident import STAGED_COLUMNS
 from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage

@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from pipelines import quality
-from pipelines.feeds import http, police_112, police_112_keys
+from pipelines.feeds import police_112, police_112_keys
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.police_112_keys import FEED
+from pipelines.feeds.protocols import http
 from pipelines.store import warehouse
 from tests.feeds.korea import memory, request
 from tests.feeds.portal import as_of, load, rows, stage

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.config import profile
 from pipelines.feeds.feed import Request, TooLarge
-from pipelines.feeds.windows import deliveries, windows
+from pipelines.feeds.protocols.windows import deliveries, windows
 
 KOREA = profile.load("korea")
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import polars as pl
 
-from pipelines.feeds import http
 from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.feeds.protocols import http
 
 __all__ = ["fetch", "parse"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError, Request, TooLarge
+from pipelines.feeds.protocols import http
 
 SHIFTED = "records moved between pages while they were read and one may be missing; nothing was kept, run again"
 

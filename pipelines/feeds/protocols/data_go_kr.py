@@ -16,9 +16,9 @@ import msgspec
 import polars as pl
 import tenacity
 
-from pipelines.feeds import http
 from pipelines.feeds.feed import FeedError, Request, TooLarge
-from pipelines.feeds.paged_json import SHIFTED, checked, is_again, unnested
+from pipelines.feeds.protocols import http
+from pipelines.feeds.protocols.paged_json import SHIFTED, checked, is_again, unnested
 
 SUCCESS = "00"
 ATTEMPTS = 4

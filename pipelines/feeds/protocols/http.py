@@ -26,8 +26,9 @@ import httpx
 import orjson
 import tenacity
 
-from pipelines.feeds import inspection, transfer
+from pipelines.feeds import inspection
 from pipelines.feeds.feed import FeedError
+from pipelines.feeds.protocols import transfer
 
 __all__ = ["BOM", "decode", "get", "place", "session"]
 

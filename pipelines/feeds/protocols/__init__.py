@@ -1,0 +1,1 @@
+"""How sources are read: HTTP, paging, file drops."""
