@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines import accounting, steps
-from pipelines.feeds.socrata import COLUMNS
+from pipelines.feeds.generic.socrata import COLUMNS
 from pipelines.release import reader
 from pipelines.store import warehouse
 from tests import replay, soda

@@ -8,18 +8,15 @@ from collections.abc import Callable, Mapping
 
 from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds import (
-    data_police_uk,
     fire_119,
     fire_calls_jeonbuk,
     fire_calls_seoul,
     fire_ems_busan,
     fire_rescue_busan,
-    geojson,
     investigation_cases,
     patrols,
     police_112,
     police_112_keys,
-    socrata,
     toronto_fire_incidents,
     toronto_neighbourhoods,
     toronto_police_facilities,
@@ -27,6 +24,7 @@ from pipelines.feeds import (
     toronto_shootings,
 )
 from pipelines.feeds.feed import Feed
+from pipelines.feeds.generic import data_police_uk, geojson, socrata
 
 FEEDS: tuple[Feed, ...] = (
     police_112.FEED,

@@ -7,8 +7,8 @@ the download was made from. The yearly crime counts per neighbourhood that come 
 
 import polars as pl
 
-from pipelines.feeds import geojson
 from pipelines.feeds.feed import Feed
+from pipelines.feeds.generic import geojson
 
 FEED = Feed(
     name="toronto_neighbourhoods",

@@ -6,8 +6,8 @@ with spaces.
 
 import polars as pl
 
-from pipelines.feeds import geojson
 from pipelines.feeds.feed import Feed
+from pipelines.feeds.generic import geojson
 
 FEED = Feed(
     name="toronto_police_facilities",

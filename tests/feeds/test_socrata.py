@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from pipelines import drift
-from pipelines.feeds import socrata
 from pipelines.feeds.feed import FeedError, TooLarge, conform
+from pipelines.feeds.generic import socrata
 from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
 from tests import replay, soda
 from tests.feeds.cities import feed_of, memory, place, received, request, staged

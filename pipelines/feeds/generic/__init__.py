@@ -1,0 +1,1 @@
+"""Sources that a profile alone declares: one module serves all places."""
