@@ -12,7 +12,7 @@ import polars as pl
 from pipelines.config.errors import BongsuError
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.risk import places, points
-from pipelines.release import risk_figures
+from pipelines.release.pages import risk_figures
 
 if TYPE_CHECKING:
     from pipelines.forecast.demand.own_series import Progress

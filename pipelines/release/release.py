@@ -20,8 +20,9 @@ from pipelines import homes
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
-from pipelines.release import audiences, briefing, dictionary, exports, lineage, manifest, quality_report
+from pipelines.release import audiences, dictionary, exports, lineage, manifest
 from pipelines.release.exports import Release
+from pipelines.release.pages import briefing, quality_report
 from pipelines.store import warehouse
 from pipelines.store.ledger import sync_folder
 

@@ -7,7 +7,8 @@ import pytest
 
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.release import emerging, release, trends
+from pipelines.release import release
+from pipelines.release.pages import emerging, trends
 from pipelines.store import warehouse
 from tests.release.conftest import for_audience
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from shapely.geometry import box
 
-from pipelines.release import figures
-from pipelines.release.figures import Point, Shape
+from pipelines.release.pages import figures
+from pipelines.release.pages.figures import Point, Shape
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

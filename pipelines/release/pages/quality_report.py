@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release.page import environment
+from pipelines.release.pages.page import environment
 
 
 def render(database: Path, audience: str) -> str:

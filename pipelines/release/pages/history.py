@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.release import figures, trend_figures
-from pipelines.release.page import Page, district_map, ordered, outlines_of
+from pipelines.release.pages import figures, trend_figures
+from pipelines.release.pages.page import Page, district_map, ordered, outlines_of
 
 
 def hot_spots(page: Page) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release import emerging, history, outlook, repeats, risk_quality, trends
-from pipelines.release.page import Page, environment
+from pipelines.release.pages import emerging, history, outlook, repeats, risk_quality, trends
+from pipelines.release.pages.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
     "public": ("Public report", "공개 보고서"),

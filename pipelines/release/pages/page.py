@@ -13,7 +13,7 @@ import polars as pl
 import shapely
 from markupsafe import Markup
 
-from pipelines.release import figures
+from pipelines.release.pages import figures
 
 TEMPLATES = Path(__file__).parent / "templates"
 

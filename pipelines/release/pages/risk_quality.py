@@ -4,8 +4,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pipelines.release import figures, risk_figures
-from pipelines.release.page import Page
+from pipelines.release.pages import figures, risk_figures
+from pipelines.release.pages.page import Page
 
 
 def section(page: Page) -> list[dict[str, Any]]:

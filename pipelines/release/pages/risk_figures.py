@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.release import figures
-from pipelines.release.figures import HOT, INK, LINE, MUTED, Scale
+from pipelines.release.pages import figures
+from pipelines.release.pages.figures import HOT, INK, LINE, MUTED, Scale
 
 WIDTH, CURVE_HEIGHT, RATIO_HEIGHT = 360, 232, 168
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 32

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.release import trend_figures
-from pipelines.release.page import Page
+from pipelines.release.pages import trend_figures
+from pipelines.release.pages.page import Page
 
 DISTRICTS_SHOWN = 8
 SPANS = ("7 days", "28 days", "year to date")

@@ -5,8 +5,8 @@ from typing import Any, Final
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.release import figures
-from pipelines.release.page import Page, outlines_of
+from pipelines.release.pages import figures
+from pipelines.release.pages.page import Page, outlines_of
 
 SHOWN_METRES: Final = 500
 """Farther bands are in the table of the release; on the page they say little."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from html import escape
 
-from pipelines.release import figures
-from pipelines.release.figures import HOT, INK, LINE, MUTED, RAMP
+from pipelines.release.pages import figures
+from pipelines.release.pages.figures import HOT, INK, LINE, MUTED, RAMP
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.release import figures
-from pipelines.release.page import Page, outlines_of
+from pipelines.release.pages import figures
+from pipelines.release.pages.page import Page, outlines_of
 
 NO_PATTERN: Final = "no pattern"
 

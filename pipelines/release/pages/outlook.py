@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.release import figures
-from pipelines.release.page import Page, district_map, ordered
+from pipelines.release.pages import figures
+from pipelines.release.pages.page import Page, district_map, ordered
 
 FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "police": (
