@@ -6,7 +6,7 @@ from datetime import timedelta
 import duckdb
 import polars as pl
 
-from pipelines import areas, feeds, joint, quality, raw
+from pipelines import areas, feeds, joint, quality
 from pipelines.areas.coordinates import definition
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
@@ -25,11 +25,12 @@ PLACES = """(
 
 
 def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
-    """Make every table from ``reference`` to ``marts`` anew, and keep the lineage in ``ops.lineage``."""
+    """Build every table from ``reference`` to ``marts``, and keep the lineage in ``ops.lineage``.
+
+    The tables of all feeds must exist in ``raw`` (`raw.prepare`).
+    """
     progress("areas")
     registered = feeds.of(settings.profile)
-    for feed in registered:
-        raw.prepare(con, feed)
     warehouse.load_extension(con, "spatial")
     write_reference(con, settings.profile, registered)
     areas.build(con, settings.profile)

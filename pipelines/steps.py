@@ -123,11 +123,13 @@ def load(settings: Settings, feed: str) -> dict[str, int]:
 
 def build(settings: Settings) -> None:
     """Make reference, staging, core and marts anew from raw, and hold them against their gates."""
-    from pipelines import findings, health, models
+    from pipelines import feeds, findings, health, models, raw
     from pipelines.release import dictionary
     from pipelines.store import warehouse
 
     with outcome(settings, "build"), warehouse.connect(settings) as con:
+        for feed in feeds.of(settings.profile):
+            raw.prepare(con, feed)
         models.build(con, settings)
         dictionary.check(con, "reference", "staging", "core", "marts")
         models.gate(con, "core", "marts")

@@ -21,11 +21,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import feeds, loading, models, simulator
+from pipelines import feeds, loading, models, raw, simulator
 from pipelines.config import profile
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
 
 MILLIONS = (1, 3, 10)
@@ -91,6 +91,8 @@ def load(folder: Path) -> dict[str, float]:
             measured[stage] = now - begin
             begin, stage = now, following
 
+        for feed in feeds.of(asked.profile):
+            raw.prepare(con, feed)
         models.build(con, asked, note)
         measured.pop("marts", None)
         (measured["core rows"],) = con.execute("select count(*) from core.incidents").fetchall()[0]
