@@ -18,7 +18,8 @@ import pytest
 from pipelines import quality
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery, Feed
+from pipelines.feeds.feed import Feed
+from pipelines.schema.delivery import Delivery
 from tests.faults.report import pytest_terminal_summary as pytest_terminal_summary
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

@@ -8,7 +8,8 @@ import pytest
 
 from pipelines import intake, loading
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.feeds.feed import FeedError, Request
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, ledger, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, ledger
 from tests.conftest import AS_OF
 

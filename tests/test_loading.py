@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipelines import accounting, corrections, loading, pieces, quality
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery, Feed
+from pipelines.feeds.feed import Feed
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 

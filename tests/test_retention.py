@@ -11,8 +11,8 @@ from pipelines import cli, custody, feeds, loading, models, outcomes, quality, s
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.continuity import copies
-from pipelines.feeds.feed import Delivery
 from pipelines.release import release
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, ledger, warehouse
 from tests.conftest import AS_OF
 from tests.feeds.test_police_112 import call

@@ -12,7 +12,8 @@ import pytest
 from pipelines import feeds, intake, loading, models, quality, simulator, steps
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery, Request
+from pipelines.feeds.feed import Request
+from pipelines.schema.delivery import Delivery
 from pipelines.store import warehouse
 from tests.feeds.test_police_112_keys import accept_all
 

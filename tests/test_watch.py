@@ -9,7 +9,8 @@ import pytest
 
 from pipelines import feeds, health, loading, models, steps
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.feeds.feed import FeedError, Request
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery
 

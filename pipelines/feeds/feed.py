@@ -11,6 +11,7 @@ import polars as pl
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import FeedSource, Profile
 from pipelines.feeds.masking import masked
+from pipelines.schema.delivery import Delivery
 
 
 class FeedError(BongsuError):
@@ -23,18 +24,6 @@ class TooLarge(FeedError):
     def __init__(self, message: str, total: int) -> None:
         super().__init__(message)
         self.total = total
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One delivery: its parts (pages, files) byte for byte as received, and the window that was asked for.
-
-    ``window_start`` is None for a snapshot. The window is half open; both ends are UTC.
-    """
-
-    parts: tuple[bytes, ...]
-    window_start: datetime | None
-    window_end: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from datetime import datetime
 
 import polars as pl
 
-from pipelines.feeds.feed import Delivery, Feed, Request
+from pipelines.feeds.feed import Feed, Request
 from pipelines.feeds.protocols import data_go_kr
 from pipelines.feeds.protocols.windows import deliveries
+from pipelines.schema.delivery import Delivery
 
 OPERATION = "getCallReception"
 FORM = "%Y%m%d%H%M%S"

@@ -26,8 +26,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from pipelines.config.profile import FeedSource
 from pipelines.feeds import dropped_files
-from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.feeds.protocols.windows import deliveries
+from pipelines.schema.delivery import Delivery
 
 ZONE = ZoneInfo("Asia/Seoul")
 """The agency's days are Korean days, wherever this runs."""

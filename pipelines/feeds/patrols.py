@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.feeds import dropped_files
-from pipelines.feeds.feed import Delivery, Feed, Request
+from pipelines.feeds.feed import Feed, Request
 from pipelines.feeds.protocols.windows import deliveries
+from pipelines.schema.delivery import Delivery
 
 
 def fetch(request: Request) -> Iterator[Delivery]:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from pipelines.feeds.feed import Delivery, Feed, Request
+from pipelines.feeds.feed import Feed, Request
 from pipelines.feeds.protocols import paged_json
 from pipelines.feeds.protocols.windows import deliveries
+from pipelines.schema.delivery import Delivery
 
 PATH = "/v1/incidents"
 RECORDS = "incidents"

@@ -16,8 +16,9 @@ import msgspec
 import polars as pl
 
 from pipelines.config.profile import FeedSource
-from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.feeds.protocols import paged_json
+from pipelines.schema.delivery import Delivery
 
 PATH = "/v1/incident-keys"
 RECORDS = "keys"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import FEED_NAME
 from pipelines.config.settings import Settings
-from pipelines.feeds.feed import Delivery
+from pipelines.schema.delivery import Delivery
 from pipelines.store import ledger
 
 NONCE_BYTES = 12

@@ -17,7 +17,8 @@ from pipelines import feeds, loading, models, pieces, quality, raw
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.feeds import toronto_shootings
-from pipelines.feeds.feed import Delivery, Feed, conform
+from pipelines.feeds.feed import Feed, conform
+from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch
 from tests.faults import agencies

@@ -8,8 +8,9 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines.feeds.feed import Delivery, FeedError
+from pipelines.feeds.feed import FeedError
 from pipelines.feeds.protocols import arcgis
+from pipelines.schema.delivery import Delivery
 from tests.feeds.portal import END, request
 from tests.replay import running
 

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pipelines.feeds.feed import Delivery, FeedError
+from pipelines.feeds.feed import FeedError
 from pipelines.feeds.protocols import ckan
+from pipelines.schema.delivery import Delivery
 from tests.feeds.portal import END, request
 from tests.replay import running
 

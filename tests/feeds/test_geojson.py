@@ -7,8 +7,9 @@ import orjson
 import pytest
 
 from pipelines.feeds import toronto_neighbourhoods, toronto_police_facilities
-from pipelines.feeds.feed import Delivery, FeedError, conform
+from pipelines.feeds.feed import FeedError, conform
 from pipelines.feeds.generic import geojson
+from pipelines.schema.delivery import Delivery
 from tests import replay
 from tests.feeds.portal import END, load, memory, needs_shared_data, request
 from tests.replay import running

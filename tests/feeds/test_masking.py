@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from pipelines.feeds import police_112
-from pipelines.feeds.feed import Delivery, FeedError, Request, TooLarge
+from pipelines.feeds.feed import FeedError, Request, TooLarge
 from pipelines.feeds.masking import masked
+from pipelines.schema.delivery import Delivery
 from tests.feeds.korea import request
 
 KEY = "kQ7/x+Zp3==vT9(1)"

@@ -17,7 +17,8 @@ from pipelines import simulator
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.feeds import fire_119, investigation_cases, police_112, police_112_keys
-from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, conform
+from pipelines.feeds.feed import Feed, FeedError, Request, conform
+from pipelines.schema.delivery import Delivery
 from pipelines.simulator.server import History
 
 KOREA = profiles.load("korea")

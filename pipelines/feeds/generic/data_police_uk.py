@@ -18,8 +18,9 @@ import httpx
 import polars as pl
 
 from pipelines.config.profile import Profile, ProfileError
-from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.feeds.protocols import http, row_lists
+from pipelines.schema.delivery import Delivery
 
 __all__ = ["declared", "fetch", "parse"]
 

@@ -22,10 +22,11 @@ import httpx
 import polars as pl
 
 from pipelines.config.profile import FeedSource, Profile, ProfileError
-from pipelines.feeds.feed import Delivery, Feed, FeedError, Request, TooLarge
+from pipelines.feeds.feed import Feed, FeedError, Request, TooLarge
 from pipelines.feeds.protocols import http, row_lists
 from pipelines.feeds.protocols.paged_json import SHIFTED
 from pipelines.feeds.protocols.windows import deliveries
+from pipelines.schema.delivery import Delivery
 from pipelines.schema.incident import SERVICES
 
 __all__ = ["COLUMNS", "declared", "fetch", "parse"]

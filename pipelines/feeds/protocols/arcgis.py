@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import polars as pl
 
-from pipelines.feeds.feed import Delivery, FeedError, Request
+from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
+from pipelines.schema.delivery import Delivery
 
 __all__ = ["fetch", "parse"]
 

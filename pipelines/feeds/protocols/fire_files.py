@@ -11,7 +11,8 @@ from functools import partial
 import polars as pl
 
 from pipelines.feeds import dropped_files
-from pipelines.feeds.feed import Delivery, Feed, FeedError, Request
+from pipelines.feeds.feed import Feed, FeedError, Request
+from pipelines.schema.delivery import Delivery
 
 MAX_BYTES = 2 * 1024 * 1024 * 1024
 """No folder of a headquarters' files comes near; all of them are held in memory together."""

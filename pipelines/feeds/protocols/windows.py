@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from pipelines.feeds.feed import Delivery, FeedError, Request, TooLarge
+from pipelines.feeds.feed import FeedError, Request, TooLarge
+from pipelines.schema.delivery import Delivery
 
 
 def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[bytes, ...]]) -> Iterator[Delivery]:

@@ -1,0 +1,16 @@
+"""What a source delivers: bytes as received, and the window that was asked for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery: its parts (pages, files) byte for byte as received, and the window that was asked for.
+
+    ``window_start`` is None for a snapshot. The window is half open; both ends are UTC.
+    """
+
+    parts: tuple[bytes, ...]
+    window_start: datetime | None
+    window_end: datetime
