@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from pipelines import accounting, simulator
+from pipelines import simulator
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed, FeedError, Request
+from pipelines.ingest import accounting
 from pipelines.store import landing, ledger
 
 SIMULATED = "simulator:"

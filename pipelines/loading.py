@@ -5,10 +5,11 @@ from contextlib import closing
 
 import duckdb
 
-from pipelines import accounting, corrections, pieces, raw, retries
+from pipelines import corrections, pieces, raw, retries
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
+from pipelines.ingest import accounting
 from pipelines.pieces import Piece
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch

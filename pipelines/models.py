@@ -6,13 +6,14 @@ from datetime import timedelta
 import duckdb
 import polars as pl
 
-from pipelines import areas, feeds, joint, quality
+from pipelines import areas, feeds, quality
 from pipelines.areas.coordinates import definition
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.schema import incident
 from pipelines.store import warehouse
+from pipelines.transform import joint
 
 PLACES = """(
     select lon, lat from staging.incidents

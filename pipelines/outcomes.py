@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from pipelines import accounting, feeds, findings
+from pipelines import feeds, findings
 from pipelines.config.settings import Settings
+from pipelines.ingest import accounting
 from pipelines.release import integrity, manifest
 from pipelines.store import landing, ledger, records, retention
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import duckdb
 
-from pipelines import accounting, pieces, raw
+from pipelines import pieces, raw
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
+from pipelines.ingest import accounting
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch
 

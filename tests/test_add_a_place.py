@@ -6,8 +6,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import accounting, steps
+from pipelines import steps
 from pipelines.feeds.generic.socrata import COLUMNS
+from pipelines.ingest import accounting
 from pipelines.release import reader
 from pipelines.store import warehouse
 from tests import replay, soda

@@ -23,9 +23,9 @@ ROOMS = (
 """Rooms by level: a room imports only rooms of lower levels, which are further down here."""
 SIDEWAYS = {("dispatch", "forecast"), ("forecast", "patterns"), ("dispatch", "patterns")}
 LOOSE = {
-    "accounting": "ingest", "ahead": "quality", "analysis": "steps", "corrections": "quality", "custody": "steps",
+    "ahead": "quality", "analysis": "steps", "corrections": "quality", "custody": "steps",
     "drift": "quality", "engine": "forecast", "findings": "monitoring", "health": "monitoring", "homes": "store",
-    "intake": "ingest", "joint": "transform", "loading": "ingest", "models": "transform", "outcomes": "monitoring",
+    "intake": "ingest", "loading": "ingest", "models": "transform", "outcomes": "monitoring",
     "own_data": "steps", "pieces": "ingest", "raw": "ingest", "retries": "ingest", "screen": "cli", "trials": "cli",
 }  # fmt: skip
 """Modules that are not in their room yet."""

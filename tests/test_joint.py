@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import joint
 from pipelines.store import warehouse
+from pipelines.transform import joint
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAT, LON = 37.57, 126.98

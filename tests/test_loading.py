@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipelines import accounting, corrections, loading, pieces, quality
+from pipelines import corrections, loading, pieces, quality
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
+from pipelines.ingest import accounting
 from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
 from tests.conftest import AS_OF, KEYED, SNAPSHOT, delivery

@@ -18,8 +18,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipelines import accounting, custody, steps
+from pipelines import custody, steps
 from pipelines.config.settings import Settings
+from pipelines.ingest import accounting
 from pipelines.release import reader
 from pipelines.release.manifest import ManifestError
 from pipelines.store import landing, warehouse

@@ -21,11 +21,12 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import accounting, feeds, intake, loading, models, raw
+from pipelines import feeds, intake, loading, models, raw
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError, conform
 from pipelines.feeds.protocols import http
+from pipelines.ingest import accounting
 from pipelines.store import warehouse
 from tests.faults import agencies, drops
 from tests.faults.agencies import AGENCIES, AS_OF, DAYS, Agency, Files, Row, Rows

@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipelines import accounting, intake, loading
+from pipelines import intake, loading
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.investigation_cases import FEED
+from pipelines.ingest import accounting
 from pipelines.schema.incident import STAGED_COLUMNS
 from pipelines.store import warehouse
 from tests.feeds.korea import KOREA, memory, request

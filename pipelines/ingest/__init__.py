@@ -1,0 +1,1 @@
+"""Ingest: fetch, load, merge and account for what feeds deliver."""

@@ -1,0 +1,1 @@
+"""Transform: the SQL models and the joint incidents."""
