@@ -23,7 +23,7 @@ from pipelines.config import profile
 from pipelines.config.profile import Profile
 from pipelines.store import warehouse
 
-SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SEOUL_HALL = (126.9780, 37.5665)
 
 
