@@ -68,7 +68,7 @@ def built(con: duckdb.DuckDBPyConnection, hours: float) -> pl.DataFrame:
     """``marts.demand_hourly`` so many hours after the report, what was told later unknown."""
     as_of(con, (REPORTED + hours * HOUR).isoformat())
     models.stage(con, FEEDS)
-    warehouse.run_models(con, "core", ["incidents", "dispatches"])
+    warehouse.run_models(con, "core", ["restricted_incidents", "incidents", "dispatches"])
     names = [
         "feed_status",
         "region",

@@ -51,7 +51,7 @@ KINDS: Mapping[str, Callable[[str, Profile], Feed]] = {
 }
 """Kinds of source: each makes a feed from its name and its profile."""
 
-_TAKEN = ("incidents", "dispatches", "versions", "rows", "excluded", "lists", "missing", "keys")
+_TAKEN = ("incidents", "dispatches", "versions", "firsts", "words", "rows", "excluded", "lists", "missing", "keys")
 """Tables of schema staging, or what follows a feed's name there: no names of feeds."""
 
 
