@@ -29,7 +29,7 @@ def verify(settings: Settings) -> int:
     Raises:
         ManifestError: with one line per damaged file, or because the current release is missing.
     """
-    folder, current = settings.published / "releases", settings.current.resolve()
+    folder, current = (settings.published / "releases").resolve(), settings.current.resolve()
     releases = [path for path in folder.glob("*") if not path.name.startswith(".")]
     lines = missing(settings) if settings.current.is_symlink() else []
     for release in sorted(releases, key=lambda path: (path != current, path.name)):

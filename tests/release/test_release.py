@@ -142,6 +142,17 @@ def test_a_flipped_bit_in_any_file_is_named(home: Settings) -> None:
     assert integrity.verify(home)
 
 
+def test_the_current_release_of_a_home_given_by_a_relative_path_is_to_be_built_again(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = release.publish(home)
+    flip_a_bit(folder / "audiences/fire/fire.duckdb")
+    monkeypatch.chdir(home.home.parent)
+    relative = home.model_copy(update={"home": Path(home.home.name)})
+    with pytest.raises(manifest.ManifestError, match="run `bongsu publish` to build it again"):
+        integrity.verify(relative)
+
+
 @pytest.mark.parametrize(
     "name", ["manifest.json", "audiences/fire/fire.duckdb", "audiences/fire/parquet/release.parquet"]
 )
