@@ -1,20 +1,43 @@
 """Weekly: destroy what is past its retention, verify every byte, copy to BONGSU_REPLICA, restore the copy as proof.
 
-Without BONGSU_REPLICA the copy is a fresh one beside the home: it proves the restore, not the distance.
+Without BONGSU_REPLICA the copy is a fresh one inside the home: it proves the restore, not the distance.
 """
 
 import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from pipelines.steps import failure
 
 
-def _settings() -> Any:
-    from pipelines import steps
+@task(doc_md="Destroy batches that are past their feed's retention.")
+def expire(dag_run: Any = None) -> dict[str, int]:
+    from pipelines.steps import destroy, run_settings
 
-    run = get_current_context()["dag_run"]
-    return steps.settings_for_run(os.environ.get("BONGSU_HOME", ".bongsu"), dict(run.conf or {}), run.run_after)
+    return destroy.expire(run_settings.settings_of_dag_run(dag_run))
+
+
+@task(doc_md="Check every batch, record and released file, byte for byte.")
+def verify(dag_run: Any = None) -> dict[str, int]:
+    from pipelines.steps import copies, run_settings
+
+    return copies.verify(run_settings.settings_of_dag_run(dag_run))
+
+
+@task(doc_md="Copy the home to BONGSU_REPLICA.")
+def replicate(dag_run: Any = None) -> int:
+    from pipelines.steps import copies, run_settings
+
+    return copies.replicate(run_settings.settings_of_dag_run(dag_run), os.environ.get("BONGSU_REPLICA"))
+
+
+@task(doc_md="Restore the copy, rebuild it and compare every table.")
+def drill(dag_run: Any = None) -> int:
+    from pipelines.steps import copies, run_settings
+
+    return copies.drill(run_settings.settings_of_dag_run(dag_run), os.environ.get("BONGSU_REPLICA"))
 
 
 @dag(
@@ -22,37 +45,17 @@ def _settings() -> Any:
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(minutes=15), "pool": "warehouse"},
+    default_args={
+        "retries": 1,
+        "retry_delay": timedelta(minutes=15),
+        "pool": "warehouse",
+        "on_failure_callback": failure.report,
+    },
     tags=["bongsu"],
     doc_md=__doc__,
 )
 def continuity() -> None:
-    """Wire expire, verify, replicate and drill."""
-
-    @task
-    def expire() -> dict[str, int]:
-        from pipelines import custody
-
-        return custody.expire(_settings())
-
-    @task
-    def verify() -> dict[str, int]:
-        from pipelines import custody
-
-        return custody.verify(_settings())
-
-    @task
-    def replicate() -> int:
-        from pipelines import custody
-
-        return custody.replicate(_settings(), os.environ.get("BONGSU_REPLICA"))
-
-    @task
-    def drill() -> int:
-        from pipelines import custody
-
-        return custody.drill(_settings(), os.environ.get("BONGSU_REPLICA"))
-
+    """Order the tasks of a week."""
     expire() >> verify() >> replicate() >> drill()
 
 

@@ -1,23 +1,24 @@
-"""Hourly: fetch and load what is new of the watched feeds and judge them: silence, flood, dearth or an unreadable feed
-ends red within hours, not at dawn.
+"""Hourly: load new data of the watched feeds and check them; no data, a volume spike or drop, or an unreadable feed
+fails the run within hours instead of the next morning.
 
-Builds and publishes nothing: that is the daily run's, which reads its lag again whatever a watch has read. Watched are
-feeds with `watched = true` in the profile. Conf: `{"profile": "korea"}`; without it the home's profile.
+Builds and publishes nothing: the daily run does, and reads its lag again whatever a watch has read. Watched are feeds
+with `watched = true` in the profile. Conf: `{"profile": "korea"}`; without it the home's profile.
 """
 
 import os
 from datetime import datetime
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from pipelines.steps import failure
 
 
-def _settings() -> Any:
-    from pipelines import steps
+@task(task_id="watch", doc_md="Fetch, load and check the watched feeds.")
+def watch_feeds(dag_run: Any = None) -> list[str]:
+    from pipelines.steps import run_settings, watch
 
-    run = get_current_context()["dag_run"]
-    conf = {"as_of": run.run_after.isoformat(), **(run.conf or {})}
-    return steps.settings_for_run(os.environ.get("BONGSU_HOME", ".bongsu"), conf, run.run_after)
+    return watch.watch(run_settings.settings_of_dag_run(dag_run, follows_schedule=False))
 
 
 @dag(
@@ -25,20 +26,13 @@ def _settings() -> Any:
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"pool": "warehouse"},
+    default_args={"pool": "warehouse", "on_failure_callback": failure.report},
     tags=["bongsu"],
     doc_md=__doc__,
 )
 def watch() -> None:
-    """Wire the one step of a watch."""
-
-    @task(task_id="watch")
-    def judge() -> None:
-        from pipelines import steps
-
-        steps.watch(_settings())
-
-    judge()
+    """Run the one step of a watch."""
+    watch_feeds()
 
 
 watch()

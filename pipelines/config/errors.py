@@ -1,5 +1,9 @@
-"""Expected faults: what a user, an agency or a machine did, each said in one line with what to do next."""
+"""Expected faults. Each ends in one line of advice; anything else is a defect and ends in a traceback."""
 
 
 class BongsuError(Exception):
-    """An expected fault; the message says what happened, where, and what to do next. Anything else is a defect."""
+    """What happened, where, and what to do next."""
+
+
+class StepError(BongsuError):
+    """A step cannot do its work, or a run failed: why, and what to do next."""

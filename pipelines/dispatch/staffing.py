@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import gamma
 
 from pipelines.dispatch.workload import erlangs
-from pipelines.forecast.demand import calibration
-from pipelines.forecast.demand.apportioned import MEASURE
-from pipelines.forecast.demand.quantiles import dispersion_in
+from pipelines.forecast.demand.evaluation import calibration
+from pipelines.forecast.demand.evaluation.negative_binomial import dispersion_in
+from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
 
 RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
 """Equally likely slices of the forecast rate, each standing for its middle."""

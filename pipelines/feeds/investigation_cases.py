@@ -25,8 +25,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from pipelines.config.profile import FeedSource
-from pipelines.feeds import dropped_files
 from pipelines.feeds.feed import Feed, FeedError, Request
+from pipelines.feeds.protocols import file_drop
 from pipelines.feeds.protocols.windows import deliveries
 from pipelines.schema.delivery import Delivery
 
@@ -64,11 +64,11 @@ def fetch(request: Request) -> Iterator[Delivery]:
         FeedError: the profile names no key, or a day's file is not there.
     """
     _key(request.source)
-    system, folder = dropped_files.opened(request.url)
+    system, folder = file_drop.opened(request.url)
 
     def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
         return tuple(
-            dropped_files.read(system, folder, f"cases_{day:%Y%m%d}{ending}")
+            file_drop.read(system, folder, f"cases_{day:%Y%m%d}{ending}")
             for day in _days(start, end)
             for ending in (".csv", ".manifest.json", ".manifest.sig")
             if ending == ".csv" or system.exists(f"{folder}/cases_{day:%Y%m%d}{ending}")
@@ -94,7 +94,7 @@ def verify(parts: Sequence[bytes], source: FeedSource, start: datetime | None, e
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
     """The rows of all files of cases, as text; manifests and signatures hold none."""
-    return dropped_files.rows([part for part in parts if _kind(part) == "file"])
+    return file_drop.rows([part for part in parts if _kind(part) == "file"])
 
 
 def _days(start: datetime, end: datetime) -> list[date]:
@@ -147,7 +147,7 @@ def _verify_drop(drop: _Drop, day: date, key: Ed25519PublicKey) -> None:
     (said,) = manifest.files
     if hashlib.sha256(drop.content).hexdigest() != said.sha256.lower():
         raise FeedError(f"{name} is not the file that was signed: its SHA-256 differs; {_NEXT}")
-    if (rows := dropped_files.rows([drop.content]).height) != said.rows:
+    if (rows := file_drop.rows([drop.content]).height) != said.rows:
         raise FeedError(f"{name} has {rows} rows and its manifest says {said.rows}; {_NEXT}")
 
 
@@ -175,6 +175,6 @@ FEED = Feed(
     told_at=("변경일시", "접수일"),
     withdrawn="삭제여부",
     media="csv",
-    encoding=dropped_files.ENCODING,
+    encoding=file_drop.ENCODING,
     inspect=verify,
 )

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipelines.feeds import dropped_files
 from pipelines.feeds.feed import Feed, Request
+from pipelines.feeds.protocols import file_drop
 from pipelines.feeds.protocols.windows import deliveries
 from pipelines.schema.delivery import Delivery
 
@@ -29,11 +29,11 @@ def fetch(request: Request) -> Iterator[Delivery]:
     Raises:
         FeedError: a day's file is not there or cannot be read.
     """
-    system, folder = dropped_files.opened(request.url)
+    system, folder = file_drop.opened(request.url)
 
     def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
         return tuple(
-            dropped_files.read(system, folder, f"patrols_{day:%Y%m%d}.csv")
+            file_drop.read(system, folder, f"patrols_{day:%Y%m%d}.csv")
             for day in _days(start, end, request.profile.zone)
         )
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipelines.patterns.draws import generator
+from pipelines.config.seeds import generator
 from pipelines.patterns.near_repeats import (
     FEWEST_PERMUTATIONS,
     MAX_PAIRS,

@@ -24,7 +24,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pipelines.patterns.draws import generator
+from pipelines.config.seeds import generator
 
 WINDOW_DAYS: Final = 365
 DISTANCES_M: Final = (1.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0)

@@ -20,13 +20,12 @@ from pipelines.patterns import (
     near_repeat_chains,
     near_repeats,
     nnh_clusters,
-    outlines,
     point_pattern,
-    reach,
+    record_history,
     scan,
     weekly,
 )
-from pipelines.patterns.statistics import totals
+from pipelines.patterns.statistics import circles, rollups
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Crime:
     @property
     def history_start(self) -> date | None:
         """First local date that the records reach back to; None without any."""
-        return reach.history_start(self.points, self.complete_until)
+        return record_history.history_start(self.points, self.complete_until)
 
     @property
     def listed_areas(self) -> pl.DataFrame:
@@ -91,12 +90,12 @@ def _nnh_clusters(crime: Crime) -> pl.DataFrame:
 
 
 def _concentration(crime: Crime) -> pl.DataFrame:
-    points = totals.with_all_categories(crime.points)
+    points = rollups.with_all_categories(crime.points)
     return concentration.concentration(points, crime.cells, crime.profile.grid.cell_metres, crime.complete_until)
 
 
 def _lorenz(crime: Crime) -> pl.DataFrame:
-    points = totals.with_all_categories(crime.points)
+    points = rollups.with_all_categories(crime.points)
     return concentration.lorenz(points, crime.cells, crime.profile.grid.cell_metres, crime.complete_until)
 
 
@@ -113,7 +112,7 @@ def _known_places(crime: Crime) -> pl.DataFrame:
 
 def _point_pattern_places(crime: Crime) -> pl.DataFrame:
     parents = crime.cells.select("cell_id", "map_cell_id").unique("cell_id")
-    points = totals.with_all_categories(crime.points).join(parents, on="cell_id", how="left")
+    points = rollups.with_all_categories(crime.points).join(parents, on="cell_id", how="left")
     placed = pl.concat(
         [
             points.select("category", "local_date", pl.lit(kind).alias("place_kind"), pl.col(name).alias("place_id"))
@@ -128,13 +127,13 @@ def _point_pattern_test(crime: Crime) -> pl.DataFrame:
 
 
 def _aoristic(crime: Crime) -> pl.DataFrame:
-    return aoristic.aoristic(totals.with_all_categories(crime.points), crime.complete_until)
+    return aoristic.aoristic(rollups.with_all_categories(crime.points), crime.complete_until)
 
 
 def _counted(crime: Crime) -> pl.DataFrame:
     """Incidents as the series count them: by category and ``all``, by district and the region."""
-    points = totals.with_all_categories(crime.points)
-    return totals.by_area(points, crime.listed_areas, crime.profile.areas.whole_id)
+    points = rollups.with_all_categories(crime.points)
+    return rollups.by_area(points, crime.listed_areas, crime.profile.areas.whole_id)
 
 
 def _control_chart(crime: Crime) -> pl.DataFrame:
@@ -172,7 +171,7 @@ def _space_time_clusters(crime: Crime) -> pl.DataFrame:
     found = scan.space_time_clusters(crime.points, crime.cells, side, crime.complete_until)
     x, y, radius = (found[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
     # From the middle of the first cell to the far side of the last.
-    drawn = outlines.circles(x, y, radius + side / 2, crime.profile.crs)
+    drawn = circles.circles(x, y, radius + side / 2, crime.profile.crs)
     return found.drop("centre_x_m", "centre_y_m").with_columns(drawn)
 
 

@@ -23,8 +23,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from pipelines.patterns.draws import generator
-from pipelines.patterns.statistics.cylinders import (
+from pipelines.config.seeds import generator
+from pipelines.patterns.statistics.scan_windows import (
     MAX_DAYS,
     Circles,
     Floats,

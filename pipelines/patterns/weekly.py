@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.patterns.statistics.e_test import e_tests
-from pipelines.patterns.statistics.totals import ALL
+from pipelines.patterns.statistics.rollups import ALL
 
 YEARS_BEFORE: Final = 5
 SPANS: Final = {"7 days": 7, "28 days": 28, "year to date": None}

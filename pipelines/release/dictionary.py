@@ -13,10 +13,10 @@ import duckdb
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipelines.config import paths
 from pipelines.config.errors import BongsuError
-from pipelines.store import warehouse
 
-PATH = warehouse.SQL / "dictionary.yml"
+PATH = paths.SQL / "dictionary.yml"
 
 _FRICTIONLESS = {
     "VARCHAR": "string",

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 import orjson
 
+from pipelines.config import paths
 from pipelines.config.errors import BongsuError
-from pipelines.quality import EXPECTATIONS
 from pipelines.release.dictionary import quoted
 from pipelines.store import warehouse
 
@@ -33,7 +33,7 @@ def code_version() -> str:
     """Bongsu's version and a hash of its code, SQL and rules: other code may say other things of the same data."""
     digest = hashlib.sha256()
     package = Path(__file__).parent.parent
-    for root, pattern in ((package, "**/*"), (warehouse.SQL, "**/*"), (EXPECTATIONS, "**/*.json")):
+    for root, pattern in ((package, "**/*"), (paths.SQL, "**/*"), (paths.EXPECTATIONS, "**/*.json")):
         for path in sorted(root.glob(pattern)):
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")

@@ -7,7 +7,7 @@ made alone, in any order. What it makes is invented; it must be marked as simula
 from pipelines.simulator.archive import Written, archive
 from pipelines.simulator.dropbox import drop, public_key
 from pipelines.simulator.layouts import fire_files
-from pipelines.simulator.server import KEY, serve, serving
+from pipelines.simulator.server import KEY, serve
 from pipelines.simulator.truth import tables, truth
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "fire_files",
     "public_key",
     "serve",
-    "serving",
     "tables",
     "truth",
 ]

@@ -22,7 +22,7 @@ from pipelines.simulator.places import places, to_degrees
 from pipelines.simulator.seeds import Flags, Floats, Integers, again
 from pipelines.simulator.stations import stations
 from pipelines.simulator.tables import table
-from pipelines.simulator.turns import Turns, turns
+from pipelines.simulator.versions import Turns, turns
 
 RECLASSIFIED = 0.03
 WITHDRAWN = 0.005

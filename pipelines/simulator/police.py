@@ -20,7 +20,7 @@ from pipelines.simulator.events import Events, U
 from pipelines.simulator.places import places, to_degrees
 from pipelines.simulator.seeds import Flags, Floats, Integers, again, cumulated, pick
 from pipelines.simulator.tables import table
-from pipelines.simulator.turns import NEVER, Turns, turns
+from pipelines.simulator.versions import NEVER, Turns, turns
 
 RECLASSIFIED = 0.03
 WITHDRAWN = 0.005

@@ -8,24 +8,20 @@ come as XML with status 200, as there. Both keys are `KEY`. Nothing that changed
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import polars as pl
 
 from pipelines.config.profile import Profile
-from pipelines.config.settings import Settings
 from pipelines.simulator import fire, police
 from pipelines.simulator.agencies import provinces
 from pipelines.simulator.clock import months
-from pipelines.simulator.dropbox import drop
 from pipelines.simulator.places import places
 
 KEY = "simulated"
@@ -116,31 +112,6 @@ def serve(profile: Profile, now: datetime, port: int = 0) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@contextmanager
-def serving(settings: Settings, feed: str, asked: Sequence[tuple[datetime | None, datetime]]) -> Iterator[str]:
-    """Stand up the source of one simulated feed as it is at ``as_of``, for the windows asked for; yields its URL.
-
-    The key is `KEY`. Dropped files lie under ``settings.work`` and vanish afterwards.
-
-    Raises:
-        ValueError: nobody simulates this feed.
-    """
-    profile = settings.profile
-    if feed == "investigation_cases":
-        settings.work.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="drop-", dir=settings.work) as folder:
-            starts = [start for start, _ in asked if start is not None]
-            first = min(starts, default=settings.as_of).astimezone(profile.zone).date()
-            drop(profile, Path(folder), first - timedelta(days=1), settings.as_of.astimezone(profile.zone).date())
-            yield Path(folder).absolute().as_uri()
-        return
-    paths = {"police_112": "", "police_112_keys": "", "fire_119": "/fire"}
-    if feed not in paths:
-        raise ValueError(f"nobody simulates {feed!r}; simulated are {[*paths, 'investigation_cases']}")
-    with serve(profile, settings.as_of) as base:
-        yield base + paths[feed]
 
 
 class _Refused(Exception):

@@ -15,10 +15,10 @@ import duckdb
 import orjson
 import polars as pl
 
+from pipelines.config import paths
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 
-SQL = Path(__file__).parents[2] / "sql"
 SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
 STORAGE_VERSION = "v1.5.0"
 
@@ -43,7 +43,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         for schema in SCHEMAS:
             con.execute(f"create schema if not exists {schema}")
         con.execute(_OPS)
-        for macro in sorted((SQL / "macros").glob("*.sql")):
+        for macro in sorted((paths.SQL / "macros").glob("*.sql")):
             con.execute(macro.read_text("utf-8"))
         yield con
         con.execute("checkpoint warehouse")
@@ -159,7 +159,7 @@ def run_models(con: duckdb.DuckDBPyConnection, schema: str, names: Sequence[str]
 
 def selects(schema: str) -> dict[str, str]:
     """The text of every ``sql/<schema>/*.sql`` by its stem."""
-    return {path.stem: path.read_text("utf-8") for path in sorted((SQL / schema).glob("*.sql"))}
+    return {path.stem: path.read_text("utf-8") for path in sorted((paths.SQL / schema).glob("*.sql"))}
 
 
 def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str, str]) -> dict[str, set[str]]:

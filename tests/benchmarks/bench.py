@@ -22,9 +22,10 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import feeds, intake, loading
+from pipelines import feeds
 from pipelines.config import profile
 from pipelines.config.settings import Settings
+from pipelines.ingest import fetch, load
 from pipelines.store import landing, warehouse
 from tests.benchmarks import demand_speed, throughput
 
@@ -60,7 +61,7 @@ def loading_against_plain_read_json() -> tuple[str, float, str, float]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home", profile=profile.load("korea"), as_of=AS_OF)
         feed = feeds.named(settings.profile, "police_112")
-        intake.fetch_window(settings, feed, (AS_OF - timedelta(days=90), AS_OF), lambda _: None)
+        fetch.fetch_window(settings, feed, (AS_OF - timedelta(days=90), AS_OF), lambda _: None)
         rows = [
             row
             for b in landing.batches(settings)
@@ -72,7 +73,7 @@ def loading_against_plain_read_json() -> tuple[str, float, str, float]:
 
         def ours() -> None:
             with warehouse.connect(settings) as con:
-                loading.load_pending(con, settings, feed)
+                load.load_pending(con, settings, feed)
 
         def theirs() -> None:
             with duckdb.connect(str(Path(folder) / "plain.duckdb"), config={"threads": 2}) as con:
@@ -153,10 +154,10 @@ def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
     """All models of risk fitted and predicted once, against scipy's kernel density for every cell."""
     from scipy.stats import gaussian_kde
 
-    from pipelines.forecast.risk import models
+    from pipelines.forecast.risk.models import registry
 
     def ours() -> None:
-        models.rates(portland_box(), RISK_CATEGORY, RISK_DAYS)
+        registry.rates(portland_box(), RISK_CATEGORY, RISK_DAYS)
 
     past = portland_box()
     there, cells = past.grid, past.events[RISK_CATEGORY].cell
@@ -166,17 +167,17 @@ def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
         gaussian_kde(held)(np.vstack([there.row, there.column])[:, ::20])
 
     took, peak = seconds(ours), peak_megabytes(ours)
-    what = f"{len(models.MODELS)} risk models, {there.size:,} cells (peak {peak:.0f} MB)"
+    what = f"{len(registry.MODELS)} risk models, {there.size:,} cells (peak {peak:.0f} MB)"
     return what, took, "scipy gaussian_kde (a 20th × 20)", seconds(theirs) * 20
 
 
 def risk_models() -> Table:
     """Every model of risk alone: seconds and peak memory of one fit and prediction, on a grid not used before."""
-    from pipelines.forecast.risk import models
-    from pipelines.forecast.risk.boosting import boosting
+    from pipelines.forecast.risk.models import registry
+    from pipelines.forecast.risk.models.boosting import boosting
 
     table = Table("risk model, 129,090 cells, 9,037 events", "seconds", "peak MB")
-    for name, model in (models.SIMPLE | {models.BOOSTING: boosting}).items():
+    for name, model in (registry.SIMPLE | {registry.BOOSTING: boosting}).items():
 
         def ours(model=model) -> None:  # type: ignore[no-untyped-def]
             past = portland_box()
@@ -189,15 +190,15 @@ def risk_models() -> Table:
 def scan_against_plain_numpy() -> tuple[str, float, str, float]:
     """All 999 permutations of a year of 50,000 incidents in 10,000 cells; against whole arrays, scaled from two."""
     from pipelines.patterns import scan
-    from pipelines.patterns.statistics import cylinders
+    from pipelines.patterns.statistics import scan_windows
 
     rng, side = np.random.default_rng(3), 100
     weight = rng.lognormal(0, 0.7, side * side)
     cell, age = rng.choice(side * side, 50_000, p=weight / weight.sum()), rng.integers(0, 365, 50_000)
     y, x = np.divmod(np.arange(side * side), side) * np.array(250.0)
-    made = cylinders.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
-    usual = made.inside[:, None] * cylinders.windows(age) / cell.size
-    recent = age < cylinders.MAX_DAYS
+    made = scan_windows.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
+    usual = made.inside[:, None] * scan_windows.windows(age) / cell.size
+    recent = age < scan_windows.MAX_DAYS
 
     def ours(permutations: int) -> None:
         # Nothing beats an infinite ratio: no permutation is spared.
@@ -205,14 +206,14 @@ def scan_against_plain_numpy() -> tuple[str, float, str, float]:
 
     def theirs() -> None:
         for _ in range(2):
-            held = np.zeros((side * side, cylinders.MAX_DAYS))
+            held = np.zeros((side * side, scan_windows.MAX_DAYS))
             np.add.at(held, (rng.permutation(cell)[recent], age[recent]), 1)
-            added = np.vstack([np.zeros(cylinders.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
+            added = np.vstack([np.zeros(scan_windows.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
             ends = np.searchsorted(made.ring, np.arange(made.centre.size), side="right")
             count = added[ends] - added[made.first[made.centre]]
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = cylinders.log_ratio(count, usual, cell.size)
-            np.where((count > usual) & (count >= cylinders.MIN_INCIDENTS), ratio, 0).max()
+                ratio = scan_windows.log_ratio(count, usual, cell.size)
+            np.where((count > usual) & (count >= scan_windows.MIN_INCIDENTS), ratio, 0).max()
 
     what = f"scan statistic, {scan.PERMUTATIONS} replications, {cell.size:,} events"
     took, otherwise = seconds(lambda: ours(scan.PERMUTATIONS)), seconds(theirs) * scan.PERMUTATIONS / 2
@@ -224,7 +225,8 @@ def hourly_demand_against_prophet() -> tuple[str, float, str, float]:
     """Twenty hourly series of a year, a week ahead, with ranges; against default Prophet, scaled from two series."""
     from prophet import Prophet
 
-    from pipelines.forecast.demand import own_series, prophet_mean
+    from pipelines.forecast.demand import own_series
+    from pipelines.forecast.demand.models import prophet
 
     generator = np.random.default_rng(2)
     hours = pl.datetime_range(datetime(2025, 1, 1), datetime(2025, 12, 31, 23), "1h", eager=True)
@@ -233,7 +235,7 @@ def hourly_demand_against_prophet() -> tuple[str, float, str, float]:
         pl.DataFrame({"unique_id": f"s{n}", "ds": hours, "y": generator.poisson(rate).astype(float)}) for n in range(20)
     )
     ours = seconds(lambda: own_series.predict(series, "h", 168))
-    prophet_mean._silence()
+    prophet._silence()
 
     def theirs() -> None:
         for name in ("s0", "s1"):

@@ -21,22 +21,14 @@ from pathlib import Path
 import polars as pl
 from rich.console import Console
 
-from pipelines.forecast.demand import (
-    calibration,
-    coherence,
-    figure,
-    models,
-    paths,
-    publishing,
-    rolling,
-    scoring,
-    shocks,
-    totals,
-)
-from pipelines.forecast.demand.models import BASELINE, TABLE
-from pipelines.forecast.demand.publishing import Published
-from pipelines.forecast.demand.quantiles import COLUMNS
-from pipelines.forecast.demand.selection import CHOSEN
+from pipelines.forecast.demand import backtest_figure
+from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
+from pipelines.forecast.demand.evaluation.combine import Published
+from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
+from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
+from pipelines.forecast.demand.models import registry
+from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from tests.benchmarks import demand_models, demand_peers, demand_scores, wales_paths
 from tests.benchmarks.demand_data import PANELS, Panel, targets
 
@@ -89,14 +81,14 @@ def ours(what: Trial) -> Published:
     """All of our models at all origins, the choice at each, and ranges."""
     panel, freq = what.panel, what.panel.freq
     known = demand_models.models(panel)
-    every = known | {"prophet_mean": partial(models._where_dense, least=0.0, fit=known["prophet_mean"])}
+    every = known | {"prophet_mean": partial(registry._where_dense, least=0.0, fit=known["prophet_mean"])}
     named = [
-        rolling.Model(TABLE[freq] if name == "table" else name, _timed(name, predict))
+        rolling_origin.Model(TABLE[freq] if name == "table" else name, _timed(name, predict))
         for name, predict in every.items()
     ]
-    said = rolling.run(named, panel.history, asked(panel, [*what.teaching, *what.scored]))
+    said = rolling_origin.run(named, panel.history, asked(panel, [*what.teaching, *what.scored]))
     scales = scoring.season_errors(panel.history.filter(pl.col("ds") < what.teaching[0]), freq)
-    return _timed("choice and ranges", publishing.published)(said, scales, models.ORDER, BASELINE, freq)
+    return _timed("choice and ranges", combine.published)(said, scales, registry.ORDER, BASELINE, freq)
 
 
 def _timed(name: str, work: Callable) -> Callable:  # type: ignore[type-arg]
@@ -138,13 +130,13 @@ def coherent(what: Trial, made: Published) -> pl.DataFrame:
     upper = upper.select("level", "group", "cutoff", "ds", "mean")
     found = []
     for cutoff in what.scored:
-        weights = coherence.learn_weights(bottom, upper, tree, cutoff)
-        moved = coherence.informed(bottom, upper, tree, weights)
+        weights = top_down.learn_weights(bottom, upper, tree, cutoff)
+        moved = top_down.informed(bottom, upper, tree, weights)
         print(f"{cutoff:%Y-%m-%d} weights {weights.rows()}", file=sys.stderr, flush=True)
         for name, rows in ((f"{CHOSEN}, coherent", bottom), (f"{CHOSEN}, informed", moved)):
             now = rows.filter(pl.col("cutoff") == cutoff, what.due())
-            drawn = paths.draw(now, tree, shocks.learn(rows, tree, cutoff), curves=made.curves)
-            found += [_told(part, what, cutoff, name) for part in (drawn, totals.over_areas(drawn, _groups(tree)))]
+            drawn = sample_paths.draw(now, tree, common_shocks.learn(rows, tree, cutoff), curves=made.curves)
+            found += [_told(part, what, cutoff, name) for part in (drawn, path_sums.over_areas(drawn, _groups(tree)))]
     return pl.concat(found)
 
 
@@ -152,8 +144,8 @@ def _groups(tree: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(tree.select("unique_id", pl.col(level).alias("group")) for level in tree.columns[1:])
 
 
-def _told(drawn: paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
-    read = totals.summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
+def _told(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
+    read = path_sums.summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
     y = read.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")["y"].to_numpy()
     return read.with_columns(
         pl.lit(name).alias("model"),
@@ -250,7 +242,7 @@ def main() -> None:
     series = demand_scores.by_series(own, table)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=190, fmt_str_lengths=60):
         told = series.filter(pl.col("skill").is_not_null()).drop("unique_id", "model", "usual")
-        print(told.head(10), told.filter(pl.col("rate") >= figure.BUSY).head(10))
+        print(told.head(10), told.filter(pl.col("rate") >= backtest_figure.BUSY).head(10))
     if place:
         demand_scores.draw(own, series, place.with_suffix(".png"))
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import polars as pl
 
-from pipelines.forecast.demand import rolling
+from pipelines.forecast.demand.evaluation import rolling_origin
 from pipelines.forecast.demand.series import STEP, Frequency
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -111,7 +111,7 @@ PANELS = {"wales": wales, "san_francisco": san_francisco, "montgomery": montgome
 
 def holiday_days(country: str, subdivision: str, first: date, last: date) -> pl.DataFrame:
     """Every day from ``first`` to ``last`` with ``public`` and ``long_break`` as 0 or 1."""
-    from pipelines.forecast.demand import covariates
+    from pipelines.forecast.demand.models import covariates
 
     return covariates.holidays(country, subdivision, first, last)
 
@@ -121,7 +121,7 @@ def targets(panel: Panel, origins: list[datetime], ids: pl.DataFrame | None = No
     names = (panel.series if ids is None else ids).select("unique_id")
     step = panel.origins[1] - panel.origins[0]
     parts = [
-        rolling.past_targets(names.with_columns(cutoff=pl.lit(o + step)), panel.freq, panel.horizon, step, 1)
+        rolling_origin.past_targets(names.with_columns(cutoff=pl.lit(o + step)), panel.freq, panel.horizon, step, 1)
         for o in origins
     ]
     return pl.concat(parts)
@@ -163,7 +163,7 @@ def _panel(
         series.select("unique_id", "name", "level", "parent"),
         freq,
         horizon,
-        rolling.origins(first_end, step, count),
+        rolling_origin.origins(first_end, step, count),
         days,
     )
 

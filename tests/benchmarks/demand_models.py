@@ -13,7 +13,8 @@ from functools import partial
 
 import polars as pl
 
-from pipelines.forecast.demand import boosting, ets, hour_of_week, prophet_mean, regression, scoring, seasonal_naive
+from pipelines.forecast.demand.evaluation import scoring
+from pipelines.forecast.demand.models import boosting, ets, hour_of_week, prophet, regression, seasonal_naive
 from tests.benchmarks.demand_data import PANELS, Panel, targets
 from tests.benchmarks.demand_peers import PEERS
 
@@ -30,7 +31,7 @@ def models(panel: Panel) -> dict[str, Predict]:
         "boosting": partial(boosting.predict, freq=freq, covariates=known),
         "regression": partial(regression.predict, freq=freq, covariates=known),
         "ets": partial(ets.predict, freq=freq),
-        "prophet_mean": partial(prophet_mean.predict, freq=freq, covariates=known, processes=1),
+        "prophet_mean": partial(prophet.predict, freq=freq, covariates=known, processes=1),
     }
 
 

@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from pipelines.forecast.demand import prophet_mean, series
-from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS
+from pipelines.forecast.demand import series
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
+from pipelines.forecast.demand.models import prophet
 from pipelines.forecast.demand.series import SEASON, STEP, Frequency
 
 KEYS = ["unique_id", "cutoff", "ds"]
@@ -27,7 +28,7 @@ def prophet_default(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequenc
     """Prophet as it comes, one fit per series and cutoff, quantiles from a thousand of its samples, seeded."""
     from prophet import Prophet
 
-    prophet_mean._silence()
+    prophet._silence()
 
     def one(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
         model = Prophet().fit(past.select("ds", "y").to_pandas())

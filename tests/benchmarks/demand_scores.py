@@ -9,10 +9,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.forecast.demand import figure, scoring
+from pipelines.forecast.demand import backtest_figure
+from pipelines.forecast.demand.evaluation import scoring
+from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
 from pipelines.forecast.demand.own_series import Backtest
-from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS
-from pipelines.forecast.demand.selection import CHOSEN
 
 GROUP: Final = ["level", "model"]
 KEYS: Final = ["unique_id", "cutoff"]
@@ -149,7 +150,7 @@ def draw(rows: pl.DataFrame, series: pl.DataFrame, path: Path) -> None:
     """A good, a typical and a bad series after the last origin."""
     names = series.drop("unique_id", "rate").rename({"name": "unique_id"})
     told = rows.filter(pl.col("model") == CHOSEN).drop("unique_id").rename({"name": "unique_id"})
-    figure.save(Backtest(told, series, names, series, series), path)
+    backtest_figure.save(Backtest(told, series, names, series, series), path)
 
 
 def _number(value: float | None, form: str) -> str:

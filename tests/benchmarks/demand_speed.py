@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm
 
-from pipelines.forecast.demand import quantiles, scoring
-from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS
+from pipelines.forecast.demand.evaluation import negative_binomial, scoring
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
 
 HOURS, AHEAD, SAMPLE = 365 * 24, 168, 20
 COUNTS = (50, 500)
@@ -83,8 +83,8 @@ def clock() -> Clock:
 
 def ours(source: Path, target: Path) -> Clock:
     """Seconds of `bongsu predict demand`."""
-    from pipelines import own_data
     from pipelines.forecast.demand import own_series
+    from pipelines.steps import own_data
 
     own_series.predict(drawn(2).select(*KEYS, "y"), "h", AHEAD)
     begin = clock()
@@ -114,7 +114,7 @@ def prophet(source: Path, target: Path) -> Clock:
     """Seconds of default Prophet, its thousand samples drawn once."""
     from prophet import Prophet
 
-    from pipelines.forecast.demand import prophet_mean
+    from pipelines.forecast.demand.models import prophet as prophet_mean
 
     prophet_mean._silence()
 
@@ -163,7 +163,7 @@ def lightgbm(source: Path, target: Path) -> Clock:
     held = known.filter(ds >= END - timedelta(hours=AHEAD))
     said = means(known.filter(ds < END - timedelta(hours=AHEAD)), held)
     dispersion = max(float((((held["y"].to_numpy() - said) ** 2) - said).sum() / (said**2).sum()), 0.0)
-    values = quantiles.quantiles(means(known, asked), dispersion)
+    values = negative_binomial.quantiles(means(known, asked), dispersion)
     took = clock() - begin
     asked.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS)).write_parquet(target)
     return took
@@ -206,7 +206,7 @@ def loss(said: pl.DataFrame, after: pl.DataFrame, scales: pl.DataFrame) -> float
 
 def oracle(after: pl.DataFrame) -> pl.DataFrame:
     """Quantiles of the true rates."""
-    values = quantiles.quantiles(after["rate"].to_numpy(), 0.0)
+    values = negative_binomial.quantiles(after["rate"].to_numpy(), 0.0)
     return after.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS))
 
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pipelines.forecast.risk import points
+from pipelines.forecast.risk import own_points
 from pipelines.forecast.risk.history import day_number
-from pipelines.forecast.risk.points import Task
-from pipelines.forecast.risk.selection import cells_of_share
+from pipelines.forecast.risk.own_points import Task
+from pipelines.forecast.risk.ranking import cells_of_share
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SQUARE_MILE_KM2 = 2.589988
@@ -74,12 +74,12 @@ def months(first: date, count: int) -> list[tuple[int, int]]:
 def scores(city: str) -> pl.DataFrame:
     """Every model's pooled scores at every area."""
     records, task, first = CITIES[city]()
-    there = points.place(records, task)
+    there = own_points.place(records, task)
     whole = 1 / there.cell_share
     depths = sorted({there.selected, *(cells_of_share(share, whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city)
-        scored = points.scored(
+        scored = own_points.scored(
             there.history, months(first, MONTHS), depths, there.cell_share,
             lambda done, total: bar.update(tracked, completed=done, total=total),
         )  # fmt: skip

@@ -25,11 +25,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pipelines.forecast.risk import points, rolling
-from pipelines.forecast.risk.counts import COUNTS
+from pipelines.forecast.risk import own_points
+from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.history import EPOCH, Floats, History
-from pipelines.forecast.risk.selection import cells_of_share, ranks
-from pipelines.forecast.risk.stack import FIRST_COUNT
+from pipelines.forecast.risk.models.counts import COUNTS
+from pipelines.forecast.risk.models.stack import FIRST_COUNT
+from pipelines.forecast.risk.ranking import cells_of_share, ranks
 from tests.benchmarks import risk
 
 HISTORY_DAYS, DAYS, ORIGINS = 273, 28, 12
@@ -37,7 +38,7 @@ SHARES = (0.005, 0.01, 0.05)
 LISTS = ("issued", "chosen", "chosen, mean", "decayed", "all, mean")
 
 
-def city(name: str) -> tuple[pl.DataFrame, points.Task, date]:
+def city(name: str) -> tuple[pl.DataFrame, own_points.Task, date]:
     """Points, grid and first month of `tests.benchmarks.risk`; Chicago on 150 m cells, a quarter of a square mile."""
     frame, task, first = risk.CITIES[name]()
     metres = 150 if name == "chicago" else task.cell_metres
@@ -47,7 +48,7 @@ def city(name: str) -> tuple[pl.DataFrame, points.Task, date]:
 def origins(name: str, history_days: int = HISTORY_DAYS) -> pl.DataFrame:
     """Every origin, category and area: cells, share of the area, incidents, and hits of `LISTS`."""
     frame, task, first = city(name)
-    whole = points.place(frame, task)
+    whole = own_points.place(frame, task)
     cells = whole.cells.height
     depths = sorted({whole.selected, *(cells_of_share(share, 1 / whole.cell_share) for share in SHARES)})
     rows = []
@@ -55,10 +56,10 @@ def origins(name: str, history_days: int = HISTORY_DAYS) -> pl.DataFrame:
         day = EPOCH + timedelta(days=start)
         is_known = pl.col("occ_date").is_between(day - timedelta(days=history_days), day, closed="left")
         known = frame.filter(is_known)
-        past = points.place(known, task).history
+        past = own_points.place(known, task).history
         for depth in depths:
             area = depth * task.cell_metres**2 / 1e6
-            issued = points.predict_points(known, replace(task, area_km2=area), day, DAYS).frame
+            issued = own_points.predict_points(known, replace(task, area_km2=area), day, DAYS).frame
             for category, events in past.events.items():
                 outcome = whole.history.events[category].counts(cells, start, start + DAYS)
                 listed = issued.filter(pl.col("category") == category, "is_selected").select("cell_id")
@@ -81,7 +82,7 @@ def origins(name: str, history_days: int = HISTORY_DAYS) -> pl.DataFrame:
 def _chosen(past: History, category: str, start: int, depth: int) -> str:
     """The count that caught most in the earlier windows, the first of equals; `FIRST_COUNT` without any window."""
     hits = dict.fromkeys(COUNTS, 0.0)
-    windows = rolling.windows(past, start, DAYS, points.TRIALS)
+    windows = rolling.windows(past, start, DAYS, own_points.TRIALS)
     outcomes = past.seen(start).events[category]
     for origin, days in windows:
         outcome = outcomes.counts(past.grid.size, origin, origin + days)

@@ -18,11 +18,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pipelines.forecast.risk import points, scoring, slot_trials, slots
-from pipelines.forecast.risk.boosting import BOOSTING, boosting
+from pipelines.forecast.risk import own_points
+from pipelines.forecast.risk.cell_hours import backtest
+from pipelines.forecast.risk.cell_hours import hours as slots
+from pipelines.forecast.risk.evaluation import scoring
 from pipelines.forecast.risk.history import ALWAYS, Floats, day_number
-from pipelines.forecast.risk.points import Task
-from pipelines.forecast.risk.stack import BEST_COUNT
+from pipelines.forecast.risk.models.boosting import BOOSTING, boosting
+from pipelines.forecast.risk.models.stack import BEST_COUNT
+from pipelines.forecast.risk.own_points import Task
 from tests.benchmarks import risk
 
 SHARE = 0.01
@@ -47,7 +50,7 @@ def timed(frame: pl.DataFrame, task: Task) -> dict[str, slots.Times]:
     """The points in their cells with their slots, known on the day after."""
     by_hour = frame.with_columns(category=pl.format("{}|{}", "category", "hour"))
     placed = []
-    for name, events in points.place(by_hour, task).history.events.items():
+    for name, events in own_points.place(by_hour, task).history.events.items():
         category, hour = name.split("|")
         placed.append(
             pl.DataFrame({"cell": events.cell, "day": events.day, "known_from": events.known_from}).with_columns(
@@ -64,7 +67,7 @@ def windows(city: str, first: date | None = None) -> pl.DataFrame:
     """Every scored window by category and model: `slot_trials.WINDOWS`."""
     frame, task, scored = records(city)
     begin = day_number(first or scored)
-    there = points.place(frame, task)
+    there = own_points.place(frame, task)
     times = timed(frame, task)
     start = (first or scored).replace(year=(first or scored).year - MONTHS_BEFORE // 12)
     origins = [day for day, _ in risk.months(start, MONTHS_BEFORE + MONTHS)]
@@ -78,7 +81,7 @@ def windows(city: str, first: date | None = None) -> pl.DataFrame:
         def tried(category: str) -> pl.DataFrame:
             rates = {origin: boosted(category, origin) for origin in origins}
             spans = [(origin, DAYS) for origin in origins]
-            return slot_trials.backtest(there.history, times[category], category, spans, rates, SHARE)[1]
+            return backtest.backtest(there.history, times[category], category, spans, rates, SHARE)[1]
 
         with ThreadPoolExecutor(2) as pool:
             found = pl.concat(pool.map(tried, sorted(times)))

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.forecast.demand.quantiles import COLUMNS
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from tests.benchmarks import demand_data, demand_peers
 
 

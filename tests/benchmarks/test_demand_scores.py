@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from pipelines.forecast.demand.quantiles import COLUMNS, LEVELS
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
 from tests.benchmarks import demand, demand_scores
 from tests.benchmarks.demand_data import Panel
 

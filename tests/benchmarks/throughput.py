@@ -21,12 +21,15 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import feeds, loading, models, raw, simulator
+from pipelines import feeds, simulator
 from pipelines.config import profile
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
+from pipelines.ingest import load as loading
+from pipelines.ingest import merge
 from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
+from pipelines.transform import build
 
 MILLIONS = (1, 3, 10)
 END = date(2026, 3, 1)
@@ -92,8 +95,8 @@ def load(folder: Path) -> dict[str, float]:
             begin, stage = now, following
 
         for feed in feeds.of(asked.profile):
-            raw.prepare(con, feed)
-        models.build(con, asked, note)
+            merge.prepare(con, feed)
+        build.build(con, asked, note)
         measured.pop("marts", None)
         (measured["core rows"],) = con.execute("select count(*) from core.incidents").fetchall()[0]
     return measured

@@ -16,9 +16,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.forecast.demand import coherence, hour_of_week, paths, quantiles, rolling, scoring, shocks, totals
-from pipelines.forecast.demand.paths import Paths
-from pipelines.forecast.demand.shocks import SERIES, Shocks
+from pipelines.forecast.demand.evaluation import negative_binomial, rolling_origin, scoring
+from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
+from pipelines.forecast.demand.hierarchy.common_shocks import SERIES, Shocks
+from pipelines.forecast.demand.hierarchy.sample_paths import Paths
+from pipelines.forecast.demand.models import hour_of_week
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CONTROLS = {
@@ -69,8 +71,8 @@ def said(history: pl.DataFrame, level: str) -> pl.DataFrame:
         schema={"cutoff": pl.Datetime("us"), "ds": pl.Datetime("us")},
         orient="row",
     )
-    table = rolling.Model("day_of_week", partial(hour_of_week.predict, freq="D"))
-    every = rolling.run([table], history, ids.join(steps, how="cross")).with_columns(block=pl.lit(1, pl.Int8))
+    table = rolling_origin.Model("day_of_week", partial(hour_of_week.predict, freq="D"))
+    every = rolling_origin.run([table], history, ids.join(steps, how="cross")).with_columns(block=pl.lit(1, pl.Int8))
     return pl.concat(dispersed(every, cutoff) for cutoff in cutoffs)
 
 
@@ -78,9 +80,9 @@ def dispersed(every: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """The rows of one origin with dispersions of what was known before it, 0 where nothing was."""
     now = every.filter(pl.col("cutoff") == cutoff)
     before = every.filter(pl.col("ds") < cutoff, pl.col("cutoff") < cutoff).drop_nulls(["y", "mean"])
-    learnt = quantiles.dispersions(quantiles.moments(before, [SERIES, "pool"]), [SERIES, "pool"], ["pool"]).select(
-        SERIES, "dispersion"
-    )
+    learnt = negative_binomial.dispersions(
+        negative_binomial.moments(before, [SERIES, "pool"]), [SERIES, "pool"], ["pool"]
+    ).select(SERIES, "dispersion")
     return now.join(learnt, on=SERIES, how="left", maintain_order="left").with_columns(
         pl.col("dispersion").fill_null(0.0)
     )
@@ -96,7 +98,7 @@ def crps(values: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
 
 def scores(drawn: Paths, outcomes: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
     """One row per series and step: level, pinball, scale, CRPS, coverage seen and expected."""
-    rows = totals.summary(drawn).join(outcomes, on=[SERIES, "ds"], how="left", maintain_order="left")
+    rows = path_sums.summary(drawn).join(outcomes, on=[SERIES, "ds"], how="left", maintain_order="left")
     y = rows["y"].to_numpy().reshape(drawn.values.shape[:2])
     return rows.join(scale, on=SERIES, how="left", maintain_order="left").select(
         SERIES, "ds", "y", "level", "scale",
@@ -112,7 +114,7 @@ def alone(said_level: pl.DataFrame, cutoff: datetime, width: int) -> Paths:
     rows = said_level.filter(pl.col("cutoff") == cutoff).sort(SERIES, "ds")
     ids, starts = rows[SERIES].unique(maintain_order=True), rows["ds"].unique().sort()
     levels = ((np.arange(width) + 0.5) / width).tolist()
-    found = quantiles.quantiles(rows["centre"].to_numpy(), rows["dispersion"].to_numpy(), levels)
+    found = negative_binomial.quantiles(rows["centre"].to_numpy(), rows["dispersion"].to_numpy(), levels)
     return Paths(ids, starts, found.reshape(len(ids), len(starts), width).astype(np.int32))
 
 
@@ -130,14 +132,14 @@ def ways(
 ) -> dict[str, tuple[pl.DataFrame, Shocks]]:
     """Marginals and shocks of each way to join the bottom series, learnt before ``cutoff``."""
     bottom, upper, now = levels["bottom"], uppers(levels), pl.col("cutoff") == cutoff
-    weights = coherence.learn_weights(bottom, upper, members, cutoff)
-    moved = coherence.informed(bottom, upper, members, weights)
-    learnt = shocks.learn(bottom, members, cutoff)
+    weights = top_down.learn_weights(bottom, upper, members, cutoff)
+    moved = top_down.informed(bottom, upper, members, weights)
+    learnt = common_shocks.learn(bottom, members, cutoff)
     print(f"{cutoff:%Y-%m-%d}", "weights", weights.rows(), "substitution", learnt.substitution)
     return {
-        "independent": (bottom.filter(now), shocks.INDEPENDENT),
+        "independent": (bottom.filter(now), common_shocks.INDEPENDENT),
         "shocks": (bottom.filter(now), learnt),
-        "shocks, informed": (moved.filter(now), shocks.learn(moved, members, cutoff)),
+        "shocks, informed": (moved.filter(now), common_shocks.learn(moved, members, cutoff)),
     }
 
 
@@ -154,7 +156,7 @@ def panels(history: pl.DataFrame, members: pl.DataFrame) -> dict[str, pl.DataFra
 
 def by_week(upper: Paths, outcomes: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
     """Scores of whole weeks above the bottom, whose scale is still that of days."""
-    weeks = totals.over_time(upper, upper.starts.dt.truncate("1w"))
+    weeks = path_sums.over_time(upper, upper.starts.dt.truncate("1w"))
     seen = outcomes.group_by(SERIES, pl.col("ds").dt.truncate("1w"), "level").agg(pl.col("y").sum())
     is_whole = pl.col("ds").is_between(upper.starts.min(), upper.starts.max() - timedelta(days=6))
     named = pl.format("{}, weeks", "level").alias("level")
@@ -172,12 +174,12 @@ def at(
     found = []
     for way, (marginals, learnt) in ways(levels, members, cutoff).items():
         start = time.process_time()
-        bottom = paths.draw(marginals, members, learnt)
-        upper = totals.over_areas(bottom, trees(members))
+        bottom = sample_paths.draw(marginals, members, learnt)
+        upper = path_sums.over_areas(bottom, trees(members))
         print(f"{way}: {time.process_time() - start:.1f} s of CPU")
         parts = [scores(bottom, outcomes, scale), scores(upper, outcomes, scale), by_week(upper, outcomes, scale)]
         found.append(pl.concat(parts).with_columns(pl.lit(way).alias("way")))
-    own = [scores(alone(rows, cutoff, paths.PATHS), outcomes, scale) for rows in levels.values()]
+    own = [scores(alone(rows, cutoff, sample_paths.PATHS), outcomes, scale) for rows in levels.values()]
     found.append(pl.concat(own).with_columns(pl.lit("each level alone").alias("way")))
     return pl.concat(found)
 

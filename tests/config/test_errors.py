@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli
+from pipelines.cli import main as cli
 from pipelines.config.errors import BongsuError
 
 

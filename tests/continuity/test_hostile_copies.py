@@ -19,15 +19,17 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import custody, homes, steps
 from pipelines.config import profile
 from pipelines.config.settings import Settings
-from pipelines.continuity import copies
+from pipelines.continuity import replicas
+from pipelines.steps.copies import restore
+from pipelines.steps.run_settings import settings_for
 from pipelines.store import landing, ledger, records
+from pipelines.store.home import COPY
 from tests.conftest import AS_OF, delivery
 
 REFUSALS = (
-    copies.ContinuityError,
+    replicas.ContinuityError,
     ledger.LedgerError,
     landing.LandingError,
     records.RecordError,
@@ -45,7 +47,7 @@ def copy(settings: Settings, tmp_path: Path) -> Path:
     landing.put(settings, "calls", delivery([{"id": "new"}]))
     landing.destroy(settings, "calls", AS_OF - timedelta(days=7))
     records.write(settings, "scores", "a", pl.DataFrame({"pinball": [0.2]}))
-    copies.replicate(settings, (tmp_path / "copy").as_uri())
+    replicas.replicate(settings, (tmp_path / "copy").as_uri())
     (tmp_path / "new").mkdir()
     for name in ("victim", "victim.key", "victim.zst.aes", "victim.parquet"):
         (tmp_path / "new" / name).write_bytes(b"untouched")
@@ -139,12 +141,12 @@ FORMS = [
 def test_an_honest_copy_restores_from_a_folder_an_archive_or_memory(
     settings: Settings, copy: Path, home: Path, packed: Callable[[Path, dict[str, bytes]], str]
 ) -> None:
-    restored = copies.restore(home, packed(copy, {}), settings.keys / "master.key")
-    expected = {name: data for name, data in files(copy).items() if name != copies.HEAD}
-    assert files(home) == {**expected, copies.MASTER_KEY: (settings.keys / "master.key").read_bytes()}
+    restored = replicas.restore(home, packed(copy, {}), settings.keys / "master.key")
+    expected = {name: data for name, data in files(copy).items() if name != replicas.HEAD}
+    assert files(home) == {**expected, replicas.MASTER_KEY: (settings.keys / "master.key").read_bytes()}
     assert restored == len(expected)
     other = settings.model_copy(update={"home": home})
-    assert copies.verify(other) == copies.verify(settings)
+    assert replicas.verify(other) == replicas.verify(settings)
     assert landing.read(other, landing.batches(other)[1]) == landing.read(settings, landing.batches(settings)[1])
 
 
@@ -160,16 +162,16 @@ def test_a_file_that_the_ledger_does_not_name_is_never_written(
 ) -> None:
     url = packed(copy, {name.replace("/ABSOLUTE", str(home.parent)): b"evil"})
     before = tree(tmp_path)
-    copies.restore(home, url, settings.keys / "master.key")
-    expected = {name: data for name, data in files(copy).items() if name != copies.HEAD}
-    assert set(files(home)) == {*expected, copies.MASTER_KEY}
+    replicas.restore(home, url, settings.keys / "master.key")
+    expected = {name: data for name, data in files(copy).items() if name != replicas.HEAD}
+    assert set(files(home)) == {*expected, replicas.MASTER_KEY}
     shutil.rmtree(home)
     assert tree(tmp_path) == before
 
 
 def refused(settings: Settings, url: str, home: Path, match: str = "") -> str:
     """Restore a copy that must be refused; everything around the home is the same before and after."""
-    message = refusal(lambda: copies.restore(home, url, settings.keys / "master.key"), home.parent.parent)
+    message = refusal(lambda: replicas.restore(home, url, settings.keys / "master.key"), home.parent.parent)
     assert re.search(match, message)
     assert ".restore-" not in message, "the message names the copy, not a folder that is gone"
     return message
@@ -400,7 +402,7 @@ def test_a_forged_ledger_writes_reads_and_deletes_nothing(
     settings: Settings, copy: Path, home: Path, change: Callable[[Entries], None], is_chained: bool
 ) -> None:
     forge(copy / "ledger.jsonl", change, is_chained)
-    (copy / copies.HEAD).unlink()
+    (copy / replicas.HEAD).unlink()
     # What the forged paths lead to, from the copy and where they are absolute.
     for path in home.parent.glob("victim*"):
         shutil.copy(path, copy.parent / path.name)
@@ -425,7 +427,7 @@ def test_an_entry_nested_too_deep_breaks_the_chain(settings: Settings, copy: Pat
 def test_a_head_that_the_ledger_does_not_reach_refuses_the_copy(
     settings: Settings, copy: Path, home: Path, head: bytes
 ) -> None:
-    (copy / copies.HEAD).write_bytes(head)
+    (copy / replicas.HEAD).write_bytes(head)
     refused(settings, copy.as_uri(), home, "lost its end")
 
 
@@ -445,9 +447,9 @@ def test_a_forged_destruction_in_a_home_deletes_nothing(
     (tmp_path / "victim.key").write_bytes(b"untouched")
     for act in (
         landing.finish_destruction,
-        copies.verify,
+        replicas.verify,
         lambda chosen: landing.destroy(chosen, "calls", AS_OF),
-        lambda chosen: copies.replicate(chosen, copy.as_uri()),
+        lambda chosen: replicas.replicate(chosen, copy.as_uri()),
     ):
         refusal(lambda act=act: act(settings), tmp_path)  # type: ignore[misc]
 
@@ -490,10 +492,10 @@ def test_a_profile_that_names_a_file_elsewhere_is_not_read_from_there(
 def test_a_restored_home_reads_its_own_copy_of_the_profile(settings: Settings, copy: Path, home: Path) -> None:
     secret = secret_profile(home.parent)
     (copy / "profile").write_text(str(secret))
-    shutil.copy(profile.SHIPPED / "korea.toml", copy / homes.COPY)
-    copies.restore(home, copy.as_uri(), settings.keys / "master.key")
-    assert steps.settings_for(home).profile.name == "korea"
-    assert (home / homes.COPY).read_bytes() == (profile.SHIPPED / "korea.toml").read_bytes()
+    shutil.copy(profile.SHIPPED / "korea.toml", copy / COPY)
+    replicas.restore(home, copy.as_uri(), settings.keys / "master.key")
+    assert settings_for(home).profile.name == "korea"
+    assert (home / COPY).read_bytes() == (profile.SHIPPED / "korea.toml").read_bytes()
 
 
 def test_a_restored_home_takes_its_profile_file_when_it_is_named_again(
@@ -501,19 +503,19 @@ def test_a_restored_home_takes_its_profile_file_when_it_is_named_again(
 ) -> None:
     original = secret_profile(tmp_path)
     (copy / "profile").write_text("/gone/secret.toml")
-    shutil.copy(original, copy / homes.COPY)
-    copies.restore(home, copy.as_uri(), settings.keys / "master.key")
+    shutil.copy(original, copy / COPY)
+    replicas.restore(home, copy.as_uri(), settings.keys / "master.key")
     with pytest.raises(profile.ProfileError, match="choose another folder"):
-        steps.settings_for(home, str(profile.SHIPPED / "toronto.toml"))
+        settings_for(home, str(profile.SHIPPED / "toronto.toml"))
     original.write_text(original.read_text("utf-8") + "\n# changed since\n", "utf-8")
-    assert steps.settings_for(home, str(original)).profile.name == "secret"
+    assert settings_for(home, str(original)).profile.name == "secret"
     assert (home / "profile").read_text() == str(original)
-    assert (home / homes.COPY).read_bytes() == original.read_bytes()
+    assert (home / COPY).read_bytes() == original.read_bytes()
 
 
 def test_a_profile_that_cannot_be_loaded_refuses_the_copy(settings: Settings, copy: Path, home: Path) -> None:
     (copy / "profile").write_text("/gone/city.toml")
-    (copy / homes.COPY).write_text("name = 'city'")
+    (copy / COPY).write_text("name = 'city'")
     refused(settings, copy.as_uri(), home, r"not restored: profile\.toml")
 
 
@@ -527,7 +529,7 @@ def test_a_refused_copy_leaves_the_destination_as_it_was(
     altered(next(copy.glob("records/scores/*")), home)
     before = tree(home.parent)
     with pytest.raises(records.RecordError, match="missing or altered"):
-        copies.restore(place, copy.as_uri(), settings.keys / "master.key")
+        replicas.restore(place, copy.as_uri(), settings.keys / "master.key")
     assert tree(home.parent) == before
 
 
@@ -540,7 +542,7 @@ def test_an_interrupted_restore_leaves_nothing(
     monkeypatch.setattr(records, "verify", interrupt)
     before = tree(home.parent)
     with pytest.raises(KeyboardInterrupt):
-        copies.restore(home, copy.as_uri(), settings.keys / "master.key")
+        replicas.restore(home, copy.as_uri(), settings.keys / "master.key")
     assert tree(home.parent) == before
 
 
@@ -553,8 +555,8 @@ def test_a_home_filled_during_a_restore_is_not_replaced(
         return 0
 
     monkeypatch.setattr(records, "verify", fill)
-    with pytest.raises(copies.ContinuityError, match="cannot be written"):
-        copies.restore(home, copy.as_uri(), settings.keys / "master.key")
+    with pytest.raises(replicas.ContinuityError, match="cannot be written"):
+        replicas.restore(home, copy.as_uri(), settings.keys / "master.key")
     assert files(home) == {"notes.txt": b"notes"}
 
 
@@ -563,7 +565,7 @@ def test_an_empty_folder_becomes_the_home_and_what_it_closed_stays_closed(
 ) -> None:
     (home / "empty" / "deeper").mkdir(parents=True)
     home.chmod(0o750)
-    copies.restore(home, copy.as_uri(), settings.keys / "master.key")
+    replicas.restore(home, copy.as_uri(), settings.keys / "master.key")
     assert stat.S_IMODE(home.stat().st_mode) == 0o710
     assert not (home / "empty").exists()
     keys = [path for path in (home / "keys").iterdir()]
@@ -589,12 +591,12 @@ def test_a_url_without_a_copy_is_refused_and_nothing_is_created_there(
 def test_the_restore_command_leaves_nothing_of_a_hostile_copy(
     settings: Settings, copy: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(custody, "rebuild", lambda chosen: {})
+    monkeypatch.setattr("pipelines.steps.copies.rebuild", lambda chosen: {})
     forge(copy / "ledger.jsonl", forged_batch_destroyed)
-    (copy / copies.HEAD).unlink()
+    (copy / replicas.HEAD).unlink()
     before = tree(tmp_path)
     with pytest.raises(landing.LandingError):
-        custody.restore(home, copy.as_uri(), settings.keys / "master.key")
+        restore(home, copy.as_uri(), settings.keys / "master.key")
     assert tree(tmp_path) == before
 
 
@@ -602,6 +604,6 @@ def test_the_restore_command_rebuilds_the_warehouse_of_an_honest_copy(
     settings: Settings, copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuilt: list[Path] = []
-    monkeypatch.setattr(custody, "rebuild", lambda chosen: rebuilt.append(chosen.home))
-    custody.restore(home, copy.as_uri(), settings.keys / "master.key")
+    monkeypatch.setattr("pipelines.steps.copies.rebuild", lambda chosen: rebuilt.append(chosen.home))
+    restore(home, copy.as_uri(), settings.keys / "master.key")
     assert rebuilt == [home]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.dispatch import staffing, workload
-from pipelines.forecast.demand import calibration
+from pipelines.forecast.demand.evaluation import calibration
 
 AT = datetime(2026, 3, 2, 21, tzinfo=UTC)
 

@@ -104,7 +104,8 @@ def bongsu(
 ) -> None:
     """Run one command of a tree's own code on a home."""
     print(f"{home.name}: {step} {as_of}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", step]
+    module = "pipelines.cli.main" if (tree / "pipelines" / "cli").is_dir() else "pipelines.cli"
+    command = [sys.executable, "-c", f"from {module} import main; main()", step]
     subprocess.run(
         [*command, "--home", str(home), "--as-of", as_of.isoformat(), *more],
         cwd=tree,

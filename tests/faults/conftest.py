@@ -6,27 +6,27 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipelines import quality
 from pipelines.feeds.protocols import http
+from pipelines.quality import suites
 from tests.faults.matrix import Case, check
 
-_verdicts: dict[tuple[str, str, bytes], quality.Verdict] = {}
+_verdicts: dict[tuple[str, str, bytes], suites.Verdict] = {}
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "ATTEMPTS", 3)
     monkeypatch.setattr(http, "PATIENCE", 1)
-    validate = quality.validate_rows
+    validate = suites.validate_rows
 
-    def once(name: str, frame: pl.DataFrame) -> quality.Verdict:
+    def once(name: str, frame: pl.DataFrame) -> suites.Verdict:
         # A suite's verdict depends on nothing but the suite and the frame, and most cases end with the same one.
-        asked = (name, quality.suite_version(name), frame.write_json().encode())
+        asked = (name, suites.suite_version(name), frame.write_json().encode())
         if asked not in _verdicts:
             _verdicts[asked] = validate(name, frame)
         return _verdicts[asked]
 
-    monkeypatch.setattr(quality, "validate_rows", once)
+    monkeypatch.setattr(suites, "validate_rows", once)
 
 
 @pytest.fixture

@@ -21,13 +21,15 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import feeds, intake, loading, models, raw
+from pipelines import feeds
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError, conform
 from pipelines.feeds.protocols import http
-from pipelines.ingest import accounting
+from pipelines.ingest import accounting, fetch, merge
+from pipelines.ingest import load as loading
 from pipelines.store import warehouse
+from pipelines.transform import build
 from tests.faults import agencies, drops
 from tests.faults.agencies import AGENCIES, AS_OF, DAYS, Agency, Files, Row, Rows
 from tests.faults.server import Answer, Asked, serving
@@ -162,7 +164,7 @@ def _run(
     monkeypatch.setitem(http.get.__kwdefaults__, "timeout_seconds", case.patience_seconds)
     with _source(case, settings, monkeypatch):
         try:
-            intake.fetch(settings, feed, lambda _: None)
+            fetch.fetch(settings, feed, lambda _: None)
         except FeedError as error:
             refusal = str(error)
     with warehouse.connect(settings) as con:
@@ -241,10 +243,10 @@ def _staged(con: duckdb.DuckDBPyConnection, case: Case) -> object:
 def _stage(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     registered = feeds.of(profile)
     for feed in registered:
-        raw.prepare(con, feed)
-    models.write_reference(con, profile, registered)
+        merge.prepare(con, feed)
+    build.write_reference(con, profile, registered)
     con.execute("create or replace table reference.areas (area_id text, tree text, level text, name text)")
-    models.stage(con, registered)
+    build.stage(con, registered)
 
 
 _hashes_known: dict[tuple[str, bytes, datetime], dict[str, str]] = {}

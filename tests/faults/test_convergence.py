@@ -13,14 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import feeds, loading, models, pieces, quality, raw
+from pipelines import feeds
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
 from pipelines.feeds import toronto_shootings
 from pipelines.feeds.feed import Feed, conform
+from pipelines.ingest import chunks, merge
+from pipelines.ingest import load as loading
+from pipelines.quality import suites
 from pipelines.schema.delivery import Delivery
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch
+from pipelines.transform import build
 from tests.faults import agencies
 from tests.faults.agencies import AGENCIES, AS_OF, Agency, Rows
 
@@ -49,8 +53,8 @@ def deliveries(draw: st.DrawFn, size: int) -> list[list[list[int]]]:
     again = draw(st.lists(st.integers(0, size - 1), max_size=3))
     rows = [*order, *again]
     cuts = sorted({0, len(rows), *draw(st.lists(st.integers(0, len(rows)), max_size=2))})
-    pieces = [rows[start:end] for start, end in pairwise(cuts)]
-    repeated = [*pieces, *draw(st.lists(st.sampled_from(pieces), max_size=1))]
+    cut = [rows[start:end] for start, end in pairwise(cuts)]
+    repeated = [*cut, *draw(st.lists(st.sampled_from(cut), max_size=1))]
     return [[piece[: len(piece) // 2], piece[len(piece) // 2 :]] for piece in draw(st.permutations(repeated))]
 
 
@@ -96,8 +100,8 @@ def memory(settings: Settings) -> duckdb.DuckDBPyConnection:
     con.execute(warehouse._OPS)
     registered = feeds.of(settings.profile)
     for feed in registered:
-        raw.prepare(con, feed)
-    models.write_reference(con, settings.profile, registered)
+        merge.prepare(con, feed)
+    build.write_reference(con, settings.profile, registered)
     con.execute("create table reference.areas (area_id text, tree text, level text, name text)")
     return con
 
@@ -107,9 +111,9 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
     numbered = conform(feed, frame).with_columns(_row=pl.int_range(frame.height, dtype=pl.Int64))
     name = hashlib.sha256(f"{end} {numbered.write_json()}".encode()).hexdigest()
     batch = Batch(name, feed.name, None, end, AS_OF, "", False)
-    nothing = quality.Verdict(numbered, pl.DataFrame(schema=quality.FAILURES), pl.DataFrame(schema=quality.RESULTS))
-    raw.gather(con, feed, [pieces.Piece(batch, numbered, nothing)])
-    raw.merge(con, feed, batch)
+    nothing = suites.Verdict(numbered, pl.DataFrame(schema=suites.FAILURES), pl.DataFrame(schema=suites.RESULTS))
+    merge.gather(con, feed, [chunks.Piece(batch, numbered, nothing)])
+    merge.merge(con, feed, batch)
 
 
 def hashes(
@@ -117,7 +121,7 @@ def hashes(
 ) -> list[str]:
     """The logical hashes of feeds' tables, after which raw is empty again."""
     if "staging" in schemas:
-        models.stage(con, tuple(staged))
+        build.stage(con, tuple(staged))
     found = [warehouse.logical_hash(con, schema, feed.name) for feed in wanted for schema in schemas]
     for feed in wanted:
         con.execute(f"delete from raw.{feed.name}")

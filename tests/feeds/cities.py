@@ -10,10 +10,12 @@ import duckdb
 import orjson
 import polars as pl
 
-from pipelines import feeds, models, raw
+from pipelines import feeds
 from pipelines.config.profile import Profile
 from pipelines.feeds.feed import Feed, Request
+from pipelines.ingest import merge
 from pipelines.store import warehouse
+from pipelines.transform import build
 from tests.feeds.portal import as_of, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-place.md"
@@ -58,12 +60,12 @@ def memory(profile: Profile, now: str = "2026-10-01 10:00:00+00") -> duckdb.Duck
     con.execute("set timezone = 'UTC'")
     for schema in ("raw", "reference", "staging"):
         con.execute(f"create schema {schema}")
-    models.write_reference(con, profile, feeds.of(profile))
+    build.write_reference(con, profile, feeds.of(profile))
     areas = [("C-017", "Nob Hill", "admin", "district"), ("C-6", "Gresham", "admin", "district")]
     frame = pl.DataFrame(areas, schema=["area_id", "name", "tree", "level"], orient="row")
     warehouse.write_frame(con, "reference", "areas", frame)
     con.execute("set variable time_zone = ?", [profile.time_zone])
-    raw.prepare(con, feed_of(profile))
+    merge.prepare(con, feed_of(profile))
     as_of(con, now)
     return con
 
@@ -76,5 +78,5 @@ def received(con: duckdb.DuckDBPyConnection, feed: Feed, *rows: dict[str, Any], 
 
 def staged(con: duckdb.DuckDBPyConnection, feed: Feed, what: str = "") -> list[dict[str, Any]]:
     """Rows of `staging.<feed>`, or of its table of dispatches or of what is excluded, made anew."""
-    models.stage(con, (feed,))
+    build.stage(con, (feed,))
     return con.execute(f'select * from staging."{feed.name}{what}" order by all').pl().to_dicts()

@@ -10,10 +10,11 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines import pieces, quality, raw
+from pipelines.config import paths
 from pipelines.config import profile as profiles
 from pipelines.feeds.feed import Feed, Request, conform
-from pipelines.store import warehouse
+from pipelines.ingest import chunks, merge
+from pipelines.quality import suites
 from pipelines.store.landing import Batch
 from tests import replay
 
@@ -51,14 +52,14 @@ def as_of(con: duckdb.DuckDBPyConnection, instant: str) -> None:
     con.execute(f"set variable as_of = timestamptz '{instant}'")
 
 
-def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: datetime = END) -> quality.Verdict:
+def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: datetime = END) -> suites.Verdict:
     """Check a parsed frame with the feed's suite and merge it into raw; returns the verdict."""
     numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
-    raw.prepare(con, feed)
+    merge.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
-    piece = pieces.checked(feed, pieces.Piece(batch, numbered), TORONTO.zone)
-    raw.gather(con, feed, [piece])
-    raw.merge(con, feed, batch)
+    piece = chunks.checked(feed, chunks.Piece(batch, numbered), TORONTO.zone)
+    merge.gather(con, feed, [piece])
+    merge.merge(con, feed, batch)
     assert piece.verdict is not None
     return piece.verdict
 
@@ -70,6 +71,6 @@ def rows(feed: Feed, *given: Mapping[str, Any]) -> pl.DataFrame:
 
 def stage(con: duckdb.DuckDBPyConnection, feed: str) -> pl.DataFrame:
     """Run `sql/staging/<feed>.sql`."""
-    select = (Path(warehouse.SQL) / "staging" / f"{feed}.sql").read_text("utf-8")
+    select = (Path(paths.SQL) / "staging" / f"{feed}.sql").read_text("utf-8")
     con.execute(f"create or replace table staging.{feed} as {select}")
     return con.execute(f"select * from staging.{feed}").pl()

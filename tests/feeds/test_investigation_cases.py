@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipelines import intake, loading
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.investigation_cases import FEED
-from pipelines.ingest import accounting
+from pipelines.ingest import accounting, fetch
+from pipelines.ingest import load as loading
 from pipelines.schema.incident import STAGED_COLUMNS
 from pipelines.store import warehouse
 from tests.feeds.korea import KOREA, memory, request
@@ -163,7 +163,7 @@ def test_a_bad_drop_lands_and_is_rejected_and_the_one_that_replaces_it_is_accept
     settings = Settings(profile=profile, home=tmp_path / "home", as_of=END)
 
     def run() -> tuple[list[accounting.Accounting], Any]:
-        intake.fetch_window(settings, FEED, (START, END), lambda what: None)
+        fetch.fetch_window(settings, FEED, (START, END), lambda what: None)
         with warehouse.connect(settings) as con:
             done = loading.load_pending(con, settings, FEED)
             (held,) = con.execute("select count(*) from raw.investigation_cases").fetchall()[0]

@@ -6,11 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from pipelines import areas, feeds, models, raw
+from pipelines import areas, feeds
 from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds.feed import FeedError, conform
+from pipelines.ingest import merge
 from pipelines.store import warehouse
+from pipelines.transform import build
 from tests.feeds.cities import CHICAGO, memory, others, place
 from tests.feeds.portal import load
 
@@ -139,10 +141,10 @@ def test_two_feeds_of_one_kind_are_staged_side_by_side() -> None:
     con = memory(profile)
     both = [feed for feed in feeds.of(profile) if not feed.is_reference]
     for feed in both:
-        raw.prepare(con, feed)
+        merge.prepare(con, feed)
         page = [{"date": "2026-09-05T01:35:00.000", "longitude": "-87.6", "latitude": "41.7"}]
         load(con, feed, feed.parse([orjson.dumps(page)]))
-    edges = models.stage(con, tuple(both))
+    edges = build.stage(con, tuple(both))
     found = con.execute("select feed, source_category from staging.incidents order by all").fetchall()
     assert found == [("chicago_arsons", "arson"), ("chicago_assaults", "aggravated assault")]
     assert "raw.chicago_arsons" in edges["staging.chicago_arsons_rows"]

@@ -7,12 +7,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines import feeds, findings, intake, loading, models
+from pipelines import feeds
 from pipelines.config.profile import FeedSource
 from pipelines.config.settings import Settings
 from pipelines.feeds import patrols
 from pipelines.feeds.feed import FeedError
+from pipelines.ingest import fetch
+from pipelines.ingest import load as loading
+from pipelines.monitoring import alerts
 from pipelines.store import warehouse
+from pipelines.transform import build
 from tests.feeds.korea import KOREA, memory
 from tests.feeds.portal import as_of, load, rows, stage
 
@@ -53,17 +57,17 @@ def settings_of(tmp_path: Path) -> Settings:
 def test_files_go_from_the_folder_to_core(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     feed = feeds.named(settings.profile, "patrols")
-    intake.fetch_window(settings, feed, (AS_OF - timedelta(days=2), AS_OF), lambda _: None)
+    fetch.fetch_window(settings, feed, (AS_OF - timedelta(days=2), AS_OF), lambda _: None)
     with warehouse.connect(settings) as con:
         booked = loading.load_pending(con, settings, feed)
         assert [(one.received, one.loaded, one.quarantined) for one in booked] == [(6, 5, 1), (0, 0, 0)]
-        models.write_reference(con, settings.profile, feeds.of(settings.profile))
-        models.stage(con, (feed,))
+        build.write_reference(con, settings.profile, feeds.of(settings.profile))
+        build.stage(con, (feed,))
         con.execute("create table reference.cells as select '다사530530' as cell_id, 100 as cell_metres")
         warehouse.run_models(con, "core", ["patrols"])
         found = con.execute("select cell_id, slot_start_at, patrol_minutes from core.patrols").fetchall()
         assert found == [("다사530530", datetime(2025, 11, 1, 11, tzinfo=UTC), 25.0)]
-        (note,) = [sql for sql in findings._NOTES if "staging.patrols" in sql]
+        (note,) = [sql for sql in alerts._NOTES if "staging.patrols" in sql]
         ((_, message),) = con.execute(note).fetchall()
         assert message.startswith("patrols: 3 of 4 slots name no cell of the risk grid")
 
@@ -72,7 +76,7 @@ def test_a_profile_without_the_feed_has_a_table_without_patrols(tmp_path: Path) 
     assert "patrols" not in KOREA.feeds
     settings = Settings(home=tmp_path / "home", profile=KOREA, as_of=AS_OF)
     with warehouse.connect(settings) as con:
-        models.stage(con, ())
+        build.stage(con, ())
         assert con.execute("from staging.patrols").pl().is_empty()
 
 
@@ -81,7 +85,7 @@ def test_a_day_without_its_file_is_a_fault_and_no_quiet_day(tmp_path: Path) -> N
     (tmp_path / "drops" / "patrols_20251102.csv").unlink()
     feed = feeds.named(settings.profile, "patrols")
     with pytest.raises(FeedError, match=r"patrols_20251102\.csv cannot be read"):
-        intake.fetch_window(settings, feed, (AS_OF - timedelta(days=2), AS_OF), lambda _: None)
+        fetch.fetch_window(settings, feed, (AS_OF - timedelta(days=2), AS_OF), lambda _: None)
 
 
 def test_the_version_known_last_counts_whatever_its_offset() -> None:

@@ -10,11 +10,12 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import quality
+from pipelines.config import paths
 from pipelines.feeds import police_112, police_112_keys
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.police_112_keys import FEED
 from pipelines.feeds.protocols import http
+from pipelines.quality import suites
 from pipelines.store import warehouse
 from tests.feeds.korea import memory, request
 from tests.feeds.portal import as_of, load, rows, stage
@@ -88,15 +89,15 @@ def test_a_list_of_many_numbers_is_inspected_in_little_memory() -> None:
     assert peak < 20 * count
 
 
-def accept_all(name: str, frame: pl.DataFrame) -> quality.Verdict:
+def accept_all(name: str, frame: pl.DataFrame) -> suites.Verdict:
     """The suite has its own tests; here it would take most of the time."""
-    return quality.Verdict(frame, pl.DataFrame(schema=quality.FAILURES), pl.DataFrame(schema=quality.RESULTS))
+    return suites.Verdict(frame, pl.DataFrame(schema=suites.FAILURES), pl.DataFrame(schema=suites.RESULTS))
 
 
 @pytest.fixture
 def con(monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
     """A hundred calls of one day, all known before the first list."""
-    monkeypatch.setattr(quality, "validate_rows", accept_all)
+    monkeypatch.setattr(suites, "validate_rows", accept_all)
     con = memory()
     con.execute("alter table reference.feeds add column max_missing_share double default 0.05")
     load(con, police_112.FEED, rows(police_112.FEED, *(call(incident_no=number) for number in NUMBERS)))
@@ -185,5 +186,5 @@ def test_numbers_that_share_a_hash_in_duckdb_are_told_apart(con: duckdb.DuckDBPy
 
 
 def test_the_models_of_lists_and_missing_calls_are_in_order_of_making(con: duckdb.DuckDBPyConnection) -> None:
-    text = (warehouse.SQL / "staging" / "police_112_missing.sql").read_text("utf-8")
+    text = (paths.SQL / "staging" / "police_112_missing.sql").read_text("utf-8")
     assert "staging.police_112_lists" in warehouse.references(con, text)

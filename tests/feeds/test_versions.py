@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines import quality
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
+from pipelines.quality import suites
 from pipelines.schema.incident import FIRST_COLUMNS, VERSION_COLUMNS
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
@@ -19,7 +19,7 @@ from tests.feeds.test_police_112_keys import accept_all
 
 @pytest.fixture(autouse=True)
 def _no_suite(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quality, "validate_rows", accept_all)
+    monkeypatch.setattr(suites, "validate_rows", accept_all)
 
 
 def versions(feed: Feed, *given: dict[str, Any], at: str = "2025-12-01 00:00:00+00") -> pl.DataFrame:

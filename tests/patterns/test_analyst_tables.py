@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 import shapely
 
-from pipelines import analysis
 from pipelines.config.settings import Settings
 from pipelines.patterns import nightly
 from pipelines.release import dictionary
+from pipelines.steps import inputs, patterns
 from pipelines.store import warehouse
 
 END = date(2026, 3, 3)
@@ -110,15 +110,21 @@ def test_every_pattern_ends_where_the_records_do_and_not_at_the_day_of_the_run(s
         assert made["window_end_date"].unique().to_list() in ([silent], [])
 
 
-def test_patterns_of_a_stale_feed_are_made_up_to_where_it_was_read(
+def test_patterns_of_a_stale_feed_end_where_it_was_read(
     con: duckdb.DuckDBPyConnection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
-    monkeypatch.setattr(nightly, "TABLES", {"hot_spots": lambda made: seen.append(made.complete_until) or made.daily})
-    for name in ("_points", "_crime", "_cells", "_areas"):
-        monkeypatch.setattr(analysis, name, lambda *_: pl.DataFrame({"day": [END]}))
-    for edge in (settings.as_of - timedelta(days=3), settings.as_of + timedelta(days=3), None):
-        monkeypatch.setattr(analysis, "_police_through", lambda _, edge=edge: edge)
-        analysis.patterns(con, settings)
+    for name in ("crime_daily", "cells", "areas"):
+        monkeypatch.setattr(inputs, name, lambda _: pl.DataFrame())
+    monkeypatch.setattr(patterns, "_points", lambda *_: pl.DataFrame())
+    con.execute("""
+        create table reference.feeds as select 'calls' as feed, 'police' as agency, 0 as delay_seconds;
+        create table reference.feed_services as select 'calls' as feed, 'police' as service;
+        create table reference.demand_services as select 'police' as service, 'police' as demand_service;
+    """)
     today = settings.as_of.astimezone(settings.profile.zone).date()
-    assert seen == [today - timedelta(days=3), today, today]
+    for days, expected in ((3, today - timedelta(days=3)), (-3, today)):
+        con.execute("delete from ops.cursors")
+        con.execute("insert into ops.cursors values ('calls', ?)", [settings.as_of - timedelta(days=days)])
+        assert patterns.read(con, settings).complete_until == expected
+    con.execute("update reference.feeds set agency = 'fire'")
+    assert patterns.read(con, settings).complete_until == today

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipelines.config.seeds import generator
 from pipelines.patterns import near_repeat_chains
-from pipelines.patterns.draws import generator
 from pipelines.patterns.near_repeat_chains import CHAINS, MEMBERS
 
 END = date(2026, 3, 3)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.config.seeds import generator
 from pipelines.patterns import near_repeats
-from pipelines.patterns.draws import generator
 from pipelines.patterns.near_repeats import DAYS, DISTANCES_M
 
 END = date(2026, 3, 3)

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from pipelines.patterns.reach import history_start
+from pipelines.patterns.record_history import history_start
 
 END = date(2026, 3, 3)
 

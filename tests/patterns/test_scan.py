@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipelines.config.seeds import generator
 from pipelines.patterns import scan
-from pipelines.patterns.draws import generator
-from pipelines.patterns.statistics import cylinders
+from pipelines.patterns.statistics import scan_windows
 
 END = date(2026, 3, 3)
 SIDE = 100
@@ -50,14 +50,14 @@ def plainly(cell: list[int], age: list[int], max_radius: float, side: int) -> di
     """The log likelihood ratio of each (centre, radius, days), one by one, as the paper writes it."""
     total, found = len(cell), {}
     place = {c: divmod(c, side) for c in cell}
-    for centre in {c for c, a in zip(cell, age, strict=True) if a < cylinders.MAX_DAYS}:
+    for centre in {c for c, a in zip(cell, age, strict=True) if a < scan_windows.MAX_DAYS}:
         away = {c: SIDE * math.dist(place[c], place[centre]) for c in place}
         for radius in {r for r in away.values() if r <= max_radius}:
             inside = [a for c, a in zip(cell, age, strict=True) if away[c] <= radius + 1e-6]
-            for days in range(1, cylinders.MAX_DAYS + 1):
+            for days in range(1, scan_windows.MAX_DAYS + 1):
                 count = sum(a < days for a in inside)
                 expected = len(inside) * sum(a < days for a in age) / total
-                if count >= cylinders.MIN_INCIDENTS and count > expected:
+                if count >= scan_windows.MIN_INCIDENTS and count > expected:
                     rest = (total - count) * math.log((total - count) / (total - expected)) if count < total else 0
                     found[centre, round(radius, 3), days] = count * math.log(count / expected) + rest
     return found
@@ -90,9 +90,9 @@ def test_every_cylinder_that_can_win_has_the_ratio_of_a_plain_search(seen: list[
     cell, age = (np.array([pair[part] for pair in seen]) for part in range(2))
     used, row = np.unique(cell, return_inverse=True)
     y, x = np.divmod(used, 6) * np.array(SIDE)
-    made = cylinders.circles(x.astype(float), y.astype(float), np.bincount(row), reach)
-    recent = age < cylinders.MAX_DAYS
-    found = cylinders.cylinders(made, row[recent], age[recent], cylinders.windows(age), cell.size)
+    made = scan_windows.circles(x.astype(float), y.astype(float), np.bincount(row), reach)
+    recent = age < scan_windows.MAX_DAYS
+    found = scan_windows.cylinders(made, row[recent], age[recent], scan_windows.windows(age), cell.size)
     plain = plainly(cell.tolist(), age.tolist(), reach, 6)
     ours = {
         (int(used[made.centre[ring]]), round(float(made.radius[ring]), 3), int(days)): ratio

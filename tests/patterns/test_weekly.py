@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipelines.patterns import control_chart, weekly
-from pipelines.patterns.statistics import totals
+from pipelines.patterns.statistics import rollups
 from pipelines.patterns.statistics.e_test import e_test
 
 END = date(2026, 3, 3)
@@ -22,7 +22,7 @@ def points(*rows: tuple[str, str, date, int]) -> pl.DataFrame:
         schema={"admin_area_id": pl.String, "category": pl.String, "local_date": pl.Date, "reported_date": pl.Date},
         orient="row",
     )
-    return totals.by_area(totals.with_all_categories(frame), AREAS, "11")
+    return rollups.by_area(rollups.with_all_categories(frame), AREAS, "11")
 
 
 def table(frame: pl.DataFrame, start: date | None = LONG_AGO, end: date = END) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from shapely.geometry import box
 
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.release import dictionary, release
+from pipelines.release import dictionary, publish
 from pipelines.store import warehouse
 
 AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
@@ -58,7 +58,7 @@ def released(template: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A published release of the template: read it, never write to it."""
     home = tmp_path_factory.mktemp("released") / "home"
     shutil.copytree(template.home, home)
-    return release.publish(settings_at(home))
+    return publish.publish(settings_at(home))
 
 
 @pytest.fixture

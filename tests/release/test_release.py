@@ -11,11 +11,12 @@ import geopandas
 import orjson
 import pytest
 
-from pipelines import outcomes
 from pipelines.config.settings import Settings
-from pipelines.release import integrity, manifest, readback, reader, release
+from pipelines.monitoring import status as monitoring
+from pipelines.release import integrity, manifest, publish, readback, reader
+from pipelines.release.publish import ReleaseError
 from pipelines.release.reader import ReaderError
-from pipelines.release.release import ReleaseError
+from pipelines.steps.status import current_release
 from pipelines.store import warehouse
 from tests.conftest import unexpected_modes
 from tests.release.conftest import AS_OF, for_audience, settings_at
@@ -124,11 +125,11 @@ def add_another(path: Path) -> None:
 
 
 def problems_of(settings: Settings) -> str:
-    return "\n".join(outcomes.status(settings, AS_OF).problems)
+    return "\n".join(monitoring.status(settings, AS_OF, current_release(settings)).problems)
 
 
 def test_a_flipped_bit_in_any_file_is_named(home: Settings) -> None:
-    folder = release.publish(home)
+    folder = publish.publish(home)
     assert "damaged" not in problems_of(home)
     assert integrity.verify(home) == len(list(manifest.files(folder)))
     for path in manifest.files(folder):
@@ -145,7 +146,7 @@ def test_a_flipped_bit_in_any_file_is_named(home: Settings) -> None:
 def test_the_current_release_of_a_home_given_by_a_relative_path_is_to_be_built_again(
     home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = release.publish(home)
+    folder = publish.publish(home)
     flip_a_bit(folder / "audiences/fire/fire.duckdb")
     monkeypatch.chdir(home.home.parent)
     relative = home.model_copy(update={"home": Path(home.home.name)})
@@ -158,25 +159,25 @@ def test_the_current_release_of_a_home_given_by_a_relative_path_is_to_be_built_a
 )
 @pytest.mark.parametrize("damage", [flip_a_bit, cut, Path.unlink, add_another], ids=lambda damage: damage.__name__)
 def test_a_damaged_release_is_built_again(home: Settings, name: str, damage: Callable[[Path], None]) -> None:
-    folder = release.publish(home)
+    folder = publish.publish(home)
     damage(folder / name)
     assert f"release {folder.name} is damaged: " in problems_of(home)
-    assert release.publish(home) == folder
+    assert publish.publish(home) == folder
     assert readback.problems(folder) == [] and integrity.verify(home)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_a_damaged_release_of_other_content_is_removed_once_another_is_current(home: Settings) -> None:
-    damaged = release.publish(home)
+    damaged = publish.publish(home)
     flip_a_bit(damaged / "audiences/fire/fire.duckdb")
     changed(home)
-    whole = release.publish(home)
+    whole = publish.publish(home)
     assert list(whole.parent.iterdir()) == [whole] and whole != damaged
     assert integrity.verify(home) and "damaged" not in problems_of(home)
 
 
 def test_a_current_release_that_is_gone_is_named_and_built_again(home: Settings) -> None:
-    folder = release.publish(home)
+    folder = publish.publish(home)
     shutil.rmtree(folder)
     line = f"the current release {folder.name} is missing: run `bongsu publish`"
     assert line in problems_of(home)
@@ -184,11 +185,11 @@ def test_a_current_release_that_is_gone_is_named_and_built_again(home: Settings)
         integrity.verify(home)
     with pytest.raises(ReaderError, match=line):
         reader.query(home, "from release", "fire")
-    assert release.publish(home) == folder == home.current.resolve()
+    assert publish.publish(home) == folder == home.current.resolve()
 
 
 def test_a_damaged_file_is_not_queried(home: Settings) -> None:
-    folder = release.publish(home)
+    folder = publish.publish(home)
     flip_a_bit(folder / "audiences/fire/dictionary.md")
     assert reader.query(home, "from release", "fire").height == 1, "its own file is whole"
     flip_a_bit(folder / "audiences/fire/fire.duckdb")
@@ -201,15 +202,15 @@ def test_a_damaged_file_is_not_queried(home: Settings) -> None:
 
 
 def test_an_audience_that_does_not_exist_is_not_taken_for_damage(home: Settings) -> None:
-    release.publish(home)
+    publish.publish(home)
     with pytest.raises(ReaderError, match="there is no audience 'press'; this release has fire"):
         reader.query(home, "from release", "press")
 
 
 def test_a_damaged_older_release_is_named_by_verify_alone(home: Settings) -> None:
-    older = release.publish(home)
+    older = publish.publish(home)
     changed(home)
-    release.publish(home)
+    publish.publish(home)
     flip_a_bit(older / "audiences/fire/fire.duckdb")
     assert "damaged" not in problems_of(home)
     with pytest.raises(manifest.ManifestError, match=f"{older.name} is damaged: .*fire.duckdb .*; remove its folder"):
@@ -217,7 +218,7 @@ def test_a_damaged_older_release_is_named_by_verify_alone(home: Settings) -> Non
 
 
 def test_a_release_that_an_earlier_version_made_is_not_taken_for_damaged(home: Settings) -> None:
-    folder = release.publish(home)
+    folder = publish.publish(home)
     content = manifest.read(folder)
     del content["sha256"]
     (folder / "manifest.json").write_bytes(orjson.dumps(content))
@@ -225,24 +226,24 @@ def test_a_release_that_an_earlier_version_made_is_not_taken_for_damaged(home: S
 
 
 def test_publishing_the_same_content_again_changes_nothing(home: Settings) -> None:
-    first = release.publish(home)
+    first = publish.publish(home)
     before = {path: path.stat().st_mtime_ns for path in home.published.rglob("*")}
-    assert release.publish(home) == first
+    assert publish.publish(home) == first
     assert {path: path.stat().st_mtime_ns for path in home.published.rglob("*")} == before
 
 
 def test_how_often_we_ran_makes_no_new_release(home: Settings) -> None:
-    first = release.publish(home)
+    first = publish.publish(home)
     with warehouse.connect(home) as con:
         con.execute("insert into ops.batches select * replace ('b2' as batch_id) from ops.batches")
-    assert release.publish(home) == first
+    assert publish.publish(home) == first
 
 
 def test_other_content_is_a_new_release_and_old_ones_are_kept_up_to_a_number(filled: Settings) -> None:
     settings = for_audience(filled, "fire", keep_releases=2)
     published = []
     for _ in range(3):
-        published.append(release.publish(settings).name)
+        published.append(publish.publish(settings).name)
         changed(settings)
     assert len(set(published)) == 3
     assert {path.name for path in (filled.published / "releases").iterdir()} == set(published[1:])
@@ -250,12 +251,12 @@ def test_other_content_is_a_new_release_and_old_ones_are_kept_up_to_a_number(fil
 
 
 def test_all_releases_but_the_current_one_can_be_removed(home: Settings) -> None:
-    assert release.prune_others(home) == [], "nothing is published yet"
-    first = release.publish(home)
+    assert publish.prune_others(home) == [], "nothing is published yet"
+    first = publish.publish(home)
     changed(home)
-    second = release.publish(home)
+    second = publish.publish(home)
     (second.parent / ".tmp-gone-half").mkdir()
-    assert release.prune_others(home) == [first.name]
+    assert publish.prune_others(home) == [first.name]
     assert list(second.parent.iterdir()) == [second] and home.current.resolve() == second
     assert readback.problems(second) == []
 
@@ -264,12 +265,12 @@ def test_what_a_dead_run_left_aside_is_removed(home: Settings) -> None:
     leftover = home.published / "releases" / ".tmp-20261122T2015Z-deadbeef"
     leftover.mkdir(parents=True)
     (leftover / "half").write_text("x")
-    release.publish(home)
+    publish.publish(home)
     assert not list((home.published / "releases").glob(".*"))
 
 
 def test_a_release_that_does_not_read_back_keeps_the_last_one(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = release.publish(home)
+    first = publish.publish(home)
     changed(home)
     # A torn write between the manifest and the disk.
     write = manifest.write
@@ -280,17 +281,17 @@ def test_a_release_that_does_not_read_back_keeps_the_last_one(home: Settings, mo
 
     monkeypatch.setattr(manifest, "write", torn)
     with pytest.raises(ReleaseError, match=r"fire\.duckdb is not what was written"):
-        release.publish(home)
+        publish.publish(home)
     assert home.current.resolve() == first
 
 
 def test_the_link_always_leads_to_a_whole_release(home: Settings) -> None:
-    first = release.publish(home)
+    first = publish.publish(home)
     changed(home)
-    second = release.publish(home)
+    second = publish.publish(home)
     for _ in range(50):
         for target in (first, second):
-            release.flip(home.current, target)
+            publish.flip(home.current, target)
             assert (home.current / "manifest.json").is_file()
     assert not list(home.published.glob(".current*"))
 
@@ -301,7 +302,7 @@ def test_a_feed_without_its_grounds_refuses_the_release(filled: Settings, field:
     feeds = dict(profile.feeds) | {"fire_119": profile.feeds["fire_119"].model_copy(update={field: " "})}
     without = settings_at(filled.home, profile=profile.model_copy(update={"feeds": feeds}))
     with pytest.raises(ReleaseError, match=rf"leaves empty \[feeds.fire_119\] {field}; state them there"):
-        release.publish(without)
+        publish.publish(without)
     assert not filled.current.exists()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.config import paths
 from pipelines.release import audiences, dictionary
 from pipelines.store import warehouse
 from tests.release.conftest import DISTRICTS, SENSITIVE, SERVICES, UNMAPPED, incident, insert
@@ -104,10 +105,10 @@ def test_the_audiences_of_every_table_are_as_promised() -> None:
 
 
 def test_every_view_has_one_file_and_one_entry() -> None:
-    assert {path.stem for path in (warehouse.SQL / "views").glob("*.sql")} == set(MATRIX)
+    assert {path.stem for path in (paths.SQL / "views").glob("*.sql")} == set(MATRIX)
 
 
-@pytest.mark.parametrize("path", sorted((warehouse.SQL / "views").glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((paths.SQL / "views").glob("*.sql")), ids=lambda path: path.stem)
 def test_a_view_says_its_grain_and_needs_no_extension(path: Any) -> None:
     text = path.read_text("utf-8")
     assert text.startswith("-- ") and "Grain: " in text.splitlines()[0]

@@ -9,9 +9,10 @@ from polars.testing import assert_frame_equal
 
 from pipelines import simulator
 from pipelines.config import profile as profiles
+from pipelines.config.errors import StepError
 from pipelines.simulator.archive import archive
 from pipelines.simulator.police import VANISHED
-from pipelines.steps import StepError, simulate
+from pipelines.steps.simulate import simulate, simulated
 
 KOREA = profiles.load("korea")
 SPAN = date(2025, 10, 28), date(2025, 11, 4)
@@ -57,12 +58,12 @@ def test_truths_name_records_of_both_agencies_that_exist() -> None:
     assert vanished == pytest.approx(VANISHED, rel=0.9)
 
 
-def test_a_province_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StepError, match="there are no provinces"):
-        simulate("korea", None, 1, None, ("99",), tmp_path, print)
+def test_a_province_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(StepError, match="unknown provinces"):
+        simulated("korea", None, ("99",))
 
 
 def test_records_of_two_runs_do_not_mix(tmp_path: Path) -> None:
     (tmp_path / "old.parquet").touch()
     with pytest.raises(StepError, match="is not empty"):
-        simulate("korea", None, 1, None, ("36",), tmp_path, print)
+        simulate(of("36"), None, 1, tmp_path, lambda *_: None)

@@ -20,6 +20,7 @@ from pipelines.feeds import fire_119, investigation_cases, police_112, police_11
 from pipelines.feeds.feed import Feed, FeedError, Request, conform
 from pipelines.schema.delivery import Delivery
 from pipelines.simulator.server import History
+from pipelines.simulator.source import opened
 
 KOREA = profiles.load("korea")
 NOW = datetime(2025, 11, 5, 20, 15, tzinfo=UTC)
@@ -37,7 +38,7 @@ def settings(home: Path) -> Settings:
 
 @pytest.mark.parametrize("feed", [police_112.FEED, fire_119.FEED, investigation_cases.FEED], ids=lambda feed: feed.name)
 def test_every_feed_reads_its_agency(feed: Feed, tmp_path: Path) -> None:
-    with simulator.serving(settings(tmp_path), feed.name, [(START, NOW)]) as url:
+    with opened(settings(tmp_path), feed.name, [(START, NOW)]) as (url, _):
         whole = ask(feed, url)
         pieces = ask(feed, url, window_days=1)
     frames = [conform(feed, feed.parse([p for d in found for p in d.parts])) for found in (whole, pieces)]
@@ -60,7 +61,7 @@ def test_the_fire_feed_reads_the_same_rows_from_xml_as_from_json() -> None:
 
 def test_the_list_of_keys_is_one_that_its_feed_accepts(tmp_path: Path) -> None:
     feed, source = police_112_keys.FEED, KOREA.feeds["police_112"].model_copy(update={"span_days": 5, "page_size": 700})
-    with simulator.serving(settings(tmp_path), feed.name, []) as url:
+    with opened(settings(tmp_path), feed.name, []) as (url, _):
         (delivery,) = feed.fetch(Request(url, simulator.KEY, source, KOREA, None, NOW))
     assert feed.inspect is not None
     feed.inspect(delivery.parts, source, None, NOW)
@@ -72,7 +73,7 @@ def test_the_profile_holds_the_simulated_agencys_key_and_the_feed_accepts_its_dr
     assert KOREA.simulator is not None
     source = KOREA.feeds["investigation_cases"]
     assert source.public_key == simulator.public_key(KOREA.simulator.seed)
-    with simulator.serving(settings(tmp_path), "investigation_cases", [(START, NOW)]) as url:
+    with opened(settings(tmp_path), "investigation_cases", [(START, NOW)]) as (url, _):
         (delivery,) = ask(investigation_cases.FEED, url)
     assert investigation_cases.FEED.inspect is not None
     investigation_cases.FEED.inspect(delivery.parts, source, delivery.window_start, delivery.window_end)
@@ -225,14 +226,14 @@ def test_every_dropped_file_has_a_manifest_that_the_agency_signed(tmp_path: Path
 
 
 def test_dropped_files_vanish_after_they_were_read(tmp_path: Path) -> None:
-    with simulator.serving(settings(tmp_path), "investigation_cases", [(START, NOW)]) as url:
+    with opened(settings(tmp_path), "investigation_cases", [(START, NOW)]) as (url, _):
         assert url.startswith("file://")
     assert not any(settings(tmp_path).work.iterdir())
 
 
 def test_a_feed_that_nobody_simulates_is_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(ValueError, match="nobody simulates 'toronto_shootings'"),
-        simulator.serving(settings(tmp_path), "toronto_shootings", []),
+        pytest.raises(ValueError, match="'toronto_shootings' is not simulated"),
+        opened(settings(tmp_path), "toronto_shootings", []),
     ):
         pass

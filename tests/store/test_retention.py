@@ -7,13 +7,20 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import cli, custody, feeds, loading, models, outcomes, quality, steps
+from pipelines import feeds
+from pipelines.cli import main as cli
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.continuity import copies
-from pipelines.release import release
+from pipelines.continuity import replicas
+from pipelines.ingest import load
+from pipelines.monitoring import status as monitoring
+from pipelines.quality import suites
+from pipelines.release import publish
 from pipelines.schema.delivery import Delivery
+from pipelines.steps.destroy import expire, expired
+from pipelines.steps.status import current_release
 from pipelines.store import landing, ledger, warehouse
+from pipelines.transform import build
 from tests.conftest import AS_OF
 from tests.feeds.test_police_112 import call
 from tests.feeds.test_police_112_keys import accept_all
@@ -42,7 +49,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home that may keep 112 calls for 180 days."""
     korea = profiles.load("korea")
     limited = {"police_112": korea.feeds["police_112"].model_copy(update={"retention_days": KEPT_DAYS})}
-    monkeypatch.setattr(quality, "validate_rows", accept_all)
+    monkeypatch.setattr(suites, "validate_rows", accept_all)
     return Settings(home=tmp_path / "home", profile=korea.model_copy(update={"feeds": limited}), as_of=AS_OF)
 
 
@@ -53,9 +60,9 @@ def made_again(settings: Settings, *_: object) -> dict[str, str]:
     registered = feeds.of(settings.profile)
     with warehouse.connect(settings) as con:
         for feed in registered:
-            loading.load_pending(con, settings, feed)
-        models.write_reference(con, settings.profile, registered)
-        models.stage(con, registered)
+            load.load_pending(con, settings, feed)
+        build.write_reference(con, settings.profile, registered)
+        build.stage(con, registered)
         for table in ("places", "joint_links"):
             columns = {"places": "lon double, lat double", "joint_links": "incident_id varchar"}[table]
             rest = {
@@ -81,16 +88,16 @@ def test_what_is_past_its_retention_is_gone_from_keys_rows_and_rebuild(
         landing.put(settings, "police_112", batch_of(day))
     made_again(settings)
     published: list[Settings] = []
-    monkeypatch.setattr(custody, "rebuild", made_again)
-    monkeypatch.setattr(steps, "publish", published.append)
-    monkeypatch.setattr(release, "prune_others", lambda _: None)
+    monkeypatch.setattr("pipelines.steps.destroy.rebuild", made_again)
+    monkeypatch.setattr("pipelines.steps.destroy.publish", published.append)
+    monkeypatch.setattr(publish, "prune_others", lambda _: None)
     assert len(reported(settings, "core.incidents")) == 365
     overdue = 365 - KEPT_DAYS
-    assert custody.expired(settings) == {"police_112": overdue}
+    assert expired(settings) == {"police_112": overdue}
     problem = f"{overdue} batches of police_112 are past their retention of {KEPT_DAYS} days: `bongsu expire`"
-    assert problem in outcomes.status(settings, AS_OF).problems
+    assert problem in monitoring.status(settings, AS_OF, current_release(settings)).problems
 
-    assert custody.expire(settings) == {"police_112": overdue}
+    assert expire(settings) == {"police_112": overdue}
 
     kept = [batch for batch in landing.batches(settings) if not batch.is_destroyed]
     assert len(kept) == KEPT_DAYS and min(batch.window_end for batch in kept) > AS_OF - KEPT_DAYS * DAY
@@ -99,7 +106,7 @@ def test_what_is_past_its_retention_is_gone_from_keys_rows_and_rebuild(
         first, *rest = reported(settings, table)
         assert first < AS_OF - 364 * DAY, "what the agency told again lately is kept by its latest delivery"
         assert len(rest) == KEPT_DAYS and min(rest) > AS_OF - (KEPT_DAYS + 1) * DAY
-    assert copies.verify(settings)["batches"] == 365
+    assert replicas.verify(settings)["batches"] == 365
     assert len(ledger.read(settings.ledger, "destroy")) == 1
     with warehouse.connect(settings) as con:
         before = warehouse.hashes(con, "raw", "staging", "core")
@@ -112,14 +119,14 @@ def test_with_nothing_past_its_retention_nothing_is_made_again(
 ) -> None:
     landing.put(settings, "police_112", batch_of(364))
     young = settings.model_copy(update={"as_of": AS_OF - 190 * DAY})
-    monkeypatch.setattr(custody, "rebuild", lambda *_: pytest.fail("made again"))
-    assert custody.expire(young) == {}
+    monkeypatch.setattr("pipelines.steps.destroy.rebuild", lambda *_: pytest.fail("made again"))
+    assert expire(young) == {}
 
 
 def test_status_shows_the_oldest_batch_beside_the_limit(settings: Settings) -> None:
     for day in (0, 364):
         landing.put(settings, "police_112", batch_of(day))
-    (row,) = outcomes.status(settings, AS_OF).feeds.iter_rows(named=True)
+    (row,) = monitoring.status(settings, AS_OF, current_release(settings)).feeds.iter_rows(named=True)
     oldest = (AS_OF - 364 * DAY).astimezone(settings.profile.zone)
     assert (row["oldest_batch"], row["retention_days"]) == (f"{oldest:%Y-%m-%d %H:%M}", KEPT_DAYS)
 
@@ -128,9 +135,9 @@ def test_expire_says_what_it_would_destroy_and_destroys_only_when_told_so(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landing.put(settings, "police_112", batch_of(364))
-    monkeypatch.setattr(steps, "settings_of_last_run", lambda *_: settings)
+    monkeypatch.setattr("pipelines.steps.run_settings.settings_of_last_run", lambda *_: settings)
     done: list[Settings] = []
-    monkeypatch.setattr(custody, "expire", lambda chosen, _: done.append(chosen))
+    monkeypatch.setattr("pipelines.steps.destroy.expire", lambda chosen, _: done.append(chosen))
     said = CliRunner().invoke(cli.app, ["expire"]).output
     assert "police_112: 1 batches older than 180 days would be destroyed" in said and not done
     CliRunner().invoke(cli.app, ["expire", "--yes"])

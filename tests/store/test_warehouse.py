@@ -6,13 +6,14 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipelines.config import paths
 from pipelines.config.settings import Settings
 from pipelines.store import warehouse
 
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(warehouse, "SQL", tmp_path / "sql")
+    monkeypatch.setattr(paths, "SQL", tmp_path / "sql")
     (tmp_path / "sql" / "marts").mkdir(parents=True)
     return tmp_path / "sql" / "marts"
 

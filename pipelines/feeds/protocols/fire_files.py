@@ -10,8 +10,8 @@ from functools import partial
 
 import polars as pl
 
-from pipelines.feeds import dropped_files
 from pipelines.feeds.feed import Feed, FeedError, Request
+from pipelines.feeds.protocols import file_drop
 from pipelines.schema.delivery import Delivery
 
 MAX_BYTES = 2 * 1024 * 1024 * 1024
@@ -27,11 +27,11 @@ def fetch(request: Request) -> Iterator[Delivery]:
     Raises:
         FeedError: a file cannot be read, there is none, or they are too large together.
     """
-    system, folder = dropped_files.opened(request.url)
-    names = dropped_files.listed(system, folder, ".csv")
+    system, folder = file_drop.opened(request.url)
+    names = file_drop.listed(system, folder, ".csv")
     parts: list[bytes] = []
     for name in names:
-        parts.append(dropped_files.read(system, folder, name))
+        parts.append(file_drop.read(system, folder, name))
         if sum(map(len, parts)) > MAX_BYTES:
             raise FeedError(
                 f"{folder} holds more than {MAX_BYTES:,} bytes up to {name}: leave only files of the years that are "
@@ -55,7 +55,7 @@ def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str
         fetch=fetch,
         parse=partial(_parse, frozenset(used), frozenset(unused)),
         media="csv",
-        encoding=dropped_files.ENCODING,
+        encoding=file_drop.ENCODING,
         told_at=("dclr_ymd",),
         place=place,
     )
@@ -64,7 +64,7 @@ def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str
 def _parse(used: frozenset[str], unused: frozenset[str], parts: Sequence[bytes]) -> pl.DataFrame:
     found = []
     for part in parts:
-        frame = dropped_files.rows([part]).rename(lambda name: name.strip().lower())
+        frame = file_drop.rows([part]).rename(lambda name: name.strip().lower())
         kept = [name for name in frame.columns if name in used or not (name in unused or name.startswith(_OF_PATIENTS))]
         found.append(frame.select(kept))
     return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()

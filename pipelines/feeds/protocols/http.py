@@ -26,9 +26,8 @@ import httpx
 import orjson
 import tenacity
 
-from pipelines.feeds import inspection
 from pipelines.feeds.feed import FeedError
-from pipelines.feeds.protocols import transfer
+from pipelines.feeds.protocols import byte_checks, transfer
 
 __all__ = ["BOM", "decode", "get", "place", "session"]
 
@@ -129,7 +128,7 @@ def get(
             "so nothing is lost; look at the source's status page if it lasts"
         ) from None
     # Which of the two was asked for is the caller's matter: portals send errors as XML whatever was asked for.
-    inspection.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
+    byte_checks.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
     return body
 
 

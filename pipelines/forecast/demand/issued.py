@@ -7,10 +7,11 @@ from datetime import datetime
 import polars as pl
 
 from pipelines.config.profile import Profile, Shift
-from pipelines.forecast.demand import calibration, scoring, tables
-from pipelines.forecast.demand.apportioned import MEASURE
+from pipelines.forecast.demand import tables
+from pipelines.forecast.demand.evaluation import calibration, scoring
+from pipelines.forecast.demand.evaluation.negative_binomial import dispersion_in
+from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
 from pipelines.forecast.demand.panel import MEASURES, area_level
-from pipelines.forecast.demand.quantiles import dispersion_in
 from pipelines.forecast.demand.shifts import counts as turned
 from pipelines.forecast.demand.shifts import hours_of, of_services
 

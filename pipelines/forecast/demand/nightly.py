@@ -16,28 +16,21 @@ from typing import Final
 import polars as pl
 
 from pipelines.config.profile import Profile
-from pipelines.forecast.demand import (
-    apportioned,
-    calibration,
-    choices,
-    models,
-    prophet_mean,
-    publishing,
-    rolling,
-    scoring,
-    series,
-    shifts,
-    sums,
-    tables,
-    trees,
-)  # fmt: skip
-from pipelines.forecast.demand.models import BASELINE, TABLE
+from pipelines.forecast.demand import series, shifts, tables
+from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
+from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
+from pipelines.forecast.demand.evaluation.negative_binomial import Floats
+from pipelines.forecast.demand.evaluation.rolling_origin import Model
+from pipelines.forecast.demand.hierarchy import (
+    area_tree,  # fmt: skip
+    disclosure_safe,
+    reconciliation,
+)
+from pipelines.forecast.demand.hierarchy.reconciliation import Sums
+from pipelines.forecast.demand.models import prophet, registry
+from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Known, Panel
-from pipelines.forecast.demand.quantiles import Floats
-from pipelines.forecast.demand.rolling import Model
-from pipelines.forecast.demand.selection import CHOSEN, JOIN
 from pipelines.forecast.demand.series import Frequency
-from pipelines.forecast.demand.sums import Sums
 
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
@@ -121,19 +114,25 @@ def forecast_demand(
     known = known or Known({}, {})
     panel = Panel.read(hourly, as_of, profile, known)
     if panel.history.is_empty():
-        return DemandForecast(*map(tables.no_rows, (tables.FORECAST_COLUMNS, tables.SCORE_COLUMNS, choices.COLUMNS)))
-    above = trees.parents(panel.series, areas, profile.areas.whole_id)
-    panel = trees.with_unplaced(panel, above)
-    members = trees.members(panel.series, above, profile.areas.whole_id)
-    chosen_at = choices.chosen_at(kept, as_of)
+        return DemandForecast(
+            *map(tables.no_rows, (tables.FORECAST_COLUMNS, tables.SCORE_COLUMNS, selection_table.COLUMNS))
+        )
+    above = area_tree.parents(panel.series, areas, profile.areas.whole_id)
+    panel = area_tree.with_unplaced(panel, above)
+    members = area_tree.members(panel.series, above, profile.areas.whole_id)
+    chosen_at = selection_table.chosen_at(kept, as_of)
     run = Run(as_of, profile, kept if chosen_at else None, chosen_at, processes, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, days = _hourly(panel, run), _daily(panel, run)
     of_hours = _added_up(hours, panel, members, run, listed)
-    hours = replace(hours, forecasts=_published(hours.forecasts, sums.added, of_hours))
-    days = replace(days, forecasts=_published(days.forecasts, sums.added, _added_up(days, panel, members, run)))
-    days = replace(days, forecasts=_published(days.forecasts, partial(sums.by_period, frequency="D"), of_hours))
-    shares = apportioned.shares(hourly, _ahead(hours), _ahead(days), of_hours, members, as_of, profile, known)
+    hours = replace(hours, forecasts=_published(hours.forecasts, reconciliation.added, of_hours))
+    days = replace(
+        days, forecasts=_published(days.forecasts, reconciliation.added, _added_up(days, panel, members, run))
+    )
+    days = replace(
+        days, forecasts=_published(days.forecasts, partial(reconciliation.by_period, frequency="D"), of_hours)
+    )
+    shares = disclosure_safe.shares(hourly, _ahead(hours), _ahead(days), of_hours, members, as_of, profile, known)
     told = [_told(hours, panel, run, shares.hours), _told(days, panel, run, shares.days)]
     forecasts, scores, chosen = ([*frames] for frames in zip(*told, strict=True))
     if listed.height:
@@ -172,28 +171,32 @@ def _added_up(
     is_due = pl.col("is_scored") | pl.col("target_start").is_not_null()
     published = made.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
     families = []
-    for (service, measure), own in panel.series.group_by(trees.FAMILY, maintain_order=True):
+    for (service, measure), own in panel.series.group_by(area_tree.FAMILY, maintain_order=True):
         said = published.join(own, on="unique_id", how="semi", maintain_order="left")
-        own_trees = [tree for (s, m, _), tree in members.items() if (s, m) == (service, measure)]
+        own_trees = [rows for (s, m, _), rows in members.items() if (s, m) == (service, measure)]
         ahead = said.filter(pl.col("target_start").is_not_null(), pl.col("unique_id") == pl.col("unique_id").first())
         periods = None if listed is None else shifts.periods(ahead["ds"], str(service), listed)
         cutoffs = said.filter(is_due)["cutoff"].unique().sort().to_list()
         families.append(
-            (sums.Family(said.select(sums.SAID), own_trees, made.asked.freq, periods), cutoffs, made.curves)
+            (
+                reconciliation.Family(said.select(reconciliation.SAID), own_trees, made.asked.freq, periods),
+                cutoffs,
+                made.curves,
+            )
         )
-    return sums.together(families, run.processes)
+    return reconciliation.together(families, run.processes)
 
 
 def _hourly(panel: Panel, run: Run) -> Made:
     profile = run.profile
     ids = _ids(panel)
-    past = rolling.past_targets(ids, "h", 168, timedelta(days=7), HOURLY_ORIGINS)
+    past = rolling_origin.past_targets(ids, "h", 168, timedelta(days=7), HOURLY_ORIGINS)
     ahead = ids.join(series.hours_ahead(run.as_of, profile.horizons.hourly_days, profile.zone), how="cross")
     kept = _kept(run, panel, "h")
     least = profile.demand.prophet_min_per_day
-    competing = [_restricted(model, kept) for model in models.available("h", prophet_mean.predict, least)]
+    competing = [_restricted(model, kept) for model in registry.available("h", prophet.predict, least)]
     is_scored = pl.col("cutoff").rank("dense").over("unique_id") > WARM_UP
-    return _issue(Asked("h", competing, rolling.both(past, ahead), is_scored, kept), panel, run)
+    return _issue(Asked("h", competing, rolling_origin.both(past, ahead), is_scored, kept), panel, run)
 
 
 def _daily(panel: Panel, run: Run) -> Made:
@@ -201,34 +204,36 @@ def _daily(panel: Panel, run: Run) -> Made:
     days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
     ahead = ids.join(series.days_ahead(as_of, horizon, profile.zone), how="cross")
-    holiday_days = prophet_mean.holiday_effects(
+    holiday_days = prophet.holiday_effects(
         profile.country,
         profile.subdivision,
         as_of.date() - timedelta(days=profile.demand.history_days + 2),
         as_of.date() + timedelta(days=horizon + 2),
     )
-    fit = partial(prophet_mean.predict, holiday_days=holiday_days, processes=run.processes, progress=run.progress)
+    fit = partial(prophet.predict, holiday_days=holiday_days, processes=run.processes, progress=run.progress)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
-    competing = [_restricted(model, kept) for model in models.available("D", fit, least)]
+    competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]
     # The first days are published as sums of their hours, which no origin of days has: they are scored once issued.
     is_far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=profile.horizons.hourly_days)
     is_scored = is_far & (pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon))
     # A fit of Prophet per series and origin is dear, and below the region it was not seen to beat the weekly table.
     is_asked = pl.col("is_upper") & (pl.col("level") == "region")
-    targets = rolling.both(rolling.daily_origins(ids, horizon), ahead).with_columns(is_asked.alias("is_asked"))
+    targets = rolling_origin.both(rolling_origin.daily_origins(ids, horizon), ahead).with_columns(
+        is_asked.alias("is_asked")
+    )
     return _issue(Asked("D", competing, targets, is_scored, kept), days, run)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
     """The series and how they are forecast: models beside the weekly table are asked for calls above stations only."""
-    is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", trees.UNPLACED])
+    is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", area_tree.UNPLACED])
     level = pl.col("area_level").alias("level")
     return panel.series.select("unique_id", "pool", level, is_upper.alias("is_upper"), "cutoff")
 
 
 def _kept(run: Run, panel: Panel, freq: Frequency) -> pl.DataFrame | None:
-    return None if run.kept is None else choices.recalled(run.kept, panel, freq, run.profile)
+    return None if run.kept is None else selection_table.recalled(run.kept, panel, freq, run.profile)
 
 
 def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
@@ -239,18 +244,18 @@ def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
     if kept is not None:
         mine = kept.filter(pl.col("models").str.split(JOIN).list.contains(model.name))["unique_id"].unique()
         rows = rows & pl.col("unique_id").is_in(mine.to_list())
-    return models.only(model, rows)
+    return registry.only(model, rows)
 
 
 def _issue(asked: Asked, panel: Panel, run: Run) -> Made:
     """Ask the models; choose and give ranges, each by themselves where models compete and where none does."""
     told = panel.told()
-    said = rolling.run(asked.models, told, asked.targets)
+    said = rolling_origin.run(asked.models, told, asked.targets)
     before = told.before(asked.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
     first, now = (scoring.season_errors(history, asked.freq) for history in (before, panel.history))
     made, chosen, floors = [], [], (TABLE[asked.freq], BASELINE)
     for (is_upper,), part in said.partition_by("is_upper", as_dict=True, maintain_order=True).items():
-        done = publishing.published(part, first, models.ORDER, BASELINE, asked.freq, asked.kept, floors)
+        done = combine.published(part, first, registry.ORDER, BASELINE, asked.freq, asked.kept, floors)
         note = pl.col("note") if is_upper else pl.lit(SIMPLE)
         made.append((done.forecasts.with_columns(note.alias("note"), asked.is_scored.alias("is_scored")), done.curves))
         chosen.append(done.choices)
@@ -268,7 +273,7 @@ def _told(made: Made, panel: Panel, run: Run, shared: pl.DataFrame) -> tuple[pl.
         tables.named(made.forecasts)
         .drop("pool", "level")
         .join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
-        .filter(pl.col("area_level") != trees.UNPLACED)
+        .filter(pl.col("area_level") != area_tree.UNPLACED)
         .with_columns(
             pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
             pl.lit(freq).alias("frequency"),
@@ -276,7 +281,7 @@ def _told(made: Made, panel: Panel, run: Run, shared: pl.DataFrame) -> tuple[pl.
     )
     is_ahead = pl.col("target_start").is_not_null()
     ahead = stamped.filter(is_ahead)
-    apart = apportioned.told(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
+    apart = disclosure_safe.told(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
     issued = calibration.with_quantiles(pl.concat([ahead, apart]), made.curves)
     is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
     past = calibration.with_quantiles(stamped.filter(is_past).with_columns(y=pl.col("y_now")), made.curves)
@@ -285,5 +290,5 @@ def _told(made: Made, panel: Panel, run: Run, shared: pl.DataFrame) -> tuple[pl.
     return (
         tables.issued(issued, made.curves),
         tables.backtest_scores(scored, made.curves, freq),
-        choices.told(made.choices, panel, freq, as_of, chosen_at, run.profile),
+        selection_table.told(made.choices, panel, freq, as_of, chosen_at, run.profile),
     )

@@ -14,14 +14,15 @@ from typing import Final, TypeVar
 
 import polars as pl
 
-from pipelines import engine
-from pipelines.engine import Workers
-from pipelines.forecast.demand import calibration, models, prophet_mean, publishing, rolling, scoring
-from pipelines.forecast.demand.models import BASELINE, TABLE
-from pipelines.forecast.demand.publishing import Published
-from pipelines.forecast.demand.quantiles import COLUMNS, Floats
-from pipelines.forecast.demand.selection import CHOICE, CHOSEN
+from pipelines.forecast import parallel
+from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
+from pipelines.forecast.demand.evaluation.combine import Published
+from pipelines.forecast.demand.evaluation.model_selection import CHOICE, CHOSEN
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
+from pipelines.forecast.demand.models import prophet, registry
+from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, lasting_ids
+from pipelines.forecast.parallel import Workers
 
 TEACHING_ORIGINS: Final = 6
 """Origins before the first forecast, from which models are chosen and ranges learnt; half a horizon apart in
@@ -143,7 +144,7 @@ def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[pl.DataFr
 
 
 def _from_batches(
-    work: Callable[[Task, models.Fit, pl.DataFrame], Answer | None],
+    work: Callable[[Task, registry.Fit, pl.DataFrame], Answer | None],
     task: Task,
     batches: Sequence[pl.DataFrame],
     processes: int,
@@ -155,7 +156,7 @@ def _from_batches(
         if progress:
             progress(f"{done:,} of {total:,} {words}")
 
-    fit = partial(prophet_mean.predict, holiday_days=prophet_mean.NO_HOLIDAYS)
+    fit = partial(prophet.predict, holiday_days=prophet.NO_HOLIDAYS)
     if len(batches) == 1:
         # One batch runs here, so its fits of Prophet may spread.
         fit = partial(fit, processes=processes, progress=partial(tell, "fits of Prophet"))
@@ -163,14 +164,14 @@ def _from_batches(
     else:
         tasks = [(batch,) for batch in batches]
         told = partial(tell, "batches of series")
-        answers = engine.spread(partial(work, task, fit), tasks, Workers.of(processes), told)
+        answers = parallel.spread(partial(work, task, fit), tasks, Workers.of(processes), told)
     found = [answer for answer in answers if answer is not None]
     if not found:
         raise SeriesError(TOO_SHORT)
     return found
 
 
-def _predicted(task: Task, fit: models.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
+def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
     """The forecasts of a batch under the series' own names; None where it is too short."""
     history, last = _numbered(batch, task.freq)
     made = _published(history, _targets(last, task, TEACHING_ORIGINS + 1), task, fit)
@@ -186,7 +187,7 @@ def _predicted(task: Task, fit: models.Fit, batch: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def _scored(task: Task, fit: models.Fit, batch: pl.DataFrame) -> Scored | None:
+def _scored(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> Scored | None:
     """The backtest of a batch; None where it is too short."""
     freq = task.freq
     history, last = _numbered(batch, freq)
@@ -272,14 +273,14 @@ def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.Da
 def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
     """Targets of ``count`` origins, the last of them at each series' ``cutoff``."""
     step = STEP[task.freq] * task.step
-    return rolling.past_targets(last.with_columns(pl.col("cutoff") + step), task.freq, task.horizon, step, count)
+    return rolling_origin.past_targets(last.with_columns(pl.col("cutoff") + step), task.freq, task.horizon, step, count)
 
 
-def _published(history: pl.DataFrame, targets: pl.DataFrame, task: Task, fit: models.Fit) -> Published | None:
+def _published(history: pl.DataFrame, targets: pl.DataFrame, task: Task, fit: registry.Fit) -> Published | None:
     """All models' rows and the chosen one for all targets; None where no model has an answer."""
-    asked = models.available(task.freq, fit, LEAST_PER_DAY)
-    said = rolling.run(asked, history, targets.with_columns(is_asked=pl.lit(True)))
+    asked = registry.available(task.freq, fit, LEAST_PER_DAY)
+    said = rolling_origin.run(asked, history, targets.with_columns(is_asked=pl.lit(True)))
     if said["mean"].is_null().all():
         return None
     scales = _scales(history, targets, task.freq)
-    return publishing.published(said, scales, models.ORDER, BASELINE, task.freq)
+    return combine.published(said, scales, registry.ORDER, BASELINE, task.freq)

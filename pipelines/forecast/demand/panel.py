@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.config.profile import Profile
-from pipelines.forecast.demand import delay, series
+from pipelines.forecast.demand import reporting_delay, series
 from pipelines.forecast.demand.series import History
 
 MEASURES: Final = ("calls", "dispatches")
@@ -165,7 +165,7 @@ def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
         ``service, known_at, degraded``.
     """
     hour = pl.duration(hours=1)
-    filling = delay.unfilled_hours(known.delays, as_of) if known.delays is not None else {}
+    filling = reporting_delay.unfilled_hours(known.delays, as_of) if known.delays is not None else {}
     ends = region.group_by("service").agg(pl.col("hour_start_at").max() + hour).sort("service")
 
     def edge(service: str, end: datetime) -> datetime:

@@ -14,16 +14,19 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.config.profile import Profile, Shift
-from pipelines.forecast.demand import apportioned, calibration, hour_of_week, rolling, seasonal_naive, sums, tables
-from pipelines.forecast.demand.apportioned import Shares
-from pipelines.forecast.demand.calibration import IDENTITY
-from pipelines.forecast.demand.models import BASELINE, TABLE
+from pipelines.forecast.demand import tables
+from pipelines.forecast.demand.evaluation import calibration, rolling_origin
+from pipelines.forecast.demand.evaluation.calibration import IDENTITY
+from pipelines.forecast.demand.evaluation.negative_binomial import Floats, with_quantiles
+from pipelines.forecast.demand.evaluation.rolling_origin import Model
+from pipelines.forecast.demand.hierarchy import disclosure_safe, reconciliation
+from pipelines.forecast.demand.hierarchy.area_tree import FAMILY, UNPLACED
+from pipelines.forecast.demand.hierarchy.disclosure_safe import Shares
+from pipelines.forecast.demand.hierarchy.reconciliation import Family, Sums
+from pipelines.forecast.demand.models import hour_of_week, seasonal_naive
+from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Panel
-from pipelines.forecast.demand.quantiles import Floats, with_quantiles
-from pipelines.forecast.demand.rolling import Model
 from pipelines.forecast.demand.series import lasting_ids
-from pipelines.forecast.demand.sums import Family, Sums
-from pipelines.forecast.demand.trees import FAMILY, UNPLACED
 
 MODEL: Final = "part_of_days"
 """Name of the published forecasts of shifts whose hours are not forecast."""
@@ -251,18 +254,20 @@ def forecast(
     )
     history = history.filter(pl.col("ds") < pl.col("cutoff")).select("unique_id", "ds", "y").sort("unique_id", "ds")
     ids = named.select("unique_id", "series_id", "shift", "pool", "cutoff")
-    targets = rolling.both(
-        rolling.daily_origins(ids, horizon), ids.join(ahead(listed, as_of, horizon, profile.zone), on="shift")
+    targets = rolling_origin.both(
+        rolling_origin.daily_origins(ids, horizon), ids.join(ahead(listed, as_of, horizon, profile.zone), on="shift")
     )
-    said = calibration.dispersed(rolling.run(floors(), history, targets), BASELINE)
+    said = calibration.dispersed(rolling_origin.run(floors(), history, targets), BASELINE)
     expected = means(_named(hours, panel), _named(days, panel), listed)
     twice = hours.select("unique_id", "ds").join(shares.hours, on=["unique_id", "ds"], maintain_order="left")
     shared = means(_named(twice, panel), _named(shares.days, panel), listed)
     published = _with_means(said.filter(pl.col("model") == TABLE["D"]), expected)
-    found = sums.together(_families(published, members, named), processes)
+    found = reconciliation.together(_families(published, members, named), processes)
     is_ahead = pl.col("target_start").is_not_null()
-    added = sums.added(published.filter(is_ahead), found).rename({"unique_id": "number", "series_id": "unique_id"})
-    told = sums.by_period(added, of_hours, "S").rename({"unique_id": "series_id", "number": "unique_id"})
+    added = reconciliation.added(published.filter(is_ahead), found).rename(
+        {"unique_id": "number", "series_id": "unique_id"}
+    )
+    told = reconciliation.by_period(added, of_hours, "S").rename({"unique_id": "series_id", "number": "unique_id"})
     floor = said.filter(pl.col("model") == BASELINE, is_ahead, pl.col("mean").is_not_null())
     both = pl.concat([told, floor], how="diagonal")
     full = (
@@ -276,7 +281,7 @@ def forecast(
             pl.lit("S").alias("frequency"),
         )
     )
-    apart = apportioned.told(full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"])
+    apart = disclosure_safe.told(full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"])
     return tables.issued(with_quantiles(pl.concat([full, apart])))
 
 
@@ -322,5 +327,5 @@ def _families(
         ]
         said = published.join(own, on="unique_id", how="semi", maintain_order="left")
         cutoffs = said.filter(pl.col("target_start").is_not_null())["cutoff"].unique().to_list()
-        found.append((Family(said.select(sums.SAID), trees, "D", is_informed=False), cutoffs, IDENTITY))
+        found.append((Family(said.select(reconciliation.SAID), trees, "D", is_informed=False), cutoffs, IDENTITY))
     return found

@@ -5,13 +5,13 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand import calibration, scoring
-from pipelines.forecast.demand.calibration import IDENTITY
-from pipelines.forecast.demand.models import BASELINE, TABLE
-from pipelines.forecast.demand.quantiles import COLUMNS, Floats, described
-from pipelines.forecast.demand.selection import CHOSEN, JOIN
+from pipelines.forecast.demand.evaluation import calibration, scoring
+from pipelines.forecast.demand.evaluation.calibration import IDENTITY
+from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats, described
+from pipelines.forecast.demand.hierarchy.reconciliation import MOVED
+from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import Frequency
-from pipelines.forecast.demand.sums import MOVED
 
 FORECAST_COLUMNS: Final = (
     "reference_at", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "target_start",

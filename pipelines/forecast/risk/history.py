@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, sparse
 
-from pipelines.patterns import reach
+from pipelines.patterns import record_history
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,9 +93,9 @@ class Grid:
         summed = sparse.csr_array((weights, (row, taken[taken >= 0])), shape=(wanted.size, places.size)) @ spread
         return np.asarray(summed / self._share(sigma)[wanted, None].astype(np.float32), np.float32)
 
-    def around(self, values: NDArray[np.generic], reach: int) -> Floats:
-        """Sum over the square of cells within ``reach`` rows and columns of each, itself included."""
-        width = 2 * reach + 1
+    def around(self, values: NDArray[np.generic], radius: int) -> Floats:
+        """Sum over the square of cells within ``radius`` rows and columns of each, itself included."""
+        width = 2 * radius + 1
         summed = ndimage.uniform_filter(self.raster(values).astype(float), width, mode="constant") * width**2
         return np.asarray(summed[self.row, self.column])
 
@@ -172,7 +172,9 @@ class History:
             for name, one in self.events.items()
         }
         if day not in self._starts:
-            found = reach.first_day(np.concatenate([one.day for one in known.values()]), day) if known else None
+            found = (
+                record_history.first_day(np.concatenate([one.day for one in known.values()]), day) if known else None
+            )
             self._starts[day] = day if found is None else max(found, self.first_day)
         start = self._starts[day]
         return History(self.grid, {name: one.where(one.day >= start) for name, one in known.items()}, start)

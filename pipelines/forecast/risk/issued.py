@@ -11,9 +11,9 @@ from typing import Final
 import polars as pl
 
 from pipelines.config.profile import Profile
-from pipelines.forecast.risk import scoring
+from pipelines.forecast.risk.evaluation import scoring
+from pipelines.forecast.risk.models.stack import BEST_COUNT, STACK
 from pipelines.forecast.risk.nightly import SCORE_COLUMNS, none_of
-from pipelines.forecast.risk.stack import BEST_COUNT, STACK
 
 KEYS: Final = ("reference_at", "category", "window")
 _SPAN: Final = ("window", "target_start", "target_end")

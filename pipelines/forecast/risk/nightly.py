@@ -15,12 +15,13 @@ import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.forecast.demand.series import midnight
-from pipelines.forecast.risk import calibration, curves, rolling, scoring, slot_week, slots
-from pipelines.forecast.risk.boosting import WINDOW_DAYS
+from pipelines.forecast.risk.cell_hours import hours, nightly
+from pipelines.forecast.risk.evaluation import calibration, curves, rolling, scoring
+from pipelines.forecast.risk.evaluation.summary import pool
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
-from pipelines.forecast.risk.pooling import pool
-from pipelines.forecast.risk.selection import cells_of_share
-from pipelines.forecast.risk.stack import BEST_COUNT, STACK
+from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
+from pipelines.forecast.risk.models.stack import BEST_COUNT, STACK
+from pipelines.forecast.risk.ranking import cells_of_share
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
 """What is forecast, in days; the backtest is of months."""
@@ -64,7 +65,7 @@ class RiskForecast:
     scores: pl.DataFrame
     curves: pl.DataFrame
     calibration: pl.DataFrame
-    slots: slot_week.SlotForecast
+    slots: nightly.SlotForecast
 
 
 def forecast_risk(
@@ -94,12 +95,12 @@ def forecast_risk(
     grid_cells = _risk_cells(cells, profile)
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
-    placed = _placed(slot_week.with_slots(crime_points, profile), grid_cells, profile)
+    placed = _placed(nightly.with_slots(crime_points, profile), grid_cells, profile)
     past = _history(placed, grid_cells, until, profile)
     made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
     if not made:
         none = [none_of(told) for told in (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)]
-        return RiskForecast(none[0], none[1], none[2], none[3], slot_week.NONE)
+        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE)
     listed = pl.concat(ranked for ranked, _ in made)
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
@@ -118,13 +119,13 @@ def forecast_risk(
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
     boosted = {backtest.category: backtest.boosted for _, (backtest, _) in made}
-    known = slot_week.Known(past, slots.times(placed), boosted, grid_cells["cell_id"], until, LEAD_DAYS)
+    known = nightly.Known(past, hours.times(placed), boosted, grid_cells["cell_id"], until, LEAD_DAYS)
     return RiskForecast(
         pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
         scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(SCORE_COLUMNS),
         scored.curves.with_columns(shared).select(CURVE_COLUMNS),
         scored.calibration.with_columns(shared).select(CALIBRATION_COLUMNS),
-        slot_week.forecast_slots(known, as_of, edge, profile, degraded, threads),
+        nightly.forecast_slots(known, as_of, edge, profile, degraded, threads),
     )
 
 

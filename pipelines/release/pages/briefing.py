@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.release.pages import emerging, history, outlook, repeats, risk_quality, trends
+from pipelines.release.pages import emerging, forecast, near_repeats, risk_quality, track_record, trends
 from pipelines.release.pages.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -35,26 +35,26 @@ def render(database: Path, audience: str) -> str:
             "is_korean": page.is_korean,
             "feeds": page.rows("feed_status") or [row for row in page.rows("feeds") if not row["is_reference"]],
             "has_feed_status": page.has("feed_status"),
-            "degraded": outlook.degraded(page),
+            "degraded": forecast.degraded(page),
             "trends": trends.trends(page),
-            "services": outlook.outlook(page),
-            "maps": outlook.demand_maps(page),
-            "charts": outlook.charts(page),
+            "services": forecast.outlook(page),
+            "maps": forecast.demand_maps(page),
+            "charts": forecast.charts(page),
             "has_baseline": page.has_baseline,
-            "days": outlook.days_ahead(page),
-            "units": outlook.units(page),
-            "hot": history.hot_spots(page),
+            "days": forecast.days_ahead(page),
+            "units": forecast.units(page),
+            "hot": track_record.hot_spots(page),
             "emerging": emerging.section(page),
-            "clusters": repeats.clusters(page),
-            "knox": repeats.knox_tables(page),
-            "chains": repeats.open_chains(page),
-            "scores": history.scores(page),
-            "risk_scores": history.risk_scores(page),
+            "clusters": near_repeats.clusters(page),
+            "knox": near_repeats.knox_tables(page),
+            "chains": near_repeats.open_chains(page),
+            "scores": track_record.scores(page),
+            "risk_scores": track_record.risk_scores(page),
             "risk_quality": risk_quality.section(page),
-            "risk_slots": history.risk_slots(page),
-            "joint": history.joint(page),
-            "quarter": history.quarter(page),
-            "cases": history.cases(page),
+            "risk_slots": track_record.risk_slots(page),
+            "joint": track_record.joint(page),
+            "quarter": track_record.quarter(page),
+            "cases": track_record.cases(page),
             "withheld": page.rows("withheld_records"),
             "exclusions": page.rows("risk_exclusions"),
             "allow_list": page.rows("allow_list") if audience == "public" else [],

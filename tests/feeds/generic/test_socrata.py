@@ -9,9 +9,9 @@ import orjson
 import polars as pl
 import pytest
 
-from pipelines import drift
 from pipelines.feeds.feed import FeedError, TooLarge, conform
 from pipelines.feeds.generic import socrata
+from pipelines.quality import schema_drift
 from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
 from tests import replay, soda
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
@@ -123,7 +123,7 @@ def test_of_what_is_not_mapped_the_name_is_told_and_never_the_value() -> None:
     sent = [crime(category="x", location={"latitude": "1"}, caller="Kim") | {":id": "row-1"}, crime(id=2)]
     frame = conform(feed, feed.parse([orjson.dumps(sent)]))
     assert orjson.loads(frame["_extra"][0]) == dict.fromkeys(("beat", "category (source)", "location", "caller"), True)
-    counts = {row["column"]: row["rows"] for row in drift.unknown_columns(frame).to_dicts()}
+    counts = {row["column"]: row["rows"] for row in schema_drift.unknown_columns(frame).to_dicts()}
     assert (counts["beat"], counts["caller"]) == (2, 1)
     assert frame["category"].to_list() == ["HOMICIDE"] * 2
 

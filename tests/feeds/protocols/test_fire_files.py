@@ -14,10 +14,11 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 from pyproj import Transformer
 
-from pipelines import pieces, quality, raw
-from pipelines.areas import coordinates
 from pipelines.feeds import fire_calls_jeonbuk, fire_calls_seoul, fire_ems_busan, fire_rescue_busan
 from pipelines.feeds.feed import Feed, FeedError, Request, conform
+from pipelines.ingest import chunks
+from pipelines.ingest import merge as raw
+from pipelines.quality import coordinates, suites
 from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
 from pipelines.simulator import fire
 from pipelines.simulator.layouts import fire_files
@@ -92,9 +93,9 @@ def merge(con: duckdb.DuckDBPyConnection, feed: Feed, *given: dict[str, Any], da
     """Put rows into raw as a delivery of a November day, unchecked."""
     raw.prepare(con, feed)
     frame = conform(feed, rows(feed, *given)).with_columns(_row=pl.int_range(len(given), dtype=pl.Int64))
-    verdict = quality.Verdict(frame, pl.DataFrame(schema=quality.FAILURES), pl.DataFrame(schema=quality.RESULTS))
+    verdict = suites.Verdict(frame, pl.DataFrame(schema=suites.FAILURES), pl.DataFrame(schema=suites.RESULTS))
     batch = cast(Batch, SimpleNamespace(batch_id=f"{day}", window_end=datetime(2025, 11, day, tzinfo=UTC)))
-    raw.gather(con, feed, [pieces.Piece(batch, frame, verdict)])
+    raw.gather(con, feed, [chunks.Piece(batch, frame, verdict)])
     raw.merge(con, feed, batch)
 
 
@@ -389,7 +390,7 @@ def test_files_that_are_not_there_say_where_and_what_to_do(tmp_path: Path, url: 
 
 def test_a_file_larger_than_was_agreed_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_bytes(written(EMS, ambulance()))
-    monkeypatch.setattr("pipelines.feeds.dropped_files.MAX_BYTES", 10)
+    monkeypatch.setattr("pipelines.feeds.protocols.file_drop.MAX_BYTES", 10)
     with pytest.raises(FeedError, match="more than 10"):
         list(EMS.fetch(asked(tmp_path)))
 
@@ -443,7 +444,7 @@ def test_a_file_that_is_not_cp949_refuses_the_batch() -> None:
 def test_nothing_of_a_patient_is_a_column(feed: Feed) -> None:
     known = ("ptn_cntc_ymd", "ptn_cntc_tm", "ptn_ocrn_type_nm")
     assert not [name for name in feed.columns if name.startswith("ptn_") and name not in known]
-    assert quality.columns_of(feed.name)
+    assert suites.columns_of(feed.name)
 
 
 def test_the_simulated_files_of_a_day_give_every_call_and_unit_once(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.forecast.demand import hour_of_week, seasonal_naive
+from pipelines.forecast.demand.models import hour_of_week, seasonal_naive
 
 MONDAY = datetime(2026, 1, 5)
 

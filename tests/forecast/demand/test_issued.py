@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from pipelines.config import profile as profiles
-from pipelines.forecast.demand import calibration, issued, tables
-from pipelines.forecast.demand.quantiles import Floats
+from pipelines.forecast.demand import issued, tables
+from pipelines.forecast.demand.evaluation import calibration
+from pipelines.forecast.demand.evaluation.negative_binomial import Floats
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 HOUR = AS_OF.replace(minute=0)

@@ -8,10 +8,13 @@ import pytest
 
 from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile
-from pipelines.forecast.demand import choices, issued, nightly, prophet_mean, rolling, sums, tables
+from pipelines.forecast.demand import issued, nightly, tables
+from pipelines.forecast.demand.evaluation import rolling_origin, selection_table
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
+from pipelines.forecast.demand.hierarchy import reconciliation
+from pipelines.forecast.demand.models import prophet
 from pipelines.forecast.demand.nightly import DemandForecast
 from pipelines.forecast.demand.panel import Known
-from pipelines.forecast.demand.quantiles import COLUMNS
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 SHIPPED = profiles.load("korea")
@@ -83,7 +86,7 @@ def test_published_means_of_parts_add_up_to_their_area_and_hours_to_their_day(re
     whole = hours.group_by("area_id", "service", "day").agg(pl.col("mean").sum(), pl.len()).filter(pl.col("len") == 24)
     days = published.filter(pl.col("frequency") == "D").with_columns(day)
     near = days.join(whole, on=["area_id", "service", "day"], suffix="_hours")
-    assert near.height == 6 * 6 and near["model"].unique().to_list() == [sums.MODEL]
+    assert near.height == 6 * 6 and near["model"].unique().to_list() == [reconciliation.MODEL]
     np.testing.assert_allclose(near["mean"], near["mean_hours"], rtol=1e-9)
 
 
@@ -115,7 +118,7 @@ def test_quantiles_are_whole_and_never_fall(result: DemandForecast) -> None:
 
 
 def test_what_is_published_is_what_the_choices_in_force_say(result: DemandForecast) -> None:
-    assert result.choices.columns == list(choices.COLUMNS)
+    assert result.choices.columns == list(selection_table.COLUMNS)
     newest = result.choices.filter(pl.col("origin_at") == pl.col("origin_at").max().over("frequency", "service"))
     keys = ["frequency", "area_id", "service", "horizon_block"]
     assert not newest.select(keys).is_duplicated().any()
@@ -196,7 +199,7 @@ def test_an_impossible_silence_is_taken_as_an_outage_and_said(panel: pl.DataFram
 def test_a_short_history_still_gives_a_forecast_and_says_why_it_is_simple() -> None:
     forecasts = nightly.forecast_demand(hourly({("11010", "ems"): 2.0}, days=10), AS_OF, KOREA).forecasts
     days = forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))
-    assert set(days["model"]) == {"day_of_week", sums.MODEL}
+    assert set(days["model"]) == {"day_of_week", reconciliation.MODEL}
     assert days["degraded_reason"].str.contains("fewer than 70 days").all()
     hours = forecasts.filter(pl.col("frequency") == "h", ~pl.col("is_baseline"))
     assert hours.height == 2 * 168
@@ -220,7 +223,7 @@ def test_a_failing_prophet_yields_to_the_table_and_says_why_wherever_it_was_chos
     assert before["model"].unique().to_list() == ["day_of_week + prophet_mean"]
     assert before["degraded_reason"].unique().to_list() == [None]
     monkeypatch.setattr(
-        prophet_mean, "_answer", lambda task, days: prophet_mean.Answer(task.key, None, "Prophet failed: no luck")
+        prophet, "_answer", lambda task, days: prophet.Answer(task.key, None, "Prophet failed: no luck")
     )
     after = published()
     assert after["target_start"].equals(before["target_start"])
@@ -293,10 +296,10 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
         ("calls", "region"), ("calls", "district"), ("calls", "station"), ("dispatches", "station"),
     }  # fmt: skip
     days = made.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
-    moved = f"day_of_week{sums.MOVED}"
-    assert set(days["model"]) == {"day_of_week", moved, "seasonal_naive", sums.MODEL}
+    moved = f"day_of_week{reconciliation.MOVED}"
+    assert set(days["model"]) == {"day_of_week", moved, "seasonal_naive", reconciliation.MODEL}
     scaled = days.filter(pl.col("model") == moved)
-    assert scaled.height and scaled["method"].str.starts_with(f"{nightly.SIMPLE}; {sums.MOVED_NOTE}").all()
+    assert scaled.height and scaled["method"].str.starts_with(f"{nightly.SIMPLE}; {reconciliation.MOVED_NOTE}").all()
     beside = days.filter(pl.col("model") == "day_of_week", "is_baseline")
     keys = ["area_id", "measure", "target_start"]
     assert scaled.join(beside, on=keys).height == scaled.height, "the table itself stands beside what was moved"
@@ -313,7 +316,7 @@ def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataF
 
     kept = again(6, result.choices)
     published = kept.forecasts.filter(~pl.col("is_baseline"))
-    assert set(published["model"]) == {"hour_of_week", "day_of_week", sums.MODEL}
+    assert set(published["model"]) == {"hour_of_week", "day_of_week", reconciliation.MODEL}
     assert kept.choices["chosen_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
     anew = again(7, result.choices)
     assert anew.forecasts.equals(result.forecasts) and anew.choices.equals(result.choices)
@@ -331,7 +334,7 @@ def test_days_are_scored_at_the_newest_origin_whose_whole_horizon_has_passed(res
 def test_daily_origins_hold_one_whose_whole_horizon_has_passed(horizon: int, days_back: list[int]) -> None:
     end = datetime(2026, 3, 1)
     last = pl.DataFrame({"unique_id": [0], "cutoff": [end]}, schema_overrides={"cutoff": pl.Datetime("us")})
-    origins = rolling.daily_origins(last, horizon)["cutoff"].unique().sort()
+    origins = rolling_origin.daily_origins(last, horizon)["cutoff"].unique().sort()
     assert [(end - cutoff).days for cutoff in origins] == days_back
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines import own_data
-from pipelines.forecast.demand import own_series, scoring, selection
-from pipelines.forecast.demand.quantiles import COLUMNS
+from pipelines.forecast.demand import own_series
+from pipelines.forecast.demand.evaluation import model_selection, scoring
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.series import SeriesError
+from pipelines.steps import own_data
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 START = datetime(2025, 9, 1)
@@ -57,7 +58,7 @@ def test_a_backtest_tells_scores_choices_and_how_even_the_pits_are() -> None:
     assert made.scores["model"].to_list() == ["chosen", "hour_of_week", "seasonal_naive"]
     assert made.scores["targets"].to_list() == [2 * 168] * 3
     assert made.scores["skill"][1] == 0 and made.scores["skill"][2] < 0
-    assert made.choices.columns == ["unique_id", "cutoff", "block", *selection.CHOICE]
+    assert made.choices.columns == ["unique_id", "cutoff", "block", *model_selection.CHOICE]
     assert made.choices["models"].unique().to_list() == ["hour_of_week"]
     assert made.choices["block"].unique().sort().to_list() == ["day 1", "days 2-7"]
     assert made.pits.group_by("model").agg(pl.col("targets").sum())["targets"].to_list() == [336] * 3

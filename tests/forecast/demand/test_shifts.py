@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipelines.config.profile import Shift
-from pipelines.forecast.demand import issued, nightly, shifts, sums
+from pipelines.forecast.demand import issued, nightly, shifts
+from pipelines.forecast.demand.hierarchy import reconciliation
 from tests.forecast.demand.test_nightly import AS_OF, KOREA, hourly
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -118,9 +119,12 @@ def test_shifts_are_issued_in_sums_and_scored_once_due() -> None:
     )
     inside = hours.filter(pl.col("target_start").is_between(first["target_start"], first["target_end"], closed="left"))
     assert inside.height == 9 and inside["mean"].sum() == pytest.approx(first["mean"])
-    assert first["q0.05"] <= first["mean"] <= first["q0.95"] and first["method"].startswith(sums.NOTE)
+    assert first["q0.05"] <= first["mean"] <= first["q0.95"] and first["method"].startswith(reconciliation.NOTE)
     far = found.filter(~pl.col("is_baseline"), pl.col("target_start") > AS_OF + timedelta(days=20))
-    assert dict(far.select("area_id", "model").unique().iter_rows()) == {"11": sums.MODEL, "11010": shifts.MODEL}
+    assert dict(far.select("area_id", "model").unique().iter_rows()) == {
+        "11": reconciliation.MODEL,
+        "11010": shifts.MODEL,
+    }
     ahead = timedelta(days=7)
     later = frame.with_columns(pl.col("hour_start_at") + ahead, pl.col("local_date") + ahead)
     outcomes = issued.Outcomes.of(later, AS_OF, PATTERN)

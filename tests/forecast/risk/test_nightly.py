@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from pipelines.config import profile as profiles
-from pipelines.forecast.risk import issued, nightly, rolling, slot_week
+from pipelines.forecast.risk import issued, nightly
+from pipelines.forecast.risk.cell_hours import nightly as slot_week
+from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.history import History, day_number
 
 KOREA = profiles.load("korea")

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.forecast.risk import calibration, curves, rolling
+from pipelines.forecast.risk.evaluation import calibration, curves, rolling
 from pipelines.forecast.risk.history import Events, Floats, Grid, History, day_number
 from pipelines.simulator.places import places
 from pipelines.simulator.rates import police

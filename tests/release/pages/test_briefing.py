@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.release import release
+from pipelines.release import publish
 from pipelines.release.pages import emerging, trends
 from pipelines.store import warehouse
 from tests.release.conftest import for_audience
@@ -75,7 +75,7 @@ def test_only_the_police_read_which_hot_places_are_new(released: Path) -> None:
 def test_where_no_place_is_hot_of_late_the_page_says_so(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update patterns.emerging_hot_spots set emerging_class = 'no pattern'")
-    section = page(release.publish(for_audience(filled, "police")), "police").partition("Which hot places are new")[2]
+    section = page(publish.publish(for_audience(filled, "police")), "police").partition("Which hot places are new")[2]
     assert "No such place now: Theft." in section and "new 1</li>" not in section
 
 
@@ -124,7 +124,7 @@ def test_numbers_of_the_forecast_are_on_the_page(released: Path) -> None:
 def test_a_degraded_forecast_says_why(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update forecast.demand set degraded_reason = 'fire_119 is stale' where service = 'ems'")
-    text = page(release.publish(for_audience(filled, "dispatch")), "dispatch")
+    text = page(publish.publish(for_audience(filled, "dispatch")), "dispatch")
     assert "Some forecasts are worse than usual:</b> fire_119 is stale (ems)" in text
 
 
@@ -133,7 +133,7 @@ def test_pages_appear_where_nothing_has_been_forecast_or_counted(filled: Setting
         for schema, table in warehouse.tables(con, "forecast", "dispatch", "patterns", "marts", "core", "ops"):
             if table != "feed_status":
                 con.execute(f"delete from {schema}.{table}")
-    published = release.publish(filled)
+    published = publish.publish(filled)
     for audience in AUDIENCES:
         assert "</html>" in page(published, audience)
         assert "No batch yet" in page(published, audience, "quality_report.html")
@@ -141,7 +141,7 @@ def test_pages_appear_where_nothing_has_been_forecast_or_counted(filled: Setting
 
 def test_real_data_carry_no_notice_and_no_korean(filled: Settings) -> None:
     real = {"notice": "", "time_zone": profiles.load("toronto").time_zone, "title": "Toronto"}
-    text = page(release.publish(for_audience(filled, "dispatch", profile=real)), "dispatch")
+    text = page(publish.publish(for_audience(filled, "dispatch", profile=real)), "dispatch")
     assert "SIMULATED" not in text and "봉수" not in text and 'lang="ko"' not in text
 
 

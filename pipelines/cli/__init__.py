@@ -1,0 +1,1 @@
+"""The command line `bongsu`: arguments, progress and printing; no logic."""

@@ -1,0 +1,50 @@
+"""The command `bongsu`: its sub-commands, and how a command that fails ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from tempfile import NamedTemporaryFile
+
+import typer
+from rich.markup import escape
+
+from pipelines.cli import copies, own_data, read, run
+from pipelines.cli.terminal import err
+from pipelines.config.errors import BongsuError
+
+app = typer.Typer(
+    name="bongsu",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Public-safety analytics for several agencies: crime patterns, risk, demand forecasts, dispatch plans.\n\n"
+    'Start with `bongsu run`, then `bongsu status` and `bongsu query "show tables" --audience dispatch`.',
+)
+for commands in (run, read, copies, own_data):
+    commands.add_to(app)
+
+
+def main() -> None:
+    """Run a command; an expected fault ends in one line and exit code 1, a defect in a saved traceback and code 70."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except BongsuError as error:
+        _fail(f"{type(error).__name__}:", str(error))
+        sys.exit(1)
+    except Exception as error:
+        with NamedTemporaryFile("w", prefix="bongsu-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+        _fail(f"unexpected {type(error).__name__}:", f"{error}; please report it with the traceback in {file.name}")
+        sys.exit(os.EX_SOFTWARE)
+
+
+def _fail(kind: str, message: str) -> None:
+    err.print(f"[red]bongsu: {kind}[/red] {escape(message)}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RUN, READ, OWN, COPIES = "Run", "Read", "Your own data", "Copies and disasters"
+"""Panels of `bongsu --help`."""
+HOME = Path(".bongsu")
+
+Home = Annotated[
+    Path, typer.Option(envvar="BONGSU_HOME", help="Folder that holds everything at run time; serves one profile.")
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option("--profile", help="korea, toronto or PATH.toml. Default: the home's own, at first use korea."),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="A date (its 05:15 local time) or an instant. Default: the last 05:15 past."),
+]
+FeedName = Annotated[str, typer.Option("--feed", help="Name of a feed, as `bongsu status` lists them.")]
+FirstDay = Annotated[date, typer.Option("--from", parser=date.fromisoformat, metavar="DATE", help="First local day.")]
+LastDay = Annotated[
+    date, typer.Option("--to", parser=date.fromisoformat, metavar="DATE", help="Last local day, included.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]

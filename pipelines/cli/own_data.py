@@ -1,0 +1,182 @@
+"""Commands on your own files: `predict`, `backtest`, and `simulate`."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import OWN, AsOf
+from pipelines.cli.terminal import bar_of, err, out, progress_of, table_of
+
+predict = typer.Typer(no_args_is_help=True, help="Try the models on your own data, without the pipeline.")
+backtest = typer.Typer(no_args_is_help=True, help="Score the models on your own data by rolling origin.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(rich_help_panel=OWN)(simulate)
+    app.add_typer(predict, name="predict")
+    app.add_typer(backtest, name="backtest")
+
+
+SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high", "worse_share", "coverage_80",
+    "expected_coverage_80", "mase", "bias"]  # fmt: skip
+"""Scores of a demand backtest that fit a screen; all are in its folder."""
+
+
+class Frequency(StrEnum):
+    """Step of a demand series."""
+
+    h = "h"
+    D = "D"
+
+
+Series = Annotated[
+    Path,
+    typer.Option(
+        "--input", help="Parquet or CSV with unique_id, ds, y (long); for a backtest also capacity, if you like."
+    ),
+]
+Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
+Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
+Points = Annotated[
+    Path,
+    typer.Option(
+        "--input",
+        help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional; an empty one becomes "
+        "the category `unknown`). Text begins with YYYY-MM-DD and is dated by the clock it is written in. Points "
+        "outside the boundary are counted and left out.",
+    ),
+]
+Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
+Boundary = Annotated[
+    Path, typer.Option("--boundary", help="Polygon file (GeoJSON, Shapefile, GeoParquet) of the area.")
+]
+Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
+AreaKm2 = Annotated[float, typer.Option("--area-km2", help="The selected cells add up to at most this.")]
+Start = Annotated[
+    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast.")
+]
+Days = Annotated[int, typer.Option("--days", min=1, help="Length of the forecast window.")]
+
+
+@predict.command("demand")
+def predict_demand(
+    source: Series,
+    freq: Freq,
+    horizon: Horizon,
+    out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+) -> None:
+    """Forecast counts per series: unique_id, ds, mean, model and whole, non-negative quantiles."""
+    from pipelines.steps import own_data
+
+    with progress_of("predict") as show:
+        own_data.predict_demand(source, freq.value, horizon, out_file, show)
+    err.print(f"written: {out_file}")
+
+
+@predict.command("risk")
+def predict_risk(
+    source: Points,
+    crs: Crs,
+    boundary: Boundary,
+    cell: Cell,
+    area_km2: AreaKm2,
+    start: Start,
+    days: Days,
+    out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
+) -> None:
+    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the area given."""
+    from pipelines.forecast.risk.own_points import Task
+    from pipelines.steps import own_data
+
+    task = Task(crs, boundary, cell, area_km2)
+    with progress_of("predict") as show:
+        own_data.predict_risk(
+            source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"), err.print
+        )
+    err.print(f"written: {out_file}")
+
+
+@backtest.command("demand")
+def backtest_demand(
+    source: Series,
+    freq: Freq,
+    horizon: Horizon,
+    origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
+) -> None:
+    """Score the chosen models and every single one by rolling origin on your own series: skill is over the table."""
+    from pipelines.steps import own_data
+
+    with progress_of("backtest") as show:
+        scores = own_data.backtest_demand(
+            source, freq.value, horizon, origins, step, folder, show, partial(err.print, markup=False)
+        )
+    out.print(table_of(scores.select(SHOWN)))
+
+
+@backtest.command("risk")
+def backtest_risk(
+    source: Points,
+    crs: Crs,
+    boundary: Boundary,
+    cell: Cell,
+    area_km2: AreaKm2,
+    start: Start,
+    days: Days,
+    origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for Parquet (windows, scores, curves, calibration) and figures (SVG).")
+    ],
+) -> None:
+    """Score every model and the stack by rolling origin on your own points: hit rate, PAI, PEI*, with intervals."""
+    from pipelines.forecast.risk.own_points import Task
+    from pipelines.steps import own_data
+
+    task = Task(crs, boundary, cell, area_km2)
+    with progress_of("backtest") as show:
+        scores = own_data.backtest_risk(
+            source,
+            task,
+            start,
+            days,
+            origins,
+            step,
+            folder,
+            lambda done, all: show(f"{done} of {all} windows"),
+            err.print,
+        )
+    out.print(table_of(scores))
+
+
+def simulate(
+    days: Annotated[int, typer.Option(min=1, help="Days up to as_of.")] = 30,
+    scale: Annotated[
+        float | None, typer.Option(min=0, help="Share of the real volume; default: the profile's.")
+    ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the agencies' interfaces on loopback.")] = False,
+    to: Annotated[Path, typer.Option("--out", help="Folder for Parquet files.")] = Path("simulated"),
+    profile: Annotated[str, typer.Option(help="A profile with a simulator.")] = "korea",
+    province: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Only this province (repeatable); default: the nation.")
+    ] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Write simulated incidents and their truth as Parquet, or serve them as the agencies would."""
+    from pipelines.steps import simulate as step
+
+    chosen = step.simulated(profile, scale, tuple(province or ()))
+    if serve:
+        step.serve(chosen, as_of, err.print)
+        return
+    with bar_of("simulate") as show:
+        rows = step.simulate(chosen, as_of, days, to, show)
+    err.print(f"{to}: {rows:,} rows ({chosen.notice})")

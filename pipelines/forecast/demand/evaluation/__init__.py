@@ -1,0 +1,1 @@
+"""Evaluate demand forecasts: rolling origins, scores, model selection, calibration."""

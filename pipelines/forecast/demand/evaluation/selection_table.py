@@ -1,0 +1,87 @@
+"""Which models were chosen, as ``forecast.demand_choices`` keeps it: by place and service, for a week."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from pipelines.config.profile import Profile
+from pipelines.forecast.demand.evaluation import calibration
+from pipelines.forecast.demand.panel import Panel, local
+from pipelines.forecast.demand.series import Frequency
+
+KEPT: Final = timedelta(days=7)
+"""How long a choice is kept to before the models compete again."""
+SERIES: Final = ["area_id", "service", "measure"]
+NAMES: Final = {
+    "models": "models", "weight": "model_weight", "score": "scaled_pinball", "runner_up": "runner_up",
+    "runner_up_score": "runner_up_scaled_pinball", "standard_error": "standard_error", "origins": "origins",
+    "chosen_by": "chosen_by",
+}  # fmt: skip
+"""Columns of ``selection.CHOICE`` and what they are called in the table."""
+COLUMNS: Final = (
+    "reference_at", "frequency", "tree", "level", *SERIES, "origin_at", "horizon_block", "chosen_at", *NAMES.values(),
+)  # fmt: skip
+
+
+def told(
+    choices: pl.DataFrame, panel: Panel, freq: Frequency, as_of: datetime, chosen_at: datetime, profile: Profile
+) -> pl.DataFrame:
+    """``forecast.demand_choices`` from what ``publishing`` chose.
+
+    Args:
+        choices: As ``selection.choose`` gives.
+        panel: The series chosen for.
+        freq: ``h`` or ``D``.
+        as_of: The instant of issue, UTC.
+        chosen_at: The issue in which the models competed, UTC.
+        profile: Time zone.
+    """
+    zone, utc = profile.zone.key, pl.Datetime("us", "UTC")
+    block = pl.col("block").replace_strict(dict(enumerate(calibration.BLOCKS)), return_dtype=pl.String)
+
+    def instant(moment: pl.Expr) -> pl.Expr:
+        return moment.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+    return (
+        choices.join(panel.series.select("unique_id", "tree", "level", *SERIES), on="unique_id", maintain_order="left")
+        .rename(NAMES)
+        .with_columns(
+            pl.lit(as_of).cast(utc).alias("reference_at"),
+            pl.lit(chosen_at).cast(utc).alias("chosen_at"),
+            pl.lit(freq).alias("frequency"),
+            block.alias("horizon_block"),
+            # A wall-clock hour that clocks leave out is told as the one before it.
+            pl.coalesce(instant(pl.col("cutoff")), instant(pl.col("cutoff") - pl.duration(hours=1))).alias("origin_at"),
+            pl.col("model_weight", "scaled_pinball", "runner_up_scaled_pinball", "standard_error").round(9),
+        )
+        .select(COLUMNS)
+        .sort("frequency", *SERIES, "origin_at", "horizon_block")
+    )
+
+
+def chosen_at(kept: pl.DataFrame | None, as_of: datetime) -> datetime | None:
+    """When the kept choices were made; None where they are older than ``KEPT``, or none are."""
+    if kept is None or kept.is_empty():
+        return None
+    when: datetime = kept["chosen_at"].min()  # type: ignore[assignment]
+    return when if timedelta() < as_of - when < KEPT else None
+
+
+def recalled(kept: pl.DataFrame, panel: Panel, freq: Frequency, profile: Profile) -> pl.DataFrame | None:
+    """The kept choices as ``selection.choose`` gave them; None where a series of the panel has none."""
+    number = {name: place for place, name in enumerate(calibration.BLOCKS)}
+    found = (
+        kept.filter(pl.col("frequency") == freq)
+        .join(panel.series.select("unique_id", *SERIES), on=SERIES, maintain_order="left")
+        .rename({name: own for own, name in NAMES.items()})
+        .select(
+            "unique_id",
+            local("origin_at", profile.zone).alias("cutoff"),
+            pl.col("horizon_block").replace_strict(number, return_dtype=pl.Int8).alias("block"),
+            *NAMES,
+        )
+        .sort("unique_id", "cutoff", "block")
+    )
+    is_whole = panel.series.join(found, on="unique_id", how="anti").is_empty()
+    return found if is_whole else None

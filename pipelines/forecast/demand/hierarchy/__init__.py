@@ -1,0 +1,1 @@
+"""Forecasts that add up over areas and hours."""

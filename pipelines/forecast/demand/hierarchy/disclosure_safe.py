@@ -1,0 +1,157 @@
+"""Forecasts for audiences that also read records: the region's, shared among its areas by listed calls alone.
+
+Records leave out sensitive matters. Beside them a forecast made of all calls of an area would tell how much was left
+out there: fit the weekly table to the records, and what remains is the rate of the rest. So where listed counts differ
+from all counts, police and fire get this one instead: what is expected of all leaves of a tree together, divided among
+them as the weekly tables of their listed counts stand to each other. Means add up as those of all calls do, over areas
+and over the hours of the first week; each keeps the spread of the forecast it stands for. An area's mean says what its
+records say, and of what they leave out the region's average.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from pipelines.config.profile import Profile
+from pipelines.forecast.demand.hierarchy import reconciliation
+from pipelines.forecast.demand.hierarchy.area_tree import WHOLE
+from pipelines.forecast.demand.hierarchy.reconciliation import Sums
+from pipelines.forecast.demand.models import hour_of_week
+from pipelines.forecast.demand.panel import MEASURES, Known, Panel
+from pipelines.forecast.demand.series import Frequency
+
+MODEL: Final = "share_of_region"
+NOTE: Final = "the region's forecast, shared among areas by listed calls"
+MEASURE: Final = {measure: f"apportioned_{measure}" for measure in MEASURES}
+"""Under which ``measure`` forecasts of calls and of units sent are stored once they are shared so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Means that lie ahead, ``unique_id, ds, mean``, of hours and of days."""
+
+    hours: pl.DataFrame
+    days: pl.DataFrame
+
+
+def trees_apart(hourly: pl.DataFrame) -> pl.DataFrame:
+    """``service, tree`` in which some area's listed counts differ from all counts.
+
+    Args:
+        hourly: ``marts.demand_hourly``.
+    """
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"listed_{name}")) for name in MEASURES)
+    found = hourly.group_by("service", "tree").agg(differs.any().alias("is_apart"))
+    return found.filter("is_apart").select("service", "tree").sort("service", "tree")
+
+
+def shares(
+    hourly: pl.DataFrame,
+    hours: pl.DataFrame,
+    days: pl.DataFrame,
+    of_hours: Sums,
+    members: Mapping[tuple[str, str, str], pl.DataFrame],
+    as_of: datetime,
+    profile: Profile,
+    known: Known,
+) -> Shares:
+    """Share the region's forecasts of hours and days, where a tree's listed counts differ from all counts.
+
+    Args:
+        hourly: ``marts.demand_hourly``.
+        hours: ``unique_id, cutoff, ds, mean``, published and ahead; the hour that clocks repeat stands twice.
+        days: The same of days.
+        of_hours: The sums of the hours: which whole days they make up.
+        members: As ``trees.members`` gives.
+        as_of: The instant of issue, UTC.
+        profile: Time zone, region.
+        known: How far each service's records go.
+    """
+    apart = trees_apart(hourly.filter(pl.col("hour_start_at") < as_of))
+    if apart.is_empty():
+        none = hours.select("unique_id", "ds", "mean").clear()
+        return Shares(none, none)
+    panel = _listed(hourly, apart, as_of, profile, known)
+    by_hour = _shared(panel, panel.history, hours, members, apart, "h")
+    by_day = _shared(panel, panel.by_day().history, days, members, apart, "D")
+    whole = of_hours.periods.filter(pl.col("frequency") == "D").select("unique_id", pl.col("period").alias("ds"))
+    summed = (
+        hours.select("unique_id", "ds")
+        .join(by_hour, on=["unique_id", "ds"])
+        .sort("unique_id", "ds")
+        .group_by("unique_id", pl.col("ds").dt.truncate("1d"), maintain_order=True)
+        .agg(pl.col("mean").sum())
+        .join(whole, on=["unique_id", "ds"], how="semi", maintain_order="left")
+    )
+    further = by_day.join(summed, on=["unique_id", "ds"], how="anti", maintain_order="left")
+    return Shares(by_hour, pl.concat([summed, further]))
+
+
+def _listed(hourly: pl.DataFrame, apart: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
+    """The panel of listed counts, known as far as all counts are: the region keeps all of its own."""
+    is_whole = pl.col("area_id") == profile.areas.whole_id
+    regions = hourly.filter(is_whole).join(apart, on="service", how="semi")
+    areas = hourly.filter(~is_whole).join(apart, on=["service", "tree"], how="semi")
+    read = areas.with_columns(pl.col(f"listed_{name}").alias(name) for name in MEASURES)
+    return Panel.read(pl.concat([regions, read]), as_of, profile, replace(known, changes=None))
+
+
+def _shared(
+    panel: Panel,
+    history: pl.DataFrame,
+    published: pl.DataFrame,
+    members: Mapping[tuple[str, str, str], pl.DataFrame],
+    apart: pl.DataFrame,
+    freq: Frequency,
+) -> pl.DataFrame:
+    """``unique_id, ds, mean`` of the region, of the leaves of trees apart, and of the areas between."""
+    once = published.unique(["unique_id", "ds"], keep="first", maintain_order=True)
+    pairs = set(apart.iter_rows())
+    # The region's own mean is of all calls.
+    regions = panel.series.filter(pl.col("area_level") == WHOLE).join(apart, on=["service", "tree"], how="semi")
+    found = [once.join(regions, on="unique_id", how="semi", maintain_order="left").select("unique_id", "ds", "mean")]
+    for (service, _, tree), own in members.items():
+        # Calls that no part of an area counts have no listed series; the areas above the leaves share them.
+        leaves = own.join(panel.series, on="unique_id", how="semi", maintain_order="left")
+        if (service, tree) not in pairs or leaves.is_empty():
+            continue
+        asked = once.join(leaves, on="unique_id", how="semi", maintain_order="left")
+        placed = asked.group_by("ds", maintain_order=True).agg(pl.col("mean").sum().alias("placed"))
+        region = once.filter(pl.col("unique_id") == own[WHOLE].first()).select("ds", pl.col("mean").alias("all"))
+        table = hour_of_week.predict(history, asked.drop("mean"), freq).join(placed, on="ds", maintain_order="left")
+        part = pl.col("mean") / pl.col("mean").sum().over("ds")
+        shared = table.select("unique_id", "ds", part * pl.col("placed"))
+        levels = leaves.columns[2:]
+        above = (
+            shared.join(reconciliation.membership(leaves, levels), on="unique_id", maintain_order="left")
+            .group_by("group", "ds", maintain_order=True)
+            .agg(pl.col("mean").sum())
+            .join(placed.join(region, on="ds", maintain_order="left"), on="ds", maintain_order="left")
+            .select(pl.col("group").alias("unique_id"), "ds", pl.col("mean") * pl.col("all") / pl.col("placed"))
+        )
+        found += [shared, above]
+    return pl.concat(found)
+
+
+def told(stamped: pl.DataFrame, means: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """The rows that stand for published ones ahead, under their own measure, model and note.
+
+    Args:
+        stamped: Published rows ahead, with ``keys, mean, centre, measure, model, note`` and all that is stored.
+        means: ``keys, mean``.
+        keys: ``unique_id, ds``, and ``shift`` of shifts.
+    """
+    return (
+        stamped.join(means, on=keys, how="inner", maintain_order="left", suffix="_shared")
+        .with_columns(
+            pl.col("mean_shared").alias("mean"),
+            pl.col("mean_shared").alias("centre"),
+            pl.col("measure").replace_strict(MEASURE, return_dtype=pl.String),
+            pl.lit(MODEL).alias("model"),
+            pl.lit(NOTE).alias("note"),
+        )
+        .drop("mean_shared")
+    )

@@ -1,0 +1,116 @@
+"""Sums of sample paths over areas and time, and what is read from them: quantiles, coverage, dispersion.
+
+A sum is taken on each path, so every level of every tree and every period add up exactly; quantiles do not, and are
+read last.
+"""
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
+from pipelines.forecast.demand.hierarchy.common_shocks import SERIES, Floats
+from pipelines.forecast.demand.hierarchy.sample_paths import Counts, Paths, PathsError
+
+_LOWER, _UPPER = LEVELS.index(0.1), LEVELS.index(0.9)
+
+
+def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
+    """Add series up to groups.
+
+    Args:
+        paths: Paths of series.
+        membership: ``unique_id, group``, one row per series and group that it counts in; trees may cross, and a series
+            may be in any number of groups. Series without a row count nowhere.
+
+    Returns:
+        Paths whose ids are the groups, sorted.
+
+    Raises:
+        PathsError: the membership names a series that has no paths, whose group would be short of it.
+    """
+    rows = membership.unique().join(paths.ids.rename(SERIES).to_frame().with_row_index("row"), on=SERIES, how="left")
+    missing = rows.filter(pl.col("row").is_null())
+    if missing.height:
+        raise PathsError(
+            f"{missing['group'].min()!r} has no paths of {missing[SERIES].min()!r}: its sum would be short"
+        )
+    groups = rows["group"].unique().sort()
+    place = rows["group"].to_frame().join(groups.to_frame().with_row_index("place"), on="group", maintain_order="left")
+    ones = np.ones(rows.height, np.int32)
+    at = (place["place"].to_numpy(), rows["row"].to_numpy())
+    count, steps, width = paths.values.shape
+    incidence = csr_array((ones, at), shape=(len(groups), count), dtype=np.int32)
+    summed = np.asarray(incidence @ paths.values.reshape(count, -1), np.int32)
+    return Paths(groups.rename(SERIES), paths.starts, summed.reshape(-1, steps, width))
+
+
+def over_time(paths: Paths, periods: pl.Series) -> Paths:
+    """Add steps up to periods: hours to shifts, days or weeks.
+
+    Args:
+        paths: Paths by step.
+        periods: The beginning of each step's period, in the order of ``paths.starts``; null leaves a step out. Whether
+            a period is whole is for the caller to say.
+
+    Returns:
+        Paths whose starts are the periods, sorted.
+    """
+    if len(periods) != len(paths.starts):
+        raise PathsError("name one period for every step")
+    starts = periods.drop_nulls().unique().sort()
+    place = periods.to_frame("start").join(starts.to_frame("start").with_row_index("place"), on="start", how="left")
+    where = place["place"].fill_null(len(starts)).to_numpy()
+    summed = np.zeros((len(paths.ids), len(starts) + 1, paths.values.shape[2]), np.int32)
+    for step, period in enumerate(where.tolist()):
+        summed[:, period] += paths.values[:, step]
+    return Paths(paths.ids, starts.alias(paths.starts.name), summed[:, :-1])
+
+
+def summary(paths: Paths) -> pl.DataFrame:
+    """Mean and quantiles of every series (or group) and step.
+
+    Returns:
+        ``unique_id, ds, mean, q0.05 … q0.99`` (the smallest count whose share of paths reaches each level) and
+        ``expected_coverage_80``: P(q0.1 <= Y <= q0.9) on these paths, above 0.8 because counts are whole.
+    """
+    read = [_read(block) for block in paths.values]
+    found = np.concatenate(read) if read else np.empty((0, len(LEVELS) + 2))
+    names = ["mean", *COLUMNS, "expected_coverage_80"]
+    return _rows(paths).with_columns(pl.Series(name, found[:, i]) for i, name in enumerate(names))
+
+
+def _read(values: Counts) -> Floats:
+    """Mean, quantiles and coverage of one series: one row per step."""
+    ordered = np.sort(values, axis=1)
+    width = ordered.shape[1]
+    at = [max(int(np.ceil(level * width - 1e-9)) - 1, 0) for level in LEVELS]
+    found = ordered[:, at].astype(float)
+    inside = (values >= ordered[:, [at[_LOWER]]]) & (values <= ordered[:, [at[_UPPER]]])
+    return np.column_stack([values.mean(axis=1), found, inside.mean(axis=1)])
+
+
+def _rows(paths: Paths) -> pl.DataFrame:
+    """``unique_id, ds`` in the order of the values."""
+    return paths.ids.to_frame(SERIES).join(paths.starts.to_frame("ds"), how="cross", maintain_order="left_right")
+
+
+def dispersions(paths: Paths, pool: pl.Expr) -> pl.DataFrame:
+    """How much more than Poisson counts the paths vary: (variance - mean) / mean², never negative.
+
+    Args:
+        paths: Paths of groups.
+        pool: An expression over ``unique_id, ds``: the steps of a group that share one dispersion.
+
+    Returns:
+        ``unique_id, ds, dispersion``.
+    """
+    values = paths.values.astype(np.float64)
+    excess, square = values.var(axis=2, ddof=1) - values.mean(axis=2), values.mean(axis=2) ** 2
+    rows = _rows(paths).with_columns(
+        pool.alias("_pool"), pl.Series("_excess", excess.ravel()), pl.Series("_square", square.ravel())
+    )
+    key = [SERIES, "_pool"]
+    shared = pl.col("_excess").sum().over(key) / pl.col("_square").sum().over(key)
+    spread = pl.when(shared.is_finite()).then(shared.clip(0.0)).otherwise(0.0)
+    return rows.with_columns(spread.alias("dispersion")).select(SERIES, "ds", "dispersion")

@@ -1,0 +1,237 @@
+"""Forecasts that add up: every area and every period above the leaves is the sum of the leaves' joint sample paths.
+
+The leaves of a tree keep their own models and ranges; upper areas' own forecasts move the leaves' means where that has
+earned its place (``coherence``). The other trees' leaves are scaled to the region of the administrative tree, so that
+all trees meet there. Means add up exactly. A sum's distribution is the negative binomial with the variance that the
+sums of the sample paths have: five hundred paths tell a variance well, and little of the 99th percentile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from pipelines.forecast import parallel
+from pipelines.forecast.demand.evaluation.negative_binomial import Floats
+from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
+from pipelines.forecast.demand.hierarchy.area_tree import WHOLE
+from pipelines.forecast.demand.hierarchy.sample_paths import Paths
+from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.parallel import Workers
+
+MODEL: Final = "sum_of_parts"
+"""Name of published forecasts that are sums."""
+NOTE: Final = "sum of its parts on joint sample paths"
+MOVED: Final = " (moved)"
+"""Ends the name of a leaf's model whose mean the areas above or the region have moved."""
+MOVED_NOTE: Final = "its mean moved by the forecasts of the areas above"
+POOLED_DAYS: Final = {"h": 1, "D": 7}
+"""Days of a forecast whose sums share one dispersion, which the paths then tell well."""
+WORTH_A_START: Final = 200_000
+"""Rows said from which more processes save more time than they take to start."""
+KEYS: Final = ["unique_id", "cutoff", "ds"]
+SAID: Final = [*KEYS, "block", "y", "mean", "dispersion", "curve"]
+"""Columns of ``Family.said``."""
+PERIOD: Final = ["frequency", "shift", "period"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One service and measure in all of its trees.
+
+    ``said``: what would be published of every series, leaf or not: ``unique_id, cutoff, ds, block, y, mean, dispersion,
+    curve``; ``trees``: as ``trees.members`` gives, the administrative one first; ``freq``: how far its steps lie apart.
+    ``periods``: ``ds, times, frequency, shift, period``: the wider periods that steps ahead make up, whole ones only;
+    the hour that clocks repeat counts two ``times``.
+    ``is_informed``: whether upper areas' own forecasts may move the leaves.
+    """
+
+    said: pl.DataFrame
+    trees: Sequence[pl.DataFrame]
+    freq: Frequency
+    periods: pl.DataFrame | None = None
+    is_informed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What adds up.
+
+    ``areas``: ``unique_id, cutoff, ds, mean, dispersion, is_sum`` of leaves, with their own dispersion, and of the
+    areas above them.
+    ``periods``: ``unique_id, frequency, shift, period, mean, dispersion`` from the last cutoff.
+    """
+
+    areas: pl.DataFrame
+    periods: pl.DataFrame
+
+
+def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
+    """Add a family up at every cutoff, from what had come to pass before it.
+
+    Args:
+        family: Its leaves have a mean for every step of the cutoffs.
+        cutoffs: Local wall-clock times, ascending; the last one is that of the issue.
+        curves: As ``calibration.recalibrated`` gives.
+
+    Raises:
+        PathsError: a leaf has no mean for a step.
+    """
+    areas, periods = [], []
+    # The hour that clocks repeat is drawn once, and both hours are published so.
+    said = family.said.unique(KEYS, keep="first", maintain_order=True)
+    for cutoff in cutoffs:
+        known, total = said.filter(pl.col("cutoff") <= cutoff), None
+        for members in family.trees:
+            moved = _moved(known, members, cutoff, total, family.is_informed)
+            # The region stands in the administrative tree alone.
+            above = membership(members, members.columns[1 if total is None else 2 :])
+            if total is None:
+                total = moved.group_by("cutoff", "ds", maintain_order=True).agg(pl.col("mean").sum().alias("total"))
+            now = moved.filter(pl.col("cutoff") == cutoff)
+            drawn = sample_paths.draw(now, members, common_shocks.learn(moved, members, cutoff), curves=curves)
+            summed = path_sums.over_areas(drawn, above)
+            areas += [
+                now.select(*KEYS, "mean", "dispersion", pl.lit(False).alias("is_sum")),
+                _areas(now, summed, above, POOLED_DAYS[family.freq]),
+            ]
+            if family.periods is not None and cutoff == cutoffs[-1]:
+                periods += _periods(areas[-2:], [drawn, summed], family.periods)
+    none = _none(family)
+    return Sums(pl.concat([none.areas, *areas]), pl.concat([none.periods, *periods]))
+
+
+def together(families: Sequence[tuple[Family, Sequence[datetime], Floats]], processes: int) -> Sums:
+    """``add_up`` of several families (with their cutoffs and curves), side by side where that is worth a start."""
+    is_long = sum(family.said.height for family, *_ in families) >= WORTH_A_START
+    found = parallel.spread(add_up, families, Workers.of(processes if is_long else 1))
+    return Sums(pl.concat(one.areas for one in found), pl.concat(one.periods for one in found))
+
+
+def _moved(
+    known: pl.DataFrame, members: pl.DataFrame, cutoff: datetime, total: pl.DataFrame | None, is_informed: bool
+) -> pl.DataFrame:
+    """The leaves' rows, their means moved by the areas above and scaled to the region's, where that is given."""
+    bottom = known.join(members, on="unique_id", how="semi", maintain_order="left")
+    levels = [name for name in members.columns[1:] if name != WHOLE or total is None]
+    if is_informed and levels:
+        own = [
+            known.join(members.select(pl.col(level).unique()), left_on="unique_id", right_on=level, how="semi")
+            .rename({"unique_id": "group"})
+            .select(pl.lit(level).alias("level"), "group", "cutoff", "ds", "mean")
+            for level in levels
+        ]
+        upper = pl.concat(own).unique(["level", "group", "cutoff", "ds"], keep="first", maintain_order=True)
+        weights = top_down.learn_weights(bottom, upper, members, cutoff)
+        bottom = top_down.informed(bottom, upper, members, weights)
+    if total is None:
+        return bottom
+    scaled = bottom.join(total, on=["cutoff", "ds"], how="left", maintain_order="left")
+    own_total = pl.col("mean").sum().over("cutoff", "ds")
+    factor = pl.when(own_total > 0).then(pl.col("total") / own_total).fill_null(1.0)
+    return scaled.with_columns(pl.col("mean") * factor).drop("total")
+
+
+def membership(members: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
+    """``unique_id, group`` of the areas at these levels; a leaf that stands there for itself is none."""
+    listed = [members.select("unique_id", pl.col(level).alias("group")) for level in levels]
+    none = members.select("unique_id", pl.col("unique_id").alias("group")).clear()
+    return pl.concat([none, *listed]).filter(~pl.col("group").is_in(members["unique_id"].implode()))
+
+
+def _areas(now: pl.DataFrame, summed: Paths, membership: pl.DataFrame, days: int) -> pl.DataFrame:
+    """``Sums.areas`` of the areas above the leaves."""
+    means = (
+        now.join(membership, on="unique_id", maintain_order="left")
+        .group_by("group", "cutoff", "ds", maintain_order=True)
+        .agg(pl.col("mean").sum(), pl.lit(True).alias("is_sum"))
+        .rename({"group": "unique_id"})
+    )
+    block = (pl.col("ds") - pl.col("ds").min()).dt.total_days() // days
+    spread = path_sums.dispersions(summed, block)
+    return means.join(spread, on=["unique_id", "ds"], maintain_order="left").select(
+        *KEYS, "mean", "dispersion", "is_sum"
+    )
+
+
+def _periods(areas: Sequence[pl.DataFrame], drawn: Sequence[Paths], periods: pl.DataFrame) -> list[pl.DataFrame]:
+    """``Sums.periods`` of leaves and sums: whole days and shifts of the hours ahead."""
+    found = []
+    for steps in periods.partition_by("frequency", "shift", maintain_order=True):
+        for rows, steps_of in zip(areas, drawn, strict=True):
+            if rows.is_empty():
+                continue
+            names = steps_of.starts.to_frame("ds").join(steps, on="ds", how="left", maintain_order="left")["period"]
+            spread = path_sums.dispersions(
+                path_sums.over_time(steps_of, names), pl.int_range(pl.len()).over("unique_id")
+            )
+            means = (
+                rows.join(steps, on="ds")
+                .group_by("unique_id", *PERIOD, maintain_order=True)
+                .agg((pl.col("mean") * pl.col("times")).sum())
+            )
+            joined = means.join(spread.rename({"ds": "period"}), on=["unique_id", "period"], maintain_order="left")
+            found.append(joined.select("unique_id", *PERIOD, "mean", "dispersion"))
+    return found
+
+
+def _none(family: Family) -> Sums:
+    """No sums, with the columns that sums have."""
+    areas = family.said.select(*KEYS, "mean", "dispersion", pl.lit(False).alias("is_sum")).clear()
+    none = [pl.lit(None, pl.String).alias("frequency"), pl.lit(None, pl.String).alias("shift")]
+    return Sums(areas, areas.select("unique_id", *none, pl.col("ds").alias("period"), "mean", "dispersion"))
+
+
+def added(chosen: pl.DataFrame, sums: Sums) -> pl.DataFrame:
+    """What is published, with means that add up; sums have their paths' dispersion and ``MODEL`` in ``models``.
+
+    A leaf whose mean was moved says so: ``MOVED`` ends its ``models``, ``MOVED_NOTE`` its ``note``.
+
+    Args:
+        chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, is_calibrated, curve, models, note``, more columns
+            kept; rows of cutoffs that were not added up stay as they are.
+        sums: Of the same series.
+    """
+    found = chosen.join(sums.areas, on=KEYS, how="left", maintain_order="left", suffix="_sum")
+    is_moved = ~pl.col("is_sum") & (pl.col("mean_sum") != pl.col("mean"))
+    told = found.with_columns(
+        pl.when(is_moved).then(pl.col("models") + MOVED).otherwise("models").alias("models"),
+        pl.when(is_moved)
+        .then(pl.concat_str("note", pl.lit(MOVED_NOTE), separator="; ", ignore_nulls=True))
+        .otherwise("note")
+        .alias("note"),
+    )
+    return _replaced(told, pl.col("is_sum").fill_null(False)).drop("is_sum")
+
+
+def by_period(chosen: pl.DataFrame, sums: Sums, frequency: str) -> pl.DataFrame:
+    """What is published of days (``D``) or shifts (``S``) ahead, with the sums of their hours where these are forecast.
+
+    Args:
+        chosen: As for ``added``, with ``target_start`` (null: not ahead) and, for shifts, ``shift``.
+        sums: Those of the hours.
+        frequency: ``D`` or ``S``.
+    """
+    of_hours = sums.periods.filter(pl.col("frequency") == frequency).drop("frequency").rename({"period": "ds"})
+    keys = ["unique_id", "shift", "ds"] if frequency == "S" else ["unique_id", "ds"]
+    of_hours = of_hours.select(*keys, "mean", "dispersion", pl.lit(True).alias("is_sum"))
+    found = chosen.join(of_hours, on=keys, how="left", maintain_order="left", suffix="_sum")
+    is_sum = pl.col("is_sum").fill_null(False) & pl.col("target_start").is_not_null()
+    return _replaced(found.with_columns(pl.when(is_sum).then("mean_sum").alias("mean_sum")), is_sum).drop("is_sum")
+
+
+def _replaced(found: pl.DataFrame, is_sum: pl.Expr) -> pl.DataFrame:
+    """Means where a sum has told them, and the rest of the distribution where the row is a sum."""
+    mean = pl.coalesce("mean_sum", "mean").alias("mean")
+    centre = pl.coalesce("mean_sum", "centre").alias("centre")
+    return found.with_columns(
+        mean,
+        centre,
+        pl.when(is_sum).then("dispersion_sum").otherwise("dispersion").alias("dispersion"),
+        pl.when(is_sum).then(0).otherwise("curve").cast(found.schema["curve"]).alias("curve"),
+        pl.when(is_sum).then(pl.lit(MODEL)).otherwise("models").alias("models"),
+        pl.when(is_sum).then(pl.lit(NOTE)).otherwise("note").alias("note"),
+        (is_sum | pl.col("is_calibrated")).alias("is_calibrated"),
+    ).drop("mean_sum", "dispersion_sum")

@@ -1,0 +1,1 @@
+"""The demand models, all with one signature."""

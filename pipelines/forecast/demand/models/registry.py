@@ -1,0 +1,67 @@
+"""Which models of the mean compete for hours and days, and where each is asked."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from pipelines.forecast.demand.evaluation.rolling_origin import Model, Predict
+from pipelines.forecast.demand.models import boosting, ets, hour_of_week, regression, seasonal_naive
+from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
+
+TABLE: Final = {"h": "hour_of_week", "D": "day_of_week"}
+BASELINE: Final = "seasonal_naive"
+PROPHET: Final = "prophet_mean"
+ORDER: Final = ("hour_of_week", "day_of_week", "regression", "ets", PROPHET, "boosting")
+"""Models that may be chosen, the simplest first."""
+RATE_DAYS: Final = 56
+"""Days before a cutoff whose mean decides whether a series is dense enough for Prophet."""
+
+Fit = Predict
+"""``prophet_mean.predict`` with everything but history and targets filled in."""
+
+
+def only(model: Model, rows: pl.Expr) -> Model:
+    """The model, asked for the targets that ``rows`` names and silent on all others."""
+
+    def predict(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+        asked = targets.filter(rows)
+        return model.predict(history, asked) if asked.height else asked.with_columns(mean=pl.lit(None, pl.Float64))
+
+    return Model(model.name, predict)
+
+
+def _where_dense(history: History | pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
+    """Prophet's means; null, without a failure, where it is not asked or the series is sparse."""
+    keys = ["unique_id", "cutoff"]
+    rates = [targets.select(keys).clear()]
+    for cutoff, ids in by_cutoff(targets.filter("is_asked")):
+        recent = pl.col("ds").is_between(cutoff - timedelta(days=RATE_DAYS), cutoff, closed="left")
+        rate = of(history, ids, cutoff).filter(recent).group_by("unique_id").agg(pl.col("y").mean())
+        stamp = pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
+        rates.append(rate.filter(pl.col("y") >= least).select("unique_id", stamp))
+    dense = targets.join(pl.concat(rates), on=keys, how="semi", maintain_order="left")
+    said = fit(history, dense).select(*keys, "ds", "mean", "failure")
+    return targets.join(said, on=[*keys, "ds"], how="left", maintain_order="left")
+
+
+def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
+    """Every model that can compete for a series of this frequency, ``BASELINE`` beside them.
+
+    Args:
+        freq: ``h`` or ``D``.
+        fit: Prophet, for days.
+        least: Calls a day from which Prophet is asked.
+    """
+    of_days = [
+        Model("ets", partial(ets.predict, freq=freq)),
+        Model(PROPHET, partial(_where_dense, least=least, fit=fit)),
+    ]
+    return [
+        Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
+        Model(BASELINE, partial(seasonal_naive.predict, freq=freq)),
+        Model("regression", partial(regression.predict, freq=freq)),
+        Model("boosting", partial(boosting.predict, freq=freq)),
+        *(of_days if freq == "D" else []),
+    ]

@@ -1,0 +1,1 @@
+"""Risk by cell and two-hour slot of the week ahead."""

@@ -1,0 +1,283 @@
+"""The coming week by cell and two-hour slot: the selected cell-slots of every category, and how such lists did before.
+
+A week has 84 slots for every cell, so only what is selected is told, by us or by the baseline: all others are expected
+to see less. Incidents whose time is not known to about two hours teach no slot; they are taken to keep the same hours.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from pipelines.config.profile import Profile
+from pipelines.forecast.demand.series import midnight
+from pipelines.forecast.risk.cell_hours import backtest, hours
+from pipelines.forecast.risk.cell_hours.backtest import MODEL
+from pipelines.forecast.risk.cell_hours.hours import PER_DAY, SLOT_HOURS, SLOTS, Times
+from pipelines.forecast.risk.evaluation import scoring
+from pipelines.forecast.risk.evaluation.rolling import LEVEL_HALF_LIFE_DAYS
+from pipelines.forecast.risk.history import Floats, History, Ints
+from pipelines.forecast.risk.models import stack
+from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
+from pipelines.forecast.risk.models.stack import BEST_COUNT
+from pipelines.forecast.risk.ranking import Lots
+
+DAYS: Final = 7
+
+_INSTANT: Final = pl.Datetime("us", "UTC")
+FORECAST: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "reference_at": _INSTANT, "cell_id": pl.String, "cell_metres": pl.Int32, "category": pl.String,
+    "slot_start": _INSTANT, "slot_end": _INSTANT, "weekday": pl.Int32, "hour": pl.Int32, "expected": pl.Float64,
+    "baseline_expected": pl.Float64, "rank": pl.Int64, "baseline_rank": pl.Int64, "area_share": pl.Float64,
+    "data_as_of": _INSTANT, "method": pl.String, "degraded_reason": pl.String,
+}  # fmt: skip
+"""``forecast.risk_slots``: ``rank`` is null where only the baseline selects, ``baseline_rank`` where only we do."""
+SCORES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "reference_at": _INSTANT, "origin_kind": pl.String, "category": pl.String, "model": pl.String,
+    "is_baseline": pl.Boolean, "area_share": pl.Float64, "origins": pl.Int64, "incidents": pl.Int64,
+    "untimed_incidents": pl.Int64, "hits": pl.Int64, "hit_rate": pl.Float64, "pai": pl.Float64, "pai_low": pl.Float64,
+    "pai_high": pl.Float64, "pei_star": pl.Float64, "hits_per_patrol_hour": pl.Float64, "log_score": pl.Float64,
+    "gain": pl.Float64, "gain_low": pl.Float64, "gain_high": pl.Float64,
+}  # fmt: skip
+"""``forecast.risk_slots_scores``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What risk knows at a night's run: incidents, their slots, boosting's rates by category and origin.
+
+    A rate is None where boosting did not train.
+    ``until`` is the first day that is not known, ``lead`` the days from there to the window that is forecast.
+    """
+
+    history: History
+    times: Mapping[str, Times]
+    boosted: Mapping[str, Mapping[int, Floats | None]]
+    cell_ids: pl.Series
+    until: int
+    lead: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotForecast:
+    """Frames of `FORECAST` and `SCORES`."""
+
+    forecasts: pl.DataFrame
+    scores: pl.DataFrame
+
+
+NONE: Final = SlotForecast(pl.DataFrame(schema=FORECAST), pl.DataFrame(schema=SCORES))
+
+
+def forecast_slots(
+    known: Known, as_of: datetime, data_as_of: datetime, profile: Profile, degraded: str | None, threads: int
+) -> SlotForecast:
+    """Select cell-slots of the local week after the day of ``as_of``, and score the past months by rolling origin.
+
+    Args:
+        known: Incidents and what boosting told of them at every origin and at the end.
+        as_of: The instant (UTC) of issue.
+        data_as_of: Up to when (UTC) records were read.
+        profile: Time zone, side of a cell, selected share.
+        degraded: A reason written into every row, or None.
+        threads: Categories that are worked on side by side.
+    """
+    if not backtest.selected(known.history.grid.size, profile.risk_area_share):
+        return NONE
+    categories = [name for name in known.history.events if name in known.boosted and name in known.times]
+    with ThreadPoolExecutor(threads) as pool:
+        made = list(pool.map(lambda category: _ahead(known, category, profile.risk_area_share), categories))
+    if not made:
+        return NONE
+    issued = (
+        pl.concat([one for one, _ in made])
+        .join(_week(as_of.astimezone(profile.zone).date() + timedelta(days=1), profile), on="slot")
+        .with_columns(
+            pl.lit(as_of).alias("reference_at"),
+            pl.lit(profile.grid.cell_metres).alias("cell_metres"),
+            pl.lit(data_as_of).alias("data_as_of"),
+            pl.lit(degraded).alias("degraded_reason"),
+        )
+        .sort("category", "rank", "baseline_rank", nulls_last=True)
+    )
+    scores = _scores(pl.concat([tried for _, tried in made]), ["category", "model"]).with_columns(
+        pl.lit(as_of).alias("reference_at"), pl.lit("backtest").alias("origin_kind")
+    )
+    return SlotForecast(_typed(issued, FORECAST), _typed(scores, SCORES))
+
+
+def score_issued(
+    issued: pl.DataFrame, crime_points: pl.DataFrame, known_through: datetime, profile: Profile
+) -> pl.DataFrame:
+    """Score issued slots whose week has wholly come to pass.
+
+    Args:
+        issued: ``forecast.risk_slots`` of any number of ``reference_at``.
+        crime_points: ``marts.crime_points`` as now known: ``cell_id, category, local_date, occurred_at,
+            occurred_until``.
+        known_through: Up to when (UTC) records are complete.
+        profile: Time zone.
+
+    Returns:
+        `SCORES` with ``origin_kind`` ``issued``: our list and the baseline's, of one week each and without intervals.
+    """
+    keys = ["reference_at", "category"]
+    local = pl.col("reference_at").dt.convert_time_zone(profile.time_zone).dt.date()
+    weeks = issued.select(*keys, "area_share", (local + timedelta(days=1)).alias("start")).unique(maintain_order=True)
+    end = known_through.astimezone(profile.zone).date()
+    weeks = weeks.filter(pl.col("start") + timedelta(days=DAYS) <= end)
+    if weeks.is_empty():
+        return pl.DataFrame(schema=SCORES)
+    day = pl.col("day") - pl.col("start").cast(pl.Int32)
+    fell = weeks.join(with_slots(crime_points, profile), on="category", how="left").filter(day >= 0, day < DAYS)
+    by_slot = fell.filter(pl.col("slot") >= 0).group_by(*keys, "cell_id", "slot").agg(pl.len().alias("fell"))
+    slot = (pl.col("weekday").cast(pl.Int64) - 1) * PER_DAY + pl.col("hour").cast(pl.Int64) // SLOT_HOURS
+    listed = issued.with_columns(slot.alias("slot")).join(by_slot, on=[*keys, "cell_id", "slot"], how="left")
+    counted = weeks.join(
+        fell.group_by(keys).agg(
+            (pl.col("slot") >= 0).sum().alias("incidents"), (pl.col("slot") < 0).sum().alias("untimed_incidents")
+        ),
+        on=keys,
+        how="left",
+    )
+    windows = pl.concat(_caught(listed, counted, model, rank) for model, rank in _RANKS.items())
+    scores = _scores(windows, [*keys, "model"]).with_columns(
+        pl.lit("issued").alias("origin_kind"), pl.lit(None, pl.Float64).alias("log_score"),
+        *(pl.lit(None, pl.Float64).alias(name) for name in ("gain", "gain_low", "gain_high")),
+    )  # fmt: skip
+    return _typed(scores, SCORES)
+
+
+def with_slots(crime_points: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+    """Add ``day`` (days since 1970, local) and ``slot`` to states of incidents, by the middle of their span."""
+    local = hours.middle("occurred_at", "occurred_until").dt.convert_time_zone(profile.time_zone)
+    return crime_points.with_columns(
+        pl.coalesce(local.dt.date(), pl.col("local_date").cast(pl.Date)).cast(pl.Int32).cast(pl.Int64).alias("day"),
+        hours.slot_of(local).alias("slot"),
+    )
+
+
+_RANKS: Final = {MODEL: "rank", BEST_COUNT: "baseline_rank"}
+
+
+def _ahead(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """One category's selected cell-slots of the coming week, and its past windows."""
+    times, boosted, until = known.times[category], known.boosted[category], known.until
+    windows = [(origin, WINDOW_DAYS) for origin in boosted if origin < until]
+    trials, found = backtest.backtest(known.history, times, category, windows, boosted, share, known.lead)
+    said = backtest.told(known.history, times, category, until, boosted[until])
+    reason = stack.reason(known.history.known_days(until), boosted[until] is not None)
+    chosen = backtest.choose(times, until, trials, reason)
+    ours, plain = said.ours(chosen.rate).ravel(), said.baseline(chosen.count).ravel()
+    first = backtest.selected(known.history.grid.size, share)
+    lots = Lots.of(known.history.grid.size, SLOTS, first, category, until)
+    own = said.rates[chosen.rate].astype(np.float32)
+    count = said.counts[chosen.count].astype(np.float32)
+    lists = [lots.leading(own, said.own), lots.leading(count, said.plain)]
+    places = np.union1d(*lists)
+    seen = times.seen(until, known.history.seen(until).first_day)
+    rate = said.rates[chosen.rate].sum()
+    level = known.history.seen(until).rate(category, until, LEVEL_HALF_LIFE_DAYS) / rate if rate else 1.0
+    taught = int((seen.slot >= 0).sum())
+    return pl.DataFrame(
+        {
+            "cell_id": known.cell_ids.gather(places // SLOTS),
+            "category": pl.repeat(category, places.size, eager=True),
+            "slot": places % SLOTS,
+            "expected": ours[places].astype(float) * level * DAYS,
+            "baseline_expected": plain[places].astype(float) * DAYS,
+            **{name: _ranked(best, places) for name, best in zip(_RANKS.values(), lists, strict=True)},
+            "area_share": np.full(places.size, first / ours.size),
+            "method": pl.repeat(method(chosen, taught, seen.slot.size - taught), places.size, eager=True),
+        }
+    ), found
+
+
+def method(chosen: backtest.Choice, taught: int, left_out: int) -> str:
+    """How the list was made, in words."""
+    of_hours = f"hours learnt from {taught} incidents, {left_out} without a time to two hours left out"
+    because = f"; {chosen.reason}" if chosen.reason else ""
+    if not chosen.origins:
+        return f"{chosen.rate}{because}; no earlier month to choose on; {of_hours}"
+    if chosen.reason:
+        return f"{chosen.rate}{because}; {of_hours}"
+    return f"{chosen.rate} against {chosen.count}, chosen on {chosen.origins} earlier months; {of_hours}"
+
+
+def _ranked(best: Ints, places: Ints) -> pl.Series:
+    """The rank, from 1, of each place in a list, null where it is not in it."""
+    rank = np.zeros(places.size, np.int64)
+    rank[np.searchsorted(places, best)] = np.arange(1, best.size + 1)
+    return pl.Series(rank).replace(0, None)
+
+
+def _week(first: date, profile: Profile) -> pl.DataFrame:
+    """The 84 slots of the seven local days from ``first`` on, as instants; the change of the clocks may stretch one."""
+
+    def edge(day: date, hour: int) -> datetime:
+        if hour == 24:
+            return midnight(day + timedelta(days=1), profile.zone)
+        return datetime.combine(day, time(hour), profile.zone).astimezone(UTC)
+
+    days = [first + timedelta(days=ahead) for ahead in range(DAYS)]
+    starts = [(day, hour) for day in days for hour in range(0, 24, SLOT_HOURS)]
+    return pl.DataFrame(
+        {
+            "slot": [day.weekday() * PER_DAY + hour // SLOT_HOURS for day, hour in starts],
+            "weekday": [day.isoweekday() for day, _ in starts],
+            "hour": [hour for _, hour in starts],
+            "slot_start": [edge(day, hour) for day, hour in starts],
+            "slot_end": [edge(day, hour + SLOT_HOURS) for day, hour in starts],
+        }
+    )
+
+
+def _scores(windows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Pooled windows with what `scoring.score` does not know of slots."""
+    untimed = windows.group_by(by).agg(pl.col("untimed_incidents").sum())
+    return (
+        scoring.score(windows, by, (BEST_COUNT, BEST_COUNT))
+        .join(untimed, on=by, how="left", maintain_order="left")
+        .with_columns(
+            (pl.col("model") == BEST_COUNT).alias("is_baseline"),
+            # A cell-slot is two hours of a week, where a cell is all of it.
+            pl.col("hits_per_patrol_hour") * SLOTS,
+        )
+    )
+
+
+def _caught(listed: pl.DataFrame, weeks: pl.DataFrame, model: str, rank: str) -> pl.DataFrame:
+    """One row per issue and category as `scoring.score` takes them."""
+    keys = ["reference_at", "category"]
+    fell = pl.col("fell").fill_null(0).cast(pl.Int64)
+    caught = (
+        listed.filter(pl.col(rank).is_not_null())
+        .group_by(keys, maintain_order=True)
+        .agg(pl.len().cast(pl.Int64).alias("cells"), fell.sum().alias("hits"), (fell > 0).sum().alias("hit_cells"))
+    )
+    incidents = pl.col("incidents").fill_null(0).cast(pl.Int64)
+    return weeks.join(caught, on=keys, how="inner").select(
+        *keys,
+        pl.lit(model).alias("model"),
+        (pl.col("start").cast(pl.Int32).cast(pl.Int64)).alias("origin_day"),
+        "cells",
+        pl.lit(DAYS, pl.Int64).alias("days"),
+        incidents,
+        pl.col("untimed_incidents").fill_null(0).cast(pl.Int64),
+        "hits",
+        # There are more cell-slots in a list than incidents in a week: the best list holds all of them.
+        pl.min_horizontal(incidents, "cells").alias("most_hits"),
+        pl.col("hit_cells").cast(pl.Int64),
+        pl.lit(0, pl.Int64).alias("prior_incidents"),
+        pl.lit(0, pl.Int64).alias("prior_hits"),
+        pl.lit(None, pl.Float64).alias("log_score"),
+        "area_share",
+    )
+
+
+def _typed(frame: pl.DataFrame, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())

@@ -1,0 +1,1 @@
+"""Evaluate risk forecasts: rolling origins, hit rates, curves, calibration."""

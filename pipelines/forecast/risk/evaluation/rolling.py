@@ -1,0 +1,193 @@
+"""Rolling origins of risk models: what each said at an origin, what it would have selected, and what then happened."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from pipelines.forecast.risk.evaluation import calibration, curves
+from pipelines.forecast.risk.evaluation.scoring import log_likelihood
+from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
+from pipelines.forecast.risk.models import registry, stack
+from pipelines.forecast.risk.models.boosting import BOOSTING, MIN_HISTORY_DAYS, PLAIN, WINDOW_DAYS, Table
+from pipelines.forecast.risk.models.registry import DENSITY
+from pipelines.forecast.risk.models.stack import Choice, Trial
+
+WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "origin_day": pl.Int64,
+    "category": pl.String,
+    "model": pl.String,
+    "cells": pl.Int64,
+    "days": pl.Int64,
+    "incidents": pl.Int64,
+    "hits": pl.Int64,
+    "most_hits": pl.Int64,
+    "hit_cells": pl.Int64,
+    "prior_incidents": pl.Int64,
+    "prior_hits": pl.Int64,
+    "log_score": pl.Float64,
+}
+"""One row per origin, model and number of selected cells. ``most_hits``: what the best choice of cells after the fact
+would have caught; ``hit_cells``: selected cells with an incident; ``prior_…``: the same number of days before the
+origin; ``log_score``: Poisson, of all cells, null for what is no expectation."""
+
+CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "origin_day": pl.Int64,
+    "category": pl.String,
+    "cells": pl.Int64,
+    "count": pl.String,
+    "mixture": pl.String,
+    "origins": pl.Int64,
+    "gain": pl.Float64,
+    "gain_error": pl.Float64,
+}
+
+
+PROSPECTIVE: Final = "prospective"
+"""The kernel of near repeats that is told beside stack and best count."""
+
+
+class Backtest:
+    """The trials of one category, made in the order of their origins and chosen from by those that follow.
+
+    ``depths`` are numbers of cells to select; the first is that of the issued list, which ``curves`` (`curves.STEPS`)
+    and ``bands`` (`calibration.COUNTED`) follow over all cells, one frame per window.
+
+    ``lead`` days lie between an origin, the first day that is not known there, and the window that is forecast.
+    """
+
+    def __init__(self, history: History, category: str, depths: Sequence[int], lead: int = 0) -> None:
+        self.history, self.category, self.depths, self.lead = history, category, tuple(depths), lead
+        self.trials: list[Trial] = []
+        self.curves: list[pl.DataFrame] = []
+        self.bands: list[pl.DataFrame] = []
+        self.boosted: dict[int, Floats | None] = {}
+        """Boosting's rates at each origin, for `slot_trials` to go on from; None where boosting did not train."""
+        self._memo: dict[tuple[str, int], Table] = {}
+
+    def rates(self, origin: int) -> dict[str, Floats]:
+        """Incidents a day per cell after an origin, by every model; without boosting where it did not train."""
+        rates = registry.rates(self.history, self.category, origin, self._memo)
+        self.boosted[origin] = rates.get(BOOSTING)
+        return rates
+
+    def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
+        """Every model's rank of every cell."""
+        return stack.placed(rates, self.category, origin)
+
+    def choice(self, origin: int, cells: int, is_trained: bool) -> Choice:
+        """What is issued for so many cells: what earlier trials favour, or the count where `stack.reason` says why."""
+        chosen = stack.choose(self.history, self.category, origin, self.trials, cells)
+        reason = stack.reason(self.history.known_days(origin), is_trained)
+        return replace(chosen, mixture=stack.BEST_COUNT, reason=reason) if reason else chosen
+
+    def listed(
+        self, origin: int, rates: Mapping[str, Floats], placed: Mapping[str, Ints], choice: Choice
+    ) -> tuple[Ints, Floats]:
+        """All cells, best first, as issued at an origin and as scored, and every cell's expected incidents a day."""
+        finer = PLAIN if PLAIN in rates else DENSITY
+        best = stack.count_order(rates[choice.count], placed[finer]) if choice.reason else stack.order(placed, choice)
+        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
+        return best, stack.expected(best, rates[finer], level)
+
+    def ranked(self, origin: int, selected: int) -> pl.DataFrame:
+        """All cells as issued at an origin, best first, by the stack that earlier trials speak for.
+
+        Returns:
+            ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day), ``rank``,
+            ``is_selected`` and ``method``.
+        """
+        rates = self.rates(origin)
+        choice = self.choice(origin, selected, BOOSTING in rates)
+        best, expected = self.listed(origin, rates, self.placed(origin, rates), choice)
+        rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
+        return pl.DataFrame(
+            {"cell": best, "expected": expected[best], "baseline_expected": rates[choice.count][best]}
+        ).with_columns(
+            rank,
+            (rank <= selected).alias("is_selected"),
+            pl.lit(self.category).alias("category"),
+            pl.lit(stack.method(choice)).alias("method"),
+        )
+
+    def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Let every model speak at an origin, choose the stack from earlier trials, and count what followed the lead.
+
+        Returns frames of `WINDOWS` and `CHOICES`.
+        """
+        rates = self.rates(origin)
+        placed = self.placed(origin, rates)
+        lists = stack.leading(placed, max(self.depths))
+        known = self.history.events[self.category].where(self.history.events[self.category].known_until == ALWAYS)
+        size = self.history.grid.size
+        first = origin + self.lead
+        outcome, prior = known.counts(size, first, first + days), known.counts(size, origin - days, origin)
+        rows, choices = [], []
+        for cells in self.depths:
+            chosen = self.choice(origin, cells, BOOSTING in rates)
+            choices.append((origin, self.category, cells, *_choice(chosen)))
+            best, expected = self.listed(origin, rates, placed, chosen)
+            said = {name: (lists[name], rate * days) for name, rate in rates.items()}
+            said[stack.BEST_COUNT] = said[chosen.count]
+            said[stack.STACK] = best, expected * days
+            if cells == self.depths[0]:
+                beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
+                orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}
+                told = {name: said[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
+                self._follow(origin, {stack.STACK: best} | orders, told, outcome)
+            most = int(np.sort(outcome)[::-1][:cells].sum())
+            for name, (order, counts) in said.items():
+                selected = order[:cells]
+                rows.append(
+                    (
+                        origin, self.category, name, cells, days, int(outcome.sum()), int(outcome[selected].sum()),
+                        most, int((outcome[selected] > 0).sum()), int(prior.sum()), int(prior[selected].sum()),
+                        float(log_likelihood(outcome, counts).mean()),
+                    )
+                )  # fmt: skip
+        # The next origin knows this window but for its last days, as many as the lead has.
+        self.trials.append(Trial(first, origin + days, lists))
+        return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
+
+    def _follow(self, origin: int, orders: Mapping[str, Ints], expected: Mapping[str, Floats], outcome: Floats) -> None:
+        """Keep how the issued list did over all cells, beside the best count and prospective hot spots."""
+        self.curves.append(curves.steps(origin, self.category, orders, outcome))
+        self.bands.append(calibration.bands(origin, self.category, orders, expected, outcome))
+
+
+LEVEL_HALF_LIFE_DAYS: Final = 91.0
+
+
+def windows(history: History, until: int, days: int, most: int) -> list[tuple[int, int]]:
+    """Windows (origin, days) that follow each other up to a day, as far as there was a history to learn from."""
+    starts = (until - days * back for back in range(most, 0, -1))
+    return [(start, days) for start in starts if history.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+
+
+def run(
+    history: History,
+    category: str,
+    windows: Sequence[tuple[int, int]],
+    depths: Sequence[int],
+    progress: Callable[[], None] = lambda: None,
+    lead: int = 0,
+) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
+    """Try windows (origin, days) in order; returns the backtest, to go on from, and `WINDOWS`, `CHOICES` frames."""
+    backtest = Backtest(history, category, depths, lead)
+    found, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
+    for one, chosen in _tried(backtest, windows):
+        found.append(one)
+        choices.append(chosen)
+        progress()
+    return backtest, pl.concat(found), pl.concat(choices)
+
+
+def _tried(backtest: Backtest, windows: Sequence[tuple[int, int]]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    return (backtest.try_window(origin, days) for origin, days in sorted(windows))
+
+
+def _choice(chosen: Choice) -> tuple[str, str, int, float | None, float | None]:
+    gain, error = (None if np.isnan(value) else value for value in (chosen.gain, chosen.gain_error))
+    return chosen.count, chosen.mixture, chosen.origins, gain, error

@@ -1,0 +1,42 @@
+"""Backtests of several categories, all windows pooled: scores at fixed areas, whole curves, calibration."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from pipelines.forecast.risk.evaluation import calibration, curves, scoring
+from pipelines.forecast.risk.evaluation.rolling import PROSPECTIVE, Backtest
+from pipelines.forecast.risk.models.stack import BEST_COUNT
+
+
+class Scored(NamedTuple):
+    """Each window (`rolling.WINDOWS` and ``area_share``), and all pooled as those three modules tell them."""
+
+    windows: pl.DataFrame
+    scores: pl.DataFrame
+    curves: pl.DataFrame
+    calibration: pl.DataFrame
+
+
+def pool(made: Sequence[tuple[Backtest, pl.DataFrame]], cell_share: float, first: int = 0) -> Scored:
+    """Pool what `rolling.run` gave for each category.
+
+    Args:
+        made: The backtest and its windows, one pair per category, at least one.
+        cell_share: A cell's share of the area.
+        first: Windows that begin before this day were there to choose on only and are left out.
+    """
+    is_scored = pl.col("origin_day") >= first
+    windows = pl.concat(found for _, found in made).filter(is_scored)
+    windows = windows.with_columns((pl.col("cells") * cell_share).alias("area_share"))
+    steps = pl.concat([pl.DataFrame(schema=curves.STEPS), *(one for backtest, _ in made for one in backtest.curves)])
+    counted = pl.concat(
+        [pl.DataFrame(schema=calibration.COUNTED), *(one for backtest, _ in made for one in backtest.bands)]
+    )
+    return Scored(
+        windows,
+        scoring.score(windows, ["category", "cells", "model"], (BEST_COUNT, PROSPECTIVE)),
+        curves.pooled(steps.filter(is_scored), cell_share),
+        calibration.pooled(counted.filter(is_scored)),
+    )

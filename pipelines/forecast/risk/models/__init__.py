@@ -1,0 +1,1 @@
+"""The risk models, all with one signature."""

@@ -1,0 +1,195 @@
+"""Gradient boosting for counts: a Poisson regression on what happened before, in the cell and around it.
+
+Features are counts of several windows, decayed counts and Gaussian means over several distances; of every other
+category its count, that of its last year and Gaussian means. All are as known at an origin; targets are the incidents
+of the window after it. Training origins are the windows just before the one that is forecast, so nothing after it is
+seen. Places only: no attribute of a person, no census.
+
+Trees put cells into classes, so they rank the whole list well and the very first cells coarsely. Half of the model is
+therefore boosted from the log of a linear pool of densities, which tells those apart, and only corrects it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.forecast.risk.history import Events, Floats, History
+from pipelines.forecast.risk.models import linear_pool
+
+BOOSTING: Final = "boosting"
+PLAIN: Final = "boosting_plain"
+
+WINDOW_DAYS: Final = 28
+TRAINING_WINDOWS: Final = 18
+MIN_HISTORY_DAYS: Final = 182
+EMPTY_CELLS: Final = 2_000
+"""Cells without an incident that are drawn per origin, at most: time does not grow with the city."""
+TREES: Final = 150
+SEEDS: Final = (1, 2)
+ONE_THREAD: Final = {"num_threads": 1, "verbosity": -1}
+"""For every call into LightGBM. It keeps one number of threads for the whole process and sizes buffers by it, so
+categories that are fitted side by side must not change it. More threads do not speed up so small a fit."""
+PARAMETERS: Final = {
+    "objective": "poisson",
+    "learning_rate": 0.05,
+    "num_leaves": 8,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.3,
+    "deterministic": True,
+    "force_row_wise": True,
+    **ONE_THREAD,
+}
+
+_COUNTED: Final = (28, 91, 182, 365, 730)
+_HALF_LIVES: Final = (365, 1095)
+_SIGMAS: Final = (1, 2, 4, 8)
+_SEASON_DAYS: Final = 45
+_YEAR: Final = 365.25
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Features of all cells at one origin; ``rising`` tells where more can only mean more risk (1), less (-1).
+
+    ``parts`` are those of the linear pool, incidents of a window.
+    """
+
+    values: Features
+    rising: list[int]
+    parts: Features
+
+
+class Rows(NamedTuple):
+    """What is trained on: features, incidents of the window, weight and log of the linear pool per row."""
+
+    values: Features
+    outcome: Floats
+    weight: Floats
+    start: Floats
+
+
+def boosting(
+    history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
+) -> dict[str, Floats]:
+    """Incidents a day per cell in the coming four weeks, by two models.
+
+    `PLAIN` starts from the same everywhere and tells how many better; `BOOSTING` is the geometric mean of it and of one
+    that starts from the linear pool, and tells where better. Neither is returned where boosting did not train: no
+    training origin, no incident after any of them, or too few rows for a single split.
+
+    Args:
+        history: All of it; nothing that was not known at ``until`` is looked at.
+        category: What is forecast.
+        until: First day that is not known.
+        memo: Tables made by earlier calls on the same history: what was known at an origin never changes.
+    """
+    memo, seen = {} if memo is None else memo, history.seen(until)
+    origins = list(_origins(seen, until))
+    tables = [_table(history, category, origin, memo) for origin in origins]
+    outcomes = [seen.events[category].counts(history.grid.size, one, one + WINDOW_DAYS) for one in origins]
+    if not any(outcome.any() for outcome in outcomes):
+        return {}
+    now = _table(history, category, until, memo)
+    mix = _mix(tables, outcomes)
+    rows = [_rows(*one, mix) for one in zip(tables, outcomes, origins, strict=True)]
+    trained = Rows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+    logs = _logs(trained, now, np.log(mix @ now.parts))
+    if logs is None:
+        return {}
+    plain, started = logs
+    return {PLAIN: np.exp(plain) / WINDOW_DAYS, BOOSTING: np.exp((plain + started) / 2) / WINDOW_DAYS}
+
+
+def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats] | None:
+    """Log of the incidents of a window by either boosting, or None where no tree could be split."""
+    import lightgbm
+
+    data = lightgbm.Dataset(rows.values, rows.outcome, weight=rows.weight, params=ONE_THREAD, free_raw_data=False)
+    chosen = PARAMETERS | {"monotone_constraints": now.rising}
+    plain = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[0]}, data, TREES)
+    if not plain.feature_importance("split").any():
+        return None
+    data.set_init_score(rows.start)
+    started = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[1]}, data, TREES)
+    flat, corrected = (model.predict(now.values, raw_score=True, num_threads=1) for model in (plain, started))
+    return flat, start + corrected
+
+
+def _origins(history: History, until: int) -> Iterator[int]:
+    for window in range(1, TRAINING_WINDOWS + 1):
+        origin = until - WINDOW_DAYS * window
+        if origin - history.first_day < MIN_HISTORY_DAYS:
+            return
+        yield origin
+
+
+def _mix(tables: Sequence[Table], outcomes: Sequence[Floats]) -> Floats:
+    """Weights of the pool's parts, by what happened after the training origins."""
+    hit = [np.flatnonzero(outcome) for outcome in outcomes]
+    at = np.concatenate([table.parts[:, cells] for table, cells in zip(tables, hit, strict=True)], axis=1)
+    return linear_pool.weights(
+        at, np.concatenate([outcome[cells] for outcome, cells in zip(outcomes, hit, strict=True)])
+    )
+
+
+def _rows(table: Table, outcome: Floats, origin: int, mix: Floats) -> Rows:
+    """Training rows of one origin: every cell with an incident, and others drawn, heavier the less likely drawn.
+
+    Half of the draws are even, half go where the pool expects incidents: all of the likeliest cells are in.
+    """
+    expects = mix @ table.parts
+    drawn = np.minimum(EMPTY_CELLS * (0.5 / outcome.size + 0.5 * expects / expects.sum()), 1.0)
+    kept = (outcome > 0) | (np.random.default_rng(origin).random(outcome.size) < drawn)
+    weight = np.where(outcome[kept] > 0, 1.0, 1 / drawn[kept])
+    return Rows(table.values[kept], outcome[kept], weight, np.log(expects[kept]))
+
+
+def _table(history: History, category: str, origin: int, memo: dict[tuple[str, int], Table]) -> Table:
+    if (category, origin) not in memo:
+        memo[category, origin] = features(history.seen(origin), category, origin)
+    return memo[category, origin]
+
+
+def features(history: History, category: str, until: int) -> Table:
+    """What is told of every cell at an origin: ``history`` as seen there. Long counts are per year."""
+    grid, years = history.grid, max(until - history.first_day, 1) / _YEAR
+    columns: list[tuple[Floats, int]] = []
+    own = history.events[category]
+    every = own.counts(grid.size, history.first_day, until)
+    year = own.counts(grid.size, until - 365, until)
+    columns += [(own.counts(grid.size, until - days, until), 1) for days in _COUNTED]
+    columns += [(every / years, 1), (_season(own, grid.size, until) / years, 0), (_since(own, grid.size, until), -1)]
+    columns += [
+        (np.bincount(own.cell, np.exp2((own.day - until) / half), grid.size).astype(float), 1) for half in _HALF_LIVES
+    ]
+    columns += [(grid.smooth(every, sigma) / years, int(sigma == 1)) for sigma in _SIGMAS]
+    columns += [(grid.smooth(year, sigma), 0) for sigma in _SIGMAS[1:]]
+    columns += [(grid.smooth(own.counts(grid.size, until - 56, until), sigma), 0) for sigma in (2, 8)]
+    columns += [(grid.around(every, reach) / years, int(reach == 1)) for reach in (1, 2)]
+    for name, other in history.events.items():
+        if name != category:
+            seen = other.counts(grid.size, history.first_day, until)
+            columns += [(seen / years, 0), (other.counts(grid.size, until - 365, until), 0)]
+            columns += [(grid.smooth(seen, sigma) / years, 0) for sigma in _SIGMAS]
+    values = np.column_stack([column.astype(np.float32) for column, _ in columns])
+    parts = (linear_pool.parts(history, category, until) * WINDOW_DAYS).astype(np.float32)
+    return Table(values, [sign for _, sign in columns], parts)
+
+
+def _season(events: Events, size: int, until: int) -> Floats:
+    """Incidents of any year within six weeks of the coming month's time of year."""
+    middle = until + WINDOW_DAYS / 2
+    apart = np.abs((events.day - middle + _YEAR / 2) % _YEAR - _YEAR / 2)
+    return np.bincount(events.cell[apart <= _SEASON_DAYS], minlength=size).astype(float)
+
+
+def _since(events: Events, size: int, until: int) -> Floats:
+    """Days since the cell's last incident, at most 3,000."""
+    last = np.full(size, until - 3000.0)
+    np.maximum.at(last, events.cell, events.day.astype(float))
+    return until - last

@@ -1,0 +1,195 @@
+"""Anybody's points put into a grid over a boundary.
+
+The grid lies in the CRS of the points if that is projected, its side turned from metres into the CRS's unit (feet,
+say); else in the local UTM zone. All cells that touch the boundary belong to it; of points, those inside it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import geopandas as gpd
+import numpy as np
+import polars as pl
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from pipelines.areas import grid as cell_grid
+from pipelines.config.errors import BongsuError
+from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
+from pipelines.forecast.risk.ranking import cells_within
+
+ALL: Final = "all"
+"""The category of points where no column tells one."""
+UNKNOWN: Final = "unknown"
+"""The category of points whose own is empty."""
+DAY: Final = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{8})(?:[T ]|$)"
+"""How a text must begin to be a day: year, month, day. Which of 03/04/2020 is the month nobody can tell."""
+
+Note = Callable[[str], None]
+
+
+def unheard(_text: str) -> None:
+    """Nobody is told."""
+
+
+class PointsError(BongsuError, ValueError):
+    """The points or the boundary cannot be used as given; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Where and how fine: the CRS of the points, the boundary file, the side of a cell, the area to select."""
+
+    crs: str
+    boundary: Path
+    cell_metres: float
+    area_km2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The cells over a boundary, and the points put into them."""
+
+    cells: pl.DataFrame
+    history: History
+    selected: int
+    cell_share: float
+    crs: str
+    last_day: int
+
+
+def place(points: pl.DataFrame, task: Task, note: Note = unheard) -> Place:
+    """Lay a grid over a boundary and put the points inside it into its cells.
+
+    Args:
+        points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optional ``category``.
+        task: Where and how fine.
+        note: Told how many points lie outside.
+
+    Raises:
+        PointsError: a column is missing or unreadable, no point lies inside, or the area is less than a cell.
+    """
+    if task.cell_metres <= 0 or task.area_km2 <= 0:
+        raise PointsError("--cell and --area-km2 must be above 0")
+    selected = cells_within(task.area_km2, task.cell_metres**2)
+    if selected < 1:
+        raise PointsError(f"--area-km2 {task.area_km2} is less than one cell of {task.cell_metres:g} m")
+    outline, crs = _outline(task)
+    unit = float(crs.axis_info[0].unit_conversion_factor)
+    side = task.cell_metres / unit
+    corners = _corners(outline, side, unit)
+    inside = _inside(points, task, outline, crs, note)
+    placed = inside.with_columns(
+        (pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in (("x", "column"), ("y", "row"))
+    ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
+    states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
+    return Place(
+        cells=corners.with_columns(
+            pl.Series("cell_id", _codes(corners, task.cell_metres, unit)),
+            pl.Series("geometry", _boxes(corners, side), dtype=pl.Binary),
+        ),
+        history=history(Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres), states),
+        selected=selected,
+        cell_share=task.cell_metres**2 / (outline.area * unit**2),
+        crs=crs.to_string(),
+        last_day=int(inside["day"].max()),  # type: ignore[arg-type]
+    )
+
+
+def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
+    """The boundary as one shape, and the CRS of the grid, in which it is told."""
+    outline = gpd.read_file(task.boundary)
+    if outline.crs is None:
+        raise PointsError(f"{task.boundary} has no CRS: add its .prj, or use GeoJSON or GeoPackage")
+    crs = CRS.from_user_input(task.crs)
+    if not crs.is_projected:
+        crs = CRS.from_user_input(outline.to_crs(4326).estimate_utm_crs())
+    return shapely.make_valid(outline.to_crs(crs).union_all()), crs
+
+
+def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Note) -> pl.DataFrame:
+    """``day, category, x, y`` of the points inside the boundary, on its edge included."""
+    days = _days(points)
+    x, y = _coordinates(points, task.crs, crs)
+    shapely.prepare(outline)
+    is_inside = shapely.intersects_xy(outline, x, y)
+    outside = points.height - int(is_inside.sum())
+    if outside == points.height:
+        raise PointsError(f"no point lies inside the boundary, of {outside}: check --crs and --boundary")
+    if outside:
+        note(f"{outside} of {points.height} points lie outside the boundary, or nowhere, and are left out")
+    return days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
+
+
+def _corners(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
+    """Columns and rows, counted in sides from the CRS's origin, of the cells that touch the boundary."""
+    west, south, east, north = boundary.bounds
+    columns = np.arange(math.floor(west / side), math.floor(east / side) + 1)
+    rows = np.arange(math.floor(south / side), math.floor(north / side) + 1)
+    if columns.size * rows.size > 20_000_000:
+        raise PointsError(f"the boundary holds over 20 million cells of {side * unit:g} m: give a larger --cell")
+    column, row = (axis.ravel() for axis in np.meshgrid(columns, rows))
+    shapely.prepare(boundary)
+    touching = shapely.intersects(
+        boundary, shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+    )
+    return pl.DataFrame({"column": column[touching], "row": row[touching]}).cast(pl.Int64).sort("column", "row")
+
+
+def _codes(corners: pl.DataFrame, cell_metres: float, unit: float) -> pl.Series:
+    """INSPIRE codes where the grid is metric and whole; else the count of sides from the CRS's origin, marked ``#``."""
+    if unit == 1 and cell_metres == int(cell_metres):
+        side = int(cell_metres)
+        x, y = ((pl.col(name) * side).cast(pl.Float64) for name in ("column", "row"))
+        return corners.select(cell_grid.cell_expr("inspire", side, x, y)).to_series()
+    return corners.select(pl.format(f"{cell_metres:g}m#N{{}}E{{}}", "row", "column")).to_series()
+
+
+def _boxes(corners: pl.DataFrame, side: float) -> list[bytes]:
+    west, south = (corners[name].to_numpy() * side for name in ("column", "row"))
+    return list(shapely.to_wkb(shapely.box(west, south, west + side, south + side)))
+
+
+def _coordinates(points: pl.DataFrame, given: str, grid: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if {"x", "y"} <= set(points.columns):
+        names, source = ("x", "y"), CRS.from_user_input(given)
+    elif {"lon", "lat"} <= set(points.columns):
+        names, source = ("lon", "lat"), CRS.from_epsg(4326)
+    else:
+        raise PointsError("the points lack coordinates; give x and y in --crs, or lon and lat")
+    x, y = (points[name].cast(pl.Float64).fill_null(math.nan).to_numpy() for name in names)
+    if source == grid:
+        return x, y
+    easting, northing = Transformer.from_crs(source, grid, always_xy=True).transform(x, y)
+    return np.asarray(easting), np.asarray(northing)
+
+
+def _days(points: pl.DataFrame) -> pl.DataFrame:
+    """``day`` (number) and ``category`` of every point; a time counts on the day that its own clock shows."""
+    name = next((name for name in ("occurred_at", "occ_date") if name in points.columns), None)
+    if name is None:
+        raise PointsError("the points lack a time; give occurred_at or occ_date")
+    if points.schema[name].is_temporal():
+        day = pl.col(name).dt.date() if isinstance(points.schema[name], pl.Datetime) else pl.col(name).cast(pl.Date)
+    else:
+        written = pl.col(name).cast(pl.String).str.extract(DAY).str.replace_all("[-/]", "")
+        day = written.str.to_date("%Y%m%d", strict=False)
+    days = points.select(day.cast(pl.Int32).cast(pl.Int64).alias("day"), _category(points))
+    if unread := days["day"].null_count():
+        first = points.filter(days["day"].is_null())[name][0]
+        raise PointsError(
+            f"{name} is empty or unreadable in {unread} points (first: {first}); write days as YYYY-MM-DD and times as "
+            "YYYY-MM-DDThh:mm, or remove these points"
+        )
+    return days
+
+
+def _category(points: pl.DataFrame) -> pl.Expr:
+    if "category" not in points.columns:
+        return pl.lit(ALL).alias("category")
+    told = pl.col("category").cast(pl.String)
+    return pl.when(told.str.strip_chars() == "").then(None).otherwise(told).fill_null(UNKNOWN).alias("category")

@@ -1,0 +1,157 @@
+"""Risk on anybody's points: the same models and scores, no pipeline needed."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import geopandas as gpd
+import polars as pl
+import shapely
+
+from pipelines.forecast.risk.evaluation import rolling
+from pipelines.forecast.risk.evaluation.summary import Scored, pool
+from pipelines.forecast.risk.history import EPOCH, History, day_number
+from pipelines.forecast.risk.own_grid import Note, PointsError, Task, place, unheard
+
+TRIALS: Final = 12
+"""Windows before the first forecast on which the stack is chosen."""
+THREADS: Final = 2
+
+Progress = Callable[[int, int], None]
+
+
+def silent(_done: int, _all: int) -> None:
+    """No progress is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A forecast: ``cell_id, category, expected, rank, is_selected, geometry`` (WKB in ``crs``), one row per cell."""
+
+    frame: pl.DataFrame
+    crs: str
+
+
+def predict_points(
+    points: pl.DataFrame, task: Task, start: date, days: int, progress: Progress = silent, note: Note = unheard
+) -> Risk:
+    """Forecast the expected count per cell from ``start`` on, from points before ``start``.
+
+    The stack is chosen on the windows of the same length just before, as far as the points reach back.
+
+    Args:
+        points: As `places.place` takes them.
+        task: Where and how fine.
+        start: First day of the forecast; later points are not looked at.
+        days: How many days.
+        progress: Told the number of windows done and of all.
+        note: Told how many points lie outside the boundary.
+
+    Raises:
+        PointsError: a column is missing, nothing lies inside the boundary before ``start``, or the area is too small.
+    """
+    day = day_number(start)
+    there = place(points, task, note)
+    past = there.history
+    seen = past.seen(day)
+    known = [category for category in past.events if seen.events[category].cell.size]
+    if not known:
+        raise PointsError(f"no point lies inside the boundary before {start}: check --crs, --boundary and --start")
+    windows = rolling.windows(past, day, days, TRIALS)
+    count = _counter(progress, len(known) * (len(windows) + 1))
+
+    def ranked(category: str) -> pl.DataFrame:
+        backtest, _, _ = rolling.run(past, category, windows, (there.selected,), count)
+        listed = backtest.ranked(day, there.selected)
+        count()
+        return listed.hstack(there.cells.select("cell_id", "geometry")[listed["cell"]]).select(
+            "cell_id", "category", pl.col("expected") * days, "rank", "is_selected", "geometry"
+        )
+
+    with ThreadPoolExecutor(THREADS) as workers:
+        frames = list(workers.map(ranked, known))
+    return Risk(pl.concat(frames), there.crs)
+
+
+def backtest_points(
+    points: pl.DataFrame,
+    task: Task,
+    start: date,
+    days: int,
+    origins: int,
+    step: int,
+    progress: Progress = silent,
+    note: Note = unheard,
+) -> Scored:
+    """Score every model and the stack on windows that begin at ``start`` and every ``step`` days before it.
+
+    Args:
+        points: As ``predict_points``; they must reach to the end of the last window.
+        task: Where and how fine.
+        start: First day of the last window.
+        days: Length of a window.
+        origins: How many windows are scored. As many as `TRIALS` before them are tried for the stack to choose on.
+        step: Days between their starts.
+        progress: Told the number of windows done and of all.
+        note: Told how many points lie outside the boundary.
+
+    Returns:
+        Each window by its ``origin_date``, and all pooled.
+    """
+    last = day_number(start)
+    there = place(points, task, note)
+    if there.last_day + 1 < last + days:
+        known = EPOCH + timedelta(days=there.last_day)
+        raise PointsError(f"the points end on {known}, within the last window: give an earlier --start or fewer --days")
+    starts = [last - step * i for i in range(origins - 1, -1, -1)]
+    windows = [(day, days) for day in starts if there.history.known_days(day) > 0]
+    return scored(there.history, windows, (there.selected,), there.cell_share, progress)
+
+
+def scored(
+    past: History,
+    windows: Sequence[tuple[int, int]],
+    depths: Sequence[int],
+    cell_share: float,
+    progress: Progress = silent,
+) -> Scored:
+    """Score every model and the stack on windows (first day, days), each also with some before it to choose on.
+
+    As `backtest_points`; the first of ``depths`` is followed over all cells, ``cell_share`` is a cell's share of the
+    area.
+    """
+    if not windows:
+        raise PointsError("the points begin after the first window: give a later --start or fewer --origins")
+    first, days = min(windows)
+    earlier = rolling.windows(past, first, days, TRIALS)
+    count = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
+    every = [*earlier, *windows]
+    with ThreadPoolExecutor(THREADS) as workers:
+        made = list(workers.map(lambda category: rolling.run(past, category, every, depths, count)[:2], past.events))
+    found = pool(made, cell_share, first)
+    dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
+    return found._replace(windows=found.windows.select(dated, pl.exclude("origin_day")))
+
+
+def _counter(progress: Progress, total: int) -> Callable[[], None]:
+    done = itertools.count(1)
+    return lambda: progress(next(done), total)
+
+
+def save(risk: Risk, path: Path) -> None:
+    """Write a forecast as GeoParquet or, in WGS84 as that format wants, as GeoJSON."""
+    data = risk.frame.drop("geometry").to_pandas()
+    frame = gpd.GeoDataFrame(data, geometry=shapely.from_wkb(risk.frame["geometry"].to_numpy()), crs=risk.crs)
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif path.suffix in (".geojson", ".json"):
+        frame.to_crs(4326).to_file(path, driver="GeoJSON", index=False)
+    else:
+        raise PointsError(f"cannot write {path.name}: end the name in .parquet or .geojson")
+
+
+__all__ = ["PointsError", "Risk", "Task", "backtest_points", "place", "predict_points", "save"]

@@ -1,0 +1,114 @@
+"""Loading: every landed batch into raw, once, with its verdict. Rows, accounting and cursor move in one transaction."""
+
+from collections.abc import Iterable
+from contextlib import closing
+
+import duckdb
+
+from pipelines.config.errors import BongsuError
+from pipelines.config.settings import Settings
+from pipelines.feeds.feed import Feed
+from pipelines.ingest import accounting, chunks, merge, reprocess
+from pipelines.ingest.chunks import Piece
+from pipelines.quality import corrections
+from pipelines.store import landing, warehouse
+from pipelines.store.landing import Batch
+
+
+class LoadError(BongsuError):
+    """A batch that was loaded before cannot be loaded now: which, and what to mend."""
+
+
+def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> list[accounting.Accounting]:
+    """Load every landed batch of a feed that the warehouse does not hold yet, and try again what was kept out.
+
+    Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again. A batch
+    that stops the load leaves those before it loaded.
+
+    Raises:
+        CorrectionError: the feed's corrections file is faulty; the feed stays as it was.
+    """
+    corrections.read(feed)
+    merge.prepare(con, feed)
+    accounting.acknowledge(con, settings)
+    _forget_outdated(con, settings, feed)
+    recorded = {a.batch_id: a for a in accounting.acknowledged(settings) if a.feed == feed.name}
+    held = {row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()}
+    pending = [batch for batch in landing.batches(settings, feed.name) if batch.batch_id not in held]
+    readable = []
+    for batch in pending:
+        known = recorded.get(batch.batch_id)
+        if batch.is_destroyed or (known is not None and known.verdict != "accepted"):
+            gone = accounting.of(batch, verdict="rejected", message="destroyed before it was loaded")
+            accounting.enter_alone(con, settings, batch, known or gone)
+        else:
+            readable.append(batch)
+    done = []
+    with closing(chunks.pieces(settings, feed, readable)) as found:
+        for batch in readable:
+            done.append(_load(con, settings, feed, batch, found, recorded.get(batch.batch_id)))
+            con.execute("checkpoint warehouse")
+    done += reprocess.retry_refused(con, settings, feed, recorded)
+    done += reprocess.retry_quarantined(con, settings, feed, recorded)
+    accounting.acknowledge(con, settings)
+    return done
+
+
+def refused(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
+    """Messages of refused batches whose window no accepted batch has covered since."""
+    rows = con.execute(
+        "select message from ops.batches left join ops.cursors using (feed) where feed = ? and verdict <> 'accepted' "
+        "and (fetched_through_at is null or window_end > fetched_through_at) order by window_end",
+        [feed.name],
+    ).fetchall()
+    return [message for (message,) in rows]
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    feed: Feed,
+    batch: Batch,
+    found: Iterable[Piece],
+    known: accounting.Accounting | None,
+) -> accounting.Accounting:
+    """Load one batch, whose pieces are the next ones of ``found``.
+
+    A batch that the ledger knows as accepted is a replay: it is never refused as a whole.
+    """
+    gathered = merge.gather(con, feed, found)
+    problem = gathered.problem or (merge.objection(con, settings, feed, gathered) if known is None else "")
+    if gathered.problem and known is not None:
+        raise LoadError(
+            f"{feed.name}: batch {batch.batch_id[:12]} was loaded with {known.loaded} rows and cannot be read now: "
+            f"{gathered.problem}; mend pipelines/feeds/{feed.name}.py and run `bongsu rebuild` again"
+        )
+    with warehouse.transaction(con):
+        if problem:
+            verdict = "unreadable" if gathered.problem else "rejected"
+            all_of_it = gathered.received
+            account = accounting.of(batch, received=all_of_it, rejected=all_of_it, verdict=verdict, message=problem)
+        else:
+            loaded = merge.merge(con, feed, batch)
+            merge.keep_quarantined(con, gathered)
+            account = known or accounting.of(batch, **gathered.counts(loaded))
+        merge.keep_findings(con, batch, gathered)
+        return accounting.enter(con, settings, batch, account)
+
+
+def _forget_outdated(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:
+    """Empty a feed that is to be replayed from landing.
+
+    It holds rows of destroyed batches, where a crash cut a destruction off, or rows read under other corrections.
+    """
+    gone = {batch.batch_id for batch in landing.batches(settings, feed.name) if batch.is_destroyed}
+    held = {row[0] for row in con.execute(f'select distinct _batch_id from raw."{feed.name}"').fetchall()}
+    version = corrections.version(feed.name)
+    read_under = con.execute("select version from ops.corrected where feed = ?", [feed.name]).fetchall()
+    is_corrected_anew = [(version,)] != (read_under or [("",)])
+    if not (gone & held or is_corrected_anew):
+        return
+    with warehouse.transaction(con):
+        merge.forget(con, feed)
+        con.execute("delete from ops.corrected where feed = ?", [feed.name])
+        con.execute("insert into ops.corrected values (?, ?)", [feed.name, version])

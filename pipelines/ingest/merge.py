@@ -1,0 +1,267 @@
+"""Raw: checked pieces of batches merged into ``raw.<feed>``.
+
+A keyed feed keeps every version of every record: any order, split or repetition of deliveries ends in the same table.
+A snapshot feed numbers identical rows inside a delivery and remembers the first and last snapshot that held each.
+Nothing of a batch reaches ``raw`` before all of it is known: till then its accepted rows wait in the temporary table
+``_batch``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+
+from pipelines.config.settings import Settings
+from pipelines.feeds.feed import Feed
+from pipelines.ingest.chunks import Piece
+from pipelines.quality import corrections, schema_drift, suites
+from pipelines.store.landing import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A whole batch held against its suite; what was accepted of it is in the table ``_batch``.
+
+    ``quarantined`` has the columns of ``ops.quarantine``, ``results`` those of `quality.RESULTS`, ``corrected`` those
+    of `corrections.REPORT`, ``unknown`` those of `drift.UNKNOWN`.
+    """
+
+    received: int
+    accepted: int
+    quarantined: pl.DataFrame
+    results: pl.DataFrame
+    corrected: pl.DataFrame
+    unknown: pl.DataFrame
+    problem: str = ""
+
+    @property
+    def bad(self) -> int:
+        """The number of rows that failed."""
+        return self.received - self.accepted
+
+    def counts(self, loaded: int) -> dict[str, int]:
+        """The accounting of its rows once so many of them were new."""
+        return {
+            "received": self.received,
+            "loaded": loaded,
+            "unchanged": self.accepted - loaded,
+            "quarantined": self.bad,
+        }
+
+
+def rules_version(feed: Feed) -> str:
+    """A short text that changes with a feed's suite or corrections, so that what is held back is tried again."""
+    return "+".join(filter(None, [suites.suite_version(feed.suite), corrections.version(feed.name)]))
+
+
+def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
+    """Make ``raw.<feed>``, empty, if it is not there: a feed that never delivered still has its table."""
+    declared = pl.DataFrame(schema={**feed.columns, "_extra": pl.String, "_row": pl.Int64})
+    con.register("_declared", declared.to_arrow())
+    seen = ", 0::bigint as _copy, '' as _first_snapshot, '' as _last_snapshot" if feed.kind == "snapshot" else ""
+    con.execute(
+        f'create table if not exists raw."{feed.name}" as '
+        f"select *, 0::ubigint as _row_hash, '' as _batch_id{seen} from _declared where false"
+    )
+    con.unregister("_declared")
+
+
+def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -> Gathered:
+    """Put what the suite accepts of one batch into ``_batch`` and add up the rest, up to the batch's last piece.
+
+    Of a batch with a problem ``received`` counts the rows of the whole delivery, 0 where they cannot be told apart.
+    """
+    _empty_batch(con, feed)
+    received = accepted = 0
+    quarantined, results, problem = [pl.DataFrame(schema=_QUARANTINED)], [pl.DataFrame(schema=suites.RESULTS)], ""
+    corrected, unknown = [pl.DataFrame(schema=corrections.REPORT)], [pl.DataFrame(schema=schema_drift.UNKNOWN)]
+    for piece in found:
+        if piece.verdict is None:
+            received, problem = piece.unread, piece.problem
+            break
+        received += piece.frame.height
+        accepted += piece.verdict.accepted.height
+        _append(con, feed, piece.batch, piece.verdict.accepted)
+        quarantined.append(_quarantined(feed, piece.batch, piece.frame, piece.verdict))
+        results.append(piece.verdict.results)
+        corrected.append(piece.corrected)
+        unknown.append(schema_drift.unknown_columns(piece.frame))
+        if piece.is_last:
+            break
+    return Gathered(
+        received,
+        accepted,
+        pl.concat(quarantined),
+        suites.summed(pl.concat(results)),
+        pl.concat(corrected).group_by("key", "column", maintain_order=True).sum(),
+        pl.concat(unknown).group_by("column", maintain_order=True).sum(),
+        problem,
+    )
+
+
+def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, gathered: Gathered) -> str:
+    """Why a batch that could be read is not merged all the same; empty if nothing speaks against it."""
+    limit = settings.profile.feeds[feed.name].max_quarantine_share
+    if gathered.bad > gathered.received * limit:
+        return f"{gathered.bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
+    is_empty = feed.kind == "snapshot" and not gathered.received
+    if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
+        return "an empty snapshot, after snapshots with rows: nothing changed"
+    return schema_drift.refusal(feed.suite, gathered.results)
+
+
+def merge(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) -> int:
+    """Append what is new of ``_batch`` to ``raw.<feed>``; returns the number of new rows."""
+    merged = _merge_keyed(con, feed) if feed.kind == "keyed" else _merge_snapshot(con, feed, batch)
+    con.execute("drop table _batch")
+    return merged
+
+
+def keep_quarantined(con: duckdb.DuckDBPyConnection, gathered: Gathered) -> None:
+    """Keep the failing rows of a batch in ``ops.quarantine``, whole, with the rule that each broke and its reason."""
+    if gathered.quarantined.height:
+        con.register("_quarantined", gathered.quarantined.to_arrow())
+        con.execute("insert into ops.quarantine by name select * from _quarantined")
+        con.unregister("_quarantined")
+
+
+def keep_findings(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered) -> None:
+    """Keep what was found in a batch, in place of what an earlier attempt found.
+
+    In ``ops.checks`` (per expectation), ``ops.corrections`` and ``ops.drift``.
+    """
+    found = {
+        "checks": gathered.results.with_columns(suite=pl.lit(batch.feed)),
+        "corrections": gathered.corrected.with_columns(feed=pl.lit(batch.feed)),
+        "drift": gathered.unknown.with_columns(feed=pl.lit(batch.feed)),
+    }
+    for table, frame in found.items():
+        con.execute(f"delete from ops.{table} where batch_id = ?", [batch.batch_id])
+        con.register("_found", frame.with_columns(batch_id=pl.lit(batch.batch_id)).to_arrow())
+        con.execute(f"insert into ops.{table} by name select * from _found")
+        con.unregister("_found")
+
+
+def forget(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
+    """Empty a feed's raw table and all that is kept about its batches, so that it is replayed from landing.
+
+    The cursor goes too: whoever looks before the replay is done sees a feed that lacks records, not one without any.
+    """
+    con.execute(f'delete from raw."{feed.name}"')
+    con.execute(
+        "delete from ops.checks where batch_id in (select batch_id from ops.batches where feed = ?)", [feed.name]
+    )
+    for table in ("batches", "cursors", "quarantine", "corrections", "drift"):
+        con.execute(f"delete from ops.{table} where feed = ?", [feed.name])
+
+
+_QUARANTINED = {
+    "feed": pl.String,
+    "batch_id": pl.String,
+    "row_number": pl.Int64,
+    "expectation": pl.String,
+    "reason": pl.String,
+    "content": pl.String,
+    "suite_version": pl.String,
+}
+
+
+def _empty_batch(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
+    given = "* exclude (_copy, _first_snapshot, _last_snapshot)" if feed.kind == "snapshot" else "*"
+    con.execute(f'create or replace temp table _batch as select {given} from raw."{feed.name}" where false')
+
+
+def _append(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch, accepted: pl.DataFrame) -> None:
+    columns = ", ".join(f'"{name}"' for name in sorted(feed.columns))
+    # Rows of a snapshot have nothing but their hash to be known by, and DuckDB's own gives one text in twelve the same
+    # number when they differ in the last characters of two of their eight-byte blocks, as 20251225-11000023 may.
+    own = f"md5_number_lower(row({columns})::varchar)" if feed.kind == "snapshot" else f"hash({columns})"
+    con.register("_accepted", accepted.to_arrow(compat_level=pl.CompatLevel.newest()))
+    con.execute(
+        f"insert into _batch by name select *, {own} as _row_hash, ? as _batch_id from _accepted",
+        [batch.batch_id],
+    )
+    con.unregister("_accepted")
+
+
+def _merge_keyed(con: duckdb.DuckDBPyConnection, feed: Feed) -> int:
+    """Only a batch that repeats something, inside or from before, pays for comparing rows.
+
+    Whole rows are compared: DuckDB's hash gives different text the same number too often to stand for a row.
+    """
+    (repeats,) = con.execute(
+        f"""
+        select
+            (select count(*) - count(distinct _row_hash) from _batch)
+            + (select count(*) from raw."{feed.name}" semi join _batch using (_row_hash))
+        """
+    ).fetchall()[0]
+    if not repeats:
+        con.execute(f'insert into raw."{feed.name}" by name select * from _batch')
+        return _changed(con)
+    same = " and ".join(f'held."{name}" is not distinct from fresh."{name}"' for name in feed.columns)
+    columns = ", ".join(f'"{name}"' for name in feed.columns)
+    con.execute(
+        f"""
+        insert into raw."{feed.name}" by name
+        with fresh as (
+            select * from _batch qualify row_number() over (partition by _row_hash, {columns} order by _row) = 1
+        ),
+        held as (select {columns}, _row_hash from raw."{feed.name}" semi join _batch using (_row_hash))
+        select fresh.* from fresh
+        where not exists (select 1 from held where held._row_hash = fresh._row_hash and {same})
+        """
+    )
+    return _changed(con)
+
+
+def _merge_snapshot(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) -> int:
+    snapshot = f"{batch.window_end.isoformat()}/{batch.batch_id}"
+    con.execute(
+        "create or replace temp table _copies as "
+        "select *, row_number() over (partition by _row_hash order by _row) as _copy from _batch"
+    )
+    con.execute(
+        f"""
+        update raw."{feed.name}" held
+        set _first_snapshot = least(_first_snapshot, $1), _last_snapshot = greatest(_last_snapshot, $1)
+        from _copies fresh where held._row_hash = fresh._row_hash and held._copy = fresh._copy
+        """,
+        [snapshot],
+    )
+    con.execute(
+        f"""
+        insert into raw."{feed.name}" by name
+        select fresh.*, $1 as _first_snapshot, $1 as _last_snapshot from _copies fresh
+        where not exists (
+            select 1 from raw."{feed.name}" held where held._row_hash = fresh._row_hash and held._copy = fresh._copy
+        )
+        """,
+        [snapshot],
+    )
+    changed = _changed(con)
+    con.execute("drop table _copies")
+    return changed
+
+
+def _changed(con: duckdb.DuckDBPyConnection) -> int:
+    (count,) = con.fetchall()[0]
+    return int(count)
+
+
+def _quarantined(feed: Feed, batch: Batch, frame: pl.DataFrame, verdict: suites.Verdict) -> pl.DataFrame:
+    if verdict.failures.is_empty():
+        return pl.DataFrame(schema=_QUARANTINED)
+    content = frame.join(verdict.failures.select("_row").unique(), on="_row", how="semi").select(
+        "_row", content=pl.struct(*feed.columns).struct.json_encode()
+    )
+    return verdict.failures.join(content, on="_row").select(
+        feed=pl.lit(feed.name),
+        batch_id=pl.lit(batch.batch_id),
+        row_number="_row",
+        expectation="expectation",
+        reason="reason",
+        content="content",
+        suite_version=pl.lit(rules_version(feed)),
+    )

@@ -1,0 +1,146 @@
+"""Retries: what was kept out is tried again under the parser and the rules as they are now, and accounted for.
+
+The accounting of a delivery stands for ever, so what later becomes of its rows is told by batches of kind ``retry``: a
+refused batch that is accepted, rows released from quarantine, and rows that a replay holds back though they were let in
+before, because the rules or the corrections changed. Of every batch, rows quarantined less rows released are always the
+rows in ``ops.quarantine``. The last 64 characters of a retry's message name the batch that it is of.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import duckdb
+
+from pipelines.config.settings import Settings
+from pipelines.feeds.feed import Feed
+from pipelines.ingest import accounting, chunks, merge
+from pipelines.store import landing, warehouse
+from pipelines.store.landing import Batch
+
+ACCEPTED = "accepted now: refused batch "
+RELEASED = "released from quarantine of batch "
+HELD_BACK = "held back since the rules or corrections changed: rows of batch "
+
+
+def retry_refused(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, recorded: Mapping[str, accounting.Accounting]
+) -> list[accounting.Accounting]:
+    """Try refused batches again, under the parser and the rules as they are now, and keep what each attempt finds."""
+    refusals = con.execute(
+        "select batch_id from ops.batches where feed = ? and verdict <> 'accepted' order by window_end", [feed.name]
+    ).fetchall()
+    batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name) if not batch.is_destroyed}
+    done = []
+    for batch in [batches[batch_id] for (batch_id,) in refusals if batch_id in batches]:
+        retry_id = _retry_id(batch.batch_id, "refused")
+        if _holds(con, retry_id):
+            continue
+        gathered = merge.gather(con, feed, chunks.pieces(settings, feed, [batch]))
+        with warehouse.transaction(con):
+            merge.keep_findings(con, batch, gathered)
+            if gathered.problem or (retry_id not in recorded and merge.objection(con, settings, feed, gathered)):
+                continue
+            counts = gathered.counts(merge.merge(con, feed, batch))
+            merge.keep_quarantined(con, gathered)
+            message = f"{ACCEPTED}{batch.batch_id}"
+            fresh = replace(accounting.of(batch, **counts), batch_id=retry_id, kind="retry", message=message)
+            done.append(accounting.enter(con, settings, batch, recorded.get(retry_id, fresh)))
+    return done
+
+
+def retry_quarantined(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, recorded: Mapping[str, accounting.Accounting]
+) -> list[accounting.Accounting]:
+    """Try quarantined rows again under the rules as they are now; what passes is a batch of its own, kind ``retry``.
+
+    In a replay rows pass or are held back at once, under the rules and corrections of now. The retries that the ledger
+    knows are entered all the same, and a difference that nobody has accounted for yet is accounted for here: rows that
+    pass now as released, rows that are held back now though they passed before as received and quarantined once more.
+    """
+    version = merge.rules_version(feed)
+    batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name) if not batch.is_destroyed}
+    for retried in recorded.values():
+        # A refused batch once accepted that cannot be read now stays refused, and every load says so.
+        is_refused = retried.message.startswith(ACCEPTED) and retried.message[-64:] in batches
+        if retried.kind == "retry" and not is_refused and not _holds(con, retried.batch_id):
+            accounting.insert(con, retried, None)
+    done = [_release(con, settings, feed, batch, version) for batch in _waiting(con, settings, feed, version)]
+    for batch_id, released in _unaccounted(con, feed):
+        if batch_id in batches:
+            batch = batches[batch_id]
+            counts = {"loaded": released} if released > 0 else {"quarantined": -released}
+            done.append(_enter(con, batch, version, RELEASED if released > 0 else HELD_BACK, counts))
+    return [account for account in done if account is not None]
+
+
+def _unaccounted(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[tuple[str, int]]:
+    """Batches of which more or fewer rows are held back than accounted for, and how many fewer."""
+    return con.execute(
+        """
+        with accounted as (
+            select
+                if(kind = 'retry', right(message, 64), batch_id) as origin,
+                sum(if(starts_with(message, $released), -received, quarantined)) as quarantined,
+                bool_or(verdict = 'accepted' and (kind = 'delivery' or starts_with(message, $accepted))) as is_accepted
+            from ops.batches where feed = $feed group by all
+        ),
+        held as (
+            select batch_id as origin, count(distinct row_number) as rows
+            from ops.quarantine where feed = $feed group by all
+        )
+        select origin, (quarantined - coalesce(rows, 0))::bigint as released
+        from accounted left join held using (origin)
+        where is_accepted and released <> 0 order by origin
+        """,
+        {"feed": feed.name, "released": RELEASED, "accepted": ACCEPTED},
+    ).fetchall()
+
+
+def _waiting(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, version: str) -> list[Batch]:
+    rows = con.execute(
+        "select distinct batch_id from ops.quarantine where feed = ? and suite_version <> ?", [feed.name, version]
+    ).fetchall()
+    waiting = {batch_id for (batch_id,) in rows}
+    return [batch for batch in landing.batches(settings, feed.name) if batch.batch_id in waiting]
+
+
+def _release(
+    con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, version: str
+) -> accounting.Accounting | None:
+    rows = con.execute("select distinct row_number from ops.quarantine where batch_id = ?", [batch.batch_id]).fetchall()
+    gathered = merge.gather(con, feed, chunks.pieces(settings, feed, [batch], only=[row for (row,) in rows]))
+    if gathered.problem:
+        return None
+    with warehouse.transaction(con):
+        con.execute("delete from ops.quarantine where batch_id = ?", [batch.batch_id])
+        loaded = merge.merge(con, feed, batch)
+        merge.keep_quarantined(con, gathered)
+        if not gathered.accepted:
+            return None
+        return _enter(con, batch, version, RELEASED, {"loaded": loaded, "unchanged": gathered.accepted - loaded})
+
+
+def _enter(
+    con: duckdb.DuckDBPyConnection, batch: Batch, version: str, what: str, counts: Mapping[str, int]
+) -> accounting.Accounting:
+    """Enter a retry of some rows of a batch. Rules may come back, so its id counts the retries before it."""
+    message = f"{what}{batch.batch_id}"
+    ((before,),) = con.execute(
+        "select count(*) from ops.batches where kind = 'retry' and right(message, 64) = ?", [batch.batch_id]
+    ).fetchall()
+    account = replace(
+        accounting.of(batch, received=sum(counts.values()), message=message, **counts),
+        batch_id=_retry_id(batch.batch_id, f"{version} {before}"),
+        kind="retry",
+    )
+    accounting.insert(con, account, batch.received_at)
+    return account
+
+
+def _retry_id(batch_id: str, why: str) -> str:
+    return hashlib.sha256(f"retry {batch_id} {why}".encode()).hexdigest()
+
+
+def _holds(con: duckdb.DuckDBPyConnection, batch_id: str) -> bool:
+    return bool(con.execute("select 1 from ops.batches where batch_id = ?", [batch_id]).fetchall())

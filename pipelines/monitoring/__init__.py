@@ -1,0 +1,1 @@
+"""Monitoring: the run log, feed volume and alerts."""

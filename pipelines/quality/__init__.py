@@ -1,0 +1,1 @@
+"""Quality: Great Expectations suites, gates, corrections, schema drift, future dates, coordinates."""

@@ -1,0 +1,48 @@
+"""Quality gates: a finished table whose suite fails reaches no release."""
+
+import duckdb
+import polars as pl
+
+from pipelines.config import paths
+from pipelines.quality import suites
+from pipelines.quality.suites import QualityError
+from pipelines.store import warehouse
+
+
+def names() -> list[str]:
+    """The gated tables: suites named ``schema.table``."""
+    return sorted(path.stem for path in paths.EXPECTATIONS.glob("*.*.json"))
+
+
+def check(con: duckdb.DuckDBPyConnection, *schemas: str) -> None:
+    """Check every gated table of the schemas against its suite, and write the results to ``ops.gates``.
+
+    Raises:
+        QualityError: a quality gate failed; the previous release stays current.
+    """
+    con.execute(
+        'create table if not exists ops.gates (suite varchar, expectation varchar, "column" varchar, '
+        "severity varchar, reason varchar, checked bigint, failed bigint)"
+    )
+    for name in names():
+        schema, _, table = name.partition(".")
+        if schema in schemas and warehouse.exists(con, schema, table):
+            columns = ", ".join(f'"{column}"' for column in suites.columns_of(name)) or "1 as one"
+            results = checked(name, con.execute(f'select {columns} from {schema}."{table}"').pl())
+            con.execute("delete from ops.gates where suite = ?", [name])
+            con.register("_gate", results.with_columns(suite=pl.lit(name)).to_arrow())
+            con.execute("insert into ops.gates by name select * from _gate")
+            con.unregister("_gate")
+
+
+def checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """The results of a table's gate (columns of ``suites.Verdict.results``).
+
+    Raises:
+        QualityError: an expectation of severity critical fails; the previous release stays current.
+    """
+    results = suites.validate_table(name, frame)
+    failed = results.filter(~pl.col("success"), pl.col("severity") == "critical")["reason"]
+    if not failed.is_empty():
+        raise QualityError(f"quality gate failed for {name}: {'; '.join(failed)}. The previous release stays current")
+    return results.drop("success")

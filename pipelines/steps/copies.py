@@ -1,0 +1,61 @@
+"""Copies of a home: verify, replicate, restore, and the drill that proves the restore."""
+
+import tempfile
+from pathlib import Path
+
+from pipelines.config.errors import StepError
+from pipelines.config.progress import Progress, silent
+from pipelines.config.settings import Settings
+from pipelines.continuity import replicas
+from pipelines.monitoring import run_log
+from pipelines.release import integrity
+from pipelines.steps.rebuild import rebuild
+from pipelines.steps.run_settings import settings_of_last_run
+from pipelines.store import warehouse
+
+
+def verify(settings: Settings) -> dict[str, int]:
+    """Check the ledger's chain, every batch, record and released file, byte for byte; returns how many of each."""
+    with run_log.recorded(settings, "verify"):
+        return {**replicas.verify(settings), "files of releases": integrity.verify(settings)}
+
+
+def replicate(settings: Settings, url: str | None) -> int:
+    """Copy the home to a URL; returns the number of files copied, none without a URL."""
+    with run_log.recorded(settings, "replicate"):
+        return replicas.replicate(settings, url) if url else 0
+
+
+def restore(home: Path, url: str, master_key: Path) -> None:
+    """Restore a home from a copy, verified before it appears, and rebuild its warehouse.
+
+    When the copy fails any check, nothing is left behind. When only the rebuild fails, the verified home stays: run
+    `bongsu rebuild`.
+    """
+    replicas.restore(home, url, master_key)
+    rebuild(settings_of_last_run(home))
+
+
+def drill(settings: Settings, url: str | None, progress: Progress = silent) -> int:
+    """Restore a copy aside, rebuild it and compare every table with this home's; returns the number of equal tables.
+
+    Raises:
+        StepError: a table differs.
+    """
+    with run_log.recorded(settings, "drill"), tempfile.TemporaryDirectory(dir=settings.home) as aside:
+        if url is None:
+            progress("replicate")
+            url = f"{aside}/copy"
+            replicas.replicate(settings, url)
+        progress("restore")
+        restored = settings.model_copy(update={"home": Path(aside) / "home"})
+        replicas.restore(restored.home, url, settings.keys / "master.key")
+        theirs = rebuild(restored, progress)
+        with warehouse.connect(settings) as con:
+            ours = {name: digest for name, digest in warehouse.hashes(con).items() if not name.startswith("views.")}
+        different = sorted(name for name, digest in ours.items() if theirs.get(name) != digest)
+        if different:
+            raise StepError(
+                f"{len(different)} of {len(ours)} tables differ after the restore: {', '.join(different[:5])}"
+            )
+        return len(ours)

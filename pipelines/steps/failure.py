@@ -1,0 +1,20 @@
+"""What the log says when a task of Airflow has failed for good."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def report(context: Mapping[str, Any]) -> None:
+    """Log which task of which run failed, why, and what to do next: an ``on_failure_callback``."""
+    task = context["task_instance"]
+    log.error(
+        "bongsu: dag=%s run=%s task=%s feed=%s error=%s next=run `bongsu status`, then clear the task",
+        task.dag_id,
+        task.run_id,
+        task.task_id,
+        task.map_index,
+        str(context.get("exception", "")).partition("\n")[0],
+    )

@@ -1,0 +1,227 @@
+"""Forecast: demand and place-based risk, in three tasks: read, fit, write.
+
+Only `read` and `write` open the warehouse, so that nothing waits for its single writer while models run. They hand over
+through Parquet in ``work/forecast/``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from pipelines.config.progress import Progress, silent
+from pipelines.config.settings import Settings
+from pipelines.forecast.demand import nightly as demand
+from pipelines.forecast.demand.evaluation import scoring
+from pipelines.forecast.demand.issued import as_now
+from pipelines.forecast.demand.panel import Known
+from pipelines.forecast.risk import nightly as risk
+from pipelines.monitoring import run_log
+from pipelines.steps import inputs
+from pipelines.store import handover, issues, records, warehouse
+
+TABLES: Final = {
+    "demand_forecasts": "demand",
+    "demand_backtests": "demand_scores",
+    "demand_choices": "demand_choices",
+    "risk_forecasts": "risk",
+    "risk_backtests": "risk_scores",
+    "risk_curves": "risk_curves",
+    "risk_calibration": "risk_calibration",
+    "risk_slots_forecasts": "risk_slots",
+    "risk_slots_backtests": "risk_slots_scores",
+}
+"""Kinds of record that the step writes, and the table of schema ``forecast`` that each fills."""
+RECORDS: Final = tuple(TABLES)
+SCORE_GRAIN: Final = ("reference_at", "frequency", "service", "measure", "category", "window", "area_level")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that the models read.
+
+    ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``police``: the last two, one row;
+    ``selected``: the models that the last earlier run selected, one frame or none.
+    """
+
+    demand_hourly: pl.DataFrame
+    demand_delays: pl.DataFrame
+    demand_changes: pl.DataFrame
+    services: pl.DataFrame
+    crime: pl.DataFrame
+    police: pl.DataFrame
+    areas: pl.DataFrame
+    cells: pl.DataFrame
+    selected: pl.DataFrame | None = None
+
+    @staticmethod
+    def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "Inputs":
+        """Read them from warehouse and records."""
+        return Inputs(
+            demand_hourly=inputs.demand_hourly(con),
+            demand_delays=con.execute("from marts.demand_delays").pl(),
+            demand_changes=con.execute("from marts.demand_changes").pl(),
+            services=_services(con),
+            crime=inputs.crime_versions(con),
+            police=_police(con, settings),
+            areas=inputs.areas(con),
+            cells=inputs.cells(con),
+            selected=issues.before(settings, "demand_choices"),
+        )
+
+    @property
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """By name, without what is not there."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: frame for name, frame in named.items() if frame is not None}
+
+    @property
+    def known(self) -> Known:
+        """What is known of the services' records."""
+        complete = dict(self.services.select("service", "complete_until_at").drop_nulls().iter_rows())
+        stale = dict(self.services.select("service", "stale_reason").drop_nulls().iter_rows())
+        return Known(complete, stale, self.demand_delays, self.demand_changes)
+
+
+def forecast(settings: Settings, progress: Progress = silent) -> None:
+    """Forecast demand and risk, and record both as issued."""
+    read(settings)
+    fit(settings, progress)
+    write(settings)
+
+
+def read(settings: Settings) -> None:
+    """Copy what the models read out of the warehouse."""
+    with run_log.recorded(settings, "forecast_read"):
+        with warehouse.connect(settings) as con:
+            frames = Inputs.read(con, settings).frames
+        handover.discard(handed_over(settings))
+        handover.save(_folder(settings) / "inputs", frames)
+
+
+def fit(settings: Settings, progress: Progress = silent) -> None:
+    """Run the models; opens no warehouse."""
+    with run_log.recorded(settings, "forecast_fit"):
+        given = Inputs(**handover.load(_folder(settings) / "inputs"))
+        handover.save(_folder(settings) / "outputs", models(given, settings, progress))
+
+
+def write(settings: Settings) -> None:
+    """Record the forecasts as issued, and fill the tables of schema ``forecast``."""
+    with run_log.recorded(settings, "forecast_write"):
+        outputs = handover.load(_folder(settings) / "outputs")
+        record(settings, outputs)
+        with warehouse.connect(settings) as con:
+            write_tables(con, settings, outputs)
+        handover.discard(handed_over(settings))
+
+
+def record(settings: Settings, outputs: Mapping[str, pl.DataFrame]) -> None:
+    """Keep every frame of the models as issued."""
+    for kind in RECORDS:
+        records.write(settings, kind, issues.stamp(settings.as_of), outputs[kind])
+
+
+def handed_over(settings: Settings) -> Path:
+    """The folder through which the tasks hand over; empty after `write`."""
+    return settings.work / "forecast"
+
+
+def models(given: Inputs, settings: Settings, progress: Progress) -> dict[str, pl.DataFrame]:
+    """Run the models of demand and risk; returns a frame per kind of record."""
+    profile, as_of = settings.profile, settings.as_of
+    calls = demand.forecast_demand(
+        given.demand_hourly,
+        as_of,
+        profile,
+        given.known,
+        settings.max_processes,
+        partial(_count, progress, "Prophet fits"),
+        given.selected,
+        given.areas,
+    )
+    ((complete_until, stale_reason),) = given.police.iter_rows()
+    crime = risk.forecast_risk(
+        given.crime,
+        given.cells,
+        as_of,
+        profile,
+        complete_until,
+        stale_reason,
+        settings.threads,
+        partial(_count, progress, "months of risk"),
+    )
+    return {
+        "demand_forecasts": calls.forecasts,
+        "demand_backtests": calls.scores,
+        "demand_choices": calls.choices,
+        "risk_forecasts": crime.forecasts,
+        "risk_backtests": crime.scores,
+        "risk_curves": crime.curves,
+        "risk_calibration": crime.calibration,
+        "risk_slots_forecasts": crime.slots.forecasts,
+        "risk_slots_backtests": crime.slots.scores,
+    }
+
+
+def write_tables(con: duckdb.DuckDBPyConnection, settings: Settings, issued: Mapping[str, pl.DataFrame]) -> None:
+    """Fill the tables of schema ``forecast``: the newest issue, and its backtest with the scores of every past one."""
+    tables = {table: issued[kind] for kind, table in TABLES.items()}
+    tables["demand_scores"] = scoring.complete(tables["demand_scores"])
+    for name in ("demand", "risk", "risk_slots"):
+        tables[f"{name}_scores"] = _with_past_scores(settings, name, tables[f"{name}_scores"])
+    for table, frame in tables.items():
+        warehouse.write_frame(con, "forecast", table, frame)
+
+
+def _with_past_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> pl.DataFrame:
+    """The backtest after the newest score of every past issue.
+
+    Newest is the score of the latest run, and of that run's the last written: all models of an issue at once, since
+    they are scored on the same targets.
+    """
+    grain = [column for column in SCORE_GRAIN if column in backtest.columns]
+    newest = backtest.clear()
+    for scores in issues.frames(settings, issues.scores(settings, name)):
+        upgraded = as_now(scores) if "measure" in grain else scores
+        older = newest.join(upgraded, on=grain, how="anti", nulls_equal=True, maintain_order="left")
+        newest = pl.concat([older, upgraded], how="diagonal_relaxed").select(backtest.columns)
+    return pl.concat([newest, backtest], how="vertical_relaxed")
+
+
+def _services(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Per demand service, up to when its records are complete, and which of its feeds is stale and why."""
+    complete = pl.DataFrame(
+        list(inputs.services_complete_until(con).items()),
+        schema={"service": pl.String, "complete_until_at": pl.Datetime("us", "UTC")},
+        orient="row",
+    )
+    stale = con.execute(
+        "select demand_services.demand_service as service, "
+        "string_agg(distinct feed || ' is stale: ' || stale_reason, '; ' "
+        "order by feed || ' is stale: ' || stale_reason) as stale_reason "
+        "from marts.feed_status join reference.feed_services using (feed) "
+        "join reference.demand_services on demand_services.service = feed_services.service "
+        "where is_stale group by 1 order by 1"
+    ).pl()
+    return complete.join(stale, on="service", how="full", coalesce=True)
+
+
+def _police(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
+    """Up to when police records are complete, and which of the feeds is stale and why."""
+    reason = "string_agg(feed || ' is stale: ' || stale_reason, '; ' order by feed) as stale_reason"
+    stale = con.execute(f"select {reason} from marts.feed_status where agency = 'police' and is_stale").pl()
+    until = pl.lit(inputs.police_complete_until(con, settings), pl.Datetime("us", "UTC"))
+    return stale.select(until.alias("complete_until_at"), "stale_reason")
+
+
+def _folder(settings: Settings) -> Path:
+    return handed_over(settings) / issues.stamp(settings.as_of)
+
+
+def _count(progress: Progress, what: str, done: int, total: int) -> None:
+    progress(f"forecast: {done} of {total} {what}")

@@ -1,0 +1,68 @@
+"""Tables that several steps read from the warehouse, as frames."""
+
+from datetime import UTC, datetime
+
+import duckdb
+import polars as pl
+
+from pipelines.config.settings import Settings
+
+
+def demand_hourly(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``marts.demand_hourly``: every known hour of every area and demand service."""
+    return con.execute(
+        "select tree, level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches, listed_calls, "
+        "listed_dispatches from marts.demand_hourly"
+    ).pl()
+
+
+def crime_daily(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``marts.crime_daily``: incidents by category, risk cell and local date."""
+    return con.execute("from marts.crime_daily order by category, cell_id, local_date").pl()
+
+
+def crime_versions(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every version of reported crime, so that past origins see what was known then."""
+    return con.execute(
+        "select category, cell_id, local_date, occurred_at, occurred_until, known_at, superseded_at "
+        "from marts.crime_points order by all"
+    ).pl()
+
+
+def areas(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``reference.areas``."""
+    return con.execute("from reference.areas order by area_id").pl()
+
+
+def cells(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``reference.cells``, of both grids."""
+    return con.execute("from reference.cells order by cell_metres, cell_id").pl()
+
+
+def services_complete_until(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Per demand service, up to when its records are complete: what is later is unknown, never zero."""
+    return _complete_until(con, "demand_services.demand_service")
+
+
+def police_complete_until(con: duckdb.DuckDBPyConnection, settings: Settings) -> datetime:
+    """Up to when police records are complete, at most ``as_of``; ``as_of`` where no police feed is declared."""
+    return min(_complete_until(con, "feeds.agency").get("police", settings.as_of), settings.as_of)
+
+
+def _complete_until(con: duckdb.DuckDBPyConnection, by: str) -> dict[str, datetime]:
+    """The earliest instant that a group's feeds were read through, less each feed's declared delay."""
+    rows = con.execute(
+        f"""
+        select {by}, min(epoch(
+            least(coalesce(cursors.fetched_through_at, 'epoch'::timestamptz), getvariable('as_of')::timestamptz)
+            - to_seconds(feeds.delay_seconds)
+        ))
+        from reference.feeds
+        join reference.feed_services on feed_services.feed = feeds.feed
+        left join reference.demand_services on demand_services.service = feed_services.service
+        left join ops.cursors on cursors.feed = feeds.feed
+        where {by} is not null
+        group by 1 order by 1
+        """
+    ).fetchall()
+    return {group: datetime.fromtimestamp(epoch, UTC) for group, epoch in rows}

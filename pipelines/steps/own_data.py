@@ -1,0 +1,130 @@
+"""Anybody's own data: read their files, run the models of the pipeline on them, write the answer."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from pipelines.config.errors import BongsuError
+from pipelines.forecast.demand import own_series
+from pipelines.forecast.risk import own_grid, own_points
+from pipelines.release.pages import risk_figures
+
+if TYPE_CHECKING:
+    from pipelines.forecast.demand.own_series import Progress
+
+PROCESSES = 2
+NAMED = 5
+"""Most series that a note calls by name."""
+
+
+class OwnDataError(BongsuError, ValueError):
+    """A file cannot be read or written as asked: which, and what is possible."""
+
+
+def predict_demand(
+    source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress | None = None
+) -> None:
+    """Forecast the series in a file (``unique_id, ds, y``) and write the quantiles as Parquet."""
+    made = own_series.predict(read(source), freq, horizon, PROCESSES, progress)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.write_parquet(target)
+
+
+def backtest_demand(
+    source: Path,
+    freq: Literal["h", "D"],
+    horizon: int,
+    origins: int,
+    step: int,
+    folder: Path,
+    progress: Progress | None = None,
+    note: own_grid.Note = own_grid.unheard,
+) -> pl.DataFrame:
+    """Score the models on the series in a file and return the scores; ``note`` is told which are too short for that.
+
+    Writes ``forecasts``, ``scores``, ``series_scores``, ``choices`` and ``pits`` as Parquet, and ``series.png``.
+    """
+    from pipelines.forecast.demand import backtest_figure
+
+    given = read(source)
+    found = own_series.backtest(given, freq, horizon, origins, step, PROCESSES, progress)
+    frames = {field.name: getattr(found, field.name) for field in fields(found)}
+    scores = _keep(folder, **frames)
+    backtest_figure.save(found, folder / "series.png")
+    scored = set(found.series_scores["unique_id"].cast(pl.String))
+    unscored = sorted(set(given["unique_id"].cast(pl.String).unique()) - scored)
+    if unscored:
+        named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
+        note(f"{len(unscored)} series are too short for one origin and not scored: {named}; give fewer steps ahead")
+    return scores
+
+
+def predict_risk(
+    source: Path,
+    task: own_points.Task,
+    start: date,
+    days: int,
+    target: Path,
+    progress: own_points.Progress = own_points.silent,
+    note: own_grid.Note = own_grid.unheard,
+) -> None:
+    """Rank the cells of an area from the points in a file and write them with their geometry."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    own_points.save(own_points.predict_points(read(source, is_dated=False), task, start, days, progress, note), target)
+
+
+def backtest_risk(
+    source: Path,
+    task: own_points.Task,
+    start: date,
+    days: int,
+    origins: int,
+    step: int,
+    folder: Path,
+    progress: own_points.Progress = own_points.silent,
+    note: own_grid.Note = own_grid.unheard,
+) -> pl.DataFrame:
+    """Score the models on the points in a file; writes all as Parquet, two figures as SVG, and returns the scores."""
+    given = read(source, is_dated=False)
+    found = own_points.backtest_points(given, task, start, days, origins, step, progress, note)
+    _keep(folder, found.scores, windows=found.windows, curves=found.curves, calibration=found.calibration)
+    categories = found.curves["category"].unique().sort().to_list()
+    for name, frame, draw, height, models in (
+        ("curves", found.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT, 3),
+        ("calibration", found.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT, 2),
+    ):
+        panels = [(category, draw(frame.filter(category=category))) for category in categories]
+        (folder / f"{name}.svg").write_text(risk_figures.sheet(panels, height, f"{name} of risk", models), "utf-8")
+    return found.scores
+
+
+def read(path: Path, is_dated: bool = True) -> pl.DataFrame:
+    """A Parquet or CSV file as a frame.
+
+    Args:
+        path: Ends in .parquet or .csv.
+        is_dated: Whether texts of a CSV that look like times become times; Polars takes 03/04 for the 3rd of April, and
+            turns zoned times into UTC.
+
+    Raises:
+        OwnDataError: it is neither, or not there.
+    """
+    if not path.is_file():
+        raise OwnDataError(f"{path} is not there")
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    if path.suffix == ".csv":
+        return pl.read_csv(path, try_parse_dates=is_dated)
+    raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
+
+
+def _keep(folder: Path, scores: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in {**others, "scores": scores}.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    return scores

@@ -1,0 +1,179 @@
+"""The models: reference tables from the profile, then staging, core and marts from SQL, then the gates."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import duckdb
+import polars as pl
+
+from pipelines import areas, feeds
+from pipelines.config.profile import Profile
+from pipelines.config.settings import Settings
+from pipelines.feeds.feed import Feed
+from pipelines.quality.coordinates import definition
+from pipelines.schema import incident
+from pipelines.store import warehouse
+from pipelines.transform import joint
+
+PLACES = """(
+    select lon, lat from staging.incidents
+    union all by name
+    select lon, lat from staging.versions
+    union all by name
+    select lon, lat from staging.missing
+)"""
+"""Where incidents are and were: a backtest sees them where they were then."""
+
+
+def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
+    """Build every table from ``reference`` to ``marts``, and keep the lineage in ``ops.lineage``.
+
+    The tables of all feeds must exist in ``raw`` (`raw.prepare`).
+    """
+    progress("areas")
+    registered = feeds.of(settings.profile)
+    warehouse.load_extension(con, "spatial")
+    write_reference(con, settings.profile, registered)
+    areas.build(con, settings.profile)
+    progress("staging")
+    edges = stage(con, registered)
+    progress("places")
+    areas.locate(con, settings.profile, PLACES)
+    progress("joint incidents")
+    joint.link(con)
+    progress("core")
+    edges |= warehouse.run_models(con, "core")
+    progress("marts")
+    edges |= warehouse.run_models(con, "marts")
+    rows = sorted((source, target) for target, sources in edges.items() for source in sources)
+    lineage = pl.DataFrame(rows, schema={"source": pl.String, "target": pl.String}, orient="row")
+    warehouse.write_frame(con, "ops", "lineage", lineage)
+
+
+def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[str, set[str]]:
+    """Run the staging files of the feeds and unite each kind of them: ``staging.incidents``, ``dispatches`` and so on.
+
+    A feed has the file of its incidents and those further ones that somebody wrote. What speaks of lists of keys runs
+    only where the profile has that feed of keys. Calls that such a list lacks are no incidents any more.
+    """
+    names = [feed.name for feed in registered if not feed.is_reference]
+    listed = {feed.name.removesuffix("_keys") for feed in registered if feed.name.endswith("_keys")}
+    written = _staging_selects(registered)
+    parts = {
+        table: [f"{name}{suffix}" for name in names if name in listed or table not in incident.OF_LISTS]
+        for table, (suffix, _) in incident.STAGED.items()
+    }
+    wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
+    rows = [f"{name}_rows" for name in names if f"{name}_rows" in written]
+    optional = [feed.name for feed in registered if feed.name in incident.OPTIONAL]
+    edges = warehouse.run_selects(
+        con, "staging", {name: written[name] for name in sum(wanted.values(), rows + optional)}
+    )
+    for table in incident.OPTIONAL.keys() - set(optional):
+        warehouse.union_staged(con, table, (), incident.OPTIONAL[table])
+    for table, (_, columns) in incident.STAGED.items():
+        warehouse.union_staged(con, table, wanted[table], columns)
+        edges[f"staging.{table}"] = {f"staging.{part}" for part in wanted[table]}
+    con.execute("delete from staging.incidents where incident_id in (select incident_id from staging.missing)")
+    edges["staging.incidents"] |= {"staging.missing"}
+    edges["reference.places"] = warehouse.references(con, f"from {PLACES}") | {"reference.areas", "reference.cells"}
+    edges["reference.joint_links"] = {"staging.incidents", "reference.places"}
+    return edges
+
+
+def _staging_selects(registered: tuple[Feed, ...]) -> dict[str, str]:
+    """Every staging file by its table; of a kind's files one copy for each of its feeds, under the feed's name.
+
+    A copy differs in that name alone, which the profile has held against a strict pattern.
+    """
+    written = warehouse.selects("staging")
+    copies = {
+        table.replace(feed.template, feed.name, 1): select.replace(feed.template, feed.name)
+        for feed in registered
+        if feed.template is not None
+        for table, select in written.items()
+        if table == feed.template or table.startswith(f"{feed.template}_")
+    }
+    return written | copies
+
+
+def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered: tuple[Feed, ...]) -> None:
+    """What the profile says, as tables: feeds, categories, their maps, demand services."""
+    rows = [_feed_row(profile, feed) for feed in registered]
+    told = {"service": pl.String, "location_quality": pl.String, "is_discovered": pl.Boolean}
+    warehouse.write_frame(con, "reference", "feeds", pl.DataFrame(rows, schema_overrides=told))
+    categories = [
+        {
+            "category": name,
+            "label": category.label,
+            "is_crime": category.is_crime,
+            "is_risk_allowed": category.is_risk_allowed,
+            "is_sensitive": category.is_sensitive,
+            "harm": category.harm,
+            "service": category.service,
+        }
+        for name, category in profile.categories.items()
+    ]
+    frame = pl.DataFrame(categories, schema_overrides={"service": pl.String})
+    warehouse.write_frame(con, "reference", "categories", frame)
+    _write_words(con, profile)
+    mapped = [
+        (feed, source, category)
+        for feed, entry in profile.feeds.items()
+        for source, category in entry.categories.items()
+    ]
+    columns = ("feed", "source_category", "category")
+    warehouse.write_frame(
+        con, "reference", "category_map", pl.DataFrame(mapped, schema=dict.fromkeys(columns, pl.String), orient="row")
+    )
+    served = [(feed, service) for feed, entry in profile.feeds.items() for service in entry.services]
+    warehouse.write_frame(
+        con,
+        "reference",
+        "feed_services",
+        pl.DataFrame(served, schema={"feed": pl.String, "service": pl.String}, orient="row"),
+    )
+    services = [
+        (name, entry.service, priority, entry.needs_units)
+        for name, entry in profile.demand.services.items()
+        for priority in (entry.priorities or (None,))
+    ]
+    schema = {
+        "demand_service": pl.String,
+        "service": pl.String,
+        "priority": pl.Int32,
+        "needs_units": pl.Boolean,
+    }
+    warehouse.write_frame(con, "reference", "demand_services", pl.DataFrame(services, schema=schema, orient="row"))
+
+
+def _feed_row(profile: Profile, feed: Feed) -> dict[str, object]:
+    entry = profile.feeds[feed.name]
+    return {
+        "feed": feed.name,
+        "agency": feed.agency,
+        "kind": feed.kind,
+        "is_reference": feed.is_reference,
+        "delay_seconds": int(timedelta(hours=entry.delay_hours).total_seconds()),
+        "freshness_hours": entry.freshness_hours,
+        "max_missing_share": entry.max_missing_share,
+        "legal_basis": entry.legal_basis,
+        "purpose": entry.purpose,
+        "retention_days": entry.retention_days,
+        "impact_assessment": entry.impact_assessment,
+        "is_simulated": profile.is_simulated,
+        "crs": definition(entry.crs),
+        "service": entry.services[0] if entry.services else None,
+        "location_quality": entry.location_quality if entry.kind else None,
+        "is_discovered": entry.is_discovered,
+    }
+
+
+def _write_words(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
+    """What the sources' words for priorities mean, and which of their categories are no incidents."""
+    priorities = [(feed, *pair) for feed, entry in profile.feeds.items() for pair in entry.priorities.items()]
+    columns = {"feed": pl.String, "source_priority": pl.String, "priority": pl.Int32}
+    warehouse.write_frame(con, "reference", "priority_map", pl.DataFrame(priorities, schema=columns, orient="row"))
+    excluded = [(feed, word) for feed, entry in profile.feeds.items() for word in entry.excluded_categories]
+    columns = {"feed": pl.String, "source_category": pl.String}
+    warehouse.write_frame(con, "reference", "excluded_categories", pl.DataFrame(excluded, schema=columns, orient="row"))

@@ -1,0 +1,228 @@
+"""Ranges learnt from what was missed: never from the future, wider further ahead, moved to where they held."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest
+
+from pipelines.forecast.demand.evaluation import calibration, negative_binomial
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
+
+START = datetime(2026, 1, 5)
+STAMP = pl.Datetime("us")
+
+
+def said(model: str, cutoff: datetime, ds: datetime, y: float | None, mean: float) -> dict[str, object]:
+    return {"unique_id": 1, "pool": "p", "cutoff": cutoff, "ds": ds, "y": y, "model": model, "mean": mean}
+
+
+def calibrated(rows: list[dict[str, object]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema_overrides={"cutoff": STAMP, "ds": STAMP, "y": pl.Float64})
+    return calibration.dispersed(frame, "naive")
+
+
+def test_before_any_outcome_the_ranges_are_poissons_and_say_so() -> None:
+    frame = calibrated([said("m", START, START, 9.0, 4.0)])
+    assert frame["dispersion"].to_list() == [0.0]
+    assert frame["is_calibrated"].to_list() == [False]
+
+
+def test_a_dispersion_learns_only_from_outcomes_before_its_cutoff() -> None:
+    later = START + timedelta(days=7)
+    frame = calibrated([said("m", START, START, 24.0, 4.0), said("m", later, later, 400.0, 4.0)])
+    assert frame["dispersion"][0] == 0.0
+    assert frame["dispersion"][1] == pytest.approx((400.0 - 4.0) / 16.0)
+
+
+def test_an_outcome_that_is_not_yet_known_at_a_cutoff_teaches_nothing() -> None:
+    later = START + timedelta(days=1)
+    frame = calibrated([said("m", START, later, 24.0, 4.0), said("m", later, later, None, 4.0)])
+    assert frame["is_calibrated"].to_list() == [False, False]
+
+
+def test_a_model_without_outcomes_takes_the_pools_dispersion_but_never_the_naive_ones() -> None:
+    later = START + timedelta(days=7)
+    rows = [said("table", START, START, 24.0, 4.0), said("naive", START, START, 4.0, 4.0)]
+    frame = calibrated([*rows, said("prophet", later, later, None, 4.0)])
+    new = frame.filter(pl.col("model") == "prophet")
+    assert new["dispersion"].item() == pytest.approx((400.0 - 4.0) / 16.0)
+    assert new["is_calibrated"].item()
+
+
+def test_the_second_week_ahead_has_ranges_of_its_own() -> None:
+    far, later = START + timedelta(days=7), START + timedelta(days=14)
+    rows = [said("m", START, START, 4.0, 4.0), said("m", START, far, 24.0, 4.0)]
+    frame = calibrated(
+        [*rows, said("m", later, later, None, 4.0), said("m", later, later + timedelta(days=7), None, 4.0)]
+    )
+    near, wide = frame.filter(pl.col("cutoff") == later)["dispersion"].to_list()
+    assert near < wide
+
+
+@pytest.mark.parametrize(("day", "block"), [(0, 0), (1, 1), (6, 1), (7, 2), (41, 2), (42, 3), (83, 3)])
+def test_days_ahead_fall_into_four_blocks(day: int, block: int) -> None:
+    frame = pl.DataFrame({"cutoff": [START], "ds": [START + timedelta(days=day)]})
+    assert frame.select(calibration.block()).item() == block
+
+
+def weeks(spread: dict[int, float], series: int = 40, origins: int = 12, seed: int = 3) -> pl.DataFrame:
+    """Negative-binomial outcomes of mean 5 two weeks ahead; ``spread``: true dispersion by block."""
+    rng = np.random.default_rng(seed)
+    ids = pl.DataFrame({"unique_id": range(series)})
+    days = pl.DataFrame({"origin": range(origins)}).join(pl.DataFrame({"day": range(14)}), how="cross")
+    cutoff = START + pl.duration(days=14 * pl.col("origin"))
+    frame = ids.join(days, how="cross").select(
+        "unique_id",
+        pl.lit("p").alias("pool"),
+        cutoff.cast(STAMP).alias("cutoff"),
+        (cutoff + pl.duration(days="day")).cast(STAMP).alias("ds"),
+        pl.lit("m").alias("model"),
+        pl.lit(5.0).alias("mean"),
+        pl.lit(5.0).alias("centre"),
+    )
+    alpha = frame.select(calibration.block().replace_strict(spread, return_dtype=pl.Float64)).to_series().to_numpy()
+    y = rng.negative_binomial(1 / alpha, 1 / (1 + alpha * 5.0)).astype(float)
+    return frame.with_columns(pl.Series("y", y))
+
+
+def test_the_dispersion_grows_with_the_horizon_as_the_truth_does() -> None:
+    frame = calibration.dispersed(weeks({0: 0.1, 1: 0.2, 2: 0.4}), "naive")
+    last = frame.filter(pl.col("cutoff") == frame["cutoff"].max())
+    learnt = dict(last.group_by("block").agg(pl.col("dispersion").mean()).iter_rows())
+    assert learnt[0] == pytest.approx(0.1, abs=0.05)
+    assert learnt[1] == pytest.approx(0.2, abs=0.04)
+    assert learnt[2] == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_factor_never_falls_with_the_horizon() -> None:
+    frame = calibration.dispersed(weeks({0: 0.4, 1: 0.4, 2: 0.1}), "naive")
+    last = frame.filter(pl.col("cutoff") == frame["cutoff"].max(), pl.col("unique_id") == 0).sort("ds")
+    assert (np.diff(last["dispersion"]) >= 0).all()
+
+
+def test_a_block_that_no_outcome_has_reached_is_like_the_furthest_known() -> None:
+    rows = [
+        said("m", START, START, 9.0, 4.0),
+        said("m", START + timedelta(days=7), START + timedelta(days=60), None, 4),
+    ]
+    assert calibrated(rows)["dispersion"][1] == pytest.approx((25.0 - 4.0) / 16.0)
+
+
+def test_the_pit_of_the_true_distribution_is_uniform_and_the_same_in_any_order() -> None:
+    frame = weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2))
+    found = calibration.pit(frame)
+    assert kstest(found, "uniform").pvalue > 0.01
+    assert (calibration.pit(frame.reverse()) == found[::-1]).all()
+
+
+def test_levels_that_held_stay_nearly_where_they_are() -> None:
+    frame, curves = calibration.recalibrated(weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2)))
+    assert (frame.filter(pl.col("cutoff") == START)["curve"] == 0).all()
+    assert np.abs(curves - calibration.GRID).max() < 0.05
+    assert np.abs(curves[-1] - calibration.GRID).max() < 0.02
+
+
+def test_ranges_that_were_too_narrow_cover_what_they_should_after_the_levels_have_moved() -> None:
+    narrow = weeks({0: 0.5, 1: 0.5, 2: 0.5}, origins=16).with_columns(dispersion=pl.lit(0.1))
+    frame, curves = calibration.recalibrated(narrow)
+    late = frame.filter(pl.col("cutoff") >= START + timedelta(days=14 * 10))
+
+    def kept(pit: np.ndarray) -> float:
+        return float(((pit > 0.1) & (pit < 0.9)).mean())
+
+    assert kept(calibration.pit(late.drop("curve"))) < 0.7
+    assert kept(calibration.pit(late, curves)) == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_bias_of_the_past_moves_no_median() -> None:
+    biased = weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2), centre=pl.lit(6.0))
+    _, curves = calibration.recalibrated(biased)
+    assert curves[:, calibration.GRID.size // 2] == pytest.approx(0.5)
+
+
+def test_curves_are_read_back_from_the_words_that_describe_them() -> None:
+    frame, curves = calibration.recalibrated(weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1)))
+    words = pl.concat_str(pl.lit("negative binomial, dispersion 0.1"), "levels", separator="; ", ignore_nulls=True)
+    told = frame.with_columns(calibration.described(frame, curves)).with_columns(words.alias("method"))
+    assert told.filter(pl.col("curve") == 0)["method"].unique().to_list() == ["negative binomial, dispersion 0.1"]
+    again, read = calibration.curves_in(told.drop("curve"))
+    assert np.abs(read[again["curve"]] - curves[frame["curve"]]).max() < 1e-4
+    assert told.select(negative_binomial.dispersion_in(pl.col("method")))["dispersion"].unique().to_list() == [0.1]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5000), min_size=9, max_size=9), min_size=1, max_size=3),
+    st.lists(st.tuples(st.floats(0, 90), st.integers(0, 3)), min_size=1, max_size=6),
+)
+def test_a_distribution_that_is_told_and_read_again_has_the_same_curves_and_quantiles(
+    kept: list[list[int]], rows: list[tuple[float, int]]
+) -> None:
+    lower = np.array([np.interp(np.linspace(0, 8, calibration.MIDDLE - 1), np.arange(9), sorted(k)) for k in kept])
+    lower = np.hstack([np.zeros((len(kept), 1)), lower.round() / 10_000])
+    curves = np.vstack([calibration.IDENTITY, np.hstack([lower, np.full((len(kept), 1), 0.5), 1 - lower[:, ::-1]])])
+    means, numbers = zip(*rows, strict=True)
+    frame = pl.DataFrame({"centre": means, "dispersion": 0.25, "is_calibrated": True})
+    frame = frame.with_columns(pl.Series("curve", numbers, pl.UInt32) % len(curves))
+    words = pl.concat_str(negative_binomial.described(), "levels", separator="; ", ignore_nulls=True).alias("method")
+    told = frame.with_columns(calibration.described(frame, curves)).select("centre", words)
+    again, read = calibration.curves_in(told.with_columns(negative_binomial.dispersion_in(pl.col("method"))))
+    assert again["dispersion"].to_list() == frame["dispersion"].to_list()
+    assert (read[again["curve"]] == curves[frame["curve"]]).all()
+    one, two = (calibration.with_quantiles(f, c).select(COLUMNS) for f, c in ((frame, curves), (again, read)))
+    assert one.equals(two)
+
+
+def test_a_curve_learns_nothing_from_its_own_cutoff_on() -> None:
+    frame = weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1))
+    later = START + timedelta(days=14 * 6)
+    altered = frame.with_columns(y=pl.when(pl.col("ds") >= later).then(99.0).otherwise("y"))
+    one, two = (
+        calibration.with_quantiles(*calibration.recalibrated(f)).filter(pl.col("cutoff") <= later).drop("y")
+        for f in (frame, altered)
+    )
+    assert one.equals(two)
+
+
+def test_probabilities_and_counts_are_each_others_inverse() -> None:
+    frame, curves = calibration.recalibrated(weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1)))
+    drawn = np.random.default_rng(1).random((frame.height, 3))
+    found = calibration.counts(drawn, frame, curves)
+    for i in range(3):
+        assert (calibration.probability(found[:, i], frame, curves) >= drawn[:, i] - 1e-9).all()
+        assert (calibration.probability(found[:, i] - 1, frame, curves) < drawn[:, i] + 1e-9).all()
+
+
+levels = st.lists(st.floats(0.001, 0.999), min_size=4, max_size=4)
+
+
+@given(st.floats(0, 300), st.floats(0, 3), levels, st.lists(st.floats(0, 1), min_size=25, max_size=25))
+def test_counts_of_any_curve_are_whole_non_negative_and_never_fall(
+    mean: float, dispersion: float, asked: list[float], bends: list[float]
+) -> None:
+    curve = np.append(0.0, np.cumsum(np.array(bends)[: calibration.GRID.size - 1] + 0.01))
+    curve = np.interp(np.linspace(0, 1, calibration.GRID.size), np.linspace(0, 1, curve.size), curve / curve[-1])
+    frame = pl.DataFrame({"centre": [mean], "dispersion": [dispersion], "curve": [1]})
+    curves = np.vstack([calibration.IDENTITY, curve])
+    found = calibration.counts(np.array([sorted(asked)]), frame, curves)
+    assert (found >= 0).all() and (found == np.round(found)).all() and (np.diff(found) >= 0).all()
+    values = calibration.with_quantiles(frame, curves).select(COLUMNS).to_numpy()
+    assert (values >= 0).all() and (np.diff(values) >= 0).all()
+
+
+@pytest.mark.parametrize("truth", ["poisson", "negative binomial"])
+def test_coverage_is_within_two_points_of_the_true_models_own(truth: str) -> None:
+    alpha = 1e-9 if truth == "poisson" else 0.3
+    frame, curves = calibration.recalibrated(
+        calibration.dispersed(weeks(dict.fromkeys(range(3), alpha), origins=20), "naive")
+    )
+    made = calibration.with_quantiles(frame, curves).filter(pl.col("cutoff") >= START + timedelta(days=14 * 5))
+    oracle = calibration.with_quantiles(made.drop(*COLUMNS, "curve").with_columns(dispersion=pl.lit(alpha)))
+
+    def covered(rows: pl.DataFrame) -> float:
+        return float(rows.select(pl.col("y").is_between("q0.1", "q0.9").mean()).item())
+
+    assert covered(made) == pytest.approx(covered(oracle), abs=0.02)

@@ -1,0 +1,163 @@
+"""Scores against an independent implementation and against arithmetic."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipelines.forecast.demand.evaluation import negative_binomial, scoring
+from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS, with_quantiles
+
+
+def forecasts(n: int = 400, seed: int = 1) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    mean = rng.uniform(0.2, 40, n)
+    y = rng.negative_binomial(5, 5 / (5 + mean)).astype(float)
+    frame = pl.DataFrame({"mean": mean, "centre": mean, "dispersion": 0.2, "y": y, "scale": 2.0, "model": "m"})
+    return with_quantiles(frame)
+
+
+def test_pinball_and_wis_equal_scoringrules() -> None:
+    import scoringrules
+
+    frame = forecasts()
+    y = frame["y"].to_numpy()
+    each = [scoringrules.quantile_score(y, frame[c].to_numpy(), q) for c, q in zip(COLUMNS, LEVELS, strict=True)]
+    assert frame.select(scoring.mean_pinball()).to_series().to_numpy() == pytest.approx(np.mean(each, axis=0))
+    # Not scoringrules.weighted_interval_score: without numba it weighs the median itself, not its error.
+    central = [("q0.05", "q0.95", 0.1), ("q0.1", "q0.9", 0.2), ("q0.2", "q0.8", 0.4), ("q0.25", "q0.75", 0.5)]
+    central += [("q0.3", "q0.7", 0.6), ("q0.4", "q0.6", 0.8)]
+    weighted = [
+        alpha / 2 * scoringrules.interval_score(y, frame[low].to_numpy(), frame[high].to_numpy(), alpha)
+        for low, high, alpha in central
+    ]
+    wis = (0.5 * np.abs(y - frame["q0.5"].to_numpy()) + np.sum(weighted, axis=0)) / 6.5
+    assert frame.select(scoring.weighted_interval_score()).to_series().to_numpy() == pytest.approx(wis)
+
+
+def test_coverage_of_the_true_model_is_what_it_expects_and_more_than_80_percent() -> None:
+    row = scoring.score(forecasts(40_000), ["model"]).row(0, named=True)
+    assert row["coverage_80"] == pytest.approx(row["expected_coverage_80"], abs=0.01)
+    assert row["expected_coverage_80"] > 0.82
+
+
+def test_mase_is_the_pooled_ratio_and_skips_series_without_a_scale() -> None:
+    frame = forecasts(3).with_columns(y=pl.col("mean") + 3, scale=pl.Series([2.0, 4.0, None]))
+    row = scoring.score(frame, ["model"]).row(0, named=True)
+    assert row["mae"] == pytest.approx(3)
+    assert row["mase"] == pytest.approx(1.0)
+
+
+def test_mase_is_null_where_no_series_has_a_scale() -> None:
+    frame = forecasts(3).with_columns(scale=pl.lit(None, pl.Float64))
+    assert scoring.score(frame, ["model"])["mase"].to_list() == [None]
+
+
+def test_the_scale_is_the_change_from_week_to_week() -> None:
+    start = datetime(2026, 1, 5)
+    frame = pl.DataFrame(
+        {
+            "unique_id": ["a"] * 14 + ["b"] * 7,
+            "ds": [start + timedelta(days=i) for i in [*range(14), *range(7)]],
+            "y": [float(i) for i in [*range(14), *range(7)]],
+        }
+    )
+    scales = scoring.season_errors(frame, "D")
+    assert scales.rows() == [("a", 7.0, 49.0), ("b", None, None)]
+
+
+def test_crps_of_sparse_and_of_large_counts_equals_scoringrules() -> None:
+    import scoringrules
+
+    frame = forecasts(2_000)
+    large = frame.with_columns(pl.col("mean", "centre", "y") * 20)
+    for rows, tolerance in ((frame.filter(pl.col("centre") < 30), 1e-6), (large.filter(pl.col("centre") > 100), 5e-3)):
+        mean = rows["centre"].to_numpy()
+        truth = scoringrules.crps_negbinom(rows["y"].to_numpy(), 5.0, mu=mean)
+        assert scoring.crps(rows).to_numpy() == pytest.approx(truth, rel=tolerance, abs=tolerance * mean.max())
+
+
+def test_crps_of_a_mean_of_zero_is_the_count() -> None:
+    frame = pl.DataFrame({"y": [0.0, 3.0], "centre": [0.0, 0.0], "dispersion": [0.1, 0.1]})
+    assert scoring.crps(frame).to_list() == [0.0, 3.0]
+
+
+def test_brier_judges_the_probability_of_more_calls_than_units_and_is_empty_without_a_capacity() -> None:
+    frame = with_quantiles(
+        pl.DataFrame({"mean": [2.0, 2.0, 2.0], "centre": [2.0, 2.0, 2.0], "dispersion": 0.0, "y": [3.0, 1.0, 1.0]})
+    ).with_columns(capacity=pl.Series([2, 2, None], dtype=pl.Int64), scale=pl.lit(1.0), model=pl.lit("m"))
+    over = 1 - 5 * np.exp(-2)
+    assert scoring.brier(frame).to_list() == [pytest.approx((1 - over) ** 2), pytest.approx(over**2), None]
+    assert scoring.score(frame, ["model"])["brier_capacity"].item() == pytest.approx(((1 - over) ** 2 + over**2) / 2)
+    assert scoring.score(frame.drop("capacity"), ["model"])["brier_capacity"].to_list() == [None]
+
+
+def test_bias_and_scaled_errors_are_arithmetic() -> None:
+    frame = forecasts(3).with_columns(y=pl.col("mean") * 2, scale_squared=pl.Series([1.0, 3.0, None]))
+    row = scoring.score(frame, ["model"]).row(0, named=True)
+    first = frame["mean"].head(2).to_numpy()
+    assert row["bias"] == pytest.approx(-0.5)
+    assert row["rmsse"] == pytest.approx(np.sqrt((first**2).sum() / 4))
+    assert row["scaled_pinball"] == pytest.approx(row["pinball"] / 2)
+
+
+def compared(factor: float, weeks: int = 10, series: int = 5) -> pl.DataFrame:
+    """A model whose mean is ``factor`` times the table's, which is the truth, on the same targets."""
+    start = datetime(2026, 1, 5)
+    days = pl.DataFrame({"ds": [start + timedelta(days=i) for i in range(7 * weeks)]})
+    frame = pl.DataFrame({"unique_id": range(series)}).join(days, how="cross").with_columns(cutoff=pl.lit(start))
+    y = np.random.default_rng(2).poisson(20, frame.height).astype(float)
+    frame = frame.with_columns(pl.Series("y", y), dispersion=pl.lit(0.0), scale=pl.lit(5.0))
+    means = [("table", 20.0), ("other", 20.0 * factor)]
+    return with_quantiles(
+        pl.concat(frame.with_columns(model=pl.lit(name), mean=pl.lit(m), centre=pl.lit(m)) for name, m in means)
+    )
+
+
+def skills(frame: pl.DataFrame) -> dict[str, dict[str, float | None]]:
+    scores = scoring.score(frame, ["model"])
+    made = scoring.with_skill(scores, frame, [], "table", ["unique_id", "cutoff"])
+    assert made.columns == ["model", *scoring.SCORES]
+    return {row["model"]: row for row in made.to_dicts()}
+
+
+def test_a_worse_model_has_a_skill_below_zero_with_its_whole_interval_and_every_series_worse() -> None:
+    found = skills(compared(1.4))
+    assert found["table"]["skill"] == 0 and found["table"]["worse_share"] == 0
+    worse = found["other"]
+    assert worse["skill_low"] < worse["skill"] < worse["skill_high"] < 0  # type: ignore[operator]
+    assert worse["worse_share"] == 1
+    assert worse == skills(compared(1.4).reverse())["other"]
+
+
+def test_skill_over_few_weeks_has_no_interval() -> None:
+    found = skills(compared(1.4, weeks=5))["other"]
+    assert found["skill"] is not None and found["skill_low"] is None
+
+
+def test_the_pit_histogram_of_the_truth_is_even_and_that_of_narrow_ranges_is_a_bowl() -> None:
+    frame = forecasts(20_000).with_columns(
+        unique_id=pl.int_range(20_000), cutoff=pl.lit(datetime(2026, 1, 5)), ds=pl.lit(datetime(2026, 1, 6))
+    )
+    true = scoring.pit_histogram(frame, ["model"])
+    assert true["targets"].sum() == 20_000 and true["pit_low"].to_list() == pytest.approx([i / 10 for i in range(10)])
+    assert (true["targets"] / true["expected_targets"] - 1).abs().max() < 0.08  # type: ignore[operator]
+    narrow = scoring.pit_histogram(frame.with_columns(dispersion=pl.lit(0.02)), ["model"])["targets"]
+    assert narrow[0] > 1.4 * narrow[4] and narrow[9] > 1.4 * narrow[5]
+
+
+def test_older_scores_get_the_newer_columns_empty() -> None:
+    old = pl.DataFrame({"model": ["m"], "targets": [3], "mae": [1.0]})
+    made = scoring.complete(old)
+    assert set(scoring.SCORES) <= set(made.columns) and made["crps"].to_list() == [None]
+
+
+@pytest.mark.parametrize("dispersion", [0.0, 9e-7, 1.1e-6, 0.3, 40.0])
+def test_crps_ends_for_any_dispersion_and_is_that_of_the_cumulative_probabilities(dispersion: float) -> None:
+    mean = np.array([0.02, 1.0, 29.0])
+    frame = pl.DataFrame({"y": [0.0, 3.0, 25.0], "centre": mean, "dispersion": [dispersion] * 3})
+    counts = np.arange(20_000)[:, None]
+    reached = negative_binomial.cumulative(counts, mean, dispersion)
+    expected = ((reached - (counts >= frame["y"].to_numpy())) ** 2).sum(axis=0)
+    np.testing.assert_allclose(scoring.crps(frame), expected, rtol=1e-6)

@@ -1,0 +1,227 @@
+"""Risk on anybody's points: units, boundaries, formats, and what is refused."""
+
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import geopandas as gpd
+import numpy as np
+import polars as pl
+import pytest
+import shapely
+
+from pipelines.forecast.risk import own_grid, own_points
+from pipelines.forecast.risk.history import day_number
+from pipelines.forecast.risk.own_points import PointsError, Task
+from pipelines.steps import own_data
+
+SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+START = date(2026, 1, 1)
+
+
+def boundary(tmp_path: Path, crs: str = "EPSG:26917") -> Path:
+    box = gpd.GeoDataFrame(geometry=[shapely.box(630_000, 4_830_000, 632_000, 4_832_000)], crs="EPSG:26917")
+    path = tmp_path / "boundary.geojson"
+    box.to_crs(4326).to_file(path, driver="GeoJSON")
+    return path
+
+
+def some(**overrides: object) -> pl.DataFrame:
+    rng = np.random.default_rng(3)
+    n = 400
+    frame = pl.DataFrame(
+        {
+            "occurred_at": [datetime(2025, 12, 31) - timedelta(days=int(d)) for d in rng.integers(0, 200, n)],
+            "x": np.where(rng.random(n) < 0.5, 631_125.0, rng.uniform(630_010, 631_990, n)),
+            "y": np.where(rng.random(n) < 0.5, 4_831_125.0, rng.uniform(4_830_010, 4_831_990, n)),
+        }
+    )
+    return frame.with_columns(**overrides)  # type: ignore[arg-type]
+
+
+def test_one_row_per_cell_and_the_selection_within_the_area(tmp_path: Path) -> None:
+    risk = own_points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7)
+    assert risk.frame.columns == ["cell_id", "category", "expected", "rank", "is_selected", "geometry"]
+    assert risk.frame["cell_id"].is_unique().all()
+    assert risk.frame["is_selected"].sum() == 4
+    assert risk.frame["cell_id"][0] == "250mN483100E63100"
+    outlines = shapely.from_wkb(risk.frame.filter("is_selected")["geometry"].to_numpy())
+    assert shapely.area(outlines).sum() <= 0.3e6
+    assert risk.frame["expected"].sum() == pytest.approx(400 / 200 * 7, rel=0.2)
+
+
+def test_points_in_degrees_fall_into_the_local_utm_zone(tmp_path: Path) -> None:
+    metric = some()
+    lon, lat = (
+        gpd.GeoSeries(gpd.points_from_xy(metric["x"], metric["y"]), crs="EPSG:26917")
+        .to_crs(4326)
+        .pipe(lambda s: (s.x, s.y))
+    )
+    degrees = metric.drop("x", "y").with_columns(pl.Series("lon", lon.to_numpy()), pl.Series("lat", lat.to_numpy()))
+    risk = own_points.predict_points(degrees, Task("EPSG:4326", boundary(tmp_path), 250, 0.3), START, 7)
+    assert risk.crs == "EPSG:32617"
+    assert risk.frame["cell_id"][0] == "250mN483100E63100"
+
+
+def test_a_grid_in_feet_has_cells_of_the_metres_asked_for(tmp_path: Path) -> None:
+    outline = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 2_000, 2_000)], crs="EPSG:2913")
+    outline.to_file(tmp_path / "feet.gpkg")
+    frame = pl.DataFrame({"occ_date": [START - timedelta(days=1)] * 2, "x": [10.0, 1_990.0], "y": [10.0, 1_990.0]})
+    risk = own_points.predict_points(frame, Task("EPSG:2913", tmp_path / "feet.gpkg", 76.2, 0.01), START, 7)
+    sides = shapely.bounds(shapely.from_wkb(risk.frame["geometry"].to_numpy()))
+    assert sides[:, 2] - sides[:, 0] == pytest.approx(250, rel=1e-4)
+
+
+def test_each_category_is_ranked_on_its_own(tmp_path: Path) -> None:
+    frame = some(category=pl.when(pl.col("x") > 631_000).then(pl.lit("east")).otherwise(pl.lit("west")))
+    risk = own_points.predict_points(frame, Task("EPSG:26917", boundary(tmp_path), 500, 1), START, 7).frame
+    assert risk.group_by("category").agg(pl.col("is_selected").sum()).sort("category").rows() == [
+        ("east", 4),
+        ("west", 4),
+    ]
+
+
+def test_the_order_of_the_points_changes_nothing(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    frame = some(category=pl.when(pl.col("x") > 631_000).then(pl.lit("east")).otherwise(pl.lit("west")))
+    shuffled = frame.sample(frame.height, shuffle=True, seed=5)
+    assert own_points.predict_points(shuffled, task, START, 7).frame.equals(
+        own_points.predict_points(frame, task, START, 7).frame
+    )
+
+
+def test_the_selected_of_equal_cells_are_not_the_first_of_the_grid(tmp_path: Path) -> None:
+    """Nothing is known but one point in the middle: every cell but that one is equal at some distance."""
+    frame = pl.DataFrame({"occ_date": [START - timedelta(days=9)], "x": [631_125.0], "y": [4_831_125.0]})
+    issued = own_points.predict_points(frame, Task("EPSG:26917", boundary(tmp_path), 100, 1), START, 7).frame
+    cells = issued.sort("cell_id").with_row_index("at")
+    of_equals = cells.filter(pl.col("expected") == cells["expected"].min())
+    chosen = of_equals.filter("is_selected")["at"].to_numpy()
+    assert 0 < chosen.size < of_equals.height
+    assert (chosen < len(cells) / 2).mean() == pytest.approx(0.5, abs=0.2)
+
+
+def test_expected_counts_of_two_hundred_days_differ_from_cell_to_cell(tmp_path: Path) -> None:
+    frame = own_points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7).frame
+    assert frame.sort("rank")["expected"].is_sorted(descending=True)
+    busiest = frame.filter(pl.col("rank") == 1)
+    assert busiest["cell_id"].item() == "250mN483100E63100"
+    assert busiest["expected"].item() > 5 * frame["expected"].median() > 0
+
+
+def test_points_from_the_start_on_change_nothing(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    later = some(occurred_at=pl.col("occurred_at") + timedelta(days=400))
+    one = own_points.predict_points(some(), task, START, 7)
+    two = own_points.predict_points(pl.concat([some(), later]), task, START, 7)
+    assert one.frame.equals(two.frame)
+
+
+def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
+    risk = own_points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 500, 1), START, 7)
+    own_points.save(risk, tmp_path / "risk.parquet")
+    own_points.save(risk, tmp_path / "risk.geojson")
+    assert gpd.read_parquet(tmp_path / "risk.parquet").crs == "EPSG:26917"
+    assert len(gpd.read_file(tmp_path / "risk.geojson")) == risk.frame.height
+    with pytest.raises(PointsError, match=r"\.parquet or \.geojson"):
+        own_points.save(risk, tmp_path / "risk.shp")
+
+
+@pytest.mark.parametrize(
+    ("frame", "change", "message"),
+    [
+        (some().drop("x"), {}, "lack coordinates"),
+        (some().drop("occurred_at"), {}, "lack a time"),
+        (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
+        (some(occurred_at=pl.lit("03/04/2020")), {}, r"first: 03/04/2020\); write days as YYYY-MM-DD"),
+        (some(occurred_at=pl.lit("2020-13-04")), {}, "empty or unreadable in 400 points"),
+        (some(occurred_at=pl.lit(1_577_836_800)), {}, "empty or unreadable in 400 points"),
+        (some(x=pl.lit(0.0)), {}, "no point lies inside"),
+        (some(occurred_at=pl.lit(datetime(2027, 1, 1))), {}, "no point lies inside the boundary before"),
+        (some(), {"area_km2": 0.01}, "less than one cell"),
+        (some(), {"cell_metres": 0.01}, "20 million cells"),
+        (some(), {"cell_metres": -1}, "above 0"),
+    ],
+)
+def test_points_that_cannot_be_used_say_what_to_change(
+    tmp_path: Path, frame: pl.DataFrame, change: dict[str, float], message: str
+) -> None:
+    task = {"crs": "EPSG:26917", "boundary": boundary(tmp_path), "cell_metres": 250.0, "area_km2": 0.3} | change
+    with pytest.raises(PointsError, match=message):
+        own_points.predict_points(frame, Task(**task), START, 7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pl.Series(["2020-01-01T00:30:00-05:00", "2020-01-01 23:30:00+09:00", "2020/01/01 04:00", "20200101"]),
+        pl.Series([datetime(2020, 1, 1, 23, 30, tzinfo=ZoneInfo("America/Toronto"))] * 4),
+        pl.Series([date(2020, 1, 1)] * 4),
+        pl.Series([20200101] * 4),
+    ],
+    ids=["text", "zoned", "days", "numbers"],
+)
+def test_a_time_counts_on_the_day_that_its_own_clock_shows(tmp_path: Path, written: pl.Series) -> None:
+    frame = pl.DataFrame({"occurred_at": written, "x": 631_125.0, "y": 4_831_125.0})
+    there = own_grid.place(frame, Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert there.history.events["all"].day.tolist() == [day_number(date(2020, 1, 1))] * 4
+
+
+def test_times_of_a_csv_are_read_as_they_are_written(tmp_path: Path) -> None:
+    csv = tmp_path / "points.csv"
+    csv.write_text("occurred_at,x,y\n2020-01-01T22:30:00-05:00,631125,4831125\n")
+    there = own_grid.place(own_data.read(csv, is_dated=False), Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert there.last_day == day_number(date(2020, 1, 1))
+    csv.write_text("occurred_at,x,y\n03/04/2020,631125,4831125\n")
+    with pytest.raises(PointsError, match="YYYY-MM-DD"):
+        own_data.backtest_risk(csv, Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 1, 7, tmp_path)
+
+
+def test_points_without_a_category_are_a_category_of_their_own(tmp_path: Path) -> None:
+    frame = some().head(3).with_columns(category=pl.Series([None, " ", "theft"]))
+    there = own_grid.place(frame, Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert {name: one.cell.size for name, one in there.history.events.items()} == {"theft": 1, "unknown": 2}
+
+
+def test_points_outside_the_boundary_do_not_count_even_in_a_cell_that_touches_it(tmp_path: Path) -> None:
+    frame = some().head(4).with_columns(x=pl.Series([631_999.0, 632_001.0, None, 631_999.0]), y=4_831_125.0)
+    told: list[str] = []
+    task = Task("EPSG:26917", boundary(tmp_path), 300, 0.3)
+    assert own_grid.place(frame, task, told.append).history.events["all"].cell.size == 2
+    assert told == ["2 of 4 points lie outside the boundary, or nowhere, and are left out"]
+
+
+def test_a_backtest_beyond_the_points_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PointsError, match="the points end on 2025-12-31"):
+        own_points.backtest_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 2, 7)
+
+
+def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    windows, pooled, curves, calibration = own_points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
+    assert windows["origin_date"].unique().sort().to_list() == [date(2025, 12, d) for d in (6, 13, 20)]
+    assert pooled["hits"].sum() == windows["hits"].sum()
+    assert pooled.filter(pl.col("model") == "stack")["pai"].item() > 3
+    # All models are held against the same incidents, in the curve and in every model's bands.
+    total = pooled["incidents"].unique().to_list()
+    assert curves["incidents"].unique().to_list() == total
+    assert (
+        calibration.filter(pl.col("band") > 0)
+        .group_by("model")
+        .agg(pl.col("incidents").sum())["incidents"]
+        .unique()
+        .to_list()
+        == total
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the shared data are not at {SHARED} (BONGSU_SHARED_DATA)")
+def test_portland_vehicle_theft_is_found_better_than_by_the_best_count() -> None:
+    folder = SHARED / "portland_nij"
+    thefts = pl.read_csv(folder / "vehicle_theft.csv", try_parse_dates=True)
+    task = Task("EPSG:2913", folder / "police_districts.shp", 76.2, 19.1)  # 5 % of the area
+    pooled = own_points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28).scores
+    row = pooled.filter(model="stack").row(0, named=True)
+    assert row["pai"] > 6 and row["gain_low"] > 0

@@ -1,0 +1,104 @@
+"""The steps of docs/add-a-place.md, followed: a city written in TOML alone, from its portal to a release."""
+
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines.feeds.generic.socrata import COLUMNS
+from pipelines.ingest import accounting
+from pipelines.release import reader
+from pipelines.steps.build import build
+from pipelines.steps.run import ingest, run
+from pipelines.steps.run_settings import settings_for
+from pipelines.store import warehouse
+from tests import replay, soda
+from tests.feeds.cities import CHICAGO, PAGE
+
+AS_OF = "2017-06-01"
+KML = """<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{}</Document></kml>"""
+DISTRICT = """<Placemark><name>{name}</name><description>District {name}</description><Polygon><outerBoundaryIs>
+<LinearRing><coordinates>{w},41.70 {e},41.70 {e},41.72 {w},41.72 {w},41.70</coordinates></LinearRing>
+</outerBoundaryIs></Polygon></Placemark>"""
+
+needs_chicago = pytest.mark.skipif(
+    not (replay.shared_data() / "chicago").is_dir(),
+    reason=f"the shared Chicago files are not at {replay.shared_data() / 'chicago'}",
+)
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> str:
+    """The page's file, as a user would save it."""
+    path = tmp_path / "chicago.toml"
+    path.write_text(CHICAGO, "utf-8")
+    return str(path)
+
+
+def addressed(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    for name, url in soda.urls(base).items():
+        monkeypatch.setenv(name, url)
+
+
+def test_a_city_comes_from_its_portal_to_the_marts_by_toml_alone(
+    profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"date": f"2017-05-{day:02}T22:30:00.000", "longitude": lon, "latitude": "41.71", "district": district}
+        for day in range(1, 30)
+        for lon, district in (("-87.61", "6"), ("-87.59", "17"))
+    ]
+    rows += [{"date": "2017-05-30T01:00:00.000", "longitude": None, "latitude": None, "district": "17"}]
+    rows += [{"date": "yesterday", "longitude": "-87.61", "latitude": "41.71", "district": "6"}]
+    drawn = [DISTRICT.format(name=n, w=w, e=e) for n, w, e in (("6", -87.62, -87.60), ("17", -87.60, -87.58))]
+    districts = soda.geojson(KML.format("".join(drawn)).encode())
+    portal = soda.Portal(
+        {soda.ASSAULTS: pl.DataFrame(rows)}, {f"/resource/{soda.DISTRICTS}.geojson": districts}, instants=("date",)
+    )
+    with soda.serve(portal) as base:
+        addressed(monkeypatch, base)
+        settings = settings_for(tmp_path / "home", profile, AS_OF)
+        assert ingest(settings) == []
+    build(settings)
+    (load,) = [one for one in accounting.acknowledged(settings) if one.feed == "chicago_assaults"]
+    assert (load.received, load.loaded, load.quarantined, load.rejected) == (60, 59, 1, 0)
+    with duckdb.connect(str(settings.warehouse), read_only=True) as con:
+        con.execute("set timezone = 'UTC'")
+        by_district = con.execute(
+            "select admin_area_id, count(*), count(cell_id), bool_and(is_risk_allowed) filter (cell_id is not null) "
+            "from core.incidents where category = 'assault' group by all order by all"
+        ).fetchall()
+        demand = con.execute(
+            "select area_id, sum(calls) from marts.demand_hourly where tree = 'admin' group by all order by all"
+        ).fetchall()
+    assert by_district == [("C-17", 30, 29, True), ("C-6", 29, 29, True)]
+    assert [(area, int(calls)) for area, calls in demand] == [("C-17", 30), ("C-6", 29), ("CHI", 59)]
+
+
+@pytest.mark.slow
+@needs_chicago
+def test_the_real_records_of_chicago_come_to_a_release_by_the_page_alone(
+    profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with soda.serve(soda.chicago()) as base:
+        addressed(monkeypatch, base)
+        settings = settings_for(tmp_path / "home", profile, AS_OF)
+        run(settings)  # ends in an error unless every feed is fresh and every step went well
+    loads = {one.feed: (one.received, one.loaded) for one in accounting.acknowledged(settings)}
+    assert loads == {"chicago_assaults": (117_875, 117_875), "chicago_districts": (25, 25)}
+    with warehouse.connect(settings) as con:
+        (placed,) = con.execute("select count(admin_area_id) from core.incidents").fetchall()
+    assert placed == (108_676,)
+    asked = {
+        "dispatch": "select count(distinct area_id) from demand_forecast where frequency = 'h' and tree = 'admin'",
+        "police": "select count(*) filter (is_hot) > 500 from hot_spots",
+        "public": "select count(distinct area_id) from crime_quarterly",
+    }
+    answers = {name: reader.query(settings, sql, name).row(0)[0] for name, sql in asked.items()}
+    assert answers == {"dispatch": 24, "police": True, "public": 23}
+
+
+def test_the_page_names_every_column_that_a_table_may_tell() -> None:
+    text = PAGE.read_text("utf-8")
+    assert [column for column in COLUMNS if f"`{column}`" not in text] == []

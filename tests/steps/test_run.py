@@ -1,0 +1,263 @@
+"""The promises of a whole run, kept on a small simulated city: run twice, kill, rebuild, destroy, lose a feed.
+
+Slow: minutes in all. Every test works on a copy of one finished home.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipelines.config.errors import StepError
+from pipelines.config.settings import Settings
+from pipelines.ingest import accounting
+from pipelines.release import reader
+from pipelines.release.manifest import ManifestError
+from pipelines.steps.backfill import backfill
+from pipelines.steps.build import build
+from pipelines.steps.check import check
+from pipelines.steps.copies import drill, verify
+from pipelines.steps.destroy import destroy
+from pipelines.steps.publish import publish
+from pipelines.steps.rebuild import rebuild
+from pipelines.steps.run import run
+from pipelines.steps.run_settings import settings_for
+from pipelines.steps.status import status
+from pipelines.store import landing, warehouse
+from tests.conftest import unexpected_modes
+from tests.places import small_city
+
+pytestmark = pytest.mark.slow
+
+AS_OF, NEXT = "2026-03-02", "2026-03-03"
+CLOSED = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The profile of a city of five districts."""
+    return small_city(tmp_path_factory.mktemp("profile"))
+
+
+@pytest.fixture(scope="module")
+def finished(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home after one whole run."""
+    settings = settings_for(tmp_path_factory.mktemp("finished") / "home", str(small), AS_OF)
+    run(settings)
+    return settings
+
+
+@pytest.fixture
+def copied(finished: Settings, tmp_path: Path) -> Settings:
+    return copy_of(finished, tmp_path / "home")
+
+
+def copy_of(finished: Settings, home: Path) -> Settings:
+    """A home of its own, whose release is its own too."""
+    shutil.copytree(finished.home, home, symlinks=True)
+    link = home / "published" / "current"
+    name = link.resolve().name
+    link.unlink()
+    link.symlink_to(Path("releases") / name)
+    return finished.model_copy(update={"home": home})
+
+
+def hashes(settings: Settings) -> dict[str, str]:
+    with warehouse.connect(settings) as con:
+        return warehouse.hashes(con)
+
+
+def next_day(settings: Settings) -> Settings:
+    return settings_for(settings.home, None, NEXT)
+
+
+def bongsu(settings: Settings, *arguments: str, as_of: str = AS_OF, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pipelines.cli.main", *arguments, "--home", str(settings.home), "--as-of", as_of]
+    return subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def test_a_finished_home_is_open_to_its_owner_alone_but_for_the_way_to_its_releases(finished: Settings) -> None:
+    assert unexpected_modes(finished.home) == {}
+
+
+def test_every_row_received_is_accounted_for(finished: Settings) -> None:
+    loads = accounting.acknowledged(finished)
+    assert {a.feed for a in loads} == {"police_112", "police_112_keys", "fire_119", "investigation_cases"}
+    assert all(a.received == a.loaded + a.unchanged + a.quarantined + a.rejected for a in loads)
+    assert sum(a.quarantined for a in loads) > 0
+
+
+def test_the_same_day_again_changes_nothing(copied: Settings) -> None:
+    before, release = hashes(copied), copied.current.resolve().name
+    run(copied)
+    assert hashes(copied) == before
+    assert [path.name for path in (copied.published / "releases").iterdir()] == [release]
+
+
+def test_a_rebuild_from_landing_and_records_gives_the_same_hashes(copied: Settings) -> None:
+    before = {name: value for name, value in hashes(copied).items() if not name.startswith("views.")}
+    assert rebuild(copied) == before
+
+
+def test_ten_builds_on_two_threads_give_one_hash(copied: Settings) -> None:
+    found = set()
+    for _ in range(10):
+        build(copied)
+        found.add(orjson.dumps(hashes(copied)))
+    assert len(found) == 1
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[int]]:
+    """The finished home after one more day, without any trouble, and the rows that a reader counted all the while."""
+    settings = next_day(copy_of(finished, tmp_path_factory.mktemp("undisturbed") / "home"))
+    counts: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.wait(0.05):
+            frame = reader.query(settings, "select count(*) as n from demand_forecast", "dispatch")
+            counts.append(frame["n"][0])
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        run(settings)
+    finally:
+        done.set()
+        thread.join()
+    return settings, counts
+
+
+def test_a_run_killed_again_and_again_converges_when_run_once_more(
+    copied: Settings, undisturbed: tuple[Settings, list[int]]
+) -> None:
+    for seconds in (4.0, 8.0, 11.0):
+        process = bongsu(copied, "run", as_of=NEXT)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    disturbed = next_day(copied)
+    run(disturbed)
+    assert hashes(disturbed) == hashes(undisturbed[0])
+    assert disturbed.current.resolve().name == undisturbed[0].current.resolve().name
+
+
+def test_readers_never_meet_a_lock_or_a_torn_release(undisturbed: tuple[Settings, list[int]]) -> None:
+    _, counts = undisturbed
+    assert len(counts) > 20
+    assert len(set(counts)) == 1, "both releases hold as many rows, and no read saw fewer"
+
+
+def test_destroyed_batches_leave_raw_and_a_rebuild_agrees(copied: Settings) -> None:
+    first = min(b.window_end for b in landing.batches(copied, "police_112"))
+    before = (first + timedelta(days=2)).astimezone(copied.profile.zone).date()
+    assert destroy(copied, "police_112", before) >= 1
+    verify(copied)
+    after = {name: value for name, value in hashes(copied).items() if not name.startswith("views.")}
+    with warehouse.connect(copied) as con:
+        gone = {b.batch_id for b in landing.batches(copied) if b.is_destroyed}
+        held = {row[0] for row in con.execute("select distinct _batch_id from raw.police_112").fetchall()}
+    assert gone and not gone & held
+    assert len(list((copied.published / "releases").iterdir())) == 1
+    assert rebuild(copied) == after
+
+
+@pytest.fixture
+def without_fire(copied: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setenv("BONGSU_URL_FIRE_119", CLOSED)
+    later = next_day(copied)
+    with pytest.raises(StepError, match="fire_119"):
+        run(later)
+    yield later
+
+
+def test_one_feed_down_stops_no_other_and_is_shown_everywhere(without_fire: Settings) -> None:
+    report = status(without_fire, judged_at_as_of=True)
+    states = dict(report.feeds.select("feed", "state").rows())
+    assert states["police_112"] == "fresh"
+    assert states["fire_119"].startswith("stale")
+    assert report.problems
+    manifest = orjson.loads((without_fire.current / "manifest.json").read_bytes())
+    assert {state["feed"] for state in manifest["feeds"] if state["is_stale"]} == {"fire_119"}
+    said = reader.query(
+        without_fire,
+        "select service, bool_and(degraded_reason is not null) as d from demand_forecast group by 1",
+        "dispatch",
+    )
+    degraded = {service for service, is_degraded in said.rows() if is_degraded}
+    assert degraded == {"fire", "rescue", "ems", "life_safety"}
+    briefing = (without_fire.current / "audiences/dispatch/briefing/index.html").read_text("utf-8")
+    assert "fire_119" in briefing and "stale" in briefing.lower()
+
+
+def test_a_rejected_release_leaves_the_last_one_in_place(copied: Settings) -> None:
+    release = copied.current.resolve().name
+    build(copied)
+    with warehouse.connect(copied) as con:
+        con.execute("update forecast.demand set mean = -1")
+    with pytest.raises(Exception, match=r"forecast\.demand"):
+        publish(copied)
+    assert copied.current.resolve().name == release
+
+
+def test_a_damaged_release_fails_the_check_until_it_is_published_again(copied: Settings) -> None:
+    folder = copied.current.resolve()
+    (folder / "audiences/dispatch/dispatch.duckdb").write_bytes(b"x")
+    with pytest.raises(StepError, match=f"release {folder.name} is damaged: audiences/dispatch/dispatch.duckdb"):
+        check(copied)
+    with pytest.raises(ManifestError, match="is not what was written"):
+        verify(copied)
+    assert publish(copied) == folder
+    assert verify(copied)["files of releases"] == sum(path.is_file() for path in folder.rglob("*"))
+    check(copied)
+
+
+def test_no_file_of_a_release_lies_outside_an_audience(finished: Settings) -> None:
+    root = finished.current.resolve()
+    outside = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] != "audiences"]
+    assert [path.name for path in outside] == ["manifest.json"]
+
+
+def test_a_backfilled_range_loads_nothing_new(copied: Settings) -> None:
+    counts = backfill(copied, "fire_119", date(2026, 2, 1), date(2026, 2, 5))
+    assert counts["received"] > 0
+    assert counts["loaded"] == 0
+
+
+def test_a_drill_restores_every_table(copied: Settings) -> None:
+    assert drill(copied, None) > 30
+
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_every_query_of_the_readme_answers(finished: Settings) -> None:
+    asked = re.findall(r'(?m)^bongsu query "(.+)"(?: --audience (\w+))?$', README.read_text("utf-8"))
+    assert len(asked) == 14
+    # The README speaks of Seoul.
+    for sql, audience in asked:
+        assert reader.query(finished, sql.replace("'11'", "'29'"), audience or "public").width > 0
+
+
+def test_every_command_is_in_the_readme_and_explains_itself() -> None:
+    import typer
+
+    from pipelines.cli import main as cli
+
+    text = README.read_text("utf-8")
+    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        assert f"`{name}" in text or f"bongsu {name}" in text, f"README does not mention {name}"
+        assert command.help, f"{name} has no help"
