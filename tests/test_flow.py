@@ -18,7 +18,8 @@ ROOMS = (
     ("quality", "areas"),
     ("feeds",),
     ("store",),
-    ("schema", "config"),
+    ("schema",),
+    ("config",),
 )
 """Rooms by level: a room imports only rooms of lower levels, which are further down here."""
 SIDEWAYS = {("dispatch", "forecast"), ("forecast", "patterns"), ("dispatch", "patterns")}

@@ -1,7 +1,7 @@
 """The areas of one level of one tree, as rows of ``reference.areas``."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -10,19 +10,9 @@ import shapely
 from pipelines.areas.catchments import nearest
 from pipelines.areas.repair import united
 from pipelines.config.errors import BongsuError
+from pipelines.schema.dictionary import frame_schema
 
-AREA_COLUMNS: dict[str, Any] = {
-    "area_id": pl.String,
-    "tree": pl.String,
-    "level": pl.String,
-    "parent_area_id": pl.String,
-    "name": pl.String,
-    "population": pl.Int64,
-    "is_approximated": pl.Boolean,
-    "lon": pl.Float64,
-    "lat": pl.Float64,
-    "geometry": pl.Binary,
-}
+AREA_COLUMNS: Final = frame_schema("reference.areas")
 """``reference.areas``: ``lon``/``lat`` a point inside, ``geometry`` WKB, both EPSG:4326.
 
 The nation's row has no geometry: it is the root of the trees, and a profile may cover only a part of it.

@@ -20,6 +20,7 @@ from pipelines.dispatch.workload import erlangs
 from pipelines.forecast.demand.evaluation import calibration
 from pipelines.forecast.demand.evaluation.negative_binomial import dispersion_in
 from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
+from pipelines.schema.dictionary import frame_schema
 
 RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
 """Equally likely slices of the forecast rate, each standing for its middle."""
@@ -27,11 +28,7 @@ RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
 NEGLIGIBLE: Final = 1e-10
 """Probability of more calls below which they are not counted further."""
 
-STAFFING_COLUMNS: Final = (
-    "reference_at", "area_id", "service", "measure", "target_start", "target_end", "expected_calls", "p10", "p50",
-    "p90", "p99", "prob_over_capacity", "baseline_calls", "service_minutes", "workload_erlangs", "units_required",
-    "unit_hour_utilisation", "data_as_of", "degraded_reason",
-)  # fmt: skip
+STAFFING_COLUMNS: Final = frame_schema("dispatch.staffing")
 
 
 def wait_probability(units: ArrayLike, load: ArrayLike) -> NDArray[np.float64]:
@@ -150,6 +147,6 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
             .then(pl.col("workload_erlangs") / pl.col("units_required"))
             .alias("unit_hour_utilisation"),
         )
-        .select(STAFFING_COLUMNS)
+        .select(*STAFFING_COLUMNS)
         .sort("service", "area_id", "measure", "target_start")
     )

@@ -20,6 +20,7 @@ from scipy import stats
 
 from pipelines.config.profile import FeedSource
 from pipelines.config.settings import Settings
+from pipelines.schema.dictionary import frame_schema
 from pipelines.store import warehouse
 
 Floats = npt.NDArray[np.float64]
@@ -35,19 +36,7 @@ FEWEST_RECORDS: Final = 10
 ALARMS: Final = ("silent", "flooded", "thin")
 HOUR = timedelta(hours=1)
 
-SCHEMA: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "feed": pl.String,
-    "agency": pl.String,
-    "state": pl.String,
-    "is_alarm": pl.Boolean,
-    "judged_from_at": pl.Datetime("us", "UTC"),
-    "judged_through_at": pl.Datetime("us", "UTC"),
-    "records": pl.Int64,
-    "expected_records": pl.Float64,
-    "silent_hours": pl.Int64,
-    "times_usual": pl.Float64,
-    "rule": pl.String,
-}
+SCHEMA: Final = frame_schema("ops.feed_health")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.schema.dictionary import frame_schema
+
 WINDOW_DAYS: Final = 365
 LONGEST_SECONDS: Final = 7 * 86400
 HOURS: Final = 168
@@ -22,11 +24,7 @@ PARTS: Final = 1_000_000
 """Weights are whole millionths, so that they add up to the number of incidents exactly, in any order."""
 
 WEIGHT: Final = pl.Decimal(18, 6)
-TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "category": pl.String, "weekday": pl.Int32, "hour": pl.Int32, "weight": WEIGHT, "share": pl.Float64,
-    "window_start_date": pl.Date, "window_end_date": pl.Date, "incidents": pl.Int64, "start_only_incidents": pl.Int64,
-    "too_long_incidents": pl.Int64, "untimed_incidents": pl.Int64,
-}  # fmt: skip
+TYPES: Final = frame_schema("patterns.aoristic")
 
 
 def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:

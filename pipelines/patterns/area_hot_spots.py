@@ -26,6 +26,7 @@ from pipelines.patterns.local_moran import gathering_p_value, local_moran
 from pipelines.patterns.statistics.adjacency import touching
 from pipelines.patterns.statistics.neighbours import neighbour_sum
 from pipelines.patterns.statistics.rates import rates
+from pipelines.schema.dictionary import frame_schema
 
 LEVELS: Final = {"admin": ("district", "admin_area_id"), "police": ("station", "police_area_id")}
 """Tree → the level that is tested, and the column of points that names its areas."""
@@ -33,24 +34,7 @@ LEVELS: Final = {"admin": ("district", "admin_area_id"), "police": ("station", "
 DEALS: Final = 9_999
 """Permutations: fine enough for the hundreds of areas that a tree has at most."""
 
-SCHEMA: Final = {
-    "area_id": pl.String,
-    "tree": pl.String,
-    "category": pl.String,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "incidents": pl.Int64,
-    "rate_per_10000": pl.Float64,
-    "eb_rate_per_10000": pl.Float64,
-    "measured_on": pl.String,
-    "gi_star_z": pl.Float64,
-    "p_value": pl.Float64,
-    "is_hot": pl.Boolean,
-    "local_moran": pl.Float64,
-    "local_moran_p_value": pl.Float64,
-    "quadrant": pl.String,
-    "is_moran_significant": pl.Boolean,
-}
+SCHEMA: Final = frame_schema("patterns.area_hot_spots")
 
 Floats = NDArray[np.float64]
 

@@ -15,18 +15,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.schema.dictionary import frame_schema
+
 WINDOW_DAYS: Final = 365
 SHARES: Final = (0.25, 0.5, 0.8)
 CURVE_POINTS: Final = 100
 
-TYPES: Final = {
-    "category": pl.String, "place_kind": pl.String, "window_start_date": pl.Date, "window_end_date": pl.Date,
-    "places": pl.Int64, "incidents": pl.Int64, "places_25_share": pl.Float64, "places_50_share": pl.Float64,
-    "places_80_share": pl.Float64, "gini": pl.Float64, "gini_generalised": pl.Float64,
-}  # fmt: skip
-CURVE_TYPES: Final = {
-    "category": pl.String, "place_kind": pl.String, "share_of_crime": pl.Float64, "share_of_places": pl.Float64,
-}  # fmt: skip
+TYPES: Final = frame_schema("patterns.concentration")
+CURVE_TYPES: Final = frame_schema("patterns.lorenz")
 
 
 def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:

@@ -19,14 +19,13 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import nbinom
 
+from pipelines.schema.dictionary import frame_schema
+
 SHOWN_WEEKS: Final = 53
 BASE_WEEKS: Final = 8
 TAIL: Final = 0.00135
 
-TYPES: Final = {
-    "area_id": pl.String, "category": pl.String, "week_start_date": pl.Date, "incidents": pl.Int64,
-    "centre": pl.Float64, "expected_low": pl.Int64, "expected_high": pl.Int64, "signal": pl.String,
-}  # fmt: skip
+TYPES: Final = frame_schema("patterns.control_chart")
 
 
 def control_chart(points: pl.DataFrame, history_start: date | None, window_end: date) -> pl.DataFrame:

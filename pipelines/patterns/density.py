@@ -19,20 +19,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.schema.dictionary import frame_schema
+
 WINDOW_DAYS: Final = 365
 MAX_BANDWIDTH: Final = 1_000.0
 DECIMALS: Final = 3
 
-SCHEMA: Final = {
-    "cell_id": pl.String,
-    "cell_metres": pl.Int32,
-    "category": pl.String,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "density_per_km2_year": pl.Float64,
-    "kernel_share": pl.Float64,
-    "bandwidth_m": pl.Float64,
-}
+SCHEMA: Final = frame_schema("patterns.density")
 
 Floats = NDArray[np.float64]
 

@@ -44,6 +44,7 @@ from scipy.stats import binom, norm
 from pipelines.patterns.hot_spots import FALSE_DISCOVERY_RATE, discoveries
 from pipelines.patterns.statistics.counts import map_cells, on_map
 from pipelines.patterns.statistics.neighbours import neighbour_count, neighbour_sum, queen
+from pipelines.schema.dictionary import frame_schema
 
 STEPS: Final = 12
 STEP_DAYS: Final = 30
@@ -55,20 +56,7 @@ CLASSES: Final = (
 )  # fmt: skip
 """Each of them "hot" or "cold", as in "new hot"."""
 
-SCHEMA: Final = {
-    "cell_id": pl.String,
-    "cell_metres": pl.Int32,
-    "category": pl.String,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "incidents": pl.Int64,
-    "emerging_class": pl.String,
-    "hot_steps": pl.Int32,
-    "cold_steps": pl.Int32,
-    "last_gi_star_z": pl.Float64,
-    "gi_star_trend_z": pl.Float64,
-    "gi_star_trend_p_value": pl.Float64,
-}
+SCHEMA: Final = frame_schema("patterns.emerging_hot_spots")
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

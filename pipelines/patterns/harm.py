@@ -10,11 +10,10 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.schema.dictionary import frame_schema
+
 WINDOW_DAYS: Final = 365
-TYPES: Final = {
-    "area_id": pl.String, "window_start_date": pl.Date, "window_end_date": pl.Date, "incidents": pl.Int64,
-    "harm": pl.Float64, "harm_share": pl.Float64, "hot_incidents": pl.Int64, "hot_harm": pl.Float64,
-}  # fmt: skip
+TYPES: Final = frame_schema("patterns.district_harm")
 
 
 def district_harm(

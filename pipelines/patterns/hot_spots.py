@@ -22,25 +22,12 @@ from scipy.stats import binom, norm
 from pipelines.patterns.local_moran import LocalMoran, local_moran
 from pipelines.patterns.statistics.counts import map_cells, on_map
 from pipelines.patterns.statistics.neighbours import neighbour_count, neighbour_sum, queen
+from pipelines.schema.dictionary import frame_schema
 
 WINDOW_DAYS: Final = 365
 FALSE_DISCOVERY_RATE: Final = 0.05
 
-SCHEMA: Final = {
-    "cell_id": pl.String,
-    "cell_metres": pl.Int32,
-    "category": pl.String,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "incidents": pl.Int64,
-    "gi_star_z": pl.Float64,
-    "p_value": pl.Float64,
-    "is_hot": pl.Boolean,
-    "local_moran": pl.Float64,
-    "local_moran_p_value": pl.Float64,
-    "quadrant": pl.String,
-    "is_moran_significant": pl.Boolean,
-}
+SCHEMA: Final = frame_schema("patterns.hot_spots")
 COLUMNS: Final = tuple(SCHEMA)
 
 

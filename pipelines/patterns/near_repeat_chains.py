@@ -33,6 +33,7 @@ from pipelines.patterns.near_repeats import (
     of_last_year,
     pairs_within,
 )
+from pipelines.schema.dictionary import frame_schema
 
 REACH_M: Final = 200.0
 REACH_DAYS: Final = 14
@@ -54,7 +55,7 @@ CHAINS: Final = {
     "is_unusual": pl.Boolean,
     "is_open": pl.Boolean,
 }
-MEMBERS: Final = {"chain_id": pl.String, "incident_id": pl.String}
+MEMBERS: Final = frame_schema("patterns.near_repeat_members")
 
 Integers = NDArray[np.int64]
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pipelines.config.seeds import generator
+from pipelines.schema.dictionary import frame_schema
 
 WINDOW_DAYS: Final = 365
 DISTANCES_M: Final = (1.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0)
@@ -39,23 +40,7 @@ _WORK: Final = 1_000_000_000
 _PAIRS_AT_ONCE: Final = 65_536
 """What stays in the processor's cache."""
 
-COLUMNS: Final = {
-    "category": pl.String,
-    "distance_from_m": pl.Int32,
-    "distance_to_m": pl.Int32,
-    "days_from": pl.Int32,
-    "days_to": pl.Int32,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "incidents": pl.Int64,
-    "sampled_share": pl.Float64,
-    "shared_place_share": pl.Float64,
-    "observed_pairs": pl.Int64,
-    "expected_pairs": pl.Float64,
-    "pair_ratio": pl.Float64,
-    "permutation_p_value": pl.Float64,
-    "permutations": pl.Int32,
-}
+COLUMNS: Final = frame_schema("patterns.near_repeats")
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

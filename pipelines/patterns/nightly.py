@@ -26,6 +26,7 @@ from pipelines.patterns import (
     weekly,
 )
 from pipelines.patterns.statistics import circles, rollups
+from pipelines.schema.dictionary import frame_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def _space_time_clusters(crime: Crime) -> pl.DataFrame:
     x, y, radius = (found[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
     # From the middle of the first cell to the far side of the last.
     drawn = circles.circles(x, y, radius + side / 2, crime.profile.crs)
-    return found.drop("centre_x_m", "centre_y_m").with_columns(drawn)
+    return found.with_columns(drawn).select(*frame_schema("patterns.space_time_clusters"))
 
 
 TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {

@@ -31,6 +31,8 @@ from pyproj import Transformer
 from scipy.spatial import KDTree
 from scipy.stats import norm
 
+from pipelines.schema.dictionary import frame_schema
+
 WINDOW_DAYS: Final = 365
 MIN_POINTS: Final = 10
 MIN_CLUSTERS: Final = 4
@@ -39,23 +41,7 @@ WIDENED_M: Final = 25.0
 MAX_PAIRS: Final = 4_000_000
 EDGE_M: Final = 500.0
 
-SCHEMA: Final = {
-    "nnh_cluster_id": pl.String,
-    "category": pl.String,
-    "nnh_order": pl.Int32,
-    "parent_nnh_cluster_id": pl.String,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "incidents": pl.Int64,
-    "distinct_places": pl.Int64,
-    "first_order_clusters": pl.Int64,
-    "nnh_threshold_m": pl.Float64,
-    "cluster_km2": pl.Float64,
-    "incidents_per_km2": pl.Float64,
-    "lon": pl.Float64,
-    "lat": pl.Float64,
-    "geometry": pl.Binary,
-}
+SCHEMA: Final = frame_schema("patterns.nnh_clusters")
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -19,23 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from pipelines.patterns.hot_spots import discoveries
+from pipelines.schema.dictionary import frame_schema
 
 LONGEST_DAYS: Final = 365
 SHORTEST_DAYS: Final = 28
 LEVEL: Final = 0.05
 
-TYPES: Final = {
-    "category": pl.String, "place_kind": pl.String, "window_start_date": pl.Date, "window_end_date": pl.Date,
-    "window_days": pl.Int32, "places": pl.Int64, "places_with_crime": pl.Int64, "incidents": pl.Int64,
-    "incidents_before": pl.Int64, "similarity": pl.Float64, "similarity_robust": pl.Float64,
-    "similarity_fdr": pl.Float64,
-}  # fmt: skip
-PLACE_TYPES: Final = {
-    "category": pl.String, "place_kind": pl.String, "place_id": pl.String, "window_start_date": pl.Date,
-    "window_end_date": pl.Date, "window_days": pl.Int32, "incidents": pl.Int64, "incidents_before": pl.Int64,
-    "share": pl.Float64, "share_before": pl.Float64, "fisher_p": pl.Float64, "is_different": pl.Boolean,
-    "is_different_fdr": pl.Boolean,
-}  # fmt: skip
+TYPES: Final = frame_schema("patterns.point_pattern_test")
+PLACE_TYPES: Final = frame_schema("patterns.point_pattern_places")
 
 
 def span_days(history_start: date | None, window_end: date) -> int:

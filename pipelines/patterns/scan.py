@@ -34,6 +34,7 @@ from pipelines.patterns.statistics.scan_windows import (
     separate,
     windows,
 )
+from pipelines.schema.dictionary import frame_schema
 
 BACKGROUND_DAYS: Final = 365
 MAX_RADIUS_M: Final = 1000.0
@@ -47,25 +48,11 @@ LISTED_P: Final = 0.05
 MAX_LISTED: Final = 10
 
 COLUMNS: Final = {
-    "category": pl.String,
-    "cluster_rank": pl.Int32,
-    "cell_id": pl.String,
-    "cell_metres": pl.Int32,
+    **{name: dtype for name, dtype in frame_schema("patterns.space_time_clusters").items() if name != "geometry"},
     "centre_x_m": pl.Float64,
     "centre_y_m": pl.Float64,
-    "radius_m": pl.Float64,
-    "cluster_start_date": pl.Date,
-    "window_start_date": pl.Date,
-    "window_end_date": pl.Date,
-    "incidents": pl.Int64,
-    "expected_incidents": pl.Float64,
-    "excess_ratio": pl.Float64,
-    "log_likelihood_ratio": pl.Float64,
-    "permutation_p_value": pl.Float64,
-    "permutations": pl.Int32,
-    "recurrence_days": pl.Float64,
-    "is_signal": pl.Boolean,
 }
+"""The published columns, with the centre (metric CRS) that their outline is drawn from."""
 
 
 def space_time_clusters(
@@ -102,7 +89,7 @@ def space_time_clusters(
         for (category,), own in counted.group_by("category", maintain_order=True)
     ]
     return (
-        pl.concat([pl.DataFrame(schema=COLUMNS).drop("cell_metres"), *frames], how="vertical")
+        pl.concat([pl.DataFrame(schema=COLUMNS), *frames], how="diagonal")
         .with_columns(cell_metres=pl.lit(cell_metres, pl.Int32))
         .select(*COLUMNS)
     )
@@ -141,7 +128,7 @@ def _of_category(own: pl.DataFrame, category: str, window_end: date, permutation
                 "recurrence_days": 1 / p,
                 "is_signal": p <= 1 / SIGNAL_DAYS,
             },
-            schema={name: dtype for name, dtype in COLUMNS.items() if name != "cell_metres"},
+            schema_overrides=COLUMNS,
         )
         .filter((pl.col("cluster_rank") == 1) | (pl.col("permutation_p_value") <= LISTED_P))
         .head(MAX_LISTED)

@@ -22,19 +22,14 @@ import polars as pl
 
 from pipelines.patterns.statistics.e_test import e_tests
 from pipelines.patterns.statistics.rollups import ALL
+from pipelines.schema.dictionary import frame_schema
 
 YEARS_BEFORE: Final = 5
 SPANS: Final = {"7 days": 7, "28 days": 28, "year to date": None}
 """Length in days; None is from 1 January."""
 
 KEYS: Final = ("area_id", "category")
-TYPES: Final = {
-    "area_id": pl.String, "area_level": pl.String, "category": pl.String, "span": pl.String,
-    "window_start_date": pl.Date, "window_end_date": pl.Date, "incidents": pl.Int64,
-    "incidents_year_before": pl.Int64, "difference": pl.Int64, "change_share": pl.Float64, "e_test_p": pl.Float64,
-    "mean_before": pl.Float64, "years_before": pl.Int32, "expected_low": pl.Int64, "expected_high": pl.Int64,
-    "signal": pl.String, "harm": pl.Float64,
-}  # fmt: skip
+TYPES: Final = frame_schema("patterns.weekly")
 
 
 def weekly(

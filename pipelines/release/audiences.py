@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.config.errors import BongsuError
-from pipelines.release import dictionary
-from pipelines.release.dictionary import quoted
+from pipelines.schema import dictionary
+from pipelines.schema.dictionary import quoted
 
 
 class AudienceError(BongsuError):
@@ -42,7 +42,7 @@ def tables_of(audience: str) -> list[Published]:
     published = dictionary.load().published(audience)
     if not published:
         raise AudienceError(
-            f"audience {audience!r} gets no table: name it under `audiences:` in {dictionary.PATH.name}"
+            f"audience {audience!r} gets no table: name it under `audiences:` in sql/dictionary/views.yml"
         )
     return [Published(name, table, table.audiences[audience]) for name, table in sorted(published.items())]
 

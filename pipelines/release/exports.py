@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.release import dictionary
 from pipelines.release.audiences import Published
-from pipelines.release.dictionary import quoted
+from pipelines.schema.dictionary import Table, load, quoted
 from pipelines.store import warehouse
 
 GEOJSON_MAX_ROWS = 10_000
@@ -97,8 +97,8 @@ def write_geo(path: Path, folder: Path, published: Sequence[Published], release:
                     layer.to_file(folder / f"{stem}.geojson", driver="GeoJSON", layer=title, COORDINATE_PRECISION="6")
 
 
-def _described(tables: Mapping[str, dictionary.Table], release: Release) -> dict[str, pl.DataFrame]:
-    columns = dictionary.load().columns
+def _described(tables: Mapping[str, Table], release: Release) -> dict[str, pl.DataFrame]:
+    columns = load().columns
     listed = [
         (name, column, columns[column].type, columns[column].unit, columns[column].meaning)
         for name, table in sorted({**tables, **_own_tables()}.items())
@@ -112,8 +112,8 @@ def _described(tables: Mapping[str, dictionary.Table], release: Release) -> dict
     }
 
 
-def _own_tables() -> dict[str, dictionary.Table]:
-    tables = dictionary.load().tables
+def _own_tables() -> dict[str, Table]:
+    tables = load().tables
     return {name: tables[f"release.{name}"] for name in ("release", "dictionary")}
 
 

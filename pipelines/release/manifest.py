@@ -17,7 +17,7 @@ import orjson
 
 from pipelines.config import paths
 from pipelines.config.errors import BongsuError
-from pipelines.release.dictionary import quoted
+from pipelines.schema.dictionary import quoted
 from pipelines.store import warehouse
 
 FILE = "manifest.json"

@@ -19,9 +19,10 @@ import orjson
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import Profile
 from pipelines.config.settings import Settings
-from pipelines.release import audiences, dictionary, exports, lineage, manifest
+from pipelines.release import audiences, dictionary, exports, lineage, manifest, views
 from pipelines.release.exports import Release
 from pipelines.release.pages import briefing, quality_report
+from pipelines.schema.dictionary import load
 from pipelines.store import warehouse
 from pipelines.store.home import GROUP_READABLE, create_traversable
 from pipelines.store.ledger import sync_folder
@@ -56,8 +57,7 @@ def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
         for leftover in releases.glob(".tmp-*"):
             remove(leftover)
         progress("views")
-        made_from = warehouse.run_models(con, "views")
-        dictionary.check(con, "views")
+        made_from = views.build(con)
         release = describe(con, settings)
         target = releases / release.release_id
         if not target.is_dir() or _is_damaged(target):
@@ -98,7 +98,7 @@ def describe(con: duckdb.DuckDBPyConnection, settings: Settings) -> Release:
     profile = settings.profile
     tables = {
         name: warehouse.logical_hash(con, "views", name.removeprefix("views."))
-        for name, table in dictionary.load().tables.items()
+        for name, table in load().tables.items()
         if table.audiences and not table.is_bookkeeping
     }
     content = manifest.content_hash(

@@ -5,7 +5,7 @@ from pipelines.config.settings import Settings
 from pipelines.ingest import merge
 from pipelines.monitoring import alerts, feed_volume, run_log
 from pipelines.quality import gates
-from pipelines.release import dictionary
+from pipelines.schema import check
 from pipelines.store import warehouse
 from pipelines.transform import build as models
 
@@ -20,6 +20,6 @@ def build(settings: Settings) -> None:
         for feed in feeds.of(settings.profile):
             merge.prepare(con, feed)
         models.build(con, settings)
-        dictionary.check(con, "reference", "staging", "core", "marts")
+        check.check(con, "reference", "staging", "core", "marts")
         gates.check(con, "core", "marts")
         alerts.keep(settings, alerts.gather(con, feed_volume.write(con, settings)))

@@ -5,8 +5,8 @@ from pathlib import Path
 from pipelines.config.settings import Settings
 from pipelines.monitoring import run_log
 from pipelines.quality import gates
-from pipelines.release import dictionary
 from pipelines.release import publish as release
+from pipelines.schema import check
 from pipelines.store import warehouse
 
 
@@ -18,6 +18,6 @@ def publish(settings: Settings) -> Path:
     """
     with run_log.recorded(settings, "publish"):
         with warehouse.connect(settings) as con:
-            dictionary.check(con, "patterns", "forecast", "dispatch")
+            check.check(con, "patterns", "forecast", "dispatch")
             gates.check(con, "patterns", "forecast", "dispatch")
         return release.publish(settings)

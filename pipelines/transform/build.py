@@ -12,6 +12,7 @@ from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.quality.coordinates import definition
 from pipelines.schema import incident
+from pipelines.schema.dictionary import sql_types
 from pipelines.store import warehouse
 from pipelines.transform import joint
 
@@ -61,7 +62,7 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     written = _staging_selects(registered)
     parts = {
         table: [f"{name}{suffix}" for name in names if name in listed or table not in incident.OF_LISTS]
-        for table, (suffix, _) in incident.STAGED.items()
+        for table, suffix in incident.STAGED.items()
     }
     wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
     rows = [f"{name}_rows" for name in names if f"{name}_rows" in written]
@@ -69,10 +70,10 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     edges = warehouse.run_selects(
         con, "staging", {name: written[name] for name in sum(wanted.values(), rows + optional)}
     )
-    for table in incident.OPTIONAL.keys() - set(optional):
-        warehouse.union_staged(con, table, (), incident.OPTIONAL[table])
-    for table, (_, columns) in incident.STAGED.items():
-        warehouse.union_staged(con, table, wanted[table], columns)
+    for table in incident.OPTIONAL - set(optional):
+        warehouse.union_staged(con, table, (), sql_types(f"staging.{table}"))
+    for table in incident.STAGED:
+        warehouse.union_staged(con, table, wanted[table], sql_types(f"staging.{table}"))
         edges[f"staging.{table}"] = {f"staging.{part}" for part in wanted[table]}
     con.execute("delete from staging.incidents where incident_id in (select incident_id from staging.missing)")
     edges["staging.incidents"] |= {"staging.missing"}

@@ -6,9 +6,6 @@ with outlines as (
     union all
     select 'map_cell' as place_kind, cell_id as place_id, geometry from reference.cells
 )
-select
-    places.category, places.place_kind, places.place_id, places.window_start_date, places.window_end_date,
-    places.window_days, places.incidents, places.incidents_before, places.share, places.share_before, places.fisher_p,
-    places.is_different, places.is_different_fdr, outlines.geometry
+select places.*, outlines.geometry
 from patterns.point_pattern_places as places
 join outlines using (place_kind, place_id)

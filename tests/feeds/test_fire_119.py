@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines.feeds.fire_119 import FEED
-from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
 
@@ -59,8 +59,8 @@ def test_the_rows_of_two_units_are_one_incident_and_two_dispatches() -> None:
         cbk_dt="20251101010000",
     )
     incidents, dispatches = staged(unit(), second)
-    assert incidents.columns == list(STAGED_COLUMNS)
-    assert dispatches.columns == list(DISPATCH_COLUMNS)
+    assert incidents.columns == list(sql_types("staging.incidents"))
+    assert dispatches.columns == list(sql_types("staging.dispatches"))
     row = incidents.row(0, named=True)
     assert incidents.height == 1
     assert row["reported_at"] == datetime(2025, 10, 31, 15, 0, 10, tzinfo=UTC)

@@ -17,7 +17,7 @@ from pipelines.feeds.feed import FeedError
 from pipelines.feeds.investigation_cases import FEED
 from pipelines.ingest import accounting, fetch
 from pipelines.ingest import load as loading
-from pipelines.schema.incident import STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from pipelines.store import warehouse
 from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage
@@ -211,7 +211,7 @@ def test_a_file_that_is_not_cp949_refuses_the_batch() -> None:
 
 def test_a_case_has_a_province_and_no_place() -> None:
     found = staged(case())
-    assert found.columns == list(STAGED_COLUMNS)
+    assert found.columns == list(sql_types("staging.incidents"))
     row = found.row(0, named=True)
     assert (row["lon"], row["lat"], row["location_quality"], row["named_area_id"]) == (None, None, "withheld", "11")
     assert (row["occurred_at"], row["is_discovered"]) == (None, None)

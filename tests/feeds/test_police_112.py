@@ -12,7 +12,7 @@ import pytest
 from pipelines.config.settings import Settings
 from pipelines.feeds.police_112 import FEED
 from pipelines.feeds.protocols import http
-from pipelines.schema.incident import STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests.feeds.korea import KOREA, memory, request
 from tests.feeds.portal import as_of, load, rows, stage
 
@@ -46,7 +46,7 @@ def staged(*calls: dict[str, Any], at: str | None = None, delay_seconds: int = 0
 
 def test_a_staged_call_is_a_common_incident() -> None:
     found = staged(call(dispatched_at="2025-11-01T10:06:30+09:00"))
-    assert found.columns == list(STAGED_COLUMNS)
+    assert found.columns == list(sql_types("staging.incidents"))
     row = found.row(0, named=True)
     assert row["incident_id"] == "police_112:20251101-000001"
     assert row["occurred_at"] == datetime(2025, 11, 1, 1, 0, tzinfo=UTC)

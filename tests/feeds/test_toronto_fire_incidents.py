@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.feeds.feed import conform
 from pipelines.feeds.toronto_fire_incidents import FEED, parse
-from pipelines.schema.incident import STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests import replay
 from tests.feeds.portal import as_of, load, memory, needs_shared_data, request, rows, stage
 
@@ -110,7 +110,7 @@ def test_all_real_rows_arrive() -> None:
     assert verdict.accepted.height == 13_103
     frame = stage(con, FEED.name)
     assert frame.height == frame["incident_id"].n_unique() == 13_103
-    assert frame.columns == list(STAGED_COLUMNS)
+    assert frame.columns == list(sql_types("staging.incidents"))
     seconds = (frame["first_arrived_at"] - frame["reported_at"]).dt.total_seconds()
     assert (seconds.min(), seconds.median(), seconds.max()) == (19, 291, 17_871)
     as_of(con, "2020-12-01 10:15:00+00")

@@ -11,7 +11,7 @@ import pytest
 from pipelines.feeds import toronto_neighbourhoods
 from pipelines.feeds.feed import conform
 from pipelines.feeds.toronto_police_mci import FEED, parse
-from pipelines.schema.incident import STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests import replay
 from tests.feeds.portal import as_of, load, memory, needs_shared_data, request, rows, stage
 
@@ -170,9 +170,9 @@ def test_all_real_rows_arrive_and_the_real_duplicates_stay() -> None:
     assert frame.height == frame["incident_id"].n_unique() == 211_901
     assert con.execute("select count(*) from raw.toronto_police_mci where _copy > 1").fetchall() == [(1_771,)]
     assert frame["named_area_id"].null_count() == frame["lon"].null_count() == 0
-    assert frame.columns == list(STAGED_COLUMNS)
+    assert frame.columns == list(sql_types("staging.incidents"))
     types = con.execute(f"describe staging.{FEED.name}").fetchall()
-    assert {name: dtype for name, dtype, *_ in types} == STAGED_COLUMNS
+    assert {name: dtype for name, dtype, *_ in types} == sql_types("staging.incidents")
     as_of(con, "2020-12-01 10:15:00+00")
     cut = stage(con, FEED.name)
     assert cut.height == 209_571

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.feeds.feed import conform
 from pipelines.feeds.toronto_shootings import FEED
-from pipelines.schema.incident import STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests import replay
 from tests.feeds.portal import as_of, load, memory, needs_shared_data, request, rows, stage
 
@@ -126,7 +126,7 @@ def test_all_real_rows_arrive() -> None:
     assert verdict.accepted.height == 4_919
     frame = stage(con, FEED.name)
     assert frame.height == frame["incident_id"].n_unique() == 4_919
-    assert frame.columns == list(STAGED_COLUMNS)
+    assert frame.columns == list(sql_types("staging.incidents"))
     assert (frame["lon"].null_count(), frame["named_area_id"].null_count()) == (62, 65)
     hours = (frame["occurred_until"] - frame["occurred_at"]).dt.total_hours()
     assert (hours == 1).sum() == 4_330 and (hours > 1).sum() == 589

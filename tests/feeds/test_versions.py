@@ -10,7 +10,7 @@ import pytest
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
 from pipelines.quality import suites
-from pipelines.schema.incident import FIRST_COLUMNS, VERSION_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests.feeds.korea import memory
 from tests.feeds.portal import as_of, load, rows, stage
 from tests.feeds.test_police_112 import call
@@ -27,7 +27,7 @@ def versions(feed: Feed, *given: dict[str, Any], at: str = "2025-12-01 00:00:00+
     load(con, feed, rows(feed, *given))
     as_of(con, at)
     found = stage(con, f"{feed.name}_versions")
-    assert found.columns == list(VERSION_COLUMNS)
+    assert found.columns == list(sql_types("staging.versions"))
     return found.sort("incident_id", "known_at")
 
 
@@ -146,7 +146,7 @@ def test_a_call_told_more_than_once_was_known_since_the_first_time() -> None:
     load(con, police_112.FEED, rows(police_112.FEED, *twice, call(incident_no="20251101-000099")))
     as_of(con, "2025-12-01 00:00:00+00")
     found = stage(con, "police_112_firsts")
-    assert found.columns == list(FIRST_COLUMNS)
+    assert found.columns == list(sql_types("staging.firsts"))
     assert found.rows() == [(f"police_112:{call()['incident_no']}", datetime.fromisoformat(call()["updated_at"]))]
     as_of(con, "2025-11-08 00:00:00+00")
     assert stage(con, "police_112_firsts").is_empty()

@@ -12,7 +12,7 @@ import shapely
 
 from pipelines.config.settings import Settings
 from pipelines.patterns import nightly
-from pipelines.release import dictionary
+from pipelines.schema import check, dictionary
 from pipelines.steps import inputs, patterns
 from pipelines.store import warehouse
 
@@ -74,7 +74,7 @@ def test_every_table_has_the_columns_and_types_of_the_dictionary_even_from_nothi
     made = crime(settings, year_of_thefts().head(incidents), cells)
     for table in MINE:
         warehouse.write_frame(con, "patterns", table, nightly.TABLES[table](made))
-    assert dictionary.problems(con, "patterns") == []
+    assert check.problems(con, "patterns") == []
     for table in MINE:
         grain = ", ".join(dictionary.load().tables[f"patterns.{table}"].grain)
         doubled = f"select count(*) from (select 1 from patterns.{table} group by {grain} having count(*) > 1)"

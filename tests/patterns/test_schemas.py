@@ -9,18 +9,9 @@ import shapely
 
 from pipelines.config import profile as profiles
 from pipelines.patterns import nightly
-from pipelines.release import dictionary, lineage
+from pipelines.schema import dictionary
 
 TODAY = date(2026, 3, 3)
-TYPES = {
-    pl.String: "VARCHAR",
-    pl.Int32: "INTEGER",
-    pl.Int64: "BIGINT",
-    pl.Float64: "DOUBLE",
-    pl.Boolean: "BOOLEAN",
-    pl.Date: "DATE",
-    pl.Binary: "BLOB",
-}
 
 
 def crime() -> nightly.Crime:
@@ -62,10 +53,5 @@ def test_a_table_has_the_columns_of_the_dictionary_even_where_there_is_nothing(t
     if what == "no places":
         seen = replace(seen, cells=seen.cells.clear(), areas=seen.areas.clear())
     made = nightly.TABLES[table](seen)
-    known = dictionary.load()
-    assert made.columns == list(known.tables[f"patterns.{table}"].columns)
-    assert {name: TYPES[kind] for name, kind in made.schema.items()} == {
-        name: known.columns[name].type for name in made.columns
-    }
+    assert made.schema == dictionary.frame_schema(f"patterns.{table}")
     assert made.is_empty() == (what != "some" or table == "emerging_hot_spots")
-    assert f"patterns.{table}" in lineage.MADE_BY_PYTHON

@@ -11,7 +11,7 @@ import pytest
 from pipelines.config import paths
 from pipelines.feeds.feed import conform
 from pipelines.quality import schema_drift, suites
-from pipelines.release import dictionary
+from pipelines.schema import dictionary
 from tests.conftest import KEYED
 
 WORDS = ["theft", "arson"]

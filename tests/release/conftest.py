@@ -13,7 +13,8 @@ from shapely.geometry import box
 
 from pipelines.config import profile as profiles
 from pipelines.config.settings import Settings
-from pipelines.release import dictionary, publish
+from pipelines.release import publish, views
+from pipelines.schema import dictionary
 from pipelines.store import warehouse
 
 AS_OF = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
@@ -49,7 +50,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = settings_at(tmp_path_factory.mktemp("template"))
     with warehouse.connect(settings) as con:
         fill(con, settings)
-        warehouse.run_models(con, "views")
+        views.build(con)
     return settings
 
 

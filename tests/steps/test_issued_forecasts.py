@@ -95,8 +95,8 @@ def issue_risk(settings: Settings, selected: str) -> str:
         {**columns, "cell_id": cell, "rank": rank + 1, "is_selected": cell == selected}
         for rank, cell in enumerate("abcd")
     ]
-    frame = pl.DataFrame(rows, schema_overrides=risk.none_of(risk.FORECAST_COLUMNS).schema)
-    return records.write(settings, "risk_forecasts", stamp(settings), frame.select(risk.FORECAST_COLUMNS))
+    frame = pl.DataFrame(rows, schema_overrides=risk.FORECAST_COLUMNS)
+    return records.write(settings, "risk_forecasts", stamp(settings), frame.select(*risk.FORECAST_COLUMNS))
 
 
 def risk_score(reference_at: datetime, hit_rate: float, origin_kind: str = "issued") -> pl.DataFrame:
@@ -105,7 +105,7 @@ def risk_score(reference_at: datetime, hit_rate: float, origin_kind: str = "issu
         "window": "week", "is_baseline": False, "area_share": 0.25, "origins": 1, "incidents": 10, "hits": 1,
         "hit_rate": hit_rate, "pai": 1.0,
     }  # fmt: skip
-    return pl.DataFrame([row], schema=risk.none_of(risk.SCORE_COLUMNS).schema)
+    return pl.DataFrame([row], schema=risk.SCORE_COLUMNS)
 
 
 def scored(settings: Settings) -> pl.DataFrame:
@@ -171,7 +171,7 @@ def test_a_first_issue_without_any_forecast_is_not_replaced_by_a_later_one(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     silent = at(settings, 9)
-    records.write(settings, "risk_forecasts", stamp(silent), risk.none_of(risk.FORECAST_COLUMNS))
+    records.write(settings, "risk_forecasts", stamp(silent), pl.DataFrame(schema=risk.FORECAST_COLUMNS))
     issue_risk(silent, "a")
     issue_risk(at(settings, 10), "a")
     score_past(con, settings)

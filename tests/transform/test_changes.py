@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.release import audiences
+from pipelines.release import audiences, views
 from pipelines.store import warehouse
 from tests.release.conftest import AS_OF, UNMAPPED, create_all, incident, insert
 
@@ -122,14 +122,14 @@ def test_nobody_reads_of_a_record_that_was_sensitive_or_unknown_at_any_time(
     changes(con, version(), version(1, source_category=hidden), version(2), version(number=2))
     assert con.execute("select distinct is_listed from core.incident_changes").fetchall() == [(False,)]
     insert(con, "core.incidents", incident("police_112:1"))
-    warehouse.run_models(con, "views", ["listed_incidents", "incident_changes"])
+    views.build(con, ["listed_incidents", "incident_changes"])
     assert con.execute("from views.incident_changes").fetchall() == []
 
 
 def test_an_agency_reads_the_changes_of_its_records_by_their_released_name(con: duckdb.DuckDBPyConnection) -> None:
     changes(con, version(), version(9, source_category="폭력"))
     insert(con, "core.incidents", incident("police_112:1"))
-    warehouse.run_models(con, "views", ["listed_incidents", "incident_changes"])
+    views.build(con, ["listed_incidents", "incident_changes"])
     (entry,) = [entry for entry in audiences.tables_of("police") if entry.name == "incident_changes"]
     found = con.execute(entry.select).pl()
     assert found["record_id"].n_unique() == 1 and not {"incident_id", "lon", "lat"} & set(found.columns)
@@ -186,7 +186,7 @@ def test_a_share_of_few_records_is_not_published(con: duckdb.DuckDBPyConnection)
     for days, incidents, changed in ((7, 99, 33), (30, 1000, 33), (90, 1000, 4)):
         counts = {"within_days": days, "incidents": incidents, "changed_incidents": changed}
         insert(con, "marts.revision_rates", row | counts)
-    warehouse.run_models(con, "views", ["revision_rates"])
+    views.build(con, ["revision_rates"])
     assert con.execute("select within_days, changed_share from views.revision_rates").fetchall() == [(30, 0.03)]
 
 
@@ -196,7 +196,7 @@ def test_how_often_cases_are_revised_is_for_their_agency_and_not_for_the_public(
     row = {"month_start_date": date(2026, 8, 1), "changed": "category", "within_days": 7, "incidents": 200}
     for agency in ("police", "investigation"):
         insert(con, "marts.revision_rates", row | {"feed": agency, "agency": agency, "changed_incidents": 20})
-    warehouse.run_models(con, "views", ["revision_rates"])
+    views.build(con, ["revision_rates"])
     seen = {}
     for audience in ("public", "investigation"):
         (entry,) = [entry for entry in audiences.tables_of(audience) if entry.name == "revision_rates"]

@@ -12,7 +12,7 @@ import pytest
 from pipelines import areas
 from pipelines.config import profile as profiles
 from pipelines.quality import gates
-from pipelines.release import audiences
+from pipelines.release import audiences, views
 from pipelines.steps import inputs
 from pipelines.store import warehouse
 from tests.release.conftest import AS_OF, FIRST_RECORD, SENSITIVE, UNMAPPED, fill, incident, insert, settings_at
@@ -54,7 +54,7 @@ def fetched(con: duckdb.DuckDBPyConnection, **through: datetime) -> None:
 
 def built(con: duckdb.DuckDBPyConnection) -> None:
     warehouse.run_models(con, "marts")
-    warehouse.run_models(con, "views")
+    views.build(con)
 
 
 def published(con: duckdb.DuckDBPyConnection, audience: str) -> dict[str, pl.DataFrame]:

@@ -31,6 +31,7 @@ from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Known, Panel
 from pipelines.forecast.demand.series import Frequency
+from pipelines.schema.dictionary import empty
 
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
@@ -115,7 +116,7 @@ def forecast_demand(
     panel = Panel.read(hourly, as_of, profile, known)
     if panel.history.is_empty():
         return DemandForecast(
-            *map(tables.no_rows, (tables.FORECAST_COLUMNS, tables.SCORE_COLUMNS, selection_table.COLUMNS))
+            empty("forecast.demand"), empty("forecast.demand_scores"), empty("forecast.demand_choices")
         )
     above = area_tree.parents(panel.series, areas, profile.areas.whole_id)
     panel = area_tree.with_unplaced(panel, above)

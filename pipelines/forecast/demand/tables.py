@@ -1,6 +1,5 @@
 """The tables of demand forecasts as they are stored: what is issued, and its scores."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -8,35 +7,15 @@ import polars as pl
 from pipelines.forecast.demand.evaluation import calibration, scoring
 from pipelines.forecast.demand.evaluation.calibration import IDENTITY
 from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
-from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats, described
+from pipelines.forecast.demand.evaluation.negative_binomial import Floats, described
 from pipelines.forecast.demand.hierarchy.reconciliation import MOVED
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import Frequency
+from pipelines.schema.dictionary import frame_schema
 
-FORECAST_COLUMNS: Final = (
-    "reference_at", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "target_start",
-    "target_end", "horizon_hours", "model", "is_baseline", "mean", *COLUMNS, "data_as_of", "method", "degraded_reason",
-)  # fmt: skip
-SCORE_COLUMNS: Final = (
-    "reference_at", "origin_kind", "frequency", "service", "measure", "area_level", "model", "is_baseline",
-    *scoring.SCORES,
-)  # fmt: skip
-_NOT_FLOATS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    **dict.fromkeys(
-        ("origin_kind", "frequency", "tree", "level", "area_id", "service", "measure", "shift", "area_level", "model",
-         "models", "runner_up", "horizon_block", "chosen_by", "method", "degraded_reason"), pl.String,
-    ),
-    **dict.fromkeys(
-        ("reference_at", "target_start", "target_end", "data_as_of", "origin_at", "chosen_at"), pl.Datetime("us", "UTC")
-    ),
-    "horizon_hours": pl.Int32, "is_baseline": pl.Boolean, "targets": pl.Int64, "origins": pl.Int64,
-}  # fmt: skip
+FORECAST_COLUMNS: Final = frame_schema("forecast.demand")
+SCORE_COLUMNS: Final = frame_schema("forecast.demand_scores")
 GRAIN: Final = ["reference_at", "frequency", "service", "measure", "area_level"]
-
-
-def no_rows(columns: Sequence[str]) -> pl.DataFrame:
-    """No rows, in the columns and types of forecasts, scores or choices."""
-    return pl.DataFrame(schema={name: _NOT_FLOATS.get(name, pl.Float64) for name in columns})
 
 
 def issued(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.DataFrame:
@@ -61,7 +40,7 @@ def issued(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.DataFrame:
             .replace("", None)
             .alias("degraded_reason"),
         )
-        .select(FORECAST_COLUMNS)
+        .select(*FORECAST_COLUMNS)
         .sort("frequency", "service", "measure", "area_id", "shift", "target_start", "model")
     )
 
@@ -92,7 +71,7 @@ def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFram
     return (
         scoring.score(scored, [*GRAIN, "model", "is_baseline"], curves)
         .with_columns(pl.lit(origin_kind).alias("origin_kind"))
-        .select(SCORE_COLUMNS)
+        .select(*SCORE_COLUMNS)
     )
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from pipelines.config.profile import Profile
 from pipelines.forecast.risk.evaluation import scoring
 from pipelines.forecast.risk.models.stack import BEST_COUNT, STACK
-from pipelines.forecast.risk.nightly import SCORE_COLUMNS, none_of
+from pipelines.forecast.risk.nightly import SCORE_COLUMNS
 
 KEYS: Final = ("reference_at", "category", "window")
 _SPAN: Final = ("window", "target_start", "target_end")
@@ -49,7 +49,7 @@ def score_issued(
     told = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
     due = told.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
     if due.is_empty():
-        return none_of(SCORE_COLUMNS)
+        return pl.DataFrame(schema=SCORE_COLUMNS)
     known = _with_minutes(_with_outcomes(due, crime_daily, profile), patrols)
     windows = pl.concat(
         _counted(known, model, pl.col(chosen) & kept, rate).with_columns(pl.lit(patrolled).alias("patrolled"))
@@ -69,7 +69,7 @@ def score_issued(
             *(pl.lit(None, pl.Float64).alias(name) for name in scoring.GAINS),
         )
     )
-    return scores.select(SCORE_COLUMNS).sort(by)
+    return scores.select(*SCORE_COLUMNS).sort(by)
 
 
 def _with_outcomes(due: pl.DataFrame, crime_daily: pl.DataFrame, profile: Profile) -> pl.DataFrame:

@@ -16,12 +16,13 @@ import polars as pl
 from pipelines.config.profile import Profile
 from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk.cell_hours import hours, nightly
-from pipelines.forecast.risk.evaluation import calibration, curves, rolling, scoring
+from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.evaluation.summary import pool
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.models.stack import BEST_COUNT, STACK
 from pipelines.forecast.risk.ranking import cells_of_share
+from pipelines.schema.dictionary import empty, frame_schema
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
 """What is forecast, in days; the backtest is of months."""
@@ -31,27 +32,11 @@ LEAD_DAYS: Final = 1
 stale feed's longer lead is said in ``degraded_reason`` and not tried."""
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
 
-FORECAST_COLUMNS: Final = (
-    "reference_at", "cell_id", "cell_metres", "category", "window", "target_start", "target_end", "model", "expected",
-    "baseline_expected", "rank", "is_selected", "data_as_of", "method", "degraded_reason",
-)  # fmt: skip
-SCORE_COLUMNS: Final = (
-    "reference_at",
-    "origin_kind",
-    "category",
-    "window",
-    "model",
-    "is_baseline",
-    "patrolled",
-    *scoring.SCORES,
-    *scoring.GAINS,
-    "patrol_minutes",
-)
+FORECAST_COLUMNS: Final = frame_schema("forecast.risk")
+SCORE_COLUMNS: Final = frame_schema("forecast.risk_scores")
 WITHOUT_PATROLS: Final = {"patrolled": pl.lit("all"), "patrol_minutes": pl.lit(None, pl.Float64)}
-CURVE_COLUMNS: Final = ("reference_at", "category", "window", "model", "is_baseline", *curves.CURVE)
-CALIBRATION_COLUMNS: Final = (
-    "reference_at", "category", "window", "model", "is_baseline", *calibration.CALIBRATION,
-)  # fmt: skip
+CURVE_COLUMNS: Final = frame_schema("forecast.risk_curves")
+CALIBRATION_COLUMNS: Final = frame_schema("forecast.risk_calibration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +84,7 @@ def forecast_risk(
     past = _history(placed, grid_cells, until, profile)
     made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
     if not made:
-        none = [none_of(told) for told in (FORECAST_COLUMNS, SCORE_COLUMNS, CURVE_COLUMNS, CALIBRATION_COLUMNS)]
+        none = [empty(f"forecast.{table}") for table in ("risk", "risk_scores", "risk_curves", "risk_calibration")]
         return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE)
     listed = pl.concat(ranked for ranked, _ in made)
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
@@ -121,10 +106,10 @@ def forecast_risk(
     boosted = {backtest.category: backtest.boosted for _, (backtest, _) in made}
     known = nightly.Known(past, hours.times(placed), boosted, grid_cells["cell_id"], until, LEAD_DAYS)
     return RiskForecast(
-        pl.concat(spans).select(FORECAST_COLUMNS).sort("window", "category", "rank"),
-        scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(SCORE_COLUMNS),
-        scored.curves.with_columns(shared).select(CURVE_COLUMNS),
-        scored.calibration.with_columns(shared).select(CALIBRATION_COLUMNS),
+        pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
+        scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(*SCORE_COLUMNS),
+        scored.curves.with_columns(shared).select(*CURVE_COLUMNS),
+        scored.calibration.with_columns(shared).select(*CALIBRATION_COLUMNS),
         nightly.forecast_slots(known, as_of, edge, profile, degraded, threads),
     )
 
@@ -192,16 +177,3 @@ def _history(placed: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Pro
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
-_TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "reference_at": _INSTANT, "cell_id": pl.String, "cell_metres": pl.Int32, "category": pl.String, "window": pl.String,
-    "target_start": _INSTANT, "target_end": _INSTANT, "model": pl.String, "expected": pl.Float64,
-    "baseline_expected": pl.Float64, "rank": pl.Int64, "is_selected": pl.Boolean, "data_as_of": _INSTANT,
-    "method": pl.String, "degraded_reason": pl.String, "origin_kind": pl.String, "is_baseline": pl.Boolean,
-    "patrolled": pl.String,
-    "origins": pl.Int64, "incidents": pl.Int64, "hits": pl.Int64, "band": pl.Int64, "cells": pl.Int64,
-}  # fmt: skip
-
-
-def none_of(columns: tuple[str, ...]) -> pl.DataFrame:
-    """No rows, in the columns and types of a forecast or of its scores."""
-    return pl.DataFrame(schema={name: _TYPES.get(name, pl.Float64) for name in columns})

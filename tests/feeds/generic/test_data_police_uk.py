@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.config.profile import ProfileError
 from pipelines.feeds.feed import FeedError, conform
-from pipelines.schema.incident import STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests import replay
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
 from tests.feeds.portal import as_of
@@ -91,7 +91,7 @@ def test_a_crime_lies_somewhere_in_its_month_and_is_known_after_it() -> None:
     con, feed = memory(profile), feed_of(profile)
     received(con, feed, crime())
     (row,) = staged(con, feed)
-    assert list(row) == list(STAGED_COLUMNS)
+    assert list(row) == list(sql_types("staging.incidents"))
     # British summer time on both ends.
     assert (row["occurred_at"], row["occurred_until"]) == (utc("2026-04-30 23:00"), utc("2026-05-31 23:00"))
     assert row["known_at"] == utc("2026-07-30 23:00")  # sixty days after the month

@@ -12,7 +12,7 @@ import pytest
 from pipelines.feeds.feed import FeedError, TooLarge, conform
 from pipelines.feeds.generic import socrata
 from pipelines.quality import schema_drift
-from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from tests import replay, soda
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
 from tests.feeds.portal import as_of
@@ -44,7 +44,7 @@ def test_a_row_becomes_a_common_incident_in_local_time() -> None:
     con, feed = memory(profile), feed_of(profile)
     received(con, feed, crime())
     (row,) = staged(con, feed)
-    assert list(row) == list(STAGED_COLUMNS)
+    assert list(row) == list(sql_types("staging.incidents"))
     assert row["incident_id"] == "chicago_crimes:13000001" and row["feed"] == "chicago_crimes"
     assert (row["agency"], row["service"], row["source_category"]) == ("police", "police", "HOMICIDE")
     assert row["occurred_at"] == utc("2026-09-05 06:35")  # daylight saving: five hours behind
@@ -204,7 +204,7 @@ def test_rows_of_one_call_are_one_incident_with_the_first_units_times() -> None:
     assert row["closed_at"] == utc("2026-09-05 08:08:39")
     assert (row["lon"], row["lat"], row["named_area_id"]) == (-87.65, 41.75, "C-017")
     units = staged(con, feed, "_dispatches")
-    assert list(units[0]) == list(DISPATCH_COLUMNS)
+    assert list(units[0]) == list(sql_types("staging.dispatches"))
     assert [(unit["unit_id"], unit["dispatched_at"]) for unit in units] == [
         ("B01", utc("2026-09-05 07:58:16")),
         ("E41", utc("2026-09-05 07:57:59")),

@@ -19,7 +19,7 @@ from pipelines.feeds.feed import Feed, FeedError, Request, conform
 from pipelines.ingest import chunks
 from pipelines.ingest import merge as raw
 from pipelines.quality import coordinates, suites
-from pipelines.schema.incident import DISPATCH_COLUMNS, STAGED_COLUMNS
+from pipelines.schema.dictionary import sql_types
 from pipelines.simulator import fire
 from pipelines.simulator.layouts import fire_files
 from pipelines.store import warehouse
@@ -115,9 +115,9 @@ def kst(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
 @pytest.mark.parametrize(("feed", "row"), [(SEOUL, call()), (JEONBUK, call()), (EMS, ambulance()), (RESCUE, rescue())])
 def test_every_layout_gives_the_common_columns(feed: Feed, row: dict[str, Any]) -> None:
     incidents, dispatches = staged(feed, row)
-    assert incidents.columns == list(STAGED_COLUMNS)
+    assert incidents.columns == list(sql_types("staging.incidents"))
     assert incidents["reported_at"].to_list() == [kst(0, 23, 59, 30).astimezone(UTC)]
-    assert feed is SEOUL or dispatches.columns == list(DISPATCH_COLUMNS)
+    assert feed is SEOUL or dispatches.columns == list(sql_types("staging.dispatches"))
 
 
 def test_times_that_lost_their_zeros_are_read_and_a_run_over_midnight_is_whole() -> None:

@@ -24,7 +24,7 @@ def forecasts() -> pl.DataFrame:
         | {"cell_id": cell, "rank": rank, "is_selected": rank <= 4, "expected": 1.0, "baseline_expected": rank / 8}
         for rank, cell in enumerate("abcdefgh", 1)
     ]
-    return pl.DataFrame(rows, schema_overrides=nightly.none_of(nightly.FORECAST_COLUMNS).schema)
+    return pl.DataFrame(rows, schema_overrides=nightly.FORECAST_COLUMNS)
 
 
 def thefts(**cells: int) -> pl.DataFrame:

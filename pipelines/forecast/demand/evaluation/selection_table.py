@@ -9,6 +9,7 @@ from pipelines.config.profile import Profile
 from pipelines.forecast.demand.evaluation import calibration
 from pipelines.forecast.demand.panel import Panel, local
 from pipelines.forecast.demand.series import Frequency
+from pipelines.schema.dictionary import frame_schema
 
 KEPT: Final = timedelta(days=7)
 """How long a choice is kept to before the models compete again."""
@@ -19,9 +20,7 @@ NAMES: Final = {
     "chosen_by": "chosen_by",
 }  # fmt: skip
 """Columns of ``selection.CHOICE`` and what they are called in the table."""
-COLUMNS: Final = (
-    "reference_at", "frequency", "tree", "level", *SERIES, "origin_at", "horizon_block", "chosen_at", *NAMES.values(),
-)  # fmt: skip
+COLUMNS: Final = frame_schema("forecast.demand_choices")
 
 
 def told(
@@ -55,7 +54,7 @@ def told(
             pl.coalesce(instant(pl.col("cutoff")), instant(pl.col("cutoff") - pl.duration(hours=1))).alias("origin_at"),
             pl.col("model_weight", "scaled_pinball", "runner_up_scaled_pinball", "standard_error").round(9),
         )
-        .select(COLUMNS)
+        .select(*COLUMNS)
         .sort("frequency", *SERIES, "origin_at", "horizon_block")
     )
 

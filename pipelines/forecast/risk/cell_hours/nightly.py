@@ -25,24 +25,14 @@ from pipelines.forecast.risk.models import stack
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.models.stack import BEST_COUNT
 from pipelines.forecast.risk.ranking import Lots
+from pipelines.schema.dictionary import frame_schema
 
 DAYS: Final = 7
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
-FORECAST: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "reference_at": _INSTANT, "cell_id": pl.String, "cell_metres": pl.Int32, "category": pl.String,
-    "slot_start": _INSTANT, "slot_end": _INSTANT, "weekday": pl.Int32, "hour": pl.Int32, "expected": pl.Float64,
-    "baseline_expected": pl.Float64, "rank": pl.Int64, "baseline_rank": pl.Int64, "area_share": pl.Float64,
-    "data_as_of": _INSTANT, "method": pl.String, "degraded_reason": pl.String,
-}  # fmt: skip
+FORECAST: Final = frame_schema("forecast.risk_slots")
 """``forecast.risk_slots``: ``rank`` is null where only the baseline selects, ``baseline_rank`` where only we do."""
-SCORES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "reference_at": _INSTANT, "origin_kind": pl.String, "category": pl.String, "model": pl.String,
-    "is_baseline": pl.Boolean, "area_share": pl.Float64, "origins": pl.Int64, "incidents": pl.Int64,
-    "untimed_incidents": pl.Int64, "hits": pl.Int64, "hit_rate": pl.Float64, "pai": pl.Float64, "pai_low": pl.Float64,
-    "pai_high": pl.Float64, "pei_star": pl.Float64, "hits_per_patrol_hour": pl.Float64, "log_score": pl.Float64,
-    "gain": pl.Float64, "gain_low": pl.Float64, "gain_high": pl.Float64,
-}  # fmt: skip
+SCORES: Final = frame_schema("forecast.risk_slots_scores")
 """``forecast.risk_slots_scores``."""
 
 
