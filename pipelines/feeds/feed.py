@@ -69,6 +69,7 @@ class Feed:
     place: tuple[str, str] | None = None
     told_at: tuple[str, ...] = ()
     template: str | None = None
+    staged_like: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fetch", partial(_discreet, self.fetch))

@@ -11,6 +11,7 @@ from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_calls_seoul",
+    staged_like="call_file",
     used=(
         "dclr_rcpt_no",
         "dclr_ymd",

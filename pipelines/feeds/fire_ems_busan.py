@@ -11,6 +11,7 @@ from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_ems_busan",
+    staged_like="unit_file",
     used=(
         "rptp_no",
         "dclr_ymd",

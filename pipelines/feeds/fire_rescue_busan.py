@@ -10,6 +10,7 @@ from pipelines.feeds.protocols import fire_files
 
 FEED = fire_files.feed(
     "fire_rescue_busan",
+    staged_like="unit_file",
     used=(
         "clmty_rscu_rptp_no",
         "dclr_ymd",

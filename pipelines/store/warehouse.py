@@ -5,11 +5,14 @@ The file is a cache: `bongsu rebuild` makes it again from landing and records. O
 
 import graphlib
 import hashlib
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import orjson
@@ -21,6 +24,7 @@ from pipelines.config.settings import Settings
 
 SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
 STORAGE_VERSION = "v1.5.0"
+_TABLE_NAME = re.compile(r"(?:from|join) (\w+\.\w+)")
 
 
 class WarehouseError(BongsuError):
@@ -43,8 +47,6 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         for schema in SCHEMAS:
             con.execute(f"create schema if not exists {schema}")
         con.execute(_OPS)
-        for macro in sorted((paths.SQL / "macros").glob("*.sql")):
-            con.execute(macro.read_text("utf-8"))
         yield con
         con.execute("checkpoint warehouse")
         con.execute("use memory")
@@ -134,15 +136,13 @@ def hashes(con: duckdb.DuckDBPyConnection, *schemas: str) -> dict[str, str]:
 
 
 def references(con: duckdb.DuckDBPyConnection, select: str) -> set[str]:
-    """The ``schema.table`` names that one SELECT reads, without running it.
+    """The ``schema.table`` names that one SELECT reads, also through macros, without running it.
 
     Raises:
         WarehouseError: the text is not exactly one SELECT that DuckDB can describe.
     """
-    tree = orjson.loads(con.execute("select json_serialize_sql(?)", [select]).fetchall()[0][0])
-    if tree.get("error") or len(tree["statements"]) != 1:
-        raise WarehouseError(f"not exactly one SELECT: {tree.get('error_message', select[:80])}")
-    return set(_base_tables(tree))
+    tree = _parsed(con, select)
+    return set(_base_tables(tree)).union(*(_macro_tables(name) for name in _functions(tree)))
 
 
 def run_models(con: duckdb.DuckDBPyConnection, schema: str, names: Sequence[str] | None = None) -> dict[str, set[str]]:
@@ -165,6 +165,7 @@ def selects(schema: str) -> dict[str, str]:
 def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str, str]) -> dict[str, set[str]]:
     """Build one table of a schema from each SELECT, as `run_models` does."""
     edges: dict[str, set[str]] = {}
+    _create_macros(con, chosen.values())
     for name, select in chosen.items():
         try:
             edges[f"{schema}.{name}"] = references(con, select)
@@ -177,6 +178,14 @@ def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str
     except graphlib.CycleError as error:
         raise WarehouseError(f"sql/{schema}: models read each other in a circle: {error.args[1]}") from error
     return edges
+
+
+def _create_macros(con: duckdb.DuckDBPyConnection, selects: Iterable[str]) -> None:
+    """Create the macros that SELECTs use; not before, since the tables that a macro reads must exist by then."""
+    text = "\n".join(selects)
+    for name, definition in _macros().items():
+        if f"{name}(" in text:
+            con.execute(definition)
 
 
 def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str], columns: Mapping[str, str]) -> None:
@@ -213,6 +222,35 @@ def _base_tables(node: object) -> Iterator[str]:
     elif isinstance(node, list):
         for child in node:
             yield from _base_tables(child)
+
+
+def _parsed(con: duckdb.DuckDBPyConnection, select: str) -> dict[str, Any]:
+    tree: dict[str, Any] = orjson.loads(con.execute("select json_serialize_sql(?)", [select]).fetchall()[0][0])
+    if tree.get("error") or len(tree["statements"]) != 1:
+        raise WarehouseError(f"not exactly one SELECT: {tree.get('error_message', select[:80])}")
+    return tree
+
+
+def _functions(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("class") == "FUNCTION":
+            yield node["function_name"]
+        for child in node.values():
+            yield from _functions(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _functions(child)
+
+
+def _macro_tables(name: str) -> set[str]:
+    """The tables that a macro of ``sql/macros`` reads; none for a function that is not one."""
+    return set(_TABLE_NAME.findall(_macros().get(name, "")))
+
+
+@cache
+def _macros() -> dict[str, str]:
+    """The definitions in ``sql/macros`` by name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted((paths.SQL / "macros").glob("*.sql"))}
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:

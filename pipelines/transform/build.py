@@ -1,6 +1,6 @@
 """The models: reference tables from the profile, then staging, core and marts from SQL, then the gates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import duckdb
@@ -12,6 +12,7 @@ from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.quality.coordinates import definition
 from pipelines.schema import incident
+from pipelines.schema.check import INTERMEDIATE
 from pipelines.schema.dictionary import sql_types
 from pipelines.store import warehouse
 from pipelines.transform import joint
@@ -24,6 +25,10 @@ PLACES = """(
     select lon, lat from staging.missing
 )"""
 """Where incidents are and were: a backtest sees them where they were then."""
+
+
+KEYED = "keyed"
+"""What the files in ``sql/staging`` are called that all feeds with a file ``<feed>_rows`` share."""
 
 
 def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -59,13 +64,13 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     """
     names = [feed.name for feed in registered if not feed.is_reference]
     listed = {feed.name.removesuffix("_keys") for feed in registered if feed.name.endswith("_keys")}
-    written = _staging_selects(registered)
+    written = staging_selects(registered)
     parts = {
         table: [f"{name}{suffix}" for name in names if name in listed or table not in incident.OF_LISTS]
         for table, suffix in incident.STAGED.items()
     }
     wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
-    rows = [f"{name}_rows" for name in names if f"{name}_rows" in written]
+    rows = [f"{name}{suffix}" for name in names for suffix in INTERMEDIATE if f"{name}{suffix}" in written]
     optional = [feed.name for feed in registered if feed.name in incident.OPTIONAL]
     edges = warehouse.run_selects(
         con, "staging", {name: written[name] for name in sum(wanted.values(), rows + optional)}
@@ -82,20 +87,29 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     return edges
 
 
-def _staging_selects(registered: tuple[Feed, ...]) -> dict[str, str]:
-    """Every staging file by its table; of a kind's files one copy for each of its feeds, under the feed's name.
+def staging_selects(registered: tuple[Feed, ...]) -> dict[str, str]:
+    """Every staging file by its table, and for each feed a copy of the files that it shares, under the feed's name.
 
-    A copy differs in that name alone, which the profile has held against a strict pattern.
+    A copy differs in that name alone, which the profile has checked against a strict pattern. A feed's own file comes
+    before that of its kind, and that before the one for all feeds whose file ``<feed>_rows`` has a row per version.
     """
     written = warehouse.selects("staging")
-    copies = {
-        table.replace(feed.template, feed.name, 1): select.replace(feed.template, feed.name)
-        for feed in registered
-        if feed.template is not None
+    selects = dict(written)
+    for feed in registered:
+        for shared in (feed.template, feed.staged_like):
+            if shared is not None:
+                selects = _copies(written, shared, feed.name) | selects
+        if f"{feed.name}_rows" in selects:
+            selects = _copies(written, KEYED, feed.name) | selects
+    return selects
+
+
+def _copies(written: Mapping[str, str], shared: str, name: str) -> dict[str, str]:
+    return {
+        table.replace(shared, name, 1): select.replace(shared, name)
         for table, select in written.items()
-        if table == feed.template or table.startswith(f"{feed.template}_")
+        if table == shared or table.startswith(f"{shared}_")
     }
-    return written | copies
 
 
 def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered: tuple[Feed, ...]) -> None:

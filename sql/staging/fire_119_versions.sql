@@ -1,100 +1,65 @@
--- What was known at as_of of the 119 calls that were not always told alike, at each of their instants. Grain: incident_id, known_at.
+-- What was known of the 119 calls whose versions differ, at each of their instants up to as_of. Grain: incident_id, known_at.
 --
--- A call is told by one row per unit, each with versions of its own. Its state at an instant is made, as in fire_119,
--- from the newest version of each of its rows; it is withdrawn when no row of it stands. Class, what asks for no unit, time,
--- place and withdrawal are watched, and rows of further units that come more than an hour after the first row.
+-- A call has one row per unit, each with versions of its own. Its state at an instant is made, as in fire_119, from the
+-- newest version of each of its rows; it is withdrawn when all its rows are. Class, whether it needs a unit, time, place
+-- and withdrawal are compared, and rows of further units that come more than an hour after the first row.
 with
-known as (
+compared as (
     select
-        dclr_rcpt_no,
-        vhcl_no,
-        trim(replace(nfc_normalize(emrg_rscu_clsf_nm), chr(8203), ''), ' ' || chr(12288)) as word,
-        if(regexp_matches(word, '자살|자해|음독|목맴|투신'), '자해', word) as source_category,
-        case
-            when vhcl_no = '' or source_category in ('화재', '구조', '구급', '자해', '생활안전', '안내', '기타') then null
-            when nfc_normalize(vhcl_se_nm) like '%구급%' then 'ems'
-            when nfc_normalize(vhcl_se_nm) like '%구조%' then 'rescue'
-            when nfc_normalize(vhcl_se_nm) like '%생활안전%' then 'life_safety'
-            when regexp_matches(nfc_normalize(vhcl_se_nm), '펌프|물탱크|사다리|화학|소방') then 'fire'
-        end as unit_service,
-        coalesce(regexp_matches(prcs_rslt_se_nm, '중복|무응답|오접|장난|허위|안내|상담'), false) as is_talk,
-        try_strptime(dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_local,
-        timezone(getvariable('time_zone'), try_strptime(dclr_dt, '%Y%m%d%H%M%S')) as reported_at,
-        nullif(try_cast(trim(damg_rgn_lot) as double), 0) as lon,
-        nullif(try_cast(trim(damg_rgn_lat) as double), 0) as lat,
-        clmty_sgg_cd,
-        del_yn = 'Y' as is_withdrawn,
-        _row_hash,
-        timezone(
-            getvariable('time_zone'), coalesce(try_strptime(chg_dt, '%Y%m%d%H%M%S'), try_strptime(dclr_dt, '%Y%m%d%H%M%S'))
-        ) + to_seconds((select delay_seconds from reference.feeds where feed = 'fire_119')) as known_at
-    from raw.fire_119
-    where known_at <= getvariable('as_of')
-),
-told as (
-    select
-        dclr_rcpt_no,
+        source_id,
         hash(
-            source_category, is_talk and dispatched_local is null, reported_at, lon, lat, clmty_sgg_cd, is_withdrawn
-        ) as told,
+            source_category, needs_no_unit and dispatched_at is null, reported_at, lon, lat, named_area_id, is_withdrawn
+        ) as content,
         min(known_at) as first_known_at
-    from known
-    group by dclr_rcpt_no, vhcl_no, told
+    from staging.fire_119_rows
+    group by source_id, unit_id, content
 ),
 differing as (
-    select dclr_rcpt_no
-    from told
-    group by dclr_rcpt_no
-    having min(told) <> max(told) or max(first_known_at) > min(first_known_at) + interval 1 hour
+    select source_id
+    from compared
+    group by source_id
+    having min(content) <> max(content) or max(first_known_at) > min(first_known_at) + interval 1 hour
 ),
 versions as (
-    select known.* from known semi join differing using (dclr_rcpt_no)
+    select fire_119_rows.* from staging.fire_119_rows semi join differing using (source_id)
 ),
 instants as (
-    select distinct dclr_rcpt_no, known_at as told_at from versions
+    select distinct source_id, known_at as instant from versions
 ),
-standing as (
-    select instants.told_at, versions.*
+newest as (
+    select instants.instant, versions.*
     from instants
-    join versions on versions.dclr_rcpt_no = instants.dclr_rcpt_no and versions.known_at <= instants.told_at
+    join versions on versions.source_id = instants.source_id and versions.known_at <= instants.instant
     qualify row_number() over (
-        partition by versions.dclr_rcpt_no, told_at, vhcl_no order by versions.known_at desc, _row_hash desc
+        partition by versions.source_id, instant, unit_id order by versions.known_at desc, _row_hash desc
     ) = 1
 ),
 -- A call that is withdrawn is what it was.
-telling as (
-    select * from standing qualify not is_withdrawn or bool_and(is_withdrawn) over (partition by dclr_rcpt_no, told_at)
+counted as (
+    select * from newest qualify not is_withdrawn or bool_and(is_withdrawn) over (partition by source_id, instant)
 ),
 states as (
     select
-        dclr_rcpt_no,
-        told_at,
+        source_id,
+        instant,
         -- A sensitive matter in one row is one of the whole call.
-        if(bool_or(source_category = '자해'), '자해', first(source_category order by known_at desc, vhcl_no)) as source_category,
-        first(unit_service order by dispatched_local nulls last, vhcl_no)
+        if(bool_or(source_category = '자해'), '자해', first(source_category order by known_at desc, unit_id)) as source_category,
+        first(unit_service order by dispatched_at nulls last, unit_id)
             filter (where unit_service is not null) as unit_service,
+        bool_and(needs_no_unit) and count(dispatched_at) = 0 as needs_no_unit,
         min(reported_at) as reported_at,
-        bool_and(is_talk) and count(dispatched_local) = 0 as is_talk,
         min({'lon': lon, 'lat': lat}) filter (where lon is not null and lat is not null) as place,
-        min(clmty_sgg_cd) as named_area_id,
-        count(*) filter (where vhcl_no <> '') as units,
+        min(named_area_id) as named_area_id,
+        count(*) filter (where unit_id <> '') as units,
         bool_and(is_withdrawn) as is_withdrawn
-    from telling
-    group by dclr_rcpt_no, told_at
+    from counted
+    group by source_id, instant
 )
 select
-    'fire_119:' || dclr_rcpt_no as incident_id,
+    'fire_119:' || source_id as incident_id,
     'fire' as agency,
     'fire_119' as feed,
-    case
-        when is_talk then null
-        when source_category = '화재' then 'fire'
-        when source_category = '구조' then 'rescue'
-        when source_category in ('구급', '자해') then 'ems'
-        when source_category = '생활안전' then 'life_safety'
-        when source_category in ('안내', '기타') then null
-        else unit_service
-    end as service,
+    if(needs_no_unit, null, fire_service(source_category, unit_service)) as service,
     source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,
@@ -107,5 +72,5 @@ select
     null::boolean as is_discovered,
     units,
     is_withdrawn,
-    told_at as known_at
+    instant as known_at
 from states

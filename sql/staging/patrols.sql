@@ -5,7 +5,7 @@ versions as (
         *,
         try_cast(slot_start as timestamptz) as slot_start_at,
         try_cast(recorded_at as timestamptz)
-            + to_seconds((select delay_seconds from reference.feeds where feed = 'patrols')) as known_at
+            + declared_delay('patrols') as known_at
     from raw.patrols
 ),
 newest as (

@@ -18,9 +18,7 @@ newest as (
 known as (
     select
         *,
-        reported_at + to_seconds(
-            (select delay_seconds from reference.feeds where feed = 'toronto_fire_incidents')
-        ) as known_at
+        reported_at + declared_delay('toronto_fire_incidents') as known_at
     from newest
 )
 select

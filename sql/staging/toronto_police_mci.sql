@@ -51,9 +51,7 @@ timed as (
 known as (
     select
         *,
-        occurred_at + to_seconds(
-            (select delay_seconds from reference.feeds where feed = 'toronto_police_mci')
-        ) as known_at
+        occurred_at + declared_delay('toronto_police_mci') as known_at
     from timed
 )
 select

@@ -31,9 +31,7 @@ placed as (
         *,
         if(abs(numbers[1]) < 1 and abs(numbers[2]) < 1, null, numbers[1]) as lon,
         if(abs(numbers[1]) < 1 and abs(numbers[2]) < 1, null, numbers[2]) as lat,
-        occurred_at + to_seconds(
-            (select delay_seconds from reference.feeds where feed = 'toronto_shootings')
-        ) as known_at
+        occurred_at + declared_delay('toronto_shootings') as known_at
     from timed
 ),
 newest as (

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,12 +9,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines.config import paths
 from pipelines.config import profile as profiles
+from pipelines.feeds import FEEDS
 from pipelines.feeds.feed import Feed, Request, conform
 from pipelines.ingest import chunks, merge
 from pipelines.quality import suites
+from pipelines.store import warehouse
 from pipelines.store.landing import Batch
+from pipelines.transform import build
 from tests import replay
 
 TORONTO = profiles.load("toronto")
@@ -69,8 +70,13 @@ def rows(feed: Feed, *given: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([dict.fromkeys(feed.columns) | dict(row) for row in given], infer_schema_length=None)
 
 
-def stage(con: duckdb.DuckDBPyConnection, feed: str) -> pl.DataFrame:
-    """Run `sql/staging/<feed>.sql`."""
-    select = (Path(paths.SQL) / "staging" / f"{feed}.sql").read_text("utf-8")
-    con.execute(f"create or replace table staging.{feed} as {select}")
-    return con.execute(f"select * from staging.{feed}").pl()
+def stage(con: duckdb.DuckDBPyConnection, table: str) -> pl.DataFrame:
+    """Build one table of staging with those of staging that it reads."""
+    selects = build.staging_selects(FEEDS)
+    wanted, ahead = set(), [table]
+    while ahead:
+        wanted.add(name := ahead.pop())
+        read = {source.partition(".")[2] for source in warehouse.references(con, selects[name])}
+        ahead += (read & selects.keys()) - wanted
+    warehouse.run_selects(con, "staging", {name: selects[name] for name in wanted})
+    return con.execute(f'select * from staging."{table}"').pl()

@@ -40,7 +40,9 @@ def fetch(request: Request) -> Iterator[Delivery]:
     yield Delivery(tuple(parts), None, request.window_end)
 
 
-def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str, str] | None = None) -> Feed:
+def feed(
+    name: str, staged_like: str, used: Sequence[str], unused: Sequence[str], place: tuple[str, str] | None = None
+) -> Feed:
     """The feed of one layout: its columns that are read, as text, and those that the layout has and nobody reads.
 
     The unused ones (parts of dates, weather, attributes of patients) end here, and so does whatever is named like an
@@ -58,6 +60,7 @@ def feed(name: str, used: Sequence[str], unused: Sequence[str], place: tuple[str
         encoding=file_drop.ENCODING,
         told_at=("dclr_ymd",),
         place=place,
+        staged_like=staged_like,
     )
 
 

@@ -1,0 +1,71 @@
+-- 119 calls of a province's call-reception file; rows of one number and day are one. Grain: incident_id.
+--
+-- The name in quotes stands for the feed, whose rows are in <feed>_cleaned. Times are the first unit's; a call is closed
+-- when its last unit is back. Advice, hang-ups and repeats need no unit: their service is null, so that they count as
+-- calls and not as demand.
+with
+services as (
+    select * from (
+        values ('화재', 'fire'), ('구조', 'rescue'), ('구급', 'ems'), ('자해', 'ems'), ('생활안전', 'life_safety')
+    ) as service(class, service)
+),
+classed as (
+    -- Either of two columns holds the class: headquarters differ.
+    select
+        cleaned.*,
+        services.service,
+        if(
+            is_self_harm(concat_ws(' ', first_class, second_class)), '자해', coalesce(services.class, second_class)
+        ) as source_category,
+        source_category is null or source_category not in (
+            select source_category from reference.category_map where feed = 'call_file'
+        ) as is_unmapped
+    from staging."call_file_cleaned" as cleaned
+    left join services
+        on services.class = if(first_class in (select class from services), first_class, second_class)
+),
+calls as (
+    select
+        source_id,
+        min(reported_at) as reported_at,
+        min(reported_at) + declared_delay('call_file') as known_at,
+        min(service) as service,
+        -- A sensitive matter or an unmapped source category in one row is one of the whole call.
+        case
+            when bool_or(source_category = '자해') then '자해'
+            when bool_or(is_unmapped) then min(source_category) filter (is_unmapped)
+            else min(source_category)
+        end as source_category,
+        bool_and(needs_no_unit) as needs_no_unit,
+        min(dispatched_at) as first_dispatched_at,
+        min(arrived_at) as first_arrived_at,
+        if(count(dispatched_at) = count(available_at), max(available_at), null) as closed_at,
+        min(place) as place,
+        min(district_name) as district_name,
+        min(province_name) as province_name
+    from classed
+    group by source_id
+)
+select
+    'call_file:' || calls.source_id as incident_id,
+    'fire' as agency,
+    'call_file' as feed,
+    calls.source_id,
+    if(calls.needs_no_unit and calls.first_dispatched_at is null, null, calls.service) as service,
+    calls.source_category,
+    null::integer as priority,
+    null::timestamptz as occurred_at,
+    null::timestamptz as occurred_until,
+    calls.reported_at,
+    calls.first_dispatched_at,
+    calls.first_arrived_at,
+    calls.closed_at,
+    calls.place.lon as lon,
+    calls.place.lat as lat,
+    if(calls.place is null, 'none', 'exact') as location_quality,
+    if(calls.place.choice = 1, 'scene', 'unknown') as location_source,
+    named_district(calls.district_name, calls.province_name) as named_area_id,
+    false as is_discovered,
+    calls.known_at
+from calls
+where calls.known_at <= getvariable('as_of')
