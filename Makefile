@@ -74,6 +74,7 @@ check: .venv/.ready ## Format, lint and type check, without changing anything
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
 format: .venv/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format .

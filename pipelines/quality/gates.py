@@ -20,10 +20,6 @@ def check(con: duckdb.DuckDBPyConnection, *schemas: str) -> None:
     Raises:
         QualityError: a quality gate failed; the previous release stays current.
     """
-    con.execute(
-        'create table if not exists ops.gates (suite varchar, expectation varchar, "column" varchar, '
-        "severity varchar, reason varchar, checked bigint, failed bigint)"
-    )
     for name in names():
         schema, _, table = name.partition(".")
         if schema in schemas and warehouse.exists(con, schema, table):

@@ -58,7 +58,7 @@ def _differences(dictionary: Dictionary, name: str, columns: Mapping[str, str]) 
         *(
             f"- {name} lacks the column {column!r}: compute it, or remove it from the table's `columns:` in {file}"
             for column in listed.columns
-            if column not in columns
+            if column not in columns and not column.startswith("_")
         ),
         *(
             f"- {name}.{column} is {columns[column]}, but the dictionary has {dictionary.columns[column].type}: cast it"

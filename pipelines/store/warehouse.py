@@ -21,6 +21,8 @@ import polars as pl
 from pipelines.config import paths
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
+from pipelines.schema import dictionary
+from pipelines.schema.dictionary import quoted
 
 SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
 STORAGE_VERSION = "v1.5.0"
@@ -46,7 +48,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         _set_variables(con, settings)
         for schema in SCHEMAS:
             con.execute(f"create schema if not exists {schema}")
-        con.execute(_OPS)
+        _create_bookkeeping(con)
         yield con
         con.execute("checkpoint warehouse")
         con.execute("use memory")
@@ -96,7 +98,7 @@ def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def write_frame(con: duckdb.DuckDBPyConnection, schema: str, table: str, frame: pl.DataFrame) -> None:
     """Replace a table by a frame."""
     con.register("_frame", frame.to_arrow())
-    con.execute(f"create or replace table {schema}.{_quoted(table)} as select * from _frame")
+    con.execute(f"create or replace table {schema}.{quoted(table)} as select * from _frame")
     con.unregister("_frame")
 
 
@@ -120,11 +122,11 @@ def logical_hash(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> str
     and the DuckDB version.
     """
     # Bound parameters would make DuckDB import pandas, seconds in every light command.
-    described = con.execute(f"describe {schema}.{_quoted(table)}").fetchall()
+    described = con.execute(f"describe {schema}.{quoted(table)}").fetchall()
     columns = sorted((name, dtype) for name, dtype, *_ in described if not name.startswith("_"))
-    listed = ", ".join(_quoted(name) for name, _ in columns)
+    listed = ", ".join(quoted(name) for name, _ in columns)
     rows, total = con.execute(
-        f"select count(*), coalesce(sum(hash({listed})::hugeint), 0)::varchar from {schema}.{_quoted(table)}"
+        f"select count(*), coalesce(sum(hash({listed})::hugeint), 0)::varchar from {schema}.{quoted(table)}"
     ).fetchall()[0]
     return hashlib.sha256(orjson.dumps([duckdb.__version__, columns, rows, total])).hexdigest()
 
@@ -190,18 +192,26 @@ def _create_macros(con: duckdb.DuckDBPyConnection, selects: Iterable[str]) -> No
 
 def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str], columns: Mapping[str, str]) -> None:
     """Make ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record."""
-    listed = ", ".join(f"{_quoted(name)}::{dtype} as {_quoted(name)}" for name, dtype in columns.items())
-    empty = ", ".join(f"null::{dtype} as {_quoted(name)}" for name, dtype in columns.items())
-    selects = [f"select {listed} from staging.{_quoted(part)}" for part in parts] or [f"select {empty} where false"]
+    listed = ", ".join(f"{quoted(name)}::{dtype} as {quoted(name)}" for name, dtype in columns.items())
+    empty = ", ".join(f"null::{dtype} as {quoted(name)}" for name, dtype in columns.items())
+    selects = [f"select {listed} from staging.{quoted(part)}" for part in parts] or [f"select {empty} where false"]
     con.execute(f"create or replace table staging.{table} as {' union all by name '.join(selects)}")
 
 
 def _build(con: duckdb.DuckDBPyConnection, table: str, select: str) -> None:
     schema, _, name = table.partition(".")
     try:
-        con.execute(f"create or replace table {schema}.{_quoted(name)} as {select}")
+        con.execute(f"create or replace table {schema}.{quoted(name)} as {select}")
     except duckdb.Error as error:
         raise WarehouseError(f"sql/{schema}/{name}.sql cannot be built: {error}") from error
+
+
+def _create_bookkeeping(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of schema ``ops`` that outlast a run, as the dictionary describes them."""
+    for name, table in dictionary.load().tables.items():
+        if name.startswith("ops.") and table.is_bookkeeping:
+            columns = ", ".join(f"{quoted(column)} {dtype}" for column, dtype in dictionary.sql_types(name).items())
+            con.execute(f"create table if not exists {name} ({columns})")
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -280,30 +290,3 @@ def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             time.sleep(0.2)
         except duckdb.Error as error:
             raise WarehouseError(f"{path} cannot be opened ({error}); `bongsu rebuild` makes it again") from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-_OPS = """
-create table if not exists ops.batches (
-    batch_id varchar, feed varchar, kind varchar, window_start timestamptz, window_end timestamptz,
-    received bigint, loaded bigint, unchanged bigint, quarantined bigint, rejected bigint,
-    verdict varchar, message varchar, _received_at timestamptz
-);
-create table if not exists ops.cursors (feed varchar, fetched_through_at timestamptz);
-create table if not exists ops.quarantine (
-    feed varchar, batch_id varchar, row_number bigint, expectation varchar, reason varchar, content varchar,
-    suite_version varchar
-);
-create table if not exists ops.drift (feed varchar, batch_id varchar, "column" varchar, "rows" bigint);
-create table if not exists ops.corrections (
-    feed varchar, batch_id varchar, "key" varchar, "column" varchar, applied bigint, kept bigint
-);
-create table if not exists ops.corrected (feed varchar, version varchar);
-create table if not exists ops.checks (
-    batch_id varchar, suite varchar, expectation varchar, "column" varchar, severity varchar, reason varchar,
-    checked bigint, failed bigint
-);
-"""

@@ -37,7 +37,7 @@ calls as (
         incidents.admin_area_id,
         date_trunc('hour', coalesce(incidents.reported_at, incidents.occurred_at)) as hour_start_at,
         incidents.is_listed,
-        exists (
+        exists(
             select 1
             from reference.demand_services as asked
             where asked.needs_units

@@ -14,10 +14,13 @@ excluded as (
 entered as (
     select year(local_date)::integer as year, count(*) as incidents from core.incidents where is_risk_allowed group by all
 ),
+counted as (
+    select year, incidents from excluded
+    union all
+    select year, incidents from entered
+),
 reported as (
-    select year, sum(incidents)::bigint as incidents
-    from (select year, incidents from excluded union all select year, incidents from entered)
-    group by year
+    select year, sum(incidents)::bigint as incidents from counted group by year
 )
 select
     excluded.year,
