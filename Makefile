@@ -70,9 +70,10 @@ test: .venv/.ready ## Set up, then run all tests
 test-fast: .venv/.ready ## The tests without the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_OPTIONS)
 
-check: .venv/.ready ## Format, lint and type check, without changing anything
+check: .venv/.ready ## Check format, lint, wording and types, without changing anything
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m tests.language
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
