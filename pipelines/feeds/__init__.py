@@ -1,7 +1,7 @@
 """Feeds: one module per source, the protocols they share, and this registry.
 
-A new agency is one module here, one file in ``sql/staging/``, one suite in ``expectations/`` and one line below. A feed
-of a kind needs none of them: its profile says it all.
+A new agency needs one module here, one file in ``sql/staging/``, one suite in ``expectations/`` and one line below. A
+feed with a ``kind`` needs none of them: its profile declares everything.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,37 +49,37 @@ KINDS: Mapping[str, Callable[[str, Profile], Feed]] = {
     "data_police_uk": data_police_uk.declared,
     "geojson": geojson.declared,
 }
-"""Kinds of source: each makes a feed from its name and its profile."""
+"""Kinds of source: each builds a feed from its name and its profile."""
 
 _TAKEN = ("incidents", "dispatches", "versions", "firsts", "words", "rows", "excluded", "lists", "missing", "keys")
-"""Tables of schema staging, or what follows a feed's name there: no names of feeds."""
+"""Tables of schema staging whose names are not feed names, or the suffix that follows a feed's name."""
 
 
 def of(profile: Profile) -> tuple[Feed, ...]:
-    """The feeds of a profile: those of the registry in its order, then those of a kind in the profile's.
+    """Return the feeds of a profile: registered feeds in registry order, then those with a kind in profile order.
 
     Raises:
-        ProfileError: the profile names a feed that is not registered, or declares one that cannot be.
+            ProfileError: The profile names an unregistered feed or declares one that is invalid.
     """
     known = {feed.name for feed in FEEDS}
     declared = [name for name, source in profile.feeds.items() if source.kind]
     if unknown := sorted(set(profile.feeds) - known - set(declared)):
         raise ProfileError(
-            f"profile {profile.name} names feeds that nobody registered: {unknown}; known: {sorted(known)}, "
-            f"and feeds with a kind ({', '.join(KINDS)})"
+            f"profile {profile.name} names feeds that are not registered: {unknown}; registered: {sorted(known)}; "
+            f"feeds may also be declared with a kind ({', '.join(KINDS)})"
         )
     endings = tuple(f"_{word}" for word in _TAKEN if word != "incidents")
     if taken := [name for name in declared if name in known or name in _TAKEN or name.endswith(endings)]:
-        raise ProfileError(f"profile {profile.name} declares {taken}: these names are taken, choose others")
+        raise ProfileError(f"profile {profile.name} declares {taken}: these names are already in use, choose others")
     registered = tuple(feed for feed in FEEDS if feed.name in profile.feeds)
     return registered + tuple(KINDS[profile.feeds[name].kind or ""](name, profile) for name in declared)
 
 
 def named(profile: Profile, name: str) -> Feed:
-    """One feed of a profile.
+    """Return one feed of a profile.
 
     Raises:
-        ProfileError: the profile has no such feed.
+            ProfileError: The profile has no such feed.
     """
     for feed in of(profile):
         if feed.name == name:

@@ -1,4 +1,4 @@
-"""What a feed is: data plus two functions, no inheritance."""
+"""Define a feed: data plus two functions, without inheritance."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from pipelines.schema.delivery import Delivery
 
 
 class FeedError(BongsuError):
-    """A feed cannot be read: what happened, where, and what to do next."""
+    """Report that a feed cannot be read: what happened, where, and what to do next."""
 
 
 class TooLarge(FeedError):
-    """A window holds more rows than one delivery may: ``total`` of them. Ask for a shorter one."""
+    """Report a window of ``total`` rows, more than one delivery may hold. Request a shorter window."""
 
     def __init__(self, message: str, total: int) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class TooLarge(FeedError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask a source for: everything of the window that the source knows at ``window_end``."""
+    """Describe one request to a source: every change in the window that the source knows at ``window_end``."""
 
     url: str
     secret: str | None
@@ -40,16 +40,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """An agency's source.
+    """Describe an agency's source.
 
-    ``columns`` is the declared schema of ``raw.<name>`` under the source's own names; ``aliases`` maps newer names
-    of a source onto those. A *keyed* feed has ``key`` and ``updated_at`` (the source's update instant or sequence);
-    a *snapshot* has neither. ``fetch`` does I/O and nothing else; ``parse`` is pure, and parsing any consecutive slice
-    of a delivery's parts gives those parts' rows. Before it, every part is held against ``media`` and ``encoding``,
-    and the whole delivery against ``inspect`` (source, window start, window end), where a feed has one. ``place``
-    names the columns of the coordinates, x or longitude first; ``told_at`` those of update and report instants, as text
-    that begins with the day: none may lie ahead of the delivery. Feeds of one kind share a ``template``: the name of
-    their staging file and suite, which are otherwise the feed's own.
+    ``columns`` is the declared schema of ``raw.<name>``, under the source's own names; ``aliases`` maps newer source
+    names to them. A *keyed* feed has ``key`` and ``updated_at`` (the source's update time or sequence number); a
+    *snapshot* has neither. ``fetch`` only does I/O. ``parse`` is pure: parsing any consecutive slice of a delivery's
+    parts returns the rows of those parts. Before parsing, every part is checked against ``content_type`` and
+    ``encoding``, and the whole delivery by ``inspect`` (source, window start, window end) if the feed has it.
+    ``coordinate_columns`` names the columns of the coordinates, x or longitude first. ``timestamp_columns`` names the
+    columns of update and report times, text that begins with the date; dates after the delivery are rejected. Feeds of
+    one kind share a ``template``, the name of their staging file and suite.
     """
 
     name: str
@@ -63,11 +63,11 @@ class Feed:
     withdrawn: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     is_reference: bool = False
-    media: Literal["json", "csv", "xml"] = "json"
+    content_type: Literal["json", "csv", "xml"] = "json"
     encoding: str = "utf-8"
     inspect: Callable[[Sequence[bytes], FeedSource, datetime | None, datetime], None] | None = None
-    place: tuple[str, str] | None = None
-    told_at: tuple[str, ...] = ()
+    coordinate_columns: tuple[str, str] | None = None
+    timestamp_columns: tuple[str, ...] = ()
     template: str | None = None
     staged_like: str | None = None
 
@@ -76,29 +76,29 @@ class Feed:
 
     @property
     def suite(self) -> str:
-        """The name of its suite in ``expectations/``."""
+        """Return the name of the feed's suite in ``expectations/``."""
         return self.template or self.name
 
 
 def _discreet(fetch: Callable[[Request], Iterator[Delivery]], request: Request) -> Iterator[Delivery]:
-    """A feed's fetch whose refusals never show the request's key: a source may repeat it in its answer."""
+    """Run a feed's fetch and mask the request's key in its errors: a source may repeat the key in its answer."""
     try:
         yield from fetch(request)
     except FeedError as error:
         if (message := masked(str(error), request.secret)) == str(error):
             raise
         error.args = (message,)
-        # What it came from may show the key as well.
+        # The original exception may contain the key as well, so it is not chained.
         raise error from None
 
 
 def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
-    """Hold a parsed frame against the feed's declared columns.
+    """Check a parsed frame against the feed's declared columns.
 
-    Returns the declared columns in their order and types, plus ``_extra`` (JSON of undeclared columns, or null).
+    Returns the declared columns in declared order and type, plus ``_extra`` (JSON of undeclared columns, or null).
 
     Raises:
-        FeedError: a declared column is missing or cannot be read as its type; the message gives the difference.
+            FeedError: A declared column is missing or cannot be cast to its type; the message names the difference.
     """
     renamed = frame.rename(
         {old: new for old, new in feed.aliases.items() if old in frame.columns and new not in frame.columns}
@@ -108,7 +108,7 @@ def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     if missing and renamed.height:
         raise FeedError(
             f"{feed.name}: the delivery lacks the columns {missing}"
-            + (f" and brings the unknown columns {extra}" if extra else "")
+            + (f" and has the unknown columns {extra}" if extra else "")
             + "; if the source renamed them, add them to the feed's aliases"
         )
     if not renamed.height:

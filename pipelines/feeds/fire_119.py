@@ -1,9 +1,9 @@
 """119 calls and dispatches from the fire service, in the convention of data.go.kr.
 
-Grain: one row per version of a call and responding unit; a call that sends nobody has one row with an empty unit.
-Key: `dclr_rcpt_no, vhcl_no`; the change instant `chg_dt` orders the versions. Traps: times are naive Korean time as
-14 digits, some with lost zeros; words carry trailing spaces; coordinates are text, blank on most calls that send
-nobody; a withdrawn row comes with `del_yn` Y. All is kept as text; staging reads it.
+Grain: one row per version of a call and responding unit; a call without a dispatched unit has one row with an empty
+unit. Key: `dclr_rcpt_no, vhcl_no`; the change time `chg_dt` orders the versions. Pitfalls: times are naive Korean time
+as 14 digits, some without their leading zeros; text has trailing spaces; coordinates are text, blank on most calls
+without a dispatched unit; a withdrawn row has `del_yn` Y. All columns are kept as text and converted in staging.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ FORM = "%Y%m%d%H%M%S"
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read the changes of the request's window, one delivery per piece of it."""
+    """Read the changes of the request's window; yield one delivery per chunk of the window."""
     zone = request.profile.zone
 
     def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
@@ -35,7 +35,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The rows of all pages."""
+    """Parse the rows of all pages."""
     return data_go_kr.rows(parts)
 
 
@@ -76,6 +76,6 @@ FEED = Feed(
     key=("dclr_rcpt_no", "vhcl_no"),
     updated_at="chg_dt",
     withdrawn="del_yn",
-    told_at=("chg_dt", "dclr_dt"),
-    place=("damg_rgn_lot", "damg_rgn_lat"),
+    timestamp_columns=("chg_dt", "dclr_dt"),
+    coordinate_columns=("damg_rgn_lot", "damg_rgn_lat"),
 )

@@ -1,10 +1,10 @@
-"""119 calls as Jeonbuk publishes them: the call-reception file of the national fire data platform (bigdata-119).
+"""119 calls published by Jeonbuk: the call-reception file of the national fire data platform (bigdata-119).
 
-Grain: one row per call and responding unit; a call that sends nobody has one row without times. A snapshot: the
-numbers (`dclr_rcpt_no`) are not promised to be unique, and units have no name. Traps: `dclr_tm` lost its leading zeros
-('24' is 00:00:24), and so may the times of day in `…_dt`; naive Korean time; trailing spaces; two pairs of
-coordinates in degrees, of which the scene (`damg_rgn_…`) comes before the place of the accident (`acdnt_ocrn_…`); both
-blank on most advice calls.
+Grain: one row per call and responding unit; a call without a dispatched unit has one row without times. A snapshot: the
+source does not guarantee that the numbers (`dclr_rcpt_no`) are unique, and units have no name. Pitfalls: `dclr_tm` has
+lost its leading zeros ('24' is 00:00:24), and the times of day in `…_dt` may have too; naive Korean time; trailing
+spaces; two pairs of coordinates in degrees, of which the scene (`damg_rgn_…`) takes precedence over the place of the
+accident (`acdnt_ocrn_…`); both are blank on most calls for advice.
 """
 
 from pipelines.feeds.protocols import fire_files
@@ -59,5 +59,5 @@ FEED = fire_files.feed(
         "grnds_ctpv_nm",
         "chem_acdnt_yn",
     ),
-    place=("damg_rgn_lot", "damg_rgn_lat"),
+    coordinate_columns=("damg_rgn_lot", "damg_rgn_lat"),
 )

@@ -1,10 +1,11 @@
-"""119 calls as Seoul publishes them: the call-reception file of the national fire data platform (bigdata-119).
+"""119 calls published by Seoul: the call-reception file of the national fire data platform (bigdata-119).
 
-Grain: one row per call, now and then one per responding unit; nothing of the units is told, so there are calls and no
-dispatches. A snapshot: the numbers (`dclr_rcpt_no`) are not promised to be unique. Traps: `dclr_tm` lost its leading
-zeros ('24' is 00:00:24); naive Korean time; trailing spaces; two pairs of coordinates, the scene in degrees
-(`damg_rgn_lot`, `damg_rgn_lat`) and the place of the accident in metres (`acdnt_ocrn_xcrd`, `acdnt_ocrn_ycrd`), both
-blank on most advice calls. The scene comes first; metres are read in the CRS that the profile declares for this feed.
+Grain: one row per call, occasionally one per responding unit; the file has no columns about units, so the feed has
+calls and no dispatches. A snapshot: the source does not guarantee that the numbers (`dclr_rcpt_no`) are unique.
+Pitfalls: `dclr_tm` has lost its leading zeros ('24' is 00:00:24); naive Korean time; trailing spaces; two pairs of
+coordinates, the scene in degrees (`damg_rgn_lot`, `damg_rgn_lat`) and the place of the accident in metres
+(`acdnt_ocrn_xcrd`, `acdnt_ocrn_ycrd`), both blank on most calls for advice. The scene takes precedence; metres are read
+in the CRS that the profile declares for this feed.
 """
 
 from pipelines.feeds.protocols import fire_files
@@ -50,5 +51,5 @@ FEED = fire_files.feed(
         "grnds_sgg_nm",
         "grnds_ctpv_nm",
     ),
-    place=("acdnt_ocrn_xcrd", "acdnt_ocrn_ycrd"),
+    coordinate_columns=("acdnt_ocrn_xcrd", "acdnt_ocrn_ycrd"),
 )

@@ -1,10 +1,10 @@
-"""Ambulance dispatches as Busan publishes them: the EMS file of the national fire data platform (bigdata-119).
+"""Ambulance dispatches published by Busan: the EMS file of the national fire data platform (bigdata-119).
 
-Grain: one row per patient of a responding unit. A snapshot: `rptp_no` numbers a unit's own report and not the call, so
-staging takes the instant of the report and the district for one incident. Traps: every `…_tm` lost its leading zeros
-('24' is 00:00:24, '4200' is 00:42:00); each stage has a date of its own, so a run over midnight is whole; naive Korean
-time; trailing spaces; no coordinates, the district is all that is told of the place; no arrival at the hospital. What
-is told of the patient (sex, symptoms, pulse) is left out before anything is stored but the landed bytes.
+Grain: one row per patient of a responding unit. A snapshot: `rptp_no` numbers a unit's report, not the call, so staging
+combines reports with the same report time and district into one incident. Pitfalls: every `…_tm` has lost its leading
+zeros ('24' is 00:00:24, '4200' is 00:42:00); each stage has its own date, so dispatches past midnight are complete;
+naive Korean time; trailing spaces; no coordinates, only the district; no arrival time at the hospital. Patient
+attributes (sex, symptoms, pulse) are dropped before anything but the landed bytes is stored.
 """
 
 from pipelines.feeds.protocols import fire_files

@@ -1,9 +1,9 @@
-"""Rescue dispatches as Busan publishes them: the rescue file of the national fire data platform (bigdata-119).
+"""Rescue dispatches published by Busan: the rescue file of the national fire data platform (bigdata-119).
 
-Grain: one row per responding unit. A snapshot: `clmty_rscu_rptp_no` numbers a unit's own report and not the call, so
-staging takes the instant of the report and the district for one incident. Traps: every `…_tm` lost its leading zeros
-('24' is 00:00:24, '4200' is 00:42:00); each stage has a date of its own, so a run over midnight is whole; naive Korean
-time; trailing spaces; coordinates are text and may be blank.
+Grain: one row per responding unit. A snapshot: `clmty_rscu_rptp_no` numbers a unit's report, not the call, so staging
+combines reports with the same report time and district into one incident. Pitfalls: every `…_tm` has lost its leading
+zeros ('24' is 00:00:24, '4200' is 00:42:00); each stage has its own date, so dispatches past midnight are complete;
+naive Korean time; trailing spaces; coordinates are text and may be blank.
 """
 
 from pipelines.feeds.protocols import fire_files
@@ -75,5 +75,5 @@ FEED = fire_files.feed(
         "grnds_arvl_mm",
         "grnds_arvl_day",
     ),
-    place=("damg_rgn_lot", "damg_rgn_lat"),
+    coordinate_columns=("damg_rgn_lot", "damg_rgn_lat"),
 )

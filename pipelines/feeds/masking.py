@@ -1,4 +1,4 @@
-"""Masking: a feed's key in no message, even if the source repeats it in what it answers."""
+"""Mask a feed's key in messages, even if the source repeats the key in its answer."""
 
 import re
 from typing import Final
@@ -6,31 +6,31 @@ from urllib.parse import unquote
 
 __all__ = ["masked"]
 
-FEWEST_SIGNS: Final = 8
-"""So many signs of a key in a row are hidden: messages show cuttings of answers, in which a key may be cut."""
+MIN_CHARACTERS: Final = 8
+"""Runs of at least this many characters of a key are masked: messages show parts of answers, which may cut a key."""
 
 _MASK = "…"
 
 
 def masked(text: str, secret: str | None) -> str:
-    """A text without the secret and without pieces of it, however it is written there.
+    """Return a text with the secret, and parts of it, masked in whatever encoding they appear.
 
     Args:
-        text: a message.
-        secret: the key as it was given, which may be quoted for a URL; none hides nothing.
+            text: A message.
+            secret: The key as given; it may appear quoted for a URL. None masks nothing.
     """
     hidden = [False] * len(text)
     for key in {secret, unquote(secret)} if secret else ():
-        size = min(FEWEST_SIGNS, len(key))
+        size = min(MIN_CHARACTERS, len(key))
         pieces = {"".join(map(_written, key[at : at + size])) for at in range(len(key) - size + 1)}
-        # Looked for from every sign on, so that pieces may overlap.
-        for found in re.finditer(f"(?=({'|'.join(sorted(pieces))}))", text, re.IGNORECASE):
-            hidden[found.start(1) : found.end(1)] = [True] * (found.end(1) - found.start(1))
-    shown = ((sign, at) for at, sign in enumerate(text) if not (hidden[at] and at and hidden[at - 1]))
-    return "".join(_MASK if hidden[at] else sign for sign, at in shown)
+        # Search from every character, so that parts may overlap.
+        for match in re.finditer(f"(?=({'|'.join(sorted(pieces))}))", text, re.IGNORECASE):
+            hidden[match.start(1) : match.end(1)] = [True] * (match.end(1) - match.start(1))
+    shown = ((char, at) for at, char in enumerate(text) if not (hidden[at] and at and hidden[at - 1]))
+    return "".join(_MASK if hidden[at] else char for char, at in shown)
 
 
-def _written(sign: str) -> str:
-    """A sign as it stands, behind backslashes, quoted for a URL, or escaped in JSON or XML."""
-    code = ord(sign)
-    return rf"(?:\\*{re.escape(sign)}|%{code:02x}|\\+u{code:04x}|&#(?:{code}|x0*{code:x});)"
+def _written(char: str) -> str:
+    """Return a pattern for a character: plain, after backslashes, quoted for a URL, or escaped in JSON or XML."""
+    code = ord(char)
+    return rf"(?:\\*{re.escape(char)}|%{code:02x}|\\+u{code:04x}|&#(?:{code}|x0*{code:x});)"

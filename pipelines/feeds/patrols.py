@@ -1,13 +1,13 @@
-"""Minutes of patrol by cell and slot: one CSV file a day that the police leave in a folder, by SFTP or in S3. Optional.
+"""Patrol minutes by cell and slot: one CSV file a day from the police, in a folder, on SFTP or in S3. Optional.
 
 Grain: one row per version of a cell and slot. Key: `cell_id`, `slot_start`; `recorded_at` orders the versions. The file
-`patrols_YYYYMMDD.csv` (UTF-8) holds what was recorded on that local day, in the columns of `FEED`. `cell_id` is a code
-of the profile's risk grid, times are ISO 8601 with an offset, `minutes` are those of all units in the cell together.
-A profile takes it by `[feeds.patrols]` with the folder as `url`, `window_days`, and what every feed states.
-No officer, unit or vehicle is named: a file that brings such a column keeps it aside, unread, and it is reported.
+`patrols_YYYYMMDD.csv` (UTF-8) contains what was recorded on that local day, in the columns of `FEED`. `cell_id` is a
+code of the profile's risk grid, times are ISO 8601 with an offset, and `minutes` is the total of all units in the cell.
+To use the feed, add `[feeds.patrols]` to a profile with the folder as `url`, `window_days`, and the settings of every
+feed. No officer, unit or vehicle is named: such a column in a file is kept aside, unread, and reported.
 
-Traps: a day without patrols has a file with the header alone, so a missing file is a fault and not a quiet day; what
-was entered wrongly comes again with a later `recorded_at`, and with 0 minutes where nobody was.
+Pitfalls: a day without patrols has a file with only the header, so a missing file is an error and not a day without
+data; a corrected entry is sent again with a later `recorded_at`, with 0 minutes where there was no patrol.
 """
 
 import io
@@ -24,10 +24,10 @@ from pipelines.schema.delivery import Delivery
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read the files of the local days that end inside the request's window, one delivery per piece of it.
+    """Read the files of the local days that end in the request's window; yield one delivery per chunk of the window.
 
     Raises:
-        FeedError: a day's file is not there or cannot be read.
+            FeedError: A day's file is missing or cannot be read.
     """
     system, folder = file_drop.opened(request.url)
 
@@ -41,13 +41,13 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The rows of all files, every field as text."""
-    found = [pl.read_csv(io.BytesIO(part), infer_schema=False) for part in parts]
-    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()
+    """Parse the rows of all files, every field as text."""
+    frames = [pl.read_csv(io.BytesIO(part), infer_schema=False) for part in parts]
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
 def _days(start: datetime, end: datetime, zone: ZoneInfo) -> list[date]:
-    """The local days that end in (start, end]."""
+    """Return the local days that end in (start, end]."""
     first = start.astimezone(zone).date() - timedelta(days=1)
     near = [first + timedelta(days=n) for n in range((end - start).days + 3)]
     return [day for day in near if start < datetime.combine(day + timedelta(days=1), time(), zone) <= end]
@@ -62,7 +62,7 @@ FEED = Feed(
     parse=parse,
     key=("cell_id", "slot_start"),
     updated_at="recorded_at",
-    told_at=("recorded_at",),
-    media="csv",
+    timestamp_columns=("recorded_at",),
+    content_type="csv",
     is_reference=True,
 )

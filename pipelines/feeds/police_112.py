@@ -1,9 +1,9 @@
-"""112 calls from the police's export of changes: paged JSON, key in the header `X-API-Key`.
+"""112 calls from the police export of changes: paged JSON, key in the header `X-API-Key`.
 
-Grain: one row per version of an incident. Key: `incident_no`; the export's `updated_at` orders the versions. Traps: a
-call is written when a unit is sent and again when it is closed; calls are reclassified for weeks; withdrawn ones come
-with `is_withdrawn`; coordinates may be blank, (0, 0) or found by locating the caller's phone (`location_method`
-신고자조회). Times carry their offset. They are kept as text, so that a malformed one is quarantined and does not refuse
+Grain: one row per version of an incident. Key: `incident_no`; the export's `updated_at` orders the versions. Pitfalls:
+a call is written when a unit is dispatched and again when it is closed; calls are reclassified for weeks; withdrawn
+calls have `is_withdrawn`; coordinates may be blank, (0, 0) or from locating the caller's phone (`location_method`
+신고자조회). Times have an offset. They are kept as text, so that an invalid time quarantines its row instead of failing
 the batch.
 """
 
@@ -21,12 +21,12 @@ RECORDS = "incidents"
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read the changes of the request's window, one delivery per piece of it."""
+    """Read the changes of the request's window; yield one delivery per chunk of the window."""
     return deliveries(request, lambda start, end: paged_json.pages(request, PATH, RECORDS, start, end))
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The records of all pages."""
+    """Parse the records of all pages."""
     return paged_json.rows(parts, RECORDS)
 
 
@@ -58,6 +58,6 @@ FEED = Feed(
     key=("incident_no",),
     updated_at="updated_at",
     withdrawn="is_withdrawn",
-    told_at=("updated_at", "reported_at"),
-    place=("lon", "lat"),
+    timestamp_columns=("updated_at", "reported_at"),
+    coordinate_columns=("lon", "lat"),
 )

@@ -1,9 +1,8 @@
 """Fire incidents of Toronto Fire Services: a CKAN datastore with the times of alarm and first arrival.
 
-Grain: one row per fire, as reported to the Fire Marshal. A snapshot: no identity is published but the portal's row
-number `_id`, which changes with every load and is left out. Traps: times are stamped UTC, or not stamped, but read
-the local wall clock; the slowest arrival is five hours; points stand at the nearest intersection, some outside the
-city.
+Grain: one row per fire, as reported to the Fire Marshal. A snapshot: the only published identifier is the portal's row
+number `_id`, which changes with every load and is dropped. Pitfalls: times are marked as UTC, or not marked, but are
+local time; the slowest arrival is five hours; points are at the nearest intersection, some outside the city.
 """
 
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pipelines.feeds.protocols import ckan
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The fires of all pages, without the portal's row number."""
+    """Parse the fires of all pages, without the portal's row number."""
     return ckan.parse(parts).drop("_id", strict=False)
 
 
@@ -53,7 +52,7 @@ FEED = Feed(
         "TFS_Alarm_Time": "tfs_alarm_time",
         "TFS_Arrival_Time": "tfs_arrival_time",
     },
-    told_at=("tfs_alarm_time",),
+    timestamp_columns=("tfs_alarm_time",),
     fetch=ckan.fetch,
     parse=parse,
 )

@@ -1,8 +1,8 @@
-"""Toronto's 140 neighbourhoods with resident population: a GeoJSON download, the districts of the profile.
+"""Toronto's 140 neighbourhoods with resident population: a GeoJSON download, used as the profile's districts.
 
-Grain: one row per neighbourhood, `Hood_ID` in three digits. Names are cut to ten letters, as in the shapefile that
-the download was made from. The yearly crime counts per neighbourhood that come along are not declared: they stay in
-`_extra`, as the project counts for itself.
+Grain: one row per neighbourhood, `Hood_ID` in three digits. Names are truncated to ten letters, as in the shapefile
+from which the download was made. The yearly crime counts per neighbourhood are not declared: they stay in `_extra`,
+because the project computes its own counts.
 """
 
 import polars as pl

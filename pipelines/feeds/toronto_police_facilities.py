@@ -1,4 +1,4 @@
-"""Facilities of the Toronto Police Service: a GeoJSON download, of which the divisions serve as stations.
+"""Facilities of the Toronto Police Service: a GeoJSON download, whose divisions serve as stations.
 
 Grain: one row per facility (104; divisions, parking, marine, courts and offices). Names and addresses are padded
 with spaces.

@@ -1,10 +1,10 @@
 """Major crime indicators of the Toronto Police Service: an ArcGIS layer of offences, points and hours.
 
-Grain: one row per offence. A snapshot: the layer has no identity that lasts, and exact duplicates are offences of
-their own. Traps: `occurrencedate` is local midnight written as UTC, with a bare `+00` (a layer in its native form
-sends milliseconds since 1970 instead, which are written the same way here); `occurrencehour` is a separate local
-hour, heaped at 0 and 12, where unknown times end up; points are moved to the nearest intersection;
-`occurrencedayofweek` is padded with spaces; parts of the date are null or 0 before 2000.
+Grain: one row per offence. A snapshot: the layer has no stable identifier, and exact duplicates are separate offences.
+Pitfalls: `occurrencedate` is local midnight written as UTC, with a bare `+00` (a layer in its native format sends
+milliseconds since 1970, which are converted to the same text here); `occurrencehour` is a separate local hour, with
+peaks at 0 and 12, the values of unknown times; points are moved to the nearest intersection; `occurrencedayofweek` is
+padded with spaces; parts of the date are null or 0 before 2000.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _DATE_NAMES = ("occurrencedate", "OCC_DATE")
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The offences of all pages, dates as text whichever way the layer writes them."""
+    """Parse the offences of all pages, with dates as text in one format."""
     frame = arcgis.parse(parts)
     instants = [name for name in _DATE_NAMES if name in frame.columns and frame.schema[name].is_integer()]
     return frame.with_columns(

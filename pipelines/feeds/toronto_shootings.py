@@ -1,11 +1,11 @@
-"""Shootings and firearm discharges in Toronto: a CKAN datastore that stands in for an investigation agency's cases.
+"""Shootings and firearm discharges in Toronto: a CKAN datastore used in place of an investigation agency's cases.
 
-Grain: one row per event. Key: `EVENT_UNIQUE_ID`. No update instant is published, so versions of an event are ordered
-by the one sequence there is, the portal's row number (`_id`, here `X_id` as the shared vintage names it); it grows
-when late events are inserted before a record, but when the portal removes earlier rows it may shrink, and an older
-version then stands until the next change. Deaths and injuries are numbers, never persons.
-Traps: `OCC_HOUR` is null for midnight to one o'clock or an unknown hour, all within `Night`; `geometry` is a Python
-literal in the shared vintage and JSON at the portal; events without a place are `NSA` and sit at 0,0.
+Grain: one row per event. Key: `EVENT_UNIQUE_ID`. No update time is published, so versions of an event are ordered by
+the only sequence available, the portal's row number (`_id`, named `X_id` in the shared edition). It grows when late
+events are inserted before a record, but may shrink when the portal removes earlier rows; an older version then stays
+current until the next change. Deaths and injuries are counts, never persons. Pitfalls: `OCC_HOUR` is null for midnight
+to one o'clock or an unknown hour, all within `Night`; `geometry` is a Python literal in the shared edition and JSON on
+the portal; events without a location are `NSA` at 0,0.
 """
 
 import polars as pl

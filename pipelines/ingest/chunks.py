@@ -65,8 +65,8 @@ def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:
     rows, is_inspected = 0, False
     try:
         for number, part in enumerate(parts, 1):
-            media = source.result_type or feed.media
-            byte_checks.inspect(part, media, feed.encoding, f"{feed.name}, part {number} of {len(parts)}")
+            content_type = source.result_type or feed.content_type
+            byte_checks.inspect(part, content_type, feed.encoding, f"{feed.name}, part {number} of {len(parts)}")
         if feed.inspect:
             feed.inspect(parts, source, batch.window_start, batch.window_end)
         is_inspected = True

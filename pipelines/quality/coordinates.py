@@ -67,7 +67,7 @@ def hold(frame: pl.DataFrame, feed: Feed, source: FeedSource, bounds: Bounds) ->
     Points that are missing, not finite, or 0 on an axis (a form filled in without a place) play no part.
 
     Args:
-        frame: Parsed rows; the two columns of ``feed.place`` are numbers or text.
+        frame: Parsed rows; the two columns of ``feed.coordinate_columns`` are numbers or text.
         feed: With ``place`` None nothing is checked.
         source: ``crs`` is the declared one.
         bounds: The country's box in degrees.
@@ -76,13 +76,13 @@ def hold(frame: pl.DataFrame, feed: Feed, source: FeedSource, bounds: Bounds) ->
         FeedError: most points lie outside. The message names every CRS under which they would lie inside, with the
             middle of the delivery in it, and the line for the profile; or says that none of those known fits.
     """
-    if feed.place is None or frame.is_empty():
+    if feed.coordinate_columns is None or frame.is_empty():
         return
     points = frame.select(
         pl.col(name).cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).alias(axis)
         if frame.schema[name] == pl.String
         else pl.col(name).cast(pl.Float64).alias(axis)
-        for axis, name in zip("xy", feed.place, strict=True)
+        for axis, name in zip("xy", feed.coordinate_columns, strict=True)
     ).filter(pl.all_horizontal(pl.all().is_finite() & (pl.all() != 0)))
     west, south, east, north = _box(definition(source.crs), bounds)
     is_inside = pl.col("x").is_between(west, east) & pl.col("y").is_between(south, north)
@@ -104,7 +104,8 @@ def _diagnosis(points: pl.DataFrame, outside: int, feed: Feed, source: FeedSourc
     tried = _candidates(x, y, source.crs)
     found = list(_fitting(x, y, tried, bounds))
     what = (
-        f"{feed.name}: {outside} of {points.height} points ({' and '.join(feed.place or ())}) lie outside the country "
+        f"{feed.name}: {outside} of {points.height} points ({' and '.join(feed.coordinate_columns or ())}) are outside "
+        "the country "
         f"as {source.crs}; the middle of the batch is x {np.median(x):.6g}, y {np.median(y):.6g}"
     )
     if not found:

@@ -29,21 +29,21 @@ _YEAR_FIRST = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}(0[1-9]|1[0-2])(0[1-9
 
 
 def hold(feed: Feed, frame: pl.DataFrame, verdict: Verdict, window_end: datetime, zone: ZoneInfo) -> Verdict:
-    """A suite's verdict with those rows failed, too, of which a column of ``feed.told_at`` lies ahead of the delivery.
+    """Return the suite result with rows also failed whose ``feed.timestamp_columns`` are later than the delivery.
 
     Of a snapshot they are a warning only.
 
     Args:
-        feed: With ``told_at`` empty nothing is checked.
+        feed: With ``timestamp_columns`` empty nothing is checked.
         frame: The rows that the verdict is about, with ``_row``.
         verdict: What the suite said of them.
         window_end: The end of the delivery's window.
         zone: Of the days that are written without offset.
     """
-    if not feed.told_at or frame.is_empty():
+    if not feed.timestamp_columns or frame.is_empty():
         return verdict
     last_day = f"{(window_end + TOLERANCE).astimezone(zone):%Y%m%d}"
-    late = {column: _late(frame[column], last_day) for column in feed.told_at}
+    late = {column: _late(frame[column], last_day) for column in feed.timestamp_columns}
     severity = "critical" if feed.kind == "keyed" else "warning"
     rows = [frame.filter(found).select("_row") for found in late.values() if severity == "critical"]
     failed = pl.concat([pl.DataFrame(schema={"_row": pl.Int64}), *rows]).unique(maintain_order=True)

@@ -207,12 +207,12 @@ BOMBS = [
         **REFUSED,
         says="deep",
         **both(inside(b'"x":' + b"[" * 1000 + b"]" * 1000 + b","), with_row('"' * 999))
-        | {"investigation": {"body": with_row('"' * 999), "says": "never closed"}},
+        | {"investigation": {"body": with_row('"' * 999), "says": "unclosed quotation mark"}},
     ),
     *fault(
         "thousands of names",
         **REFUSED,
-        says="different names",
+        says="distinct names",
         **both(
             inside(b"".join(b'"n%d":1,' % n for n in range(3000))),
             lambda content: b",".join(b"n%05d" % n for n in range(12_000)) + b"\r\n" + content,

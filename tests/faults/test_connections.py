@@ -83,7 +83,7 @@ CONNECTION = [
     *fault(
         "slow drip, ever",
         **GIVEN_UP,
-        says="came so slowly",
+        says="exceeded the time limit",
         patience_seconds=0.3,
         answer=always(piece_bytes=200, pause_seconds=0.15),
         investigation={**FAILED_FILE, **fails(errno.EAGAIN)},
@@ -95,7 +95,7 @@ CONNECTION = [
         answer=always(length=lambda answer: len(answer.body) + 9),
         investigation={
             **REFUSED,
-            "says": "rows and its manifest says",
+            "says": "rows but its manifest states",
             "files": lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 7),
         },
     ),
@@ -123,14 +123,14 @@ CONNECTION = [
     *fault(
         "name that nobody knows",
         **GIVEN_UP,
-        says="its name is not known",
+        says="unknown host",
         url=lambda base: "http://nowhere.invalid",
         investigation={**REFUSED, "says": "cannot be opened", "url": lambda url: "nowhere://drop"},
     ),
     *fault(
         "connection refused",
         **GIVEN_UP,
-        says="refused the connection",
+        says="connection refused",
         url=lambda base: f"http://127.0.0.1:{free_port()}",
         investigation={**REFUSED, "says": "cannot be read", "url": lambda url: f"{url}/not-mounted"},
     ),

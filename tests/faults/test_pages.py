@@ -112,7 +112,7 @@ PAGES = [
             )
         },
         investigation={
-            "says": "rows and its manifest says",
+            "says": "rows but its manifest states",
             **lies(lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 5)),
         },
     ),
@@ -141,7 +141,7 @@ PACKING = [
     *fault(
         "compression that was not asked for",
         **REFUSED,
-        says="not asked for",
+        says="not requested",
         answer=always(headers={"Content-Encoding": "zstd"}),
         investigation={"says": "a zstd file", **gives(lambda content: b"\x28\xb5\x2f\xfd" + content)},
     ),
@@ -175,7 +175,7 @@ TRUST = [
     *fault(
         "certificate of another host",
         **REFUSED,
-        says="certificate does not hold",
+        says="certificate is invalid",
         police={"tls": lambda: certificate(host="10.9.8.7", is_trusted=True)},
         fire={"tls": lambda: certificate(host="10.9.8.7", is_trusted=True)},
         investigation={
@@ -186,7 +186,7 @@ TRUST = [
     *fault(
         "no TLS where TLS is due",
         **GIVEN_UP,
-        says="no encrypted connection",
+        says="TLS handshake failed",
         url=lambda base: base.replace("http:", "https:"),
         investigation={
             **REFUSED,

@@ -1,4 +1,4 @@
-"""Helpers of the tests of cities written in TOML alone: the blocks of docs/add-a-place.md, and staging of few rows."""
+"""Helpers for tests of cities declared in TOML only: the blocks of docs/add-a-place.md, and staging of a few rows."""
 
 import re
 import tomllib
@@ -21,17 +21,17 @@ from tests.feeds.portal import as_of, load
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-place.md"
 _BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
 CHICAGO = _BLOCKS[0]
-"""The whole file, as the page has it."""
+"""The whole profile of the page."""
 
 
 def others() -> dict[str, dict[str, Any]]:
-    """The page's other blocks, by the name of their feed."""
+    """The page's other blocks, by feed name."""
     read = [tomllib.loads(block) for block in _BLOCKS[1:]]
     return {name: block for block in read for name in block["feeds"]}
 
 
 def place(name: str | None = None, **changed: Any) -> Profile:
-    """The page's Chicago, or the same place with another block's feed beside its districts; some of it changed."""
+    """The page's Chicago profile, or the same place with another block's feed next to its districts, with changes."""
     whole = tomllib.loads(CHICAGO)
     if name:
         block = others()[name]
@@ -43,19 +43,19 @@ def place(name: str | None = None, **changed: Any) -> Profile:
 
 
 def feed_of(profile: Profile) -> Feed:
-    """The one feed of records."""
+    """The only feed of records."""
     return feeds.of(profile)[0]
 
 
 def request(profile: Profile, url: str, start: str | None = None, end: str = "2026-10-01T10:00:00+00:00") -> Request:
-    """A request to the one feed of records."""
+    """A request to the only feed of records."""
     since = datetime.fromisoformat(start) if start else None
     source = profile.feeds[feed_of(profile).name]
     return Request(url, None, source, profile, since, datetime.fromisoformat(end))
 
 
 def memory(profile: Profile, now: str = "2026-10-01 10:00:00+00") -> duckdb.DuckDBPyConnection:
-    """A database in memory with what the profile says, two districts, and no rows."""
+    """An in-memory database with the profile's settings, two districts and no rows."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
     for schema in ("raw", "reference", "staging"):
@@ -71,12 +71,12 @@ def memory(profile: Profile, now: str = "2026-10-01 10:00:00+00") -> duckdb.Duck
 
 
 def received(con: duckdb.DuckDBPyConnection, feed: Feed, *rows: dict[str, Any], day: int = 1) -> list[int]:
-    """Land rows as one delivery; returns the numbers of those that the suite lets in."""
+    """Load rows as one delivery; return the numbers of the rows that the suite accepts."""
     verdict = load(con, feed, feed.parse([orjson.dumps(rows)]), datetime(2026, 10, day, tzinfo=UTC))
     return verdict.accepted["_row"].to_list()
 
 
 def staged(con: duckdb.DuckDBPyConnection, feed: Feed, what: str = "") -> list[dict[str, Any]]:
-    """Rows of `staging.<feed>`, or of its table of dispatches or of what is excluded, made anew."""
+    """Rebuild and return `staging.<feed>`, or its table of dispatches or excluded rows."""
     build.stage(con, (feed,))
     return con.execute(f'select * from staging."{feed.name}{what}" order by all').pl().to_dicts()

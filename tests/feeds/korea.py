@@ -1,4 +1,4 @@
-"""Helpers of the Korean feeds' tests: a database in memory that pretends it is a November evening, and requests."""
+"""Helpers of the Korean feeds' tests: an in-memory database with a fixed November evening as now, and requests."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ NOW = "2025-11-05 20:15:00+00"
 
 
 def memory(delay_seconds: int = 0) -> duckdb.DuckDBPyConnection:
-    """Schemas, the feeds' delays, a fire station and three districts, the time zone and the moment."""
+    """Schemas, the feeds' delays, a fire station and three districts, the time zone and the current time."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
     for schema in ("raw", "reference", "staging"):

@@ -1,4 +1,4 @@
-"""Helpers of the Toronto feeds' tests: requests, and raw and staging tables made from a few rows in memory."""
+"""Helpers of the Toronto feeds' tests: requests, and raw and staging tables built from a few rows in memory."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def request(feed: str, url: str, **source: Any) -> Request:
 
 
 def memory() -> duckdb.DuckDBPyConnection:
-    """A database in memory, in UTC, that knows the delays of the Toronto feeds and pretends it is 2022."""
+    """An in-memory database in UTC with the delays of the Toronto feeds and 2022 as the current time."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
     for schema in ("raw", "reference", "staging"):
@@ -49,12 +49,12 @@ def memory() -> duckdb.DuckDBPyConnection:
 
 
 def as_of(con: duckdb.DuckDBPyConnection, instant: str) -> None:
-    """Pretend it is this instant."""
+    """Set the current time of the database to this instant."""
     con.execute(f"set variable as_of = timestamptz '{instant}'")
 
 
 def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: datetime = END) -> suites.Verdict:
-    """Check a parsed frame with the feed's suite and merge it into raw; returns the verdict."""
+    """Check a parsed frame with the feed's suite and merge it into raw; return the suite result."""
     numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
     merge.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
@@ -66,7 +66,7 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
 
 
 def rows(feed: Feed, *given: Mapping[str, Any]) -> pl.DataFrame:
-    """A parsed frame of a few rows; what is not given is null."""
+    """A parsed frame of a few rows; columns that are not given are null."""
     return pl.DataFrame([dict.fromkeys(feed.columns) | dict(row) for row in given], infer_schema_length=None)
 
 

@@ -1,4 +1,4 @@
-"""119 calls: several units' rows are one incident, naive Korean time, withdrawn and quarantined rows."""
+"""119 calls: rows of several units are one incident, naive Korean time, withdrawn and quarantined rows."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def unit(vehicle: str = "종로구급차1", **overrides: Any) -> dict[str, Any]:
     return known | overrides
 
 
-def nobody(**overrides: Any) -> dict[str, Any]:
+def unassigned(**overrides: Any) -> dict[str, Any]:
     times = dict.fromkeys(("dspt_drtv_dt", "dspt_dt", "grnds_arvl_dt", "cbk_dt"))
     return unit("", vhcl_se_nm="", emrg_rscu_clsf_nm="안내  ", damg_rgn_lot="", damg_rgn_lat="", **times) | overrides
 
@@ -72,7 +72,7 @@ def test_the_rows_of_two_units_are_one_incident_and_two_dispatches() -> None:
     assert set(dispatches["home_station_id"]) == {"F-11-01"}
 
 
-def test_a_call_is_open_until_its_last_unit_is_back() -> None:
+def test_a_call_is_open_until_its_last_unit_returns() -> None:
     incidents, dispatches = staged(unit(), unit("종로펌프차2", cbk_dt=None))
     assert incidents["closed_at"].to_list() == [None]
     assert dispatches.sort("unit_id")["available_at"].is_null().to_list() == [False, True]
@@ -97,7 +97,7 @@ def test_the_class_decides_the_service_and_advice_has_none(words: str, service: 
 
 
 @pytest.mark.parametrize("words", ["구급\u200b", "\u3000구급 ", unicodedata.normalize("NFD", "구급")], ids=ascii)
-def test_a_class_is_read_as_one_sees_it(words: str) -> None:
+def test_class_names_are_normalized_before_mapping(words: str) -> None:
     assert words != "구급"
     incidents, _ = staged(unit(emrg_rscu_clsf_nm=words, vhcl_se_nm="펌프차"))
     assert incidents.select("source_category", "service").row(0) == ("구급", "ems")
@@ -117,29 +117,29 @@ def test_a_class_is_read_as_one_sees_it(words: str) -> None:
         (None, None),
     ],
 )
-def test_a_call_of_an_unknown_class_asks_for_the_unit_that_was_sent(kind: str | None, service: str | None) -> None:
+def test_a_call_of_an_unknown_class_has_the_service_of_its_unit(kind: str | None, service: str | None) -> None:
     incidents, _ = staged(unit(emrg_rscu_clsf_nm="현장출동", vhcl_se_nm=kind))
     assert incidents.select("source_category", "service").row(0) == ("현장출동", service)
 
 
-def test_the_first_unit_of_a_known_kind_speaks_for_an_unknown_class() -> None:
+def test_an_unknown_class_takes_the_service_of_the_first_known_unit() -> None:
     unknown = {"emrg_rscu_clsf_nm": "현장출동"}
     second = unit("종로펌프차2", vhcl_se_nm="펌프차", dspt_drtv_dt="20251101000200", **unknown)
     incidents, _ = staged(unit("가나지휘차1", vhcl_se_nm="지휘차", **unknown), unit(**unknown), second)
     assert incidents["service"].to_list() == ["ems"]
-    nobody_sent, _ = staged(nobody(**unknown))
-    assert nobody_sent["service"].to_list() == [None]
+    incidents, _ = staged(unassigned(**unknown))
+    assert incidents["service"].to_list() == [None]
 
 
-def test_self_harm_in_one_units_row_is_that_of_the_whole_call() -> None:
+def test_self_harm_in_one_row_applies_to_the_whole_call() -> None:
     later = unit("종로펌프차2", vhcl_se_nm="펌프차", chg_dt="20251101020000")
     incidents, _ = staged(unit(emrg_rscu_clsf_nm="자해  "), later)
     assert incidents.select("source_category", "service").row(0) == ("자해", "ems")
-    told, _ = staged(unit(emrg_rscu_clsf_nm="자살시도"), later)
-    assert told["source_category"].to_list() == ["자해"]
+    incidents, _ = staged(unit(emrg_rscu_clsf_nm="자살시도"), later)
+    assert incidents["source_category"].to_list() == ["자해"]
 
 
-def test_the_categories_of_all_rows_and_versions_of_a_call_are_kept_where_they_differ() -> None:
+def test_different_categories_of_a_call_are_all_kept() -> None:
     con = memory()
     later = unit("종로펌프차2", emrg_rscu_clsf_nm="현장출동", chg_dt="20251101020000")
     load(con, FEED, rows(FEED, unit(emrg_rscu_clsf_nm="자살시도"), later, unit(dclr_rcpt_no="2025110100002")))
@@ -153,29 +153,29 @@ def test_the_categories_of_all_rows_and_versions_of_a_call_are_kept_where_they_d
 @pytest.mark.parametrize(
     ("result", "service"), [("중복신고 ", None), ("무응답", None), ("상담종결", None), ("취소", "ems"), (None, "ems")]
 )
-def test_how_a_call_ended_says_whether_it_asked_for_a_unit_unless_one_was_sent(
+def test_without_a_dispatched_unit_the_outcome_decides_whether_a_call_has_a_service(
     result: str | None, service: str | None
 ) -> None:
-    incidents, _ = staged(nobody(emrg_rscu_clsf_nm="구급  ", prcs_rslt_se_nm=result))
+    incidents, _ = staged(unassigned(emrg_rscu_clsf_nm="구급  ", prcs_rslt_se_nm=result))
     assert incidents["service"].to_list() == [service]
     sent, _ = staged(unit(prcs_rslt_se_nm=result))
     assert sent["service"].to_list() == ["ems"]
 
 
-def test_a_call_that_sends_nobody_is_an_incident_without_place_or_dispatch() -> None:
-    incidents, dispatches = staged(nobody())
+def test_a_call_without_a_unit_is_an_incident_without_location_or_dispatch() -> None:
+    incidents, dispatches = staged(unassigned())
     row = incidents.row(0, named=True)
     assert (row["location_quality"], row["location_source"], row["named_area_id"]) == ("none", "unknown", "11110")
     assert row["first_dispatched_at"] is None
     assert dispatches.is_empty()
 
 
-def test_one_units_blank_place_does_not_hide_the_others() -> None:
+def test_a_blank_location_of_one_unit_does_not_hide_the_others() -> None:
     incidents, _ = staged(unit(damg_rgn_lot="", damg_rgn_lat=""), unit("종로펌프차2"))
     assert incidents.select("lon", "lat").row(0) == (126.98, 37.57)
 
 
-def test_the_version_known_at_as_of_counts() -> None:
+def test_the_version_known_at_as_of_is_used() -> None:
     sent = unit(grnds_arvl_dt=None, cbk_dt=None, chg_dt="20251101000200")
     reclassified = unit(emrg_rscu_clsf_nm="구조  ", chg_dt="20251103120000")
     withdrawn = unit(del_yn="Y", chg_dt="20251104120000")
@@ -205,12 +205,12 @@ def test_the_version_known_at_as_of_counts() -> None:
     ],
     ids=str,
 )
-def test_a_bad_row_is_quarantined_with_a_reason_and_the_good_one_stays(fault: dict[str, Any]) -> None:
-    verdict = load(memory(), FEED, rows(FEED, nobody(), unit(**fault)))
+def test_a_bad_row_is_quarantined_with_a_reason_and_the_valid_one_is_kept(fault: dict[str, Any]) -> None:
+    verdict = load(memory(), FEED, rows(FEED, unassigned(), unit(**fault)))
     assert verdict.accepted["_row"].to_list() == [0]
     assert set(verdict.failures["_row"]) == {1}
 
 
-def test_a_call_without_unit_place_or_times_is_no_fault() -> None:
+def test_a_call_without_unit_location_or_times_is_valid() -> None:
     zero = {"damg_rgn_lot": "0.0", "damg_rgn_lat": "0.0"}
-    assert load(memory(), FEED, rows(FEED, nobody(), unit(**zero))).failures.is_empty()
+    assert load(memory(), FEED, rows(FEED, unassigned(), unit(**zero))).failures.is_empty()

@@ -1,4 +1,4 @@
-"""Cases of the investigation agency: signed CP949 drops, place withheld, versions; what is not as signed is refused."""
+"""Cases of the investigation agency: signed CP949 drops, withheld locations, versions, and rejected drops."""
 
 import base64
 import hashlib
@@ -63,19 +63,19 @@ def file(day: int, *cases: dict[str, Any]) -> bytes:
 
 def manifest(day: int, content: bytes, **overrides: Any) -> bytes:
     name, digest = f"cases_202511{day:02d}.csv", hashlib.sha256(content).hexdigest()
-    said = {"name": name, "rows": content.count(b"\n") - 1, "sha256": digest} | overrides.pop("file", {})
-    return orjson.dumps({"agency": "investigation", "date": f"2025-11-{day:02d}", "files": [said]} | overrides)
+    listed = {"name": name, "rows": content.count(b"\n") - 1, "sha256": digest} | overrides.pop("file", {})
+    return orjson.dumps({"agency": "investigation", "date": f"2025-11-{day:02d}", "files": [listed]} | overrides)
 
 
-def signed(said: bytes, signer: Ed25519PrivateKey = SIGNER) -> bytes:
-    return base64.b64encode(signer.sign(said))
+def signed(content: bytes, signer: Ed25519PrivateKey = SIGNER) -> bytes:
+    return base64.b64encode(signer.sign(content))
 
 
 def drop(day: int, **overrides: Any) -> tuple[bytes, ...]:
     """A day's file, manifest and signature."""
     content = file(day)
-    said = manifest(day, content, **overrides)
-    return content, said, signed(said)
+    listed = manifest(day, content, **overrides)
+    return content, listed, signed(listed)
 
 
 def dropped(folder: Path, *days: int) -> str:
@@ -85,13 +85,13 @@ def dropped(folder: Path, *days: int) -> str:
     return folder.as_uri()
 
 
-def asked(url: str, start: str, end: str, key: str | None = KEY) -> tuple[bytes, ...]:
+def fetched(url: str, start: str, end: str, key: str | None = KEY) -> tuple[bytes, ...]:
     (delivery,) = FEED.fetch(request(FEED.name, url, start, end, public_key=key))
     return delivery.parts
 
 
 def read(url: str, start: str, end: str) -> list[str]:
-    parts = asked(url, start, end)
+    parts = fetched(url, start, end)
     assert FEED.inspect is not None
     FEED.inspect(parts, SOURCE, datetime.fromisoformat(start), datetime.fromisoformat(end))
     return FEED.parse(parts)["사건번호"].str.slice(5, 8).to_list() if parts else []
@@ -102,18 +102,18 @@ def verify(*parts: bytes) -> None:
     FEED.inspect(parts, SOURCE, START, END)
 
 
-def test_a_drop_lands_as_its_three_files_byte_for_byte(tmp_path: Path) -> None:
+def test_a_drop_is_stored_as_its_three_files_byte_for_byte(tmp_path: Path) -> None:
     url = dropped(tmp_path, 1, 2)
-    assert asked(url, START.isoformat(), END.isoformat()) == (*drop(1), *drop(2))
+    assert fetched(url, START.isoformat(), END.isoformat()) == (*drop(1), *drop(2))
     verify(*drop(1), *drop(2))
 
 
-def test_any_slice_of_the_parts_gives_the_rows_of_its_files() -> None:
+def test_any_slice_of_the_parts_returns_the_rows_of_its_files() -> None:
     parts = (*drop(1), *drop(2))
     both = FEED.parse(parts)
     assert both.height == 2
     for cut in range(len(parts) + 1):
-        pieces = [found for some in (parts[:cut], parts[cut:]) if not (found := FEED.parse(some)).is_empty()]
+        pieces = [frame for some in (parts[:cut], parts[cut:]) if not (frame := FEED.parse(some)).is_empty()]
         assert pl.concat(pieces).equals(both)
 
 
@@ -124,35 +124,37 @@ WRONG: dict[str, tuple[Callable[[], tuple[bytes, ...]], str]] = {
     "no manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[2]), "drop of 2025-11-02 is unsigned"),
     "the file alone": (lambda: (*drop(1), drop(2)[0]), "drop of 2025-11-02 is unsigned"),
     "a signature that is none": (lambda: (*drop(1), *drop(2)[:2], b"signed"), "drop of 2025-11-02 is unsigned"),
-    "another key": (lambda: (*drop(1), *drop(2)[:2], signed(drop(2)[1], STRANGER)), "not bear the agency's signature"),
-    "altered manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[1] + b" ", drop(2)[2]), "not bear the agency's sig"),
-    "altered file": (lambda: (*drop(1), ALTERED, *drop(2)[1:]), r"cases_20251102\.csv is not the file that was signed"),
-    "wrong number of rows": (lambda: (*drop(1), *drop(2, file={"rows": 7})), "has 1 rows and its manifest says 7"),
-    "replayed day": (lambda: (*drop(1), *drop(1)), r"in the place of cases_20251102\.csv .*2025-11-01"),
-    "a day outside the window": (lambda: (*drop(1), *drop(9)), r"in the place of cases_20251102\.csv .*2025-11-09"),
-    "days in the wrong order": (lambda: (*drop(2), *drop(1)), r"in the place of cases_20251101\.csv"),
-    "a day too many": (lambda: (*drop(1), *drop(2), *drop(3)), "3 drops came for the 2 days"),
-    "a day too few": (lambda: drop(1), "1 drops came for the 2 days 2025-11-01 to 2025-11-02"),
+    "another key": (lambda: (*drop(1), *drop(2)[:2], signed(drop(2)[1], STRANGER)), "not have a valid signature"),
+    "altered manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[1] + b" ", drop(2)[2]), "not have a valid sig"),
+    "altered file": (lambda: (*drop(1), ALTERED, *drop(2)[1:]), r"cases_20251102\.csv differs from the signed file"),
+    "wrong number of rows": (lambda: (*drop(1), *drop(2, file={"rows": 7})), "has 1 rows but its manifest states 7"),
+    "replayed day": (lambda: (*drop(1), *drop(1)), r"expected cases_20251102\.csv, .*2025-11-01"),
+    "a day outside the window": (lambda: (*drop(1), *drop(9)), r"expected cases_20251102\.csv, .*2025-11-09"),
+    "days in the wrong order": (lambda: (*drop(2), *drop(1)), r"expected cases_20251101\.csv"),
+    "a day too many": (lambda: (*drop(1), *drop(2), *drop(3)), "3 drops received for 2 days"),
+    "a day too few": (lambda: drop(1), "1 drops received for 2 days .2025-11-01 to 2025-11-02"),
     "another agency": (lambda: (*drop(1), *drop(2, agency="police")), "signed for police"),
     "another file": (lambda: (*drop(1), *drop(2, file={"name": "x.csv"})), "'x.csv'"),
-    "a manifest of another form": (lambda: (*drop(1), *drop(2, more=1)), "not as agreed"),
+    "a manifest of another form": (lambda: (*drop(1), *drop(2, more=1)), "not have the agreed format"),
 }
 
 
 @pytest.mark.parametrize(("parts", "reason"), WRONG.values(), ids=WRONG)
-def test_a_drop_that_is_not_as_signed_is_refused(parts: Callable[[], tuple[bytes, ...]], reason: str) -> None:
+def test_a_drop_that_differs_from_its_signature_is_rejected(
+    parts: Callable[[], tuple[bytes, ...]], reason: str
+) -> None:
     with pytest.raises(FeedError, match=reason):
         verify(*parts())
 
 
 @pytest.mark.parametrize("key", [None, "", "not base64", base64.b64encode(b"short").decode()], ids=str)
-def test_a_feed_that_expects_signatures_refuses_to_work_without_a_key(tmp_path: Path, key: str | None) -> None:
+def test_a_signed_feed_fails_without_a_key(tmp_path: Path, key: str | None) -> None:
     url = dropped(tmp_path, 1, 2)
     with pytest.raises(FeedError, match="set public_key"):
-        asked(url, START.isoformat(), END.isoformat(), key=key)
+        fetched(url, START.isoformat(), END.isoformat(), key=key)
 
 
-def test_a_bad_drop_lands_and_is_rejected_and_the_one_that_replaces_it_is_accepted(
+def test_a_bad_drop_is_stored_and_rejected_and_its_replacement_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "agency"
@@ -166,9 +168,9 @@ def test_a_bad_drop_lands_and_is_rejected_and_the_one_that_replaces_it_is_accept
         fetch.fetch_window(settings, FEED, (START, END), lambda what: None)
         with warehouse.connect(settings) as con:
             done = loading.load_pending(con, settings, FEED)
-            (held,) = con.execute("select count(*) from raw.investigation_cases").fetchall()[0]
+            (loaded,) = con.execute("select count(*) from raw.investigation_cases").fetchall()[0]
             (through,) = con.execute("select max(fetched_through_at) from ops.cursors").fetchall()[0]
-            return done, (held, through)
+            return done, (loaded, through)
 
     (first,), state = run()
     assert first.verdict != "accepted" and "2025-11-02 is unsigned" in first.message
@@ -179,7 +181,7 @@ def test_a_bad_drop_lands_and_is_rejected_and_the_one_that_replaces_it_is_accept
     assert state == (2, END)
 
 
-def test_a_window_holds_the_files_of_the_days_that_end_inside_it(tmp_path: Path) -> None:
+def test_a_window_contains_the_files_of_the_days_that_end_in_it(tmp_path: Path) -> None:
     url = dropped(tmp_path, 1, 2, 3)
     assert read(url, "2025-11-01T20:15:00+00:00", "2025-11-02T20:15:00+00:00") == ["20251102"]
     assert read(url, "2025-10-31T20:15:00+00:00", "2025-11-03T20:15:00+00:00") == ["20251101", "20251102", "20251103"]
@@ -192,33 +194,33 @@ def test_the_file_of_a_day_belongs_to_one_window_even_when_windows_meet_at_midni
     assert read(url, "2025-11-01T15:00:00+00:00", "2025-11-01T16:00:00+00:00") == []
 
 
-def test_a_missing_file_is_a_fault_and_not_a_quiet_day(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     url = dropped(tmp_path, 1, 3)
     with pytest.raises(FeedError, match=r"cases_20251102\.csv cannot be read"):
         read(url, "2025-10-31T20:15:00+00:00", "2025-11-03T20:15:00+00:00")
 
 
-def test_a_quiet_day_is_a_header_alone() -> None:
+def test_a_day_without_changes_has_a_header_only() -> None:
     assert FEED.parse([HEADER.encode("cp949")]).is_empty()
     both = FEED.parse([HEADER.encode("cp949"), (HEADER + ",".join(case().values()) + "\r\n").encode("cp949")])
     assert both.row(0, named=True) == case()
 
 
-def test_a_file_that_is_not_cp949_refuses_the_batch() -> None:
+def test_a_file_that_is_not_cp949_fails_the_batch() -> None:
     with pytest.raises(ValueError, match="cp949"):
         FEED.parse([b"\xff\xfe\x00"])
 
 
-def test_a_case_has_a_province_and_no_place() -> None:
-    found = staged(case())
-    assert found.columns == list(sql_types("staging.incidents"))
-    row = found.row(0, named=True)
+def test_a_case_has_a_province_and_no_location() -> None:
+    cases = staged(case())
+    assert cases.columns == list(sql_types("staging.incidents"))
+    row = cases.row(0, named=True)
     assert (row["lon"], row["lat"], row["location_quality"], row["named_area_id"]) == (None, None, "withheld", "11")
     assert (row["occurred_at"], row["is_discovered"]) == (None, None)
     assert row["reported_at"] == datetime(2025, 10, 31, 15, 0, tzinfo=UTC)
 
 
-def test_a_case_is_closed_when_it_was_first_closed_and_as_known_then() -> None:
+def test_a_case_keeps_its_first_closing_time_as_known_then() -> None:
     versions = [
         case(),
         case(진행상태="종결", 변경일시="2025-11-03 10:00:00"),
@@ -231,7 +233,7 @@ def test_a_case_is_closed_when_it_was_first_closed_and_as_known_then() -> None:
     assert (before["closed_at"], before["source_category"]) == (None, "경제")
 
 
-def test_a_withdrawn_case_is_gone() -> None:
+def test_a_withdrawn_case_is_removed() -> None:
     assert staged(case(), case(삭제여부="Y", 진행상태="취소", 변경일시="2025-11-02 10:00:00")).is_empty()
 
 
@@ -240,7 +242,7 @@ def test_a_withdrawn_case_is_gone() -> None:
     [{"사건번호": None}, {"접수일": "11/1"}, {"변경일시": "어제"}, {"시도코드": "서울"}, {"삭제여부": None}],
     ids=str,
 )
-def test_a_bad_row_is_quarantined_with_a_reason_and_the_good_one_stays(fault: dict[str, Any]) -> None:
+def test_a_bad_row_is_quarantined_with_a_reason_and_the_valid_one_is_kept(fault: dict[str, Any]) -> None:
     verdict = load(memory(), FEED, rows(FEED, case(), case(**fault)))
     assert verdict.accepted["_row"].to_list() == [0]
     assert set(verdict.failures["_row"]) == {1}

@@ -1,4 +1,4 @@
-"""Feeds that a profile declares without a module: what must be said, and what may not be."""
+"""Feeds that a profile declares without a module: required and forbidden settings."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.feeds.portal import load
 
 
 def renamed(name: str) -> dict[str, Any]:
-    """The page's Chicago as plain values, its feed under another name."""
+    """The page's Chicago profile as plain values, its feed under another name."""
     content = place().model_dump(mode="json")
     content["feeds"][name] = content["feeds"].pop("chicago_assaults")
     return content
@@ -37,28 +37,28 @@ def test_every_feed_of_the_page_can_be_declared(name: str) -> None:
         ({"resource": "crimes"}, "resource must be the table's id"),
         ({"resource": "aggr-aslt?$where=1"}, "resource must be the table's id"),
         ({"agency": None}, "agency must be"),
-        ({"services": []}, "services must be of"),
-        ({"services": ["coastguard"]}, "services must be of"),
+        ({"services": []}, "services must be from"),
+        ({"services": ["coastguard"]}, "services must be from"),
         ({"columns": {"lon": "longitude"}}, "must map occurred_at or reported_at"),
         ({"columns": {"occurred_at": "date", "suspect": "name"}}, "suspect"),
-        ({"columns": {"occurred_at": "date' or 1=1 --"}}, "no table has"),
+        ({"columns": {"occurred_at": "date' or 1=1 --"}}, "not valid column names"),
         (
             {"columns": {"occurred_at": "date", "updated_at": "changed", "source_id": "id"}},
-            "window_days need each other",
+            "window_days, or neither",
         ),
-        ({"window_days": 31}, "window_days need each other"),
+        ({"window_days": 31}, "window_days, or neither"),
         ({"columns": {"occurred_at": "d", "updated_at": "u"}, "window_days": 1}, "needs source_id"),
         ({"columns": {"occurred_at": "date", "source_id": "id", "unit_id": "unit"}}, "unit_id .* needs row_id"),
         ({"crs": "EPSG:3435"}, "crs must be EPSG:4326"),
     ],
     ids=str,
 )
-def test_a_table_that_cannot_be_read_is_refused_before_anything_is_asked(changed: dict[str, Any], message: str) -> None:
+def test_an_invalid_table_entry_is_rejected_before_any_request(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ProfileError, match=message):
         feeds.of(place(**changed))
 
 
-def test_a_word_that_is_mapped_to_an_undefined_category_refuses_the_profile(tmp_path: Path) -> None:
+def test_a_mapping_to_an_undefined_category_fails_the_profile(tmp_path: Path) -> None:
     path = tmp_path / "chicago.toml"
     path.write_text(CHICAGO.replace('"aggravated assault" = "assault"', '"aggravated assault" = "asault"'), "utf-8")
     with pytest.raises(ProfileError, match=r"chicago_assaults.*'aggravated assault' to 'asault'.*does not define"):
@@ -75,28 +75,28 @@ def test_sensitive_words_of_the_page_are_mapped_to_sensitive_categories() -> Non
 
 
 @pytest.mark.parametrize("name", ["Chicago", "1st", "a-b", 'x"; drop table y', "x" * 62, ""])
-def test_a_feed_is_named_so_that_it_can_name_a_table(name: str) -> None:
+def test_a_feed_name_must_be_a_valid_table_name(name: str) -> None:
     with pytest.raises(ValueError, match="pattern"):
         Profile.model_validate(renamed(name))
 
 
 @pytest.mark.parametrize("name", ["police_112", "incidents", "sf_dispatches", "sf_rows", "sf_keys"])
-def test_names_that_are_taken_are_refused(name: str) -> None:
-    with pytest.raises(ProfileError, match="taken"):
+def test_names_in_use_are_rejected(name: str) -> None:
+    with pytest.raises(ProfileError, match="already in use"):
         feeds.of(Profile.model_validate(renamed(name)))
 
 
 def test_a_feed_without_a_kind_must_be_registered() -> None:
     content = renamed("chicago_thefts")
     content["feeds"]["chicago_thefts"]["kind"] = None
-    with pytest.raises(ProfileError, match="nobody registered: \\['chicago_thefts'\\]"):
+    with pytest.raises(ProfileError, match="not registered: \\['chicago_thefts'\\]"):
         feeds.of(Profile.model_validate(content))
 
 
-def test_boundaries_that_no_tree_reads_are_refused() -> None:
+def test_boundaries_that_no_hierarchy_uses_are_rejected() -> None:
     plain = place()
     other = plain.model_copy(update={"areas": plain.areas.model_copy(update={"feed": "chicago_assaults"})})
-    with pytest.raises(ProfileError, match=r"chicago_districts.*must have an agency.*areas"):
+    with pytest.raises(ProfileError, match=r"chicago_districts.*set its agency.*areas"):
         feeds.of(other)
 
 
@@ -106,7 +106,7 @@ def square(west: float, south: float) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def test_boundaries_become_districts_pieces_of_one_put_together() -> None:
+def test_boundaries_become_districts_with_their_parts_merged() -> None:
     profile = place()
     con, districts = memory(profile), feeds.named(profile, "chicago_districts")
     pieces = [("17", square(-87.6, 41.7)), ("17", square(-87.5, 41.7)), (9.0, square(-87.59, 41.7))]
@@ -117,8 +117,8 @@ def test_boundaries_become_districts_pieces_of_one_put_together() -> None:
     collection = orjson.dumps({"type": "FeatureCollection", "features": features})
     load(con, districts, districts.parse([collection]))
     areas.build(con, profile)
-    found = con.execute("select area_id from reference.areas where level = 'district' order by 1").fetchall()
-    assert found == [("C-17",), ("C-9",)]
+    districts = con.execute("select area_id from reference.areas where level = 'district' order by 1").fetchall()
+    assert districts == [("C-17",), ("C-9",)]
     warehouse.load_extension(con, "spatial")
     (parts,) = con.execute(
         "select st_numgeometries(st_geomfromwkb(geometry)) from reference.areas where area_id = 'C-17'"
@@ -126,7 +126,7 @@ def test_boundaries_become_districts_pieces_of_one_put_together() -> None:
     assert parts == 2
 
 
-def test_a_property_that_the_boundaries_lack_is_named() -> None:
+def test_a_property_missing_from_the_boundaries_is_reported() -> None:
     profile = place()
     feed = feeds.named(profile, "chicago_districts")
     feature = {"type": "Feature", "properties": {"district": "17"}, "geometry": square(0, 0)}
@@ -145,6 +145,6 @@ def test_two_feeds_of_one_kind_are_staged_side_by_side() -> None:
         page = [{"date": "2026-09-05T01:35:00.000", "longitude": "-87.6", "latitude": "41.7"}]
         load(con, feed, feed.parse([orjson.dumps(page)]))
     edges = build.stage(con, tuple(both))
-    found = con.execute("select feed, source_category from staging.incidents order by all").fetchall()
-    assert found == [("chicago_arsons", "arson"), ("chicago_assaults", "aggravated assault")]
+    incidents = con.execute("select feed, source_category from staging.incidents order by all").fetchall()
+    assert incidents == [("chicago_arsons", "arson"), ("chicago_assaults", "aggravated assault")]
     assert "raw.chicago_arsons" in edges["staging.chicago_arsons_rows"]

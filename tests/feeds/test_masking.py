@@ -1,4 +1,4 @@
-"""A feed's key is in no message, however the source writes it and wherever the message cuts it."""
+"""A feed's key is never in a message, however the source writes it and wherever the message cuts it."""
 
 import traceback
 from collections.abc import Iterator
@@ -29,16 +29,16 @@ KEY = "kQ7/x+Zp3==vT9(1)"
     ],
 )
 @pytest.mark.parametrize("given", [KEY, quote(KEY, safe="")], ids=["plain", "quoted"])
-def test_a_key_is_hidden_however_it_is_written(written: str, given: str) -> None:
+def test_a_key_is_masked_in_every_encoding(written: str, given: str) -> None:
     assert masked(f"unknown key {written}: ask", given) == "unknown key …: ask"
 
 
-def test_a_key_that_is_cut_at_either_end_is_hidden_and_nothing_else() -> None:
+def test_a_key_that_is_cut_at_either_end_is_masked_and_nothing_else() -> None:
     assert masked(f"begins '{KEY[:12]}' ends '{KEY[5:]}'", KEY) == "begins '…' ends '…'"
     assert masked("status 503 at row 7", KEY) == masked("status 503 at row 7", None) == "status 503 at row 7"
 
 
-def test_no_refusal_of_a_feed_shows_its_key_nor_does_what_it_came_from() -> None:
+def test_no_feed_error_or_its_cause_shows_the_key() -> None:
     def fetch(request: Request) -> Iterator[Delivery]:
         try:
             raise ValueError(f"not JSON: {KEY}")

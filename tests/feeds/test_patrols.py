@@ -1,4 +1,4 @@
-"""Patrols: a file a day, all the way from the folder to core; the latest version counts, a bad row is kept out."""
+"""Patrols: a file a day from the folder to core; the latest version is used, invalid rows are quarantined."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +43,7 @@ def staged(*given: dict[str, Any], at: str = "2025-12-01 00:00:00+00") -> list[d
 
 
 def settings_of(tmp_path: Path) -> Settings:
-    """Seoul with patrols: the fixture is the file of the 1st, that of the 2nd is a quiet day's."""
+    """Seoul with patrols: the fixture is the file of the 1st; that of the 2nd has no patrols."""
     drops = tmp_path / "drops"
     drops.mkdir()
     (drops / "patrols_20251101.csv").write_bytes(FIXTURE.read_bytes())
@@ -54,25 +54,25 @@ def settings_of(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", profile=profile, as_of=AS_OF)
 
 
-def test_files_go_from_the_folder_to_core(tmp_path: Path) -> None:
+def test_files_are_loaded_from_the_folder_into_core(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     feed = feeds.named(settings.profile, "patrols")
     fetch.fetch_window(settings, feed, (AS_OF - timedelta(days=2), AS_OF), lambda _: None)
     with warehouse.connect(settings) as con:
         booked = loading.load_pending(con, settings, feed)
-        assert [(one.received, one.loaded, one.quarantined) for one in booked] == [(6, 5, 1), (0, 0, 0)]
+        assert [(batch.received, batch.loaded, batch.quarantined) for batch in booked] == [(6, 5, 1), (0, 0, 0)]
         build.write_reference(con, settings.profile, feeds.of(settings.profile))
         build.stage(con, (feed,))
         con.execute("create table reference.cells as select '다사530530' as cell_id, 100 as cell_metres")
         warehouse.run_models(con, "core", ["patrols"])
-        found = con.execute("select cell_id, slot_start_at, patrol_minutes from core.patrols").fetchall()
-        assert found == [("다사530530", datetime(2025, 11, 1, 11, tzinfo=UTC), 25.0)]
+        patrols = con.execute("select cell_id, slot_start_at, patrol_minutes from core.patrols").fetchall()
+        assert patrols == [("다사530530", datetime(2025, 11, 1, 11, tzinfo=UTC), 25.0)]
         (note,) = [sql for sql in alerts._NOTES if "staging.patrols" in sql]
         ((_, message),) = con.execute(note).fetchall()
         assert message.startswith("patrols: 3 of 4 slots name no cell of the risk grid")
 
 
-def test_a_profile_without_the_feed_has_a_table_without_patrols(tmp_path: Path) -> None:
+def test_a_profile_without_the_feed_has_an_empty_table_of_patrols(tmp_path: Path) -> None:
     assert "patrols" not in KOREA.feeds
     settings = Settings(home=tmp_path / "home", profile=KOREA, as_of=AS_OF)
     with warehouse.connect(settings) as con:
@@ -80,7 +80,7 @@ def test_a_profile_without_the_feed_has_a_table_without_patrols(tmp_path: Path) 
         assert con.execute("from staging.patrols").pl().is_empty()
 
 
-def test_a_day_without_its_file_is_a_fault_and_no_quiet_day(tmp_path: Path) -> None:
+def test_a_day_without_its_file_is_an_error(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     (tmp_path / "drops" / "patrols_20251102.csv").unlink()
     feed = feeds.named(settings.profile, "patrols")
@@ -88,7 +88,7 @@ def test_a_day_without_its_file_is_a_fault_and_no_quiet_day(tmp_path: Path) -> N
         fetch.fetch_window(settings, feed, (AS_OF - timedelta(days=2), AS_OF), lambda _: None)
 
 
-def test_the_version_known_last_counts_whatever_its_offset() -> None:
+def test_the_latest_version_is_used_whatever_its_offset() -> None:
     again = slot(slot_start="2025-11-01T11:00:00Z", minutes="0", recorded_at="2025-11-03T09:00:00+09:00")
     (late,) = staged(slot(), again)
     assert late["patrol_minutes"] == 0.0
@@ -103,11 +103,11 @@ def test_the_version_known_last_counts_whatever_its_offset() -> None:
     [{"cell_id": None}, {"minutes": "many"}, {"minutes": "-5"}, {"slot_start": "2025-11-01 20:00"}, {"slot_end": None},
      {"recorded_at": "yesterday"}, {"minutes": None}],
 )  # fmt: skip
-def test_a_row_that_says_no_place_time_or_minutes_is_kept_out(wrong: dict[str, Any]) -> None:
+def test_a_row_without_cell_time_or_minutes_is_quarantined(wrong: dict[str, Any]) -> None:
     assert len(staged(slot(**wrong), slot(cell_id="다사530531"))) == 1
 
 
-def test_no_files_are_no_rows_and_a_slice_of_files_is_those_files_rows() -> None:
+def test_no_files_give_no_rows_and_a_slice_of_files_gives_the_rows_of_those_files() -> None:
     part = FIXTURE.read_bytes()
     assert patrols.parse([]).is_empty()
     assert pl.concat([patrols.parse([part]), patrols.parse([part])]).equals(patrols.parse([part, part]))

@@ -1,4 +1,4 @@
-"""112 calls: the version that was known, places by how they were found, discovery, quarantine."""
+"""112 calls: versions and when they were known, location sources, discovery, quarantine."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -45,9 +45,9 @@ def staged(*calls: dict[str, Any], at: str | None = None, delay_seconds: int = 0
 
 
 def test_a_staged_call_is_a_common_incident() -> None:
-    found = staged(call(dispatched_at="2025-11-01T10:06:30+09:00"))
-    assert found.columns == list(sql_types("staging.incidents"))
-    row = found.row(0, named=True)
+    incidents = staged(call(dispatched_at="2025-11-01T10:06:30+09:00"))
+    assert incidents.columns == list(sql_types("staging.incidents"))
+    row = incidents.row(0, named=True)
     assert row["incident_id"] == "police_112:20251101-000001"
     assert row["occurred_at"] == datetime(2025, 11, 1, 1, 0, tzinfo=UTC)
     assert row["first_dispatched_at"] == datetime(2025, 11, 1, 1, 6, 30, tzinfo=UTC)
@@ -55,21 +55,21 @@ def test_a_staged_call_is_a_common_incident() -> None:
     assert row["named_area_id"] == "11110"
 
 
-def test_of_several_versions_the_latest_by_its_own_instant_counts() -> None:
+def test_the_version_with_the_latest_update_time_is_used() -> None:
     corrected = call(category="기타", updated_at="2025-11-03T09:00:00+09:00")
-    # An offset other than Seoul's must not win by its text.
+    # A time in another offset must not win by comparison as text.
     older = call(category="폭력", updated_at="2025-11-02T23:00:00+00:00")
     assert staged(corrected, older, call())["source_category"].to_list() == ["기타"]
 
 
-def test_as_of_brings_back_what_was_known_then() -> None:
+def test_as_of_restores_what_was_known_then() -> None:
     versions = [call(), call(category="기타", updated_at="2025-11-03T09:00:00+09:00")]
     assert staged(*versions, at="2025-11-02 20:15:00+00")["source_category"].to_list() == ["절도"]
     assert staged(*versions, at="2025-11-01 01:59:00+00").is_empty()
     assert staged(*versions, at="2025-11-01 02:30:00+00", delay_seconds=3600).is_empty()
 
 
-def test_a_withdrawn_call_is_gone_from_the_moment_of_withdrawal() -> None:
+def test_a_withdrawn_call_is_removed_from_the_moment_of_withdrawal() -> None:
     versions = [call(), call(is_withdrawn=True, status="취소", updated_at="2025-11-04T09:00:00+09:00")]
     assert staged(*versions).is_empty()
     assert staged(*versions, at="2025-11-03 00:00:00+00").height == 1
@@ -86,7 +86,7 @@ def test_a_withdrawn_call_is_gone_from_the_moment_of_withdrawal() -> None:
         ({"location_method": None, "lon": None, "lat": None}, "none", "unknown"),
     ],
 )
-def test_a_place_says_how_good_it_is_and_where_it_came_from(place: dict[str, Any], quality: str, source: str) -> None:
+def test_a_location_has_a_quality_and_a_source(place: dict[str, Any], quality: str, source: str) -> None:
     row = staged(call(**place)).row(0, named=True)
     assert (row["location_quality"], row["location_source"]) == (quality, source)
 
@@ -110,19 +110,19 @@ def test_only_calls_found_on_patrol_are_discovered_and_an_unknown_channel_stays_
 
 
 @pytest.mark.parametrize("word", ["절도\u200b", "\u3000절도 ", unicodedata.normalize("NFD", "절도")], ids=ascii)
-def test_a_category_is_read_as_one_sees_it(word: str) -> None:
+def test_categories_are_normalized_before_mapping(word: str) -> None:
     assert word != "절도"
     assert staged(call(category=word))["source_category"].to_list() == ["절도"]
 
 
-def test_a_channel_that_nobody_has_described_is_counted_and_kept() -> None:
+def test_an_undescribed_channel_is_counted_and_kept() -> None:
     verdict = load(memory(), FEED, rows(FEED, call(report_channel="드론순찰")))
     assert verdict.accepted.height == 1
     assert verdict.results.filter(pl.col("column") == "report_channel")["failed"].sum() == 1
 
 
 @pytest.mark.parametrize("written", ["2024-02-29T11:00:00+09:00", "2025-11-01T11:00:00-05:30"])
-def test_a_leap_day_and_an_offset_of_the_earth_are_no_fault(written: str) -> None:
+def test_leap_days_and_real_offsets_are_valid(written: str) -> None:
     assert load(memory(), FEED, rows(FEED, call(updated_at=written))).failures.is_empty()
 
 
@@ -144,19 +144,19 @@ def test_a_leap_day_and_an_offset_of_the_earth_are_no_fault(written: str) -> Non
     ],
     ids=str,
 )
-def test_a_bad_row_is_quarantined_with_a_reason_and_the_good_one_stays(fault: dict[str, Any]) -> None:
+def test_a_bad_row_is_quarantined_with_a_reason_and_the_valid_one_is_kept(fault: dict[str, Any]) -> None:
     verdict = load(memory(), FEED, rows(FEED, call(), call(**fault)))
     assert verdict.accepted["_row"].to_list() == [0]
     assert set(verdict.failures["_row"]) == {1}
     assert verdict.failures["reason"].str.len_chars().min() > 20  # type: ignore[operator]
 
 
-def test_blank_or_zero_coordinates_and_an_unknown_hour_are_no_fault() -> None:
+def test_blank_or_zero_coordinates_and_an_unknown_hour_are_valid() -> None:
     verdict = load(memory(), FEED, rows(FEED, call(lon=None, lat=None, occurred_at=None), call(lon=0.0, lat=0.0)))
     assert verdict.accepted.height == 2
 
 
-def test_the_key_comes_from_the_environment_by_name_and_stands_in_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_read_from_the_environment_and_never_from_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
 
     def get(url: str, params: Any, **given: Any) -> bytes:
@@ -180,10 +180,10 @@ def test_an_unknown_category_is_counted_and_kept() -> None:
     )
 
 
-def test_parsing_joins_pages_and_no_records_give_no_rows() -> None:
+def test_parse_joins_pages_and_returns_no_rows_without_records() -> None:
     page = {"page": 1, "pages": 2, "total": 2, "incidents": [call(new_field="x")]}
     bare = {"page": 2, "pages": 2, "total": 2, "incidents": [call(incident_no="20251101-000002", lon=None)]}
-    found = FEED.parse([orjson.dumps(page), orjson.dumps(bare)])
-    assert found["incident_no"].to_list() == ["20251101-000001", "20251101-000002"]
-    assert found["new_field"].to_list() == ["x", None]
+    frame = FEED.parse([orjson.dumps(page), orjson.dumps(bare)])
+    assert frame["incident_no"].to_list() == ["20251101-000001", "20251101-000002"]
+    assert frame["new_field"].to_list() == ["x", None]
     assert FEED.parse([orjson.dumps({"page": 1, "pages": 1, "total": 0, "incidents": []})]).is_empty()

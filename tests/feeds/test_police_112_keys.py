@@ -1,4 +1,4 @@
-"""The list of 112 call numbers: whole or refused, and what it lacks is withdrawn only if it can be believed."""
+"""The list of 112 call numbers: complete or rejected; missing calls are withdrawn only if the list is accepted."""
 
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -36,22 +36,22 @@ def inspected(*parts: bytes) -> None:
     police_112_keys.inspect(parts, request("police_112", "", "2025-11-01", "2025-11-02").source, None, LISTED)
 
 
-def test_a_list_is_dated_by_its_source_and_not_by_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, Any]] = []
+def test_a_list_is_dated_by_its_source_and_not_by_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    queries: list[dict[str, Any]] = []
 
     def answer(url: str, wanted: dict[str, Any], **_: object) -> bytes:
-        asked.append(wanted)
+        queries.append(wanted)
         return page(NUMBERS)
 
     monkeypatch.setattr(http, "get", answer)
     wanted = request("police_112", "http://police", "2025-01-01T00:00+00:00", "2025-11-05T00:00+00:00", span_days=30)
-    (found,) = FEED.fetch(wanted)
-    assert (found.window_start, found.window_end) == (None, LISTED)
-    assert asked[0]["reported_from"] == "2025-10-06T00:00:00+00:00"
-    assert FEED.parse(found.parts)["incident_no"].to_list() == NUMBERS
+    (delivery,) = FEED.fetch(wanted)
+    assert (delivery.window_start, delivery.window_end) == (None, LISTED)
+    assert queries[0]["reported_from"] == "2025-10-06T00:00:00+00:00"
+    assert FEED.parse(delivery.parts)["incident_no"].to_list() == NUMBERS
 
 
-def test_the_rows_of_a_slice_of_pages_are_those_pages_rows() -> None:
+def test_a_slice_of_pages_gives_the_rows_of_those_pages() -> None:
     parts = [page(["20251101-000001"], 1, 2), page(["20251101-000002"], 2, 2)]
     assert pl.concat([FEED.parse(parts[:1]), FEED.parse(parts[1:])]).equals(FEED.parse(parts))
     assert FEED.parse([]).schema == FEED.columns and FEED.parse([page([])]).is_empty()
@@ -70,13 +70,13 @@ def test_the_rows_of_a_slice_of_pages_are_those_pages_rows() -> None:
     ],
     ids=["empty", "cut", "page missing", "page repeated", "total changed", "no offset", "no keys"],
 )
-def test_a_list_that_is_not_whole_is_refused(parts: list[bytes]) -> None:
+def test_an_incomplete_list_is_rejected(parts: list[bytes]) -> None:
     with pytest.raises(FeedError, match="police_112_keys"):
         inspected(*parts)
     inspected(page(NUMBERS[:50], 1, 100), page(NUMBERS[50:], 2, 100))
 
 
-def test_a_list_of_many_numbers_is_inspected_in_little_memory() -> None:
+def test_a_list_of_many_numbers_is_checked_in_little_memory() -> None:
     count = 300_000
     parts = [
         page([f"20251101-{number:06d}" for number in range(at, at + 5000)], at // 5000 + 1, count)
@@ -114,8 +114,8 @@ def listed(con: duckdb.DuckDBPyConnection, *without: str, at: datetime = LISTED)
 def missing(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
     for name in ("police_112", "police_112_lists", "police_112_missing"):
         stage(con, name)
-    found = con.execute("select incident_id, missing_at from staging.police_112_missing").fetchall()
-    return {name.removeprefix("police_112:"): at.astimezone(UTC) for name, at in found}
+    missing = con.execute("select incident_id, missing_at from staging.police_112_missing").fetchall()
+    return {name.removeprefix("police_112:"): at.astimezone(UTC) for name, at in missing}
 
 
 GONE = NUMBERS[41]
@@ -131,38 +131,38 @@ def test_a_number_that_the_newest_list_lacks_is_missing_since_the_first_list_wit
     assert missing(con) == {GONE: LISTED + WEEK}
 
 
-def test_the_order_in_which_lists_arrive_changes_nothing(con: duckdb.DuckDBPyConnection) -> None:
+def test_the_order_of_arrival_of_lists_does_not_matter(con: duckdb.DuckDBPyConnection) -> None:
     for week, without in ((2, (GONE,)), (0, ()), (1, (GONE,))):
         listed(con, *without, at=LISTED + week * WEEK)
     assert missing(con) == {GONE: LISTED + WEEK}
 
 
-def test_a_number_that_comes_back_stands_again(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_number_that_returns_is_current_again(con: duckdb.DuckDBPyConnection) -> None:
     listed(con, GONE)
     listed(con, at=LISTED + WEEK)
     assert missing(con) == {}
 
 
-def test_what_a_later_list_tells_is_not_known_before(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_later_list_does_not_change_what_was_known_before(con: duckdb.DuckDBPyConnection) -> None:
     listed(con)
     listed(con, GONE, at=LISTED + WEEK)
     as_of(con, (LISTED + WEEK - timedelta(minutes=1)).isoformat())
     assert missing(con) == {}
 
 
-def test_a_record_that_changed_after_the_list_was_made_stands(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_record_that_changed_after_the_list_stays_current(con: duckdb.DuckDBPyConnection) -> None:
     listed(con, GONE)
     changed = call(incident_no=GONE, category="폭력", updated_at="2025-11-06T00:00:00+09:00")
     load(con, police_112.FEED, rows(police_112.FEED, changed))
     assert missing(con) == {}
 
 
-def test_a_list_says_nothing_of_numbers_outside_its_span(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_list_implies_nothing_about_numbers_outside_its_span(con: duckdb.DuckDBPyConnection) -> None:
     listed(con, GONE, "20251031-000009")
     assert missing(con) == {}, "of the first day a list may tell a part"
 
 
-def test_a_list_that_lacks_too_many_withdraws_none_and_the_one_before_it_holds_on(
+def test_a_list_missing_too_many_numbers_is_ignored_for_the_previous_one(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     listed(con, GONE)
@@ -174,7 +174,7 @@ def test_a_list_that_lacks_too_many_withdraws_none_and_the_one_before_it_holds_o
     assert believed == [(1, True), (40, False)]
 
 
-def test_numbers_that_share_a_hash_in_duckdb_are_told_apart(con: duckdb.DuckDBPyConnection) -> None:
+def test_numbers_with_equal_duckdb_hashes_are_distinguished(con: duckdb.DuckDBPyConnection) -> None:
     numbers = [f"202511{day:02d}-110000{number:02d}" for day in range(1, 31) for number in range(1, 100)]
     frame = pl.DataFrame({"incident_no": numbers})
     con.register("numbers", frame.to_arrow())
@@ -185,6 +185,6 @@ def test_numbers_that_share_a_hash_in_duckdb_are_told_apart(con: duckdb.DuckDBPy
     assert con.execute(last).fetchall() == [(numbers[0],)]
 
 
-def test_the_models_of_lists_and_missing_calls_are_in_order_of_making(con: duckdb.DuckDBPyConnection) -> None:
+def test_the_models_of_lists_and_missing_calls_are_in_build_order(con: duckdb.DuckDBPyConnection) -> None:
     text = (paths.SQL / "staging" / "police_112_missing.sql").read_text("utf-8")
     assert "staging.police_112_lists" in warehouse.references(con, text)

@@ -1,4 +1,4 @@
-"""Toronto fires: local clock times that say UTC, arrivals, and all real rows."""
+"""Toronto fires: local times marked as UTC, arrivals, and all real rows."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +39,7 @@ def utc(text: str) -> datetime:
     ("local", "instant"),
     [("2018-02-24T21:04:29", "2018-02-25 02:04:29"), ("2018-07-24T21:04:29", "2018-07-25 01:04:29")],
 )
-def test_the_stamp_is_ignored_and_the_clock_read_as_local(local: str, instant: str, stamp: str) -> None:
+def test_the_utc_mark_is_ignored_and_times_are_local(local: str, instant: str, stamp: str) -> None:
     row = staged(fire(tfs_alarm_time=local + stamp, tfs_arrival_time=None)).row(0, named=True)
     assert (row["reported_at"], row["occurred_at"], row["first_arrived_at"]) == (utc(instant), None, None)
 
@@ -62,7 +62,7 @@ def test_known_at_is_the_alarm_plus_the_declared_delay() -> None:
     assert staged(fire())["known_at"].to_list() == [utc("2018-02-26 02:04:29")]
 
 
-def test_a_point_at_zero_zero_is_no_place() -> None:
+def test_a_point_at_zero_zero_is_not_a_location() -> None:
     row = staged(fire(latitude=0.0, longitude=0.0)).row(0, named=True)
     assert (row["lon"], row["lat"], row["location_quality"]) == (None, None, "none")
 
@@ -77,7 +77,7 @@ def test_a_point_at_zero_zero_is_no_place() -> None:
         ({"tfs_alarm_time": "2018-02-30T00:00:00"}, "no day of the calendar"),
     ],
 )
-def test_rows_that_staging_could_not_read_are_quarantined_with_a_reason(broken: dict[str, Any], reason: str) -> None:
+def test_rows_that_staging_cannot_read_are_quarantined_with_a_reason(broken: dict[str, Any], reason: str) -> None:
     verdict = load(memory(), FEED, rows(FEED, fire(), fire(**broken)))
     assert verdict.accepted["_row"].to_list() == [0]
     assert any(reason in failure for failure in verdict.failures["reason"])
@@ -89,7 +89,7 @@ def test_a_missing_or_an_earlier_arrival_is_counted_and_kept() -> None:
     assert verdict.accepted.height == 2 and verdict.results["failed"].sum() == 2
 
 
-def test_the_names_of_the_portal_are_understood_and_its_row_number_left_out() -> None:
+def test_the_portals_column_names_are_mapped_and_its_row_number_dropped() -> None:
     portal_names = {old: fire().get(new) for old, new in FEED.aliases.items()}
     page = {"success": True, "result": {"records": [{"_id": 5, **portal_names, "Incident_Ward": 1}], "total": 1}}
     row = conform(FEED, parse([orjson.dumps(page)])).row(0, named=True)
@@ -102,7 +102,7 @@ def test_an_empty_delivery_is_an_empty_table() -> None:
 
 
 @needs_shared_data
-def test_all_real_rows_arrive() -> None:
+def test_all_real_rows_are_loaded() -> None:
     con = memory()
     with replay.serve() as base:
         (delivery,) = FEED.fetch(request(FEED.name, base + replay.PATHS[FEED.name]))

@@ -1,4 +1,4 @@
-"""Toronto police offences: from the layer's pages to staging, trap by trap, and all real rows."""
+"""Toronto police offences: from the layer's pages to staging, each pitfall, and all real rows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,12 +63,12 @@ def test_the_local_date_and_the_local_hour_make_the_instant(date: str, hour: int
     assert frame["occurred_until"].to_list() == [utc(instant) + timedelta(hours=1)]
 
 
-def test_identical_rows_are_offences_of_their_own() -> None:
+def test_identical_rows_are_separate_offences() -> None:
     frame = staged(offence(), offence(), offence(MCI="Robbery"))
     assert frame["incident_id"].n_unique() == 3
 
 
-def test_a_repeated_snapshot_changes_nothing_and_a_row_that_left_is_gone() -> None:
+def test_a_repeated_snapshot_changes_nothing_and_a_missing_row_is_removed() -> None:
     con = memory()
     first = staged(offence(), offence(), offence(MCI="Robbery"), con=con)
     again = staged(offence(MCI="Robbery"), offence(), offence(), con=con)
@@ -88,17 +88,17 @@ def test_known_at_is_the_occurrence_plus_the_declared_delay_and_cuts_by_as_of() 
     ("name", "area"),
     [
         ("Yonge-St.Clair", "T-097"),
-        ("Yonge-St.Clair (97)", "T-097"),  # as newer layers write it
+        ("Yonge-St.Clair (97)", "T-097"),  # the format of newer layers
         ("O`Connor Parkview (54)", "T-054"),
         ("NSA", None),
         (None, None),
     ],
 )
-def test_the_neighbourhood_that_is_named_gives_an_area(name: str | None, area: str | None) -> None:
+def test_a_neighbourhood_name_maps_to_an_area(name: str | None, area: str | None) -> None:
     assert staged(offence(Neighbourhood=name))["named_area_id"].to_list() == [area]
 
 
-def test_an_offence_at_zero_zero_has_no_place_but_keeps_its_area() -> None:
+def test_an_offence_at_zero_zero_has_no_location_but_keeps_its_area() -> None:
     row = staged(offence(Lat=0.0, Long=5.7e-14)).row(0, named=True)
     assert (row["lon"], row["lat"], row["location_quality"], row["named_area_id"]) == (None, None, "none", "T-097")
 
@@ -121,7 +121,7 @@ def test_points_are_snapped_and_offences_reported() -> None:
         ({"occurrencedate": "2019/02/29 05:00:00+00"}, "no day of the calendar"),
     ],
 )
-def test_rows_that_staging_could_not_read_are_quarantined_with_a_reason(broken: dict[str, Any], reason: str) -> None:
+def test_rows_that_staging_cannot_read_are_quarantined_with_a_reason(broken: dict[str, Any], reason: str) -> None:
     verdict = load(memory(), FEED, rows(FEED, offence(), offence(**broken)))
     assert verdict.accepted["_row"].to_list() == [0]
     assert any(reason in failure for failure in verdict.failures["reason"])
@@ -132,7 +132,7 @@ def test_an_unknown_category_or_a_far_point_is_counted_and_kept() -> None:
     assert verdict.accepted.height == 2 and verdict.results["failed"].sum() == 2
 
 
-def test_newer_names_and_native_dates_of_the_layer_are_understood() -> None:
+def test_newer_names_and_native_dates_of_the_layer_are_mapped() -> None:
     attributes = {
         "OCC_DATE": 1578200400000,
         "OCC_HOUR": "22",
@@ -159,7 +159,7 @@ def test_an_empty_delivery_is_an_empty_table() -> None:
 
 @pytest.mark.slow
 @needs_shared_data
-def test_all_real_rows_arrive_and_the_real_duplicates_stay() -> None:
+def test_all_real_rows_are_loaded_and_real_duplicates_kept() -> None:
     con = memory()
     with replay.serve() as base:
         for feed in (FEED, toronto_neighbourhoods.FEED):

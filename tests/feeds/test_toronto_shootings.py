@@ -31,8 +31,8 @@ def event(**overrides: Any) -> dict[str, Any]:
 
 def staged(*events: dict[str, Any]) -> pl.DataFrame:
     con = memory()
-    for one in events:
-        load(con, FEED, rows(FEED, one))
+    for event in events:
+        load(con, FEED, rows(FEED, event))
     return stage(con, FEED.name)
 
 
@@ -47,7 +47,7 @@ def utc(text: str) -> datetime:
         ({"OCC_HOUR": None, "OCC_TIME_RANGE": "Night"}, "2004-01-01 05:00", "2004-01-01 11:00"),
         ({"OCC_HOUR": None, "OCC_TIME_RANGE": "Evening"}, "2004-01-01 23:00", "2004-01-02 05:00"),
         ({"OCC_HOUR": None, "OCC_TIME_RANGE": None}, "2004-01-01 05:00", "2004-01-02 05:00"),
-        # the spring day has 23 hours, so its night five
+        # the spring day has 23 hours, so its night has five
         (
             {"OCC_DATE": "2004-04-04", "OCC_HOUR": None, "OCC_TIME_RANGE": "Night"},
             "2004-04-04 05:00",
@@ -76,20 +76,20 @@ def test_a_point_is_read_from_python_literals_and_json(point: str) -> None:
     assert row["location_quality"] == "snapped"
 
 
-def test_an_event_without_a_place_sits_nowhere() -> None:
+def test_an_event_without_a_location_has_no_coordinates() -> None:
     nowhere = "{'type': 'MultiPoint', 'coordinates': [[5.6843418860808e-14, 5.08888749034163e-14]]}"
     row = staged(event(geometry=nowhere, HOOD_140="NSA")).row(0, named=True)
     assert (row["lon"], row["lat"], row["location_quality"], row["named_area_id"]) == (None, None, "none", None)
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_version_with_the_highest_row_number_counts_in_whatever_order_they_came(order: int) -> None:
+def test_the_version_with_the_highest_row_number_is_used_in_any_order_of_arrival(order: int) -> None:
     versions = [event(), event(X_id=2, OCC_HOUR=14)][::order]
     frame = staged(*versions, event())
     assert frame["occurred_at"].to_list() == [utc("2004-01-01 19:00")]
 
 
-def test_a_case_is_never_said_to_be_reported_rather_than_discovered() -> None:
+def test_a_case_is_never_marked_as_reported_rather_than_discovered() -> None:
     row = staged(event()).row(0, named=True)
     assert row["is_discovered"] is None and row["service"] == "investigation" and row["named_area_id"] == "T-023"
 
@@ -104,13 +104,13 @@ def test_a_case_is_never_said_to_be_reported_rather_than_discovered() -> None:
         ({"OCC_DATE": "2004-06-31"}, "no day of the calendar"),
     ],
 )
-def test_rows_that_staging_could_not_read_are_quarantined_with_a_reason(broken: dict[str, Any], reason: str) -> None:
+def test_rows_that_staging_cannot_read_are_quarantined_with_a_reason(broken: dict[str, Any], reason: str) -> None:
     verdict = load(memory(), FEED, rows(FEED, event(), event(**{"EVENT_UNIQUE_ID": "GO-2", **broken})))
     assert verdict.accepted["_row"].to_list() == [0]
     assert any(reason in failure for failure in verdict.failures["reason"])
 
 
-def test_the_names_of_the_portal_are_understood() -> None:
+def test_the_names_of_the_portal_are_mapped() -> None:
     record = {**dict.fromkeys(FEED.columns), **event(), "_id": 9}
     del record["X_id"]
     page = {"success": True, "result": {"records": [record], "total": 1}}
@@ -118,7 +118,7 @@ def test_the_names_of_the_portal_are_understood() -> None:
 
 
 @needs_shared_data
-def test_all_real_rows_arrive() -> None:
+def test_all_real_rows_are_loaded() -> None:
     con = memory()
     with replay.serve() as base:
         (delivery,) = FEED.fetch(request(FEED.name, base + replay.PATHS[FEED.name]))

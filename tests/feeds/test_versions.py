@@ -1,4 +1,4 @@
-"""The versions of each feed's incidents: only where something watched differs, and as they stood at each instant."""
+"""The versions of each feed's incidents: only where a watched column differs, as known at each instant."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -26,9 +26,9 @@ def versions(feed: Feed, *given: dict[str, Any], at: str = "2025-12-01 00:00:00+
     con = memory()
     load(con, feed, rows(feed, *given))
     as_of(con, at)
-    found = stage(con, f"{feed.name}_versions")
-    assert found.columns == list(sql_types("staging.versions"))
-    return found.sort("incident_id", "known_at")
+    versions = stage(con, f"{feed.name}_versions")
+    assert versions.columns == list(sql_types("staging.versions"))
+    return versions.sort("incident_id", "known_at")
 
 
 def unit(**overrides: Any) -> dict[str, Any]:
@@ -55,63 +55,63 @@ def test_a_call_that_was_only_closed_has_no_versions() -> None:
     assert versions(police_112.FEED, call(closed_at=None), closed).is_empty()
 
 
-def test_a_reclassified_call_has_all_its_versions_known_by_then() -> None:
-    told = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
-    assert versions(police_112.FEED, *told)["source_category"].to_list() == ["절도", "폭력"]
-    assert versions(police_112.FEED, *told, at="2025-11-08 00:00:00+00").is_empty()
+def test_a_reclassified_call_has_all_versions_known_by_then() -> None:
+    rows = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
+    assert versions(police_112.FEED, *rows)["source_category"].to_list() == ["절도", "폭력"]
+    assert versions(police_112.FEED, *rows, at="2025-11-08 00:00:00+00").is_empty()
 
 
-def test_two_versions_of_one_instant_are_one() -> None:
-    found = versions(police_112.FEED, call(), call(category="폭력"))
-    assert found.height == 1
+def test_two_versions_with_one_update_time_are_one() -> None:
+    staged = versions(police_112.FEED, call(), call(category="폭력"))
+    assert staged.height == 1
 
 
-def test_a_place_that_is_filled_in_later_is_a_version() -> None:
-    found = versions(police_112.FEED, call(lon=0.0, lat=0.0), call(updated_at="2025-11-01T12:00:00+09:00"))
-    assert found["location_quality"].to_list() == ["none", "exact"]
+def test_a_location_added_later_is_a_new_version() -> None:
+    staged = versions(police_112.FEED, call(lon=0.0, lat=0.0), call(updated_at="2025-11-01T12:00:00+09:00"))
+    assert staged["location_quality"].to_list() == ["none", "exact"]
 
 
-def test_a_fire_call_is_told_by_the_newest_version_of_each_of_its_units() -> None:
-    found = versions(
+def test_a_fire_call_combines_the_newest_version_of_each_unit() -> None:
+    staged = versions(
         fire_119.FEED,
         unit(),
         unit(vhcl_no="펌프2", chg_dt="20251101100500"),
         unit(emrg_rscu_clsf_nm="구조", chg_dt="20251103000000"),
         unit(vhcl_no="펌프2", emrg_rscu_clsf_nm="구조", chg_dt="20251103000000"),
     )
-    assert found["source_category"].to_list() == ["구급", "구급", "구조"]
-    assert found["service"].to_list() == ["ems", "ems", "rescue"]
-    assert found["known_at"][0] == datetime(2025, 11, 1, 1, 1, tzinfo=UTC)
+    assert staged["source_category"].to_list() == ["구급", "구급", "구조"]
+    assert staged["service"].to_list() == ["ems", "ems", "rescue"]
+    assert staged["known_at"][0] == datetime(2025, 11, 1, 1, 1, tzinfo=UTC)
 
 
-def test_a_fire_call_is_withdrawn_when_no_unit_of_it_stands() -> None:
+def test_a_fire_call_is_withdrawn_when_all_its_units_are() -> None:
     pump = {"vhcl_no": "펌프2"}
-    one = [unit(), unit(**pump), unit(del_yn="Y", chg_dt="20251102000000")]
-    assert versions(fire_119.FEED, *one)["is_withdrawn"].to_list() == [False, False]
-    both = [*one, unit(**pump, del_yn="Y", chg_dt="20251103000000")]
-    found = versions(fire_119.FEED, *both)
-    assert found["is_withdrawn"].to_list() == [False, False, True]
-    assert found["source_category"].to_list() == ["구급"] * 3
+    first = [unit(), unit(**pump), unit(del_yn="Y", chg_dt="20251102000000")]
+    assert versions(fire_119.FEED, *first)["is_withdrawn"].to_list() == [False, False]
+    both = [*first, unit(**pump, del_yn="Y", chg_dt="20251103000000")]
+    staged = versions(fire_119.FEED, *both)
+    assert staged["is_withdrawn"].to_list() == [False, False, True]
+    assert staged["source_category"].to_list() == ["구급"] * 3
 
 
-def test_self_harm_told_of_one_unit_is_told_of_the_call_at_every_later_instant() -> None:
-    found = versions(
+def test_self_harm_of_one_unit_applies_to_all_later_versions_of_the_call() -> None:
+    staged = versions(
         fire_119.FEED,
         unit(),
         unit(vhcl_no="펌프2", emrg_rscu_clsf_nm="자해", chg_dt="20251101100500"),
         unit(chg_dt="20251101110000", cbk_dt="20251101110000"),
     )
-    assert found["source_category"].to_list() == ["구급", "자해", "자해"]
+    assert staged["source_category"].to_list() == ["구급", "자해", "자해"]
 
 
 def test_a_fire_call_of_an_unknown_class_has_the_service_of_its_unit() -> None:
-    found = versions(
+    staged = versions(
         fire_119.FEED, unit(emrg_rscu_clsf_nm="현장출동", vhcl_se_nm="구급차"), unit(chg_dt="20251102000000")
     )
-    assert found["service"].to_list() == ["ems", "ems"]
+    assert staged["service"].to_list() == ["ems", "ems"]
 
 
-def test_a_word_that_only_looks_alike_is_no_other_version() -> None:
+def test_an_equivalent_spelling_is_not_a_new_version() -> None:
     later = {"updated_at": "2025-11-09T00:00:00+09:00"}
     assert versions(police_112.FEED, call(), call(category="절도\u200b", **later)).is_empty()
     apart = unicodedata.normalize("NFD", "구급")
@@ -120,63 +120,63 @@ def test_a_word_that_only_looks_alike_is_no_other_version() -> None:
     assert versions(investigation_cases.FEED, case(), wide).is_empty()
 
 
-def test_a_call_whose_time_or_district_is_corrected_is_another_version() -> None:
+def test_a_corrected_time_or_district_is_a_new_version() -> None:
     later = {"updated_at": "2025-11-09T00:00:00+09:00"}
-    found = versions(police_112.FEED, call(), call(district_code="11140", **later))
-    assert found["named_area_id"].to_list() == ["11110", "11140"]
+    staged = versions(police_112.FEED, call(), call(district_code="11140", **later))
+    assert staged["named_area_id"].to_list() == ["11110", "11140"]
     assert versions(police_112.FEED, call(), call(reported_at="2025-11-01T12:05:00+09:00", **later)).height == 2
 
 
-def test_a_version_tells_when_it_happened() -> None:
-    told = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
-    assert versions(police_112.FEED, *told)["occurred_at"].to_list() == [datetime(2025, 11, 1, 1, tzinfo=UTC)] * 2
+def test_a_version_has_the_time_of_occurrence() -> None:
+    rows = [call(), call(category="폭력", updated_at="2025-11-09T00:00:00+09:00")]
+    assert versions(police_112.FEED, *rows)["occurred_at"].to_list() == [datetime(2025, 11, 1, 1, tzinfo=UTC)] * 2
 
 
-def test_a_call_that_a_patrol_turns_out_to_have_found_or_that_was_located_otherwise_is_another_version() -> None:
+def test_a_changed_discovery_or_location_source_is_a_new_version() -> None:
     later = {"updated_at": "2025-11-09T00:00:00+09:00"}
-    found = versions(police_112.FEED, call(), call(report_channel="순찰발견", **later))
-    assert found["is_discovered"].to_list() == [False, True]
-    found = versions(police_112.FEED, call(location_method="기지국"), call(location_method="현장확인", **later))
-    assert found["location_source"].to_list() == ["caller_lookup", "scene"]
+    staged = versions(police_112.FEED, call(), call(report_channel="순찰발견", **later))
+    assert staged["is_discovered"].to_list() == [False, True]
+    staged = versions(police_112.FEED, call(location_method="기지국"), call(location_method="현장확인", **later))
+    assert staged["location_source"].to_list() == ["caller_lookup", "scene"]
 
 
-def test_a_call_told_more_than_once_was_known_since_the_first_time() -> None:
+def test_a_call_is_known_since_its_first_version() -> None:
     con = memory()
     twice = [call(), call(closed_at=None, updated_at="2025-11-09T00:00:00+09:00")]
     load(con, police_112.FEED, rows(police_112.FEED, *twice, call(incident_no="20251101-000099")))
     as_of(con, "2025-12-01 00:00:00+00")
-    found = stage(con, "police_112_firsts")
-    assert found.columns == list(sql_types("staging.firsts"))
-    assert found.rows() == [(f"police_112:{call()['incident_no']}", datetime.fromisoformat(call()["updated_at"]))]
+    staged = stage(con, "police_112_firsts")
+    assert staged.columns == list(sql_types("staging.firsts"))
+    assert staged.rows() == [(f"police_112:{call()['incident_no']}", datetime.fromisoformat(call()["updated_at"]))]
     as_of(con, "2025-11-08 00:00:00+00")
     assert stage(con, "police_112_firsts").is_empty()
 
 
-def test_a_fire_call_was_known_since_the_first_of_its_rows() -> None:
+def test_a_fire_call_is_known_since_its_first_row() -> None:
     con = memory()
     load(con, fire_119.FEED, rows(fire_119.FEED, unit(chg_dt="20251101120000"), unit(), unit(dclr_rcpt_no="2")))
     as_of(con, "2025-12-01 00:00:00+00")
-    found = stage(con, "fire_119_firsts")
-    assert found.rows() == [("fire_119:2025110100001", datetime(2025, 11, 1, 1, 1, tzinfo=UTC))]
+    staged = stage(con, "fire_119_firsts")
+    assert staged.rows() == [("fire_119:2025110100001", datetime(2025, 11, 1, 1, 1, tzinfo=UTC))]
 
 
-def test_a_version_of_a_fire_call_tells_its_units_and_the_district_that_it_names() -> None:
+def test_a_version_of_a_fire_call_has_its_units_and_named_district() -> None:
     late = unit(vhcl_no="펌프2", chg_dt="20251103000000", clmty_sgg_cd="11110")
-    found = versions(
+    staged = versions(
         fire_119.FEED, unit(clmty_sgg_cd="11110"), late, late | {"del_yn": "Y", "chg_dt": "20251104000000"}
     )
-    assert found["units"].to_list() == [1, 2, 1]
-    assert found["named_area_id"].to_list() == ["11110"] * 3
+    assert staged["units"].to_list() == [1, 2, 1]
+    assert staged["named_area_id"].to_list() == ["11110"] * 3
 
 
-def test_a_fire_call_that_turns_out_to_be_talk_asks_for_no_service() -> None:
-    found = versions(
+def test_a_fire_call_reclassified_as_talk_has_no_service() -> None:
+    staged = versions(
         fire_119.FEED, unit(vhcl_no=""), unit(vhcl_no="", prcs_rslt_se_nm="중복신고", chg_dt="20251101120000")
     )
-    assert found["service"].to_list() == ["ems", None]
+    assert staged["service"].to_list() == ["ems", None]
 
 
-def test_a_case_is_watched_for_its_category_and_withdrawal_only() -> None:
+def test_only_category_and_withdrawal_of_a_case_are_watched() -> None:
     further = case(진행상태="수사중", 변경일시="2025-11-02 10:00:00")
     assert versions(investigation_cases.FEED, case(), further).is_empty()
     gone = case(삭제여부="Y", 변경일시="2025-11-05 10:00:00")

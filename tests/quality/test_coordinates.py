@@ -19,7 +19,7 @@ from pipelines.store import warehouse
 
 KOREA = profile.load("korea")
 BOUNDS = KOREA.bounds
-FEED = dataclasses.replace(police_112.FEED, place=("lon", "lat"))
+FEED = dataclasses.replace(police_112.FEED, coordinate_columns=("lon", "lat"))
 SEOUL_HALL = (126.9780, 37.5665)
 
 
@@ -114,7 +114,9 @@ def test_coordinates_may_come_as_text_with_blanks() -> None:
 
 
 def test_a_feed_without_a_place_and_an_empty_delivery_are_not_looked_at() -> None:
-    coordinates.hold(written("EPSG:5179"), dataclasses.replace(FEED, place=None), declared("EPSG:4326"), BOUNDS)
+    coordinates.hold(
+        written("EPSG:5179"), dataclasses.replace(FEED, coordinate_columns=None), declared("EPSG:4326"), BOUNDS
+    )
     coordinates.hold(written("EPSG:5179").clear(), FEED, declared("EPSG:4326"), BOUNDS)
 
 

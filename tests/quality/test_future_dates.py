@@ -21,7 +21,7 @@ FEED = Feed(
     columns={"told": pl.String},
     fetch=lambda request: iter(()),
     parse=lambda parts: pl.DataFrame(),
-    told_at=("told",),
+    timestamp_columns=("told",),
 )
 
 
@@ -66,4 +66,4 @@ def test_what_lies_ahead_in_a_snapshot_is_counted_and_let_in() -> None:
 
 
 def test_a_feed_that_tells_no_instant_is_not_asked() -> None:
-    assert held("2049-01-01", feed=replace(FEED, told_at=())).failures.is_empty()
+    assert held("2049-01-01", feed=replace(FEED, timestamp_columns=())).failures.is_empty()

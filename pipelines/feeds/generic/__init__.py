@@ -1,1 +1,1 @@
-"""Sources that a profile alone declares: one module serves all places."""
+"""Sources that need only a profile entry: one module serves all places."""

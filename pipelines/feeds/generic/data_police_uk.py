@@ -1,13 +1,14 @@
-"""Street-level crimes of data.police.uk (police.uk's API): a place in the United Kingdom is a few lines of TOML.
+"""Street-level crimes of data.police.uk (police.uk's API): a place in the United Kingdom needs a few lines of TOML.
 
-`resource` is a polygon as the API writes it (`52.27,0.54:52.79,0.24:52.13,0.48`: latitude, longitude), or a force's id
-(`leicestershire`), for the crimes of a force that have no place.
+`resource` is a polygon in the API's format (`52.27,0.54:52.79,0.24:52.13,0.48`: latitude, longitude), or the id of a
+force (`leicestershire`), for the crimes of a force that have no location.
 
-Grain: one row per crime. A snapshot of all months that the API serves (36) at once, not keyed: `persistent_id` is empty
-for anti-social behaviour and for some forces, and `id` is the API's own and may change, so it is left to `_extra`. Of
-the months, each is taken from the newest delivery that holds it (staging): one that the API no longer serves stays.
-Traps: the month is all that is known of the time; points are moved to one of 750,000 street points; coordinates are
-text; `outcome_status` is null as long as there is none; a polygon with more than 10,000 crimes a month answers 503.
+Grain: one row per crime. Each delivery is a snapshot of all months that the API serves (36). It has no key:
+`persistent_id` is empty for anti-social behaviour and for some forces, and `id` belongs to the API and may change, so
+it is left in `_extra`. Staging takes each month from the newest delivery that contains it, so a month that the API no
+longer serves is kept. Pitfalls: only the month of a crime is known; points are moved to one of 750,000 street points;
+coordinates are text; `outcome_status` is null until there is an outcome; the API answers 503 for a polygon with more
+than 10,000 crimes a month.
 Source: the API's documentation (docs/method on data.police.uk).
 """
 
@@ -42,17 +43,18 @@ _COLUMNS = (
 
 
 def declared(name: str, profile: Profile) -> Feed:
-    """The feed that a profile declares under this name.
+    """Build the feed that a profile declares under this name.
 
     Raises:
-        ProfileError: its entry names no polygon or force.
+            ProfileError: The entry names no polygon or force.
     """
     source = profile.feeds[name]
     named = source.resource or ""
     if not (_POLYGON.fullmatch(named) or _FORCE.fullmatch(named)) or source.agency != "police" or source.window_days:
         raise ProfileError(
             f"[feeds.{name}] of profile {profile.name}: resource must be a polygon (lat,lng:lat,lng:lat,lng) or the id "
-            'of a force, agency "police", and no window_days be set: all months come at once'
+            "of "
+            'a force, agency must be "police", and window_days must not be set: the API sends all months at once'
         )
     return Feed(
         name=name,
@@ -61,16 +63,16 @@ def declared(name: str, profile: Profile) -> Feed:
         columns=dict.fromkeys(_COLUMNS, pl.String),
         fetch=fetch,
         parse=parse,
-        place=("longitude", "latitude"),
+        coordinate_columns=("longitude", "latitude"),
         template="data_police_uk",
     )
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read every month that the API serves as one delivery, each month a part.
+    """Read every month that the API serves as one delivery with one part per month.
 
     Raises:
-        FeedError: the API cannot be read, or answers something else than crimes.
+            FeedError: The API cannot be read, or its answer is not a list of crimes.
     """
     named = request.source.resource or ""
     base = request.url.rstrip("/")
@@ -85,14 +87,14 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The crimes of all months as text, the nested place and outcome laid flat. Pure."""
+    """Parse the crimes of all months as text, with the nested location and outcome flattened. Pure."""
     months = [part for part in parts if part.strip() != b"[]"]
     frames = [_flat(pl.read_json(month, infer_schema_length=None)) for month in months]
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
 def _flat(month: pl.DataFrame) -> pl.DataFrame:
-    """A field that is null throughout a month, such as the outcome of a new one, has no fields of its own."""
+    """Flatten one month. A field that is null in the whole month, such as a missing outcome, has no nested fields."""
     nested = {
         "longitude": _inside(month, "location", "longitude"),
         "latitude": _inside(month, "location", "latitude"),
@@ -100,23 +102,25 @@ def _flat(month: pl.DataFrame) -> pl.DataFrame:
         "outcome": _inside(month, "outcome_status", "category"),
     }
     plain = [name for name in month.columns if name not in ("location", "outcome_status")]
-    return month.select(pl.col(plain).cast(pl.String), **{name: one.cast(pl.String) for name, one in nested.items()})
+    return month.select(
+        pl.col(plain).cast(pl.String), **{name: value.cast(pl.String) for name, value in nested.items()}
+    )
 
 
 def _inside(month: pl.DataFrame, name: str, *path: str) -> pl.Expr:
-    dtype, found = month.schema.get(name, pl.Null()), pl.col(name)
+    dtype, value = month.schema.get(name, pl.Null()), pl.col(name)
     for field in path:
-        fields = {one.name: one.dtype for one in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+        fields = {item.name: item.dtype for item in dtype.fields} if isinstance(dtype, pl.Struct) else {}
         if field not in fields:
             return pl.lit(None)
-        dtype, found = fields[field], found.struct.field(field)  # type: ignore[assignment]
-    return found
+        dtype, value = fields[field], value.struct.field(field)  # type: ignore[assignment]
+    return value
 
 
 def _months(client: httpx.Client, url: str) -> list[str]:
     months = [str(row.get("date")) for row in row_lists.decode(http.get(url, client=client), http.place(url))]
     if wrong := [month for month in months if not re.fullmatch(r"\d{4}-\d{2}", month)]:
-        raise FeedError(f"{http.place(url)} names the months {wrong[:3]}: the API's format changed")
+        raise FeedError(f"{http.place(url)} lists the months {wrong[:3]}: the API's format changed")
     return sorted(months)
 
 

@@ -1,8 +1,9 @@
-"""GeoJSON downloads: one feature collection, one part.
+"""GeoJSON downloads: one feature collection is one part.
 
-The frame has the features' properties as they are named plus `geometry`, the geometry as GeoJSON text. RFC 7946
-knows only longitude and latitude in WGS84; a collection that names another CRS is refused. As a kind of feed it brings
-a profile's boundaries or stations without a module: `[areas]` of the profile names the properties that are read.
+The frame has the features' properties under their own names plus `geometry`, the geometry as GeoJSON text. RFC 7946
+allows only longitude and latitude in WGS84; a collection that names another CRS is rejected. Declared with a `kind`,
+the feed provides a profile's boundaries or stations without a module: `[areas]` of the profile names the properties to
+read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,10 @@ __all__ = ["declared", "fetch", "parse"]
 
 
 def declared(name: str, profile: Profile) -> Feed:
-    """The feed of boundaries or stations that a profile declares under this name.
+    """Build the feed of boundaries or stations that a profile declares under this name.
 
     Raises:
-        ProfileError: `[areas]` does not say what to read of it, or its entry does not say whose it is.
+            ProfileError: `[areas]` does not state which properties to read, or the entry has no agency.
     """
     areas, source = profile.areas, profile.feeds[name]
     read = {
@@ -32,8 +33,8 @@ def declared(name: str, profile: Profile) -> Feed:
     wanted = [column for column in read.get(name, ()) if column]
     if not wanted or source.agency is None:
         raise ProfileError(
-            f"[feeds.{name}] of profile {profile.name}: it must have an agency, and [areas] must name it under feed, "
-            "with id_column and name_column, or under facilities_feed, with facilities_name_column"
+            f"[feeds.{name}] of profile {profile.name}: set its agency, and name the feed in [areas] as feed with "
+            "id_column and name_column, or as facilities_feed with facilities_name_column"
         )
     return Feed(
         name=name,
@@ -48,24 +49,24 @@ def declared(name: str, profile: Profile) -> Feed:
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Download `request.url` as one delivery of one part.
+    """Download `request.url` as one delivery with one part.
 
     Raises:
-        FeedError: it cannot be read, is no feature collection, or was cut off by the server.
+            FeedError: It cannot be read, is not a feature collection, or was cut off by the server.
     """
     body = http.get(request.url)
     where = http.place(request.url)
     content = http.decode(body, where)
     if content.get("type") != "FeatureCollection":
         raise FeedError(f"{where} is not a GeoJSON feature collection: check the feed's url in the profile")
-    # An ArcGIS layer asked for f=geojson says so here or in the properties, depending on its version.
+    # Depending on its version, an ArcGIS layer requested with f=geojson reports the cut here or in the properties.
     if content.get("exceededTransferLimit") or (content.get("properties") or {}).get("exceededTransferLimit"):
-        raise FeedError(f"{where} holds more features than the server sends at once: choose another download")
+        raise FeedError(f"{where} has more features than the server sends in one answer: choose another download")
     yield Delivery((body,), None, request.window_end)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """Properties plus `geometry` (GeoJSON text, EPSG:4326). Pure."""
+    """Parse properties plus `geometry` (GeoJSON text, EPSG:4326). Pure."""
     frames = [_frame(http.decode(part, f"part {number}")) for number, part in enumerate(parts, start=1)]
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
@@ -73,7 +74,7 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 def _frame(collection: dict[str, object]) -> pl.DataFrame:
     features = collection.get("features")
     if not isinstance(features, list):
-        raise FeedError("the download holds no list of features")
+        raise FeedError("the download has no list of features")
     _check_crs(collection)
     if not features:
         return pl.DataFrame()

@@ -1,13 +1,13 @@
-"""Tables of Socrata portals (SODA), as most US cities publish theirs: a city is a few lines of TOML, and no module.
+"""Tables of Socrata portals (SODA), which most US cities use: a city needs a few lines of TOML and no module.
 
-`url` is the portal, `resource` the table's id (four and four signs), `columns` says which of the table's columns
-holds which of `COLUMNS`. All feeds of the kind share one staging file and one suite. With `updated_at` mapped the feed
-is keyed by `row_id`, else by `source_id`, and read by windows of that column; without it the whole table is a snapshot.
+`url` is the portal, `resource` the table's id (such as `ijzp-q8t2`), and `columns` maps `COLUMNS` to the table's
+columns. All feeds of the kind share one staging file and one suite. With `updated_at` mapped, the feed is keyed by
+`row_id` (else by `source_id`) and read in windows of that column; without it, the whole table is a snapshot.
 
-Grain: one row per row of the table, which may be a record or one unit's part in it: rows of one `source_id` are one
-incident. Traps: numbers come as text, and null ones not at all; times without offset are local; a table that its
-publisher loads anew every night gives every row a new `:updated_at`, so map a column of the record's own or none;
-points are a `point` (GeoJSON, or a pair of latitude and longitude) or two columns.
+Grain: one row per row of the table, which may be a record or one unit's part of it: rows with the same `source_id` are
+one incident. Pitfalls: numbers are text, and null values are left out; times without offset are local; a table that its
+publisher reloads every night gives every row a new `:updated_at`, so map a column of the record itself or none; points
+are a `point` (GeoJSON, or a pair of latitude and longitude) or two columns.
 Source: the SODA guides (paging, system fields, `calendar_date` and `fixed_timestamp`).
 """
 
@@ -57,11 +57,12 @@ COLUMNS = (
     "discovered",
     "withheld",
 )
-"""What a table may tell, as text; what it does not is null. `area_code` is code or name of a district, `discovered`
-and `withheld` are yes or no. An empty `source_id` or `row_id` means that the table has none."""
+"""Columns that a table may provide, as text; missing ones are null. `area_code` is the code or name of a district;
+`discovered` and `withheld` are yes or no. An empty `source_id` or `row_id` means that the table has none.
+"""
 
 _ROW = ":id"
-"""The portal's own id of a row."""
+"""The portal's id of a row."""
 
 _FIELD = re.compile(r":?@?[a-z_][a-z0-9_]{0,127}")
 _RESOURCE = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}")
@@ -69,10 +70,10 @@ _CURSOR_TYPES = {"calendar_date": False, "date": True, "fixed_timestamp": True}
 
 
 def declared(name: str, profile: Profile) -> Feed:
-    """The feed that a profile declares under this name.
+    """Build the feed that a profile declares under this name.
 
     Raises:
-        ProfileError: its entry lacks something, or names a table or column that no portal can have.
+            ProfileError: The entry is incomplete, or names an invalid table or column.
     """
     source = profile.feeds[name]
     if problems := list(_problems(source)):
@@ -87,18 +88,19 @@ def declared(name: str, profile: Profile) -> Feed:
         parse=partial(parse, columns=source.columns, category=source.category),
         key=("row_id",) if is_keyed else (),
         updated_at="updated_at" if is_keyed else None,
-        place=("lon", "lat"),
-        told_at=("updated_at", "reported_at", "occurred_at"),
+        coordinate_columns=("lon", "lat"),
+        timestamp_columns=("updated_at", "reported_at", "occurred_at"),
         template="socrata",
     )
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read the rows that changed in the request's window, one delivery per piece of it, or the whole table as one.
+    """Read the rows that changed in the request's window, one delivery per chunk, or the whole table as one delivery.
 
     Raises:
-        TooLarge: a window holds more rows than one delivery may.
-        FeedError: the portal cannot be read, the table lacks a column of the profile, or its pages do not add up.
+            TooLarge: A window has more rows than one delivery may hold.
+            FeedError: The portal cannot be read, the table lacks a mapped column, or the pages do not match the row
+                count.
     """
     updated_at = request.source.columns.get("updated_at")
     with http.session() as client:
@@ -115,15 +117,15 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
 
 def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | None = None) -> pl.DataFrame:
-    """The rows of all pages under our names, as text. Pure.
+    """Parse the rows of all pages into the project's columns, as text. Pure.
 
-    Of columns that are not mapped only the names are kept, with "true" where a row has a value: what they hold may
-    describe persons. None are asked for; a portal may still send them.
+    Of columns that are not mapped only the names are kept, with "true" where a row has a value, because their values
+    may describe persons. Unmapped columns are not requested, but a portal may still send them.
 
     Args:
-        parts: Pages as received.
-        columns: Our column, or `point`, → the source's.
-        category: Source category of every row, where no column is mapped to it.
+            parts: Pages as received.
+            columns: Project column, or `point`, → source column.
+            category: Source category of every row, for a table without a category column.
     """
     pages = [part for part in parts if part.strip() not in (b"", b"[]")]
     frames = [_renamed(pl.read_json(page, infer_schema_length=None), columns, category) for page in pages]
@@ -133,40 +135,42 @@ def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | No
 def _problems(source: FeedSource) -> Iterator[str]:
     mapped = source.columns
     if unknown := sorted(set(mapped) - {*COLUMNS, "point"}):
-        yield f"columns names {unknown}, which are not among {[*COLUMNS, 'point']}"
+        yield f"columns names {unknown}, which are not in {[*COLUMNS, 'point']}"
     if wrong := sorted(column for column in mapped.values() if not _FIELD.fullmatch(column)):
-        yield f"columns maps to {wrong}, which no table has: use the field names of the portal's API page"
+        yield f"columns maps to {wrong}, which are not valid column names: use the field names of the portal's API page"
     if not _RESOURCE.fullmatch(source.resource or ""):
         yield "resource must be the table's id, such as ijzp-q8t2"
     if source.agency is None:
         yield "agency must be police, fire or investigation"
     if not source.services or set(source.services) - set(SERVICES):
-        yield f"services must be of {list(SERVICES)}"
+        yield f"services must be from {list(SERVICES)}"
     if not {"occurred_at", "reported_at"} & mapped.keys():
         yield "columns must map occurred_at or reported_at"
     if ("updated_at" in mapped) != (source.window_days is not None):
-        yield "updated_at among the columns and window_days need each other; a table without both is read whole"
+        yield "set both updated_at among the columns and window_days, or neither (then the whole table is read)"
     if "unit_id" in mapped and "row_id" not in mapped:
-        yield "unit_id among the columns needs row_id: without an id of each row, units of one record are told as one"
+        yield "unit_id among the columns needs row_id: without a row id, units of one record cannot be distinguished"
     if "updated_at" in mapped and "source_id" not in mapped:
-        yield "updated_at among the columns needs source_id: changes of a record are told by its id"
+        yield "updated_at among the columns needs source_id: it identifies the record that changed"
     if source.crs != "EPSG:4326":
         yield "crs must be EPSG:4326: map the table's longitude and latitude, or its point"
 
 
 def _check_columns(client: httpx.Client, request: Request) -> bool:
-    """Whether the column of updates is in UTC; refuses a table that lacks a column of the profile."""
+    """Return whether the update column is in UTC; raise an error if the table lacks a mapped column."""
     url = f"{request.url.rstrip('/')}/api/views/{request.source.resource}.json"
     answer = http.decode(http.get(url, headers=_headers(request), client=client), http.place(url))
     try:
         types = {str(column["fieldName"]): str(column["dataTypeName"]) for column in answer["columns"]}
     except (KeyError, TypeError) as error:
-        raise FeedError(f"{http.place(url)} describes no columns: is `resource` of the feed a table's id?") from error
+        raise FeedError(
+            f"{http.place(url)} returned no column descriptions: check that `resource` is a table id"
+        ) from error
     wanted = {column for column in request.source.columns.values() if not column.startswith(":")}
     if missing := sorted(wanted - types.keys()):
         new = sorted(types.keys() - wanted)
         raise FeedError(
-            f"{http.place(url)}: the table lacks the columns {missing}; it has, besides those mapped, {new}: if the "
+            f"{http.place(url)}: the table has no columns {missing}; its unmapped columns are {new}; if the "
             "portal renamed a column, change it under `columns` of the feed in the profile"
         )
     updated_at = request.source.columns.get("updated_at", ":updated_at")
@@ -174,53 +178,54 @@ def _check_columns(client: httpx.Client, request: Request) -> bool:
         return True
     if types[updated_at] not in _CURSOR_TYPES:
         kind = types[updated_at]
-        raise FeedError(f"{http.place(url)}: {updated_at} is {kind}, no instant: map updated_at to another column")
+        raise FeedError(
+            f"{http.place(url)}: {updated_at} has type {kind}, which is not a timestamp: map updated_at to another "
+            "column"
+        )
     return _CURSOR_TYPES[types[updated_at]]
 
 
 def _pages(client: httpx.Client, request: Request, where: str | None) -> Iterator[bytes]:
-    """Pages in an order that holds while they are read. A portal may send fewer rows than asked for."""
+    """Yield pages in a stable order. A portal may send fewer rows per page than requested."""
     url = f"{request.url.rstrip('/')}/resource/{request.source.resource}.json"
     mapped = request.source.columns
     counted, _ = _ask(client, request, url, {"$select": "count(*) as n", "$where": where})
     try:
         total = int(counted[0]["n"])
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise FeedError(f"{http.place(url)} does not count its rows: is `resource` a table's id?") from error
+        raise FeedError(f"{http.place(url)} returned no row count: check that `resource` is a table id") from error
     if total > request.source.max_rows:
-        what = (
-            "one window" if where else "the whole table: raise max_rows of the feed, or map updated_at to read windows"
-        )
-        raise TooLarge(f"{http.place(url)} counts {total:,} rows in {what}", total)
+        what = "one window" if where else "the whole table: raise max_rows, or map updated_at to read in windows"
+        raise TooLarge(f"{http.place(url)} has {total:,} rows in {what}", total)
     order = ", ".join(column for column in (mapped.get("updated_at"), _ROW) if column)
-    # Nothing else leaves the portal: tables of calls bear names, phone numbers and free text beside what is mapped.
+    # Request mapped columns only: tables of calls may also contain names, phone numbers and free text.
     select = ", ".join(dict.fromkeys([_ROW, *mapped.values()]))
     received, last = 0, b""
     before: set[Any] = set()
     while received < total or not last:
-        asked = {"$select": select, "$where": where, "$order": order, "$limit": request.source.page_size}
-        rows, page = _ask(client, request, url, {**asked, "$offset": received})
+        query = {"$select": select, "$where": where, "$order": order, "$limit": request.source.page_size}
+        rows, page = _ask(client, request, url, {**query, "$offset": received})
         if rows and page == last:
-            raise FeedError(f"{http.place(url)} sends the same page twice (at row {received}): run again")
-        found = {row.get(_ROW) for row in rows} - {None}
-        if not before.isdisjoint(found):
-            raise FeedError(f"{http.place(url)} sends rows of a page again (at row {received}): {SHIFTED}")
-        before = found
+            raise FeedError(f"{http.place(url)} sent the same page twice (at row {received}): run again")
+        page_ids = {row.get(_ROW) for row in rows} - {None}
+        if not before.isdisjoint(page_ids):
+            raise FeedError(f"{http.place(url)} sent rows of the previous page again (at row {received}): {SHIFTED}")
+        before = page_ids
         yield page
         received, last = received + len(rows), page
         if not rows:
             break
     if received != total:
         raise FeedError(
-            f"{http.place(url)} counts {total} rows but sent {received}: the table changed while it was read; "
-            "nothing was kept, run again"
+            f"{http.place(url)} counted {total} rows but sent {received}: the table changed while it was read; "
+            "nothing was stored, run again"
         )
 
 
 def _ask(
     client: httpx.Client, request: Request, url: str, query: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], bytes]:
-    """The rows of one answer, decoded and as received."""
+    """Return the rows of one answer, decoded and as received."""
     body = http.get(url, query, headers=_headers(request), client=client)
     where = http.place(url, {name: value for name, value in query.items() if value is not None})
     return row_lists.decode(body, where), body
@@ -231,7 +236,7 @@ def _headers(request: Request) -> dict[str, str] | None:
 
 
 def _text(instant: datetime, zone: ZoneInfo) -> str:
-    """An instant as SoQL compares it: with Z against a column in UTC, else as the wall clock read it."""
+    """Format an instant for SoQL: with Z for a column in UTC, otherwise in local time without offset."""
     local = instant.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds")
     return f"{local}Z" if zone.key == "UTC" else local
 
@@ -242,7 +247,7 @@ def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | Non
     source_id = known.get("source_id", pl.lit(""))
     filled = {"source_id": source_id, "row_id": source_id, "category": pl.lit(category, pl.String)} | known
     nothing = pl.lit(None, pl.String)
-    # A column of the source that is not mapped may bear one of our names.
+    # An unmapped column of the source may have the name of a project column.
     others = [name for name in page.columns if name != _ROW and name not in columns.values()]
     return page.select(
         *(filled.get(name, nothing).alias(name) for name in COLUMNS),
@@ -254,7 +259,7 @@ def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | Non
 
 
 def _as_text(page: pl.DataFrame, name: str) -> pl.Expr:
-    """A column as text that does not depend on its neighbours: a page with 2 and 2.5 reads 2 as 2.0."""
+    """Convert a column to text independent of its other values: a page with 2 and 2.5 gives 2.0 for 2."""
     dtype = page.schema.get(name, pl.Null())
     if isinstance(dtype, pl.Null):
         return pl.lit(None, pl.String)

@@ -1,1 +1,1 @@
-"""How sources are read: HTTP, paging, file drops."""
+"""Protocols for reading sources: HTTP, paging, file drops."""

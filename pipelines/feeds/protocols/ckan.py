@@ -1,8 +1,8 @@
 """CKAN datastores: `datastore_search` pages, each one part of the delivery.
 
-`resource` of the feed in the profile is the id of a datastore resource, or the name of a package, whose first
-datastore resource is then taken: portals give a resource a new id when they load it anew, the package keeps its name.
-Every record brings `_id`, the number of the row in the portal's table, by which pages are ordered.
+`resource` of the feed in the profile is the id of a datastore resource, or the name of a package, whose first datastore
+resource is then used: portals give a resource a new id when they reload it, but the package keeps its name. Every
+record has `_id`, the row number in the portal's table, which orders the pages.
 """
 
 import re
@@ -22,10 +22,10 @@ _RESOURCE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read a whole datastore resource (`request.url` is the portal) as one delivery: every page a part, as received.
+    """Read a whole datastore resource (`request.url` is the portal) as one delivery: every page is a part, as received.
 
     Raises:
-        FeedError: the portal cannot be read, or its pages do not add up to the total it states.
+            FeedError: The portal cannot be read, or its pages do not match the total it states.
     """
     named = request.source.resource
     if not named:
@@ -37,13 +37,13 @@ def fetch(request: Request) -> Iterator[Delivery]:
     if totals != {received}:
         raise FeedError(
             f"{http.place(request.url)}: {named} states {sorted(totals)} rows but sent {received}: it changed "
-            "while it was read; nothing was kept, read it again"
+            "while it was read; nothing was stored, run again"
         )
     yield Delivery(tuple(body for body, _, _ in pages), None, request.window_end)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The records of all pages as one frame, `_id` included; nested values (geometry) as JSON text. Pure."""
+    """Parse the records of all pages into one frame, `_id` included; nested values (geometry) as JSON text. Pure."""
     frames = [_frame(part, f"page {number}") for number, part in enumerate(parts, start=1)]
     filled = [frame for frame in frames if frame.height]
     return pl.concat(filled, how="diagonal_relaxed") if filled else pl.DataFrame()
@@ -63,21 +63,22 @@ def _resource(client: httpx.Client, request: Request, package: str) -> str:
     active = [resource["id"] for resource in answer["resources"] if resource.get("datastore_active")]
     if not active:
         raise FeedError(
-            f"{http.place(request.url)}: the package {package!r} holds no datastore resource; "
-            "look it up at the portal and set `resource` of this feed in the profile"
+            f"{http.place(request.url)}: the package {package!r} has no datastore resource; "
+            "look it up on the portal and set `resource` of this feed in the profile"
         )
     return str(active[0])
 
 
 def _pages(client: httpx.Client, request: Request, resource: str) -> Iterator[tuple[bytes, int, int]]:
-    """Pages, their numbers of rows and the total that each states.
+    """Yield pages, their row counts and the total that each states.
 
-    A portal may send fewer rows than asked for (many cap at 32,000), so the next offset follows the rows received.
+    A portal may send fewer rows than requested (many limit pages to 32,000), so the next offset follows the rows
+    received.
     """
     offset = 0
     while True:
-        asked = {"resource_id": resource, "limit": request.source.page_size, "offset": offset, "sort": "_id"}
-        result, body = _ask(client, request, "datastore_search", asked)
+        query = {"resource_id": resource, "limit": request.source.page_size, "offset": offset, "sort": "_id"}
+        result, body = _ask(client, request, "datastore_search", query)
         rows, total = len(result["records"]), int(result["total"])
         yield body, rows, total
         offset += rows
@@ -88,7 +89,7 @@ def _pages(client: httpx.Client, request: Request, resource: str) -> Iterator[tu
 def _ask(
     client: httpx.Client, request: Request, action: str, params: Mapping[str, Any]
 ) -> tuple[dict[str, Any], bytes]:
-    """The result of one action, and the answer as received."""
+    """Return the result of one action, and the answer as received."""
     url = f"{request.url.rstrip('/')}/api/3/action/{action}"
     headers = {"Authorization": request.secret} if request.secret else None
     body = http.get(url, params, headers=headers, client=client)
@@ -100,5 +101,5 @@ def _result(answer: Mapping[str, Any], where: str) -> dict[str, Any]:
     result = answer.get("result")
     if answer.get("success") is not True or not isinstance(result, dict):
         error = answer.get("error") or {}
-        raise FeedError(f"{where}: the portal reports no success: {error.get('message') or error or 'no reason given'}")
+        raise FeedError(f"{where}: the portal reports a failure: {error.get('message') or error or 'no reason given'}")
     return result

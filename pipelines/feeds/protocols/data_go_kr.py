@@ -1,9 +1,9 @@
 """Services of Korea's public data portal (data.go.kr): `serviceKey, pageNo, numOfRows, resultType` json or xml.
 
-Traps: errors come with status 200, as XML whatever was asked for, or as a result code other than '00'; `items` is a
-list in some answers, `{"item": […]}` in others, one bare record when there is one, and "" or null when there is none;
-counts are numbers or text and stand in the body or beside it. A field that a record lacks is null, an empty one "".
-Source: the portal's guides to the 119 services (codes, both forms, where the counts stand).
+Pitfalls: errors arrive with status 200, as XML whatever format was requested, or as a result code other than '00';
+`items` is a list in some answers, `{"item": […]}` in others, one bare record when there is one, and "" or null when
+there is none; counts are numbers or text, inside the body or next to it. A field that a record lacks is null, an empty
+one "". Source: the portal's guides to the 119 services (codes, both formats, position of the counts).
 """
 
 import re
@@ -24,31 +24,31 @@ SUCCESS = "00"
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 5.0
 
-_PASSING = "the portal's own trouble, which mostly passes: run again"
+_PASSING = "a temporary error of the portal: run again"
 PASSING = {
     "1": f"application error, {_PASSING}",
     "4": f"the service behind the portal does not answer, {_PASSING}",
-    "5": f"the service behind the portal took too long, {_PASSING}",
-    "99": f"an error without a name, {_PASSING}",
+    "5": f"the service behind the portal timed out, {_PASSING}",
+    "99": f"an unspecified error, {_PASSING}",
 }
-"""Codes that are tried again, with what to do when they last."""
+"""Codes that are retried, with what to do if they persist."""
 LASTING = {
     "10": "a parameter is wrong or missing: check the feed's url and page_size in the profile",
-    "12": "the service is closed or was never there: check the feed's url in the profile",
+    "12": "the service is closed or does not exist: check the feed's url in the profile",
     "20": "the key may not use this service: apply for it on the portal",
-    "22": "the day's allowance is used up: run again after midnight Korean time, not before",
+    "22": "the daily quota is used up: run again after midnight Korean time",
     "30": "the portal does not know the key: set the environment variable that the profile names under `secret`",
     "31": "the key has expired: renew it on the portal",
     "32": "this machine's address is not registered with the key: register it on the portal",
 }
-"""Codes that another try does not mend."""
+"""Codes that are not retried."""
 
 
 _ITEMS = "body/items/item"
 
 
 class _Busy(FeedError):
-    """A refusal that may pass."""
+    """An error that may be temporary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class _Page:
     total: int
     count: int
     first: bytes
-    """The first record as it stands, empty if there is none."""
+    """The first record as received, empty if there is none."""
 
 
 def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[bytes, ...]:
     """Read all pages of an operation, byte for byte.
 
     Raises:
-        TooLarge: the operation counts more rows than one delivery may hold; nothing but its first page was read.
-        FeedError: the portal refuses, pages contradict each other, or they together lack rows that it counted.
+            TooLarge: The operation counts more rows than one delivery may hold; only its first page was read.
+            FeedError: The portal returns an error, pages contradict each other, or rows are missing from its count.
     """
     url = f"{request.url.rstrip('/')}/{operation}"
     form = request.source.result_type or "json"
@@ -80,12 +80,14 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
                 raise TooLarge(f"{url} counts {total:,} rows in one window", total)
             if page.number not in (None, len(parts) + 1) or part in parts[-1:]:
                 raise FeedError(
-                    f"{url} answered page {page.number or len(parts)} instead of {len(parts) + 1}: run again"
+                    f"{url} returned page {page.number or len(parts)} instead of {len(parts) + 1}: run again"
                 )
             if page.total != total:
-                raise FeedError(f"{url} counted {total} rows and then {page.total}: it changed while read; run again")
+                raise FeedError(
+                    f"{url} counted {total} rows and then {page.total}: it changed while it was read; run again"
+                )
             if page.first and is_again(page.first, parts):
-                raise FeedError(f"{url} sent the last records of a page again on page {len(parts) + 1}: {SHIFTED}")
+                raise FeedError(f"{url} repeated the last records of a page on page {len(parts) + 1}: {SHIFTED}")
             received += page.count
             parts.append(part)
             if not page.count:
@@ -96,12 +98,12 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
 
 
 def rows(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The rows of all pages, with whatever fields they bring; no rows give an empty frame."""
+    """Parse the rows of all pages with all their fields; without rows, return an empty frame."""
     return unnested([_xml_items(part) if _is_xml(part) else _json_items(part) for part in parts])
 
 
 def _read(client: httpx.Client, url: str, query: Mapping[str, object], form: str) -> tuple[bytes, _Page]:
-    """One page with what it says of itself; refusals that may pass are tried again."""
+    """Return one page and its description; temporary errors are retried."""
 
     def once() -> tuple[bytes, _Page]:
         part = http.get(url, query, client=client)
@@ -122,11 +124,11 @@ def _described(part: bytes, form: str, where: str) -> _Page:
     if code != SUCCESS:
         short = code.lstrip("0")
         hint = PASSING.get(short) or LASTING.get(short, "see the service's guide")
-        raise (_Busy if short in PASSING else FeedError)(f"{where}: the portal refuses with {code} {message}; {hint}")
+        raise (_Busy if short in PASSING else FeedError)(f"{where}: the portal returned error {code} {message}; {hint}")
     if page is None:
-        raise FeedError(f"{where} answers without totalCount and items: the service's format changed")
+        raise FeedError(f"{where} returned no totalCount or items: the service's format changed")
     if _is_xml(part) != (form == "xml"):
-        raise FeedError(f"{where} was asked for {form} and answers in the other form: set `result_type` in the profile")
+        raise FeedError(f"{where} was requested as {form} but is in the other format: set `result_type` in the profile")
     return page
 
 
@@ -164,27 +166,27 @@ class _Answer(msgspec.Struct):
 
 
 def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
-    """Result code, message and, of a success, the page."""
+    """Return the result code, the message and, on success, the page."""
     try:
         response = msgspec.json.decode(part.removeprefix(http.BOM), type=_Answer, strict=False).response
         body = response.body if isinstance(response.body, _Body) else _Body()
-        found = _records(body.items)
+        records = _records(body.items)
     except msgspec.ValidationError as error:
-        raise FeedError(f"{where} does not answer as the portal does ({error}): the service's format changed") from None
+        raise FeedError(f"{where} is not an answer of the portal ({error}): the service's format changed") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FeedError(f"{where}: expected JSON, but the answer begins {part[:80]!r} ({error})") from None
     code, message = str(response.header.result_code), response.header.result_msg or ""
     total = response.total_count if body.total_count is None else body.total_count
-    if total is None or found is None:
+    if total is None or records is None:
         return code, message, None
-    first = bytes(found[0]) if found else b""
-    return code, message, _Page(body.page_no or response.page_no, total, len(found), first)
+    first = bytes(records[0]) if records else b""
+    return code, message, _Page(body.page_no or response.page_no, total, len(records), first)
 
 
 def _records(items: msgspec.Raw, is_inner: bool = False) -> Sequence[msgspec.Raw] | None:
-    """The records of `items` as they stand: a list, or an object whose `item` is a list or one bare record.
+    """Return the records of `items` as received: a list, or an object whose `item` is a list or one bare record.
 
-    Blank text and null are none; None means that there is no `items` at all.
+    Blank text and null mean no records; None means that there is no `items`.
     """
     opening = bytes(memoryview(items)[:1])
     if opening == b"[":
@@ -205,19 +207,19 @@ def _json_items(part: bytes) -> pl.Series:
 
 
 def _xml(part: bytes, where: str = "the answer") -> ElementTree.Element:
-    """The root of an answer.
+    """Return the root of an answer.
 
     Raises:
-        FeedError: it is no well-formed UTF-8 XML, or it declares a document type, with which entities could be made
-            to grow without bound.
+            FeedError: It is not well-formed UTF-8 XML, or it declares a document type, whose entities could expand
+                without limit.
     """
     try:
         text = part.decode("utf-8-sig")
         if re.search(r"<!(?:DOCTYPE|ENTITY)", text, re.I):
-            raise FeedError(f"{where} is XML with a document type, which no answer of the portal has: it is not read")
+            raise FeedError(f"{where} is XML with a document type, which no answer of the portal has; it was rejected")
         return ElementTree.fromstring(text)
     except (UnicodeDecodeError, ElementTree.ParseError) as error:
-        raise FeedError(f"{where} begins like XML and is broken ({error}): run again") from error
+        raise FeedError(f"{where} is not well-formed XML ({error}): run again") from error
 
 
 def _xml_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
@@ -237,5 +239,5 @@ def _text(root: ElementTree.Element, *paths: str) -> str:
 
 
 def _xml_items(part: bytes) -> pl.Series:
-    found = [{field.tag: field.text or "" for field in item} for item in _xml(part).findall(_ITEMS)]
-    return pl.DataFrame(found, infer_schema_length=None).to_struct().implode()
+    records = [{field.tag: field.text or "" for field in item} for item in _xml(part).findall(_ITEMS)]
+    return pl.DataFrame(records, infer_schema_length=None).to_struct().implode()

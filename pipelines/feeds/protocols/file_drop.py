@@ -1,6 +1,6 @@
-"""CSV files in CP949 that an agency leaves somewhere: a folder, SFTP or S3 is one URL (fsspec).
+"""CSV files in CP949 that an agency drops in a folder, on SFTP or in S3: each is one URL (fsspec).
 
-Traps: a file may be half written, larger than memory, or in UTF-8 although CP949 was agreed; nothing is guessed.
+Pitfalls: a file may be incomplete, larger than memory, or in UTF-8 instead of the agreed CP949; nothing is guessed.
 SFTP and S3 need the package that fsspec names (`paramiko`, `s3fs`); the message says so when it is missing.
 """
 
@@ -15,25 +15,25 @@ from pipelines.feeds.protocols import http
 
 ENCODING = "cp949"
 MAX_BYTES = 1024 * 1024 * 1024
-"""No file of an agency's day or year comes near; one that does is not what was agreed."""
+"""No regular file of a day or year reaches this size."""
 
-_NEXT = "the agency has not dropped it, or the folder is not mounted; when it is there, the next run reads it"
+_NEXT = "the agency has not dropped it, or the folder is not mounted; the next run reads it when it is there"
 
 
 def opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system and folder that a URL names, without what was cached of it.
+    """Open the file system and folder that a URL names, without its cached listing.
 
-    Whatever a file system raises is told by its type alone: SFTP and S3 have errors of their own, and any message may
-    repeat the user and password of the URL.
+    Errors of a file system are reported by their type only: SFTP and S3 have their own errors, and any message may
+    contain the user and password of the URL.
 
     Raises:
-        FeedError: the URL names no kind of file system that is installed, or it does not answer.
+            FeedError: The URL names a file system that is not installed, or the file system does not answer.
     """
     try:
         system, folder = fsspec.url_to_fs(url)
         system.invalidate_cache()
     except ImportError as error:
-        # fsspec names the package that is missing.
+        # fsspec names the missing package.
         raise FeedError(f"{http.place(url)} cannot be opened ({error})") from None
     except Exception as error:
         raise FeedError(
@@ -44,26 +44,26 @@ def opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 
 def listed(system: fsspec.AbstractFileSystem, folder: str, ending: str) -> list[str]:
-    """Names of the files in a folder that end so, in order.
+    """Return the names of the files in a folder with this ending, in order.
 
     Raises:
-        FeedError: the folder cannot be read, or holds none.
+            FeedError: The folder cannot be read, or has no such file.
     """
     try:
         names = sorted(path.rsplit("/", 1)[-1] for path in system.ls(folder, detail=False))
     except Exception as error:
         raise FeedError(f"{folder} cannot be listed ({type(error).__name__}): {_NEXT}") from None
-    found = [name for name in names if name.endswith(ending)]
-    if not found:
-        raise FeedError(f"{folder} holds no file that ends in {ending}: {_NEXT}")
-    return found
+    matches = [name for name in names if name.endswith(ending)]
+    if not matches:
+        raise FeedError(f"{folder} has no file that ends in {ending}: {_NEXT}")
+    return matches
 
 
 def read(system: fsspec.AbstractFileSystem, folder: str, name: str) -> bytes:
-    """A file, byte for byte.
+    """Read a file, byte for byte.
 
     Raises:
-        FeedError: it cannot be read, or is larger than ``MAX_BYTES``.
+            FeedError: It cannot be read, or is larger than ``MAX_BYTES``.
     """
     path = f"{folder}/{name}"
     try:
@@ -78,11 +78,11 @@ def read(system: fsspec.AbstractFileSystem, folder: str, name: str) -> bytes:
 
 
 def rows(parts: Sequence[bytes]) -> pl.DataFrame:
-    """The rows of all files, every field as text, an empty one null; a header alone gives no rows.
+    """Parse the rows of all files, every field as text, empty fields as null; a file with only a header has no rows.
 
     Raises:
-        UnicodeDecodeError: a file is not CP949.
-        polars.exceptions.ComputeError: a row has more fields than the header.
+            UnicodeDecodeError: A file is not CP949.
+            polars.exceptions.ComputeError: A row has more fields than the header.
     """
-    found = [pl.read_csv(io.BytesIO(part.decode(ENCODING).encode()), infer_schema=False) for part in parts]
-    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()
+    frames = [pl.read_csv(io.BytesIO(part.decode(ENCODING).encode()), infer_schema=False) for part in parts]
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()

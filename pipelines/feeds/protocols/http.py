@@ -1,14 +1,14 @@
-"""The one HTTP client of all feeds: it retries what may pass, refuses at once what will not, never shows a secret.
+"""The HTTP client of all feeds: it retries temporary failures, rejects the others at once and never shows a secret.
 
-Tried again with exponential backoff and jitter: lost connections, time-outs, 408, 425, 429 (after `Retry-After`,
-up to a cap), 5xx, bodies shorter than announced or cut off inside their compression. Refused at once: every other
-answer but 200, redirects (a portal that moved must be named in the profile, and a redirect could carry a key to a
-stranger or reach into the own network), certificates that do not hold, HTML (log-in and error pages come with 200),
-bodies over the caps of `transfer`, and whatever `inspection` refuses. Proxies and extra certificates come from the
-usual environment variables, except on loopback.
+Retried with exponential backoff and jitter: lost connections, time-outs, 408, 425, 429 (after `Retry-After`, up to a
+limit), 5xx, and bodies shorter than announced or truncated inside their compression. Rejected at once: every other
+status but 200, redirects (a portal that moved must be updated in the profile; a redirect could send a key to another
+host or reach into the local network), invalid certificates, HTML (log-in and error pages arrive with 200), bodies over
+the limits of `transfer`, and whatever `byte_checks` rejects. Proxies and extra certificates come from the usual
+environment variables, except on loopback.
 
-Private addresses are not forbidden: agencies live in closed networks, and only addresses that the profile itself
-names are ever asked. No address comes from data or from a redirect, so no stranger can choose one.
+Private addresses are allowed, because agencies run closed networks. Only addresses in the profile are requested; none
+are taken from data or redirects.
 """
 
 import email.utils
@@ -36,30 +36,30 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 PATIENCE = 10
-"""A body may take this many time-outs in all: a server that trickles bytes cannot hold a run for ever."""
+"""A body may take this many time-outs in total: a server that trickles bytes cannot block a run forever."""
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 USER_AGENT = "bongsu (public-safety analytics)"
 
 BOM = b"\xef\xbb\xbf"
-"""A byte order mark in UTF-8, with which some exports begin; JSON decoders stumble over it."""
+"""A UTF-8 byte order mark, with which some exports begin; JSON decoders fail on it."""
 
 _SECRET_WORDS = ("key", "token", "secret", "auth", "pass", "sign", "credential")
 _HINTS = {
-    400: "the source does not understand the request: check the feed's url and resource in the profile",
+    400: "the source rejected the request as invalid: check the feed's url and resource in the profile",
     401: "the key is missing or wrong: set the environment variable that the profile names under `secret`",
-    403: "the key may not read this: ask for access, or check that this machine's address is allowed",
-    404: "nothing is there: check the feed's url and resource in the profile",
+    403: "the key has no access: ask for access, or check that this machine's address is allowed",
+    404: "not found: check the feed's url and resource in the profile",
 }
 
-# httpx logs every URL, with its query, at INFO; a key sent as a parameter would end in the run's log.
+# httpx logs every URL, with its query, at INFO; a key sent as a parameter would appear in the run's log.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _sleep = time.sleep
 
 
 class _Passing(Exception):
-    """A failure that may pass: tried again after a wait."""
+    """A failure that may be temporary: retried after a wait."""
 
     def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -68,12 +68,12 @@ class _Passing(Exception):
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    # Reading the certificates takes longer than many a request; once per process is enough.
+    # Reading the certificates takes longer than many a request, so it is done once per process.
     return httpx.create_ssl_context()
 
 
 def session() -> httpx.Client:
-    """A client that keeps its connection open over many calls of `get`: use it in a `with` statement."""
+    """Return a client that keeps its connection open over many calls of `get`: use it in a `with` statement."""
     direct: dict[str, httpx.BaseTransport | None] = {
         "all://127.0.0.1": None,
         "all://localhost": None,
@@ -98,14 +98,15 @@ def get(
     """Read a URL and return the body byte for byte (transfer compression undone): JSON or XML in UTF-8.
 
     Args:
-        url: http or https; may bring a query of its own, to which `params` are added.
-        params: query parameters; those that are None are left out.
-        headers: sent along; never shown in an error.
-        timeout_seconds: for each wait for more bytes, and for connecting up to ten.
-        client: from `session()`, to keep one connection open; without it one is opened for this call.
+            url: http or https; may have a query, to which `params` are added.
+            params: Query parameters; those that are None are left out.
+            headers: Sent with the request; never shown in an error.
+            timeout_seconds: Limit of each wait for more bytes; of connecting, at most ten seconds.
+            client: From `session()`, to keep one connection open; without it, one is opened for this call.
 
     Raises:
-        FeedError: the source cannot be read; the message says where (without secrets), why and what to do next.
+            FeedError: The source cannot be read; the message states where (without secrets), why and what to do
+                next.
     """
     target = _target(url)
     if client is None:
@@ -124,10 +125,11 @@ def get(
         body = retrying(_read, client, target.copy_merge_params(query), headers, timeout_seconds, where)
     except _Passing as failure:
         raise FeedError(
-            f"{where}: {failure} ({ATTEMPTS} attempts); the next run reads again from where this feed stands, "
-            "so nothing is lost; look at the source's status page if it lasts"
+            f"{where}: {failure} ({ATTEMPTS} attempts); no data is lost, the next run continues from this feed's "
+            "cursor; "
+            "if it persists, look at the source's status page"
         ) from None
-    # Which of the two was asked for is the caller's matter: portals send errors as XML whatever was asked for.
+    # The caller checks which of the two was requested: portals send errors as XML whatever was requested.
     byte_checks.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
     return body
 
@@ -136,7 +138,7 @@ def decode(body: bytes, where: str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        FeedError: the body is not JSON or not an object; the message shows `where` and how the body begins.
+            FeedError: The body is not JSON or not an object; the message shows `where` and how the body begins.
     """
     try:
         content = orjson.loads(body.removeprefix(BOM))
@@ -148,13 +150,13 @@ def decode(body: bytes, where: str) -> dict[str, Any]:
 
 
 def place(url: str, params: Mapping[str, Any] | None = None) -> str:
-    """A URL as it may be shown: without user, password, fragment and any parameter that may be a secret."""
+    """Return a URL that is safe to show: without user, password, fragment and any parameter that may be a secret."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        # Its message would show what stands where the port belongs, which may be half a password.
-        return "an address that cannot be read (is its port mistyped?)"
+        # Its message would show the text in place of the port, which may be part of a password.
+        return "an invalid URL (check its port)"
     query = [*parse_qsl(parts.query, keep_blank_values=True), *(params or {}).items()]
     shown = "&".join(f"{name}={_shown(name, str(value))}" for name, value in query)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
@@ -165,7 +167,7 @@ def _target(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)
     except httpx.InvalidURL:
-        raise FeedError("the feed's url in the profile is no address that can be read: correct it") from None
+        raise FeedError("the feed's url in the profile is not a valid URL: correct it") from None
     if target.scheme not in ("http", "https") or not target.host:
         raise FeedError(f"{place(url)} is not an http or https address: correct the feed's url in the profile")
     return target
@@ -182,7 +184,7 @@ def _read(
     timeout_seconds: float,
     where: str,
 ) -> bytes:
-    """One attempt: the body, or `_Passing`, or a FeedError at once."""
+    """Make one attempt: return the body, or raise `_Passing` or FeedError."""
     limits = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS))
     try:
         with client.stream("GET", url, headers=headers, timeout=limits) as response:
@@ -193,8 +195,8 @@ def _read(
     except httpx.TimeoutException:
         raise _Passing(f"no answer within {timeout_seconds:g} seconds") from None
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
-        # Its message may hold a header's value, so it is not shown.
-        raise FeedError(f"{where} cannot be asked for: check the feed's url and key for stray characters") from None
+        # The message may contain a header's value, so it is not shown.
+        raise FeedError(f"{where} cannot be requested: check the feed's url and key for stray characters") from None
     except transfer.CutOff as error:
         raise _Passing(str(error)) from None
     except httpx.TransportError as error:
@@ -203,7 +205,7 @@ def _read(
         raise _Passing(_connection_failure(error)) from None
     if _is_html(response, body):
         raise FeedError(
-            f"{where} answered with an HTML page, not with data: a log-in page, a portal's error page or a wrong "
+            f"{where} returned an HTML page instead of data: a log-in page, a portal's error page or a wrong "
             "address; open it in a browser and correct the feed's url in the profile"
         )
     return body
@@ -216,13 +218,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _certificate_refusal(error: Exception) -> str | None:
-    """What to do about a certificate that does not hold; trying again would not mend it."""
+    """Return what to do about an invalid certificate; a retry would not help."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
-                f"its certificate does not hold ({cause.verify_message}), so nothing was sent to it; if it is the "
-                "agency's own, put the certificate of its authority into the file that SSL_CERT_FILE names; if it "
-                "has expired, tell the source"
+                f"its certificate is invalid ({cause.verify_message}), so nothing was sent to it; if it is the "
+                "agency's "
+                "own, put the certificate of its authority into the file that SSL_CERT_FILE names; if it has expired, "
+                "inform the source"
             )
     return None
 
@@ -230,11 +233,11 @@ def _certificate_refusal(error: Exception) -> str | None:
 def _connection_failure(error: Exception) -> str:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
-            return "its name is not known: check the feed's url in the profile and this machine's name service"
+            return "unknown host: check the feed's url in the profile and this machine's DNS"
         if isinstance(cause, ConnectionRefusedError):
-            return "it refused the connection: nothing listens there, or a firewall stands between"
+            return "connection refused: no service listens there, or a firewall blocks it"
         if isinstance(cause, ssl.SSLError):
-            return f"no encrypted connection could be made ({getattr(cause, 'reason', None) or 'TLS'})"
+            return f"the TLS handshake failed ({getattr(cause, 'reason', None) or 'TLS'})"
     return f"the connection failed: {error or type(error).__name__}"
 
 
@@ -249,7 +252,7 @@ def _check(response: httpx.Response, where: str) -> None:
         private = ", an address inside this network," if _is_private(target.host) else ""
         raise FeedError(
             f"{where} redirects to {place(str(target))}{private} (status {status}); redirects are not followed: if "
-            "that is the source's new address, put it into the profile"
+            "that is the source's new address, set it in the profile"
         )
     raise FeedError(f"{where}: status {status}; {_HINTS.get(status, 'check the url in the profile')}")
 
@@ -269,12 +272,12 @@ def _is_html(response: httpx.Response, body: bytes) -> bool:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds that the source asks for: a number, or a date held against the answer's own `Date`."""
-    asked = response.headers.get("retry-after", "")
-    if asked.strip().isdigit():
-        return float(asked)
+    """Return the seconds to wait that the source states: a number, or a date relative to the answer's own `Date`."""
+    stated = response.headers.get("retry-after", "")
+    if stated.strip().isdigit():
+        return float(stated)
     try:
-        until = email.utils.parsedate_to_datetime(asked)
+        until = email.utils.parsedate_to_datetime(stated)
         return (until - email.utils.parsedate_to_datetime(response.headers["date"])).total_seconds()
     except (ValueError, TypeError, KeyError):
         return None
@@ -286,9 +289,9 @@ _backoff = tenacity.wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """What the source asked for, up to the cap; else doubling waits with jitter."""
+    """Return the wait that the source states, up to the limit; otherwise a doubling wait with jitter."""
     failure = state.outcome.exception() if state.outcome else None
-    asked = failure.wait_seconds if isinstance(failure, _Passing) else None
-    if asked is None:
+    stated = failure.wait_seconds if isinstance(failure, _Passing) else None
+    if stated is None:
         return _backoff(state)
-    return min(max(asked, 0.0), LONGEST_WAIT_SECONDS)
+    return min(max(stated, 0.0), LONGEST_WAIT_SECONDS)

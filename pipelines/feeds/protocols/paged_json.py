@@ -11,7 +11,7 @@ import polars as pl
 from pipelines.feeds.feed import FeedError, Request, TooLarge
 from pipelines.feeds.protocols import http
 
-SHIFTED = "records moved between pages while they were read and one may be missing; nothing was kept, run again"
+SHIFTED = "records moved between pages while they were read and one may be missing; nothing was stored, run again"
 
 
 def pages(
@@ -26,11 +26,11 @@ def pages(
 ) -> tuple[bytes, ...]:
     """Read all pages of the changes in [start, end), byte for byte.
 
-    ``names`` are those of the window's two ends; ``opening`` is the sign with which each record begins.
+    ``names`` are the parameters of the window's two ends; ``opening`` is the byte with which each record begins.
 
     Raises:
-        TooLarge: the window holds more records than one delivery may; nothing but its first page was read.
-        FeedError: a page is not what it says, or the pages together lack records that the source counted.
+            TooLarge: The window has more records than one delivery may hold; only its first page was read.
+            FeedError: A page is not what it states, or the pages lack records that the source counted.
     """
     headers = {"X-API-Key": request.secret} if request.secret else None
     url = request.url.rstrip("/") + path
@@ -45,20 +45,22 @@ def pages(
                 "page_size": request.source.page_size,
             }
             part = http.get(url, wanted, headers=headers, client=client)
-            said = _described(part, records, opening, http.place(url, wanted))
-            found = getattr(said, records)
-            total = total if parts else said.total
+            page = _described(part, records, opening, http.place(url, wanted))
+            page_records = getattr(page, records)
+            total = total if parts else page.total
             if total > request.source.max_rows:
                 raise TooLarge(f"{url} counts {total:,} records from {start} to {end}", total)
-            if said.page != len(parts) + 1:
-                raise FeedError(f"{url} answered page {said.page} instead of {len(parts) + 1}: run again")
-            if said.total != total:
-                raise FeedError(f"{url} counted {total} records, then {said.total}: it changed while read; run again")
-            if found and is_again(bytes(found[0]), parts):
-                raise FeedError(f"{url} sent the last records of a page again on page {said.page}: {SHIFTED}")
-            received += len(found)
+            if page.page != len(parts) + 1:
+                raise FeedError(f"{url} returned page {page.page} instead of {len(parts) + 1}: run again")
+            if page.total != total:
+                raise FeedError(
+                    f"{url} counted {total} records, then {page.total}: it changed while it was read; run again"
+                )
+            if page_records and is_again(bytes(page_records[0]), parts):
+                raise FeedError(f"{url} repeated the last records of a page on page {page.page}: {SHIFTED}")
+            received += len(page_records)
             parts.append(part)
-            if not found:
+            if not page_records:
                 break
     if received != total:
         raise FeedError(f"{url} counts {total} records from {start} to {end} but sent {received}: run again")
@@ -66,55 +68,55 @@ def pages(
 
 
 def is_again(first: bytes, parts: Sequence[bytes]) -> bool:
-    """Whether a page begins with a record of the page before it.
+    """Return whether a page begins with a record of the page before it.
 
-    So pages look when a record was put in before them while they were read; the total may stay as it was if another
-    went. Only the page before is searched: a source may list a record twice, and pages are many.
+    This happens when a record is inserted before them while they are read; the total may stay the same if another was
+    removed. Only the previous page is searched: a source may list a record twice, and there are many pages.
     """
     return bool(parts) and first in parts[-1]
 
 
 def rows(parts: Sequence[bytes], records: str) -> pl.DataFrame:
-    """The records of all pages, with whatever fields they bring; no records give an empty frame."""
+    """Parse the records of all pages with all their fields; without records, return an empty frame."""
     return unnested([pl.read_json(part, infer_schema_length=None)[records] for part in parts])
 
 
 def unnested(lists: Sequence[pl.Series]) -> pl.DataFrame:
-    """Lists of records, one per page, as one frame; a field that a page lacks is null there."""
-    found = [
+    """Combine lists of records, one per page, into one frame; a field that a page lacks is null."""
+    frames = [
         pages.explode(empty_as_null=False, keep_nulls=False).struct.unnest()
         for pages in lists
         if isinstance(pages.dtype, pl.List) and isinstance(pages.dtype.inner, pl.Struct)
     ]
-    return pl.concat(found, how="diagonal_relaxed") if found else pl.DataFrame()
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def checked(found: Sequence[msgspec.Raw], opening: bytes = b"{") -> Sequence[msgspec.Raw]:
-    """The records of a page, each of which must begin so.
+def checked(records: Sequence[msgspec.Raw], opening: bytes = b"{") -> Sequence[msgspec.Raw]:
+    """Return the records of a page after checking that each begins with `opening`.
 
     Raises:
-        msgspec.ValidationError: one is of another kind.
+            msgspec.ValidationError: A record begins differently.
     """
-    if wrong := next((record for record in found if memoryview(record)[:1] != opening), None):
+    if wrong := next((record for record in records if memoryview(record)[:1] != opening), None):
         raise msgspec.ValidationError(f"a record begins {bytes(wrong)[:20]!r}, not {opening!r}")
-    return found
+    return records
 
 
 @cache
 def _envelope(records: str) -> type[msgspec.Struct]:
-    # Raw: records are checked and counted as they stand, and no object is made of them.
+    # Raw: records are checked and counted without building objects.
     fields: list[tuple[str, Any]] = [("page", int), ("total", int), (records, list[msgspec.Raw])]
     return msgspec.defstruct("Envelope", fields)
 
 
 def _described(part: bytes, records: str, opening: bytes, where: str) -> Any:
     try:
-        said = msgspec.json.decode(part.removeprefix(http.BOM), type=_envelope(records), strict=False)
-        checked(getattr(said, records), opening)
-        return said
+        page = msgspec.json.decode(part.removeprefix(http.BOM), type=_envelope(records), strict=False)
+        checked(getattr(page, records), opening)
+        return page
     except msgspec.ValidationError as error:
         raise FeedError(
-            f"{where} does not answer page, total and {records} ({error}): the export's format changed"
+            f"{where} returned no page, total or {records} ({error}): the export's format changed"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FeedError(f"{where}: expected JSON, but the answer begins {part[:80]!r} ({error})") from None

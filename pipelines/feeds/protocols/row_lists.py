@@ -1,4 +1,4 @@
-"""Answers that are a bare JSON list of rows, as SODA and data.police.uk send them."""
+"""Answers that are a bare JSON list of rows, sent by SODA and data.police.uk."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def decode(body: bytes, where: str) -> list[dict[str, Any]]:
     """Read a JSON list of objects.
 
     Raises:
-        FeedError: the body is not JSON or not such a list; the message shows `where` and how the body begins.
+            FeedError: The body is not JSON or not such a list; the message shows `where` and how the body begins.
     """
     try:
         rows = orjson.loads(body.removeprefix(_BOM))

@@ -1,4 +1,4 @@
-"""Windows of keyed feeds: a request cut into pieces that a source answers in one go and a delivery can hold."""
+"""Windows of keyed feeds: a request split into chunks that a source can answer and a delivery can hold."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,15 @@ from pipelines.schema.delivery import Delivery
 
 
 def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[bytes, ...]]) -> Iterator[Delivery]:
-    """One delivery per piece of the request's window, oldest first; a piece with too many rows is halved.
+    """Yield one delivery per chunk of the request's window, oldest first; a chunk with too many rows is halved.
 
     Args:
-        request: What is asked for.
-        read: The parts of a half-open window in UTC.
+            request: The request.
+            read: Returns the parts of a half-open window in UTC.
 
     Raises:
-        TooLarge: a single second holds more rows than one delivery may.
-        FeedError: the request has no start, which only snapshots may lack, or ``read`` fails.
+            TooLarge: A single second has more rows than one delivery may hold.
+            FeedError: The request has no start, which only snapshots may omit, or ``read`` fails.
     """
     waiting = list(windows(request))[::-1]
     while waiting:
@@ -33,15 +33,15 @@ def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[byte
 
 
 def windows(request: Request) -> Iterator[tuple[datetime, datetime]]:
-    """The request's window in half-open pieces of at most ``window_days``, oldest first, in UTC.
+    """Yield the request's window in half-open chunks of at most ``window_days``, oldest first, in UTC.
 
-    Instants are cut to whole seconds: sources here write no finer ones.
+    Instants are truncated to whole seconds, the resolution of the sources.
 
     Raises:
-        FeedError: the request has no start, which only snapshots may lack.
+            FeedError: The request has no start, which only snapshots may omit.
     """
     if request.window_start is None:
-        raise FeedError("a keyed feed needs the start of its window: give --from, or let the cursor decide")
+        raise FeedError("a keyed feed needs the start of its window: set --from, or use the stored cursor")
     start, end = (at.astimezone(UTC).replace(microsecond=0) for at in (request.window_start, request.window_end))
     longest = timedelta(days=request.source.window_days) if request.source.window_days else end - start
     while start < end:

@@ -1,4 +1,4 @@
-"""data.police.uk: whole months from a polygon or a force, points moved, months that stay when the API drops them."""
+"""data.police.uk: whole months of a polygon or a force, moved points, months kept after the API drops them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -36,12 +36,12 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def api(months: Mapping[str, list[dict[str, Any]]], asked: list[tuple[str, Mapping[str, str]]] | None = None) -> Any:
+def api(months: Mapping[str, list[dict[str, Any]]], requests: list[tuple[str, Mapping[str, str]]] | None = None) -> Any:
     """The API with some months of crimes."""
 
     def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        if asked is not None:
-            asked.append((path, query))
+        if requests is not None:
+            requests.append((path, query))
         if path == "/crimes-street-dates":
             return 200, {}, orjson.dumps([{"date": month, "stop-and-search": []} for month in reversed(months)])
         return 200, {}, orjson.dumps(months[query["date"]])
@@ -51,42 +51,42 @@ def api(months: Mapping[str, list[dict[str, Any]]], asked: list[tuple[str, Mappi
 
 def test_every_month_that_the_api_serves_is_one_part_of_one_delivery() -> None:
     profile = place(NAME)
-    asked: list[tuple[str, Mapping[str, str]]] = []
-    with replay.running(api({"2026-04": [], "2026-05": [crime()]}, asked)) as url:
-        (found,) = feed_of(profile).fetch(request(profile, url))
-    assert [orjson.loads(part) for part in found.parts] == [[], [crime()]]
-    assert found.window_start is None
-    path, query = asked[1]
+    requests: list[tuple[str, Mapping[str, str]]] = []
+    with replay.running(api({"2026-04": [], "2026-05": [crime()]}, requests)) as url:
+        (delivery,) = feed_of(profile).fetch(request(profile, url))
+    assert [orjson.loads(part) for part in delivery.parts] == [[], [crime()]]
+    assert delivery.window_start is None
+    path, query = requests[1]
     assert path == "/crimes-street/all-crime" and query["poly"].startswith("52.24,0.07:")
 
 
-def test_a_force_is_asked_for_its_crimes_without_a_place() -> None:
+def test_crimes_without_location_are_requested_by_force() -> None:
     profile = place(NAME, resource="leicestershire")
-    asked: list[tuple[str, Mapping[str, str]]] = []
-    with replay.running(api({"2026-05": [crime(location=None)]}, asked)) as url:
+    requests: list[tuple[str, Mapping[str, str]]] = []
+    with replay.running(api({"2026-05": [crime(location=None)]}, requests)) as url:
         list(feed_of(profile).fetch(request(profile, url)))
     wanted = {"category": "all-crime", "force": "leicestershire", "date": "2026-05"}
-    assert asked[1] == ("/crimes-no-location", wanted)
+    assert requests[1] == ("/crimes-no-location", wanted)
 
 
 @pytest.mark.parametrize("named", ["", "Cambridge", "52.24,0.07:52.24,0.18", "52.24;0.07", "a&b"])
-def test_a_resource_that_is_neither_polygon_nor_force_is_refused(named: str) -> None:
+def test_a_resource_that_is_neither_polygon_nor_force_is_rejected(named: str) -> None:
     with pytest.raises(ProfileError, match="must be a polygon"):
         feed_of(place(NAME, resource=named))
 
 
-def test_an_answer_that_is_no_list_of_crimes_is_refused() -> None:
+def test_an_answer_that_is_not_a_list_of_crimes_is_rejected() -> None:
     profile = place(NAME)
     with (
         replay.running(lambda path, query: (200, {}, b'{"error": "x"}')) as url,
         pytest.raises(FeedError, match="list"),
     ):
         list(feed_of(profile).fetch(request(profile, url)))
-    with replay.running(api({"May": []})) as url, pytest.raises(FeedError, match="names the months"):
+    with replay.running(api({"May": []})) as url, pytest.raises(FeedError, match="lists the months"):
         list(feed_of(profile).fetch(request(profile, url)))
 
 
-def test_a_crime_lies_somewhere_in_its_month_and_is_known_after_it() -> None:
+def test_occurrence_is_bounded_by_the_month_and_known_after_the_delay() -> None:
     profile = place(NAME).model_copy(update={"time_zone": "Europe/London"})
     con, feed = memory(profile), feed_of(profile)
     received(con, feed, crime())
@@ -100,14 +100,14 @@ def test_a_crime_lies_somewhere_in_its_month_and_is_known_after_it() -> None:
     assert staged(con, feed) == []
 
 
-def test_a_crime_without_a_place_stays() -> None:
+def test_a_crime_without_location_is_kept() -> None:
     profile = place(NAME)
     con, feed = memory(profile), feed_of(profile)
     assert received(con, feed, crime(location=None), crime(month="2026-04")) == [0, 1]
     assert sorted(row["location_quality"] for row in staged(con, feed)) == ["none", "snapped"]
 
 
-def test_equal_rows_without_a_persistent_id_are_crimes_of_their_own_whatever_the_api_numbers_them() -> None:
+def test_equal_rows_without_a_persistent_id_are_separate_crimes() -> None:
     profile = place(NAME)
     con, feed = memory(profile), feed_of(profile)
     nuisance = {"category": "anti-social-behaviour", "persistent_id": "", "outcome_status": None}
@@ -117,16 +117,16 @@ def test_equal_rows_without_a_persistent_id_are_crimes_of_their_own_whatever_the
     assert staged(con, feed) == first and len(first) == 2
 
 
-def test_a_month_is_taken_from_the_newest_delivery_that_holds_it() -> None:
+def test_a_month_is_taken_from_the_newest_delivery_that_contains_it() -> None:
     profile = place(NAME)
     con, feed = memory(profile), feed_of(profile)
     received(con, feed, crime(month="2026-03"), crime(month="2026-04"), crime(month="2026-04", category="drugs"))
     received(con, feed, crime(month="2026-04", category="robbery"), crime(month="2026-05"), day=2)
-    found = {(row["occurred_at"].month, row["source_category"]) for row in staged(con, feed)}
-    assert found == {(3, "burglary"), (4, "robbery"), (5, "burglary")}
+    months = {(row["occurred_at"].month, row["source_category"]) for row in staged(con, feed)}
+    assert months == {(3, "burglary"), (4, "robbery"), (5, "burglary")}
 
 
-def test_months_parsed_apart_or_together_give_the_same_rows() -> None:
+def test_parsing_months_separately_or_together_gives_the_same_rows() -> None:
     feed = feed_of(place(NAME))
     months = [[crime()], [], [crime(outcome_status=None, location=None)], [crime(location_subtype=None, id="x")]]
     parts = [orjson.dumps(month) for month in months]
@@ -139,7 +139,7 @@ def test_months_parsed_apart_or_together_give_the_same_rows() -> None:
     [{"month": "2026"}, {"month": None}, {"category": None}, {"location": {"latitude": "x", "longitude": "0"}}],
     ids=str,
 )
-def test_a_row_that_staging_could_not_read_is_kept_out(fault: dict[str, Any]) -> None:
+def test_a_row_that_staging_cannot_read_is_quarantined(fault: dict[str, Any]) -> None:
     profile = place(NAME)
     con, feed = memory(profile), feed_of(profile)
     assert received(con, feed, crime(), crime(**fault)) == [0]

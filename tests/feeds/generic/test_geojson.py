@@ -1,4 +1,4 @@
-"""GeoJSON downloads, and the two Toronto feeds that are made of them."""
+"""GeoJSON downloads, and the two Toronto feeds that use them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,23 +41,23 @@ def test_a_download_is_one_part_byte_for_byte() -> None:
         (collection(properties={"exceededTransferLimit": True}), "more features than the server sends"),
     ],
 )
-def test_what_is_not_a_whole_collection_is_refused(body: bytes, message: str) -> None:
+def test_an_incomplete_collection_is_rejected(body: bytes, message: str) -> None:
     with pytest.raises(FeedError, match=message):
         fetch(body)
 
 
-def test_parsing_gives_properties_and_the_geometry_as_text() -> None:
+def test_parse_returns_properties_and_the_geometry_as_text() -> None:
     frame = geojson.parse([collection({"name": "11 Division ", "n": 3})])
     assert frame.rows() == [("11 Division ", 3, orjson.dumps(POINT).decode())]
 
 
-def test_a_collection_in_another_crs_is_refused() -> None:
+def test_a_collection_in_another_crs_is_rejected() -> None:
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::26917"}}
     with pytest.raises(FeedError, match="26917"):
         geojson.parse([collection({"a": 1}, crs=crs)])
 
 
-def test_no_features_are_an_empty_frame_and_no_list_is_an_error() -> None:
+def test_no_features_give_an_empty_frame_and_a_missing_list_is_an_error() -> None:
     assert geojson.parse([collection()]).is_empty()
     with pytest.raises(FeedError, match="no list of features"):
         geojson.parse([b'{"type": "FeatureCollection"}'])
@@ -65,7 +65,7 @@ def test_no_features_are_an_empty_frame_and_no_list_is_an_error() -> None:
 
 @needs_shared_data
 @pytest.mark.parametrize(("feed", "count"), [(toronto_neighbourhoods.FEED, 140), (toronto_police_facilities.FEED, 104)])
-def test_the_real_boundaries_and_stations_arrive_whole(feed: Any, count: int) -> None:
+def test_the_real_boundaries_and_stations_are_read_completely(feed: Any, count: int) -> None:
     with replay.serve() as base:
         (delivery,) = feed.fetch(request(feed.name, base + replay.PATHS[feed.name]))
     frame = feed.parse(delivery.parts)

@@ -1,4 +1,4 @@
-"""ArcGIS layers: paging, the check against the layer's own count, and errors that come with status 200."""
+"""ArcGIS layers: paging, the check of the layer's row count, and errors with status 200."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def page(*rows: Mapping[str, Any], more: bool = False) -> dict[str, Any]:
 def layer(
     pages: Mapping[int, Mapping[str, Any]], count: int, description: Mapping[str, Any] = LAYER
 ) -> Iterator[tuple[str, list[Mapping[str, str]]]]:
-    """A layer whose pages stand at these offsets; yields its URL and the page queries it saw."""
+    """A layer with pages at these offsets; yields its URL and the page queries received."""
     seen: list[Mapping[str, str]] = []
 
     def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
@@ -46,7 +46,7 @@ def fetch(url: str, **source: Any) -> Delivery:
     return delivery
 
 
-def test_pages_are_read_to_the_last_one_in_the_order_of_the_object_id() -> None:
+def test_all_pages_are_read_in_object_id_order() -> None:
     pages = {0: page({"a": 1}, {"a": 2}, more=True), 2: page({"a": 3})}
     with layer(pages, count=3) as (url, seen):
         delivery = fetch(url)
@@ -59,13 +59,13 @@ def test_pages_are_read_to_the_last_one_in_the_order_of_the_object_id() -> None:
     assert seen[0]["where"] == "1=1" and seen[0]["outFields"] == "*" and seen[0]["f"] == "json"
 
 
-def test_a_page_shorter_than_asked_for_moves_the_offset_by_what_came() -> None:
+def test_a_short_page_advances_the_offset_by_its_rows() -> None:
     pages = {0: page({"a": 1}, more=True), 1: page({"a": 2})}
     with layer(pages, count=2) as (url, _):
         assert arcgis.parse(fetch(url).parts)["a"].to_list() == [1, 2]
 
 
-def test_the_profile_may_ask_for_shorter_pages_than_the_layer_allows() -> None:
+def test_the_profile_may_set_shorter_pages_than_the_layer_allows() -> None:
     with layer({0: page({"a": 1})}, count=1) as (url, seen):
         fetch(url, page_size=1)
     assert seen[0]["resultRecordCount"] == "1"
@@ -77,13 +77,13 @@ def test_an_empty_layer_is_an_empty_delivery() -> None:
     assert arcgis.parse(delivery.parts).is_empty()
 
 
-def test_fewer_rows_than_the_layer_states_are_refused() -> None:
+def test_fewer_rows_than_the_layer_states_are_rejected() -> None:
     with layer({0: page({"a": 1})}, count=5) as (url, _), pytest.raises(FeedError, match="states 5 rows but sent 1"):
         fetch(url)
 
 
-def test_empty_pages_that_promise_more_end_the_reading() -> None:
-    with layer({0: page(more=True)}, count=5) as (url, _), pytest.raises(FeedError, match="empty pages"):
+def test_an_empty_page_with_more_to_come_is_an_error() -> None:
+    with layer({0: page(more=True)}, count=5) as (url, _), pytest.raises(FeedError, match="empty page"):
         fetch(url)
 
 
@@ -100,15 +100,15 @@ def test_the_object_id_may_be_named_among_the_fields_only() -> None:
     assert seen[0]["orderByFields"] == "FID"
 
 
-def test_an_address_that_is_no_layer_is_named_as_such() -> None:
+def test_a_url_that_is_not_a_layer_is_reported() -> None:
     with (
         layer({}, count=0, description={"layers": []}) as (url, _),
-        pytest.raises(FeedError, match="names no object id"),
+        pytest.raises(FeedError, match="has no object id"),
     ):
         fetch(url)
 
 
-def test_parsing_drops_the_object_id_and_joins_pages_whose_types_differ() -> None:
+def test_parse_drops_the_object_id_and_joins_pages_whose_types_differ() -> None:
     parts = [orjson.dumps(page({"x": 43, "name": None})), orjson.dumps(page({"x": 43.5, "name": "b", "new": 1}))]
     frame = arcgis.parse(parts)
     assert frame.to_dict(as_series=False) == {"x": [43.0, 43.5], "name": [None, "b"], "new": [None, 1]}

@@ -1,4 +1,4 @@
-"""Inspection: what is let through to the parsers, and what is refused by name."""
+"""Byte checks: what is accepted for the parsers, and what is rejected with its fault named."""
 
 import tracemalloc
 
@@ -36,7 +36,7 @@ def passes(part: bytes, media: str = "json", encoding: str = "utf-8") -> None:
         ('{"a":"日本語 中文 한국어 हिन्दी"}'.encode(), "json", "utf-8"),
     ],
 )
-def test_honest_text_passes(part: bytes, media: str, encoding: str) -> None:
+def test_valid_text_is_accepted(part: bytes, media: str, encoding: str) -> None:
     passes(part, media, encoding)
 
 
@@ -52,24 +52,24 @@ def test_honest_text_passes(part: bytes, media: str, encoding: str) -> None:
         max_leaves=12,
     )
 )
-def test_brackets_inside_of_strings_never_count(value: object) -> None:
-    def depth(found: object) -> int:
-        inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else None
+def test_brackets_inside_strings_are_not_counted(value: object) -> None:
+    def depth(value: object) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
         return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
     assert byte_checks._depth(orjson.dumps(value)) == depth(value)
 
 
 @given(st.lists(st.sampled_from(['"', "\\", "[", "]", "{", "}", "가", "a"]), max_size=60), st.integers(1, 9))
-def test_depth_does_not_depend_on_where_the_pieces_are_cut(signs: list[str], size: int) -> None:
-    part = "".join(signs).encode()
+def test_depth_does_not_depend_on_chunk_boundaries(characters: list[str], size: int) -> None:
+    part = "".join(characters).encode()
     whole = byte_checks._depth(part)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(byte_checks, "_PIECE_BYTES", size)
         assert byte_checks._depth(part) == whole
 
 
-def test_depth_is_found_in_little_memory() -> None:
+def test_depth_is_computed_in_little_memory() -> None:
     part = orjson.dumps([{"a": ['"x"', {}]}] * 600_000)
     tracemalloc.start()
     depth = byte_checks._depth(part)
@@ -79,7 +79,7 @@ def test_depth_is_found_in_little_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "fault"),
     [
         (b"", "empty"),
         (b" \r\n", "empty"),
@@ -89,10 +89,10 @@ def test_depth_is_found_in_little_memory() -> None:
         (b"\x89PNG", "an image"),
         (WORDS.encode("utf-16"), "UTF-16"),
         (b'{"a":"\x00"}', "NUL byte"),
-        (b"<!doctype html><html>", "an HTML page came where JSON"),
-        (b"<?xml version='1.0'?><a/>", "XML came where JSON"),
+        (b"<!doctype html><html>", "received an HTML page instead of the declared JSON"),
+        (b"<?xml version='1.0'?><a/>", "received XML instead of the declared JSON"),
         (WORDS.encode()[:-9], "cut off"),
-        (b"error", "cut off or none"),
+        (b"error", "cut off or invalid"),
         (WORDS.encode("cp949"), "not in the declared UTF-8: it is CP949"),
         (b'{"a":"\xff\xfe\xff"}', "no encoding known here"),
         (WORDS.encode().decode("latin-1").encode(), "encoded twice"),
@@ -100,50 +100,50 @@ def test_depth_is_found_in_little_memory() -> None:
         (WORDS.encode("cp949").decode("latin-1").encode(), "encoded twice"),
         (WORDS.encode("cp949").decode("utf-8", "replace").encode(), "U+FFFD"),
         ('{"a":"寃쎌같","b":"援ш툒","c":"醫낅줈"}'.encode(), "encoded twice (UTF-8 read as CP949)"),
-        (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "nested 41 deep"),
-        (b'{"a":["]]]]\\"]]]",' + b"[" * 40 + b"]" * 40 + b"]}", "nested 42 deep"),
+        (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "nested 41 or more levels deep"),
+        (b'{"a":["]]]]\\"]]]",' + b"[" * 40 + b"]" * 40 + b"]}", "nested 42 or more levels deep"),
         (orjson.dumps({"a": "y" * 100_000}), "a value of 100,000 bytes"),
-        (b'{"a":[' + b",".join(b'{"n%d":1}' % n for n in range(900)) + b"]}", "different names"),
+        (b'{"a":[' + b",".join(b'{"n%d":1}' % n for n in range(900)) + b"]}", "distinct names"),
         (
             orjson.dumps([{str(n % 9): "y" * 1000} for n in range(9)])[:-2] + b' ,"z":' + b"1" * 5_000_000 + b"}]",
             "a record",
         ),
     ],
 )
-def test_what_is_no_honest_json_is_refused_by_name(part: bytes, said: str) -> None:
-    assert said in refusal(part)
+def test_invalid_json_is_rejected_with_its_fault(part: bytes, fault: str) -> None:
+    assert fault in refusal(part)
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "fault"),
     [
         (SHEET.encode(), "not in the declared CP949: it is UTF-8"),
         (SHEET.encode("cp949")[:5], "no encoding known here"),
-        (SHEET.encode("cp949") + b'"open', "never closed"),
+        (SHEET.encode("cp949") + b'"open', "unclosed quotation mark"),
         (SHEET.encode("cp949") + b"x" * 100_000, "a row of 100,000 bytes"),
-        (b"<html>", "an HTML page came where CSV"),
+        (b"<html>", "received an HTML page instead of the declared CSV"),
         (b"PK\x03\x04", "a zip file"),
     ],
 )
-def test_what_is_no_honest_csv_is_refused_by_name(part: bytes, said: str) -> None:
-    assert said in refusal(part, "csv", "cp949")
+def test_invalid_csv_is_rejected_with_its_fault(part: bytes, fault: str) -> None:
+    assert fault in refusal(part, "csv", "cp949")
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "fault"),
     [
-        (WORDS.encode(), "no XML came"),
+        (WORDS.encode(), "received text that is not XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', "entities"),
         (b"<a>" + b"y" * 100_000 + b"</a>", "a value of"),
     ],
 )
-def test_what_is_no_honest_xml_is_refused_by_name(part: bytes, said: str) -> None:
-    assert said in refusal(part, "xml")
+def test_invalid_xml_is_rejected_with_its_fault(part: bytes, fault: str) -> None:
+    assert fault in refusal(part, "xml")
 
 
-def test_long_coordinates_are_no_long_value() -> None:
+def test_long_coordinates_are_not_a_long_value() -> None:
     passes(orjson.dumps({"features": [{"geometry": {"coordinates": [[126.97, 37.56]] * 20_000}}]}))
 
 
-def test_one_replaced_sign_among_many_words_is_the_records_matter() -> None:
+def test_a_single_replacement_character_does_not_fail_the_part() -> None:
     passes(orjson.dumps([{"구분": "절도"}] * 30 + [{"구분": "�도"}]))

@@ -1,4 +1,4 @@
-"""CKAN datastores: packages and resources, paging, and the total held against the rows received."""
+"""CKAN datastores: packages and resources, paging, and the check of the total against the rows received."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,25 +54,25 @@ def test_pages_are_read_until_the_total_is_reached() -> None:
     ]
 
 
-def test_a_portal_that_sends_fewer_rows_than_asked_for_is_asked_on() -> None:
+def test_reading_continues_when_a_page_has_fewer_rows_than_requested() -> None:
     pages = {n: page({"_id": n + 1}, total=3) for n in range(3)}
     with portal(pages) as (url, _):
         assert ckan.parse(fetch(url, page_size=100).parts)["_id"].to_list() == [1, 2, 3]
 
 
-def test_a_package_name_finds_its_first_datastore_resource() -> None:
+def test_a_package_name_resolves_to_its_first_datastore_resource() -> None:
     resources = [{"id": "a file", "datastore_active": False}, {"id": RESOURCE, "datastore_active": True}]
     with portal({0: page(total=0)}, resources) as (url, seen):
         fetch(url, resource="fire-incidents")
     assert seen[0] == ("package_show", {"id": "fire-incidents"}) and seen[1][1]["resource_id"] == RESOURCE
 
 
-def test_a_package_without_a_datastore_resource_is_named() -> None:
-    with portal({}) as (url, _), pytest.raises(FeedError, match="'fire-incidents' holds no datastore resource"):
+def test_a_package_without_a_datastore_resource_is_reported() -> None:
+    with portal({}) as (url, _), pytest.raises(FeedError, match="'fire-incidents' has no datastore resource"):
         fetch(url, resource="fire-incidents")
 
 
-def test_a_feed_without_a_resource_says_what_to_set() -> None:
+def test_a_feed_without_a_resource_reports_what_to_set() -> None:
     with pytest.raises(FeedError, match="set `resource`"):
         fetch("http://127.0.0.1:1", resource=None)
 
@@ -84,23 +84,23 @@ def test_a_feed_without_a_resource_says_what_to_set() -> None:
         {0: page({"_id": 1}, {"_id": 2}, total=3), 2: page({"_id": 3}, {"_id": 4}, total=4)},
     ],
 )
-def test_a_table_that_changes_while_it_is_read_is_refused(pages: dict[int, dict[str, Any]]) -> None:
+def test_a_table_that_changes_while_it_is_read_is_rejected(pages: dict[int, dict[str, Any]]) -> None:
     with portal(pages) as (url, _), pytest.raises(FeedError, match="changed while it was read"):
         fetch(url)
 
 
-def test_no_success_is_an_error_though_the_status_is_200() -> None:
+def test_a_reported_failure_is_an_error_despite_status_200() -> None:
     failed = {"success": False, "error": {"message": "Not found: Resource was not found."}}
     with portal({0: failed}) as (url, _), pytest.raises(FeedError, match="Resource was not found"):
         fetch(url)
 
 
-def test_parsing_keeps_columns_as_they_are_and_writes_nested_values_as_json() -> None:
+def test_parse_keeps_columns_unchanged_and_writes_nested_values_as_json() -> None:
     point = {"type": "Point", "coordinates": [-79.4, 43.7]}
     frame = ckan.parse([orjson.dumps(page({"_id": 1, "geometry": point}, {"_id": 2, "geometry": None}, total=2))])
     assert frame["_id"].to_list() == [1, 2]
     assert orjson.loads(frame["geometry"][0]) == point
 
 
-def test_no_records_are_an_empty_frame() -> None:
+def test_no_records_give_an_empty_frame() -> None:
     assert ckan.parse([orjson.dumps(page(total=0))]).is_empty()

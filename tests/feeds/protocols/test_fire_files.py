@@ -1,4 +1,4 @@
-"""The published 119 files: lost zeros, several rows for one unit or call, two places, CP949, and what never enters."""
+"""The published 119 files: lost zeros, several rows per unit or call, two locations, CP949, and dropped columns."""
 
 import traceback
 import unicodedata
@@ -38,7 +38,7 @@ NO_PLACE = {"damg_rgn_lot": None, "damg_rgn_lat": " "}
 
 
 def call(**overrides: Any) -> dict[str, Any]:
-    """A call of either call-reception layout that asks for an ambulance."""
+    """A call of either call-reception layout that needs an ambulance."""
     known = {"dclr_rcpt_no": "20251031-17 ", "emrg_rscu_assrt_nm": "구급  ", "emrg_rscu_clsf_nm": "질병 "}
     place = {
         "damg_rgn_lot": "126.98 ",
@@ -79,7 +79,7 @@ def rescue(**overrides: Any) -> dict[str, Any]:
 
 
 def place(crs: str = "EPSG:4326") -> duckdb.DuckDBPyConnection:
-    """A database that knows the file feeds and reads their metres in a CRS."""
+    """A database with the file feeds, reading their metres in the given CRS."""
     con = memory()
     con.execute("alter table reference.feeds add column crs varchar")
     con.execute("create table reference.category_map (feed varchar, source_category varchar, category varchar)")
@@ -100,7 +100,7 @@ def merge(con: duckdb.DuckDBPyConnection, feed: Feed, *given: dict[str, Any], da
 
 
 def staged(feed: Feed, *given: dict[str, Any], crs: str = "EPSG:4326") -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Incidents, and dispatches where the layout tells of units."""
+    """Incidents, and dispatches where the layout has units."""
     con = place(crs)
     merge(con, feed, *given)
     dispatches = pl.DataFrame() if feed is SEOUL else stage(con, f"{feed.name}_dispatches")
@@ -108,29 +108,29 @@ def staged(feed: Feed, *given: dict[str, Any], crs: str = "EPSG:4326") -> tuple[
 
 
 def kst(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
-    """An instant of a November day (0 is 31 October) by Seoul's clock."""
+    """An instant of a November day (0 is 31 October) in Seoul time."""
     return datetime(2025, 10, 31, hour, minute, second, tzinfo=KOREA.zone) + timedelta(days=day)
 
 
 @pytest.mark.parametrize(("feed", "row"), [(SEOUL, call()), (JEONBUK, call()), (EMS, ambulance()), (RESCUE, rescue())])
-def test_every_layout_gives_the_common_columns(feed: Feed, row: dict[str, Any]) -> None:
+def test_every_layout_has_the_common_columns(feed: Feed, row: dict[str, Any]) -> None:
     incidents, dispatches = staged(feed, row)
     assert incidents.columns == list(sql_types("staging.incidents"))
     assert incidents["reported_at"].to_list() == [kst(0, 23, 59, 30).astimezone(UTC)]
     assert feed is SEOUL or dispatches.columns == list(sql_types("staging.dispatches"))
 
 
-def test_times_that_lost_their_zeros_are_read_and_a_run_over_midnight_is_whole() -> None:
+def test_times_without_leading_zeros_are_read_and_dispatches_past_midnight_are_complete() -> None:
     incidents, dispatches = staged(EMS, ambulance())
     row = dispatches.row(0, named=True)
     assert row["dispatched_at"] == kst(0, 23, 59, 59)
     assert (row["arrived_at"], row["patient_contact_at"]) == (kst(1, 0, 0, 24), kst(1, 0, 1, 30))
     assert (row["left_scene_at"], row["available_at"]) == (kst(1, 0, 42), kst(1, 1, 30))
     assert (row["unit_id"], row["home_station_id"], row["hospital_at"]) == ("종로119안전센터", "F-11-01", None)
-    found = incidents.row(0, named=True)
-    assert (found["first_dispatched_at"], found["first_arrived_at"]) == (kst(0, 23, 59, 59), kst(1, 0, 0, 24))
-    assert (found["service"], found["source_category"], found["closed_at"]) == ("ems", "질병", kst(1, 1, 30))
-    assert (found["location_quality"], found["named_area_id"]) == ("none", "11110")
+    incident = incidents.row(0, named=True)
+    assert (incident["first_dispatched_at"], incident["first_arrived_at"]) == (kst(0, 23, 59, 59), kst(1, 0, 0, 24))
+    assert (incident["service"], incident["source_category"], incident["closed_at"]) == ("ems", "질병", kst(1, 1, 30))
+    assert (incident["location_quality"], incident["named_area_id"]) == ("none", "11110")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_every_length_of_a_time_is_read(time: str, hour: int, minute: int, secon
     assert incidents["reported_at"].to_list() == [kst(1, hour, minute, second)]
 
 
-def test_units_of_one_call_are_one_incident_with_the_first_units_times() -> None:
+def test_units_of_one_call_are_one_incident_with_the_times_of_the_first_unit() -> None:
     second = ambulance(rptp_no="2", cntr_nm="중부119안전센터", dspt_ymd="20251101", dspt_tm="10", grnds_arvl_tm="15")
     incidents, dispatches = staged(EMS, ambulance(), second)
     assert incidents.height == 1
@@ -158,13 +158,13 @@ def test_patients_of_one_ambulance_are_one_dispatch_and_two_ambulances_of_a_post
     other = ambulance(rptp_no="3", grnds_arvl_tm="500", cbk_tm="20000")
     incidents, dispatches = staged(EMS, ambulance(), patient, ambulance(), other)
     assert incidents.height == 1
-    found = dispatches.sort("unit_id")
-    assert found["unit_id"].to_list() == ["종로119안전센터", "종로119안전센터 2"]
-    assert found["patient_contact_at"].to_list()[0] == kst(1, 0, 1, 30)
-    assert found["left_scene_at"].to_list()[0] == kst(1, 0, 43)
+    by_unit = dispatches.sort("unit_id")
+    assert by_unit["unit_id"].to_list() == ["종로119안전센터", "종로119안전센터 2"]
+    assert by_unit["patient_contact_at"].to_list()[0] == kst(1, 0, 1, 30)
+    assert by_unit["left_scene_at"].to_list()[0] == kst(1, 0, 43)
 
 
-def test_a_call_is_open_until_its_last_unit_is_back() -> None:
+def test_a_call_is_open_until_its_last_unit_returns() -> None:
     incidents, dispatches = staged(EMS, ambulance(), ambulance(cntr_nm="중부119안전센터", cbk_ymd=None, cbk_tm=None))
     assert incidents["closed_at"].to_list() == [None]
     assert dispatches.sort("unit_id")["available_at"].is_null().to_list() == [False, True]
@@ -172,7 +172,7 @@ def test_a_call_is_open_until_its_last_unit_is_back() -> None:
 
 @pytest.mark.parametrize("feed", [SEOUL, JEONBUK])
 @pytest.mark.parametrize("word", ["구급\u200b", "\u3000구급 ", unicodedata.normalize("NFD", "구급")], ids=ascii)
-def test_a_word_is_read_as_one_sees_it(feed: Feed, word: str) -> None:
+def test_words_are_normalized_before_mapping(feed: Feed, word: str) -> None:
     assert word != "구급"
     incidents, _ = staged(feed, call(emrg_rscu_assrt_nm=word, clmty_sgg_nm=unicodedata.normalize("NFD", "종로구")))
     assert incidents.select("service", "source_category", "named_area_id").row(0) == ("ems", "구급", "11110")
@@ -180,7 +180,7 @@ def test_a_word_is_read_as_one_sees_it(feed: Feed, word: str) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda feed: feed.name)
 @pytest.mark.parametrize(("day", "is_good"), [("20250229", False), ("2025-02-29", False), ("20240229", True)])
-def test_29_february_is_a_day_of_leap_years_only(layout: Feed, day: str, is_good: bool) -> None:
+def test_29_february_is_valid_in_leap_years_only(layout: Feed, day: str, is_good: bool) -> None:
     row = {SEOUL.name: call(), JEONBUK.name: call(), EMS.name: ambulance(), RESCUE.name: rescue()}[layout.name]
     assert load(place(), layout, rows(layout, row | {"dclr_ymd": day})).accepted.height == int(is_good)
 
@@ -201,7 +201,7 @@ def test_a_sensitive_word_in_any_column_makes_the_whole_record_sensitive(column:
         (RESCUE, rescue(), rescue(acdnt_cs_nm="힣힣")),
     ],
 )
-def test_an_unmapped_category_in_any_row_is_that_of_the_whole_record(
+def test_an_unmapped_category_in_any_row_applies_to_the_whole_record(
     layout: Feed, known: dict[str, Any], unknown: dict[str, Any]
 ) -> None:
     con = place()
@@ -213,7 +213,7 @@ def test_an_unmapped_category_in_any_row_is_that_of_the_whole_record(
     assert stage(con, layout.name)["source_category"].to_list() == ["힣힣"], "it sorts after every mapped one"
 
 
-def test_rescue_has_a_place_and_its_own_stages_and_bees_are_life_safety() -> None:
+def test_rescue_has_coordinates_and_its_own_stages_and_bees_are_life_safety() -> None:
     incidents, dispatches = staged(
         RESCUE, rescue(damg_rgn_lot="", damg_rgn_lat="0.0"), rescue(cntr_nm="중부119안전센터")
     )
@@ -226,7 +226,7 @@ def test_rescue_has_a_place_and_its_own_stages_and_bees_are_life_safety() -> Non
     assert harm["source_category"].to_list() == ["자해"]
 
 
-def test_rows_of_one_number_are_one_call_with_numbered_units() -> None:
+def test_rows_with_one_number_are_one_call_with_numbered_units() -> None:
     first = {"dspt_drtv_dt": "20251031235945", "grnds_arvl_dt": "2025110124", "cbk_dt": "2025-11-01 01:00:00"}
     second = {"dspt_drtv_dt": "20251101000010", "grnds_arvl_dt": "202511010500", "hsptl_arvl_dt": "20251101002000"}
     incidents, dispatches = staged(JEONBUK, call(**first), call(**second), call(dclr_rcpt_no="20251031-18"))
@@ -251,25 +251,27 @@ def test_rows_of_one_number_are_one_call_with_numbered_units() -> None:
         ({"emrg_rscu_clsf_nm": "자살시도"}, "ems"),
     ],
 )
-def test_calls_that_send_nobody_ask_for_no_service(feed: Feed, words: dict[str, Any], service: str | None) -> None:
+def test_calls_without_a_dispatched_unit_have_no_service(
+    feed: Feed, words: dict[str, Any], service: str | None
+) -> None:
     incidents, _ = staged(feed, call(**words))
     assert incidents["service"].to_list() == [service]
     if "자살" in str(words):
         assert incidents["source_category"].to_list() == ["자해"]
 
 
-def test_a_repeat_to_which_a_unit_went_all_the_same_asks_for_one() -> None:
+def test_a_repeated_call_with_a_dispatched_unit_has_a_service() -> None:
     incidents, dispatches = staged(JEONBUK, call(prcs_rslt_se_nm="중복신고", dspt_drtv_dt="20251031235945"))
     assert incidents["service"].to_list() == ["ems"]
     assert dispatches.height == 1
 
 
-def test_calls_without_a_number_stay_calls_of_their_own() -> None:
+def test_calls_without_a_number_stay_separate() -> None:
     incidents, _ = staged(SEOUL, call(dclr_rcpt_no=" "), call(dclr_rcpt_no=" "), call(dclr_rcpt_no=None))
     assert incidents["incident_id"].n_unique() == 3
 
 
-def test_the_scene_comes_first_and_metres_are_read_as_the_profile_declares() -> None:
+def test_the_scene_takes_precedence_and_metres_use_the_declared_crs() -> None:
     x, y = Transformer.from_crs("EPSG:4326", "EPSG:5186", always_xy=True).transform(126.97, 37.56)
     metres = {"acdnt_ocrn_xcrd": f"{x:.3f} ", "acdnt_ocrn_ycrd": f"{y:.3f}"}
     both, _ = staged(SEOUL, call(**metres), crs="EPSG:5186")
@@ -281,13 +283,13 @@ def test_the_scene_comes_first_and_metres_are_read_as_the_profile_declares() -> 
     assert degrees.select("lon", "lat", "location_source").row(0) == (127.1, 35.8, "unknown")
 
 
-def test_metres_in_no_declared_system_refuse_the_delivery() -> None:
+def test_metres_outside_the_declared_crs_fail_the_delivery() -> None:
     metres = [call(acdnt_ocrn_xcrd="198232.3", acdnt_ocrn_ycrd="552131.7")] * 4
     with pytest.raises(FeedError, match="EPSG:5186"):
         coordinates.hold(rows(SEOUL, *metres), SEOUL, KOREA.feeds["fire_119"], KOREA.bounds)
 
 
-def test_a_call_without_a_place_still_has_its_district_and_namesakes_need_the_province() -> None:
+def test_a_call_without_coordinates_keeps_its_district_and_equal_names_need_the_province() -> None:
     incidents, _ = staged(SEOUL, call(**NO_PLACE))
     row = incidents.row(0, named=True)
     assert (row["location_quality"], row["location_source"], row["named_area_id"]) == ("none", "unknown", "26110")
@@ -318,13 +320,13 @@ JEONBUK_FAULTS = [{"dspt_drtv_dt": "2.02511E+13"}, {"grnds_arvl_dt": "20251101"}
     ],
     ids=[feed.name for feed in LAYOUTS],
 )
-def test_bad_rows_are_quarantined_and_the_good_one_stays(feed: Feed, row: dict[str, Any], faults: list[Any]) -> None:
+def test_bad_rows_are_quarantined_and_valid_ones_are_kept(feed: Feed, row: dict[str, Any], faults: list[Any]) -> None:
     verdict = load(memory(), feed, rows(feed, row, *(row | fault for fault in faults)))
     assert verdict.accepted["_row"].to_list() == [0]
     assert set(verdict.failures["_row"]) == set(range(1, len(faults) + 1))
 
 
-def test_a_newer_file_set_replaces_the_older_and_identical_rows_stay_real() -> None:
+def test_a_newer_file_set_replaces_the_older_one_and_keeps_duplicates() -> None:
     con = place()
     merge(con, SEOUL, call(), call(dclr_rcpt_no="2"), call(dclr_rcpt_no="3"))
     merge(con, SEOUL, call(dclr_rcpt_no=None), call(dclr_rcpt_no=None), day=2)
@@ -332,81 +334,79 @@ def test_a_newer_file_set_replaces_the_older_and_identical_rows_stay_real() -> N
 
 
 def written(feed: Feed, *given: dict[str, Any], unknown: str = "") -> bytes:
-    """A CP949 file of a layout, with a column that nobody reads."""
+    """A CP949 file of a layout, with an unused column."""
     frame = rows(feed, *given).with_columns(seasn_nm=pl.lit("가을"))
     text = frame.write_csv(line_terminator="\r\n")
     return text.replace("seasn_nm", unknown or "seasn_nm").encode("cp949")
 
 
-def asked(folder: Path) -> Request:
+def request_for(folder: Path) -> Request:
     return Request(folder.as_uri(), None, KOREA.feeds["fire_119"], KOREA, None, datetime(2025, 11, 2, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("feed", LAYOUTS, ids=lambda feed: feed.name)
-def test_a_folder_of_files_is_one_delivery_whose_parts_can_be_read_one_by_one(tmp_path: Path, feed: Feed) -> None:
+def test_a_folder_of_files_is_one_delivery_whose_parts_can_be_parsed_separately(tmp_path: Path, feed: Feed) -> None:
     row = {"dclr_ymd": "20251031", "dclr_tm": "24"}
     for month in ("10", "09"):
         (tmp_path / f"119_{month}.csv").write_bytes(written(feed, row | {"dclr_ymd": f"2025{month}30"}))
     (tmp_path / "119_08.csv").write_bytes(written(feed))
     (tmp_path / "readme.txt").write_text("ignored")
-    (delivery,) = feed.fetch(asked(tmp_path))
+    (delivery,) = feed.fetch(request_for(tmp_path))
     assert (len(delivery.parts), delivery.window_start) == (3, None)
     whole = feed.parse(delivery.parts)
     assert whole["dclr_ymd"].to_list() == ["20250930", "20251030"]
-    assert whole.columns == list(feed.columns), "what nobody reads ends here"
+    assert whole.columns == list(feed.columns), "unused columns are dropped"
     assert pl.concat([feed.parse(delivery.parts[n : n + 1]) for n in range(3)]).equals(whole)
     assert feed.parse(delivery.parts[:1]).is_empty() and feed.parse([]).is_empty()
 
 
 @pytest.mark.parametrize("name", ["ptn_gndr_nm ", "PTN_SYM_SE_NM", " Ptn_age", "ptnt_nm", "환자성별"])
-def test_whatever_is_named_like_an_attribute_of_a_patient_ends_here(name: str) -> None:
-    found = EMS.parse([written(EMS, ambulance(), unknown=name), written(EMS, ambulance())])
-    assert found.columns == list(EMS.columns) and found.height == 2
+def test_columns_named_like_a_patient_attribute_are_dropped(name: str) -> None:
+    frame = EMS.parse([written(EMS, ambulance(), unknown=name), written(EMS, ambulance())])
+    assert frame.columns == list(EMS.columns) and frame.height == 2
 
 
-def test_names_of_columns_are_read_whatever_their_case_and_blanks() -> None:
+def test_column_names_are_matched_ignoring_case_and_blanks() -> None:
     sheet = (
         written(EMS, ambulance()).replace(b"rptp_no", b" RPTP_NO ").replace(b"ptn_ocrn_type_nm", b"Ptn_Ocrn_Type_Nm")
     )
     assert EMS.parse([sheet]).equals(EMS.parse([written(EMS, ambulance())]))
 
 
-def test_an_unknown_column_is_kept_for_the_report_on_drift(tmp_path: Path) -> None:
+def test_an_unknown_column_is_kept_for_the_schema_drift_report(tmp_path: Path) -> None:
     assert "새열" in EMS.parse([written(EMS, ambulance(), unknown="새열")]).columns
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("{folder}", r"holds no file that ends in \.csv"),
+        ("{folder}", r"has no file that ends in \.csv"),
         ("{folder}/none", "cannot be listed"),
         ("nowhere://agency/119", "cannot be opened"),
     ],
 )
-def test_files_that_are_not_there_say_where_and_what_to_do(tmp_path: Path, url: str, reason: str) -> None:
+def test_missing_files_are_reported_with_place_and_action(tmp_path: Path, url: str, reason: str) -> None:
     with pytest.raises(FeedError, match=reason):
-        list(EMS.fetch(replace(asked(tmp_path), url=url.format(folder=tmp_path.as_uri()))))
+        list(EMS.fetch(replace(request_for(tmp_path), url=url.format(folder=tmp_path.as_uri()))))
 
 
-def test_a_file_larger_than_was_agreed_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_oversized_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_bytes(written(EMS, ambulance()))
     monkeypatch.setattr("pipelines.feeds.protocols.file_drop.MAX_BYTES", 10)
     with pytest.raises(FeedError, match="more than 10"):
-        list(EMS.fetch(asked(tmp_path)))
+        list(EMS.fetch(request_for(tmp_path)))
 
 
-def test_files_that_are_together_larger_than_memory_bears_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_together_exceed_the_limit_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_bytes(written(EMS, ambulance()))
     monkeypatch.setattr("pipelines.feeds.protocols.fire_files.MAX_BYTES", len(written(EMS, ambulance())))
     with pytest.raises(FeedError, match=r"more than .* bytes up to b\.csv"):
-        list(EMS.fetch(asked(tmp_path)))
+        list(EMS.fetch(request_for(tmp_path)))
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """Files in memory whose file system raises an error of its own kind that repeats the password."""
+    """Files in memory whose file system raises its own error type with the password in the message."""
 
     class Refusal(Exception):
         pass
@@ -418,36 +418,36 @@ def refusing(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["invalidate_cache", "ls", "cat_file"])
-def test_an_error_of_the_file_systems_own_kind_is_told_by_its_name_alone(
+def test_a_file_system_error_is_reported_by_its_type_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     (tmp_path / "a.csv").write_bytes(written(EMS, ambulance()))
     refusing(monkeypatch, method)
     with pytest.raises(FeedError, match=r"\(Refusal\)") as caught:
-        list(EMS.fetch(asked(tmp_path)))
+        list(EMS.fetch(request_for(tmp_path)))
     assert "pa55word" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_mistyped_port_is_a_refusal_that_shows_no_password(tmp_path: Path) -> None:
+def test_an_invalid_port_is_reported_without_the_password(tmp_path: Path) -> None:
     for url in ("sftp://agency:pa55word@host:2x2/119", "nowhere://agency:pa55word@host:22:x/119"):
         with pytest.raises(FeedError, match="cannot be opened") as caught:
-            list(EMS.fetch(replace(asked(tmp_path), url=url)))
+            list(EMS.fetch(replace(request_for(tmp_path), url=url)))
         assert "pa55word" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_file_that_is_not_cp949_refuses_the_batch() -> None:
+def test_a_file_that_is_not_cp949_fails_the_batch() -> None:
     with pytest.raises(ValueError, match="cp949"):
         EMS.parse([b"\xff\xfe\x00"])
 
 
 @pytest.mark.parametrize("feed", LAYOUTS, ids=lambda feed: feed.name)
-def test_nothing_of_a_patient_is_a_column(feed: Feed) -> None:
+def test_no_column_describes_a_patient(feed: Feed) -> None:
     known = ("ptn_cntc_ymd", "ptn_cntc_tm", "ptn_ocrn_type_nm")
     assert not [name for name in feed.columns if name.startswith("ptn_") and name not in known]
     assert suites.columns_of(feed.name)
 
 
-def test_the_simulated_files_of_a_day_give_every_call_and_unit_once(tmp_path: Path) -> None:
+def test_the_simulated_files_of_a_day_contain_every_call_and_unit_once(tmp_path: Path) -> None:
     province, days = KOREA.areas.provinces[0], (date(2025, 10, 31), date(2025, 11, 1))
     paths = fire_files(KOREA, province, tmp_path, *days)
     truth = fire.records(KOREA, province, *days)

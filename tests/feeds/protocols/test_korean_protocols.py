@@ -27,16 +27,16 @@ REFUSED = b"""<OpenAPI_ServiceResponse><cmmMsgHeader><errMsg>SERVICE ERROR</errM
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *pages: Any) -> list[Mapping[str, Any]]:
-    """Answer requests with these pages in turn; returns the list that collects the parameters asked for."""
-    asked: list[Mapping[str, Any]] = []
+    """Answer requests with these pages in turn; return the list that collects the parameters of each request."""
+    queries: list[Mapping[str, Any]] = []
 
     def get(url: str, params: Mapping[str, Any], **_: Any) -> bytes:
-        asked.append(params)
-        page = pages[min(len(asked), len(pages)) - 1]
+        queries.append(params)
+        page = pages[min(len(queries), len(pages)) - 1]
         return page if isinstance(page, bytes) else orjson.dumps(page)
 
     monkeypatch.setattr(http, "get", get)
-    return asked
+    return queries
 
 
 def export(page: int, total: int, *records: Any) -> dict[str, Any]:
@@ -66,34 +66,34 @@ def as_form(form: str, records: list[dict[str, Any]], total: int | None = None, 
 
 
 def read_portal(**source: Any) -> tuple[bytes, ...]:
-    asked = request("fire_119", URL, START.isoformat(), END.isoformat(), "hidden", **source)
-    return data_go_kr.pages(asked, "getCallReception", {"chgDtFrom": "a"})
+    wanted = request("fire_119", URL, START.isoformat(), END.isoformat(), "hidden", **source)
+    return data_go_kr.pages(wanted, "getCallReception", {"chgDtFrom": "a"})
 
 
 def read_pages(**source: Any) -> tuple[bytes, ...]:
-    asked = request("police_112", URL, START.isoformat(), END.isoformat(), page_size=1, **source)
-    return paged_json.pages(asked, "/v1/incidents", "incidents", START, END)
+    wanted = request("police_112", URL, START.isoformat(), END.isoformat(), page_size=1, **source)
+    return paged_json.pages(wanted, "/v1/incidents", "incidents", START, END)
 
 
-def test_a_window_is_cut_into_pieces_that_join_without_gap_or_overlap() -> None:
-    asked = request("police_112", URL, "2025-11-01T05:15:00+09:00", "2025-11-04T00:00:00.9+00:00", window_days=2)
-    assert list(windows(asked)) == [
+def test_a_window_is_split_into_chunks_without_gap_or_overlap() -> None:
+    wanted = request("police_112", URL, "2025-11-01T05:15:00+09:00", "2025-11-04T00:00:00.9+00:00", window_days=2)
+    assert list(windows(wanted)) == [
         (datetime(2025, 10, 31, 20, 15, tzinfo=UTC), datetime(2025, 11, 2, 20, 15, tzinfo=UTC)),
         (datetime(2025, 11, 2, 20, 15, tzinfo=UTC), datetime(2025, 11, 4, tzinfo=UTC)),
     ]
 
 
-def test_a_keyed_feed_without_a_start_is_refused() -> None:
-    asked = replace(request("police_112", URL, START.isoformat(), END.isoformat()), window_start=None)
+def test_a_keyed_feed_without_a_start_is_rejected() -> None:
+    wanted = replace(request("police_112", URL, START.isoformat(), END.isoformat()), window_start=None)
     with pytest.raises(FeedError, match="--from"):
-        list(windows(asked))
+        list(windows(wanted))
 
 
 def test_all_pages_of_an_export_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (export(n, 2, {"n": n}) for n in (1, 2))
-    asked = answering(monkeypatch, first, second)
+    queries = answering(monkeypatch, first, second)
     assert read_pages() == (orjson.dumps(first), orjson.dumps(second))
-    assert [(query["page"], query["updated_from"]) for query in asked] == [
+    assert [(query["page"], query["updated_from"]) for query in queries] == [
         (n, "2025-11-01T00:00:00+00:00") for n in (1, 2)
     ]
 
@@ -104,7 +104,7 @@ def test_all_pages_of_an_export_are_read(monkeypatch: pytest.MonkeyPatch) -> Non
         ([export(2, 2)], "page 2 instead of 1"),
         ([export(1, 9, {"n": 1}), export(2, 9)], "counts 9 records .* but sent 1"),
         ([export(1, 2, {"n": 1}), export(2, 3, {"n": 2})], "counted 2 records, then 3"),
-        ([export(1, 2, {"n": 1})], "answered page 1 instead of 2"),
+        ([export(1, 2, {"n": 1})], "returned page 1 instead of 2"),
         ([export(1, 1, {"n": 1}, {"n": 2})], "counts 1 records .* but sent 2"),
         ([{"page": 1}], "the export's format changed"),
         ([{"page": 1, "total": 1, "incidents": [1]}], "the export's format changed"),
@@ -112,40 +112,38 @@ def test_all_pages_of_an_export_are_read(monkeypatch: pytest.MonkeyPatch) -> Non
         ([b"busy"], "expected JSON"),
     ],
 )
-def test_an_export_that_contradicts_itself_is_refused(
-    monkeypatch: pytest.MonkeyPatch, pages: list[Any], reason: str
-) -> None:
+def test_an_inconsistent_export_is_rejected(monkeypatch: pytest.MonkeyPatch, pages: list[Any], reason: str) -> None:
     answering(monkeypatch, *pages)
     with pytest.raises(FeedError, match=reason):
         read_pages()
 
 
-def test_a_window_with_more_rows_than_one_delivery_holds_says_how_many_after_its_first_page(
+def test_too_many_rows_are_reported_with_their_number_after_the_first_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = answering(monkeypatch, export(1, 7, {"n": 1}))
+    queries = answering(monkeypatch, export(1, 7, {"n": 1}))
     with pytest.raises(TooLarge, match="counts 7 records") as refused:
         read_pages(max_rows=6)
     assert refused.value.total == 7
-    asked += answering(monkeypatch, portal(7, [{"n": 1}]))
+    queries += answering(monkeypatch, portal(7, [{"n": 1}]))
     with pytest.raises(TooLarge, match="counts 7 rows"):
         read_portal(max_rows=6)
-    assert len(asked) == 1
+    assert len(queries) == 1
 
 
 @pytest.mark.parametrize("form", ["json", "xml"])
-def test_a_page_that_begins_with_a_record_of_the_page_before_is_refused(
+def test_a_page_that_repeats_a_record_of_the_previous_page_is_rejected(
     monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     first, second, third = ({"n": str(n)} for n in (1, 2, 3))
     sent = [as_form(form, [first, second], 4, 1), as_form(form, [second, third], 4, 2)]
     answering(monkeypatch, *sent)
-    with pytest.raises(FeedError, match=r"records of a page again on page 2.*run again"):
+    with pytest.raises(FeedError, match=r"records of a page on page 2.*run again"):
         read_portal(result_type=form)
     answering(monkeypatch, export(1, 4, first, second), export(2, 4, second, third))
-    with pytest.raises(FeedError, match=r"records of a page again on page 2.*run again"):
+    with pytest.raises(FeedError, match=r"records of a page on page 2.*run again"):
         read_pages()
-    # A record that the source lists twice is no record that moved.
+    # A record that the source lists twice did not move between pages.
     answering(monkeypatch, export(1, 4, first, second), export(2, 4, third, first))
     assert len(read_pages()) == 2
 
@@ -161,15 +159,13 @@ def test_a_page_that_begins_with_a_record_of_the_page_before_is_refused(
         (None, []),
     ],
 )
-def test_items_are_read_in_each_of_their_shapes(
-    monkeypatch: pytest.MonkeyPatch, items: Any, numbers: list[str]
-) -> None:
+def test_items_are_read_in_every_format(monkeypatch: pytest.MonkeyPatch, items: Any, numbers: list[str]) -> None:
     answering(monkeypatch, portal(len(numbers), items))
-    found = data_go_kr.rows(read_portal())
-    assert (found["n"].to_list() if numbers else found.rows()) == numbers
+    records = data_go_kr.rows(read_portal())
+    assert (records["n"].to_list() if numbers else records.rows()) == numbers
 
 
-def test_counts_may_be_text_and_stand_beside_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_may_be_text_and_outside_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     header = {"resultCode": "00", "resultMsg": "NORMAL SERVICE"}
     answering(monkeypatch, {"response": {"header": header, "totalCount": "1", "pageNo": "1", "body": {"items": [{}]}}})
     assert len(read_portal()) == 1
@@ -177,17 +173,17 @@ def test_counts_may_be_text_and_stand_beside_the_body(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_pages_of_the_portal_are_read_until_all_rows_are_there(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    # The portal sends fewer rows a page than it was asked for.
+    # The portal sends fewer rows a page than requested.
     sent = [as_form(form, [{"n": "1"}, {"n": "2"}], total=3, page=1), as_form(form, [{"n": "3"}], total=3, page=2)]
-    asked = answering(monkeypatch, *sent)
+    queries = answering(monkeypatch, *sent)
     parts = read_portal(page_size=1000, result_type=form)
     assert data_go_kr.rows(parts)["n"].to_list() == ["1", "2", "3"]
     assert data_go_kr.rows(parts[1:])["n"].to_list() == ["3"]
-    assert [(query["pageNo"], query["resultType"]) for query in asked] == [(1, form), (2, form)]
-    assert asked[0]["serviceKey"] == "hidden"
+    assert [(query["pageNo"], query["resultType"]) for query in queries] == [(1, form), (2, form)]
+    assert queries[0]["serviceKey"] == "hidden"
 
 
-# What neither form can carry is left out: control characters, and the line ends that XML makes alike.
+# Excluded because neither format can carry them: control characters, and line ends that XML normalizes.
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"), max_size=8
 )
@@ -201,11 +197,11 @@ RECORD = st.fixed_dictionaries({FIELDS[0]: TEXT}, optional=dict.fromkeys(FIELDS[
 @given(st.lists(RECORD, min_size=1, max_size=6))
 def test_json_and_xml_of_the_same_answer_give_the_same_rows(records: list[dict[str, Any]]) -> None:
     ours = replace(FEED, columns=dict.fromkeys(FIELDS, pl.String))
-    found = [
+    frames = [
         data_go_kr.rows([as_form(form, records), as_form(form, [dict.fromkeys(ours.columns, "x")])])
         for form in ("json", "xml")
     ]
-    assert_frame_equal(conform(ours, found[0]), conform(ours, found[1]))
+    assert_frame_equal(conform(ours, frames[0]), conform(ours, frames[1]))
 
 
 @pytest.mark.parametrize("form", ["json", "xml"])
@@ -213,14 +209,14 @@ def test_json_and_xml_of_the_same_answer_give_the_same_rows(records: list[dict[s
     ("page", "reason"),
     [
         (REFUSED, "22 LIMITED_NUMBER.*after midnight Korean time"),
-        (portal(0, "", code="20"), "refuses with 20 x; the key may not use this service"),
+        (portal(0, "", code="20"), "returned error 20 x; the key may not use this service"),
         (b"<response><header><resultCode>31</resultCode></header><body/></response>", "31 .*expired"),
         ({"response": {"header": {"resultCode": "77"}, "body": ""}}, "77 .*guide"),
         ({"response": {}}, "format changed"),
         ({"response": {"header": {"resultCode": "00"}, "body": {}}}, "format changed"),
         (b"<response><header><resultCode>00</resultCode></header><body/></response>", "format changed"),
-        (b"<response><header>", "begins like XML and is broken"),
-        ("<response>말</response>".encode("cp949"), "begins like XML and is broken"),
+        (b"<response><header>", "is not well-formed XML"),
+        ("<response>말</response>".encode("cp949"), "is not well-formed XML"),
         (b'<!DOCTYPE x [<!ENTITY a "aaaa">]><response>&a;</response>', "document type"),
         (portal(1, [1]), "format changed"),
         (portal(1, 1), "format changed"),
@@ -230,49 +226,47 @@ def test_json_and_xml_of_the_same_answer_give_the_same_rows(records: list[dict[s
     ],
     ids=lambda given: str(given)[:60],
 )
-def test_a_refusal_of_the_portal_says_why_and_never_the_key(
+def test_a_portal_error_states_the_reason_and_never_the_key(
     monkeypatch: pytest.MonkeyPatch, page: Any, reason: str, form: str
 ) -> None:
-    asked = answering(monkeypatch, page)
+    queries = answering(monkeypatch, page)
     with pytest.raises(FeedError, match=reason) as refused:
         read_portal(result_type=form)
     assert "hidden" not in str(refused.value)
-    assert len(asked) == 1, "what another try does not mend is not tried again"
+    assert len(queries) == 1, "permanent errors are not retried"
 
 
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
         ([portal(5, [{"n": 1}]), portal(5, "")], "counts 5 rows but sent 1"),
-        ([portal(5, [{"n": 1}])], "answered page 1 instead of 2"),
+        ([portal(5, [{"n": 1}])], "returned page 1 instead of 2"),
         ([portal(2, [{"n": 1}]), portal(3, [{"n": 2}])], "counted 2 rows and then 3"),
     ],
     ids=["last page missing", "the same page for ever", "total changed"],
 )
-def test_pages_that_contradict_each_other_are_refused(
-    monkeypatch: pytest.MonkeyPatch, sent: list[Any], reason: str
-) -> None:
+def test_inconsistent_pages_are_rejected(monkeypatch: pytest.MonkeyPatch, sent: list[Any], reason: str) -> None:
     answering(monkeypatch, *sent)
     with pytest.raises(FeedError, match=reason):
         read_portal()
 
 
-def test_an_answer_in_the_form_that_was_not_asked_for_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_in_the_wrong_format_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, as_form("xml", [{"n": "1"}]))
-    with pytest.raises(FeedError, match=r"asked for json.*result_type"):
+    with pytest.raises(FeedError, match=r"requested as json.*result_type"):
         read_portal()
 
 
 @pytest.mark.parametrize("code", ["1", "01", "4", "99"])
-def test_the_portals_own_trouble_is_tried_again_and_its_refusals_are_not(
+def test_temporary_portal_errors_are_retried_and_permanent_ones_are_not(
     monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr(http, "_sleep", waits.append)
     busy = f"<response><header><resultCode>{code}</resultCode></header></response>".encode()
-    asked = answering(monkeypatch, busy, busy, portal(1, [{"n": 1}]))
+    queries = answering(monkeypatch, busy, busy, portal(1, [{"n": 1}]))
     assert len(read_portal()) == 1
-    assert (len(asked), waits) == (3, [5, 10])
+    assert (len(queries), waits) == (3, [5, 10])
     answering(monkeypatch, busy)
-    with pytest.raises(FeedError, match=f"refuses with {code}.*run again"):
+    with pytest.raises(FeedError, match=f"returned error {code}.*run again"):
         read_portal()

@@ -1,4 +1,4 @@
-"""Windows of keyed feeds: no gap, no overlap, and no delivery larger than one may be."""
+"""Windows of keyed feeds: no gap, no overlap, and no delivery above the row limit."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -21,28 +21,32 @@ def request(hours: float, days: int | None = None) -> Request:
 
 
 def test_windows_cover_the_time_without_gap_or_overlap() -> None:
-    found = list(windows(request(240, 4)))
-    assert [(end - start).days for start, end in found] == [4, 4, 2]
-    assert all(before[1] == after[0] for before, after in pairwise(found))
+    spans = list(windows(request(240, 4)))
+    assert [(end - start).days for start, end in spans] == [4, 4, 2]
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
 
 
 @given(st.lists(st.integers(0, 24 * 3600 - 1), max_size=40, unique=True), st.integers(1, 5))
-def test_a_window_with_too_many_rows_is_halved_until_each_delivery_can_hold_its_rows(at: list[int], most: int) -> None:
+def test_a_window_with_too_many_rows_is_halved_until_every_delivery_is_within_the_limit(
+    at: list[int], most: int
+) -> None:
     instants = [START + timedelta(seconds=second) for second in at]
 
     def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
-        found = [instant for instant in instants if start <= instant < end]
-        if len(found) > most:
-            raise TooLarge("too many", len(found))
-        return tuple(instant.isoformat().encode() for instant in found)
+        inside = [instant for instant in instants if start <= instant < end]
+        if len(inside) > most:
+            raise TooLarge("too many", len(inside))
+        return tuple(instant.isoformat().encode() for instant in inside)
 
-    made = list(deliveries(request(24), read))
-    assert sorted(part.decode() for one in made for part in one.parts) == sorted(i.isoformat() for i in instants)
-    assert all(before.window_end == after.window_start for before, after in pairwise(made))
-    assert (made[0].window_start, made[-1].window_end) == (START, START + timedelta(hours=24))
+    split = list(deliveries(request(24), read))
+    assert sorted(part.decode() for delivery in split for part in delivery.parts) == sorted(
+        i.isoformat() for i in instants
+    )
+    assert all(before.window_end == after.window_start for before, after in pairwise(split))
+    assert (split[0].window_start, split[-1].window_end) == (START, START + timedelta(hours=24))
 
 
-def test_a_single_second_with_too_many_rows_is_refused() -> None:
+def test_a_single_second_with_too_many_rows_is_rejected() -> None:
     def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
         raise TooLarge("9 rows in one second", 9)
 
