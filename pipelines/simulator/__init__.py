@@ -1,7 +1,7 @@
 """Simulated Korean agencies: incidents with known truth, served over real HTTP and file drops in the real formats.
 
-A pure function of the profile (seed, scale, areas) and the day asked for, never of the day of the run: any day can be
-made alone, in any order. What it makes is invented; it must be marked as simulated wherever it is shown.
+A pure function of the profile (seed, scale, areas) and the requested day, independent of the day of the run: any day
+can be simulated alone, in any order. All records are invented and must be marked as simulated wherever they are shown.
 """
 
 from pipelines.simulator.archive import Written, archive

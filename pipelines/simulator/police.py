@@ -1,9 +1,10 @@
-"""112 calls as the simulated police write them: one row per version of a record, for a paged JSON export of changes.
+"""112 calls as recorded by the simulated police: one row per version of a record, for a paged JSON export of changes.
 
-A record is written when a unit is sent, again when it is closed, and for some again 1 to 30 days later: reclassified
-(3 %) or withdrawn (0.5 %). CODE 4 calls need no unit and are written once. One in a thousand vanishes from the source
-1 to 20 days after it was closed, without a word: only the key list shows it. A few rows are ugly on purpose (`UGLY`).
-Crimes follow the police's statistics, other volumes are orders of magnitude (`README.md` of this folder).
+A record is written when a unit is dispatched, again when it is closed, and for some again 1 to 30 days later:
+reclassified (3 %) or withdrawn (0.5 %). CODE 4 calls need no unit and are written once. One in a thousand disappears
+from the source 1 to 20 days after it was closed, without notice: only the key list shows it. A few rows have deliberate
+faults (`UGLY`). Crimes follow the police's statistics, other volumes are orders of magnitude (`README.md` of this
+folder).
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ WITHDRAWN = 0.005
 VANISHED = 0.001
 UGLY = {"zero coordinates": 0.002, "blank coordinates": 0.003, "malformed time": 0.001}
 CALLER_LOOKUP = 0.08
-"""Share of calls whose place comes from locating the caller's phone; of advice calls it is more."""
+"""Share of calls located by the caller's phone; higher for calls for advice."""
 CHANNEL_UNKNOWN = 0.04
 LONGEST_LAG_DAYS = 3
 LONGEST_CHANGE_DAYS = 33
@@ -35,7 +36,7 @@ LONGEST_CHANGE_DAYS = 33
 CALLER_ERROR_M = 150.0
 
 TRAVEL_SECONDS = np.array([240.0, 300.0, 420.0, 1200.0, 0.0])
-"""Median from order to arrival, by CODE."""
+"""Median from dispatch to arrival, by CODE."""
 PROCESSING_SECONDS = np.array([50.0, 90.0, 130.0, 240.0, 0.0])
 SCENE_MINUTES = np.array([38.0, 30.0, 24.0, 20.0, 0.0])
 
@@ -47,9 +48,9 @@ _METHODS = pl.Series(["주소", "현장확인", "신고자조회"])
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The truth behind one province's span of reception days, and the instants of each call.
+    """The truth behind one province's reception days, and the times of each call.
 
-    ``vanished`` is when a record leaves the source without notice, `NEVER` for most.
+    ``vanished`` is when a record disappears from the source without notice, `NEVER` for most.
     """
 
     province: str
@@ -64,34 +65,38 @@ class Records:
     vanished: Integers
 
     def where(self, chosen: Flags | Integers) -> "Records":
-        """The records of a mask, or of an order."""
+        """Return the records selected by a mask or an index."""
         arrays = (getattr(self, name)[chosen] for name in self.__slots__[2:])
         return Records(self.province, self.events.where(chosen), *arrays)
 
 
 def records(profile: Profile, province: str, first: date, last: date) -> Records:
-    """Calls of a province received on the local days [first, last), numbered within each day by time of reception."""
+    """Return calls of a province received on the local days [first, last), numbered within each day by reception
+    time.
+    """
     happened = range(first.toordinal() - LONGEST_LAG_DAYS, last.toordinal())
-    found = events.joined([events.police(profile, province, happened), clusters.events(profile, province, happened)])
-    calls, u = table("police_calls"), found.u
+    happened_events = events.joined(
+        [events.police(profile, province, happened), clusters.events(profile, province, happened)]
+    )
+    calls, u = table("police_calls"), happened_events.u
     lag = lognormal(
-        calls["lag_minutes"].to_numpy().astype(float)[found.kind],
-        calls["lag_spread"].to_numpy()[found.kind],
+        calls["lag_minutes"].to_numpy().astype(float)[happened_events.kind],
+        calls["lag_spread"].to_numpy()[happened_events.kind],
         u[:, U.LAG],
     )
     late = np.minimum(lag * 60, LONGEST_LAG_DAYS * DAY - 1).astype(np.int64)
-    reported = events.midnights(profile, found.day) + found.second + late
+    reported = events.midnights(profile, happened_events.day) + happened_events.second + late
     kept = (reported >= midnight(first, profile.time_zone)) & (reported < midnight(last, profile.time_zone))
     chosen = np.flatnonzero(kept)
     chosen = chosen[np.lexsort((u[chosen, U.CODE], reported[chosen]))]
-    return _timed(province, found.where(chosen), reported[chosen], profile)
+    return _timed(province, happened_events.where(chosen), reported[chosen], profile)
 
 
-def _timed(province: str, found: Events, reported: Integers, profile: Profile) -> Records:
-    """Give each call its CODE and its instants."""
-    u = found.u
+def _timed(province: str, records: Events, reported: Integers, profile: Profile) -> Records:
+    """Give each call its CODE and its times."""
+    u = records.u
     codes = table("police_calls").select("code_0", "code_1", "code_2", "code_3", "code_4").to_numpy().astype(float)
-    code = pick(cumulated(codes), 5, found.kind, u[:, U.CODE])
+    code = pick(cumulated(codes), 5, records.kind, u[:, U.CODE])
     needs_unit = code < 4
     dispatched = reported + lognormal(PROCESSING_SECONDS[code], 0.5, u[:, U.PROCESSING]).astype(np.int64)
     arrived = dispatched + lognormal(TRAVEL_SECONDS[code], 0.45, u[:, U.TRAVEL]).astype(np.int64)
@@ -102,7 +107,7 @@ def _timed(province: str, found: Events, reported: Integers, profile: Profile) -
     vanishes = np.abs(u[:, U.CHANGE] - 0.5) < VANISHED / 2
     return Records(
         province=province,
-        events=found,
+        events=records,
         number=_number_in_day(days(reported, profile.time_zone)),
         code=code,
         reported=reported,
@@ -114,50 +119,50 @@ def _timed(province: str, found: Events, reported: Integers, profile: Profile) -
     )
 
 
-def versions(profile: Profile, found: Records, window: tuple[int, int] | None = None) -> pl.DataFrame:
-    """Versions of the records, in the export's own columns, by ``_updated`` (seconds) and number.
+def versions(profile: Profile, records: Records, window: tuple[int, int] | None = None) -> pl.DataFrame:
+    """Return versions of the records, in the export's own columns, by ``_updated`` (seconds) and number.
 
-    All of them, or those written in a window of instants, half open: only these are put into words.
+    Without a window, all of them; otherwise only those written in the half-open window of instants.
     """
-    change = found.events.u[:, U.CHANGE]
+    change = records.events.u[:, U.CHANGE]
     written_at = (
-        (found.code < 4, found.dispatched + 20),
-        (np.ones_like(found.code, dtype=bool), found.closed),
-        (change < RECLASSIFIED, found.changed),
-        (change > 1 - WITHDRAWN, found.changed),
+        (records.code < 4, records.dispatched + 20),
+        (np.ones_like(records.code, dtype=bool), records.closed),
+        (change < RECLASSIFIED, records.changed),
+        (change > 1 - WITHDRAWN, records.changed),
     )
     chosen = turns(written_at, window)
-    return _versions(profile, _worded(profile, found.where(chosen.touched))[chosen.place], chosen)
+    return _versions(profile, _worded(profile, records.where(chosen.touched))[chosen.place], chosen)
 
 
-def keys(profile: Profile, found: Records, now: int) -> pl.Series:
-    """Numbers of the records that stand at an instant: received, neither withdrawn nor vanished by then."""
-    withdrawn = (found.events.u[:, U.CHANGE] > 1 - WITHDRAWN) & (found.changed < now)
-    return _numbers(profile, found.where((found.reported < now) & (found.vanished > now) & ~withdrawn))
+def keys(profile: Profile, records: Records, now: int) -> pl.Series:
+    """Return the numbers of the records current at an instant: received, neither withdrawn nor vanished by then."""
+    withdrawn = (records.events.u[:, U.CHANGE] > 1 - WITHDRAWN) & (records.changed < now)
+    return _numbers(profile, records.where((records.reported < now) & (records.vanished > now) & ~withdrawn))
 
 
-def truth(profile: Profile, found: Records) -> pl.DataFrame:
-    """What really happened, one row per record: for tests and benchmarks, never served.
+def truth(profile: Profile, records: Records) -> pl.DataFrame:
+    """Return the true events, one row per record: for tests and benchmarks, never served.
 
     ``happened, reported`` are UTC seconds; ``x_m, y_m`` metres of the profile's CRS; ``origin, event, cause`` as in
     `events.Events`; ``vanished`` UTC seconds or null.
     """
-    where = places(profile, found.province)
-    event = found.events
+    where = places(profile, records.province)
+    event = records.events
     lon, lat = to_degrees(profile.crs, event.x, event.y)
     return pl.DataFrame(
         {
-            "incident_no": _numbers(profile, found),
+            "incident_no": _numbers(profile, records),
             "category": table("police_calls")["category"].gather(event.kind),
-            "code": found.code,
+            "code": records.code,
             "district_id": pl.Series(where.ids).gather(event.district),
             "x_m": event.x,
             "y_m": event.y,
             "lon": lon,
             "lat": lat,
             "happened": events.midnights(profile, event.day) + event.second,
-            "reported": found.reported,
-            "vanished": found.vanished,
+            "reported": records.reported,
+            "vanished": records.vanished,
             "origin": pl.Series([origin.name.lower() for origin in events.Origin]).gather(event.origin),
             "event": event.event,
             "cause": event.cause,
@@ -166,7 +171,7 @@ def truth(profile: Profile, found: Records) -> pl.DataFrame:
 
 
 def _worded(profile: Profile, part: Records) -> pl.DataFrame:
-    """One row per record: what all its versions say, and what single versions show or hide."""
+    """Return one row per record: the content of all its versions, and what single versions show or hide."""
     event, u, zone = part.events, part.events.u, profile.time_zone
     calls, where = table("police_calls"), places(profile, part.province)
     happened = events.midnights(profile, event.day) + event.second
@@ -198,7 +203,7 @@ def _worded(profile: Profile, part: Records) -> pl.DataFrame:
 
 
 def _versions(profile: Profile, worded: pl.DataFrame, chosen: Turns) -> pl.DataFrame:
-    """Each version as the export shows it: open ones lack what comes later, some are ugly."""
+    """Return each version as the export shows it: open ones lack later times, some have data faults."""
     ugly = again(worded["ugly"].to_numpy(), chosen.turn)
     zero = ~worded["nowhere"].to_numpy() & (ugly < UGLY["zero coordinates"])
     spoilt = ~zero & (ugly < UGLY["zero coordinates"] + UGLY["blank coordinates"])
@@ -227,7 +232,7 @@ def _versions(profile: Profile, worded: pl.DataFrame, chosen: Turns) -> pl.DataF
 
 
 def _located(profile: Profile, part: Records) -> tuple[Floats, Floats, Integers, Flags]:
-    """Coordinates, how they were found (index of `_METHODS`), and where there are none: most advice calls."""
+    """Return coordinates, location method (index of `_METHODS`), and which are missing: most calls for advice."""
     u = part.events.u
     advice = part.code == 4
     by_phone = u[:, U.LOCATION] < np.where(advice, 0.3, CALLER_LOOKUP)
@@ -239,24 +244,24 @@ def _located(profile: Profile, part: Records) -> tuple[Floats, Floats, Integers,
 
 
 def _channel(discovered: Floats, u: Floats) -> Integers:
-    """How the police learnt of it (index of `_CHANNELS`): by phone, found on patrol, not noted, by message."""
+    """Return the report channel (index of `_CHANNELS`): phone, records on patrol, not recorded, message."""
     return np.select([u < discovered, u < discovered + CHANNEL_UNKNOWN, u > 0.92], [1, 2, 3], 0)
 
 
 def _stations(province: str, districts: tuple[str, ...]) -> list[str]:
-    """The police station of each district: one each here, under the district's name ('서울종로경찰서')."""
+    """Return the police station of each district: one per district, with its name ('서울종로경찰서')."""
     short = ["".join(word[:-1] if len(word) > 2 else word for word in name.split()) for name in districts]
     return [f"{SHORT_PROVINCES[province]}{name}경찰서" for name in short]
 
 
-def _numbers(profile: Profile, found: Records) -> pl.Series:
-    """Incident numbers: local day of reception, province and running number."""
-    day = day_texts(found.reported, profile.time_zone, PACKED[0])
-    running = pl.Series(np.arange(int(found.number.max(initial=0)) + 1)).cast(pl.String).str.zfill(6)
-    parts = (day, pl.lit(f"-{found.province}"), running.gather(found.number))
+def _numbers(profile: Profile, records: Records) -> pl.Series:
+    """Return incident numbers: local day of reception, province and running number."""
+    day = day_texts(records.reported, profile.time_zone, PACKED[0])
+    running = pl.Series(np.arange(int(records.number.max(initial=0)) + 1)).cast(pl.String).str.zfill(6)
+    parts = (day, pl.lit(f"-{records.province}"), running.gather(records.number))
     return pl.select(incident_no=pl.concat_str(*parts))["incident_no"]
 
 
 def _number_in_day(day: Integers) -> Integers:
-    """1, 2, 3, … within each run of equal days."""
+    """Return 1, 2, 3, … within each run of equal days."""
     return np.asarray(np.arange(day.size) - np.searchsorted(day, day, side="left") + 1)

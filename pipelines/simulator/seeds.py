@@ -1,7 +1,7 @@
-"""Seeded draws: every random number of the simulator is a function of the profile's seed, a purpose and a day.
+"""Seeded random numbers: each is a function of the profile's seed, a purpose and a day.
 
-Nothing depends on the day of the run or on what was asked for before, so a day made alone equals that day made
-among others.
+Nothing depends on the day of the run or on earlier requests, so a day simulated alone equals the same day simulated
+with others.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.str_]
 
 DAY_SPREAD = 0.04
-"""Relative standard deviation of a day's volume beyond Poisson: weather, events, whatever moves a city at once."""
+"""Relative standard deviation of a day's volume beyond Poisson: weather and events that affect a city at once."""
 
 
 def generator(seed: int, *purpose: object) -> np.random.Generator:
-    """A generator for one purpose; the names of the purpose decide its numbers, on every machine."""
+    """Return a generator for one purpose; the names of the purpose determine its numbers, on every machine."""
     text = "/".join([str(seed), *map(str, purpose)])
     return np.random.default_rng(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big"))
 
@@ -60,21 +60,21 @@ def draw(seed: int, purpose: str, days: Sequence[int], rates: Floats, width: int
 
 
 def cumulated(weights: Floats) -> Floats:
-    """Row-wise cumulated shares, flattened so that `pick` can search all rows at once."""
+    """Return row-wise cumulative shares, flattened so that `pick` can search all rows at once."""
     shares = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
     return np.asarray((shares + np.arange(len(weights))[:, None]).ravel())
 
 
 def pick(flat: Floats, width: int, row: Integers, u: Floats) -> Integers:
-    """Pick a column of ``row`` for each uniform number, by the shares that `cumulated` made."""
-    found = np.searchsorted(flat, row + u, side="right")
-    return np.asarray(np.clip(found - row * width, 0, width - 1))
+    """Pick a column of ``row`` for each uniform number, by the shares of `cumulated`."""
+    column = np.searchsorted(flat, row + u, side="right")
+    return np.asarray(np.clip(column - row * width, 0, width - 1))
 
 
 def again(u: Floats, turn: Integers | int) -> Floats:
-    """A further uniform number from one already drawn, for the ``turn``-th use of it: the digits further behind.
+    """Return another uniform number from one already drawn, for its ``turn``-th use, from its lower digits.
 
-    A factor of its own for each turn keeps the numbers of several turns uncorrelated.
+    A different factor for each turn keeps the numbers of several turns uncorrelated.
     """
     fraction: Floats = np.asarray(np.modf(u * (7919.0 + 1009.0 * np.asarray(turn)))[0])
     return fraction

@@ -1,10 +1,10 @@
 """The simulated police and fire services over real HTTP on loopback.
 
 Police: a paged JSON export of changes, `GET /v1/incidents?updated_from=…&updated_to=…&page=1&page_size=5000`, and the
-list of what stands, `GET /v1/incident-keys?reported_from=…&reported_to=…&page=1&page_size=5000`, key in the header
+list of current calls, `GET /v1/incident-keys?reported_from=…&reported_to=…&page=1&page_size=5000`, key in the header
 `X-API-Key`. Fire: the data.go.kr convention, `GET
-/fire/getCallReception?serviceKey=…&pageNo=1&numOfRows=5000&resultType=json&…`, XML unless JSON is asked for; errors
-come as XML with status 200, as there. Both keys are `KEY`. Nothing that changed at or after ``now`` is known yet.
+/fire/getCallReception?serviceKey=…&pageNo=1&numOfRows=5000&resultType=json&…`, XML unless JSON is requested; errors are
+XML with status 200, as there. Both keys are `KEY`. Changes at or after ``now`` are not known yet.
 """
 
 import threading
@@ -35,28 +35,28 @@ XML = "text/xml"
 
 
 class History:
-    """Changes of the simulated records by window. A window is made when it is first asked for and kept for a while."""
+    """Changes of the simulated records by window. A window is built on first request and cached for a while."""
 
     def __init__(self, profile: Profile, now: datetime) -> None:
         self.profile = profile
         self.now = now
         for province in provinces(profile):
-            # Made before anybody asks: the nation's borders take longer than an answer may.
+            # Built before the first request: loading the nation's boundaries takes longer than an answer may.
             places(profile, province)
         self._lock = threading.Lock()
         self._window = lru_cache(maxsize=4)(self._cut)
         self._standing = lru_cache(maxsize=2)(self._listed)
 
     def window(self, agency: str, start: datetime, end: datetime) -> pl.DataFrame:
-        """The changes of an agency in [start, end), in order of change; none at or after ``now``.
+        """Return the changes of an agency in [start, end), in order of change; none at or after ``now``.
 
-        What vanished before ``now`` is in no window.
+        Records that vanished before ``now`` are in no window.
         """
         with self._lock:
             return self._window(agency, int(start.timestamp()), int(min(end, self.now).timestamp()))
 
     def keys(self, start: datetime, end: datetime) -> pl.Series:
-        """Numbers of the police's records reported in [start, end) that stand at ``now``, in order."""
+        """Return the numbers of police records reported in [start, end) that are current at ``now``, in order."""
         with self._lock:
             return self._standing(int(start.timestamp()), int(min(end, self.now).timestamp()))
 
@@ -68,7 +68,7 @@ class History:
             for days in self._days(start, max(start, end), module.LONGEST_CHANGE_DAYS + 1)
         ]
         frame = pl.concat(parts)
-        # The key makes the order of equal instants certain, so that pages never overlap.
+        # The key makes the order of equal instants deterministic, so that pages never overlap.
         return frame.sort("_updated", *frame.columns[:2]).drop("_updated")
 
     def _listed(self, start: int, end: int) -> pl.Series:
@@ -76,13 +76,13 @@ class History:
         parts = []
         for province in provinces(self.profile):
             for first, last in self._days(start, max(start, end), 0):
-                found = police.records(self.profile, province, first, last)
-                inside = (found.reported >= start) & (found.reported < end)
-                parts.append(police.keys(self.profile, found.where(inside), now))
+                records = police.records(self.profile, province, first, last)
+                inside = (records.reported >= start) & (records.reported < end)
+                parts.append(police.keys(self.profile, records.where(inside), now))
         return pl.concat(parts).sort()
 
     def _days(self, start: int, end: int, before: int) -> list[tuple[date, date]]:
-        """The local days of a window and so many before it, cut at the firsts of months."""
+        """Return the local days of a window and ``before`` days earlier, split at the first day of each month."""
         zone = self.profile.zone
         earliest = datetime.fromtimestamp(start, zone).date() - timedelta(days=before)
         return months(earliest, datetime.fromtimestamp(end, zone).date() + timedelta(days=1))
@@ -93,13 +93,13 @@ def _changes(
 ) -> pl.DataFrame:
     if agency == "fire":
         return fire.versions(profile, fire.records(profile, province, *days), window)
-    found = police.records(profile, province, *days)
-    return police.versions(profile, found.where(found.vanished > now), window)
+    records = police.records(profile, province, *days)
+    return police.versions(profile, records.where(records.vanished > now), window)
 
 
 @contextmanager
 def serve(profile: Profile, now: datetime, port: int = 0) -> Iterator[str]:
-    """Serve both agencies on loopback as they stood at ``now``; yields the base URL."""
+    """Serve both agencies on loopback in their state at ``now``; yield the base URL."""
     history = History(profile, now)
     answers = {POLICE_PATH: _police, KEYS_PATH: _keys, FIRE_PATH: _fire}
     server = ThreadingHTTPServer(("127.0.0.1", port), _handler(history, answers))
@@ -124,7 +124,7 @@ class _Refused(Exception):
 
 Query = Mapping[str, str]
 Answer = Callable[[History, Query, Query], tuple[str, bytes]]
-"""From history, query and headers to the type and body of an answer."""
+"""Function of history, query and headers that returns type and body of an answer."""
 
 
 def _handler(history: History, answers: Mapping[str, Answer]) -> type[BaseHTTPRequestHandler]:
@@ -154,23 +154,23 @@ def _handler(history: History, answers: Mapping[str, Answer]) -> type[BaseHTTPRe
 
 
 def _police(history: History, query: Query, headers: Query) -> tuple[str, bytes]:
-    start, end, page, size = _asked(query, headers, "updated_from", "updated_to")
-    found = history.window("police", start, end)
-    rows = found.slice((page - 1) * size, size).write_json()
-    return JSON, f'{{"page":{page},{_counted(found.height, size)},"incidents":{rows}}}'.encode()
+    start, end, page, size = _requested(query, headers, "updated_from", "updated_to")
+    changes = history.window("police", start, end)
+    rows = changes.slice((page - 1) * size, size).write_json()
+    return JSON, f'{{"page":{page},{_counted(changes.height, size)},"incidents":{rows}}}'.encode()
 
 
 def _keys(history: History, query: Query, headers: Query) -> tuple[str, bytes]:
-    start, end, page, size = _asked(query, headers, "reported_from", "reported_to")
-    found = history.keys(start, end)
+    start, end, page, size = _requested(query, headers, "reported_from", "reported_to")
+    records = history.keys(start, end)
     listed_at = history.now.astimezone(history.profile.zone).isoformat()
-    numbers = orjson.dumps(found.slice((page - 1) * size, size).to_list()).decode()
-    counted = _counted(len(found), size)
+    numbers = orjson.dumps(records.slice((page - 1) * size, size).to_list()).decode()
+    counted = _counted(len(records), size)
     return JSON, f'{{"page":{page},{counted},"listed_at":"{listed_at}","keys":{numbers}}}'.encode()
 
 
-def _asked(query: Query, headers: Query, first: str, last: str) -> tuple[datetime, datetime, int, int]:
-    """Window, page and page size that the police are asked for."""
+def _requested(query: Query, headers: Query, first: str, last: str) -> tuple[datetime, datetime, int, int]:
+    """Return the window, page and page size of a police request."""
     if headers.get("x-api-key") != KEY:
         raise _Refused(401, JSON, b'{"error":"unknown key"}')
     try:
@@ -201,13 +201,13 @@ def _fire(history: History, query: Query, headers: Query) -> tuple[str, bytes]:
             raise ValueError("numOfRows")
     except (KeyError, ValueError) as error:
         raise _portal_error("INVALID_REQUEST_PARAMETER_ERROR", 10) from error
-    found = history.window("fire", start, end)
-    return form(found.slice((page - 1) * size, size), page, size, found.height)
+    records = history.window("fire", start, end)
+    return form(records.slice((page - 1) * size, size), page, size, records.height)
 
 
 def _json(rows: pl.DataFrame, page: int, size: int, total: int) -> tuple[str, bytes]:
     text = rows.write_json()
-    # The real services send `items` as a list in some answers, as {"item": […]} in others, and as "" for nothing.
+    # The real services send `items` as a list in some answers, as {"item": […]} in others, and as "" when empty.
     items = '""' if rows.is_empty() else text if page % 2 == 0 else f'{{"item":{text}}}'
     header = '{"resultCode":"00","resultMsg":"NORMAL SERVICE"}'
     body = f'{{"pageNo":{page},"numOfRows":{size},"totalCount":{total},"items":{items}}}'
@@ -215,7 +215,7 @@ def _json(rows: pl.DataFrame, page: int, size: int, total: int) -> tuple[str, by
 
 
 def _xml(rows: pl.DataFrame, page: int, size: int, total: int) -> tuple[str, bytes]:
-    """Rows as elements; a field without a value is left out, an empty one is an empty element."""
+    """Return rows as elements; a field without a value is left out, an empty one is an empty element."""
     fields = [
         pl.format(f"<{name}>{{}}</{name}>", pl.col(name).str.replace_many(["&", "<", ">"], ["&amp;", "&lt;", "&gt;"]))
         for name in rows.columns

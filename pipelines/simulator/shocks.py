@@ -1,9 +1,9 @@
-"""Days on which something moves the calls of several provinces at once: weather-like shocks and the lunar holidays.
+"""Days on which a shock affects the calls of several provinces: weather-like shocks and the lunar holidays.
 
-A shock begins in one province, lasts some days and takes in the provinces around it (`neighbours.csv`), up to its
-reach. How often, when in the year and how long: `shocks.csv`; which calls it moves and by how much:
-`shock_effects.csv`. Both are assumptions; no shock is a weather event of any real day. Shocks of a year are drawn for
-the whole nation, so that a province has the same ones whichever others are asked for.
+A shock begins in one province, lasts some days and includes the provinces around it (`neighbours.csv`), up to its
+reach. `shocks.csv` has frequency, season and duration; `shock_effects.csv` has the calls affected and by how much. Both
+are assumptions; no shock represents weather on a real day. Shocks of a year are drawn for the whole nation, so that a
+province has the same shocks whatever other provinces are requested.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from pipelines.simulator.seeds import Floats, generator
 from pipelines.simulator.tables import table
 
 STRENGTH = (0.6, 1.4)
-"""A shock's own strength: the power to which the table's factors are raised."""
+"""A shock's strength: the exponent applied to the table's factors."""
 
 LUNAR = "lunar_holidays"
 _LUNAR_WORDS = ("설날", "추석")
@@ -38,24 +38,24 @@ class Shock:
 
 
 def factors(seed: int, province: str, agency: str, words: Sequence[str], days: Sequence[int]) -> Floats:
-    """How much a province's calls of each word are multiplied by on each day (days × words)."""
+    """Return the factor of a province's calls of each word on each day (days × words)."""
     ordinals = np.asarray(days)
-    found = np.ones((len(ordinals), len(words)))
+    product = np.ones((len(ordinals), len(words)))
     for shock in active(seed, min(days), max(days)):
         if province in shock.provinces:
-            mine = (ordinals >= shock.first) & (ordinals <= shock.last)
-            found[mine] *= _effects(shock.kind, agency, tuple(words)) ** shock.strength
-    return found
+            affected = (ordinals >= shock.first) & (ordinals <= shock.last)
+            product[affected] *= _effects(shock.kind, agency, tuple(words)) ** shock.strength
+    return product
 
 
 def truth(seed: int, provinces: Sequence[str], start: date, end: date) -> pl.DataFrame:
-    """The shocks active in [start, end), one row per province and kind of call moved.
+    """Return the shocks active in [start, end), one row per province and kind of call affected.
 
     Columns: ``shock_id, kind, province_id, start_date, end_date`` (exclusive), ``agency, category`` (the agency's own
-    word), ``factor`` (by which the expected calls are multiplied).
+    word), ``factor`` (multiplies the expected calls).
     """
     effects = table("shock_effects")
-    found = pl.DataFrame(
+    matches = pl.DataFrame(
         [
             (f"{shock.kind}-{shock.number}", shock.kind, province, shock.first, shock.last + 1, shock.strength)
             for shock in active(seed, start.toordinal(), end.toordinal() - 1)
@@ -71,13 +71,13 @@ def truth(seed: int, provinces: Sequence[str], start: date, end: date) -> pl.Dat
         },
         orient="row",
     )
-    one = date(1970, 1, 1).toordinal()
-    return found.join(effects, on="kind", maintain_order="left_right").select(
+    epoch = date(1970, 1, 1).toordinal()
+    return matches.join(effects, on="kind", maintain_order="left_right").select(
         "shock_id",
         "kind",
         "province_id",
-        (pl.col("first") - one).cast(pl.Int32).cast(pl.Date).alias("start_date"),
-        (pl.col("last") - one).cast(pl.Int32).cast(pl.Date).alias("end_date"),
+        (pl.col("first") - epoch).cast(pl.Int32).cast(pl.Date).alias("start_date"),
+        (pl.col("last") - epoch).cast(pl.Int32).cast(pl.Date).alias("end_date"),
         "agency",
         "category",
         pl.col("factor").pow(pl.col("strength")).alias("factor"),
@@ -85,16 +85,18 @@ def truth(seed: int, provinces: Sequence[str], start: date, end: date) -> pl.Dat
 
 
 def active(seed: int, first: int, last: int) -> list[Shock]:
-    """The nation's shocks active on any day from ``first`` to ``last`` (ordinals), oldest first."""
+    """Return the nation's shocks active on any day from ``first`` to ``last`` (ordinals), oldest first."""
     years = range(date.fromordinal(first).year - 1, date.fromordinal(last).year + 1)
-    found = [shock for year in years for shock in (*_drawn(seed, year), *_lunar(year))]
-    return sorted((s for s in found if s.first <= last and s.last >= first), key=lambda s: (s.first, s.kind, s.number))
+    matches = [shock for year in years for shock in (*_drawn(seed, year), *_lunar(year))]
+    return sorted(
+        (s for s in matches if s.first <= last and s.last >= first), key=lambda s: (s.first, s.kind, s.number)
+    )
 
 
 @cache
 def _drawn(seed: int, year: int) -> tuple[Shock, ...]:
-    """The shocks of one year; those of a winter belong to the year in which it begins."""
-    found = []
+    """Return the shocks of one year; those of a winter belong to the year in which it begins."""
+    matches = []
     provinces = table("neighbours")["province_id"].to_list()
     for row in table("shocks").iter_rows(named=True):
         rng = generator(seed, "shock", row["kind"], year)
@@ -103,13 +105,15 @@ def _drawn(seed: int, year: int) -> tuple[Shock, ...]:
             last = first + int(rng.integers(row["shortest_days"], row["longest_days"] + 1)) - 1
             centre = provinces[int(rng.integers(len(provinces)))]
             strength = float(rng.uniform(*STRENGTH))
-            found.append(Shock(row["kind"], year * 100 + number, _around(centre, row["reach"]), first, last, strength))
-    return tuple(found)
+            matches.append(
+                Shock(row["kind"], year * 100 + number, _around(centre, row["reach"]), first, last, strength)
+            )
+    return tuple(matches)
 
 
 @cache
 def _lunar(year: int) -> tuple[Shock, ...]:
-    """Lunar New Year and Chuseok, each with its days around, in every province."""
+    """Return Lunar New Year and Chuseok with the days around them, in every province."""
     everywhere = frozenset(table("neighbours")["province_id"])
     # Without a language, the names follow the machine's locale.
     named = sorted(holidays.country_holidays("KR", years=year, language="ko").items())
@@ -124,11 +128,11 @@ def _lunar(year: int) -> tuple[Shock, ...]:
 
 @cache
 def _around(centre: str, reach: int) -> frozenset[str]:
-    beside = dict(table("neighbours").iter_rows())
-    found = {centre}
+    neighbours = dict(table("neighbours").iter_rows())
+    reached = {centre}
     for _ in range(reach):
-        found |= {word for province in found for word in beside[province].split()}
-    return frozenset(found)
+        reached |= {word for province in reached for word in neighbours[province].split()}
+    return frozenset(reached)
 
 
 @cache

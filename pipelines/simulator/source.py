@@ -1,4 +1,4 @@
-"""The simulated agencies as sources of feeds: what the URL scheme ``simulator:`` opens."""
+"""The simulated agencies as sources of feeds: opened by the URL scheme ``simulator:``."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from pipelines.simulator.server import KEY, serve
 def opened(
     settings: Settings, feed: str, windows: Sequence[tuple[datetime | None, datetime]]
 ) -> Iterator[tuple[str, str]]:
-    """Serve one simulated feed as it is at ``as_of``, for the windows requested; yields its URL and key.
+    """Serve one simulated feed in its state at ``as_of``, for the requested windows; yield its URL and key.
 
-    Dropped files are kept under ``settings.work`` for as long as that.
+    Dropped files are kept under ``settings.work`` for the duration.
 
     Raises:
-        ValueError: this feed is not simulated.
+            ValueError: This feed is not simulated.
     """
     profile = settings.profile
     if feed == "investigation_cases":

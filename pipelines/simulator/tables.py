@@ -1,4 +1,4 @@
-"""The small tables beside this module; `README.md` says what each holds and where it comes from."""
+"""The small tables next to this module; `README.md` describes their content and source."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,7 +8,7 @@ import polars as pl
 
 @cache
 def table(name: str) -> pl.DataFrame:
-    """One of the tables beside this module; ids are text."""
+    """Read one of the tables next to this module; ids are text."""
     source = (files("pipelines.simulator") / f"{name}.csv").read_bytes()
     ids = {"province_id": pl.String, "district_id": pl.String}
     header = source.split(b"\n", 1)[0].decode().split(",")

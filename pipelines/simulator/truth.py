@@ -1,4 +1,4 @@
-"""What the simulated agencies would know of a span of days, and the truth behind it, to test and to score against."""
+"""The simulated agencies' records of a span of days, and the truth behind them, for tests and scoring."""
 
 from datetime import date
 
@@ -13,16 +13,16 @@ _LINKS = ("incident_no", "origin", "event", "cause", "vanished")
 
 
 def truth(profile: Profile, start: date, end: date) -> pl.DataFrame:
-    """The injected clusters that are active in [start, end): see `clusters.truth`."""
+    """Return the injected clusters active in [start, end): see `clusters.truth`."""
     return clusters.truth(profile, start, end)
 
 
 def tables(profile: Profile, start: date, end: date) -> dict[str, pl.DataFrame]:
-    """What the agencies would know of the local days [start, end), and the truth behind it.
+    """Return the agencies' records of the local days [start, end), and the truth behind them.
 
-    ``police_112``, ``fire_119``, ``investigation_cases``: every version of every record received on those days, in
-    the sources' own columns. ``truth_police``: one row per call with its true time, place and origin. The other
-    truths are those of `injected` and `linked`.
+    ``police_112``, ``fire_119``, ``investigation_cases``: every version of every record received on those days, in the
+    sources' own columns. ``truth_police``: one row per call with its true time, location and origin. The other truths
+    are those of `injected` and `linked`.
     """
     parts = [of_province(profile, province, start, end) for province in provinces(profile)]
     whole = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
@@ -35,7 +35,7 @@ def tables(profile: Profile, start: date, end: date) -> dict[str, pl.DataFrame]:
 
 
 def of_province(profile: Profile, province: str, start: date, end: date) -> dict[str, pl.DataFrame]:
-    """One province's share of `tables`, as far as it can be made alone, and its 119 calls of joint events."""
+    """Return one province's part of `tables` that can be built alone, and its 119 calls of joint events."""
     calls, alarms = police.records(profile, province, start, end), fire.records(profile, province, start, end)
     return {
         "police_112": police.versions(profile, calls).drop("_updated"),
@@ -47,7 +47,7 @@ def of_province(profile: Profile, province: str, start: date, end: date) -> dict
 
 
 def injected(profile: Profile, start: date, end: date) -> dict[str, pl.DataFrame]:
-    """What was put in on purpose: ``truth_clusters`` and ``truth_shocks``, as their modules describe them."""
+    """Return what was injected: ``truth_clusters`` and ``truth_shocks``, as described in their modules."""
     return {
         "truth_clusters": clusters.truth(profile, start, end),
         "truth_shocks": shocks.truth(settings(profile)[0], provinces(profile), start, end),
@@ -55,11 +55,11 @@ def injected(profile: Profile, start: date, end: date) -> dict[str, pl.DataFrame
 
 
 def linked(calls: pl.DataFrame, joint: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Records that belong together, from ``truth_police`` (or `kept` of it) and the 119 calls of joint events.
+    """Return records that belong together, from ``truth_police`` (or `kept` of it) and the 119 calls of joint events.
 
-    ``truth_joint``: ``incident_no, dclr_rcpt_no``, both records of one event. ``truth_near_repeats``: ``incident_no,
-    parent_incident_no``. ``truth_vanished``: ``incident_no, vanished_at`` (UTC). Pairs of which one record was
-    received outside the span are left out.
+    ``truth_joint``: ``incident_no, dclr_rcpt_no``, the two records of one event. ``truth_near_repeats``: ``incident_no,
+    parent_incident_no``. ``truth_vanished``: ``incident_no, vanished_at`` (UTC). Pairs with one record received outside
+    the span are left out.
     """
     known = calls.select(_LINKS)
     children = known.filter(origin="near_repeat").select("incident_no", "cause")
@@ -79,6 +79,8 @@ def linked(calls: pl.DataFrame, joint: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def kept(calls: pl.DataFrame) -> pl.DataFrame:
-    """The few rows of ``truth_police`` that `linked` needs: so that a nation's year need not be held at once."""
+    """Return the few rows of ``truth_police`` that `linked` needs, so that a nation's year need not be in memory at
+    once.
+    """
     is_needed = pl.col("origin").is_in(["near_repeat", "joint"]) | pl.col("vanished").is_not_null()
     return calls.filter(is_needed | pl.col("category").is_in(NEAR_REPEAT_CATEGORIES)).select(_LINKS)

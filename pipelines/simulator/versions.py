@@ -1,4 +1,4 @@
-"""Which versions of which records are written when: what both services' exports of changes are cut from."""
+"""When each version of a record is written: the basis of both services' exports of changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ NEVER = int(np.iinfo(np.int64).max)
 class Turns:
     """Versions by the instant they were written, then by record.
 
-    ``touched`` marks the records that have any; ``place`` is each version's record among those; ``turn`` which of its
-    versions it is; ``updated`` when it was written.
+    ``touched`` marks the records with any version; ``place`` is each version's record among those; ``turn`` the number
+    of the version; ``updated`` when it was written.
     """
 
     touched: Flags
@@ -25,10 +25,10 @@ class Turns:
 
 
 def turns(written: Sequence[tuple[Flags, Integers]], window: tuple[int, int] | None) -> Turns:
-    """The versions that fall into a window of instants (half open), or all of them.
+    """Return the versions written in a half-open window of instants, or all of them.
 
     Args:
-        written: For each turn, which records have such a version, and when it is written.
+            written: For each turn, which records have such a version, and when it is written.
         window: UTC seconds.
     """
     start, end = window or (0, NEVER)

@@ -1,4 +1,4 @@
-"""The archive of a span of days: what it writes is what the agencies' tables hold."""
+"""The archive of a span of days: its files equal the agencies' tables."""
 
 from datetime import date
 from pathlib import Path
@@ -27,9 +27,9 @@ def read(folder: Path, name: str) -> pl.DataFrame:
 
 
 @pytest.mark.slow
-def test_months_and_provinces_together_hold_what_the_tables_hold(tmp_path: Path) -> None:
+def test_months_and_provinces_together_equal_the_tables(tmp_path: Path) -> None:
     profile = of("30", "36")
-    told = list(archive(profile, tmp_path, *SPAN, processes=2))
+    progress = list(archive(profile, tmp_path, *SPAN, processes=2))
     tables = simulator.tables(profile, *SPAN)
     for name in ("police_112", "fire_119", "investigation_cases", "truth_police"):
         assert_frame_equal(read(tmp_path, name), tables.pop(name), check_row_order=False)
@@ -37,8 +37,8 @@ def test_months_and_provinces_together_hold_what_the_tables_hold(tmp_path: Path)
         assert_frame_equal(pl.read_parquet(tmp_path / f"{name}.parquet"), frame, check_row_order=False)
     months = sorted(path.name for path in (tmp_path / "police_112").iterdir())
     assert months == ["month=2025-10", "month=2025-11"]
-    assert [done.share for done in told] == sorted(done.share for done in told)
-    assert told[-1].share == 1.0
+    assert [done.share for done in progress] == sorted(done.share for done in progress)
+    assert progress[-1].share == 1.0
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -58,7 +58,7 @@ def test_truths_name_records_of_both_agencies_that_exist() -> None:
     assert vanished == pytest.approx(VANISHED, rel=0.9)
 
 
-def test_a_province_that_does_not_exist_is_refused() -> None:
+def test_a_province_that_does_not_exist_is_rejected() -> None:
     with pytest.raises(StepError, match="unknown provinces"):
         simulated("korea", None, ("99",))
 

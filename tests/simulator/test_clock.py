@@ -1,4 +1,4 @@
-"""Times as text: the same as a calendar library writes, whatever the zone."""
+"""Times as text: equal to those of a calendar library, in any zone."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -15,11 +15,11 @@ INSTANTS = st.lists(st.integers(946_684_800, 1_893_456_000) | st.just(NONE), max
 
 @pytest.mark.parametrize("zone", ["Asia/Seoul", "America/Toronto", "Australia/Lord_Howe"])
 @given(seconds=INSTANTS)
-def test_an_instant_reads_as_a_calendar_library_writes_it(zone: str, seconds: list[int]) -> None:
-    found = written("at", np.array(seconds, dtype=np.int64), zone, ISO, offset=True)
+def test_instants_are_formatted_as_by_a_calendar_library(zone: str, seconds: list[int]) -> None:
+    texts = written("at", np.array(seconds, dtype=np.int64), zone, ISO, offset=True)
     wanted = [None if s == NONE else datetime.fromtimestamp(s, ZoneInfo(zone)).isoformat() for s in seconds]
-    assert found.name == "at"
-    assert found.to_list() == wanted
+    assert texts.name == "at"
+    assert texts.to_list() == wanted
 
 
 def test_a_packed_instant_has_fourteen_digits() -> None:

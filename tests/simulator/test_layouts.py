@@ -1,4 +1,4 @@
-"""The files of the 119 layouts: the real fields, the real traps, and the calls of the other door."""
+"""The files of the 119 layouts: the real fields and pitfalls, and the same calls as the service."""
 
 import io
 from datetime import date
@@ -29,7 +29,7 @@ def read(path: Path) -> pl.DataFrame:
     ("layout", "feed"),
     [("calls", fire_calls_jeonbuk.FEED), ("ems", fire_ems_busan.FEED), ("rescue", fire_rescue_busan.FEED)],
 )
-def test_every_layout_has_the_fields_that_its_feed_knows(files: dict[str, Path], layout: str, feed: Feed) -> None:
+def test_every_layout_has_the_fields_of_its_feed(files: dict[str, Path], layout: str, feed: Feed) -> None:
     frame = conform(feed, feed.parse([files[layout].read_bytes()]))
     assert frame.height > 3
     assert frame["_extra"].is_null().all()
@@ -43,7 +43,7 @@ def test_times_of_day_lose_their_leading_zeros_and_dates_do_not(files: dict[str,
     assert not calls["dclr_tm"].str.starts_with("0").filter(calls["dclr_tm"] != "0").any()
 
 
-def test_a_call_has_one_row_per_unit_and_advice_has_no_place(files: dict[str, Path]) -> None:
+def test_a_call_has_one_row_per_unit_and_advice_has_no_location(files: dict[str, Path]) -> None:
     calls = read(files["calls"])
     units = calls.group_by("dclr_rcpt_no").len()["len"]
     assert units.max() > 1  # type: ignore[operator]

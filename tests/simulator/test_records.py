@@ -1,4 +1,4 @@
-"""What the simulator makes: the same for the same seed and day, in the volumes and shapes that it claims."""
+"""The simulated records: equal for equal seed and day, with the documented volumes and shapes."""
 
 import itertools
 import os
@@ -41,47 +41,47 @@ def calls() -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("agency", [police, fire])
-def test_a_day_made_alone_is_the_day_made_among_others(agency: object) -> None:
+def test_a_day_simulated_alone_equals_the_day_simulated_with_others(agency: object) -> None:
     def versions(first: date, last: date) -> pl.DataFrame:
         return agency.versions(KOREA, agency.records(KOREA, SEOUL, first, last))  # type: ignore[attr-defined, no-any-return]
 
     alone = versions(DAY, NEXT)
     number = alone.columns[0]
     among = versions(DAY - timedelta(days=9), DAY + timedelta(days=3))
-    mine = among.filter(pl.col(number).str.contains(f"{DAY:%Y%m%d}"))
+    same_day = among.filter(pl.col(number).str.contains(f"{DAY:%Y%m%d}"))
     assert alone.height > 300
-    assert mine.sort(pl.all()).equals(alone.sort(pl.all()))
+    assert same_day.sort(pl.all()).equals(alone.sort(pl.all()))
 
 
 @pytest.mark.parametrize("agency", [police, fire])
-def test_the_versions_of_a_window_are_those_that_all_versions_have_in_it(agency: object) -> None:
-    found = agency.records(KOREA, SEOUL, DAY, NEXT)  # type: ignore[attr-defined]
-    whole = agency.versions(KOREA, found)  # type: ignore[attr-defined]
+def test_the_versions_of_a_window_are_a_subset_of_all_versions(agency: object) -> None:
+    actual = agency.records(KOREA, SEOUL, DAY, NEXT)  # type: ignore[attr-defined]
+    whole = agency.versions(KOREA, actual)  # type: ignore[attr-defined]
     start, end = (int(whole["_updated"].quantile(q, "nearest")) for q in (0.4, 0.9))
-    window = agency.versions(KOREA, found, (start, end))  # type: ignore[attr-defined]
+    window = agency.versions(KOREA, actual, (start, end))  # type: ignore[attr-defined]
     assert window.height > 100
     assert window.equals(whole.filter(pl.col("_updated").is_between(start, end, closed="left")))
 
 
-def test_a_day_of_cases_made_alone_is_the_day_made_among_others() -> None:
+def test_a_day_of_cases_simulated_alone_equals_the_day_simulated_with_others() -> None:
     alone = cases.versions(KOREA, DAY, NEXT)
     among = cases.versions(KOREA, DAY - timedelta(days=20), DAY + timedelta(days=9))
     assert alone.height > 0
     assert among.filter(pl.col("접수일") == str(DAY)).equals(alone)
 
 
-def test_another_seed_makes_another_day() -> None:
+def test_another_seed_gives_another_day() -> None:
     ours, other = (police.records(profile, SEOUL, DAY, NEXT) for profile in (KOREA, scaled(0.05, seed=1)))
     assert not np.array_equal(ours.events.x[:50], other.events.x[:50])
 
 
 def test_numbers_run_within_the_local_day_of_reception() -> None:
-    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY, NEXT))
-    first = found.unique("incident_no", keep="first").sort("incident_no")
+    actual = police.versions(KOREA, police.records(KOREA, SEOUL, DAY, NEXT))
+    first = actual.unique("incident_no", keep="first").sort("incident_no")
     assert first["incident_no"].to_list() == [f"{DAY:%Y%m%d}-11{n:06d}" for n in range(1, first.height + 1)]
-    told = first.filter(pl.col("reported_at") != "시각오류")
-    assert told["reported_at"].str.starts_with(str(DAY)).all()
-    assert told["reported_at"].is_sorted()
+    valid = first.filter(pl.col("reported_at") != "시각오류")
+    assert valid["reported_at"].str.starts_with(str(DAY)).all()
+    assert valid["reported_at"].is_sorted()
 
 
 def test_calls_have_the_codes_and_volume_of_a_year(calls: pl.DataFrame) -> None:
@@ -101,9 +101,9 @@ def test_most_calls_come_in_the_evening_and_fewest_before_dawn(calls: pl.DataFra
 def test_crimes_follow_the_recorded_ones_of_each_district() -> None:
     where = places(KOREA, SEOUL)
     expected = rates.recorded(where.ids)["violence"].to_numpy()
-    found = events.police(scaled(0.2), SEOUL, ordinals(DAY, 90))
-    violent = found.kind == table("police_calls")["category"].to_list().index("폭력")
-    counts = np.bincount(found.district[violent], minlength=len(where.districts))
+    actual = events.police(scaled(0.2), SEOUL, ordinals(DAY, 90))
+    violent = actual.kind == table("police_calls")["category"].to_list().index("폭력")
+    counts = np.bincount(actual.district[violent], minlength=len(where.districts))
     assert np.corrcoef(counts, expected)[0, 1] > 0.9
     assert counts.sum() == pytest.approx(expected.sum() * 0.2 * 90 / 365.25, rel=0.15)
 
@@ -120,21 +120,21 @@ def test_half_of_crime_is_expected_in_a_twentieth_of_the_cells(crime: str) -> No
     assert most["expected"].sum() / cells["expected"].sum() == pytest.approx(0.5, abs=0.07)
 
 
-def test_every_place_lies_in_its_district() -> None:
+def test_every_place_is_in_its_district() -> None:
     where = places(KOREA, SEOUL)
     drawn = events.police(KOREA, SEOUL, ordinals(DAY, 3))
     inside = 0
     for number, district in enumerate(where.districts):
-        mine = drawn.district == number
-        inside += int(shapely.contains_xy(district.boundary, drawn.x[mine], drawn.y[mine]).sum())
+        members = drawn.district == number
+        inside += int(shapely.contains_xy(district.boundary, drawn.x[members], drawn.y[members]).sum())
     # The scatter around a place may cross the border by some metres.
     assert inside / len(drawn.day) > 0.98
 
 
 def test_a_near_repeat_follows_its_parent_within_14_days_and_200_metres() -> None:
-    found = events.police(scaled(1.0), SEOUL, ordinals(DAY, 40))
+    actual = events.police(scaled(1.0), SEOUL, ordinals(DAY, 40))
     kind = table("police_calls")["category"].to_list().index("침입절도")
-    children, others = (found.where((found.kind == kind) & mask) for mask in (found.origin == 1, found.origin == 0))
+    children, others = (actual.where((actual.kind == kind) & mask) for mask in (actual.origin == 1, actual.origin == 0))
     late = children.where(children.day > DAY.toordinal() + events.NEAR_REPEAT_DAYS)
     share = len(children.day) / len(others.day)
     assert share == pytest.approx(events.NEAR_REPEAT_RATIO, abs=0.06)
@@ -144,22 +144,24 @@ def test_a_near_repeat_follows_its_parent_within_14_days_and_200_metres() -> Non
     assert near.any(axis=1).all()
 
 
-def test_every_injected_cluster_holds_more_events_than_usual() -> None:
+def test_every_injected_cluster_has_more_events_than_usual() -> None:
     start, end = date(2025, 1, 1), date(2025, 12, 1)
     truth = clusters.truth(KOREA, start, end)
-    found = clusters.events(KOREA, SEOUL, range(start.toordinal(), end.toordinal()))
+    actual = clusters.events(KOREA, SEOUL, range(start.toordinal(), end.toordinal()))
     assert truth.height in range(11, 15)
     days = (truth["end_date"] - truth["start_date"]).dt.total_days()
     assert days.min() >= clusters.DAYS[0]
-    assert len(found.day) == pytest.approx((days * truth["daily_mean"]).sum(), rel=0.35)
+    assert len(actual.day) == pytest.approx((days * truth["daily_mean"]).sum(), rel=0.35)
     assert set(truth["category"]) <= set(clusters.CATEGORIES)
-    assert set(found.cause.tolist()) == set(truth["cluster_no"])
+    assert set(actual.cause.tolist()) == set(truth["cluster_no"])
 
 
-def test_a_joint_event_is_in_both_agencies_records_at_one_place_and_time() -> None:
+def test_a_joint_event_has_one_place_and_time_in_both_agencies_records() -> None:
     ours, theirs = (agency(KOREA, SEOUL, ordinals(DAY, 5)) for agency in (events.police, events.fire))
-    ours, theirs = (found.where(found.origin == events.Origin.JOINT) for found in (ours, theirs))
-    ours, theirs = (found.where(np.argsort(found.cause)) for found in (ours, theirs))
+    ours, theirs = (
+        agency_events.where(agency_events.origin == events.Origin.JOINT) for agency_events in (ours, theirs)
+    )
+    ours, theirs = (agency_events.where(np.argsort(agency_events.cause)) for agency_events in (ours, theirs))
     assert len(ours.day) > 30
     assert len(np.unique(ours.cause)) == len(ours.cause)
     for name in ("cause", "x", "y", "second"):
@@ -167,18 +169,18 @@ def test_a_joint_event_is_in_both_agencies_records_at_one_place_and_time() -> No
 
 
 def test_three_in_a_hundred_calls_are_reclassified_and_one_in_two_hundred_withdrawn() -> None:
-    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY - timedelta(days=30), DAY))
-    total = found["incident_no"].n_unique()
-    kinds = found.group_by("incident_no").agg(pl.col("category").n_unique() > 1, pl.col("is_withdrawn").any())
+    actual = police.versions(KOREA, police.records(KOREA, SEOUL, DAY - timedelta(days=30), DAY))
+    total = actual["incident_no"].n_unique()
+    kinds = actual.group_by("incident_no").agg(pl.col("category").n_unique() > 1, pl.col("is_withdrawn").any())
     assert kinds["category"].sum() / total == pytest.approx(police.RECLASSIFIED, abs=0.006)
     assert kinds["is_withdrawn"].sum() / total == pytest.approx(police.WITHDRAWN, abs=0.002)
-    assert found.select("incident_no", "updated_at").is_unique().all()
+    assert actual.select("incident_no", "updated_at").is_unique().all()
 
 
-def test_one_call_in_a_thousand_vanishes_some_days_after_it_was_closed() -> None:
-    found = police.records(scaled(0.5), SEOUL, DAY, DAY + timedelta(days=10))
-    gone = found.where(found.vanished < police.NEVER)
-    assert len(gone.number) / len(found.number) == pytest.approx(police.VANISHED, rel=0.5)
+def test_one_call_in_a_thousand_vanishes_days_after_closing() -> None:
+    actual = police.records(scaled(0.5), SEOUL, DAY, DAY + timedelta(days=10))
+    gone = actual.where(actual.vanished < police.NEVER)
+    assert len(gone.number) / len(actual.number) == pytest.approx(police.VANISHED, rel=0.5)
     days = (gone.vanished - gone.closed) / 86_400
     assert days.min() >= 1 and days.max() <= 20
     versions = police.versions(KOREA, gone)
@@ -187,8 +189,8 @@ def test_one_call_in_a_thousand_vanishes_some_days_after_it_was_closed() -> None
 
 
 def test_a_call_that_needs_no_unit_is_written_once_and_others_when_sent_and_when_closed() -> None:
-    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY, NEXT)).filter(pl.col("status") != "취소")
-    early = found.group_by("incident_no", maintain_order=True).agg(
+    actual = police.versions(KOREA, police.records(KOREA, SEOUL, DAY, NEXT)).filter(pl.col("status") != "취소")
+    early = actual.group_by("incident_no", maintain_order=True).agg(
         pl.col("priority").first(), pl.col("status").first(), pl.col("closed_at").first()
     )
     assert set(early.filter(pl.col("priority") == 4)["status"]) == {"종결"}
@@ -197,16 +199,16 @@ def test_a_call_that_needs_no_unit_is_written_once_and_others_when_sent_and_when
     assert sent["closed_at"].is_null().all()
 
 
-def test_ugly_rows_are_few() -> None:
-    found = police.versions(KOREA, police.records(KOREA, SEOUL, DAY - timedelta(days=30), DAY))
-    share = ((found["lon"] == 0) | (found["reported_at"] == "시각오류")).sum() / found.height
+def test_faulty_rows_are_few() -> None:
+    actual = police.versions(KOREA, police.records(KOREA, SEOUL, DAY - timedelta(days=30), DAY))
+    share = ((actual["lon"] == 0) | (actual["reported_at"] == "시각오류")).sum() / actual.height
     assert 0 < share < 0.01
 
 
 def test_units_of_a_call_are_distinct_and_their_times_in_order() -> None:
-    found = fire.versions(KOREA, fire.records(KOREA, SEOUL, DAY - timedelta(days=10), DAY))
-    last = found.sort("_updated").unique(["dclr_rcpt_no", "vhcl_no"], keep="last")
-    units = found.filter(pl.col("vhcl_no") != "").select("dclr_rcpt_no", "vhcl_no", "vhcl_se_nm").unique()
+    actual = fire.versions(KOREA, fire.records(KOREA, SEOUL, DAY - timedelta(days=10), DAY))
+    last = actual.sort("_updated").unique(["dclr_rcpt_no", "vhcl_no"], keep="last")
+    units = actual.filter(pl.col("vhcl_no") != "").select("dclr_rcpt_no", "vhcl_no", "vhcl_se_nm").unique()
     assert units.select("dclr_rcpt_no", "vhcl_no").is_unique().all()
     sent = last.filter(pl.col("vhcl_no") != "")
     ordered = ["dspt_drtv_dt", "dspt_dt", "grnds_arvl_dt", "grnds_dptre_dt", "cbk_dt"]
@@ -218,8 +220,10 @@ def test_units_of_a_call_are_distinct_and_their_times_in_order() -> None:
 
 
 def test_fires_get_several_units_and_most_ambulance_calls_one() -> None:
-    found = fire.records(KOREA, SEOUL, DAY - timedelta(days=60), DAY)
-    sent = pl.DataFrame({"call": found.reported * 1000 + found.number, "kind": found.events.kind, "unit": found.unit})
+    actual = fire.records(KOREA, SEOUL, DAY - timedelta(days=60), DAY)
+    sent = pl.DataFrame(
+        {"call": actual.reported * 1000 + actual.number, "kind": actual.events.kind, "unit": actual.unit}
+    )
     units = sent.filter(pl.col("unit") >= 0).group_by("call", "kind").len().group_by("kind").agg(pl.col("len").mean())
     mean = dict(units.iter_rows())
     assert mean[fire.CLASSES.index("화재")] > 3.5
@@ -235,17 +239,17 @@ def test_life_safety_calls_peak_in_summer() -> None:
     assert daily[1] > 4 * daily[0]
 
 
-def test_a_profile_without_a_simulator_is_refused() -> None:
+def test_a_profile_without_a_simulator_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"no \[simulator\]"):
         police.records(profiles.load("toronto"), SEOUL, DAY, NEXT)
 
 
-def test_districts_without_statistics_are_refused() -> None:
+def test_districts_without_statistics_are_rejected() -> None:
     with pytest.raises(ValueError, match="no rates for the districts"):
         rates.police("26", ("26999",))
 
 
-def test_the_nation_has_the_volumes_that_agencies_publish() -> None:
+def test_national_volumes_match_those_published_by_agencies() -> None:
     ids = table("crime_by_district")["district_id"].to_list()
     of = {code: tuple(i for i in ids if i.startswith(code)) for code in PROVINCES}
     assert sum(map(len, of.values())) == 251
@@ -269,7 +273,7 @@ def test_the_nation_has_the_volumes_that_agencies_publish() -> None:
 
 
 @pytest.mark.slow
-def test_the_table_of_crimes_is_what_the_published_statistics_give() -> None:
+def test_the_table_of_crimes_equals_the_published_statistics() -> None:
     folder = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
     source = folder / "korea/npa_statistics/경찰청_범죄 발생 지역별 통계_20231231.csv"
     if not source.is_file():
@@ -278,7 +282,7 @@ def test_the_table_of_crimes_is_what_the_published_statistics_give() -> None:
 
 
 @pytest.mark.parametrize("agency", [police, fire])
-def test_a_province_made_alone_is_the_province_made_among_others(agency: object) -> None:
+def test_a_province_simulated_alone_equals_the_province_simulated_with_others(agency: object) -> None:
     def versions(province: str) -> pl.DataFrame:
         return agency.versions(KOREA, agency.records(KOREA, province, DAY, NEXT))  # type: ignore[attr-defined, no-any-return]
 
@@ -288,7 +292,7 @@ def test_a_province_made_alone_is_the_province_made_among_others(agency: object)
     assert not set(alone[alone.columns[0]]) & set(versions("30")[alone.columns[0]])
 
 
-def test_picks_follow_their_weights_and_draws_their_purpose() -> None:
+def test_picks_follow_weights_and_draws_depend_on_their_purpose() -> None:
     flat = cumulated(np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]))
     u = np.array([0.0, 0.2, 0.26, 0.999])
     assert pick(flat, 3, np.zeros(4, np.int64), u).tolist() == [0, 0, 2, 2]

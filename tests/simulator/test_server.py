@@ -1,4 +1,4 @@
-"""The simulated agencies as a feed meets them: over real HTTP and in a real folder."""
+"""The simulated agencies as sources: over real HTTP and in a real folder."""
 
 import base64
 import hashlib
@@ -41,7 +41,9 @@ def test_every_feed_reads_its_agency(feed: Feed, tmp_path: Path) -> None:
     with opened(settings(tmp_path), feed.name, [(START, NOW)]) as (url, _):
         whole = ask(feed, url)
         pieces = ask(feed, url, window_days=1)
-    frames = [conform(feed, feed.parse([p for d in found for p in d.parts])) for found in (whole, pieces)]
+    frames = [
+        conform(feed, feed.parse([p for d in answers_by_form for p in d.parts])) for answers_by_form in (whole, pieces)
+    ]
     assert len(whole) == 1 and len(pieces) == 3
     assert (pieces[0].window_start, pieces[-1].window_end) == (START, NOW)
     assert frames[0].height > 5
@@ -53,13 +55,13 @@ def test_every_feed_reads_its_agency(feed: Feed, tmp_path: Path) -> None:
 
 def test_the_fire_feed_reads_the_same_rows_from_xml_as_from_json() -> None:
     with simulator.serve(KOREA, NOW) as url:
-        found = [ask(fire_119.FEED, f"{url}/fire", result_type=form) for form in ("json", "xml")]
-    frames = [conform(fire_119.FEED, fire_119.parse(deliveries[0].parts)) for deliveries in found]
+        answers_by_form = [ask(fire_119.FEED, f"{url}/fire", result_type=form) for form in ("json", "xml")]
+    frames = [conform(fire_119.FEED, fire_119.parse(deliveries[0].parts)) for deliveries in answers_by_form]
     assert frames[0].height > 500
     assert frames[1].equals(frames[0])
 
 
-def test_the_list_of_keys_is_one_that_its_feed_accepts(tmp_path: Path) -> None:
+def test_the_feed_accepts_the_list_of_keys(tmp_path: Path) -> None:
     feed, source = police_112_keys.FEED, KOREA.feeds["police_112"].model_copy(update={"span_days": 5, "page_size": 700})
     with opened(settings(tmp_path), feed.name, []) as (url, _):
         (delivery,) = feed.fetch(Request(url, simulator.KEY, source, KOREA, None, NOW))
@@ -79,7 +81,7 @@ def test_the_profile_holds_the_simulated_agencys_key_and_the_feed_accepts_its_dr
     investigation_cases.FEED.inspect(delivery.parts, source, delivery.window_start, delivery.window_end)
 
 
-def test_pages_are_the_bytes_that_were_sent() -> None:
+def test_pages_are_kept_byte_for_byte() -> None:
     with simulator.serve(KOREA, NOW) as url:
         (delivery,) = ask(police_112.FEED, url)
         query = {"updated_from": START.isoformat(), "updated_to": NOW.isoformat(), "page": 2, "page_size": 700}
@@ -88,7 +90,7 @@ def test_pages_are_the_bytes_that_were_sent() -> None:
     assert delivery.parts[1] == again.content
 
 
-def test_nothing_that_changes_after_now_is_known() -> None:
+def test_changes_after_now_are_unknown() -> None:
     later = NOW + timedelta(days=2)
     with simulator.serve(KOREA, NOW) as url:
         source = KOREA.feeds["police_112"]
@@ -99,15 +101,15 @@ def test_nothing_that_changes_after_now_is_known() -> None:
     assert police_112.parse(nothing.parts).is_empty()
 
 
-def test_the_day_of_the_run_changes_nothing_of_the_past() -> None:
-    found = []
+def test_the_past_does_not_depend_on_the_day_of_the_run() -> None:
+    answers_by_form = []
     for now in (NOW, NOW + timedelta(days=30)):
         with simulator.serve(KOREA, now) as url:
-            found.append(ask(fire_119.FEED, f"{url}/fire"))
-    assert found[0] == found[1]
+            answers_by_form.append(ask(fire_119.FEED, f"{url}/fire"))
+    assert answers_by_form[0] == answers_by_form[1]
 
 
-def test_a_wrong_key_is_refused_without_being_shown() -> None:
+def test_a_wrong_key_is_rejected_without_being_shown() -> None:
     with simulator.serve(KOREA, NOW) as url:
         with pytest.raises(FeedError, match="401") as police:
             ask(police_112.FEED, url, "wr0ng")
@@ -125,16 +127,14 @@ def test_a_wrong_key_is_refused_without_being_shown() -> None:
         ("/fire/getCallReception", {"serviceKey": simulator.KEY}, 200, "INVALID_REQUEST_PARAMETER_ERROR"),
     ],
 )
-def test_a_wrong_question_is_answered_as_the_agency_would(
-    path: str, query: dict[str, str], status: int, words: str
-) -> None:
+def test_an_invalid_request_gets_the_agencys_error(path: str, query: dict[str, str], status: int, words: str) -> None:
     with simulator.serve(KOREA, NOW) as url:
         answer = httpx.get(url + path, params=query, headers={"X-API-Key": simulator.KEY})
     assert answer.status_code == status
     assert words in answer.text
 
 
-def test_items_of_the_portal_come_in_all_three_shapes() -> None:
+def test_items_of_the_portal_have_all_three_formats() -> None:
     form = {"serviceKey": simulator.KEY, "numOfRows": 400, "resultType": "json"}
     form |= {"chgDtFrom": "20251105000000", "chgDtTo": "20251106000000"}
     with simulator.serve(KOREA, NOW) as url:
@@ -146,7 +146,7 @@ def test_items_of_the_portal_come_in_all_three_shapes() -> None:
     assert isinstance(first["item"], list) and isinstance(second, list) and beyond == ""
 
 
-def test_the_portal_answers_xml_unless_asked_for_json_with_the_same_rows() -> None:
+def test_the_portal_answers_xml_unless_json_is_requested_with_the_same_rows() -> None:
     form = {"serviceKey": simulator.KEY, "numOfRows": 300, "pageNo": 2}
     form |= {"chgDtFrom": "20251105000000", "chgDtTo": "20251106000000"}
     with simulator.serve(KOREA, NOW) as url:
@@ -154,16 +154,16 @@ def test_the_portal_answers_xml_unless_asked_for_json_with_the_same_rows() -> No
             httpx.get(f"{url}/fire/getCallReception", params={**form, **kind})
             for kind in ({"resultType": "json"}, {"resultType": "xml"}, {})
         ]
-    told = orjson.loads(answers[0].content)["response"]["body"]
+    body = orjson.loads(answers[0].content)["response"]["body"]
     root = ElementTree.fromstring(answers[1].content)
     assert answers[1].content == answers[2].content
     assert answers[1].headers["Content-Type"].startswith("text/xml")
-    assert (root.findtext("header/resultCode"), root.findtext("body/totalCount")) == ("00", str(told["totalCount"]))
+    assert (root.findtext("header/resultCode"), root.findtext("body/totalCount")) == ("00", str(body["totalCount"]))
     rows = [{field.tag: field.text or "" for field in item} for item in root.iterfind("body/items/item")]
-    assert rows == [{name: value for name, value in item.items() if value is not None} for item in told["items"]]
+    assert rows == [{name: value for name, value in item.items() if value is not None} for item in body["items"]]
 
 
-def test_the_key_list_holds_what_stands_and_lacks_what_was_withdrawn_or_vanished() -> None:
+def test_the_key_list_has_current_calls_and_no_withdrawn_or_vanished_ones() -> None:
     start, end = date(2025, 10, 1), date(2025, 10, 6)
     truth = simulator.tables(KOREA, start, end)
     calls = truth["police_112"].with_columns(
@@ -187,14 +187,14 @@ def test_the_key_list_holds_what_stands_and_lacks_what_was_withdrawn_or_vanished
     assert keys == sorted(keys)
 
 
-def test_what_vanished_is_in_no_later_export() -> None:
+def test_vanished_records_are_in_no_later_export() -> None:
     start, end = date(2025, 10, 1), date(2025, 10, 6)
     vanished = simulator.tables(KOREA, start, end)["truth_vanished"]
     window = datetime(2025, 9, 30, 15, tzinfo=UTC), datetime(2025, 10, 7, 15, tzinfo=UTC)
     seen = []
     for now in (window[1], window[1] + timedelta(days=40)):
-        found = History(KOREA, now).window("police", *window)
-        seen.append(set(found["incident_no"]))
+        changes = History(KOREA, now).window("police", *window)
+        seen.append(set(changes["incident_no"]))
     late = vanished.filter(pl.col("vanished_at") > window[1])
     assert late.height > 0
     assert set(late["incident_no"]) <= seen[0] - seen[1]
@@ -218,20 +218,20 @@ def test_every_dropped_file_has_a_manifest_that_the_agency_signed(tmp_path: Path
     key.verify(base64.b64decode((tmp_path / "cases_20251103.manifest.sig").read_bytes()), manifest)
     content = written.read_bytes()
     rows = len(content.splitlines()) - 1
-    told = orjson.loads(manifest)
-    assert told["date"] == "2025-11-03"
-    assert told["files"] == [{"name": written.name, "rows": rows, "sha256": hashlib.sha256(content).hexdigest()}]
+    body = orjson.loads(manifest)
+    assert body["date"] == "2025-11-03"
+    assert body["files"] == [{"name": written.name, "rows": rows, "sha256": hashlib.sha256(content).hexdigest()}]
     with pytest.raises(InvalidSignature):
         key.verify(base64.b64decode((tmp_path / "cases_20251103.manifest.sig").read_bytes()), manifest + b" ")
 
 
-def test_dropped_files_vanish_after_they_were_read(tmp_path: Path) -> None:
+def test_dropped_files_are_removed_after_reading(tmp_path: Path) -> None:
     with opened(settings(tmp_path), "investigation_cases", [(START, NOW)]) as (url, _):
         assert url.startswith("file://")
     assert not any(settings(tmp_path).work.iterdir())
 
 
-def test_a_feed_that_nobody_simulates_is_refused(tmp_path: Path) -> None:
+def test_a_feed_that_is_not_simulated_is_rejected(tmp_path: Path) -> None:
     with (
         pytest.raises(ValueError, match="'toronto_shootings' is not simulated"),
         opened(settings(tmp_path), "toronto_shootings", []),

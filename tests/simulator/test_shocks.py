@@ -1,4 +1,4 @@
-"""Shocks: which provinces and days they move, and by how much."""
+"""Shocks: which provinces and days they affect, and by how much."""
 
 from datetime import date
 
@@ -20,21 +20,21 @@ def truth(*provinces: str) -> pl.DataFrame:
     return shocks.truth(SEED, provinces or tuple(PROVINCES), *YEAR)
 
 
-def test_every_province_has_neighbours_that_have_it_as_theirs() -> None:
-    beside = {code: set(words.split()) for code, words in table("neighbours").iter_rows()}
-    assert set(beside) == set(PROVINCES)
-    assert all(code in beside[other] and other != code for code, others in beside.items() for other in others)
+def test_neighbours_are_mutual() -> None:
+    neighbours = {code: set(words.split()) for code, words in table("neighbours").iter_rows()}
+    assert set(neighbours) == set(PROVINCES)
+    assert all(code in neighbours[other] and other != code for code, others in neighbours.items() for other in others)
 
 
 def test_a_year_has_shocks_of_every_kind_in_their_season() -> None:
-    found = truth().unique("shock_id")
-    assert set(found["kind"]) == {*table("shocks")["kind"], shocks.LUNAR}
+    matches = truth().unique("shock_id")
+    assert set(matches["kind"]) == {*table("shocks")["kind"], shocks.LUNAR}
     for kind, months in (("heat_wave", {6, 7, 8, 9}), ("cold_snap", {11, 12, 1, 2, 3})):
-        mine = found.filter(kind=kind)["start_date"].dt.month()
-        assert mine.len() > 0 and set(mine) <= months
+        starts = matches.filter(kind=kind)["start_date"].dt.month()
+        assert starts.len() > 0 and set(starts) <= months
 
 
-def test_a_shock_takes_in_neighbouring_provinces_on_the_same_days() -> None:
+def test_a_shock_includes_neighbouring_provinces_on_the_same_days() -> None:
     weather = truth().filter(pl.col("kind") != shocks.LUNAR)
     spans = weather.group_by("shock_id").agg(
         pl.col("province_id").n_unique(), pl.col("start_date").n_unique().alias("starts"), pl.col("end_date").n_unique()
@@ -43,34 +43,34 @@ def test_a_shock_takes_in_neighbouring_provinces_on_the_same_days() -> None:
     assert spans["province_id"].min() > 1  # type: ignore[operator]
 
 
-def test_a_province_has_the_same_shocks_whichever_others_are_asked_for() -> None:
+def test_a_province_has_the_same_shocks_whatever_others_are_requested() -> None:
     assert truth("26").equals(truth().filter(province_id="26"))
 
 
-def test_the_lunar_holidays_move_with_the_moon() -> None:
-    found = truth("11").filter(kind=shocks.LUNAR).unique("start_date").sort("start_date")
-    assert found.select("start_date", "end_date").rows() == [
+def test_the_lunar_holidays_follow_the_lunar_calendar() -> None:
+    matches = truth("11").filter(kind=shocks.LUNAR).unique("start_date").sort("start_date")
+    assert matches.select("start_date", "end_date").rows() == [
         (date(2025, 1, 28), date(2025, 1, 31)),
         (date(2025, 10, 5), date(2025, 10, 9)),
     ]
 
 
-def test_factors_are_the_truths_product_on_their_days_and_one_elsewhere() -> None:
+def test_factors_are_the_product_of_active_shocks_and_one_elsewhere() -> None:
     listed = truth("51").filter(agency="fire", category="생활안전", kind="typhoon")
     first = listed.row(0, named=True)
     days = [first["start_date"].toordinal(), date(2025, 4, 20).toordinal()]
-    found = shocks.factors(SEED, "51", "fire", ["생활안전", "자해"], days)
+    matches = shocks.factors(SEED, "51", "fire", ["생활안전", "자해"], days)
     active = truth("51").filter(
         pl.col("category") == "생활안전",
         pl.col("start_date") <= first["start_date"],
         pl.col("end_date") > first["start_date"],
     )
-    assert found[0, 0] == pytest.approx(active["factor"].product())
-    assert found[1].tolist() == [1.0, 1.0]
-    assert found[:, 1].tolist() == [1.0, 1.0]
+    assert matches[0, 0] == pytest.approx(active["factor"].product())
+    assert matches[1].tolist() == [1.0, 1.0]
+    assert matches[:, 1].tolist() == [1.0, 1.0]
 
 
-def test_a_typhoon_shows_in_the_calls_of_its_days() -> None:
+def test_a_typhoon_raises_the_calls_of_its_days() -> None:
     assert KOREA.simulator is not None
     full = KOREA.model_copy(update={"simulator": KOREA.simulator.model_copy(update={"scale": 1.0})})
     storm = truth("26").filter(kind="typhoon", agency="fire", category="생활안전").row(0, named=True)

@@ -1,4 +1,4 @@
-"""The simulated police over weeks: what vanishes is withdrawn with the next list, and silence is noticed in hours."""
+"""The simulated police over weeks: vanished calls are withdrawn with the next list, and a stale feed is noticed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ WEEK = timedelta(days=7)
 
 
 def run(settings: Settings) -> pl.DataFrame:
-    """Fetch and load the police's feeds, build staging; returns the missing calls."""
+    """Fetch and load the police's feeds and build staging; return the missing calls."""
     registered = feeds.of(settings.profile)
     with warehouse.connect(settings) as con:
         for feed in registered:
@@ -58,18 +58,18 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(home=tmp_path / "home", profile=small, as_of=small.at(FIRST))
 
 
-def test_what_vanishes_is_missing_since_the_next_list(settings: Settings) -> None:
+def test_vanished_calls_are_missing_since_the_next_list(settings: Settings) -> None:
     small = settings.profile
     assert run(settings).is_empty(), "what vanished before we ever heard of it cannot be missing"
     for weeks in (1, 2):
-        found = run(settings.model_copy(update={"as_of": small.at(FIRST + weeks * WEEK)}))
+        missing = run(settings.model_copy(update={"as_of": small.at(FIRST + weeks * WEEK)}))
     truth = simulator.tables(small, FIRST - timedelta(days=40), FIRST + 2 * WEEK)["truth_vanished"]
-    assert set(found["missing_at"]) == {small.at(FIRST + WEEK), small.at(FIRST + 2 * WEEK)}
+    assert set(missing["missing_at"]) == {small.at(FIRST + WEEK), small.at(FIRST + 2 * WEEK)}
     with warehouse.connect(settings) as con:
         heard = {number for (number,) in con.execute("select incident_no from raw.police_112").fetchall()}
     gone = expected(truth, small) & heard
     assert len(gone) > 5
-    assert set(found["incident_id"].str.strip_prefix("police_112:")) == gone
+    assert set(missing["incident_id"].str.strip_prefix("police_112:")) == gone
 
 
 def expected(truth: pl.DataFrame, profile: profiles.Profile) -> set[str]:
@@ -78,18 +78,18 @@ def expected(truth: pl.DataFrame, profile: profiles.Profile) -> set[str]:
     return set(truth.filter(pl.col("vanished_at").is_between(first, last))["incident_no"])
 
 
-def test_a_watch_between_the_runs_reads_on_changes_no_model_and_ends_red_when_a_feed_falls_silent(
+def test_a_watch_between_runs_loads_records_changes_no_model_and_fails_on_a_feed_without_data(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(settings)
     with warehouse.connect(settings) as con:
         con.execute("create table reference.areas (area_id varchar)")
         before = warehouse.hashes(con, "staging", "reference")
-        ((held,),) = con.execute("select count(*) from raw.police_112").fetchall()
+        ((loaded,),) = con.execute("select count(*) from raw.police_112").fetchall()
     three, ten = (settings.model_copy(update={"as_of": settings.as_of + timedelta(hours=hours)}) for hours in (3, 10))
     watch(three)
     with warehouse.connect(settings) as con:
-        assert con.execute(f"select count(*) > {held} from raw.police_112").fetchall() == [(True,)]
+        assert con.execute(f"select count(*) > {loaded} from raw.police_112").fetchall() == [(True,)]
         assert warehouse.hashes(con, "staging", "reference") == before
 
     def silent(request: Request) -> Iterator[Delivery]:
