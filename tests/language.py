@@ -23,6 +23,10 @@ CLEAN = [
     "tests/feeds/*",
     "pipelines/simulator/*",
     "tests/simulator/*",
+    "pipelines/areas/*",
+    "pipelines/quality/*",
+    "tests/areas/*",
+    "tests/quality/*",
 ]
 
 # A blank stands for a blank or an underscore, and letters and digits bound a word: names of tests are checked too.

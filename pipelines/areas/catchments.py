@@ -1,6 +1,6 @@
-"""Approximated catchments: where no agency publishes its stations' areas, each point belongs to its nearest station.
+"""Approximated catchments: where no agency publishes station areas, each point belongs to its nearest station.
 
-Straight-line distance in the profile's metric CRS, clipped to the region. Marked ``is_approximated`` wherever shown.
+Straight-line distance in the profile's metric CRS, clipped to the region. Shown with ``is_approximated``.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,18 @@ _EDGE_METRES = 1_000.0
 
 
 def nearest(lons: Sequence[float], lats: Sequence[float], region: Any, crs: str) -> list[Any | None]:
-    """The part of a region that is nearer to each station than to any other.
+    """Return the part of a region that is nearer to each station than to any other.
 
     Args:
         lons: Stations' longitudes, EPSG:4326.
         lats: Stations' latitudes.
-        region: Polygon to share out, EPSG:4326.
+        region: Polygon to divide, EPSG:4326.
         crs: Metric CRS in which distance is measured.
 
     Returns:
-        One polygon per station in EPSG:4326, in the order given; None for a station that stands where an earlier
-        one does, or too far outside the region to be nearest to any of it.
+        One polygon per station in EPSG:4326, in the order given; None for a station at the location of an earlier one,
+        or too far
+            outside the region to be nearest to any part of it.
     """
     if not len(lons):
         return []
@@ -37,7 +38,7 @@ def nearest(lons: Sequence[float], lats: Sequence[float], region: Any, crs: str)
     measured = _moved(region, forward)
     cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(stations), extend_to=measured))
     station, cell = shapely.STRtree(cells).query(stations, predicate="intersects")
-    # An edge straight in metres is not straight in degrees: short pieces keep it within centimetres.
+    # An edge straight in metres is not straight in degrees: short segments keep the error within centimetres.
     back = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     shares = shapely.intersection(_moved(shapely.segmentize(cells[cell], _EDGE_METRES), back), region)
     catchments: list[Any | None] = [None] * len(lons)

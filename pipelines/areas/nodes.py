@@ -1,4 +1,4 @@
-"""The areas of one level of one tree, as rows of ``reference.areas``."""
+"""The areas of one level of one hierarchy, as rows of ``reference.areas``."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,16 +13,16 @@ from pipelines.config.errors import BongsuError
 from pipelines.schema.dictionary import frame_schema
 
 AREA_COLUMNS: Final = frame_schema("reference.areas")
-"""``reference.areas``: ``lon``/``lat`` a point inside, ``geometry`` WKB, both EPSG:4326.
+"""``reference.areas``: ``lon``/``lat`` is a point inside, ``geometry`` WKB, both EPSG:4326.
 
-The nation's row has no geometry: it is the root of the trees, and a profile may cover only a part of it.
+The nation's row has no geometry: it is the root of the hierarchies, and a profile may cover only a part of it.
 """
 
-_SPECK_DEGREES2 = 1e-10  # about a square metre: holes that rounding leaves where districts are put together
+_SPECK_DEGREES2 = 1e-10  # about a square metre: holes left by rounding where districts are merged
 
 
 class AreaError(BongsuError, ValueError):
-    """The areas of a profile cannot be made: what is missing and what to do next."""
+    """Report that a profile's areas cannot be built: what is missing and what to do next."""
 
 
 def nodes(
@@ -36,7 +36,7 @@ def nodes(
     *,
     is_approximated: bool = False,
 ) -> pl.DataFrame:
-    """Areas with ``AREA_COLUMNS``, in the order given; ``parents`` is one for all of them, or one for each."""
+    """Return areas with ``AREA_COLUMNS``, in the order given; ``parents`` is one for all of them, or one for each."""
     inside = shapely.point_on_surface(np.array(shapes, dtype=object))
     lon, lat = (np.where(np.isnan(part), None, part) for part in (shapely.get_x(inside), shapely.get_y(inside)))
     return pl.DataFrame(
@@ -56,32 +56,32 @@ def nodes(
     )
 
 
-def stations(tree: str, parent: str, found: pl.DataFrame, region: Any, crs: str) -> pl.DataFrame:
-    """The catchments of a region's stations: what is nearest to each.
+def stations(tree: str, parent: str, located: pl.DataFrame, region: Any, crs: str) -> pl.DataFrame:
+    """Return the catchments of a region's stations: the part nearest to each.
 
     Args:
         tree: ``police`` or ``fire``.
         parent: Area above them.
-        found: ``area_id, name, lon, lat``; a station that is nearest to no part of the region gets no row.
-        region: What they share out, EPSG:4326.
+        located: ``area_id, name, lon, lat``; a station that is not nearest to any part of the region gets no row.
+        region: The region to divide, EPSG:4326.
         crs: Metric CRS in which distance is measured.
     """
-    shapes = nearest(found["lon"].to_list(), found["lat"].to_list(), region, crs)
-    held = [number for number, shape in enumerate(shapes) if shape is not None]
-    kept = found[held]
+    shapes = nearest(located["lon"].to_list(), located["lat"].to_list(), region, crs)
+    with_area = [number for number, shape in enumerate(shapes) if shape is not None]
+    kept = located[with_area]
     return nodes(
         tree,
         "station",
         parent,
         kept["area_id"].to_list(),
         kept["name"].to_list(),
-        [shapes[number] for number in held],
+        [shapes[number] for number in with_area],
         is_approximated=True,
     )
 
 
 def union(shapes: Any) -> Any:
-    """Areas put together, without the specks that rounding leaves between them."""
+    """Merge areas, without the specks that rounding leaves between them."""
     whole = united(shapes)
     polygons = [
         shapely.Polygon(

@@ -1,61 +1,61 @@
-"""Grid cells of a region, and the areas and cell of every place where something happened, in bulk in DuckDB.
+"""Grid cells of a region, and the areas and cell of every recorded location, in bulk in DuckDB.
 
-``reference.areas`` is the one judge of where a point lies: in degrees, edges straight between their vertices.
+``reference.areas`` alone determines the area of a point: in degrees, edges straight between their vertices.
 """
 
 import re
 
 import duckdb
 
-from pipelines.areas.containment import hold
+from pipelines.areas.containment import locate
 from pipelines.areas.grid import cell_sql
 from pipelines.areas.nodes import AreaError
 from pipelines.config.profile import Profile
 from pipelines.store import warehouse
 
 MAX_WHOLE_CELLS = 2_000_000
-"""A city's or a province's risk grid is made whole (Seoul at 100 m: 60,000 cells).
+"""The risk grid of a city or a province is built completely (Seoul at 100 m: 60,000 cells).
 
-Of a larger one (Korea at 100 m: 10 million) only the cells where something is recorded are made.
+Of a larger one (Korea at 100 m: 10 million) only the cells with records are built.
 """
 
 
 def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """Make ``reference.cells`` from ``reference.areas``: the risk grid and the map grid of the region.
+    """Create ``reference.cells`` from ``reference.areas``: the risk grid and the map grid of the region.
 
-    A risk cell belongs to the grid if its centre lies in the region. A map cell does if its centre or that of one
-    of its risk cells lies there, so that ``map_cell_id`` always leads to a row; its district is that of its centre,
-    else the one of most of its risk cells. Above ``MAX_WHOLE_CELLS`` the risk grid waits for ``write_places``.
+    A risk cell belongs to the grid if its centre is in the region. A map cell does if its centre or that of one of its
+    risk cells is, so that ``map_cell_id`` always refers to a row; its district is that of its centre, otherwise that of
+    most of its risk cells. Above ``MAX_WHOLE_CELLS``, ``write_places`` builds the risk grid.
 
     Raises:
-        AreaError: map cells are not made of whole risk cells.
+        AreaError: Map cells do not consist of whole risk cells.
     """
     risk, shared = profile.grid.cell_metres, profile.grid.map_metres
     if shared % risk:
         raise AreaError(
-            f"grid.map_metres {shared} of {profile.name} is no multiple of grid.cell_metres {risk}: "
-            "counts of risk cells could not be added up to map cells"
+            f"grid.map_metres {shared} of {profile.name} is not a multiple of grid.cell_metres {risk}: "
+            "counts of risk cells could not be summed to map cells"
         )
     grids = {risk, shared} if _is_whole(con, profile) else {shared}
     _write_squares(con, profile, " union all ".join(_whole(profile, metres) for metres in sorted(grids)))
 
 
 def write_places(con: duckdb.DuckDBPyConnection, profile: Profile, points: str) -> None:
-    """Make ``reference.places``: one row per distinct ``lon``/``lat`` of ``points``; it may add to the risk grid.
+    """Create ``reference.places``: one row per distinct ``lon``/``lat`` of ``points``; it may extend the risk grid.
 
-    A point on a border belongs to the smallest ``area_id``. Outside the region all areas and the cell are null. A
-    point inside, in a square whose centre lies outside, has areas and no cell: the grid does not hold that square.
+    A point on a border belongs to the smallest ``area_id``. Outside the region all areas and the cell are null. A point
+    in the region whose square has its centre outside has areas and no cell: the grid does not include that square.
     """
     crs, metres, style = metric_crs(profile), profile.grid.cell_metres, profile.grid.style
     warehouse.load_extension(con, "spatial")
-    hold(con, points)
-    # Only what lies in the region is projected: far away, as at 0, 0, the projection is not defined.
+    locate(con, points)
+    # Only points in the region are projected: far away, as at 0, 0, the projection is not defined.
     con.execute(
         f"""
         create or replace temp table in_region as
         with moved as (
             select *, st_transform(st_point(lon, lat), 'EPSG:4326', '{crs}') as spot
-            from held where admin_area_id is not null
+            from point_areas where admin_area_id is not null
         )
         select
             * exclude (spot),
@@ -64,7 +64,7 @@ def write_places(con: duckdb.DuckDBPyConnection, profile: Profile, points: str) 
         from moved
         """
     )
-    con.execute("drop table held")
+    con.execute("drop table point_areas")
     if not _is_whole(con, profile):
         map_grid = (
             f"select cell_metres::bigint, x_m, y_m from reference.cells where cell_metres = {profile.grid.map_metres}"
@@ -92,18 +92,18 @@ def write_places(con: duckdb.DuckDBPyConnection, profile: Profile, points: str) 
 
 
 def metric_crs(profile: Profile) -> str:
-    """The profile's CRS as a code that may stand in SQL.
+    """Return the profile's CRS as a code that is safe in SQL.
 
     Raises:
-        AreaError: it is no code of a register.
+        AreaError: It is not a code of a register.
     """
     if not re.fullmatch(r"[A-Z]+:\d+", profile.crs):
-        raise AreaError(f"crs {profile.crs!r} of {profile.name} is no code such as EPSG:5179")
+        raise AreaError(f"crs {profile.crs!r} of {profile.name} is not a code such as EPSG:5179")
     return profile.crs
 
 
 def _is_whole(con: duckdb.DuckDBPyConnection, profile: Profile) -> bool:
-    """Whether the risk grid of the region is small enough to be made whole."""
+    """Return whether the risk grid of the region is small enough to be built completely."""
     warehouse.load_extension(con, "spatial")
     square_metres = con.execute(
         f"select sum(st_area(st_transform(st_geomfromwkb(geometry), 'EPSG:4326', '{metric_crs(profile)}'))) "
@@ -113,9 +113,9 @@ def _is_whole(con: duckdb.DuckDBPyConnection, profile: Profile) -> bool:
 
 
 def _whole(profile: Profile, metres: int) -> str:
-    """All squares of a grid in the box around the region: ``metres, x_m, y_m``.
+    """Return SQL for all squares of a grid in the box around the region: ``metres, x_m, y_m``.
 
-    One more on every side: an edge straight in degrees bulges in metres.
+    One extra on every side: an edge straight in degrees bulges in metres.
     """
     return f"""
         select {metres}::bigint as metres, column_m * {metres} as x_m, row_m * {metres} as y_m
@@ -137,7 +137,7 @@ def _whole(profile: Profile, metres: int) -> str:
 
 
 def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: str) -> None:
-    """Make ``reference.cells`` of the given squares of both grids (``metres, x_m, y_m``)."""
+    """Create ``reference.cells`` from the given squares of both grids (``metres, x_m, y_m``)."""
     crs, risk, shared = metric_crs(profile), profile.grid.cell_metres, profile.grid.map_metres
     con.execute(
         f"""
@@ -149,7 +149,7 @@ def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: st
         select metres, x_m, y_m, st_x(centre) as lon, st_y(centre) as lat from centred
         """
     )
-    hold(con, "square")
+    locate(con, "square")
     map_x, map_y = (f"{part} // {shared} * {shared}" for part in ("x_m", "y_m"))
     risk_cell, map_cell = (cell_sql(profile.grid.style, metres, "x_m", "y_m") for metres in (risk, shared))
     con.execute(
@@ -157,7 +157,7 @@ def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: st
         create or replace table reference.cells as
         with placed as materialized (
             select metres, x_m, y_m, admin_area_id as area_id
-            from square join held using (lon, lat) where admin_area_id is not null
+            from square join point_areas using (lon, lat) where admin_area_id is not null
         ),
         share as (
             select {map_x} as x_m, {map_y} as y_m, area_id, count(*) as cells
@@ -193,4 +193,4 @@ def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: st
         order by cell_metres, y_m, x_m
         """
     )
-    con.execute("drop table square; drop table held")
+    con.execute("drop table square; drop table point_areas")

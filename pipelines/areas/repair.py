@@ -1,4 +1,4 @@
-"""Boundaries as published overlap, leave gaps and cross themselves; mended, a point lies in at most one of them.
+"""Repair published boundaries that overlap, leave gaps or cross themselves, so that a point is in at most one.
 
 Pure functions over arrays of shapely geometries in EPSG:4326.
 """
@@ -10,20 +10,20 @@ import numpy as np
 import shapely
 
 MAX_GAP_KM2 = 1.0
-"""A hole between districts up to this size is a fault of drawing; a larger one is somebody else's land or water.
+"""A hole between districts up to this size is a drawing fault; a larger one is foreign land or water.
 
 The smallest district of Korea has 2.8 km².
 """
 
 _KM_PER_DEGREE = 111.2
-_TOUCH_DEGREES = 1e-7  # about a centimetre: how far a gap's edge may lie from the border that made it
+_TOUCH_DEGREES = 1e-7  # about a centimetre: maximum distance of a gap's edge from the border that caused it
 
 
-def mend(area_ids: Sequence[str], shapes: Sequence[Any], max_gap_km2: float = MAX_GAP_KM2) -> list[Any]:
-    """Make polygons valid, give each overlap to the smaller ``area_id`` and each gap to its longest neighbour.
+def repaired(area_ids: Sequence[str], shapes: Sequence[Any], max_gap_km2: float = MAX_GAP_KM2) -> list[Any]:
+    """Make polygons valid, assign each overlap to the smaller ``area_id`` and each gap to its longest neighbour.
 
-    The result depends neither on the order of the input nor, for one area, on areas that it does not touch. What
-    is left of an overlap or a gap is rounding, far below a millimetre.
+    The result does not depend on the order of the input nor, for one area, on areas that it does not touch. The
+    remaining overlaps and gaps are rounding errors, far below a millimetre.
 
     Returns:
         One polygon or multipolygon per area, in the order given.
@@ -31,13 +31,13 @@ def mend(area_ids: Sequence[str], shapes: Sequence[Any], max_gap_km2: float = MA
     order = np.argsort(np.asarray(area_ids, dtype=str), kind="stable")
     sound = np.array([_polygons(shape) for shape in shapely.make_valid(np.asarray(shapes, dtype=object))])
     fitted = _fill_gaps(_cut_overlaps(sound[order]), max_gap_km2)
-    mended = np.empty(len(fitted), dtype=object)
-    mended[order] = fitted
-    return list(mended)
+    in_order = np.empty(len(fitted), dtype=object)
+    in_order[order] = fitted
+    return list(in_order)
 
 
 def _cut_overlaps(shapes: Any) -> Any:
-    """Take from each shape what an earlier one already has."""
+    """Subtract from each shape what an earlier one already covers."""
     tree = shapely.STRtree(shapes)
     later, earlier = tree.query(shapes, predicate="intersects")
     cut = shapes.copy()
@@ -49,9 +49,9 @@ def _cut_overlaps(shapes: Any) -> Any:
 
 
 def _fill_gaps(shapes: Any, max_gap_km2: float) -> Any:
-    """Give each small hole in the union of all shapes to the shape with which it shares the longest border."""
+    """Assign each small hole in the union of all shapes to the shape with which it shares the longest border."""
     rings = shapely.get_rings(shapely.get_parts(united(shapes)))
-    # A ring of the union that runs clockwise is a hole only by convention; a ring that no shape fills is one for sure.
+    # A clockwise ring of the union is a hole only by convention; a ring that no shape fills certainly is.
     gaps = shapely.polygons(rings)
     gaps = gaps[_km2(gaps) <= max_gap_km2]
     tree = shapely.STRtree(shapes)
@@ -75,13 +75,13 @@ def _fill_gaps(shapes: Any, max_gap_km2: float) -> Any:
 
 
 def united(shapes: Any) -> Any:
-    """The union of polygons. Parts that touch nothing, islands most of all, are not put through the overlay.
+    """Return the union of polygons, leaving out of the overlay parts that touch nothing, such as islands.
 
-    What is nearer than `_TOUCH_DEGREES` touches: the overlay rounds, and might move a border into a part beside it.
+    Parts nearer than `_TOUCH_DEGREES` touch: the overlay rounds, and might move a border into a part next to it.
     """
     parts = shapely.get_parts(np.asarray(shapes, dtype=object))
-    one, other = shapely.STRtree(parts).query(parts, predicate="dwithin", distance=_TOUCH_DEGREES)
-    touching = np.unique(one[one != other])
+    first, second = shapely.STRtree(parts).query(parts, predicate="dwithin", distance=_TOUCH_DEGREES)
+    touching = np.unique(first[first != second])
     together = shapely.get_parts(_polygons(shapely.union_all(parts[touching])))
     polygons = np.append(together, np.delete(parts, touching))
     return polygons[0] if len(polygons) == 1 else shapely.multipolygons(polygons)
@@ -94,7 +94,7 @@ def _km2(shapes: Any) -> Any:
 
 
 def _polygons(shape: Any) -> Any:
-    """The polygons of a geometry; lines and points that an overlay leaves behind are dropped."""
+    """Return the polygons of a geometry; lines and points left by an overlay are dropped."""
     if shape.geom_type in ("Polygon", "MultiPolygon"):
         return shape
     parts = shapely.get_parts(shapely.get_parts(shape))

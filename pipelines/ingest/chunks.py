@@ -55,7 +55,7 @@ def checked(feed: Feed, piece: Piece, zone: ZoneInfo, only: Sequence[int] | None
         return piece
     frame = piece.frame if only is None else piece.frame.filter(pl.col("_row").is_in(only))
     verdict = suites.validate_rows(feed.suite, frame)
-    return replace(piece, frame=frame, verdict=future_dates.hold(feed, frame, verdict, piece.batch.window_end, zone))
+    return replace(piece, frame=frame, verdict=future_dates.check(feed, frame, verdict, piece.batch.window_end, zone))
 
 
 def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:
@@ -72,7 +72,7 @@ def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:
         is_inspected = True
         for number, some in enumerate(slices, 1):
             frame = conform(feed, feed.parse(some))
-            coordinates.hold(frame, feed, source, settings.profile.bounds)
+            coordinates.check(frame, feed, source, settings.profile.bounds)
             corrected = corrections.report(feed, frame)
             frame = corrections.apply(feed, frame)
             numbered = frame.with_columns(_row=pl.int_range(rows, rows + frame.height, dtype=pl.Int64))

@@ -1,4 +1,4 @@
-"""Quality gates: a finished table whose suite fails reaches no release."""
+"""Quality gates: a table whose suite fails is not published."""
 
 import duckdb
 import polars as pl
@@ -10,7 +10,7 @@ from pipelines.store import warehouse
 
 
 def names() -> list[str]:
-    """The gated tables: suites named ``schema.table``."""
+    """Return the gated tables: suites named ``schema.table``."""
     return sorted(path.stem for path in paths.EXPECTATIONS.glob("*.*.json"))
 
 
@@ -18,7 +18,7 @@ def check(con: duckdb.DuckDBPyConnection, *schemas: str) -> None:
     """Check every gated table of the schemas against its suite, and write the results to ``ops.gates``.
 
     Raises:
-        QualityError: a quality gate failed; the previous release stays current.
+        QualityError: A quality gate failed; the previous release stays current.
     """
     for name in names():
         schema, _, table = name.partition(".")
@@ -32,10 +32,10 @@ def check(con: duckdb.DuckDBPyConnection, *schemas: str) -> None:
 
 
 def checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """The results of a table's gate (columns of ``suites.Verdict.results``).
+    """Return the results of a table's gate (columns of ``suites.Verdict.results``).
 
     Raises:
-        QualityError: an expectation of severity critical fails; the previous release stays current.
+        QualityError: An expectation of severity critical failed; the previous release stays current.
     """
     results = suites.validate_table(name, frame)
     failed = results.filter(~pl.col("success"), pl.col("severity") == "critical")["reason"]

@@ -1,8 +1,8 @@
-"""Drift: a source changes its form without a word, and the change is noticed rather than swallowed.
+"""Schema drift: a source changes its format without notice, and the change is reported.
 
-A column that nobody declared is kept aside in ``_extra`` and reported. A code list or unit that changed shows in the
-share of rows that break a rule which single rows may break: a few new words are counted and mapped to other, but when
-most words are new the source speaks another language, and the batch is refused.
+An undeclared column is kept aside in ``_extra`` and reported. A changed code list or unit shows in the share of rows
+that break a rule which single rows may break: a few new words are counted and mapped to other, but when most words are
+new, the code list has changed and the batch is rejected.
 """
 
 import io
@@ -13,26 +13,26 @@ from pipelines.quality import suites
 
 UNKNOWN = {"column": pl.String, "rows": pl.Int64}
 FEWEST_ROWS = 50
-"""Of fewer rows a share says nothing."""
+"""Below this number of rows, a share is not meaningful."""
 
 
 def unknown_columns(frame: pl.DataFrame) -> pl.DataFrame:
-    """The undeclared columns of a conformed frame that hold any value: ``column, rows`` (with a value), by name."""
+    """Return the undeclared columns of a conformed frame with any value: ``column, rows`` (with a value), by name."""
     kept = frame["_extra"].drop_nulls()
     if kept.is_empty():
         return pl.DataFrame(schema=UNKNOWN)
     lines = io.BytesIO("\n".join(kept.to_list()).encode())
     counts = pl.read_ndjson(lines, infer_schema_length=None).count()
-    found = counts.transpose(include_header=True, header_name="column", column_names=["rows"])
-    counted = found.select(pl.col("column"), pl.col("rows").cast(pl.Int64))
+    by_column = counts.transpose(include_header=True, header_name="column", column_names=["rows"])
+    counted = by_column.select(pl.col("column"), pl.col("rows").cast(pl.Int64))
     return counted.filter(pl.col("rows") > 0).sort("column")
 
 
 def refusal(suite: str, results: pl.DataFrame) -> str:
-    """Why a whole batch must be refused for the share of rows that break a rule; empty if nothing speaks against it.
+    """Return why a whole batch must be rejected for the share of rows that break a rule; empty if it is accepted.
 
-    A rule sets its limit as ``reject_above`` in its ``meta``. ``results`` has the columns of `quality.RESULTS`, added
-    up over the batch. Batches of fewer than `FEWEST_ROWS` rows pass.
+    A rule sets its limit as ``reject_above`` in its ``meta``. ``results`` has the columns of `quality.RESULTS`, summed
+    over the batch. Batches of fewer than `FEWEST_ROWS` rows pass.
     """
     limits = [
         (rule["type"], rule["kwargs"]["column"], rule["meta"]["reason"], rule["meta"]["reject_above"])

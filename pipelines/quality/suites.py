@@ -1,10 +1,10 @@
-"""Quality: the suites in ``expectations/`` held against frames. The only module that imports great_expectations.
+"""Check frames against the suites in ``expectations/``. The only module that imports great_expectations.
 
-Row suites (one per raw feed) divert failing rows; gates (one per gated table) let a release through or not.
-Suites run on pandas frames in bounded chunks, in an ephemeral context of their own: Great Expectations has no
-Polars source, and its DuckDB one answers every expectation with an exception. An exception inside a result
-is a failed run, never a failed row. Text stays in Arrow columns, and what walks rows one by one in Great Expectations
-is replaced (`_great_expectations`): three quarters of the time of a check.
+Row suites (one per raw feed) divert failing rows; gates (one per gated table) allow or block a release. Suites run on
+pandas frames in bounded chunks, in a separate ephemeral context: Great Expectations has no Polars source, and its
+DuckDB source raises an exception for every expectation. An exception inside a result is a failed run, never a failed
+row. Text stays in Arrow columns, and the row-by-row code of Great Expectations is replaced (`_great_expectations`): it
+took three quarters of the time of a check.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ LARGE_ROWS = 100_000
 
 
 class QualityError(BongsuError):
-    """A suite could not be run, or a gate is shut: which expectation, on what, and why."""
+    """Report that a suite could not be run, or that a gate failed: which expectation, on what, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a row suite said of a batch.
+    """A row suite's result for a batch.
 
     ``accepted`` is the frame without the failing rows; ``failures`` has ``_row, expectation, reason``, one row per
     failing row and critical expectation; ``results`` has ``expectation, column, severity, reason, checked, failed``.
@@ -61,7 +61,7 @@ def suite(name: str) -> dict[str, Any]:
     """Read ``expectations/<name>.json``.
 
     Raises:
-        QualityError: there is none.
+        QualityError: It does not exist.
     """
     path = paths.EXPECTATIONS / f"{name}.json"
     if not path.is_file():
@@ -71,17 +71,17 @@ def suite(name: str) -> dict[str, Any]:
 
 
 def suite_version(name: str) -> str:
-    """A short hash that changes when the rules of a suite change, so that quarantined rows are tried again."""
+    """Return a short hash that changes when the rules of a suite change, so that quarantined rows are tried again."""
     return hashlib.sha256((paths.EXPECTATIONS / f"{name}.json").read_bytes()).hexdigest()[:12]
 
 
 def validate_rows(name: str, frame: pl.DataFrame) -> Verdict:
-    """Hold a frame with a running ``_row`` against a raw feed's suite.
+    """Check a frame with a running ``_row`` against a raw feed's suite.
 
     A row that fails an expectation of severity critical is diverted; other severities are counted only.
 
     Raises:
-        QualityError: an expectation ended in an exception (a missing column, a rule that cannot run).
+        QualityError: An expectation raised an exception (a missing column, a rule that cannot run).
     """
     rules = suite(name)
     failures, results = [pl.DataFrame(schema=FAILURES)], []
@@ -102,24 +102,24 @@ def validate_rows(name: str, frame: pl.DataFrame) -> Verdict:
 
 
 def validate_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Check a finished table against its suite; returns the columns of ``Verdict.results`` and ``success``."""
+    """Check a finished table against its suite; return the columns of ``Verdict.results`` and ``success``."""
     results = [_describe(result) | {"success": result["success"]} for result in _run(suite(name), frame, index=None)]
     return pl.DataFrame(results, schema=RESULTS | {"success": pl.Boolean})
 
 
 def summed(results: pl.DataFrame) -> pl.DataFrame:
-    """The results of several chunks as those of one."""
+    """Combine the results of several chunks into one result."""
     expectation = ("expectation", "column", "severity", "reason")
     return results.group_by(*expectation, maintain_order=True).agg(pl.col("checked", "failed").sum())
 
 
 def columns_of(name: str) -> list[str]:
-    """The columns that a suite reads."""
+    """Return the columns that a suite reads."""
     return sorted({column for rule in suite(name)["expectations"] for column in _read_by(rule)})
 
 
 def _read_by(rule: dict[str, Any]) -> tuple[str, ...]:
-    """The columns that a rule reads; a rule on the whole table reads none."""
+    """Return the columns that a rule reads; a rule on the whole table reads none."""
     kwargs = rule["kwargs"]
     named = {kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs}
     named |= set(kwargs.get("column_list", []))
@@ -133,13 +133,13 @@ def _chunks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _run(rules: dict[str, Any], frame: pl.DataFrame, index: str | None) -> Iterator[dict[str, Any]]:
-    """The results of all rules."""
+    """Yield the results of all rules."""
     gx = _great_expectations()
     from great_expectations.data_context.types import base as context_types
 
     missing = [column for column in columns_of(rules["name"]) if column not in frame.columns]
     if missing:
-        raise QualityError(f"suite {rules['name']} names columns that the frame lacks: {missing}")
+        raise QualityError(f"suite {rules['name']} reads columns that the frame lacks: {missing}")
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = context_types.ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("frames")
@@ -161,10 +161,10 @@ def _run(rules: dict[str, Any], frame: pl.DataFrame, index: str | None) -> Itera
 
 
 def _grouped(rules: dict[str, Any], rows: int) -> list[tuple[Sequence[str], list[dict[str, Any]]]]:
-    """The rules to be run together, with the columns that they read.
+    """Group the rules to run together, with the columns that they read.
 
-    Great Expectations copies all columns of a frame for every rule that skips nulls: of a large one it is given only
-    what a rule reads. For a small one that is not worth the fifth of a second that more validations take.
+    Great Expectations copies all columns of a frame for every rule that skips nulls, so a large frame is reduced to the
+    columns of each rule. For a small one that is not worth the fifth of a second that more validations take.
     """
     if rows < LARGE_ROWS:
         return [(columns_of(rules["name"]), rules["expectations"])]
@@ -173,7 +173,9 @@ def _grouped(rules: dict[str, Any], rows: int) -> list[tuple[Sequence[str], list
 
 
 def _pandas(frame: pl.DataFrame) -> "pd.DataFrame":
-    """A frame for Great Expectations: text as Arrow columns, numbers as NumPy ones, which it compares in bulk."""
+    """Convert a frame for Great Expectations: text as Arrow columns, numbers as NumPy columns, which it compares in
+    bulk.
+    """
     texts = frame.select(pl.col(pl.String)).to_pandas(use_pyarrow_extension_array=True)
     others = frame.select(pl.exclude(pl.String)).to_pandas()
     joined = others.join(texts) if others.shape[1] else texts
@@ -182,7 +184,7 @@ def _pandas(frame: pl.DataFrame) -> "pd.DataFrame":
 
 @cache
 def _great_expectations() -> Any:
-    """Great Expectations without analytics, chatter, a fingerprint of every frame or row-by-row regular expressions."""
+    """Set up Great Expectations without analytics, log output, frame fingerprints or row-by-row regular expressions."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.data_context.types import base as context_types
@@ -193,7 +195,7 @@ def _great_expectations() -> Any:
         column_condition_partial,
     )
 
-    # These modules set their own level to INFO, so the package's level does not reach them.
+    # These modules set their own level to INFO, so the package's level does not apply to them.
     context_types.logger.setLevel(logging.WARNING)
     registry.logger.setLevel(logging.ERROR)
     pandas_execution_engine.HASH_THRESHOLD = 0
@@ -210,7 +212,7 @@ def _great_expectations() -> Any:
 
 
 def _exception(info: dict[str, Any]) -> str | None:
-    """The message of an exception in a result: flat, or nested by metric."""
+    """Return the message of an exception in a result: flat, or nested by metric."""
     nested = [info] if "raised_exception" in info else list(info.values())
     raised = [str(item["exception_message"]) for item in nested if item.get("raised_exception")]
     return raised[0] if raised else None

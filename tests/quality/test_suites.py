@@ -1,4 +1,4 @@
-"""What quality promises: failing rows by their number, exceptions as failures of the run, gates that shut."""
+"""Quality suites: failing rows by number, exceptions as failed runs, failed gates."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ class TestRowSuites:
         assert verdict.accepted.height == 4
         assert verdict.results["failed"].to_list() == [1]
 
-    def test_repeated_and_missing_keys_do_not_confuse_it(self) -> None:
+    def test_repeated_and_missing_keys_are_handled(self) -> None:
         write_suite("calls", rule("expect_column_values_to_be_in_set", column="a", value_set=[7]))
         rows = pl.DataFrame({"_row": [0, 1, 2, 3], "a": [7, 7, 8, 8]})
         assert suites.validate_rows("calls", rows).accepted["_row"].to_list() == [0, 1]
@@ -62,7 +62,7 @@ class TestRowSuites:
         with pytest.raises(suites.QualityError, match="could not run"):
             suites.validate_rows("calls", text)
 
-    def test_chunks_together_give_what_one_piece_gives(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_chunks_give_the_same_result_as_one_piece(self, monkeypatch: pytest.MonkeyPatch) -> None:
         write_suite("calls", rule("expect_column_values_to_not_be_null", column="a"))
         whole = suites.validate_rows("calls", ROWS)
         monkeypatch.setattr(suites, "CHUNK_ROWS", 2)
@@ -96,12 +96,12 @@ class TestRowSuites:
 
 @pytest.mark.usefixtures("settings")
 class TestGates:
-    def test_a_gate_shuts_with_its_reason(self) -> None:
+    def test_a_gate_fails_with_its_reason(self) -> None:
         write_suite("core.incidents", rule("expect_column_values_to_be_unique", column="b"))
         with pytest.raises(suites.QualityError, match="broke expect_column_values_to_be_unique"):
             gates.checked("core.incidents", ROWS)
 
-    def test_a_warning_leaves_the_gate_open_and_is_counted(self) -> None:
+    def test_a_warning_passes_the_gate_and_is_counted(self) -> None:
         write_suite("core.incidents", rule("expect_table_row_count_to_be_between", "warning", min_value=100))
         assert gates.checked("core.incidents", ROWS)["failed"].to_list() == [1]
 

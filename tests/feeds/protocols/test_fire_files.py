@@ -286,7 +286,7 @@ def test_the_scene_takes_precedence_and_metres_use_the_declared_crs() -> None:
 def test_metres_outside_the_declared_crs_fail_the_delivery() -> None:
     metres = [call(acdnt_ocrn_xcrd="198232.3", acdnt_ocrn_ycrd="552131.7")] * 4
     with pytest.raises(FeedError, match="EPSG:5186"):
-        coordinates.hold(rows(SEOUL, *metres), SEOUL, KOREA.feeds["fire_119"], KOREA.bounds)
+        coordinates.check(rows(SEOUL, *metres), SEOUL, KOREA.feeds["fire_119"], KOREA.bounds)
 
 
 def test_a_call_without_coordinates_keeps_its_district_and_equal_names_need_the_province() -> None:
