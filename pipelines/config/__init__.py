@@ -1,1 +1,1 @@
-"""Configuration: settings, profiles, and the base class of expected faults."""
+"""Configuration: settings, profiles, and the base class of expected errors."""

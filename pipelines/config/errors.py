@@ -1,9 +1,9 @@
-"""Expected faults. Each ends in one line of advice; anything else is a defect and ends in a traceback."""
+"""Expected errors. Each is shown as one line of advice; any other exception is a defect and shown as a traceback."""
 
 
 class BongsuError(Exception):
-    """What happened, where, and what to do next."""
+    """An expected error: what happened, where, and what to do next."""
 
 
 class StepError(BongsuError):
-    """A step cannot do its work, or a run failed: why, and what to do next."""
+    """Report that a step cannot run, or that a run failed: why, and what to do next."""

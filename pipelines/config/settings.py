@@ -1,4 +1,4 @@
-"""Settings: one frozen model with every path and limit, made once at the edge (CLI or DAG) and passed down."""
+"""Settings: one frozen model with every path and limit, created once by the CLI or a DAG and passed down."""
 
 import os
 from datetime import datetime
@@ -10,10 +10,11 @@ from pipelines.config.profile import Profile
 
 
 class Settings(BaseModel):
-    """Where a home lies, which place it serves and which moment this run pretends it is.
+    """The data directory, the profile and the ``as_of`` of a run.
 
-    ``as_of`` is UTC. Models and analyses read no clock and no environment: what they need is here. Only bookkeeping
-    (ledger, outcomes) notes the real time, and the two lookups below read addresses and keys.
+    ``as_of`` is UTC. Models and analyses read no clock and no environment: everything they need is here. Only
+    bookkeeping (ledger, run log) records the real time, and the two lookups below read URLs and keys from the
+    environment.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,7 +35,7 @@ class Settings(BaseModel):
 
     @property
     def records(self) -> Path:
-        """What cannot be made again from landing, as Parquet, written once."""
+        """Data that cannot be rebuilt from landing, as Parquet, written once."""
         return self.home / "records"
 
     @property
@@ -49,12 +50,12 @@ class Settings(BaseModel):
 
     @property
     def work(self) -> Path:
-        """Scratch: may be deleted at any time."""
+        """Scratch space: may be deleted at any time."""
         return self.home / "work"
 
     @property
     def warehouse(self) -> Path:
-        """The working DuckDB file: a cache that `bongsu rebuild` makes again."""
+        """The working DuckDB file: a cache that `bongsu rebuild` recreates."""
         return self.work / "warehouse.duckdb"
 
     @property
@@ -68,10 +69,10 @@ class Settings(BaseModel):
         return self.published / "current"
 
     def feed_url(self, feed: str) -> str:
-        """The feed's URL: ``BONGSU_URL_<FEED>`` if set (a replay server, a mirror), else the profile's."""
+        """Return the feed's URL: ``BONGSU_URL_<FEED>`` if set (a replay server, a mirror), otherwise the profile's."""
         return os.environ.get(f"BONGSU_URL_{feed.upper()}") or self.profile.feeds[feed].url
 
     def secret(self, feed: str) -> str | None:
-        """The feed's key, looked up by the name that the profile gives."""
+        """Return the feed's key, from the environment variable that the profile names."""
         name = self.profile.feeds[feed].secret
         return os.environ.get(name) if name else None

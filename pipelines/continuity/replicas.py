@@ -1,13 +1,13 @@
-"""Copies of a home elsewhere: replicate, restore. Any URL that fsspec knows: a folder, SFTP, S3.
+"""Copies of a home: replicate, restore. Any URL that fsspec supports: a folder, SFTP, S3.
 
-The ledger is read first and decides what is copied: exactly the files that it names. It is written last, so a copy's
-ledger never names what the copy lacks. A file already there is read and compared with the ledger's hash; one that is
-damaged here is never sent. A copy takes only the ledger that continues its own, so neither another home nor one that
-lost entries can spoil it; nothing is removed but the keys of batches that the ledger says are destroyed.
-The master key is never copied: keep it apart, or a copy's thief can read it.
+The ledger is read first and determines what is copied: exactly the files that it lists. It is written last, so a copy's
+ledger never lists a file that the copy lacks. A file already present is read and compared with the ledger's hash; a
+file damaged here is never sent. A copy accepts only the ledger that continues its own, so neither another home nor one
+that lost entries can damage it; nothing is removed except the keys of batches that the ledger lists as destroyed. The
+master key is never copied: keep it elsewhere, or whoever steals a copy can read it.
 
-A restore trusts no name in a copy. Paths are made from the verified ledger alone, only regular files are read, and
-everything is checked in a folder next to the home, which takes the home's place at the end or is removed.
+A restore trusts no name in a copy. Paths are built from the verified ledger alone, only regular files are read, and
+everything is checked in a folder next to the home, which replaces the home at the end or is removed.
 """
 
 from __future__ import annotations
@@ -30,28 +30,29 @@ from pipelines.store.home import COPY, RECORD, profile_of, protect, restored
 
 MASTER_KEY = "keys/master.key"
 LEDGER = "ledger.jsonl"
-# Sequence number and hash of the copied ledger's last entry: tells if the copy's ledger lost its end.
+# Sequence number and hash of the copied ledger's last entry: shows whether the copy's ledger lost its end.
 HEAD = "ledger.head"
 
 
 def replicate(settings: Settings, url: str) -> int:
-    """Copy to ``url`` what it lacks, read it back, and remove destroyed keys there; returns the files copied.
+    """Copy to ``url`` what it lacks, read it back, and remove destroyed keys there; return the number of files copied.
 
     Raises:
-        ContinuityError: the copy is another home's or further than this home, a file is damaged here, or a file did
-            not arrive as it was sent.
-        LedgerError: this home's ledger is broken.
+        ContinuityError: The copy belongs to another home or is ahead of this home, a file is damaged here, or a file
+        did not
+            arrive as sent.
+        LedgerError: This home's ledger is broken.
     """
     system, root = source.opened(url)
     system.makedirs(root, exist_ok=True)
     present = _listed(system, root)
     ledger.verify(settings.ledger)
     # Taken once, before any file: what is landed meanwhile belongs to the next copy.
-    held = ledger.snapshot(settings.ledger)
-    entries = ledger.parse(held)
+    content = ledger.snapshot(settings.ledger)
+    entries = ledger.parse(content)
     if not entries:
-        raise ContinuityError(f"{settings.home} holds no ledger, so there is nothing to copy; is --home right?")
-    _refuse_stranger(settings, system, root, held)
+        raise ContinuityError(f"{settings.home} has no ledger, so there is nothing to copy; check --home")
+    _check_continues(settings, system, root, content)
     landing.finish_destruction(settings)
     batches = landing.batches_in(entries)
     copied = 0
@@ -59,10 +60,10 @@ def replicate(settings: Settings, url: str) -> int:
         if name in present and _digest(system.cat_file(f"{root}/{name}")) == digest:
             continue
         _put(system, f"{root}/{name}", _sound(settings, name, digest, batch))
-        present.add(name)  # A record issued again is named twice.
+        present.add(name)  # A record issued again is listed twice.
         copied += 1
-    _put(system, f"{root}/{LEDGER}", held)
-    seq, last = ledger.head_of(held)
+    _put(system, f"{root}/{LEDGER}", content)
+    seq, last = ledger.head_of(content)
     _put(system, f"{root}/{HEAD}", orjson.dumps({"seq": seq, "hash": last}))
     for batch in batches:
         name = _relative(settings, landing.key_path(settings, batch.batch_id))
@@ -72,17 +73,18 @@ def replicate(settings: Settings, url: str) -> int:
 
 
 def restore(home: Path, url: str, master_key: Path) -> int:
-    """Restore a home from a copy into a new or empty folder and verify it; returns the number of files.
+    """Restore a home from a copy into a new or empty folder and verify it; return the number of files.
 
-    Only files that the copy's verified ledger names are taken, and the profile; other files in the copy are ignored.
-    The home appears at the end, complete and checked; when anything fails, nothing is left behind.
+    Only files that the copy's verified ledger lists are taken, and the profile; other files in the copy are ignored.
+    The home appears at the end, complete and checked; on failure, nothing is left behind.
 
     Raises:
-        ContinuityError: the home is not empty, the copy cannot be read, is not one, lacks a file or lost the end of its
+        ContinuityError: The home is not empty, the copy cannot be read, is not a copy, lacks a file or lost the end of
+        its
             ledger, a file in it is a link, or the master key is missing.
-        LedgerError: the chain of the copy's ledger is broken.
-        LandingError, RecordError: the ledger names a path outside the home, or a file in the copy was altered.
-        ProfileError: the copy's profile cannot be loaded.
+        LedgerError: The chain of the copy's ledger is broken.
+        LandingError, RecordError: The ledger lists a path outside the home, or a file in the copy was altered.
+        ProfileError: The copy's profile cannot be loaded.
     """
     home = home.resolve()
     staging.refuse_occupied(home)
@@ -102,7 +104,7 @@ def restore(home: Path, url: str, master_key: Path) -> int:
 
 
 def verify(settings: Settings) -> dict[str, int]:
-    """Check the ledger's chain, every batch and every record; returns how many of each."""
+    """Check the ledger's chain, every batch and every record; return the number of each."""
     landing.finish_destruction(settings)
     return {
         "ledger entries": ledger.verify(settings.ledger),
@@ -112,10 +114,10 @@ def verify(settings: Settings) -> dict[str, int]:
 
 
 def _verified(system: Any, root: str, url: str) -> tuple[bytes, list[ledger.Entry]]:
-    """The ledger of a copy and its entries, verified before anything else in the copy is read."""
+    """Return the ledger of a copy and its entries, verified before anything else in the copy is read."""
     content = _ledger(system, root)
     if not content:
-        raise ContinuityError(f"{url} holds no ledger, so it is not a copy of a home; check the URL")
+        raise ContinuityError(f"{url} has no ledger, so it is not a copy of a home; check the URL")
     entries = ledger.verified(content, f"{url}/{LEDGER}")
     if not _reaches(content, _head(system, root)):
         raise ContinuityError(f"the ledger at {url} lost its end: run `bongsu replicate` again, or use another copy")
@@ -125,7 +127,7 @@ def _verified(system: Any, root: str, url: str) -> tuple[bytes, list[ledger.Entr
 def _take(
     folder: Path, system: Any, root: str, content: bytes, entries: Sequence[ledger.Entry], master_key: bytes
 ) -> int:
-    """Take what a verified ledger names from a copy into an empty folder and check all of it; returns the files."""
+    """Copy what a verified ledger lists into an empty folder and check all of it; return the number of files."""
     for entry in entries:
         landing.check_names(entry)
     protect(folder)
@@ -152,7 +154,7 @@ def _take(
 
 
 def _take_profile(folder: Path, system: Any, root: str) -> int:
-    """Take the profile's files that a copy has; returns how many. The ledger does not name them."""
+    """Copy the profile's files that a copy has; return their number. The ledger does not list them."""
     files = {name: source.read(system, root, name) for name in (RECORD, COPY)}
     for name, file in files.items():
         if file is not None:
@@ -160,20 +162,21 @@ def _take_profile(folder: Path, system: Any, root: str) -> int:
     return sum(file is not None for file in files.values())
 
 
-def _refuse_stranger(settings: Settings, system: Any, root: str, held: bytes) -> None:
-    if not held.startswith(_ledger(system, root)) or not _reaches(held, _head(system, root)):
+def _check_continues(settings: Settings, system: Any, root: str, content: bytes) -> None:
+    if not content.startswith(_ledger(system, root)) or not _reaches(content, _head(system, root)):
         raise ContinuityError(
-            f"the ledger of {settings.home} does not continue that of the copy at {root}: the copy is another home's, "
+            f"the ledger of {settings.home} does not continue that of the copy at {root}: the copy belongs to another "
+            "home, "
             "or one of the two is damaged or lost entries. Nothing was changed there. If --home and the URL are right, "
-            "bring the home back from the copy with `bongsu restore --home` into a new folder, or, if this home "
-            "passes `bongsu verify` and holds everything, replicate to a new place"
+            "restore the home from the copy with `bongsu restore --home` into a new folder, or, if this home "
+            "passes `bongsu verify` and is complete, replicate to a new place"
         )
 
 
 def _named(
     settings: Settings, entries: Sequence[ledger.Entry], batches: Sequence[landing.Batch]
 ) -> Iterator[tuple[str, str, landing.Batch | None]]:
-    """Every file that the ledger names, with its SHA-256; a key with its batch, since the ledger has no hash of it."""
+    """Yield every file that the ledger lists, with its SHA-256; a key with its batch, because it has no hash there."""
     for batch in batches:
         yield _relative(settings, landing.blob_path(settings, batch.feed, batch.batch_id)), batch.sha256, None
         if not batch.is_destroyed:
@@ -191,11 +194,11 @@ def _profile_files(settings: Settings) -> Iterator[tuple[str, str, None]]:
 
 
 def _sound(settings: Settings, name: str, digest: str, batch: landing.Batch | None) -> bytes:
-    """A file's bytes, known to be good: a damaged one must not replace a good one in the copy."""
+    """Return a file's bytes after checking them: a damaged file must not replace a good one in the copy."""
     content = _content(settings.home / name)
     if _digest(content) != digest:
         raise ContinuityError(
-            f"{settings.home / name} is missing or altered and is not copied: bring it back with `bongsu restore`"
+            f"{settings.home / name} is missing or altered and is not copied: restore it with `bongsu restore`"
         )
     if batch is not None:
         try:
@@ -210,7 +213,7 @@ def _ledger(system: Any, root: str) -> bytes:
 
 
 def _head(system: Any, root: str) -> tuple[int, str] | None:
-    """The copy's head; None if it has none, or one cut while it was written (its ledger was whole by then)."""
+    """Return the copy's head; None if it has none, or one that was cut while written (its ledger was complete then)."""
     try:
         head = orjson.loads(source.read(system, root, HEAD) or b"null")
     except orjson.JSONDecodeError:
@@ -220,7 +223,7 @@ def _head(system: Any, root: str) -> tuple[int, str] | None:
 
 
 def _reaches(content: bytes, head: tuple[int, str] | None) -> bool:
-    """Whether a ledger holds the entry that a head names."""
+    """Return whether a ledger contains the entry that a head names."""
     lines = content.splitlines(keepends=True)
     return head is None or (0 <= head[0] < len(lines) and ledger.head_of(lines[head[0]]) == head)
 
@@ -246,4 +249,4 @@ def _put(system: Any, path: str, content: bytes) -> None:
     system.makedirs(path.rpartition("/")[0], exist_ok=True)
     system.pipe_file(path, content)
     if _digest(system.cat_file(path)) != _digest(content):
-        raise ContinuityError(f"{path} did not arrive as it was sent; run `bongsu replicate` again")
+        raise ContinuityError(f"{path} did not arrive as sent; run `bongsu replicate` again")

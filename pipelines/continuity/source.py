@@ -1,4 +1,4 @@
-"""Read a copy that is not trusted: regular files only, by names that come from the caller and not from the copy."""
+"""Read a copy that is not trusted: regular files only, by names given by the caller and not by the copy."""
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +12,14 @@ from pipelines.config.errors import BongsuError
 
 
 class ContinuityError(BongsuError):
-    """A copy cannot be written, checked or restored: what, and what to do next."""
+    """Report that a copy cannot be written, checked or restored: what, and what to do next."""
 
 
 def opened(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it, without a slash at its end. Nothing is created there.
+    """Return the file system of a URL and the path in it, without a trailing slash. Nothing is created there.
 
     Raises:
-        ContinuityError: there is no such file system, or no such archive.
+        ContinuityError: There is no such file system, or no such archive.
     """
     try:
         system, root = fsspec.url_to_fs(url)
@@ -32,10 +32,10 @@ def opened(url: str) -> tuple[Any, str]:
 
 
 def read(system: Any, root: str, name: str) -> bytes | None:
-    """The bytes of a regular file; None if it is missing.
+    """Return the bytes of a regular file; None if it is missing.
 
     Raises:
-        ContinuityError: it is a link, which may lead anywhere, or not a file, or cannot be read.
+        ContinuityError: It is a link, which may lead anywhere, or not a file, or cannot be read.
     """
     place = f"{root}/{name}"
     with _reading(place):
@@ -49,10 +49,10 @@ def read(system: Any, root: str, name: str) -> bytes | None:
 
 
 def refuse_linked_folders(system: Any, root: str, names: Iterable[str]) -> None:
-    """Check that no folder on the way to any of the names is a link.
+    """Check that no folder on the path to any of the names is a link.
 
     Raises:
-        ContinuityError: one is.
+        ContinuityError: One is.
     """
     for folder in sorted({str(folder) for name in names for folder in PurePosixPath(name).parents if folder.name}):
         place = f"{root}/{folder}"
@@ -76,6 +76,6 @@ def _reading(place: str) -> Iterator[None]:
 
 
 def _is_link(info: Mapping[str, Any]) -> bool:
-    """Whether it is a symbolic or hard link: local folders, SFTP, tar and zip each report that in their own way."""
+    """Return whether it is a symbolic or hard link: local folders, SFTP, tar and zip each report it differently."""
     is_zip_link = stat.S_ISLNK((info.get("external_attr") or 0) >> 16)
     return bool(info.get("islink") or info.get("type") == "link" or info.get("linkname") or is_zip_link)

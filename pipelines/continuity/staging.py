@@ -1,4 +1,4 @@
-"""A home that is being restored: a folder next to its place, which becomes the home as a whole or not at all."""
+"""A home being restored: a folder next to its place, which becomes the home as a whole or not at all."""
 
 import os
 import stat
@@ -12,32 +12,32 @@ from pipelines.store import ledger
 
 
 def refuse_occupied(home: Path) -> None:
-    """Check that a home does not exist yet, or is a folder that holds nothing but empty folders.
+    """Check that a home does not exist yet, or contains only empty folders.
 
     Raises:
-        ContinuityError: it holds something, or cannot be replaced.
+        ContinuityError: It has content, or cannot be replaced.
     """
     if home.exists() and not home.is_dir():
         raise ContinuityError(f"{home} is not a folder; restore into a new or empty folder with --home")
     if any(path.is_symlink() or not path.is_dir() for path in home.rglob("*")):
-        raise ContinuityError(f"{home} already holds files; restore into a new or empty folder with --home")
+        raise ContinuityError(f"{home} already has files; restore into a new or empty folder with --home")
     if home.is_mount():
         raise ContinuityError(f"{home} is a mount point and cannot be replaced; restore into a folder in it")
 
 
 @contextmanager
 def staged(home: Path) -> Iterator[Path]:
-    """A folder next to a home, which takes the home's place when the block succeeds and is removed when it fails.
+    """Yield a folder next to a home, which replaces the home when the block succeeds and is removed when it fails.
 
-    An empty folder in that place may close the home further than the new folder does, but not open it.
+    An empty folder at that path may restrict the home's permissions further, but not widen them.
 
     Raises:
-        ContinuityError: it cannot be written, or something appeared in the home meanwhile.
+        ContinuityError: It cannot be written, or something appeared in the home meanwhile.
     """
     absent = [folder for folder in home.parents if not folder.exists()]
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        # The outer folder is open to its owner alone; the inner one gets the mode of a home.
+        # The outer folder is readable by its owner only; the inner one gets the mode of a home.
         with tempfile.TemporaryDirectory(prefix=f".{home.name}.restore-", dir=home.parent) as outer:
             folder = Path(outer) / "home"
             folder.mkdir()

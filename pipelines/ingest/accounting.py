@@ -1,6 +1,6 @@
-"""Accounting: what became of every row of every batch, exact and fixed for ever, and how far each feed has come.
+"""Row accounting: exact, immutable counts of the rows of every batch, and each feed's cursor.
 
-received = loaded + unchanged + quarantined + rejected. The numbers stand in ``ops.batches``, written in one transaction
+received = loaded + unchanged + quarantined + rejected. The counts are in ``ops.batches``, written in one transaction
 with the rows, and then in the ledger, which outlives the warehouse.
 """
 
@@ -17,7 +17,7 @@ from pipelines.store.landing import Batch
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """What became of one batch: numbers of rows, and the verdict ``accepted``, ``rejected`` or ``unreadable``."""
+    """Accounting of one batch: row counts, and the verdict ``accepted``, ``rejected`` or ``unreadable``."""
 
     batch_id: str
     feed: str
@@ -34,7 +34,7 @@ class Accounting:
 
 
 def acknowledged(settings: Settings) -> list[Accounting]:
-    """The accounting of every batch, from the ledger, in order."""
+    """Return the accounting of every batch, from the ledger, in order."""
     names = Accounting.__dataclass_fields__
     return [
         Accounting(
@@ -46,7 +46,7 @@ def acknowledged(settings: Settings) -> list[Accounting]:
 
 
 def acknowledge(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Write into the ledger what the warehouse committed and a crash may have kept from it."""
+    """Write into the ledger what the warehouse committed and a crash may have kept out of it."""
     written = {entry["batch_id"] for entry in ledger.read(settings.ledger, "load")}
     fields = [name for name in Accounting.__dataclass_fields__ if not name.startswith("window")]
     rows = con.execute(
@@ -59,15 +59,15 @@ def acknowledge(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 
 def backfilled(settings: Settings) -> set[str]:
-    """The batches that somebody asked for out of turn."""
+    """Return the batches of backfills."""
     return {batch_id for entry in ledger.read(settings.ledger, "backfill") for batch_id in entry["batch_ids"]}
 
 
 def cursor(loads: Iterable[Accounting], feed: str, backfills: Set[str] = frozenset()) -> datetime | None:
-    """Up to when a feed has been fetched without a gap: the end of the accepted windows that join the earliest one.
+    """Return how far a feed is fetched without a gap: the end of the accepted windows that join the earliest one.
 
-    It does not depend on the order of the loads; a snapshot covers everything before its end. A backfill may close
-    a gap but never begins the chain, else one of an older year would move the cursor back.
+    The result does not depend on the order of the loads; a snapshot covers everything before its end. A backfill may
+    close a gap but never begins the chain, because one of an older year would move the cursor back.
     """
     accepted = [a for a in loads if a.feed == feed and a.verdict == "accepted"]
     scheduled = [a.window_start or "" for a in accepted if a.batch_id not in backfills]
@@ -82,7 +82,7 @@ def cursor(loads: Iterable[Accounting], feed: str, backfills: Set[str] = frozens
 
 
 def of(batch: Batch, **known: int | str) -> Accounting:
-    """The accounting of a delivery: its identity and window, nothing counted but what is given."""
+    """Return the accounting of a delivery: its identity and window, with only the given counts."""
     blank = Accounting(
         batch_id=batch.batch_id,
         feed=batch.feed,
@@ -94,15 +94,15 @@ def of(batch: Batch, **known: int | str) -> Accounting:
 
 
 def enter_alone(con: duckdb.DuckDBPyConnection, settings: Settings, batch: Batch, account: Accounting) -> Accounting:
-    """`enter` in a transaction of its own."""
+    """Run `enter` in its own transaction."""
     with warehouse.transaction(con):
         return enter(con, settings, batch, account)
 
 
 def enter(con: duckdb.DuckDBPyConnection, settings: Settings, batch: Batch, account: Accounting) -> Accounting:
-    """Enter a batch and move its feed's cursor, inside the caller's transaction; returns the accounting."""
+    """Record a batch and move its feed's cursor, inside the caller's transaction; return the accounting."""
     insert(con, account, batch.received_at)
-    held = [
+    recorded = [
         Accounting(*row)
         for row in con.execute(
             "select batch_id, feed, kind, strftime(window_start, '%Y-%m-%dT%H:%M:%S+00:00'), "
@@ -112,12 +112,14 @@ def enter(con: duckdb.DuckDBPyConnection, settings: Settings, batch: Batch, acco
         ).fetchall()
     ]
     con.execute("delete from ops.cursors where feed = ?", [batch.feed])
-    con.execute("insert into ops.cursors values (?, ?)", [batch.feed, cursor(held, batch.feed, backfilled(settings))])
+    con.execute(
+        "insert into ops.cursors values (?, ?)", [batch.feed, cursor(recorded, batch.feed, backfilled(settings))]
+    )
     return account
 
 
 def insert(con: duckdb.DuckDBPyConnection, account: Accounting, received_at: datetime | None) -> None:
-    """Enter a batch that moves no cursor."""
+    """Record a batch that does not move a cursor."""
     names = list(asdict(account))
     con.execute(
         f"insert into ops.batches ({', '.join(names)}, _received_at) values ({', '.join('?' * len(names))}, ?)",

@@ -1,8 +1,8 @@
-"""Pieces: landed batches read, held against what their feed declares, corrected and checked, some rows at a time.
+"""Chunks: landed batches, checked against the feed's declaration, corrected and checked by its suite, chunk by chunk.
 
-While one piece is stored, the next is checked and the one after read and parsed, in threads of their own: memory is
-bounded by a few pieces and the bytes of a delivery or two, whatever the number of batches. A part of a delivery is
-never cut: one that comes as a single file is a single piece, however large.
+While one chunk is stored, the next is checked and the one after read and parsed, in separate threads: memory is bounded
+by a few chunks and the bytes of one or two deliveries, whatever the number of batches. A part of a delivery is never
+split: a delivery in a single file is a single chunk, however large.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -19,17 +19,16 @@ from pipelines.quality import coordinates, corrections, future_dates, suites
 from pipelines.store import landing
 from pipelines.store.landing import Batch
 
-PIECE_BYTES = 128 * 1024 * 1024
+CHUNK_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """Some rows of a batch in the feed's declared columns, numbered through the batch in ``_row``, and their verdict.
 
-    The last piece of a batch says so (``is_last``): who reads a batch to its end need not wait for the one after it,
-    nor meet that one's errors. A batch that cannot be read ends with a piece that has no rows and no verdict but a
-    ``problem``, and the number of rows in the whole delivery (``unread``). ``corrected`` is what `corrections.report`
-    says of it.
+    The last chunk of a batch has ``is_last``: a reader of one batch need not wait for the next one or meet its errors.
+    A batch that cannot be read ends with a chunk without rows and verdict but with a ``problem``, and the number of
+    rows in the whole delivery (``unread``). ``corrected`` is the result of `corrections.report`.
     """
 
     batch: Batch
@@ -41,24 +40,24 @@ class Piece:
     corrected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=corrections.REPORT))
 
 
-def pieces(
+def read(
     settings: Settings, feed: Feed, batches: Iterable[Batch], only: Sequence[int] | None = None
-) -> Generator[Piece]:
-    """The pieces of batches in order, checked; ``only`` some rows of them, if given."""
-    read = _ahead(piece for batch in batches for piece in _pieces(settings, feed, batch))
-    return _ahead(checked(feed, piece, settings.profile.zone, only) for piece in read)
+) -> Generator[Chunk]:
+    """Yield the chunks of batches in order, checked; only the rows ``only``, if given."""
+    read = _ahead(chunk for batch in batches for chunk in _chunks(settings, feed, batch))
+    return _ahead(checked(feed, chunk, settings.profile.zone, only) for chunk in read)
 
 
-def checked(feed: Feed, piece: Piece, zone: ZoneInfo, only: Sequence[int] | None = None) -> Piece:
-    """A piece with the verdict of its feed's suite, and on days that lie ahead of its delivery."""
-    if piece.problem:
-        return piece
-    frame = piece.frame if only is None else piece.frame.filter(pl.col("_row").is_in(only))
+def checked(feed: Feed, chunk: Chunk, zone: ZoneInfo, only: Sequence[int] | None = None) -> Chunk:
+    """Return a chunk with the verdict of its feed's suite, including future-dated records."""
+    if chunk.problem:
+        return chunk
+    frame = chunk.frame if only is None else chunk.frame.filter(pl.col("_row").is_in(only))
     verdict = suites.validate_rows(feed.suite, frame)
-    return replace(piece, frame=frame, verdict=future_dates.check(feed, frame, verdict, piece.batch.window_end, zone))
+    return replace(chunk, frame=frame, verdict=future_dates.check(feed, frame, verdict, chunk.batch.window_end, zone))
 
 
-def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:
+def _chunks(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Chunk]:
     source = settings.profile.feeds[feed.name]
     parts = landing.read(settings, batch)
     slices = list(_slices(parts))
@@ -76,44 +75,44 @@ def _pieces(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Piece]:
             corrected = corrections.report(feed, frame)
             frame = corrections.apply(feed, frame)
             numbered = frame.with_columns(_row=pl.int_range(rows, rows + frame.height, dtype=pl.Int64))
-            yield Piece(batch, numbered, is_last=number == len(slices), corrected=corrected)
+            yield Chunk(batch, numbered, is_last=number == len(slices), corrected=corrected)
             rows += frame.height
-    except corrections.CorrectionError:  # a faulty file is no fault of the batch
+    except corrections.CorrectionError:  # a faulty corrections file is not a fault of the batch
         raise
-    except Exception as error:  # foreign bytes may break a parser in any way; nothing of the batch is loaded
+    except Exception as error:  # foreign bytes may break a parser in any way; the batch is not loaded
         nothing = pl.DataFrame(schema={"_row": pl.Int64})
-        said = f"{type(error).__name__}: {error}"[:2000]
-        yield Piece(batch, nothing, is_last=True, problem=said, unread=_rows(feed, slices) if is_inspected else 0)
+        problem = f"{type(error).__name__}: {error}"[:2000]
+        yield Chunk(batch, nothing, is_last=True, problem=problem, unread=_rows(feed, slices) if is_inspected else 0)
 
 
 def _rows(feed: Feed, slices: Iterable[Sequence[bytes]]) -> int:
-    """The rows of a delivery, understood or not; 0 if any of it cannot be parsed, however it is sliced."""
+    """Return the number of rows of a delivery; 0 if any part of it cannot be parsed, however it is sliced."""
     try:
         return sum(feed.parse(some).height for some in slices)
     except Exception:  # foreign bytes, as above
         return 0
 
 
-def _ahead(made: Iterator[Piece]) -> Generator[Piece]:
-    """Each piece is made in a thread of its own while the one before is in use."""
+def _ahead(chunks: Iterator[Chunk]) -> Generator[Chunk]:
+    """Yield chunks, reading each in a separate thread while the one before is in use."""
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, made, None)
-        while (piece := following.result()) is not None:
-            following = pool.submit(next, made, None)
-            yield piece
+        following = pool.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = pool.submit(next, chunks, None)
+            yield chunk
 
 
 def _slices(parts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Consecutive whole parts, shared out about equally: each at most `PIECE_BYTES` without its last part."""
+    """Yield runs of whole parts of about equal size: each at most `CHUNK_BYTES` without its last part."""
     total = sum(len(part) for part in parts)
-    share = total / max(1, -(-total // PIECE_BYTES))
-    held: list[bytes] = []
+    share = total / max(1, -(-total // CHUNK_BYTES))
+    gathered: list[bytes] = []
     size = 0
     for part in parts:
-        held.append(part)
+        gathered.append(part)
         size += len(part)
         if size >= share:
-            yield held
-            held, size = [], 0
-    if held or not parts:
-        yield held
+            yield gathered
+            gathered, size = [], 0
+    if gathered or not parts:
+        yield gathered

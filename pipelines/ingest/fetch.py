@@ -1,4 +1,4 @@
-"""Intake: ask a feed for what is new and land it. Opens no database, so feeds are fetched side by side."""
+"""Fetch: request new data from a feed and land it. Opens no database, so feeds are fetched in parallel."""
 
 from datetime import datetime, timedelta
 
@@ -11,9 +11,9 @@ from pipelines.store import landing, ledger
 
 
 def fetch(settings: Settings, feed: Feed, progress: Progress) -> list[str]:
-    """Land everything of a feed up to ``as_of``; returns the ids of the batches, none where a run has read so far.
+    """Land everything of a feed up to ``as_of``; return the batch ids, none if a run has already read so far.
 
-    What a watch or a backfill read beyond the last run spares no run its lag: records that came late are found there.
+    Windows read by a watch or a backfill do not shorten a run's lag: late records are found by reading again.
     """
     through = read_by_runs(settings, feed.name)
     every = timedelta(days=settings.profile.feeds[feed.name].every_days)
@@ -23,28 +23,30 @@ def fetch(settings: Settings, feed: Feed, progress: Progress) -> list[str]:
 
 
 def watch(settings: Settings, feed: Feed, progress: Progress) -> list[str]:
-    """Land what is new of a feed up to ``as_of`` since a run or a watch last read it; returns the ids of the batches.
+    """Land new data of a feed up to ``as_of`` since a run or a watch last read it; return the batch ids.
 
     Raises:
-        FeedError: no run has loaded the feed yet: its history is a run's to read.
+        FeedError: No run has loaded the feed yet: its history is read by a run.
     """
     through = accounting.cursor(accounting.acknowledged(settings), feed.name, accounting.backfilled(settings))
     if through is None:
-        raise FeedError(f"{feed.name}: nothing of it is loaded yet: run `bongsu run`")
+        raise FeedError(f"{feed.name}: it has not been loaded yet: run `bongsu run`")
     if through >= settings.as_of:
         return []
     return fetch_window(settings, feed, (through, settings.as_of), progress, out_of_turn="watch")
 
 
-def fetch_window(settings: Settings, feed: Feed, asked: Window, progress: Progress, out_of_turn: str = "") -> list[str]:
-    """Land a feed's deliveries for a window, each as soon as it is received; returns the ids.
+def fetch_window(
+    settings: Settings, feed: Feed, window: Window, progress: Progress, out_of_turn: str = ""
+) -> list[str]:
+    """Land a feed's deliveries for a window, each as soon as it is received; return the ids.
 
-    ``out_of_turn`` names what asked, ``backfill`` or ``watch``, where that is no run: the ledger notes it at once, so
-    that no crash leaves a batch that passes for a run's.
+    ``out_of_turn`` is ``backfill`` or ``watch`` if the request is not a run's: the ledger records it at once, so that
+    no crash leaves a batch that looks like a run's.
     """
     landed = []
-    with sources.opened(settings, feed.name, [asked]) as (url, secret):
-        request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, *asked)
+    with sources.opened(settings, feed.name, [window]) as (url, secret):
+        request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, *window)
         for delivery in feed.fetch(request):
             landed.append(landing.put(settings, feed.name, delivery))
             if out_of_turn:
@@ -54,15 +56,15 @@ def fetch_window(settings: Settings, feed: Feed, asked: Window, progress: Progre
 
 
 def read_by_runs(settings: Settings, feed: str) -> datetime | None:
-    """Up to when runs have read a feed without a gap; None before the first. A backfill may close a gap."""
+    """Return how far runs have read a feed without a gap; None before the first. A backfill may close a gap."""
     entries = ledger.read(settings.ledger, "watch")
     watched = {batch_id for entry in entries for batch_id in entry["batch_ids"]}
     backfilled = accounting.backfilled(settings)
     loads = [load for load in accounting.acknowledged(settings) if load.feed == feed]
-    # A batch that is accepted at a later try has another id and the same window.
+    # A batch that is accepted later has another id and the same window.
     of_watches, of_backfills = (
-        {(load.window_start, load.window_end) for load in loads if load.batch_id in asked}
-        for asked in (watched, backfilled)
+        {(load.window_start, load.window_end) for load in loads if load.batch_id in ids}
+        for ids in (watched, backfilled)
     )
     unwatched = [load for load in loads if (load.window_start, load.window_end) not in of_watches]
     through = accounting.cursor(unwatched, feed, backfilled)
@@ -75,7 +77,7 @@ def read_by_runs(settings: Settings, feed: str) -> datetime | None:
 
 
 def window(settings: Settings, feed: Feed, through: datetime | None) -> Window:
-    """The window to ask for: from the cursor less the feed's lag up to ``as_of``; without a start for a snapshot."""
+    """Return the window to request: from the cursor less the feed's lag to ``as_of``; no start for a snapshot."""
     source = settings.profile.feeds[feed.name]
     if source.window_days is None:
         return None, settings.as_of

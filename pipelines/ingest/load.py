@@ -1,4 +1,4 @@
-"""Loading: every landed batch into raw, once, with its verdict. Rows, accounting and cursor move in one transaction."""
+"""Load every landed batch into raw, once, with its verdict. Rows, accounting and cursor move in one transaction."""
 
 from collections.abc import Iterable
 from contextlib import closing
@@ -9,32 +9,34 @@ from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.ingest import accounting, chunks, merge, reprocess
-from pipelines.ingest.chunks import Piece
+from pipelines.ingest.chunks import Chunk
 from pipelines.quality import corrections
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch
 
 
 class LoadError(BongsuError):
-    """A batch that was loaded before cannot be loaded now: which, and what to mend."""
+    """Report that a batch that was loaded before cannot be loaded now: which, and what to fix."""
 
 
 def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> list[accounting.Accounting]:
-    """Load every landed batch of a feed that the warehouse does not hold yet, and try again what was kept out.
+    """Load every landed batch of a feed that is not in the warehouse yet, and retry quarantined rows.
 
-    Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again. A batch
-    that stops the load leaves those before it loaded.
+    Returns the accounting of the batches loaded or released now. Safe to kill at any point and to run again. If a batch
+    stops the load, those before it stay loaded.
 
     Raises:
-        CorrectionError: the feed's corrections file is faulty; the feed stays as it was.
+        CorrectionError: The feed's corrections file is faulty; the feed is unchanged.
     """
     corrections.read(feed)
     merge.prepare(con, feed)
     accounting.acknowledge(con, settings)
     _forget_outdated(con, settings, feed)
     recorded = {a.batch_id: a for a in accounting.acknowledged(settings) if a.feed == feed.name}
-    held = {row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()}
-    pending = [batch for batch in landing.batches(settings, feed.name) if batch.batch_id not in held]
+    known_ids = {
+        row[0] for row in con.execute("select batch_id from ops.batches where feed = ?", [feed.name]).fetchall()
+    }
+    pending = [batch for batch in landing.batches(settings, feed.name) if batch.batch_id not in known_ids]
     readable = []
     for batch in pending:
         known = recorded.get(batch.batch_id)
@@ -44,9 +46,9 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
         else:
             readable.append(batch)
     done = []
-    with closing(chunks.pieces(settings, feed, readable)) as found:
+    with closing(chunks.read(settings, feed, readable)) as batch_chunks:
         for batch in readable:
-            done.append(_load(con, settings, feed, batch, found, recorded.get(batch.batch_id)))
+            done.append(_load(con, settings, feed, batch, batch_chunks, recorded.get(batch.batch_id)))
             con.execute("checkpoint warehouse")
     done += reprocess.retry_refused(con, settings, feed, recorded)
     done += reprocess.retry_quarantined(con, settings, feed, recorded)
@@ -55,7 +57,7 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
 
 
 def refused(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[str]:
-    """Messages of refused batches whose window no accepted batch has covered since."""
+    """Return messages of rejected batches whose window no accepted batch has covered since."""
     rows = con.execute(
         "select message from ops.batches left join ops.cursors using (feed) where feed = ? and verdict <> 'accepted' "
         "and (fetched_through_at is null or window_end > fetched_through_at) order by window_end",
@@ -69,19 +71,19 @@ def _load(
     settings: Settings,
     feed: Feed,
     batch: Batch,
-    found: Iterable[Piece],
+    batch_chunks: Iterable[Chunk],
     known: accounting.Accounting | None,
 ) -> accounting.Accounting:
-    """Load one batch, whose pieces are the next ones of ``found``.
+    """Load one batch, whose chunks are the next ones of ``batch_chunks``.
 
-    A batch that the ledger knows as accepted is a replay: it is never refused as a whole.
+    A batch that the ledger lists as accepted is a replay: it is never rejected as a whole.
     """
-    gathered = merge.gather(con, feed, found)
+    gathered = merge.gather(con, feed, batch_chunks)
     problem = gathered.problem or (merge.objection(con, settings, feed, gathered) if known is None else "")
     if gathered.problem and known is not None:
         raise LoadError(
             f"{feed.name}: batch {batch.batch_id[:12]} was loaded with {known.loaded} rows and cannot be read now: "
-            f"{gathered.problem}; mend pipelines/feeds/{feed.name}.py and run `bongsu rebuild` again"
+            f"{gathered.problem}; fix pipelines/feeds/{feed.name}.py and run `bongsu rebuild` again"
         )
     with warehouse.transaction(con):
         if problem:
@@ -92,21 +94,21 @@ def _load(
             loaded = merge.merge(con, feed, batch)
             merge.keep_quarantined(con, gathered)
             account = known or accounting.of(batch, **gathered.counts(loaded))
-        merge.keep_findings(con, batch, gathered)
+        merge.keep_checks(con, batch, gathered)
         return accounting.enter(con, settings, batch, account)
 
 
 def _forget_outdated(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed) -> None:
-    """Empty a feed that is to be replayed from landing.
+    """Empty a feed that must be replayed from landing.
 
-    It holds rows of destroyed batches, where a crash cut a destruction off, or rows read under other corrections.
+    It has rows of destroyed batches, after a crash during a destruction, or rows read under other corrections.
     """
     gone = {batch.batch_id for batch in landing.batches(settings, feed.name) if batch.is_destroyed}
-    held = {row[0] for row in con.execute(f'select distinct _batch_id from raw."{feed.name}"').fetchall()}
+    loaded_ids = {row[0] for row in con.execute(f'select distinct _batch_id from raw."{feed.name}"').fetchall()}
     version = corrections.version(feed.name)
     read_under = con.execute("select version from ops.corrected where feed = ?", [feed.name]).fetchall()
-    is_corrected_anew = [(version,)] != (read_under or [("",)])
-    if not (gone & held or is_corrected_anew):
+    has_new_corrections = [(version,)] != (read_under or [("",)])
+    if not (gone & loaded_ids or has_new_corrections):
         return
     with warehouse.transaction(con):
         merge.forget(con, feed)

@@ -1,9 +1,8 @@
-"""Raw: checked pieces of batches merged into ``raw.<feed>``.
+"""Raw: checked chunks of batches merged into ``raw.<feed>``.
 
-A keyed feed keeps every version of every record: any order, split or repetition of deliveries ends in the same table.
-A snapshot feed numbers identical rows inside a delivery and remembers the first and last snapshot that held each.
-Nothing of a batch reaches ``raw`` before all of it is known: till then its accepted rows wait in the temporary table
-``_batch``.
+A keyed feed keeps every version of every record: any order, split or repetition of deliveries gives the same table. A
+snapshot feed numbers identical rows inside a delivery and stores the first and last snapshot that contained each. A
+batch reaches ``raw`` only once all of it is known: until then its accepted rows are in the temporary table ``_batch``.
 """
 
 from collections.abc import Iterable
@@ -14,14 +13,14 @@ import polars as pl
 
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
-from pipelines.ingest.chunks import Piece
+from pipelines.ingest.chunks import Chunk
 from pipelines.quality import corrections, schema_drift, suites
 from pipelines.store.landing import Batch
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A whole batch held against its suite; what was accepted of it is in the table ``_batch``.
+    """A whole batch after its suite; its accepted rows are in the table ``_batch``.
 
     ``quarantined`` has the columns of ``ops.quarantine``, ``results`` those of `quality.RESULTS`, ``corrected`` those
     of `corrections.REPORT`, ``unknown`` those of `drift.UNKNOWN`.
@@ -37,11 +36,11 @@ class Gathered:
 
     @property
     def bad(self) -> int:
-        """The number of rows that failed."""
+        """Return the number of rows that failed."""
         return self.received - self.accepted
 
     def counts(self, loaded: int) -> dict[str, int]:
-        """The accounting of its rows once so many of them were new."""
+        """Return the row accounting, given the number of new rows."""
         return {
             "received": self.received,
             "loaded": loaded,
@@ -51,12 +50,12 @@ class Gathered:
 
 
 def rules_version(feed: Feed) -> str:
-    """A short text that changes with a feed's suite or corrections, so that what is held back is tried again."""
+    """Return a short text that changes with a feed's suite or corrections, so that quarantined rows are retried."""
     return "+".join(filter(None, [suites.suite_version(feed.suite), corrections.version(feed.name)]))
 
 
 def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
-    """Make ``raw.<feed>``, empty, if it is not there: a feed that never delivered still has its table."""
+    """Create an empty ``raw.<feed>`` if it does not exist: a feed that never delivered still has its table."""
     declared = pl.DataFrame(schema={**feed.columns, "_extra": pl.String, "_row": pl.Int64})
     con.register("_declared", declared.to_arrow())
     seen = ", 0::bigint as _copy, '' as _first_snapshot, '' as _last_snapshot" if feed.kind == "snapshot" else ""
@@ -67,27 +66,27 @@ def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     con.unregister("_declared")
 
 
-def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -> Gathered:
-    """Put what the suite accepts of one batch into ``_batch`` and add up the rest, up to the batch's last piece.
+def gather(con: duckdb.DuckDBPyConnection, feed: Feed, batch_chunks: Iterable[Chunk]) -> Gathered:
+    """Put the accepted rows of one batch into ``_batch`` and sum up the rest, up to the batch's last chunk.
 
-    Of a batch with a problem ``received`` counts the rows of the whole delivery, 0 where they cannot be told apart.
+    For a batch with a problem, ``received`` counts the rows of the whole delivery, 0 if they cannot be counted.
     """
     _empty_batch(con, feed)
     received = accepted = 0
     quarantined, results, problem = [pl.DataFrame(schema=_QUARANTINED)], [pl.DataFrame(schema=suites.RESULTS)], ""
     corrected, unknown = [pl.DataFrame(schema=corrections.REPORT)], [pl.DataFrame(schema=schema_drift.UNKNOWN)]
-    for piece in found:
-        if piece.verdict is None:
-            received, problem = piece.unread, piece.problem
+    for chunk in batch_chunks:
+        if chunk.verdict is None:
+            received, problem = chunk.unread, chunk.problem
             break
-        received += piece.frame.height
-        accepted += piece.verdict.accepted.height
-        _append(con, feed, piece.batch, piece.verdict.accepted)
-        quarantined.append(_quarantined(feed, piece.batch, piece.frame, piece.verdict))
-        results.append(piece.verdict.results)
-        corrected.append(piece.corrected)
-        unknown.append(schema_drift.unknown_columns(piece.frame))
-        if piece.is_last:
+        received += chunk.frame.height
+        accepted += chunk.verdict.accepted.height
+        _append(con, feed, chunk.batch, chunk.verdict.accepted)
+        quarantined.append(_quarantined(feed, chunk.batch, chunk.frame, chunk.verdict))
+        results.append(chunk.verdict.results)
+        corrected.append(chunk.corrected)
+        unknown.append(schema_drift.unknown_columns(chunk.frame))
+        if chunk.is_last:
             break
     return Gathered(
         received,
@@ -101,7 +100,7 @@ def gather(con: duckdb.DuckDBPyConnection, feed: Feed, found: Iterable[Piece]) -
 
 
 def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, gathered: Gathered) -> str:
-    """Why a batch that could be read is not merged all the same; empty if nothing speaks against it."""
+    """Return why a readable batch is not merged; empty if it is."""
     limit = settings.profile.feeds[feed.name].max_quarantine_share
     if gathered.bad > gathered.received * limit:
         return f"{gathered.bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
@@ -112,41 +111,41 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
 
 
 def merge(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) -> int:
-    """Append what is new of ``_batch`` to ``raw.<feed>``; returns the number of new rows."""
+    """Append the new rows of ``_batch`` to ``raw.<feed>``; return their number."""
     merged = _merge_keyed(con, feed) if feed.kind == "keyed" else _merge_snapshot(con, feed, batch)
     con.execute("drop table _batch")
     return merged
 
 
 def keep_quarantined(con: duckdb.DuckDBPyConnection, gathered: Gathered) -> None:
-    """Keep the failing rows of a batch in ``ops.quarantine``, whole, with the rule that each broke and its reason."""
+    """Store the failing rows of a batch in ``ops.quarantine``, with the rule that each broke and its reason."""
     if gathered.quarantined.height:
         con.register("_quarantined", gathered.quarantined.to_arrow())
         con.execute("insert into ops.quarantine by name select * from _quarantined")
         con.unregister("_quarantined")
 
 
-def keep_findings(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered) -> None:
-    """Keep what was found in a batch, in place of what an earlier attempt found.
+def keep_checks(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered) -> None:
+    """Store the check results of a batch, replacing those of an earlier attempt.
 
     In ``ops.checks`` (per expectation), ``ops.corrections`` and ``ops.drift``.
     """
-    found = {
+    frames = {
         "checks": gathered.results.with_columns(suite=pl.lit(batch.feed)),
         "corrections": gathered.corrected.with_columns(feed=pl.lit(batch.feed)),
         "drift": gathered.unknown.with_columns(feed=pl.lit(batch.feed)),
     }
-    for table, frame in found.items():
+    for table, frame in frames.items():
         con.execute(f"delete from ops.{table} where batch_id = ?", [batch.batch_id])
         con.register("_found", frame.with_columns(batch_id=pl.lit(batch.batch_id)).to_arrow())
-        con.execute(f"insert into ops.{table} by name select * from _found")
+        con.execute(f"insert into ops.{table} by name select * from _frame")
         con.unregister("_found")
 
 
 def forget(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
-    """Empty a feed's raw table and all that is kept about its batches, so that it is replayed from landing.
+    """Empty a feed's raw table and all that is stored about its batches, so that it is replayed from landing.
 
-    The cursor goes too: whoever looks before the replay is done sees a feed that lacks records, not one without any.
+    The cursor is removed too: before the replay is done, the feed shows missing records rather than none.
     """
     con.execute(f'delete from raw."{feed.name}"')
     con.execute(
@@ -174,21 +173,21 @@ def _empty_batch(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
 
 def _append(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch, accepted: pl.DataFrame) -> None:
     columns = ", ".join(f'"{name}"' for name in sorted(feed.columns))
-    # Rows of a snapshot have nothing but their hash to be known by, and DuckDB's own gives one text in twelve the same
-    # number when they differ in the last characters of two of their eight-byte blocks, as 20251225-11000023 may.
-    own = f"md5_number_lower(row({columns})::varchar)" if feed.kind == "snapshot" else f"hash({columns})"
+    # Rows of a snapshot are identified only by their hash, and DuckDB's own hash collides for one text in twelve when
+    # they differ in the last characters of two of their eight-byte blocks, as 20251225-11000023 may.
+    row_hash = f"md5_number_lower(row({columns})::varchar)" if feed.kind == "snapshot" else f"hash({columns})"
     con.register("_accepted", accepted.to_arrow(compat_level=pl.CompatLevel.newest()))
     con.execute(
-        f"insert into _batch by name select *, {own} as _row_hash, ? as _batch_id from _accepted",
+        f"insert into _batch by name select *, {row_hash} as _row_hash, ? as _batch_id from _accepted",
         [batch.batch_id],
     )
     con.unregister("_accepted")
 
 
 def _merge_keyed(con: duckdb.DuckDBPyConnection, feed: Feed) -> int:
-    """Only a batch that repeats something, inside or from before, pays for comparing rows.
+    """Merge a batch of a keyed feed; only one with repeated rows, inside or from before, needs to compare rows.
 
-    Whole rows are compared: DuckDB's hash gives different text the same number too often to stand for a row.
+    Whole rows are compared: DuckDB's hash collides too often for different text to represent a row.
     """
     (repeats,) = con.execute(
         f"""
@@ -200,7 +199,7 @@ def _merge_keyed(con: duckdb.DuckDBPyConnection, feed: Feed) -> int:
     if not repeats:
         con.execute(f'insert into raw."{feed.name}" by name select * from _batch')
         return _changed(con)
-    same = " and ".join(f'held."{name}" is not distinct from fresh."{name}"' for name in feed.columns)
+    same = " and ".join(f'stored."{name}" is not distinct from fresh."{name}"' for name in feed.columns)
     columns = ", ".join(f'"{name}"' for name in feed.columns)
     con.execute(
         f"""
@@ -208,9 +207,9 @@ def _merge_keyed(con: duckdb.DuckDBPyConnection, feed: Feed) -> int:
         with fresh as (
             select * from _batch qualify row_number() over (partition by _row_hash, {columns} order by _row) = 1
         ),
-        held as (select {columns}, _row_hash from raw."{feed.name}" semi join _batch using (_row_hash))
+        stored as (select {columns}, _row_hash from raw."{feed.name}" semi join _batch using (_row_hash))
         select fresh.* from fresh
-        where not exists (select 1 from held where held._row_hash = fresh._row_hash and {same})
+        where not exists (select 1 from stored where stored._row_hash = fresh._row_hash and {same})
         """
     )
     return _changed(con)
@@ -224,9 +223,9 @@ def _merge_snapshot(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) ->
     )
     con.execute(
         f"""
-        update raw."{feed.name}" held
+        update raw."{feed.name}" stored
         set _first_snapshot = least(_first_snapshot, $1), _last_snapshot = greatest(_last_snapshot, $1)
-        from _copies fresh where held._row_hash = fresh._row_hash and held._copy = fresh._copy
+        from _copies fresh where stored._row_hash = fresh._row_hash and stored._copy = fresh._copy
         """,
         [snapshot],
     )
@@ -235,7 +234,8 @@ def _merge_snapshot(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) ->
         insert into raw."{feed.name}" by name
         select fresh.*, $1 as _first_snapshot, $1 as _last_snapshot from _copies fresh
         where not exists (
-            select 1 from raw."{feed.name}" held where held._row_hash = fresh._row_hash and held._copy = fresh._copy
+            select 1 from raw."{feed.name}" stored
+            where stored._row_hash = fresh._row_hash and stored._copy = fresh._copy
         )
         """,
         [snapshot],

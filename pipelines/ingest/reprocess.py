@@ -1,9 +1,10 @@
-"""Retries: what was kept out is tried again under the parser and the rules as they are now, and accounted for.
+"""Reprocess quarantined rows and rejected batches under the current parser and rules, and account for them.
 
-The accounting of a delivery stands for ever, so what later becomes of its rows is told by batches of kind ``retry``: a
-refused batch that is accepted, rows released from quarantine, and rows that a replay holds back though they were let in
-before, because the rules or the corrections changed. Of every batch, rows quarantined less rows released are always the
-rows in ``ops.quarantine``. The last 64 characters of a retry's message name the batch that it is of.
+The accounting of a delivery is immutable, so later changes of its rows are recorded by batches of kind ``retry``: a
+rejected batch that is accepted, rows released from quarantine, and rows that a replay quarantines although they were
+accepted before, because the rules or the corrections changed. For every batch, rows quarantined minus rows released
+always equals its rows in ``ops.quarantine``. The last 64 characters of a retry's message are the id of the original
+batch.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ HELD_BACK = "held back since the rules or corrections changed: rows of batch "
 def retry_refused(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, recorded: Mapping[str, accounting.Accounting]
 ) -> list[accounting.Accounting]:
-    """Try refused batches again, under the parser and the rules as they are now, and keep what each attempt finds."""
+    """Retry rejected batches under the current parser and rules, and store the results of each attempt."""
     refusals = con.execute(
         "select batch_id from ops.batches where feed = ? and verdict <> 'accepted' order by window_end", [feed.name]
     ).fetchall()
@@ -34,11 +35,11 @@ def retry_refused(
     done = []
     for batch in [batches[batch_id] for (batch_id,) in refusals if batch_id in batches]:
         retry_id = _retry_id(batch.batch_id, "refused")
-        if _holds(con, retry_id):
+        if _exists(con, retry_id):
             continue
-        gathered = merge.gather(con, feed, chunks.pieces(settings, feed, [batch]))
+        gathered = merge.gather(con, feed, chunks.read(settings, feed, [batch]))
         with warehouse.transaction(con):
-            merge.keep_findings(con, batch, gathered)
+            merge.keep_checks(con, batch, gathered)
             if gathered.problem or (retry_id not in recorded and merge.objection(con, settings, feed, gathered)):
                 continue
             counts = gathered.counts(merge.merge(con, feed, batch))
@@ -52,18 +53,18 @@ def retry_refused(
 def retry_quarantined(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, recorded: Mapping[str, accounting.Accounting]
 ) -> list[accounting.Accounting]:
-    """Try quarantined rows again under the rules as they are now; what passes is a batch of its own, kind ``retry``.
+    """Retry quarantined rows under the current rules; those that pass become a new batch of kind ``retry``.
 
-    In a replay rows pass or are held back at once, under the rules and corrections of now. The retries that the ledger
-    knows are entered all the same, and a difference that nobody has accounted for yet is accounted for here: rows that
-    pass now as released, rows that are held back now though they passed before as received and quarantined once more.
+    In a replay, rows pass or are quarantined at once, under the current rules and corrections. The retries in the
+    ledger are recorded all the same, and a difference not yet accounted for is accounted for here: rows that pass now
+    as released, rows that are quarantined now although they passed before as received and quarantined once more.
     """
     version = merge.rules_version(feed)
     batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name) if not batch.is_destroyed}
     for retried in recorded.values():
-        # A refused batch once accepted that cannot be read now stays refused, and every load says so.
+        # A rejected batch once accepted that cannot be read now stays rejected, and every load reports it.
         is_refused = retried.message.startswith(ACCEPTED) and retried.message[-64:] in batches
-        if retried.kind == "retry" and not is_refused and not _holds(con, retried.batch_id):
+        if retried.kind == "retry" and not is_refused and not _exists(con, retried.batch_id):
             accounting.insert(con, retried, None)
     done = [_release(con, settings, feed, batch, version) for batch in _waiting(con, settings, feed, version)]
     for batch_id, released in _unaccounted(con, feed):
@@ -75,7 +76,7 @@ def retry_quarantined(
 
 
 def _unaccounted(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[tuple[str, int]]:
-    """Batches of which more or fewer rows are held back than accounted for, and how many fewer."""
+    """Return batches with more or fewer rows in quarantine than accounted for, and how many fewer."""
     return con.execute(
         """
         with accounted as (
@@ -85,12 +86,12 @@ def _unaccounted(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[tuple[str, 
                 bool_or(verdict = 'accepted' and (kind = 'delivery' or starts_with(message, $accepted))) as is_accepted
             from ops.batches where feed = $feed group by all
         ),
-        held as (
+        in_quarantine as (
             select batch_id as origin, count(distinct row_number) as rows
             from ops.quarantine where feed = $feed group by all
         )
         select origin, (quarantined - coalesce(rows, 0))::bigint as released
-        from accounted left join held using (origin)
+        from accounted left join in_quarantine using (origin)
         where is_accepted and released <> 0 order by origin
         """,
         {"feed": feed.name, "released": RELEASED, "accepted": ACCEPTED},
@@ -109,7 +110,7 @@ def _release(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, version: str
 ) -> accounting.Accounting | None:
     rows = con.execute("select distinct row_number from ops.quarantine where batch_id = ?", [batch.batch_id]).fetchall()
-    gathered = merge.gather(con, feed, chunks.pieces(settings, feed, [batch], only=[row for (row,) in rows]))
+    gathered = merge.gather(con, feed, chunks.read(settings, feed, [batch], only=[row for (row,) in rows]))
     if gathered.problem:
         return None
     with warehouse.transaction(con):
@@ -124,7 +125,7 @@ def _release(
 def _enter(
     con: duckdb.DuckDBPyConnection, batch: Batch, version: str, what: str, counts: Mapping[str, int]
 ) -> accounting.Accounting:
-    """Enter a retry of some rows of a batch. Rules may come back, so its id counts the retries before it."""
+    """Record a retry of some rows of a batch. Rules may change back, so its id counts the retries before it."""
     message = f"{what}{batch.batch_id}"
     ((before,),) = con.execute(
         "select count(*) from ops.batches where kind = 'retry' and right(message, 64) = ?", [batch.batch_id]
@@ -142,5 +143,5 @@ def _retry_id(batch_id: str, why: str) -> str:
     return hashlib.sha256(f"retry {batch_id} {why}".encode()).hexdigest()
 
 
-def _holds(con: duckdb.DuckDBPyConnection, batch_id: str) -> bool:
+def _exists(con: duckdb.DuckDBPyConnection, batch_id: str) -> bool:
     return bool(con.execute("select 1 from ops.batches where batch_id = ?", [batch_id]).fetchall())

@@ -1,9 +1,9 @@
-"""Findings: what the records themselves tell the engineer on duty, beside how the steps ended.
+"""Alerts and notices: what the loaded records show the engineer on duty, in addition to the run log.
 
-Made when the models are built and kept in records, one per run, so that `bongsu status` need not wait for the
-warehouse. An alarm makes the run red; the rest are notes: something new that somebody should declare, map or take out.
-Findings stay in the house, since a word of a source may name a sensitive matter, and they outlive the destruction of
-what they tell of: they name feeds, columns and words of a category list, and count; never a record or its key.
+Built with the models and stored as records, one per run, so that `bongsu status` need not wait for the warehouse. An
+alarm fails the run; the rest are notices: something new to declare, map or remove. They are never published, because a
+source category may name a sensitive matter, and they outlive the destruction of the batches they refer to: they contain
+feeds, columns, words of a category list and counts; never a record or its key.
 """
 
 from datetime import datetime
@@ -21,19 +21,23 @@ SCHEMA: Final = {"feed": pl.String, "is_alarm": pl.Boolean, "message": pl.String
 
 
 def gather(con: duckdb.DuckDBPyConnection, judged: pl.DataFrame) -> pl.DataFrame:
-    """All findings of a warehouse whose models are built: ``feed, is_alarm, message``.
+    """Return all alerts and notices of a warehouse with built models: ``feed, is_alarm, message``.
 
-    ``judged`` is what `health.judge_feeds` found.
+    ``judged`` is the result of `feed_volume.judge_feeds`.
     """
     return pl.concat([alarms(judged), _selected(con, _LISTS, is_alarm=True), *(_selected(con, sql) for sql in _NOTES)])
 
 
+VOLUME = {"silent": "no data", "flooded": "volume spike", "thin": "volume drop"}
+"""States of ``ops.feed_health`` that are alarms → words of the message."""
+
+
 def alarms(judged: pl.DataFrame) -> pl.DataFrame:
-    """The feeds that are not what they usually are, with the limit that says so."""
+    """Return an alert for each feed with an unusual volume, with its limit."""
     message = pl.format(
-        "{} is {}: {} records in {} h, usual are {}; {} h without any. Ask the agency. Limit: {}",
+        "{}: {}: {} records in {} h, expected {}; {} h without any. Ask the agency. Limit: {}",
         "feed",
-        "state",
+        pl.col("state").replace(VOLUME),
         "records",
         pl.lit(feed_volume.JUDGED_HOURS),
         pl.col("expected_records").round(0).cast(pl.Int64),
@@ -43,13 +47,13 @@ def alarms(judged: pl.DataFrame) -> pl.DataFrame:
     return judged.filter("is_alarm").select("feed", "is_alarm", message=message)
 
 
-def keep(settings: Settings, found: pl.DataFrame) -> None:
-    """Keep the findings of the run at ``as_of``; the same again changes nothing."""
-    records.write(settings, KIND, issues.stamp(settings.as_of), found)
+def keep(settings: Settings, alerts: pl.DataFrame) -> None:
+    """Store the alerts and notices of the run at ``as_of``; storing the same again changes nothing."""
+    records.write(settings, KIND, issues.stamp(settings.as_of), alerts)
 
 
 def latest(settings: Settings, until: datetime) -> pl.DataFrame:
-    """The findings of the last run up to an instant; none before the first."""
+    """Return the alerts and notices of the last run up to an instant; none before the first."""
     kept = records.entries(settings, KIND, until=issues.stamp(until))
     if not kept:
         return pl.DataFrame(schema=SCHEMA)
@@ -57,8 +61,8 @@ def latest(settings: Settings, until: datetime) -> pl.DataFrame:
 
 
 def _selected(con: duckdb.DuckDBPyConnection, sql: str, is_alarm: bool = False) -> pl.DataFrame:
-    found = con.execute(sql).pl()
-    return found.select("feed", is_alarm=pl.lit(is_alarm), message="message").cast(SCHEMA)  # type: ignore[arg-type]
+    rows = con.execute(sql).pl()
+    return rows.select("feed", is_alarm=pl.lit(is_alarm), message="message").cast(SCHEMA)  # type: ignore[arg-type]
 
 
 _LISTS = """
@@ -66,8 +70,8 @@ with newest as (
     select * from staging.lists qualify row_number() over (partition by feed order by snapshot desc) = 1
 )
 select feed, format(
-    '{}: the newest list of its keys, of {}, lacks {:,} of {:,} records that we know; it is not believed and withdraws '
-    'none. Ask the agency; if so many are gone indeed, raise max_missing_share of {}_keys in the profile',
+    '{}: the newest list of its keys, of {}, lacks {:,} of {:,} known records; it is ignored and withdraws none. '
+    'Ask the agency; if so many records are really gone, raise max_missing_share of {}_keys in the profile',
     feed, strftime(listed_at, '%Y-%m-%d %H:%M UTC'), missing_keys, known_keys, feed
 ) as message
 from newest where not is_believed order by feed
@@ -76,15 +80,15 @@ from newest where not is_believed order by feed
 _NOTES = (
     """
     select feed, format(
-        '{}: delivers the column {}, which nobody declared, since {}: {:,} values are kept aside; declare it, or name '
-        'it among the aliases, in the feed''s module',
+        '{}: delivers the undeclared column {} since {}: {:,} values are kept aside; declare it, or add '
+        'it to the aliases, in the feed''s module',
         feed, "column", strftime(min(window_end), '%Y-%m-%d'), sum("rows")::bigint
     ) as message
     from ops.drift join ops.batches using (feed, batch_id) group by feed, "column" order by feed, "column"
     """,
     """
     select feed, format(
-        '{}: nobody has mapped the word "{}": {:,} incidents count as other and are listed for nobody; add it under '
+        '{}: unmapped category "{}": {:,} incidents count as other and are not releasable; add it under '
         '[feeds.{}.categories] in the profile',
         feed, coalesce(source_category, '(none)'), incidents, feed
     ) as message
@@ -92,16 +96,16 @@ _NOTES = (
     """,
     """
     select feed, format(
-        '{}: corrections of {} find another value than they should in {:,} rows, of {:,} records: the source may have '
-        'mended them; ops.corrections tells which: take them out of expectations/corrections/{}.json',
+        '{}: corrections of {} find another value than expected in {:,} rows of {:,} records: the source may have '
+        'corrected them; see ops.corrections and remove them from expectations/corrections/{}.json',
         feed, "column", sum(kept)::bigint, count(distinct "key"), feed
     ) as message
     from ops.corrections where kept > 0 group by feed, "column" order by feed, "column"
     """,
     """
     select 'patrols' as feed, format(
-        'patrols: {:,} of {:,} slots name no cell of the risk grid and tell of no patrol there: ask the police which '
-        'grid they write, or look whether the patrol lay outside the region',
+        'patrols: {:,} of {:,} slots have no cell of the risk grid and are not used: ask the police which '
+        'grid they use, or check whether the patrol was outside the region',
         count(*) - count(core.patrols.cell_id), count(*)
     ) as message
     from staging.patrols left join core.patrols using (cell_id, slot_start_at)

@@ -1,10 +1,10 @@
-"""Feed health: is what a feed tells of the last two days what is usual for it? Silence, flood and dearth are alarms.
+"""Feed volume: compare a feed's last two days with its usual volume. No data, spikes and drops are alarms.
 
-Usual is learnt from the feed's own eight weeks before: records per hour of the week by time of report, and how much
-more than chance they vary (negative binomial). An alarm needs both: a fixed limit that the profile states per feed
-(``silence_hours``, ``flood_ratio``), and a chance below one in a million, so that a feed of three records a day does
-not cry every night and a busy one not at every storm. Judged are whole hours up to which the feed is complete; a feed
-that could not be fetched is stale (`marts.feed_status`), not silent.
+The usual volume is estimated from the feed's preceding eight weeks: records per hour of the week by time of report, and
+their variation beyond chance (negative binomial). An alarm needs both a fixed limit from the profile
+(``silence_hours``, ``flood_ratio``) and a chance below one in a million, so that a feed of three records a day does not
+raise an alarm every night and a busy one not at every storm. Only whole hours for which the feed is complete are
+checked; a feed that could not be fetched is stale (`marts.feed_status`), not without data.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ JUDGED_HOURS: Final = 48
 LEARNT_DAYS: Final = 56
 FEWEST_DAYS: Final = 14
 FEWEST_RECORDS: Final = 10
-"""Fewer records in an hour or day are no flood, and where fewer are usual a few are no dearth."""
+"""Fewer records in an hour or day are not a spike, and where fewer are usual, few records are not a drop."""
 
 ALARMS: Final = ("silent", "flooded", "thin")
 HOUR = timedelta(hours=1)
@@ -41,7 +41,7 @@ SCHEMA: Final = frame_schema("ops.feed_health")
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What a feed usually brings: the mean of every hour judged or learnt, and how much more than chance it varies.
+    """The usual volume of a feed: the mean of every hour, and the variation beyond chance.
 
     ``spread`` is the squared coefficient of variation beyond Poisson: the variance of a count with mean m is
     m + spread·m².
@@ -51,30 +51,30 @@ class Usual:
     spread: float
 
     def chance_of_none(self, expected: float, hours: int) -> float:
-        """The chance of no record in so many hours; the hours of a day share one fortune, the days have their own."""
+        """Return the probability of no record in these hours; hours of a day share one effect, days are independent."""
         days = max(1.0, hours / 24)
         return float((1 + self.spread * expected / days) ** (-days / self.spread))
 
     def chance_of_more(self, records: Integers, expected: Floats) -> Floats:
-        """The chance of so many records or more."""
+        """Return the probability of this many records or more."""
         size = 1 / self.spread
         return np.asarray(stats.nbinom.sf(records - 1, size, size / (size + np.maximum(expected, 1e-9))))
 
     def chance_of_fewer(self, records: Integers, expected: Floats) -> Floats:
-        """The chance of so few records or fewer."""
+        """Return the probability of this many records or fewer."""
         size = 1 / self.spread
         return np.asarray(stats.nbinom.cdf(records, size, size / (size + np.maximum(expected, 1e-9))))
 
 
 def write(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
-    """`judge_feeds`, kept in ``ops.feed_health``."""
-    found = judge_feeds(con, settings)
-    warehouse.write_frame(con, "ops", "feed_health", found)
-    return found
+    """Store the result of `judge_feeds` in ``ops.feed_health``."""
+    judged = judge_feeds(con, settings)
+    warehouse.write_frame(con, "ops", "feed_health", judged)
+    return judged
 
 
 def judge_feeds(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
-    """Judge every feed of records at ``as_of``, from ``staging.incidents``; the columns are those of `SCHEMA`."""
+    """Check every feed of records at ``as_of``, from ``staging.incidents``; the columns are those of `SCHEMA`."""
     feeds = con.execute(
         """
         select feeds.feed, agency, least(fetched_through_at, getvariable('as_of')) - to_seconds(delay_seconds),
@@ -87,16 +87,16 @@ def judge_feeds(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFr
     for feed, agency, complete, first in feeds:
         through = complete.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         counted = counts(con, feed, through, first or datetime.min.replace(tzinfo=UTC))
-        found = judge(counted, through, settings.profile.zone, settings.profile.feeds[feed])
-        rows.append({"feed": feed, "agency": agency} | found)
+        result = judge(counted, through, settings.profile.zone, settings.profile.feeds[feed])
+        rows.append({"feed": feed, "agency": agency} | result)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def counts(con: duckdb.DuckDBPyConnection, feed: str, through: datetime, first: datetime) -> Integers:
-    """Records of a feed per hour of report (else of occurrence), the learnt and judged hours up to ``through``.
+    """Count records of a feed per hour of report (else of occurrence) up to ``through``.
 
-    Begins with the first record after ``first`` where that is later: of what was reported before the feed was first
-    asked only those are known that have changed since.
+    The counts begin with the first record after ``first`` if that is later: of records reported before the first
+    request, only those that changed since are known.
     """
     hours = LEARNT_DAYS * 24 + JUDGED_HOURS
     rows = con.execute(
@@ -109,17 +109,17 @@ def counts(con: duckdb.DuckDBPyConnection, feed: str, through: datetime, first: 
         """,
         [feed, through, hours, first],
     ).fetchall()
-    found = np.zeros(hours, np.int64)
+    counted = np.zeros(hours, np.int64)
     for hour, records in rows:
-        found[hour] = records
-    return found[int(np.argmax(found > 0)) :] if rows else found[:0]
+        counted[hour] = records
+    return counted[int(np.argmax(counted > 0)) :] if rows else counted[:0]
 
 
 def judge(records: Integers, through: datetime, zone: ZoneInfo, source: FeedSource) -> dict[str, object]:
-    """Judge the last two days of a feed's hourly records, which end at ``through``, by those before them.
+    """Check the last two days of a feed's hourly records, which end at ``through``, against those before them.
 
-    Returns the columns of ``ops.feed_health`` but feed and agency. ``state`` is usual, silent (no record for too long),
-    flooded (an hour or day of far more than usual), thin (a day of far fewer) or unknown (less than two weeks of
+    Returns the columns of ``ops.feed_health`` except feed and agency. ``state`` is usual, silent (no record for too
+    long), flooded (an hour or day of far more than usual), thin (a day of far fewer) or unknown (less than two weeks of
     history).
     """
     answer: dict[str, object] = {
@@ -147,7 +147,7 @@ def judge(records: Integers, through: datetime, zone: ZoneInfo, source: FeedSour
 
 
 def rule(source: FeedSource) -> str:
-    """The feed's fixed limits in one line."""
+    """Return the feed's fixed limits in one line."""
     return (
         f"alarm when nothing is reported for {source.silence_hours:g} h, when an hour or day brings more than "
         f"{source.flood_ratio:g} times what is usual, or a day less than 1/{source.flood_ratio:g} of it, and chance "
@@ -156,10 +156,10 @@ def rule(source: FeedSource) -> str:
 
 
 def learn(records: Integers, through: datetime, zone: ZoneInfo) -> Usual:
-    """What is usual in each hour, learnt from all but the two days judged.
+    """Estimate the usual volume of each hour from all but the two days checked.
 
-    The mean of an hour of the week is drawn towards that of its hour of the day, as if four weeks had been seen of it:
-    eight weeks alone say little of a quiet hour.
+    The mean of an hour of the week is shrunk towards that of its hour of the day, with the weight of four weeks: eight
+    weeks alone are few data for a low-volume hour.
     """
     starts = pl.datetime_range(through - len(records) * HOUR, through, "1h", closed="left", eager=True, time_zone="UTC")
     local = starts.dt.convert_time_zone(str(zone))
@@ -172,12 +172,12 @@ def learn(records: Integers, through: datetime, zone: ZoneInfo) -> Usual:
     shape = (total + 4 * np.tile(by_hour, 7)) / (seen + 4)
     mean = shape[of_week]
     beyond = ((records[past] - mean[past]) ** 2 - mean[past]).sum() / max(float((mean[past] ** 2).sum()), 1e-9)
-    # Days differ more than eight weeks show: holidays, storms.
+    # Days vary more than eight weeks show: holidays, storms.
     return Usual(mean, max(float(beyond), 0.02))
 
 
 def _silence(records: Integers, usual: Usual, limit_hours: float) -> tuple[int, bool]:
-    """The longest spell without a record that reaches into the judged hours, and whether one of them is an alarm."""
+    """Return the longest spell without a record that reaches into the checked hours, and whether it is an alarm."""
     edges = np.flatnonzero(np.diff(np.r_[0, (records == 0).astype(np.int64), 0]))
     spells = [
         (start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > len(records) - JUDGED_HOURS
@@ -191,7 +191,7 @@ def _silence(records: Integers, usual: Usual, limit_hours: float) -> tuple[int, 
 
 
 def _flood(records: Integers, usual: Usual, ratio: float) -> tuple[float, bool]:
-    """How many times the usual the day judged last brought, and whether any judged hour or day is an alarm."""
+    """Return the last day's volume relative to the usual, and whether any checked hour or day is an alarm."""
     alarm = False
     for width in (1, 24):
         many, expected = _sums(records, usual, width)
@@ -207,7 +207,7 @@ def _is_thin(records: Integers, usual: Usual, ratio: float) -> bool:
 
 
 def _sums(records: Integers, usual: Usual, width: int) -> tuple[Integers, Floats]:
-    """Records and their expectation, added up over every ``width`` hours that lie in the judged ones."""
+    """Return records and their expectation, summed over every ``width`` checked hours."""
     window = np.ones(width)
     many = np.convolve(records[-JUDGED_HOURS:], window, "valid")
     return many.astype(np.int64), np.convolve(usual.mean[-JUDGED_HOURS:], window, "valid")

@@ -1,4 +1,4 @@
-"""Run log: how each step of each run ended, as records, so that nobody waits for the warehouse to read it."""
+"""Run log: the outcome of each step of each run, as records, readable without waiting for the warehouse."""
 
 import logging
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(settings: Settings, step: str, feed: str = "") -> Iterator[None]:
-    """Record how a step ended, also when it fails; the failure is passed on."""
+    """Record how a step ended, even if it failed; the exception is re-raised."""
     started, message = datetime.now(UTC), "interrupted"
     try:
         yield
@@ -47,7 +47,7 @@ def recorded(settings: Settings, step: str, feed: str = "") -> Iterator[None]:
 
 
 def keep(settings: Settings, step: str, feed: str, started_at: datetime, ended_at: datetime, message: str) -> None:
-    """Record how a step ended; an empty message is success."""
+    """Record how a step ended; an empty message means success."""
     frame = pl.DataFrame(
         {
             "as_of": [settings.as_of],
@@ -64,7 +64,7 @@ def keep(settings: Settings, step: str, feed: str, started_at: datetime, ended_a
 
 
 def latest(settings: Settings) -> pl.DataFrame:
-    """The last outcome of every step and feed of the run at ``as_of``."""
+    """Return the last outcome of every step and feed of the run at ``as_of``."""
     stamp = issues.stamp(settings.as_of)
     kept = records.read(settings, KIND, since=stamp, until=stamp)
     if kept is None:
@@ -78,21 +78,21 @@ def latest(settings: Settings) -> pl.DataFrame:
 
 
 def last_as_of(settings: Settings) -> datetime | None:
-    """The ``as_of`` of the last run that built its models; None before the first."""
+    """Return the ``as_of`` of the last run that built its models; None before the first."""
     built = of_step(settings, "build")
     return issues.instant(built[-1]["name"].split("-")[0]) if built else None
 
 
 def newest_as_of(settings: Settings) -> datetime | None:
-    """The ``as_of`` of the run whose step ended last, whether or not it succeeded; None before the first."""
+    """Return the ``as_of`` of the run whose step ended last, successful or not; None before the first."""
     ended = [entry for entry in records.entries(settings, KIND) if entry["name"].split("-")[1] in STEPS]
     return records.frame_of(settings, ended[-1])["as_of"].item() if ended else None
 
 
 def failures(settings: Settings) -> list[str]:
-    """One line per step of the run at ``as_of`` whose last try failed, and per step that never ended well.
+    """Return one line per step of the run at ``as_of`` whose last try failed, and per step that did not finish.
 
-    A step that was killed leaves no outcome: its absence is a failure too.
+    A killed step leaves no outcome: its absence is a failure too.
     """
     ended = latest(settings)
     failed = ended.filter(~pl.col("is_ok") & (pl.col("step") != "check"))
@@ -102,11 +102,11 @@ def failures(settings: Settings) -> list[str]:
             f"{row['step']}{' ' + row['feed'] if row['feed'] else ''}: {row['message'].splitlines()[0]}"
             for row in failed.iter_rows(named=True)
         ),
-        *(f"{step}: has not ended: not run yet, or killed" for step in missing),
+        *(f"{step}: has not finished: not run yet, or killed" for step in missing),
     ]
 
 
 def of_step(settings: Settings, step: str, until: datetime | None = None) -> list[ledger.Entry]:
-    """The ledger's entries of a step's outcomes, oldest first; no file is opened."""
+    """Return the ledger's entries of a step's outcomes, oldest first; no file is opened."""
     kept = records.entries(settings, KIND, until=issues.stamp(until) if until else None)
     return [entry for entry in kept if entry["name"].split("-")[1] == step]

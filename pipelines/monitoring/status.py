@@ -1,6 +1,6 @@
-"""Status: what an engineer on duty should know now.
+"""Status: what an engineer on duty needs to know now.
 
-Read from ledger, records and the current release only, so that nobody waits for the warehouse.
+Read from ledger, records and the current release only, without waiting for the warehouse.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Status:
     """The state of a home at an instant.
 
     ``feeds`` has ``feed, agency, fetched_through, data_as_of, state, oldest_batch, retention_days``; ``problems`` are
-    lines, none if all is well; ``notes`` are lines that make nothing red.
+    lines, none if all is well; ``notes`` are lines that do not fail the run.
     """
 
     judged_at: datetime
@@ -46,14 +46,14 @@ class Status:
 
 
 def problems(settings: Settings, published: Published) -> list[str]:
-    """What is wrong with the run at ``as_of``: failed steps, a damaged or older release, stale feeds, alarms."""
+    """Return what is wrong with the run at ``as_of``: failed steps, a damaged or older release, stale feeds, alarms."""
     alarms, _ = _alerts(settings, settings.as_of)
     states = _feed_states(settings, settings.as_of, published)
     return [*_run_problems(settings, published), *_stale(states), *alarms]
 
 
 def status(settings: Settings, judged_at: datetime, published: Published) -> Status:
-    """The state of the home as seen at an instant."""
+    """Return the state of the home at an instant."""
     states = _feed_states(settings, judged_at, published)
     alarms, notes = _alerts(settings, judged_at)
     return Status(
@@ -73,7 +73,7 @@ def status(settings: Settings, judged_at: datetime, published: Published) -> Sta
 
 
 def _alerts(settings: Settings, until: datetime) -> tuple[list[str], list[str]]:
-    """Alarms and notes of the last run up to an instant."""
+    """Return alarms and notices of the last run up to an instant."""
     latest = alerts.latest(settings, until)
     return latest.filter("is_alarm")["message"].to_list(), latest.filter(~pl.col("is_alarm"))["message"].to_list()
 
@@ -87,7 +87,7 @@ def _run_problems(settings: Settings, published: Published) -> list[str]:
 
 
 def _watch_problems(settings: Settings, until: datetime) -> list[str]:
-    """What the newest watch up to an instant reported, one line each; none where a run has built its models since."""
+    """Return what the newest watch up to an instant reported, one line each; none if a run has built models since."""
     watched, built = run_log.of_step(settings, "watch", until), run_log.of_step(settings, "build", until)
     if not watched or (built and built[-1]["seq"] > watched[-1]["seq"]):
         return []
@@ -129,7 +129,7 @@ def _feed_states(settings: Settings, judged_at: datetime, published: Published) 
 
 
 def _oldest(settings: Settings) -> dict[str, datetime]:
-    """When the window of the oldest batch of each feed ended that is still kept."""
+    """Return when the window of each feed's oldest stored batch ended."""
     kept = [batch for batch in landing.batches(settings) if not batch.is_destroyed]
     return {batch.feed: batch.window_end for batch in sorted(kept, key=lambda b: b.window_end, reverse=True)}
 
@@ -137,7 +137,7 @@ def _oldest(settings: Settings) -> dict[str, datetime]:
 def _state(
     settings: Settings, feed: str, through: datetime | None, data_as_of: datetime | None, judged_at: datetime
 ) -> str:
-    """Fixed limits: fetched through the run's as_of or not due again, and no older than the feed's freshness allows."""
+    """Apply fixed limits: fetched through the run's as_of or not due again, and no older than the feed's freshness."""
     source = settings.profile.feeds[feed]
     limit = timedelta(hours=source.freshness_hours)
     if through is None:

@@ -1,1 +1,1 @@
-"""What lasts: landing, ledger, records, and the warehouse connection."""
+"""Persistent storage: landing, ledger, records, and the warehouse connection."""

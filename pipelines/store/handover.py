@@ -1,4 +1,4 @@
-"""Handover: frames that one task leaves for the next, as Parquet under ``work/``."""
+"""Handover: frames passed from one task to the next, as Parquet under ``work/``."""
 
 import shutil
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from pipelines.config.errors import BongsuError
 
 
 class HandoverError(BongsuError):
-    """The task before did not run: which to run."""
+    """Report that the previous task did not run: which one to run."""
 
 
 def save(folder: Path, frames: Mapping[str, pl.DataFrame]) -> None:
-    """Write frames into a folder that appears whole or not at all."""
+    """Write frames into a folder that appears completely or not at all."""
     partial = folder.with_name(f"{folder.name}.partial")
     for stale in (partial, folder):
         shutil.rmtree(stale, ignore_errors=True)
@@ -28,7 +28,7 @@ def load(folder: Path) -> dict[str, pl.DataFrame]:
     """Read the frames of a folder.
 
     Raises:
-        HandoverError: nothing was saved there.
+        HandoverError: Nothing was saved there.
     """
     if not folder.is_dir():
         raise HandoverError(f"{folder} does not exist: run the task before this one, or the whole step")
@@ -36,5 +36,5 @@ def load(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder of frames: they hold what a destruction may not leave behind."""
+    """Remove a folder of frames: they may contain records that are being destroyed."""
     shutil.rmtree(folder, ignore_errors=True)

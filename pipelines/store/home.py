@@ -1,6 +1,7 @@
 """A home: the folder that holds everything at run time. It serves one profile, recorded at first use.
 
-It belongs to one user of the machine. Others can only pass through it to a release, and read that as its group.
+It belongs to one user of the machine. Others can only pass through it to a release, and read that as the release's
+group.
 """
 
 import logging
@@ -23,12 +24,11 @@ log = logging.getLogger(__name__)
 
 
 def protect(home: Path) -> None:
-    """Create a home that is missing, and close it to other users except for the way to its releases.
+    """Create a home that is missing, and close it to other users except for the path to its releases.
 
     Home, ``published`` and ``published/releases`` have mode 0711, a release 0750, all other folders 0700 and files
-    0600; files that are not ours keep their mode. In a home that is in use, permissions are only removed: what its
-    owner closed further stays closed.
-    What this process creates from now on is open to its owner alone (umask 077).
+    0600; files of other owners keep their mode. In an existing home, permissions are only removed: further restrictions
+    by its owner stay. Everything this process creates from now on is accessible to its owner only (umask 077).
     """
     if _recorded(home) is None:
         home.mkdir(parents=True, exist_ok=True)
@@ -50,17 +50,17 @@ def create_traversable(folder: Path) -> None:
 
 
 def profile_of(home: Path, wanted: str | None) -> Profile:
-    """The profile that a home serves: the recorded one, or before that the wanted one (default ``korea``).
+    """Return the profile of a home: the recorded one, or before that the wanted one (default ``korea``).
 
     Raises:
-        ProfileError: another profile is wanted than the home holds.
+        ProfileError: Another profile is wanted than the home has.
     """
     recorded = _recorded(home)
     if recorded is None or (wanted is not None and _replaces_copy(home, recorded, wanted)):
         return load(wanted or DEFAULT_PROFILE)
     if wanted is not None and _source(wanted) != recorded:
         raise ProfileError(
-            f"{home} holds the profile {recorded!r}, not {wanted!r}; choose another folder with --home or BONGSU_HOME"
+            f"{home} has the profile {recorded!r}, not {wanted!r}; choose another folder with --home or BONGSU_HOME"
         )
     return load(str(_original(recorded) or home / COPY) if recorded.endswith(".toml") else recorded)
 
@@ -76,18 +76,18 @@ def record_profile(home: Path, wanted: str | None) -> None:
 
 
 def restored(recorded: bytes) -> bytes:
-    """What a restored home records: of a profile given as a file the home's own copy, never the path in the record."""
+    """Return the profile name of a restored home: for a profile given as a file its own copy, never a recorded path."""
     return COPY.encode() if recorded.endswith(b".toml") else recorded
 
 
 def _replaces_copy(home: Path, recorded: str, wanted: str) -> bool:
-    """Whether a wanted file is the profile of a restored home, which knows only its own copy of it."""
+    """Return whether a wanted file is the profile of a restored home, which has only its own copy of it."""
     is_file = recorded == COPY and wanted.endswith(".toml")
     return is_file and load(wanted).name == load(str(home / COPY)).name
 
 
 def _original(recorded: str) -> Path | None:
-    """The file that a profile was first read from, as long as it is there."""
+    """Return the file from which a profile was first read, if it still exists."""
     path = Path(recorded)
     return path if path.is_absolute() and path.suffix == ".toml" and path.is_file() else None
 
@@ -103,7 +103,7 @@ def _recorded(home: Path) -> str | None:
 
 
 def _modes(home: Path) -> Iterator[tuple[Path, int]]:
-    """Every path that decides who can open what in a home, with the most that it permits."""
+    """Yield every path that determines access to a home, with the most permissive mode allowed."""
     published = home / "published"
     releases = published / "releases"
     yield from ((folder, TRAVERSABLE) for folder in (home, published, releases))
@@ -112,7 +112,7 @@ def _modes(home: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _restrict(path: Path, mode: int) -> bool:
-    """Remove the permissions of a file or folder that a mode does not have; whether that is the case afterwards."""
+    """Remove the permissions of a file or folder that a mode lacks; return whether that succeeded."""
     try:
         current = path.stat().st_mode
         if current & 0o777 & ~mode:
@@ -123,5 +123,5 @@ def _restrict(path: Path, mode: int) -> bool:
 
 
 def _source(wanted: str) -> str:
-    """A shipped profile by its name, a file by its full path, so that the home finds it from any folder."""
+    """Return a shipped profile by its name, a file by its full path, so that the home finds it from any folder."""
     return str(Path(wanted).resolve()) if wanted.endswith(".toml") else wanted

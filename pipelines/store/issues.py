@@ -1,8 +1,7 @@
-"""Forecasts as issued: records of a run, named by its ``as_of``, never changed.
+"""Issued forecasts: records of a run, named by its ``as_of``, never changed.
 
-They are read one issue at a time and no further back than a score needs, so that next year's run takes no more memory
-than today's. Of each forecast there are the kinds ``<forecast>_forecasts``, ``<forecast>_backtests`` and
-``<forecast>_scores``.
+They are read one issue at a time and no further back than scoring needs, so that memory does not grow with the number
+of runs. Each forecast has the kinds ``<forecast>_forecasts``, ``<forecast>_backtests`` and ``<forecast>_scores``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,33 +13,33 @@ from pipelines.config.settings import Settings
 from pipelines.store import ledger, records
 
 STAMP = "%Y%m%dT%H%MZ"
-"""Form of a record's name: the ``as_of`` of its run, UTC."""
+"""Format of a record's name: the ``as_of`` of its run, UTC."""
 LONGEST_RISK_DAYS = 28
 LATE_DAYS = 7
-"""Days after its last target for which an issue is still scored, for records that arrive late."""
+"""Days after its last target for which an issue is still scored, because records arrive late."""
 
 
 def stamp(as_of: datetime) -> str:
-    """The name of the records of a run."""
+    """Return the name of the records of a run."""
     return as_of.strftime(STAMP)
 
 
 def instant(name: str) -> datetime:
-    """The ``as_of`` of the run that a record is named after."""
+    """Return the ``as_of`` of the run in a record's name."""
     return datetime.strptime(name, STAMP).replace(tzinfo=UTC)
 
 
 def scored_since(settings: Settings) -> datetime:
-    """The ``as_of`` of the oldest issue that is scored."""
+    """Return the ``as_of`` of the oldest issue that is scored."""
     days = max(settings.profile.horizons.daily_days, LONGEST_RISK_DAYS + 1) + LATE_DAYS
     return settings.as_of - timedelta(days=days)
 
 
 def past(settings: Settings, forecast: str) -> list[ledger.Entry]:
-    """The first issue of every earlier run whose targets may still be open, oldest first.
+    """Return the first issue of every earlier run whose targets may still be open, oldest first.
 
-    The first issue is what the day's release contained. A later one of the same ``as_of`` (a feed recovered, newer code
-    ran) stays a record and is never scored, however much more it knew.
+    The first issue is the one in the day's release. A later one of the same ``as_of`` (a feed recovered, newer code
+    ran) stays a record and is never scored, because it may have used more data.
     """
     now = stamp(settings.as_of)
     since = stamp(scored_since(settings))
@@ -51,12 +50,12 @@ def past(settings: Settings, forecast: str) -> list[ledger.Entry]:
 
 
 def frames(settings: Settings, entries: Sequence[ledger.Entry]) -> Iterator[pl.DataFrame]:
-    """The records one at a time, so that no two of them need be in memory."""
+    """Yield the records one at a time, so that no two of them need be in memory."""
     return (records.frame_of(settings, entry) for entry in entries)
 
 
 def newest(settings: Settings, kind: str) -> pl.DataFrame | None:
-    """The newest record of a kind for exactly this ``as_of``; its name counts minutes, so the frame decides."""
+    """Return the newest record of a kind for exactly this ``as_of``; names have minutes, so the frame is compared."""
     now = stamp(settings.as_of)
     entries = [entry for entry in records.entries(settings, kind, since=now, until=now) if entry["name"] == now]
     for frame in frames(settings, entries[::-1]):
@@ -66,14 +65,14 @@ def newest(settings: Settings, kind: str) -> pl.DataFrame | None:
 
 
 def before(settings: Settings, kind: str) -> pl.DataFrame | None:
-    """The record of a kind that the last earlier run wrote last; a second run of the same ``as_of`` reads the same."""
+    """Return the last record of a kind of the previous run; a second run of the same ``as_of`` reads the same."""
     now = stamp(settings.as_of)
     earlier = [entry for entry in records.entries(settings, kind, until=now) if entry["name"] < now]
     return records.frame_of(settings, max(earlier, key=run_and_issue)) if earlier else None
 
 
 def scores(settings: Settings, forecast: str) -> list[ledger.Entry]:
-    """Scores of past issues that runs up to ``as_of`` recorded, in the order of their runs."""
+    """Return scores of past issues recorded by runs up to ``as_of``, in the order of their runs."""
     kept = records.entries(settings, f"{forecast}_scores", until=stamp(settings.as_of))
     return sorted(kept, key=run_and_issue)
 

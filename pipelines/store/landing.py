@@ -1,7 +1,7 @@
-"""Landing, the system of record: every delivery byte for byte, compressed, encrypted with a key of its own.
+"""Landing, the system of record: every delivery byte for byte, compressed, encrypted with its own key.
 
 A batch is named by the SHA-256 of its feed, window and bytes, is written once, and has one line in the ledger.
-Destroying a batch means destroying its key: every copy of its bytes turns unreadable, and the ledger says so.
+Destroying a batch means destroying its key: every copy of its bytes becomes unreadable, and the ledger records it.
 """
 
 import hashlib
@@ -27,18 +27,18 @@ from pipelines.store import ledger
 NONCE_BYTES = 12
 # A source's clock and ours may differ; a window may also end with the source's local day.
 AHEAD = timedelta(days=1)
-# Both become parts of paths, whoever wrote the ledger that they are read from.
+# Both become parts of paths, whoever wrote the ledger from which they are read.
 BATCH_ID = re.compile(r"[0-9a-f]{64}")
 FEED = re.compile(FEED_NAME)
 
 
 class LandingError(BongsuError):
-    """A batch cannot be written or read: which, why, and what to do next."""
+    """Report that a batch cannot be written or read: which, why, and what to do next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One landed delivery, as its ledger line tells it. Instants are UTC; ``window_start`` is None for a snapshot.
+    """One landed delivery, as in its ledger line. Instants are UTC; ``window_start`` is None for a snapshot.
 
     ``sha256`` is that of its encrypted bytes.
     """
@@ -56,8 +56,9 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
     """Land one delivery and return its batch id; the same delivery again changes nothing.
 
     Raises:
-        LandingError: this very batch was destroyed and must not come back, or its window lies in the future: it would
-            move the feed's cursor past records that are yet to come. Only a simulated place may run ahead.
+        LandingError: This batch was destroyed and must not be restored, or its window ends in the future, which would
+        move
+            the feed's cursor past records still to come. Only a simulated place may be ahead of the clock.
     """
     now = datetime.now(UTC)
     if delivery.window_end > now + AHEAD and not settings.profile.is_simulated:
@@ -95,10 +96,10 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
 
 
 def read(settings: Settings, batch: Batch) -> tuple[bytes, ...]:
-    """The parts of a batch, exactly as received.
+    """Return the parts of a batch, exactly as received.
 
     Raises:
-        LandingError: the batch was destroyed, is missing or was altered.
+        LandingError: The batch was destroyed, is missing or was altered.
     """
     where = blob_path(settings, batch.feed, batch.batch_id)
     if batch.is_destroyed:
@@ -114,15 +115,15 @@ def read(settings: Settings, batch: Batch) -> tuple[bytes, ...]:
 
 
 def batches(settings: Settings, feed: str | None = None) -> list[Batch]:
-    """All batches in the order they were landed, or those of one feed."""
+    """Return all batches in the order they were landed, or those of one feed."""
     return batches_in(ledger.read(settings.ledger), feed)
 
 
 def batches_in(entries: Sequence[ledger.Entry], feed: str | None = None) -> list[Batch]:
-    """`batches` of ledger entries already read.
+    """Return `batches` of ledger entries already read.
 
     Raises:
-        LandingError: an entry is not a batch, or an id or feed in it does not have the form that it is written in.
+        LandingError: An entry is not a batch, or has an invalid id or feed.
     """
     for entry in entries:
         if entry["kind"] in ("batch", "destroy"):
@@ -136,10 +137,10 @@ def batches_in(entries: Sequence[ledger.Entry], feed: str | None = None) -> list
 
 
 def check_names(entry: ledger.Entry) -> None:
-    """Check the form of every batch id and feed in a ledger entry, since they become parts of paths.
+    """Check the format of every batch id and feed in a ledger entry, because they become parts of paths.
 
     Raises:
-        LandingError: one has another form, such as a path that leads out of the home.
+        LandingError: One is invalid, such as a path that leads out of the home.
     """
     ids = entry.get("batch_ids", [])
     is_batch = entry["kind"] == "batch"
@@ -155,12 +156,12 @@ def check_names(entry: ledger.Entry) -> None:
 
 
 def destroy(settings: Settings, feed: str, before: datetime) -> list[str]:
-    """Destroy the keys of a feed's batches whose window ended at or before an instant; returns their ids.
+    """Destroy the keys of a feed's batches whose window ended at or before an instant; return their ids.
 
-    The ledger says so first: a crash in between is finished by `finish_destruction`.
+    The ledger records it first: `finish_destruction` completes it after a crash.
 
     Raises:
-        LedgerError: the chain is broken; nothing is destroyed.
+        LedgerError: The chain is broken; nothing is destroyed.
     """
     entries = ledger.verified(ledger.snapshot(settings.ledger), settings.ledger)
     doomed = [b.batch_id for b in batches_in(entries, feed) if not b.is_destroyed and b.window_end <= before]
@@ -171,11 +172,11 @@ def destroy(settings: Settings, feed: str, before: datetime) -> list[str]:
 
 
 def finish_destruction(settings: Settings) -> None:
-    """Remove every key that the ledger says is destroyed, once the whole ledger is verified.
+    """Remove every key that the ledger lists as destroyed, once the whole ledger is verified.
 
     Raises:
-        LedgerError: the chain is broken; no key is removed.
-        LandingError: an id or feed in it is not one; no key is removed.
+        LedgerError: The chain is broken; no key is removed.
+        LandingError: An id or feed in it is invalid; no key is removed.
     """
     entries = ledger.verified(ledger.snapshot(settings.ledger), settings.ledger)
     keys = [key_path(settings, batch.batch_id) for batch in batches_in(entries) if batch.is_destroyed]
@@ -186,19 +187,20 @@ def finish_destruction(settings: Settings) -> None:
 
 
 def verify(settings: Settings) -> int:
-    """`check` every batch; returns how many were checked."""
-    found = batches(settings)
-    for batch in found:
+    """Run `check` on every batch; return their number."""
+    known = batches(settings)
+    for batch in known:
         check(settings, batch)
-    return len(found)
+    return len(known)
 
 
 def check(settings: Settings, batch: Batch) -> None:
-    """Hold a batch's bytes against the ledger and its key against its bytes.
+    """Check a batch's bytes against the ledger, and its key against its bytes.
 
     Raises:
-        LandingError: the bytes are missing or altered, a live batch has lost its key, a destroyed one still has it,
-            or the key does not open the bytes.
+        LandingError: The bytes are missing or altered, a live batch has lost its key, a destroyed one still has it, or
+        the key
+            does not open the bytes.
     """
     where = blob_path(settings, batch.feed, batch.batch_id)
     sealed = where.read_bytes() if where.exists() else b""
@@ -218,19 +220,19 @@ def check(settings: Settings, batch: Batch) -> None:
 
 
 def blob_path(settings: Settings, feed: str, batch_id: str) -> Path:
-    """The path of a batch's encrypted bytes.
+    """Return the path of a batch's encrypted bytes.
 
     Raises:
-        LandingError: the feed or the id is not one, so the path could lead out of the home.
+        LandingError: The feed or the id is invalid, so the path could lead out of the home.
     """
     return settings.landing / _checked_feed(feed) / f"{_checked_id(batch_id)}.zst.aes"
 
 
 def key_path(settings: Settings, batch_id: str) -> Path:
-    """The path of a batch's key, wrapped with the master key.
+    """Return the path of a batch's key, wrapped with the master key.
 
     Raises:
-        LandingError: the id is not one, so the path could lead out of the home.
+        LandingError: The id is invalid, so the path could lead out of the home.
     """
     return settings.keys / f"{_checked_id(batch_id)}.key"
 
@@ -270,7 +272,7 @@ def _key(settings: Settings, batch: Batch) -> bytes:
     path = key_path(settings, batch.batch_id)
     try:
         return _open(_master_key(settings), path.read_bytes(), batch.batch_id)
-    except (InvalidTag, ValueError) as error:  # ValueError: too short to be what it should be
+    except (InvalidTag, ValueError) as error:  # ValueError: too short
         raise LandingError(
             f"{path} does not open with the master key of this home: one of the two was altered or is another home's; "
             "run `bongsu restore` from an intact copy, with the master key from its safe place"
@@ -281,9 +283,7 @@ def _master_key(settings: Settings) -> bytes:
     path = settings.keys / "master.key"
     if not path.exists():
         if any(settings.keys.glob("*.key")):
-            raise LandingError(
-                f"{path} is missing and without it no batch can be read: bring it back from its safe place"
-            )
+            raise LandingError(f"{path} is missing and without it no batch can be read: restore it from its safe place")
         ledger.write_durably(path, AESGCM.generate_key(256))
     return path.read_bytes()
 

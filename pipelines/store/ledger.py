@@ -1,9 +1,9 @@
 """The hash-chained ledger: one JSON line per batch, load, record, destruction. Append-only.
 
-Each line holds its own hash and that of the line before it, so `verify` finds a line that was edited, and one that was
-removed, inserted or moved before the end. Alone it cannot find lines cut off the end, nor a chain that somebody wrote
-anew: that takes a `head` kept elsewhere, as every copy of a home keeps one.
-A last line cut by a crash was never acknowledged and is taken off before the next append.
+Each line has its own hash and that of the previous line, so `verify` detects a line that was edited, and one that was
+removed, inserted or moved before the end. It cannot detect lines cut off the end, or a chain that was written again
+from the start: that takes a `head` stored elsewhere, as in every copy of a home. A last line cut by a crash was never
+acknowledged and is removed before the next append.
 """
 
 import fcntl
@@ -25,32 +25,32 @@ Entry = dict[str, Any]
 
 
 class LedgerError(BongsuError):
-    """The ledger's chain is broken: where, and what to do."""
+    """Report that the ledger's chain is broken: where, and what to do."""
 
 
 def read(path: Path, *kinds: str) -> list[Entry]:
-    """The complete entries in order, all or of the given kinds. A missing ledger is empty."""
+    """Return the complete entries in order, all or of the given kinds. A missing ledger is empty."""
     entries = _parsed(snapshot(path), path)
     return [entry for entry in entries if not kinds or entry["kind"] in kinds]
 
 
 def snapshot(path: Path) -> bytes:
-    """The bytes of the complete lines held at this moment; none if the ledger is missing."""
+    """Return the bytes of the complete lines at this moment; none if the ledger is missing."""
     return complete(path.read_bytes()) if path.exists() else b""
 
 
 def complete(content: bytes) -> bytes:
-    """A ledger's bytes without a last line that was cut."""
+    """Return a ledger's bytes without a truncated last line."""
     return content[: content.rfind(b"\n") + 1]
 
 
 def parse(content: bytes) -> list[Entry]:
-    """The entries of complete lines."""
+    """Return the entries of complete lines."""
     return [orjson.loads(line) for line in content.splitlines()]
 
 
 def head(path: Path) -> tuple[int, str]:
-    """Sequence number and hash of the last complete entry: who keeps it elsewhere can tell if the end is cut off.
+    """Return sequence number and hash of the last complete entry; stored elsewhere, they show if the end is cut off.
 
     An empty or missing ledger has the head (-1, `GENESIS`).
     """
@@ -58,21 +58,21 @@ def head(path: Path) -> tuple[int, str]:
 
 
 def head_of(content: bytes) -> tuple[int, str]:
-    """`head` of complete lines already read."""
+    """Return the `head` of complete lines already read."""
     last: Entry = parse(content[content.rfind(b"\n", 0, -1) + 1 :])[0] if content else {"seq": -1, "hash": GENESIS}
     return last["seq"], last["hash"]
 
 
 def append(path: Path, kind: str, **content: Any) -> Entry:
-    """Add one entry and force it to disk; returns it with its sequence number, instant and hash."""
+    """Add one entry and force it to disk; return it with its sequence number, instant and hash."""
     with locked(path):
         return append_locked(path, kind, content)
 
 
 def append_locked(path: Path, kind: str, content: Mapping[str, Any]) -> Entry:
-    """`append` for a caller that already holds `locked`."""
-    held = path.read_bytes() if path.exists() else b""
-    whole = complete(held)
+    """Run `append` for a caller that already holds `locked`."""
+    existing = path.read_bytes() if path.exists() else b""
+    whole = complete(existing)
     seq, previous = head_of(whole)
     body = {
         "seq": seq + 1,
@@ -82,33 +82,33 @@ def append_locked(path: Path, kind: str, content: Mapping[str, Any]) -> Entry:
         "prev": previous,
     }
     entry = {**body, "hash": _digest(body)}
-    with path.open("r+b" if held else "wb") as file:
+    with path.open("r+b" if existing else "wb") as file:
         file.truncate(len(whole))
         file.seek(len(whole))
         file.write(orjson.dumps(entry) + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    if not held:
+    if not existing:
         sync_folder(path.parent)
     return entry
 
 
 def verify(path: Path) -> int:
-    """Check every line against its own hash and the line before; returns the number of entries.
+    """Check every line against its own hash and the line before; return the number of entries.
 
     Raises:
-        LedgerError: a line was edited, or one before the end was removed, inserted or moved.
+        LedgerError: A line was edited, or one before the end was removed, inserted or moved.
     """
     return len(verified(snapshot(path), path))
 
 
 def verified(content: bytes, place: Path | str) -> list[Entry]:
-    """The entries of complete lines that are already read, each one checked as `verify` does.
+    """Return the entries of complete lines that are already read, each checked as in `verify`.
 
     ``place`` is where the bytes come from, for the message.
 
     Raises:
-        LedgerError: as for `verify`.
+        LedgerError: As for `verify`.
     """
     previous = GENESIS
     entries = _parsed(content, place)
@@ -116,7 +116,7 @@ def verified(content: bytes, place: Path | str) -> list[Entry]:
         body = {name: value for name, value in entry.items() if name != "hash"}
         try:
             digest = _digest(body)
-        except TypeError:  # nested deeper than orjson writes, so no line of ours
+        except TypeError:  # nested deeper than orjson writes, so not one of our lines
             digest = ""
         if entry.get("prev") != previous or entry.get("seq") != position or entry.get("hash") != digest:
             raise LedgerError(f"{place}: the chain breaks at entry {position}; restore the ledger from a replica")
@@ -134,7 +134,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file, open to its owner alone, so that after a crash it is whole or absent."""
+    """Write a file, accessible to its owner only, so that after a crash it is complete or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -147,7 +147,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force a folder's own entries to disk: renames and removals last only after this."""
+    """Force a folder's own entries to disk: renames and removals are durable only after this."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""Records, the second system of record: what landing cannot make again, as Parquet, written once.
+"""Records, the second system of record: data that cannot be rebuilt from landing, as Parquet, written once.
 
-Forecasts as issued, their scores and the outcomes of runs. Each file has a line with its SHA-256 in the ledger;
-a reader checks it, since Parquet itself does not notice a flipped bit. Names begin with the stamp of the run's as_of,
-so that a reader opens the days it needs and no more.
+Issued forecasts, their scores and the outcomes of runs. Each file has a line with its SHA-256 in the ledger, which a
+reader checks, because Parquet does not detect a flipped bit. Names begin with the stamp of the run's as_of, so that a
+reader opens only the days it needs.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.store import ledger
 
-# They become parts of a path, whoever wrote the ledger that they are read from.
+# They become parts of a path, whoever wrote the ledger from which they are read.
 FORMS = {
     "record_kind": re.compile(r"[a-z][a-z0-9_]*"),
     "name": re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"),
@@ -25,14 +25,14 @@ FORMS = {
 
 
 class RecordError(BongsuError):
-    """A record is missing or altered."""
+    """Report that a record is missing or altered."""
 
 
 def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
-    """Keep a frame for ever under ``records/<kind>/<name>-<hash>.parquet``; the newest content again changes nothing.
+    """Store a frame as ``records/<kind>/<name>-<hash>.parquet``; storing the newest content again changes nothing.
 
-    A return to older content is an issue of its own: the newest issue of a name is always what was written last.
-    Returns the path below ``records/``.
+    A return to older content is a new issue: the newest issue of a name is always what was written last. Returns the
+    path below ``records/``.
     """
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
@@ -49,9 +49,9 @@ def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
 
 
 def entries(settings: Settings, kind: str, since: str | None = None, until: str | None = None) -> list[ledger.Entry]:
-    """The ledger's entries of a kind, in order of issue; no file is opened.
+    """Return the ledger's entries of a kind, in order of issue; no file is opened.
 
-    ``since`` and ``until`` are beginnings of names (a stamp such as ``20261122T2015Z``, or a part of one), both
+    ``since`` and ``until`` are prefixes of names (a stamp such as ``20261122T2015Z``, or a part of one), both
     inclusive: they are compared, as text, with as many characters of each name.
     """
     return [
@@ -64,10 +64,10 @@ def entries(settings: Settings, kind: str, since: str | None = None, until: str 
 
 
 def path_of(settings: Settings, entry: ledger.Entry) -> Path:
-    """The path of the record that a ledger entry names, made from its kind, name and SHA-256.
+    """Return the path of the record that a ledger entry names, built from its kind, name and SHA-256.
 
     Raises:
-        RecordError: one of them does not have its form, or the entry gives another path.
+        RecordError: One of them is invalid, or the entry gives another path.
     """
     for field, form in FORMS.items():
         if not isinstance(entry.get(field), str) or not form.fullmatch(entry[field]):
@@ -85,21 +85,21 @@ def path_of(settings: Settings, entry: ledger.Entry) -> Path:
 
 
 def frame_of(settings: Settings, entry: ledger.Entry) -> pl.DataFrame:
-    """One record as it was written.
+    """Return one record as it was written.
 
     Raises:
-        RecordError: the file is missing or altered.
+        RecordError: The file is missing or altered.
     """
     return pl.read_parquet(io.BytesIO(_content(settings, entry)))
 
 
 def read(settings: Settings, kind: str, since: str | None = None, until: str | None = None) -> pl.DataFrame | None:
-    """Records of a kind with ``_issue`` (their order in the ledger) and ``_name``; None where there is none.
+    """Return records of a kind with ``_issue`` (their order in the ledger) and ``_name``; None if there is none.
 
     ``since`` and ``until`` as in ``entries``: other files are not opened.
 
     Raises:
-        RecordError: a file is missing or altered.
+        RecordError: A file is missing or altered.
     """
     frames = [
         frame_of(settings, entry).with_columns(_issue=pl.lit(entry["seq"]), _name=pl.lit(entry["name"]))
@@ -109,11 +109,11 @@ def read(settings: Settings, kind: str, since: str | None = None, until: str | N
 
 
 def verify(settings: Settings) -> int:
-    """Check every record against the ledger; returns how many were checked."""
-    found = ledger.read(settings.ledger, "record")
-    for entry in found:
+    """Check every record against the ledger; return how many were checked."""
+    entries_of_records = ledger.read(settings.ledger, "record")
+    for entry in entries_of_records:
         _content(settings, entry)
-    return len(found)
+    return len(entries_of_records)
 
 
 def _content(settings: Settings, entry: ledger.Entry) -> bytes:

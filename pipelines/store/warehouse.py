@@ -1,6 +1,6 @@
 """The working DuckDB file: connect, merge, run the SQL models, hash. The only module that opens DuckDB for writing.
 
-The file is a cache: `bongsu rebuild` makes it again from landing and records. One process writes at a time.
+The file is a cache: `bongsu rebuild` recreates it from landing and records. One process writes at a time.
 """
 
 import graphlib
@@ -30,15 +30,15 @@ _TABLE_NAME = re.compile(r"(?:from|join) (\w+\.\w+)")
 
 
 class WarehouseError(BongsuError):
-    """The warehouse cannot be opened, or a model cannot be built: what, where, and what to do next."""
+    """Report that the warehouse cannot be opened, or a model not built: what, where, and what to do next."""
 
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse for writing, with its schemas, in UTC, without any network.
+    """Open the warehouse for writing, with its schemas, in UTC, without network access.
 
     Raises:
-        WarehouseError: another process holds the file for longer than ``lock_timeout_seconds``, or it is damaged.
+        WarehouseError: Another process holds the file for longer than ``lock_timeout_seconds``, or it is damaged.
     """
     settings.work.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config=_config(settings)) as con:
@@ -56,10 +56,10 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def discard(settings: Settings) -> None:
-    """Throw the file away, damaged or not, unless another process writes it.
+    """Delete the file, damaged or not, unless another process writes it.
 
     Raises:
-        WarehouseError: another process holds the file.
+        WarehouseError: Another process holds the file.
     """
     if settings.warehouse.exists():
         try:
@@ -73,7 +73,9 @@ def discard(settings: Settings) -> None:
 
 
 def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load a DuckDB extension by path from its installed wheel: no network, nothing written to a user's home."""
+    """Load a DuckDB extension by path from its installed wheel, without network and without writing to a user's
+    home.
+    """
     package = find_spec(f"duckdb_extension_{name}")
     if package is None or not package.submodule_search_locations:
         raise WarehouseError(f"the package duckdb-extension-{name} is not installed: run `make setup`")
@@ -85,7 +87,7 @@ def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
 
 @contextmanager
 def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All or nothing."""
+    """Run a block as one transaction."""
     con.execute("begin")
     try:
         yield
@@ -103,7 +105,7 @@ def write_frame(con: duckdb.DuckDBPyConnection, schema: str, table: str, frame: 
 
 
 def tables(con: duckdb.DuckDBPyConnection, *schemas: str) -> list[tuple[str, str]]:
-    """The tables of the given schemas, or of all, in order."""
+    """Return the tables of the given schemas, or of all, in order."""
     rows = con.execute(
         "select schema_name, table_name from duckdb_tables() where database_name = 'warehouse' order by all"
     ).fetchall()
@@ -111,17 +113,17 @@ def tables(con: duckdb.DuckDBPyConnection, *schemas: str) -> list[tuple[str, str
 
 
 def exists(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    """Whether a table is there."""
+    """Return whether a table exists."""
     return (schema, table) in tables(con, schema)
 
 
 def logical_hash(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> str:
-    """The hash of a table's content: independent of row order, of our bookkeeping (``_`` columns) and of the clock.
+    """Return the hash of a table's content, independent of row order, bookkeeping (``_`` columns) and the clock.
 
-    Row count and the 128-bit sum of ``hash(row)`` over the columns in dictionary order, with their names and types
-    and the DuckDB version.
+    It combines the row count and the 128-bit sum of ``hash(row)`` over the columns in dictionary order, with their
+    names and types and the DuckDB version.
     """
-    # Bound parameters would make DuckDB import pandas, seconds in every light command.
+    # Bound parameters would make DuckDB import pandas, which takes seconds in every light command.
     described = con.execute(f"describe {schema}.{quoted(table)}").fetchall()
     columns = sorted((name, dtype) for name, dtype, *_ in described if not name.startswith("_"))
     listed = ", ".join(quoted(name) for name, _ in columns)
@@ -132,35 +134,35 @@ def logical_hash(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> str
 
 
 def hashes(con: duckdb.DuckDBPyConnection, *schemas: str) -> dict[str, str]:
-    """``schema.table`` → logical hash, for all tables but our bookkeeping."""
+    """Return ``schema.table`` → logical hash, for all tables except bookkeeping."""
     wanted = schemas or tuple(schema for schema in SCHEMAS if schema != "ops")
     return {f"{schema}.{table}": logical_hash(con, schema, table) for schema, table in tables(con, *wanted)}
 
 
 def references(con: duckdb.DuckDBPyConnection, select: str) -> set[str]:
-    """The ``schema.table`` names that one SELECT reads, also through macros, without running it.
+    """Return the ``schema.table`` names that one SELECT reads, also through macros, without running it.
 
     Raises:
-        WarehouseError: the text is not exactly one SELECT that DuckDB can describe.
+        WarehouseError: The text is not exactly one SELECT that DuckDB can describe.
     """
     tree = _parsed(con, select)
     return set(_base_tables(tree)).union(*(_macro_tables(name) for name in _functions(tree)))
 
 
 def run_models(con: duckdb.DuckDBPyConnection, schema: str, names: Sequence[str] | None = None) -> dict[str, set[str]]:
-    """Build ``sql/<schema>/*.sql``, each one SELECT, as tables of that schema, in the order their FROM clauses imply.
+    """Build ``sql/<schema>/*.sql``, each one SELECT, as tables of that schema, in the order of their FROM clauses.
 
-    ``names`` limits the files. Returns what each table was made from, the lineage.
+    ``names`` limits the files. Returns the tables that each table reads, the lineage.
 
     Raises:
-        WarehouseError: a model is not one SELECT, the models form a circle, or one cannot be built.
+        WarehouseError: A model is not one SELECT, the models form a cycle, or one cannot be built.
     """
-    found = selects(schema)
-    return run_selects(con, schema, {name: found[name] for name in found if names is None or name in names})
+    models = selects(schema)
+    return run_selects(con, schema, {name: models[name] for name in models if names is None or name in names})
 
 
 def selects(schema: str) -> dict[str, str]:
-    """The text of every ``sql/<schema>/*.sql`` by its stem."""
+    """Return the text of every ``sql/<schema>/*.sql`` by its stem."""
     return {path.stem: path.read_text("utf-8") for path in sorted((paths.SQL / schema).glob("*.sql"))}
 
 
@@ -178,7 +180,7 @@ def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str
         for table in [table for table in order if table in edges]:
             _build(con, table, chosen[table.partition(".")[2]])
     except graphlib.CycleError as error:
-        raise WarehouseError(f"sql/{schema}: models read each other in a circle: {error.args[1]}") from error
+        raise WarehouseError(f"sql/{schema}: models form a cycle: {error.args[1]}") from error
     return edges
 
 
@@ -191,7 +193,7 @@ def _create_macros(con: duckdb.DuckDBPyConnection, selects: Iterable[str]) -> No
 
 
 def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str], columns: Mapping[str, str]) -> None:
-    """Make ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record."""
+    """Create ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record."""
     listed = ", ".join(f"{quoted(name)}::{dtype} as {quoted(name)}" for name, dtype in columns.items())
     empty = ", ".join(f"null::{dtype} as {quoted(name)}" for name, dtype in columns.items())
     selects = [f"select {listed} from staging.{quoted(part)}" for part in parts] or [f"select {empty} where false"]
@@ -215,7 +217,7 @@ def _create_bookkeeping(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """What models may read with ``getvariable``: ``as_of``, ``as_of_date`` (local), ``time_zone``, ``history_days``."""
+    """Set the variables that models may read: ``as_of``, ``as_of_date`` (local), ``time_zone``, ``history_days``."""
     profile = settings.profile
     con.execute("set variable as_of = ?::timestamptz", [settings.as_of])
     con.execute("set variable as_of_date = ?::date", [settings.as_of.astimezone(profile.zone).date()])
@@ -284,9 +286,36 @@ def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             return
         except duckdb.IOException as error:
             if "lock" not in str(error):
-                raise WarehouseError(f"{path} cannot be opened ({error}); `bongsu rebuild` makes it again") from error
+                raise WarehouseError(f"{path} cannot be opened ({error}); recreate it with `bongsu rebuild`") from error
             if time.monotonic() > deadline:
                 raise WarehouseError(f"another process writes the warehouse; wait or stop it: {error}") from error
             time.sleep(0.2)
         except duckdb.Error as error:
-            raise WarehouseError(f"{path} cannot be opened ({error}); `bongsu rebuild` makes it again") from error
+            raise WarehouseError(f"{path} cannot be opened ({error}); recreate it with `bongsu rebuild`") from error
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+_OPS = """
+create table if not exists ops.batches (
+    batch_id varchar, feed varchar, kind varchar, window_start timestamptz, window_end timestamptz,
+    received bigint, loaded bigint, unchanged bigint, quarantined bigint, rejected bigint,
+    verdict varchar, message varchar, _received_at timestamptz
+);
+create table if not exists ops.cursors (feed varchar, fetched_through_at timestamptz);
+create table if not exists ops.quarantine (
+    feed varchar, batch_id varchar, row_number bigint, expectation varchar, reason varchar, content varchar,
+    suite_version varchar
+);
+create table if not exists ops.drift (feed varchar, batch_id varchar, "column" varchar, "rows" bigint);
+create table if not exists ops.corrections (
+    feed varchar, batch_id varchar, "key" varchar, "column" varchar, applied bigint, kept bigint
+);
+create table if not exists ops.corrected (feed varchar, version varchar);
+create table if not exists ops.checks (
+    batch_id varchar, suite varchar, expectation varchar, "column" varchar, severity varchar, reason varchar,
+    checked bigint, failed bigint
+);
+"""

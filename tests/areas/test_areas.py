@@ -351,22 +351,22 @@ def test_a_point_on_a_border_is_located_once_in_the_smallest_area(
         [f"A{number}" for number in range(len(boxes))],
         [box(x * 0.01, y * 0.01, (x + wide) * 0.01, (y + high) * 0.01) for x, y, wide, high in boxes],
     )
-    rows = [
+    area_rows = [
         {"area_id": f"A{number}", "tree": "admin", "level": "district", "geometry": shapely.to_wkb(shape)}
         for number, shape in enumerate(shapes)
         if not shape.is_empty
     ]
     grid_points = [(x * 0.01, y * 0.01) for x in range(16) for y in range(16)]
-    warehouse.write_frame(con, "reference", "areas", pl.DataFrame(rows))
+    warehouse.write_frame(con, "reference", "areas", pl.DataFrame(area_rows))
     warehouse.write_frame(con, "staging", "points", pl.DataFrame(grid_points, schema=["lon", "lat"], orient="row"))
     locate(con, "staging.points")
-    rows = {(x, y): area_id for x, y, area_id, *_ in con.execute("from point_areas").fetchall()}
+    located = {(x, y): area_id for x, y, area_id, *_ in con.execute("from point_areas").fetchall()}
     expected = {}
     for spot in grid_points:
-        for row in rows:
+        for row in area_rows:
             if shapely.from_wkb(row["geometry"]).intersects(shapely.Point(spot)):
                 expected.setdefault(spot, row["area_id"])
-    assert rows == expected
+    assert located == expected
 
 
 # Toronto

@@ -1,4 +1,4 @@
-"""How the command line ends: one line for an expected fault, a saved traceback for a defect."""
+"""Errors of the command line: one line for an expected error, a saved traceback for a defect."""
 
 from pathlib import Path
 
@@ -21,15 +21,13 @@ def ended(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
     return end.value.code
 
 
-def test_an_expected_fault_ends_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_expected_error_prints_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     message = "the file is missing: " + "give another path with --input, " * 8 + "please"
     assert ended(monkeypatch, BongsuError(message)) == 1
     assert capsys.readouterr().err.splitlines() == [f"bongsu: BongsuError: {message}"]
 
 
-def test_a_defect_ends_in_one_line_that_names_the_file_with_its_traceback(
+def test_a_defect_prints_one_line_with_the_file_of_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -1,6 +1,6 @@
-"""What a restore promises of a copy that may be hostile: nothing outside the new home is written, read or deleted.
+"""Restoring a copy that may be hostile: nothing outside the new home is written, read or deleted.
 
-An honest copy restores from a folder, an archive or memory. A copy that fails any check leaves nothing behind.
+A valid copy restores from a folder, an archive or memory. A copy that fails any check leaves nothing behind.
 """
 
 import io
@@ -40,7 +40,7 @@ Entries = list[ledger.Entry]
 
 @pytest.fixture
 def copy(settings: Settings, tmp_path: Path) -> Path:
-    """An honest copy in a folder, with a live batch, a destroyed batch and a record, and files to protect."""
+    """A valid copy in a folder, with a live batch, a destroyed batch and a record, and files to protect."""
     settings.home.mkdir()
     (settings.home / "profile").write_text("korea")
     landing.put(settings, "calls", delivery([{"id": "old"}], end=AS_OF - timedelta(days=30)))
@@ -138,7 +138,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("packed", FORMS, ids=lambda f: f.__name__)
-def test_an_honest_copy_restores_from_a_folder_an_archive_or_memory(
+def test_a_valid_copy_restores_from_a_folder_an_archive_or_memory(
     settings: Settings, copy: Path, home: Path, packed: Callable[[Path, dict[str, bytes]], str]
 ) -> None:
     restored = replicas.restore(home, packed(copy, {}), settings.keys / "master.key")
@@ -152,7 +152,7 @@ def test_an_honest_copy_restores_from_a_folder_an_archive_or_memory(
 
 @pytest.mark.parametrize("name", ["../evil", "landing/../../evil", "/ABSOLUTE/evil", "keys/../../evil.key", "unlisted"])
 @pytest.mark.parametrize("packed", [in_zip, in_tar, in_memory], ids=lambda f: f.__name__)
-def test_a_file_that_the_ledger_does_not_name_is_never_written(
+def test_a_file_missing_from_the_ledger_is_never_written(
     settings: Settings,
     copy: Path,
     home: Path,
@@ -170,7 +170,7 @@ def test_a_file_that_the_ledger_does_not_name_is_never_written(
 
 
 def refused(settings: Settings, url: str, home: Path, match: str = "") -> str:
-    """Restore a copy that must be refused; everything around the home is the same before and after."""
+    """Restore a copy that must be rejected; everything around the home is unchanged."""
     message = refusal(lambda: replicas.restore(home, url, settings.keys / "master.key"), home.parent.parent)
     assert re.search(match, message)
     assert ".restore-" not in message, "the message names the copy, not a folder that is gone"
@@ -178,7 +178,7 @@ def refused(settings: Settings, url: str, home: Path, match: str = "") -> str:
 
 
 def refusal(act: Callable[[], object], folder: Path) -> str:
-    """The message of an act that must be refused and change nothing in a folder; the harm is looked for first."""
+    """Return the error of an action that must be rejected and change nothing in a folder."""
     before, message = tree(folder), ""
     try:
         act()
@@ -228,7 +228,7 @@ def empty(path: Path, victim: Path) -> None:
     [link_to_a_file, dangling_link, pipe, folder_of_that_name, missing, altered, empty],
     ids=lambda f: f.__name__,
 )
-def test_a_file_that_is_not_as_the_ledger_names_it_refuses_the_copy(
+def test_a_file_that_differs_from_the_ledger_fails_the_restore(
     settings: Settings, copy: Path, home: Path, pattern: str, change: Callable[[Path, Path], None]
 ) -> None:
     change(next(copy.glob(pattern)), home.parent / "victim")
@@ -254,7 +254,7 @@ def test_a_linked_folder_is_not_followed(settings: Settings, copy: Path, home: P
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 @pytest.mark.parametrize("pattern", ["landing/calls/*", "keys/*", "records/scores/*", "ledger.jsonl", "profile"])
-def test_a_tar_member_that_is_not_a_regular_file_is_refused(
+def test_a_tar_member_that_is_not_a_regular_file_is_rejected(
     settings: Settings, copy: Path, home: Path, pattern: str, kind: bytes
 ) -> None:
     path = next(copy.glob(pattern))
@@ -269,7 +269,7 @@ def test_a_tar_member_that_is_not_a_regular_file_is_refused(
     refused(settings, url, home, "is a link|cannot be read")
 
 
-def test_a_link_in_a_zip_is_refused(settings: Settings, copy: Path, home: Path) -> None:
+def test_a_link_in_a_zip_is_rejected(settings: Settings, copy: Path, home: Path) -> None:
     path = next(copy.glob("keys/*"))
     name = path.relative_to(copy).as_posix()
     path.unlink()
@@ -380,7 +380,7 @@ FORGERIES = [
 
 
 def forge(path: Path, change: Callable[[Entries], None], is_chained: bool = True) -> None:
-    """Change a ledger's entries; ``is_chained`` writes every hash again, as somebody would who knows the format."""
+    """Change a ledger's entries; ``is_chained`` recomputes every hash, as an attacker who knows the format would."""
     entries, previous, lines = ledger.parse(path.read_bytes()), ledger.GENESIS, []
     change(entries)
     entries = orjson.loads(orjson.dumps(entries).replace(b"/ABSOLUTE", bytes(path.parent.parent)))
@@ -403,7 +403,7 @@ def test_a_forged_ledger_writes_reads_and_deletes_nothing(
 ) -> None:
     forge(copy / "ledger.jsonl", change, is_chained)
     (copy / replicas.HEAD).unlink()
-    # What the forged paths lead to, from the copy and where they are absolute.
+    # The targets of the forged paths, relative to the copy and absolute.
     for path in home.parent.glob("victim*"):
         shutil.copy(path, copy.parent / path.name)
     message = refused(settings, copy.as_uri(), home, "ledger entry" if is_chained else "chain breaks at entry")
@@ -411,7 +411,7 @@ def test_a_forged_ledger_writes_reads_and_deletes_nothing(
 
 
 @pytest.mark.parametrize("line", [b"[]", b"7", b"null", b"{}", b"not JSON", b'{"kind": 7}', b"[" * 500 + b"]" * 500])
-def test_a_line_that_is_not_an_entry_refuses_the_copy(settings: Settings, copy: Path, home: Path, line: bytes) -> None:
+def test_a_line_that_is_not_an_entry_fails_the_restore(settings: Settings, copy: Path, home: Path, line: bytes) -> None:
     path = copy / "ledger.jsonl"
     path.write_bytes(path.read_bytes() + line + b"\n")
     refused(settings, copy.as_uri(), home, "not an entry")
@@ -424,7 +424,7 @@ def test_an_entry_nested_too_deep_breaks_the_chain(settings: Settings, copy: Pat
 
 
 @pytest.mark.parametrize("head", [b'{"seq": -9, "hash": "x"}', b'{"seq": 99, "hash": "x"}'])
-def test_a_head_that_the_ledger_does_not_reach_refuses_the_copy(
+def test_a_head_that_the_ledger_does_not_reach_fails_the_restore(
     settings: Settings, copy: Path, home: Path, head: bytes
 ) -> None:
     (copy / replicas.HEAD).write_bytes(head)
@@ -440,7 +440,7 @@ def test_a_forged_destruction_in_a_home_deletes_nothing(
 
     def forged(entries: Entries) -> None:
         change(entries)
-        # Its key waits as well: none goes on the word of such a ledger.
+        # Its key waits as well: none is deleted because of such a ledger.
         entries.append({**first(entries, "destroy"), "batch_ids": [live]})
 
     forge(settings.ledger, forged, is_chained)
@@ -513,14 +513,14 @@ def test_a_restored_home_takes_its_profile_file_when_it_is_named_again(
     assert (home / COPY).read_bytes() == original.read_bytes()
 
 
-def test_a_profile_that_cannot_be_loaded_refuses_the_copy(settings: Settings, copy: Path, home: Path) -> None:
+def test_a_profile_that_cannot_be_loaded_fails_the_restore(settings: Settings, copy: Path, home: Path) -> None:
     (copy / "profile").write_text("/gone/city.toml")
     (copy / COPY).write_text("name = 'city'")
     refused(settings, copy.as_uri(), home, r"not restored: profile\.toml")
 
 
 @pytest.mark.parametrize("has_folder", [True, False])
-def test_a_refused_copy_leaves_the_destination_as_it_was(
+def test_a_rejected_copy_leaves_the_destination_unchanged(
     settings: Settings, copy: Path, home: Path, has_folder: bool
 ) -> None:
     place = home / "deep" / "home"
@@ -560,7 +560,7 @@ def test_a_home_filled_during_a_restore_is_not_replaced(
     assert files(home) == {"notes.txt": b"notes"}
 
 
-def test_an_empty_folder_becomes_the_home_and_what_it_closed_stays_closed(
+def test_an_empty_folder_becomes_the_home_and_keeps_its_restrictions(
     settings: Settings, copy: Path, home: Path
 ) -> None:
     (home / "empty" / "deeper").mkdir(parents=True)
@@ -576,13 +576,13 @@ def test_an_empty_folder_becomes_the_home_and_what_it_closed_stays_closed(
 def test_a_folder_that_holds_a_file_is_not_restored_into(settings: Settings, copy: Path, home: Path, name: str) -> None:
     (home / name).parent.mkdir(parents=True)
     (home / name).write_bytes(b"notes")
-    refused(settings, copy.as_uri(), home, "already holds files")
+    refused(settings, copy.as_uri(), home, "already has files")
 
 
 @pytest.mark.parametrize(
     "url", ["{}/nowhere", "zip::{}/nowhere.zip", "tar::{}/nowhere.tar", "zip::{}/new/victim", "nosuch://x"]
 )
-def test_a_url_without_a_copy_is_refused_and_nothing_is_created_there(
+def test_a_url_without_a_copy_is_rejected_and_nothing_is_created_there(
     settings: Settings, copy: Path, home: Path, tmp_path: Path, url: str
 ) -> None:
     refused(settings, url.format(tmp_path.as_uri()), home, "holds no ledger|cannot be opened")
@@ -600,7 +600,7 @@ def test_the_restore_command_leaves_nothing_of_a_hostile_copy(
     assert tree(tmp_path) == before
 
 
-def test_the_restore_command_rebuilds_the_warehouse_of_an_honest_copy(
+def test_the_restore_command_rebuilds_the_warehouse_of_a_valid_copy(
     settings: Settings, copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuilt: list[Path] = []

@@ -1,6 +1,6 @@
-"""What continuity promises: a copy restores to the same bytes, is checked, and forgets what was destroyed.
+"""Copies of a home: a copy restores to the same bytes, is verified, and loses what was destroyed.
 
-No home spoils a copy: not a wrong one, not an empty one, not a damaged one.
+A wrong, empty or damaged home cannot damage a copy.
 """
 
 import shutil
@@ -33,7 +33,7 @@ def folder_of(url: str) -> Path:
     return Path(url.removeprefix("file://"))
 
 
-def held(url: str) -> dict[str, bytes]:
+def files_of(url: str) -> dict[str, bytes]:
     folder = folder_of(url)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -57,7 +57,7 @@ def test_a_restored_home_reads_the_same_bytes(settings: Settings, copied: str, t
     assert replicas.verify(other) == replicas.verify(settings)
 
 
-def test_a_restored_home_is_open_to_its_owner_alone(settings: Settings, copied: str, tmp_path: Path) -> None:
+def test_a_restored_home_is_accessible_to_its_owner_only(settings: Settings, copied: str, tmp_path: Path) -> None:
     assert unexpected_modes(restored(settings, copied, tmp_path / "restored").home) == {}
 
 
@@ -66,13 +66,13 @@ def test_the_master_key_never_leaves_the_home(copied: str) -> None:
     assert list(folder.rglob("*.key")) and not list(folder.rglob("master.key"))
 
 
-def test_only_what_is_missing_is_copied_again(settings: Settings, copied: str) -> None:
+def test_only_missing_files_are_copied_again(settings: Settings, copied: str) -> None:
     assert replicas.replicate(settings, copied) == 0
     landing.put(settings, "calls", delivery([{"id": "newer"}]))
     assert replicas.replicate(settings, copied) == 2, "the bytes and their key"
 
 
-def test_a_copy_brings_its_own_profile_file(settings: Settings, copied: str, tmp_path: Path) -> None:
+def test_a_copy_has_its_own_profile_file(settings: Settings, copied: str, tmp_path: Path) -> None:
     (settings.home / "profile.toml").write_text("name = 'ours'")
     replicas.replicate(settings, copied)
     assert (restored(settings, copied, tmp_path / "restored").home / "profile.toml").read_text() == "name = 'ours'"
@@ -113,11 +113,11 @@ def rewritten_end(settings: Settings) -> None:
 def test_a_home_that_does_not_continue_the_copy_changes_nothing_there(
     settings: Settings, copied: str, happened: Callable[[Settings], None]
 ) -> None:
-    before = held(copied)
+    before = files_of(copied)
     happened(settings)
     with pytest.raises(replicas.ContinuityError):
         replicas.replicate(settings, copied)
-    assert held(copied) == before
+    assert files_of(copied) == before
 
 
 @pytest.mark.parametrize("head", [None, b'{"seq": 1'])
@@ -126,42 +126,42 @@ def test_without_a_whole_head_the_ledgers_are_compared_all_the_same(
 ) -> None:
     path = folder_of(copied) / replicas.HEAD
     path.write_bytes(head) if head else path.unlink()
-    before = held(copied)
+    before = files_of(copied)
     shortened_ledger(settings)
     with pytest.raises(replicas.ContinuityError, match="does not continue"):
         replicas.replicate(settings, copied)
-    assert held(copied) == before
+    assert files_of(copied) == before
 
 
-def test_the_refusal_says_how_to_bring_the_home_back(settings: Settings, copied: str) -> None:
+def test_the_error_states_how_to_restore_the_home(settings: Settings, copied: str) -> None:
     another_home(settings)
     with pytest.raises(replicas.ContinuityError, match="bongsu restore --home"):
         replicas.replicate(settings, copied)
 
 
 def test_a_broken_ledger_is_not_copied(settings: Settings, copied: str) -> None:
-    before = held(copied)
+    before = files_of(copied)
     settings.ledger.write_bytes(settings.ledger.read_bytes() + b"not an entry\n")
     with pytest.raises(ledger.LedgerError):
         replicas.replicate(settings, copied)
-    assert held(copied) == before
+    assert files_of(copied) == before
 
 
 def test_lost_keys_here_stay_in_the_copy(settings: Settings, copied: str) -> None:
-    before = held(copied)
+    before = files_of(copied)
     landing.key_path(settings, newest(settings).batch_id).unlink()
     with pytest.raises(replicas.ContinuityError, match="is missing or altered"):
         replicas.replicate(settings, copied)
-    assert held(copied) == before
+    assert files_of(copied) == before
 
 
 def test_an_altered_key_here_does_not_replace_the_copys(settings: Settings, copied: str) -> None:
-    before = held(copied)
+    before = files_of(copied)
     key = landing.key_path(settings, newest(settings).batch_id)
     key.write_bytes(bytes(len(key.read_bytes())))
     with pytest.raises(replicas.ContinuityError, match="does not open with the master key"):
         replicas.replicate(settings, copied)
-    assert held(copied) == before
+    assert files_of(copied) == before
 
 
 def test_an_altered_file_here_is_never_sent(settings: Settings, copied: str, tmp_path: Path) -> None:
@@ -169,17 +169,17 @@ def test_an_altered_file_here_is_never_sent(settings: Settings, copied: str, tmp
     record.write_bytes(record.read_bytes()[:-1] + b"?")
     with pytest.raises(replicas.ContinuityError, match="is missing or altered"):
         replicas.replicate(settings, (tmp_path / "second").as_uri())
-    assert not any(name.startswith("records") for name in held((tmp_path / "second").as_uri()))
+    assert not any(name.startswith("records") for name in files_of((tmp_path / "second").as_uri()))
 
 
-def test_only_what_the_ledger_names_is_copied(settings: Settings, copied: str) -> None:
+def test_only_files_in_the_ledger_are_copied(settings: Settings, copied: str) -> None:
     for stray in (settings.landing / "calls" / f"{'0' * 64}.zst.aes", settings.keys / f"{'0' * 64}.key"):
         ledger.write_durably(stray, b"of a put that was killed")
     assert replicas.replicate(settings, copied) == 0
-    assert not any("0" * 64 in name for name in held(copied))
+    assert not any("0" * 64 in name for name in files_of(copied))
 
 
-def test_what_is_landed_during_a_copy_waits_for_the_next(
+def test_batches_landed_during_a_copy_wait_for_the_next(
     settings: Settings, copied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landing.put(settings, "calls", delivery([{"id": "newer"}]))
@@ -196,7 +196,7 @@ def test_what_is_landed_during_a_copy_waits_for_the_next(
 
 
 @pytest.mark.parametrize("pattern", ["landing/**/*.aes", "keys/*.key", "records/**/*.parquet"])
-def test_a_file_of_the_right_size_but_other_bytes_is_mended_in_the_copy(
+def test_a_file_of_the_right_size_but_other_bytes_is_repaired_in_the_copy(
     settings: Settings, copied: str, tmp_path: Path, pattern: str
 ) -> None:
     altered = next(folder_of(copied).glob(pattern))
@@ -205,7 +205,9 @@ def test_a_file_of_the_right_size_but_other_bytes_is_mended_in_the_copy(
     restored(settings, copied, tmp_path / "restored")
 
 
-def test_a_key_of_other_bytes_in_the_copy_is_found_by_verify(settings: Settings, copied: str, tmp_path: Path) -> None:
+def test_a_key_of_other_bytes_in_the_copy_is_detected_by_verify(
+    settings: Settings, copied: str, tmp_path: Path
+) -> None:
     batch_id = newest(settings).batch_id
     orphan = landing._seal(landing._master_key(settings), bytes(32), batch_id)
     (folder_of(copied) / "keys" / f"{batch_id}.key").write_bytes(orphan)
@@ -213,7 +215,7 @@ def test_a_key_of_other_bytes_in_the_copy_is_found_by_verify(settings: Settings,
         restored(settings, copied, tmp_path / "restored")
 
 
-def test_a_restore_with_another_master_key_is_found(settings: Settings, copied: str, tmp_path: Path) -> None:
+def test_a_restore_with_another_master_key_is_detected(settings: Settings, copied: str, tmp_path: Path) -> None:
     other = settings.model_copy(update={"home": tmp_path / "restored"})
     (tmp_path / "other.key").write_bytes(bytes(32))
     with pytest.raises(landing.LandingError, match="does not open with the master key"):
@@ -250,7 +252,7 @@ def test_destroyed_batches_are_unreadable_in_the_copy_too(settings: Settings, co
         landing.read(other, old)
 
 
-def test_an_altered_copy_is_refused(settings: Settings, copied: str, tmp_path: Path) -> None:
+def test_an_altered_copy_is_rejected(settings: Settings, copied: str, tmp_path: Path) -> None:
     blob = next(folder_of(copied).rglob("*.aes"))
     content = blob.read_bytes()
     blob.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

@@ -112,7 +112,7 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
     name = hashlib.sha256(f"{end} {numbered.write_json()}".encode()).hexdigest()
     batch = Batch(name, feed.name, None, end, AS_OF, "", False)
     nothing = suites.Verdict(numbered, pl.DataFrame(schema=suites.FAILURES), pl.DataFrame(schema=suites.RESULTS))
-    merge.gather(con, feed, [chunks.Piece(batch, numbered, nothing)])
+    merge.gather(con, feed, [chunks.Chunk(batch, numbered, nothing)])
     merge.merge(con, feed, batch)
 
 

@@ -58,7 +58,7 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
     numbered = conform(feed, frame).with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
     merge.prepare(con, feed)
     batch = cast(Batch, SimpleNamespace(batch_id=f"{end:%Y%m%d}", window_end=end))
-    piece = chunks.checked(feed, chunks.Piece(batch, numbered), TORONTO.zone)
+    piece = chunks.checked(feed, chunks.Chunk(batch, numbered), TORONTO.zone)
     merge.gather(con, feed, [piece])
     merge.merge(con, feed, batch)
     assert piece.verdict is not None

@@ -1,4 +1,4 @@
-"""What intake promises: no gap, no needless question, and each delivery landed as soon as it is there."""
+"""Fetch: no gap, no needless request, and each delivery landed as soon as it is received."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,20 +25,20 @@ def elsewhere(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def test_a_run_reads_again_by_the_lag_behind_the_cursor(settings: Settings) -> None:
+def test_a_run_reads_again_from_the_cursor_less_the_lag(settings: Settings) -> None:
     start, end = intake.window(settings, KEYED, AS_OF - DAY)
     assert start is not None
     assert (AS_OF - DAY - start, end) == (timedelta(hours=24), AS_OF)
 
 
-def test_a_snapshot_is_asked_for_whole(settings: Settings) -> None:
+def test_a_snapshot_is_requested_as_a_whole(settings: Settings) -> None:
     feeds = settings.profile.feeds
     whole = {name: entry.model_copy(update={"window_days": None}) for name, entry in feeds.items()}
     changed = settings.model_copy(update={"profile": settings.profile.model_copy(update={"feeds": whole})})
     assert intake.window(changed, SNAPSHOT, None) == (None, AS_OF)
 
 
-def test_what_came_before_a_failure_is_landed(elsewhere: Settings) -> None:
+def test_deliveries_before_a_failure_are_landed(elsewhere: Settings) -> None:
     def fetch(request: Request) -> Iterator[Delivery]:
         for days in (9, 6):
             yield delivery([], AS_OF - days * DAY, AS_OF - (days - 3) * DAY)
@@ -49,39 +49,39 @@ def test_what_came_before_a_failure_is_landed(elsewhere: Settings) -> None:
     assert len(landing.batches(elsewhere)) == 2
 
 
-def test_a_feed_that_was_read_through_as_of_is_not_asked_again(elsewhere: Settings) -> None:
+def test_a_feed_that_was_read_through_as_of_is_not_requested_again(elsewhere: Settings) -> None:
     landing.put(elsewhere, "calls", delivery([{"id": "A", "category": "theft", "updated": 1}], AS_OF - DAY, AS_OF))
     with warehouse.connect(elsewhere) as con:
         load.load_pending(con, elsewhere, KEYED)
 
     def fetch(request: Request) -> Iterator[Delivery]:
-        raise AssertionError("asked again")
+        raise AssertionError("requested again")
 
     assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None) == []
 
 
-def test_a_rejected_batch_is_asked_for_again(elsewhere: Settings) -> None:
+def test_a_rejected_batch_is_requested_again(elsewhere: Settings) -> None:
     landing.put(elsewhere, "calls", delivery([{"id": None, "category": "theft", "updated": 1}], AS_OF - DAY, AS_OF))
     with warehouse.connect(elsewhere) as con:
         load.load_pending(con, elsewhere, KEYED)
-    asked: list[datetime | None] = []
+    starts: list[datetime | None] = []
 
     def fetch(request: Request) -> Iterator[Delivery]:
-        asked.append(request.window_start)
+        starts.append(request.window_start)
         yield delivery([], request.window_start, request.window_end)
 
     assert intake.fetch(elsewhere, replace(KEYED, fetch=fetch), lambda _: None)
-    assert asked[0] is not None and asked[0] < AS_OF - DAY
+    assert starts[0] is not None and starts[0] < AS_OF - DAY
 
 
-def test_a_feed_that_is_asked_every_week_is_left_alone_for_six_days(elsewhere: Settings) -> None:
+def test_a_weekly_feed_is_not_requested_for_six_days(elsewhere: Settings) -> None:
     feeds = elsewhere.profile.feeds
     weekly = {name: entry.model_copy(update={"every_days": 7, "window_days": None}) for name, entry in feeds.items()}
     profile = elsewhere.profile.model_copy(update={"feeds": weekly})
-    asked = []
+    ends = []
 
     def fetch(request: Request) -> Iterator[Delivery]:
-        asked.append(request.window_end)
+        ends.append(request.window_end)
         yield delivery([{"category": "theft", "day": "monday"}], request.window_start, request.window_end)
 
     for day in range(9):
@@ -89,23 +89,23 @@ def test_a_feed_that_is_asked_every_week_is_left_alone_for_six_days(elsewhere: S
         intake.fetch(settings, replace(SNAPSHOT, fetch=fetch), lambda _: None)
         with warehouse.connect(settings) as con:
             load.load_pending(con, settings, SNAPSHOT)
-    assert asked == [AS_OF, AS_OF + 7 * DAY]
+    assert ends == [AS_OF, AS_OF + 7 * DAY]
 
 
 class Source:
-    """A source that remembers which windows it was asked for, and may answer badly."""
+    """A source that records the windows requested, and may answer badly."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[datetime | None, datetime]] = []
+        self.requests: list[tuple[datetime | None, datetime]] = []
         self.row: dict[str, object] = {"id": "A", "category": "theft", "updated": 1}
 
     def fetch(self, request: Request) -> Iterator[Delivery]:
-        self.asked.append((request.window_start, request.window_end))
+        self.requests.append((request.window_start, request.window_end))
         yield delivery([self.row], request.window_start, request.window_end)
 
 
 def read(settings: Settings, source: Source, at: datetime, how: str = "fetch") -> None:
-    """A run (or a watch) at an instant: ask and load."""
+    """A run (or a watch) at an instant: fetch and load."""
     chosen = settings.model_copy(update={"as_of": at})
     getattr(intake, how)(chosen, replace(KEYED, fetch=source.fetch), lambda _: None)
     with warehouse.connect(chosen) as con:
@@ -115,29 +115,29 @@ def read(settings: Settings, source: Source, at: datetime, how: str = "fetch") -
 @pytest.fixture
 def source(elsewhere: Settings) -> Source:
     """A source that a run has read through AS_OF."""
-    made = Source()
-    landing.put(elsewhere, "calls", delivery([made.row], AS_OF - 9 * DAY, AS_OF))
+    source = Source()
+    landing.put(elsewhere, "calls", delivery([source.row], AS_OF - 9 * DAY, AS_OF))
     with warehouse.connect(elsewhere) as con:
         load.load_pending(con, elsewhere, KEYED)
-    return made
+    return source
 
 
 @pytest.mark.parametrize("watched_at", [AS_OF + DAY - HOUR, AS_OF + DAY, AS_OF + DAY + HOUR / 2])
-def test_a_watch_spares_no_run_its_lag(elsewhere: Settings, source: Source, watched_at: datetime) -> None:
+def test_a_watch_does_not_shorten_a_runs_lag(elsewhere: Settings, source: Source, watched_at: datetime) -> None:
     read(elsewhere, source, watched_at, "watch")
     read(elsewhere, source, AS_OF + DAY)
-    assert source.asked == [(AS_OF, watched_at), (AS_OF - DAY, AS_OF + DAY)]
+    assert source.requests == [(AS_OF, watched_at), (AS_OF - DAY, AS_OF + DAY)]
     read(elsewhere, source, AS_OF + DAY)
-    assert len(source.asked) == 2, "what a run has read is not asked for again"
+    assert len(source.requests) == 2, "what a run has read is not requested again"
 
 
-def test_a_watch_reads_on_from_the_last_one_and_nothing_twice(elsewhere: Settings, source: Source) -> None:
+def test_a_watch_continues_from_the_last_one(elsewhere: Settings, source: Source) -> None:
     for hours in (1, 2, 2):
         read(elsewhere, source, AS_OF + hours * HOUR, "watch")
-    assert source.asked == [(AS_OF, AS_OF + HOUR), (AS_OF + HOUR, AS_OF + 2 * HOUR)]
+    assert source.requests == [(AS_OF, AS_OF + HOUR), (AS_OF + HOUR, AS_OF + 2 * HOUR)]
 
 
-def test_a_watch_that_was_refused_and_is_accepted_later_is_still_no_run(
+def test_a_rejected_watch_that_is_accepted_later_is_still_not_a_run(
     elsewhere: Settings, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.row = {"id": None, "category": "theft", "updated": 1}
@@ -157,23 +157,23 @@ def test_a_feed_that_no_run_has_loaded_is_not_watched(elsewhere: Settings) -> No
         intake.watch(elsewhere, KEYED, lambda _: None)
 
 
-def test_a_backfill_that_reaches_as_of_spares_no_run_its_lag(elsewhere: Settings, source: Source) -> None:
+def test_a_backfill_up_to_as_of_does_not_shorten_a_runs_lag(elsewhere: Settings, source: Source) -> None:
     later = elsewhere.model_copy(update={"as_of": AS_OF + DAY})
     feed = replace(KEYED, fetch=source.fetch)
     intake.fetch_window(later, feed, (AS_OF - HOUR, AS_OF + DAY), lambda _: None, out_of_turn="backfill")
     with warehouse.connect(later) as con:
         load.load_pending(con, later, KEYED)
     read(elsewhere, source, AS_OF + DAY)
-    assert source.asked[-1] == (AS_OF - DAY, AS_OF + DAY)
+    assert source.requests[-1] == (AS_OF - DAY, AS_OF + DAY)
 
 
-def test_a_backfill_cut_off_in_the_middle_has_noted_what_it_landed(elsewhere: Settings) -> None:
+def test_an_interrupted_backfill_has_recorded_what_it_landed(elsewhere: Settings) -> None:
     def fetch(request: Request) -> Iterator[Delivery]:
         yield delivery([], AS_OF - 9 * DAY, AS_OF - 8 * DAY)
         raise FeedError("calls: down")
 
-    asked = (AS_OF - 9 * DAY, AS_OF)
+    backfill = (AS_OF - 9 * DAY, AS_OF)
     with pytest.raises(FeedError):
-        intake.fetch_window(elsewhere, replace(KEYED, fetch=fetch), asked, lambda _: None, out_of_turn="backfill")
+        intake.fetch_window(elsewhere, replace(KEYED, fetch=fetch), backfill, lambda _: None, out_of_turn="backfill")
     (noted,) = ledger.read(elsewhere.ledger, "backfill")
     assert noted["batch_ids"] == [batch.batch_id for batch in landing.batches(elsewhere)]

@@ -1,4 +1,4 @@
-"""What loading promises: exact accounting, and the same tables whatever the order and repetition of deliveries."""
+"""Load: exact accounting, and the same tables whatever the order and repetition of deliveries."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ def test_a_quarantined_row_keeps_its_content_and_reason(settings: Settings) -> N
     assert "arson" in row[2]
 
 
-def test_a_batch_with_too_many_bad_rows_is_rejected_whole_and_the_cursor_stays(settings: Settings) -> None:
+def test_a_batch_with_too_many_bad_rows_is_rejected_and_the_cursor_unchanged(settings: Settings) -> None:
     start = AS_OF - timedelta(days=1)
     load(settings, KEYED, delivery([call()], start - timedelta(days=1), start))
     (done,) = load(settings, KEYED, delivery([call(id=None), call(id="B2")], start, AS_OF))
@@ -71,7 +71,7 @@ def test_a_missing_column_makes_the_batch_unreadable_with_the_difference_in_the_
     assert "klass" in done.message
 
 
-def test_a_newer_name_of_a_column_is_read_by_its_alias(settings: Settings) -> None:
+def test_a_renamed_column_is_read_by_its_alias(settings: Settings) -> None:
     load(settings, KEYED, delivery([{"id": "A1", "kind": "theft", "updated": 1}]))
     assert table(settings, KEYED)[1] == [("theft", "A1", 1)]
 
@@ -94,7 +94,7 @@ def test_rows_are_released_from_quarantine_when_the_rules_change(settings: Setti
 
 
 def correct(**given: object) -> None:
-    """Lay down a corrections file with one entry."""
+    """Write a corrections file with one entry."""
     entry = {"key": {"id": "A1"}, "column": "category", "expect": "theft", "value": "arson"} | given
     path = paths.EXPECTATIONS / "corrections" / "calls.json"
     path.parent.mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ def fetched_through(settings: Settings) -> list[tuple[object, ...]]:
         return con.execute("select fetched_through_at from ops.cursors").fetchall()
 
 
-def test_a_new_correction_is_applied_to_what_was_loaded_before(settings: Settings) -> None:
+def test_a_new_correction_is_applied_to_rows_loaded_before(settings: Settings) -> None:
     (before,) = load(settings, KEYED, delivery([call(), call(id="B2")]))
     correct()
     assert load(settings, KEYED) == [before]
@@ -118,7 +118,7 @@ def test_a_new_correction_is_applied_to_what_was_loaded_before(settings: Setting
     assert load(settings, KEYED) == []
 
 
-def test_a_faulty_corrections_file_stops_the_load_and_blames_no_batch(settings: Settings) -> None:
+def test_a_faulty_corrections_file_stops_the_load_without_rejecting_a_batch(settings: Settings) -> None:
     path = paths.EXPECTATIONS / "corrections" / "calls.json"
     path.parent.mkdir()
     path.write_text("{}")
@@ -130,7 +130,7 @@ def test_a_faulty_corrections_file_stops_the_load_and_blames_no_batch(settings: 
 
 
 @pytest.mark.parametrize("fault", [{"column": "klass"}, {"column": "updated", "expect": 1, "value": "two"}])
-def test_a_faulty_corrections_file_leaves_what_was_loaded_as_it_was(settings: Settings, fault: Row) -> None:
+def test_a_faulty_corrections_file_leaves_loaded_rows_unchanged(settings: Settings, fault: Row) -> None:
     load(settings, KEYED, delivery([call()]))
     before, through = table(settings, KEYED), fetched_through(settings)
     correct(**fault)
@@ -140,9 +140,7 @@ def test_a_faulty_corrections_file_leaves_what_was_loaded_as_it_was(settings: Se
     assert fetched_through(settings) == through == [(AS_OF,)]
 
 
-def test_a_feed_that_was_emptied_and_not_yet_read_again_is_fetched_through_nothing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_feed_emptied_for_a_replay_has_no_cursor(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -157,7 +155,7 @@ def test_a_feed_that_was_emptied_and_not_yet_read_again_is_fetched_through_nothi
     assert fetched_through(settings) == [(AS_OF,)]
 
 
-def test_rows_let_in_and_held_back_as_a_correction_comes_and_goes_are_accounted_for_each_time(
+def test_rows_accepted_and_quarantined_by_changing_corrections_are_accounted_for(
     settings: Settings,
 ) -> None:
     load(settings, KEYED, delivery([call(id=None, category="arson"), *(call(id=f"B{n}") for n in range(9))]))
@@ -171,9 +169,9 @@ def test_rows_let_in_and_held_back_as_a_correction_comes_and_goes_are_accounted_
         assert load(settings, KEYED) == []
         assert len(table(settings, KEYED)[1]) == (9 if number % 2 else 10)
         with warehouse.connect(settings) as con:
-            held = con.execute("select count(*) from ops.quarantine").fetchall()
+            quarantined = con.execute("select count(*) from ops.quarantine").fetchall()
             booked = con.execute("select batch_id from ops.batches order by 1").fetchall()
-        assert held == [(number % 2,)]
+        assert quarantined == [(number % 2,)]
         assert booked == sorted((entry.batch_id,) for entry in accounting.acknowledged(settings))
     retries = accounting.acknowledged(settings)[1:]
     assert [(a.received, a.loaded, a.quarantined) for a in retries] == [(1, 1, 0), (1, 0, 1)] * 2
@@ -194,27 +192,25 @@ def test_a_batch_that_cannot_be_read_from_landing_leaves_the_one_before_it_loade
         assert con.execute("select batch_id from ops.batches").fetchall() == [(whole,)]
 
 
-@pytest.mark.parametrize("size", [1, chunks.PIECE_BYTES])
+@pytest.mark.parametrize("size", [1, chunks.CHUNK_BYTES])
 @pytest.mark.parametrize(
     ("parts", "received"),
     [
         ((b'[{"id": "A1"}]', b'[{"id": "B2"}]', b'[{"id": "C3"}]'), 3),
         ((orjson.dumps([call()]), b'[{"id": "A1"}, 5]'), 0),
     ],
-    ids=["a column is missing", "a row is no record"],
+    ids=["a column is missing", "a row is not a record"],
 )
-def test_what_was_received_of_an_unreadable_batch_does_not_depend_on_the_size_of_a_piece(
+def test_the_received_count_of_an_unreadable_batch_does_not_depend_on_chunk_size(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, parts: tuple[bytes, ...], received: int, size: int
 ) -> None:
-    monkeypatch.setattr(chunks, "PIECE_BYTES", size)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", size)
     (done,) = load(settings, KEYED, Delivery(parts, None, AS_OF))
     assert (done.verdict, done.received, done.rejected) == ("unreadable", received, received)
 
 
-def test_a_batch_of_many_pieces_is_loaded_as_one_and_ends_before_the_next(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chunks, "PIECE_BYTES", 1)
+def test_a_batch_of_many_chunks_is_loaded_as_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 1)
     first = Delivery(tuple(orjson.dumps([call(id=f"A{n}")]) for n in range(3)), None, AS_OF - timedelta(days=1))
     done = load(settings, KEYED, first, delivery([call(id="B1")]), delivery([], end=AS_OF - timedelta(days=2)))
     assert [(account.received, account.loaded) for account in done] == [(3, 3), (1, 1), (0, 0)]
@@ -257,7 +253,7 @@ def test_a_replay_from_landing_keeps_the_accounting_and_the_hash(settings: Setti
     ("windows", "days"),
     [([(0, 1), (1, 2)], 2), ([(1, 2), (0, 1)], 2), ([(0, 1), (2, 3)], 1), ([(0, 1), (2, 3), (1, 2)], 3), ([], None)],
 )
-def test_the_cursor_never_jumps_over_a_gap(windows: list[tuple[int, int]], days: int | None) -> None:
+def test_the_cursor_never_skips_a_gap(windows: list[tuple[int, int]], days: int | None) -> None:
     zero = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     loads = [
         accounting.Accounting(
@@ -279,43 +275,43 @@ def test_a_backfill_of_an_older_year_does_not_move_the_cursor_back() -> None:
     assert accounting.cursor([now, old], "calls", {"old"}) == datetime.fromisoformat("2026-02-01T00:00:00+00:00")
 
 
-def test_a_refused_batch_is_loaded_once_the_source_is_understood(settings: Settings) -> None:
+def test_a_rejected_batch_is_loaded_once_its_column_is_mapped(settings: Settings) -> None:
     renamed = delivery([{"id": "A1", "klass": "theft", "updated": 1}])
     load(settings, KEYED, renamed)
     with warehouse.connect(settings) as con:
         assert len(loading.refused(con, KEYED)) == 1
-    mended = replace(KEYED, aliases={"klass": "category"})
-    (done,) = load(settings, mended)
+    with_alias = replace(KEYED, aliases={"klass": "category"})
+    (done,) = load(settings, with_alias)
     assert (done.kind, done.received, done.loaded) == ("retry", 1, 1)
     assert accounting.cursor(accounting.acknowledged(settings), "calls") == AS_OF
     with warehouse.connect(settings) as con:
-        assert loading.refused(con, mended) == []
-    before = table(settings, mended)
+        assert loading.refused(con, with_alias) == []
+    before = table(settings, with_alias)
     settings.warehouse.unlink()
-    load(settings, mended)
-    assert table(settings, mended) == before
+    load(settings, with_alias)
+    assert table(settings, with_alias) == before
 
 
-def test_what_is_found_in_a_refused_batch_is_kept_when_it_is_read_again_and_in_a_replay(settings: Settings) -> None:
-    def found() -> list[tuple[object, ...]]:
+def test_checks_of_a_rejected_batch_are_kept_on_retry_and_replay(settings: Settings) -> None:
+    def drift_rows() -> list[tuple[object, ...]]:
         with warehouse.connect(settings) as con:
             return con.execute(
                 "select checks.failed, drift.rows from ops.checks join ops.drift using (batch_id)"
             ).fetchall()
 
     load(settings, KEYED, delivery([call(id=None, colour="red"), call(category=None)]))
-    assert found() == [(1, 1)]
+    assert drift_rows() == [(1, 1)]
     settings.warehouse.unlink()
     load(settings, KEYED)
-    assert found() == [(1, 1)]
+    assert drift_rows() == [(1, 1)]
     suite = paths.EXPECTATIONS / "calls.json"
     suite.write_text(suite.read_text().replace('"critical"', '"warning"'))
     (done,) = load(settings, KEYED)
     assert (done.kind, done.loaded) == ("retry", 2)
-    assert found() == [(1, 1)]
+    assert drift_rows() == [(1, 1)]
 
 
-def test_what_is_found_in_a_batch_that_could_not_be_read_is_kept_once_it_can(settings: Settings) -> None:
+def test_checks_of_an_unreadable_batch_are_kept_once_it_is_readable(settings: Settings) -> None:
     load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1, "colour": "red"}]))
     load(settings, replace(KEYED, aliases={"klass": "category"}))
     with warehouse.connect(settings) as con:
@@ -323,14 +319,14 @@ def test_what_is_found_in_a_batch_that_could_not_be_read_is_kept_once_it_can(set
         assert con.execute("select checked from ops.checks").fetchall() == [(1,)]
 
 
-def test_a_refusal_stays_a_refusal_until_something_changes(settings: Settings) -> None:
+def test_a_rejected_batch_stays_rejected_until_something_changes(settings: Settings) -> None:
     load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
     assert load(settings, KEYED) == []
     with warehouse.connect(settings) as con:
         assert len(loading.refused(con, KEYED)) == 1
 
 
-def test_a_replay_under_stricter_rules_never_claims_rows_it_did_not_load(settings: Settings) -> None:
+def test_a_replay_under_stricter_rules_never_counts_rows_it_did_not_load(settings: Settings) -> None:
     load(settings, KEYED, delivery([call(category=None), call(id="B1"), call(id="B2")]))
     suite = paths.EXPECTATIONS / "calls.json"
     suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
@@ -342,7 +338,7 @@ def test_a_replay_under_stricter_rules_never_claims_rows_it_did_not_load(setting
     assert [(a.received, a.quarantined) for a in accounting.acknowledged(settings)] == [(3, 0), (1, 1)]
 
 
-def test_a_replay_under_looser_rules_accounts_for_what_it_releases(settings: Settings) -> None:
+def test_a_replay_under_looser_rules_accounts_for_released_rows(settings: Settings) -> None:
     load(settings, KEYED, delivery([call(id=None), *(call(id=f"B{n}") for n in range(9))]))
     suite = paths.EXPECTATIONS / "calls.json"
     suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
@@ -355,18 +351,18 @@ def test_a_replay_under_looser_rules_accounts_for_what_it_releases(settings: Set
 def test_a_batch_that_was_loaded_and_cannot_be_read_any_more_is_an_error(settings: Settings) -> None:
     load(settings, KEYED, delivery([call()]))
     settings.warehouse.unlink()
-    with pytest.raises(loading.LoadError, match=r"mend pipelines/feeds/calls\.py"):
+    with pytest.raises(loading.LoadError, match=r"fix pipelines/feeds/calls\.py"):
         load(settings, replace(KEYED, columns={**KEYED.columns, "new": pl.String}))
 
 
-def test_an_empty_snapshot_after_one_with_rows_is_refused(settings: Settings) -> None:
+def test_an_empty_snapshot_after_one_with_rows_is_rejected(settings: Settings) -> None:
     load(settings, SNAPSHOT, delivery([{"category": "fire", "day": "1"}], end=AS_OF - timedelta(days=1)))
     (done,) = load(settings, SNAPSHOT, delivery([]))
     assert done.verdict == "rejected"
     assert accounting.cursor(accounting.acknowledged(settings), "reports") == AS_OF - timedelta(days=1)
 
 
-def test_a_destruction_cut_off_by_a_crash_is_finished_by_the_next_load(settings: Settings) -> None:
+def test_a_destruction_interrupted_by_a_crash_is_finished_by_the_next_load(settings: Settings) -> None:
     old, new = AS_OF - timedelta(days=9), AS_OF
     load(settings, KEYED, delivery([call(id="old"), call(id="both")], end=old), delivery([call(id="both")], end=new))
     landing.destroy(settings, "calls", old)
@@ -383,7 +379,7 @@ rows_of_a_keyed_feed = st.lists(
 @pytest.mark.slow
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(rows_of_a_keyed_feed, min_size=1, max_size=3), order=st.randoms(use_true_random=False))
-def test_any_order_split_and_repetition_of_deliveries_ends_in_one_hash(
+def test_any_order_split_and_repetition_of_deliveries_gives_one_hash(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory, parts: list[list[Row]], order: object
 ) -> None:
     whole = home(settings, tmp_path_factory)

@@ -1,4 +1,4 @@
-"""Findings: what the records tell the engineer on duty, kept for `status`; alarms make it red, notes do not."""
+"""Alerts and notices of the loaded records, stored for `status`; alarms fail it, notices do not."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,52 +31,52 @@ def gathered(settings: Settings, judged: pl.DataFrame = QUIET, **tables: dict[st
         return alerts.gather(con, judged)
 
 
-def test_where_all_is_as_declared_there_is_nothing_to_tell(korea: Settings) -> None:
+def test_without_deviations_there_are_no_alerts(korea: Settings) -> None:
     assert gathered(korea).is_empty()
 
 
-def test_a_feed_that_is_silent_is_an_alarm_with_its_limit(korea: Settings) -> None:
+def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None:
     row = {"feed": "police_112", "state": "silent", "is_alarm": True, "records": 9, "expected_records": 1004.6}
     judged = pl.DataFrame([row | {"silent_hours": 7, "rule": "3 h"}], schema=feed_volume.SCHEMA)
-    (found,) = gathered(korea, judged).iter_rows(named=True)
-    assert found["is_alarm"] and "police_112 is silent: 9 records in 48 h, usual are 1005; 7 h" in found["message"]
-    assert found["message"].endswith("Limit: 3 h")
+    (alert,) = gathered(korea, judged).iter_rows(named=True)
+    assert alert["is_alarm"] and "police_112: no data: 9 records in 48 h, expected 1005; 7 h" in alert["message"]
+    assert alert["message"].endswith("Limit: 3 h")
 
 
-def test_a_list_of_keys_that_is_not_believed_is_an_alarm(korea: Settings) -> None:
+def test_an_ignored_list_of_keys_is_an_alarm(korea: Settings) -> None:
     row = {"feed": "police_112", "snapshot": "b", "listed_at": AS_OF, "known_keys": 1000, "missing_keys": 400}
-    (found,) = gathered(korea, staging__lists=row | {"is_believed": False}).iter_rows(named=True)
-    assert found["is_alarm"] and "lacks 400 of 1,000 records" in found["message"]
+    (alert,) = gathered(korea, staging__lists=row | {"is_believed": False}).iter_rows(named=True)
+    assert alert["is_alarm"] and "lacks 400 of 1,000 known records" in alert["message"]
     assert gathered(korea, staging__lists=row | {"is_believed": True}).is_empty()
 
 
-def test_unknown_columns_words_and_mended_errors_are_notes_that_say_what_to_do(korea: Settings) -> None:
+def test_unknown_columns_categories_and_corrected_errors_are_notices_with_what_to_do(korea: Settings) -> None:
     batch = {"feed": "police_112", "batch_id": "b1"}
-    found = gathered(
+    alerts_found = gathered(
         korea,
         ops__batches=batch | {"window_end": AS_OF},
         ops__drift=batch | {"column": "colour", "rows": 7},
         marts__unmapped_categories={"feed": "police_112", "source_category": "드론", "incidents": 3},
         ops__corrections=batch | {"key": "incident_no=1", "column": "category", "applied": 0, "kept": 1},
     )
-    assert not found["is_alarm"].any()
-    column, word, correction = found["message"]
+    assert not alerts_found["is_alarm"].any()
+    column, word, correction = alerts_found["message"]
     assert "the column colour" in column and "since 2026-03-02: 7 values" in column
     assert '"드론": 3 incidents' in word and "[feeds.police_112.categories]" in word
     assert "corrections of category" in correction and "in 1 rows, of 1 records" in correction
     assert "expectations/corrections/police_112.json" in correction
 
 
-def test_no_finding_holds_the_key_of_a_record(korea: Settings) -> None:
+def test_no_alert_contains_the_key_of_a_record(korea: Settings) -> None:
     row = {"feed": "police_112", "batch_id": "b1", "key": "incident_no=20260302-000001", "column": "category"}
-    found = gathered(korea, ops__corrections=row | {"applied": 0, "kept": 1})
-    assert found.height == 1 and "000001" not in found.write_json()
+    alerts_found = gathered(korea, ops__corrections=row | {"applied": 0, "kept": 1})
+    assert alerts_found.height == 1 and "000001" not in alerts_found.write_json()
 
 
-def test_a_record_without_a_word_for_its_category_is_a_note_like_any_other(korea: Settings) -> None:
+def test_a_record_without_a_category_is_a_notice(korea: Settings) -> None:
     row = {"feed": "police_112", "source_category": None, "incidents": 3}
-    found = gathered(korea, marts__unmapped_categories=row)
-    assert '"(none)": 3 incidents' in found["message"][0]
+    alerts_found = gathered(korea, marts__unmapped_categories=row)
+    assert '"(none)": 3 incidents' in alerts_found["message"][0]
 
 
 def home_status(settings: Settings, at: datetime) -> monitoring.Status:
@@ -92,7 +92,7 @@ def kept(settings: Settings, *messages: tuple[bool, str]) -> None:
     alerts.keep(settings, pl.DataFrame(rows, schema=alerts.SCHEMA, orient="row"))
 
 
-def test_status_tells_the_findings_of_the_last_run(korea: Settings) -> None:
+def test_status_shows_the_alerts_of_the_last_run(korea: Settings) -> None:
     kept(korea, (True, "silent"), (False, "a new word"))
     later = korea.model_copy(update={"as_of": AS_OF + timedelta(days=1)})
     for settings, at in ((korea, AS_OF), (later, AS_OF + timedelta(hours=9))):
@@ -102,12 +102,12 @@ def test_status_tells_the_findings_of_the_last_run(korea: Settings) -> None:
     assert "silent" not in home_status(later, later.as_of).problems
 
 
-def test_check_names_an_alarm_and_no_note(korea: Settings) -> None:
+def test_check_reports_alarms_and_not_notices(korea: Settings) -> None:
     kept(korea, (True, "silent"), (False, "a new word"))
     assert "silent" in problems(korea) and "a new word" not in monitoring.problems(korea, current_release(korea))
 
 
-def test_the_same_findings_again_leave_no_second_record(korea: Settings) -> None:
+def test_the_same_alerts_again_are_not_stored_twice(korea: Settings) -> None:
     kept(korea, (True, "silent"))
     kept(korea, (True, "silent"))
     assert len(list((korea.records / alerts.KIND).iterdir())) == 1

@@ -1,4 +1,4 @@
-"""Feed health: silence, flood and dearth are noticed within hours, and an ordinary year raises no alarm."""
+"""Feed volume: no data, spikes and drops are noticed within hours, and an ordinary year raises no alarm."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_ordinary_days_raise_no_alarm_however_many_records(per_day: float) -> No
 
 
 @pytest.mark.parametrize("per_day", [500, 20_000])
-def test_a_busy_feed_that_falls_silent_is_noticed_at_the_fixed_limit(per_day: float) -> None:
+def test_a_busy_feed_without_data_is_noticed_at_the_fixed_limit(per_day: float) -> None:
     records = ordinary(per_day)
     records[-2:] = 0
     assert judged(records)["state"] == "usual"
@@ -53,7 +53,7 @@ def test_a_busy_feed_that_falls_silent_is_noticed_at_the_fixed_limit(per_day: fl
     assert judged(records, silence_hours=4.0)["state"] == "usual"
 
 
-def test_a_quiet_feed_may_be_silent_for_a_day_and_not_for_a_month() -> None:
+def test_a_low_volume_feed_may_have_no_data_for_a_day_but_not_a_month() -> None:
     records = ordinary(2)
     records[-24:] = 0
     assert judged(records)["state"] == "usual"
@@ -62,7 +62,7 @@ def test_a_quiet_feed_may_be_silent_for_a_day_and_not_for_a_month() -> None:
     assert judged(np.r_[ordinary(2), np.zeros(30 * 24, np.int64)][-HISTORY - 24 * 28 :])["state"] == "silent"
 
 
-def test_a_gap_that_was_filled_again_is_told_for_two_days() -> None:
+def test_a_filled_gap_is_reported_for_two_days() -> None:
     records = ordinary(500)
     records[-20:-12] = 0
     assert judged(records)["state"] == "silent"
@@ -74,35 +74,35 @@ def test_ten_times_the_records_are_noticed_in_the_first_hour() -> None:
     assert judged(records)["state"] == "flooded"
 
 
-def test_a_flood_of_a_slow_feed_is_noticed_by_the_day() -> None:
+def test_a_spike_of_a_low_volume_feed_is_noticed_by_the_day() -> None:
     records = ordinary(8)
     records[-24:] = 5
     assert judged(records)["state"] == "flooded"
 
 
-def test_twice_the_records_are_a_storm_and_no_flood() -> None:
+def test_twice_the_records_are_not_a_spike() -> None:
     records = ordinary(500)
     records[-24:] *= 2
     assert judged(records)["state"] == "usual"
 
 
-def test_a_tenth_of_the_records_is_noticed_though_the_feed_is_not_silent() -> None:
+def test_a_tenth_of_the_records_is_noticed_though_the_feed_has_data() -> None:
     records = ordinary(2000)
     records[-24:] //= 10
     assert judged(records)["state"] == "thin"
 
 
-def test_without_two_weeks_of_history_nothing_is_usual() -> None:
+def test_without_two_weeks_of_history_no_volume_is_usual() -> None:
     assert judged(ordinary(500)[-15 * 24 :])["state"] == "unknown"
     assert not judged(np.zeros(0, np.int64))["is_alarm"]
 
 
-def test_the_limits_are_told_in_one_line() -> None:
+def test_the_limits_are_stated_in_one_line() -> None:
     assert "nothing is reported for 3 h" in feed_volume.rule(SOURCE) and "5 times" in feed_volume.rule(SOURCE)
     assert "\n" not in feed_volume.rule(SOURCE)
 
 
-def test_records_are_counted_by_the_hour_of_their_report_up_to_where_the_feed_is_complete() -> None:
+def test_records_are_counted_by_the_hour_of_their_report_while_the_feed_is_complete() -> None:
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'; create schema staging")
         con.execute("create table staging.incidents (feed varchar, reported_at timestamptz, occurred_at timestamptz)")
@@ -113,7 +113,7 @@ def test_records_are_counted_by_the_hour_of_their_report_up_to_where_the_feed_is
         assert feed_volume.counts(con, "calls", THROUGH, at + timedelta(hours=1)).tolist() == []
 
 
-def test_a_feed_that_was_not_fetched_through_is_judged_up_to_where_it_was() -> None:
+def test_a_feed_that_was_not_fetched_through_is_checked_up_to_its_cursor() -> None:
     settings = settings_at(Path("unused"))
     with duckdb.connect() as con:
         con.execute(f"set timezone = 'UTC'; set variable as_of = timestamptz '{settings.as_of}'")
@@ -123,9 +123,9 @@ def test_a_feed_that_was_not_fetched_through_is_judged_up_to_where_it_was() -> N
         feed = {"feed": "police_112", "agency": "police", "is_reference": False, "delay_seconds": 3600}
         insert(con, "reference.feeds", feed)
         insert(con, "ops.cursors", {"feed": "police_112", "fetched_through_at": settings.as_of - timedelta(hours=5)})
-        found = feed_volume.judge_feeds(con, settings)
-    assert found["judged_through_at"].to_list() == [datetime(2026, 11, 22, 14, tzinfo=UTC)]
-    assert found["state"].to_list() == ["unknown"]
+        judged = feed_volume.judge_feeds(con, settings)
+    assert judged["judged_through_at"].to_list() == [datetime(2026, 11, 22, 14, tzinfo=UTC)]
+    assert judged["state"].to_list() == ["unknown"]
 
 
 @pytest.fixture(scope="module")

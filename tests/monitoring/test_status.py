@@ -1,4 +1,4 @@
-"""What an engineer on duty is told: failures, steps that never ended, a release of another day, old batches."""
+"""Status for the engineer on duty: failures, unfinished steps, a release of another day, old batches."""
 
 from datetime import datetime, timedelta
 
@@ -40,7 +40,7 @@ def publish(settings: Settings, as_of: datetime = AS_OF) -> None:
     settings.current.symlink_to("releases/one")
 
 
-def test_the_last_try_of_a_step_decides(korea: Settings) -> None:
+def test_the_last_try_of_a_step_counts(korea: Settings) -> None:
     for step in run_log.STEPS:
         end(korea, step)
     end(korea, "forecast_fit", "RuntimeError: no memory")
@@ -62,7 +62,7 @@ def test_yesterdays_release_is_not_todays(korea: Settings) -> None:
     assert any("none of 2026-03-03 05:15 yet" in line for line in problems(korea))
 
 
-def test_a_run_that_crosses_the_run_time_is_judged_at_its_own_as_of(korea: Settings) -> None:
+def test_a_run_that_crosses_the_run_time_is_checked_at_its_own_as_of(korea: Settings) -> None:
     publish(korea)
     for step in run_log.STEPS:
         end(korea, step)
@@ -78,11 +78,11 @@ def test_a_failed_step_belongs_to_the_newest_run(korea: Settings) -> None:
     assert run_log.newest_as_of(korea) == AS_OF + timedelta(days=1)
 
 
-def test_nothing_published_is_said_with_the_way_out(korea: Settings) -> None:
+def test_a_missing_release_is_reported_with_what_to_do(korea: Settings) -> None:
     assert f"nothing is published in {korea.home} yet: run `bongsu run`" in home_status(korea, AS_OF).problems
 
 
-def test_batches_past_their_retention_are_named(korea: Settings) -> None:
+def test_batches_past_their_retention_are_reported(korea: Settings) -> None:
     landing.put(korea, "police_112", delivery([], end=AS_OF - timedelta(days=2000)))
     assert any("past their retention of 1825 days" in line for line in home_status(korea, AS_OF).problems)
 
@@ -92,25 +92,25 @@ def test_batches_are_overdue_at_the_instant_at_which_they_are_destroyed(korea: S
     assert any("past their retention" in line for line in home_status(korea, AS_OF).problems)
 
 
-def test_an_alarm_of_the_newest_watch_is_a_problem_until_a_later_watch_or_run(korea: Settings) -> None:
+def test_an_alarm_of_the_newest_watch_stays_until_a_later_watch_or_run(korea: Settings) -> None:
     def watch(minutes: int, message: str) -> datetime:
         at = AS_OF + timedelta(minutes=minutes)
         run_log.keep(korea.model_copy(update={"as_of": at}), "watch", "", at, at, message)
         return at
 
-    def told(at: datetime) -> list[str]:
+    def watch_lines(at: datetime) -> list[str]:
         return [line for line in home_status(korea, at).problems if line.startswith("watch")]
 
     end(korea, "build")
-    first = watch(30, "StepError: fire_119: down\npolice_112 is silent")
-    expected = ["watch at 2026-03-03 05:45: fire_119: down", "watch at 2026-03-03 05:45: police_112 is silent"]
-    assert told(first + timedelta(hours=9)) == expected
-    assert told(AS_OF) == [] and not any("watch" in line for line in problems(korea))
-    assert told(watch(90, "")) == []
+    first = watch(30, "StepError: fire_119: down\npolice_112: no data")
+    expected = ["watch at 2026-03-03 05:45: fire_119: down", "watch at 2026-03-03 05:45: police_112: no data"]
+    assert watch_lines(first + timedelta(hours=9)) == expected
+    assert watch_lines(AS_OF) == [] and not any("watch" in line for line in problems(korea))
+    assert watch_lines(watch(90, "")) == []
     third = watch(150, "StepError: fire_119: down")
-    assert len(told(third)) == 1
+    assert len(watch_lines(third)) == 1
     run_log.keep(korea, "build", "", third, third + timedelta(minutes=1), "")
-    assert told(third) == []
+    assert watch_lines(third) == []
 
 
 def test_the_last_run_is_known_without_opening_a_file(korea: Settings) -> None:
@@ -119,7 +119,7 @@ def test_the_last_run_is_known_without_opening_a_file(korea: Settings) -> None:
     assert run_log.last_as_of(korea) == AS_OF
 
 
-def test_a_feed_that_is_asked_every_week_is_stale_only_when_it_is_due(korea: Settings) -> None:
+def test_a_weekly_feed_is_stale_only_when_it_is_due(korea: Settings) -> None:
     def state(days: int) -> str:
         later = korea.model_copy(update={"as_of": AS_OF + timedelta(days=days)})
         return monitoring._state(later, "police_112_keys", AS_OF, None, later.as_of)

@@ -98,5 +98,5 @@ def test_a_watch_between_runs_loads_records_changes_no_model_and_fails_on_a_feed
 
     cut = tuple(replace(feed, fetch=silent) if feed.name == "police_112" else feed for feed in feeds.FEEDS)
     monkeypatch.setattr(feeds, "FEEDS", cut)
-    with pytest.raises(StepError, match="police_112 is silent"):
+    with pytest.raises(StepError, match="police_112: no data"):
         watch(ten)

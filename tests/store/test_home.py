@@ -1,4 +1,4 @@
-"""What a home promises: one profile, recorded at first use; nothing open to other users but the way to a release."""
+"""Homes: one profile, recorded at first use; other users can access only the path to a release."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def test_the_default_profile_is_korea_and_is_remembered(tmp_path: Path) -> None:
     assert settings_for(tmp_path, "korea").profile.name == "korea"
 
 
-def test_another_profile_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_another_profile_is_rejected_with_what_to_do(tmp_path: Path) -> None:
     settings_for(tmp_path, "toronto")
     assert settings_for(tmp_path).profile.name == "toronto"
     with pytest.raises(ProfileError, match="--home"):
@@ -56,14 +56,14 @@ def test_without_as_of_it_is_the_last_run_time_past(now: str, expected: str) -> 
     assert load("korea").as_of(None, datetime.fromisoformat(now)) == datetime.fromisoformat(expected)
 
 
-def test_a_wrong_as_of_says_what_is_expected() -> None:
+def test_a_wrong_as_of_states_the_expected_format() -> None:
     with pytest.raises(ProfileError, match="neither a date"):
         load("korea").as_of("yesterday", datetime.now(UTC))
 
 
 @pytest.fixture
 def old_home(tmp_path: Path) -> Path:
-    """A home as earlier versions made it: everybody on the machine can read it."""
+    """A home of earlier versions: every user of the machine can read it."""
     home = tmp_path / "home"
     for name in (
         "profile",
@@ -85,7 +85,7 @@ def mode_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_what_is_written_into_a_home_is_open_to_its_owner_alone(tmp_path: Path, umask: int) -> None:
+def test_files_written_into_a_home_are_accessible_to_its_owner_only(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         settings = settings_for(tmp_path / "new" / "home")

@@ -1,4 +1,4 @@
-"""What landing promises: bytes back exactly, never in the clear on disk, and gone for good when destroyed."""
+"""Landing: bytes returned exactly, never in clear text on disk, and unreadable once destroyed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ def batch_of(settings: Settings, parts: tuple[bytes, ...] = PARTS, days: int = 0
     return next(batch for batch in landing.batches(settings) if batch.batch_id == batch_id)
 
 
-def test_the_bytes_come_back_exactly_as_received(settings: Settings) -> None:
+def test_the_bytes_are_returned_exactly_as_received(settings: Settings) -> None:
     assert landing.read(settings, batch_of(settings)) == PARTS
 
 
@@ -29,12 +29,12 @@ def test_the_same_delivery_again_changes_nothing(settings: Settings) -> None:
     assert settings.ledger.read_bytes() == before
 
 
-def test_no_byte_lies_in_the_clear(settings: Settings) -> None:
+def test_no_clear_text_is_on_disk(settings: Settings) -> None:
     batch = batch_of(settings, (b"a secret place " * 50,))
     assert b"secret" not in landing.blob_path(settings, "calls", batch.batch_id).read_bytes()
 
 
-def test_an_altered_blob_is_refused_and_found_by_verify(settings: Settings) -> None:
+def test_an_altered_blob_is_rejected_and_detected_by_verify(settings: Settings) -> None:
     batch = batch_of(settings)
     path = landing.blob_path(settings, "calls", batch.batch_id)
     content = bytearray(path.read_bytes())
@@ -46,14 +46,14 @@ def test_an_altered_blob_is_refused_and_found_by_verify(settings: Settings) -> N
         landing.verify(settings)
 
 
-def test_a_key_that_is_not_its_batchs_is_found_by_verify(settings: Settings) -> None:
-    one, other = batch_of(settings, (b"one",)), batch_of(settings, (b"other",))
-    key = landing.key_path(settings, one.batch_id)
-    own = key.read_bytes()
-    orphan = landing._seal(landing._master_key(settings), bytes(32), one.batch_id)
+def test_a_key_that_is_not_its_batchs_is_detected_by_verify(settings: Settings) -> None:
+    batch, other = batch_of(settings, (b"one",)), batch_of(settings, (b"other",))
+    key = landing.key_path(settings, batch.batch_id)
+    original = key.read_bytes()
+    orphan = landing._seal(landing._master_key(settings), bytes(32), batch.batch_id)
     for content, message in (
         (landing.key_path(settings, other.batch_id).read_bytes(), "does not open with the master key"),
-        (own[:-1] + bytes([own[-1] ^ 1]), "does not open with the master key"),
+        (original[:-1] + bytes([original[-1] ^ 1]), "does not open with the master key"),
         (b"", "does not open with the master key"),
         (orphan, "not the key of its batch"),
     ):
@@ -61,12 +61,12 @@ def test_a_key_that_is_not_its_batchs_is_found_by_verify(settings: Settings) -> 
         with pytest.raises(landing.LandingError, match=message):
             landing.verify(settings)
         with pytest.raises(landing.LandingError, match="altered"):
-            landing.read(settings, one)
-    key.write_bytes(own)
+            landing.read(settings, batch)
+    key.write_bytes(original)
     assert landing.verify(settings) == 2
 
 
-def test_a_window_in_the_future_is_landed_only_where_the_place_is_simulated(settings: Settings) -> None:
+def test_a_window_in_the_future_is_landed_only_for_a_simulated_place(settings: Settings) -> None:
     now = datetime.now(UTC)
     real = settings.model_copy(update={"profile": settings.profile.model_copy(update={"simulator": None})})
     soon = Delivery(PARTS, None, now + timedelta(hours=20))
@@ -78,7 +78,7 @@ def test_a_window_in_the_future_is_landed_only_where_the_place_is_simulated(sett
     assert landing.put(settings, "calls", late)
 
 
-def test_destroyed_batches_are_unreadable_and_do_not_come_back(settings: Settings) -> None:
+def test_destroyed_batches_are_unreadable_and_are_not_landed_again(settings: Settings) -> None:
     old, young = batch_of(settings, (b"old",), days=30), batch_of(settings, (b"young",))
     assert landing.destroy(settings, "calls", AS_OF - timedelta(days=7)) == [old.batch_id]
     with pytest.raises(landing.LandingError, match="destroyed"):
@@ -92,7 +92,7 @@ def test_destroyed_batches_are_unreadable_and_do_not_come_back(settings: Setting
     assert ledger.verify(settings.ledger) == 3
 
 
-def test_a_destruction_cut_by_a_crash_is_finished_later(settings: Settings) -> None:
+def test_a_destruction_interrupted_by_a_crash_is_finished_later(settings: Settings) -> None:
     batch = batch_of(settings)
     ledger.append(settings.ledger, "destroy", feed="calls", before="", batch_ids=[batch.batch_id])
     with pytest.raises(landing.LandingError, match="still has its key"):

@@ -1,4 +1,4 @@
-"""What the ledger promises: nothing is edited, removed, inserted or moved unseen."""
+"""The ledger: lines edited, removed, inserted or moved are detected."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.jsonl"
 
 
-def test_entries_come_back_in_order(path: Path) -> None:
+def test_entries_are_read_in_order(path: Path) -> None:
     assert [entry["number"] for entry in ledger.read(path)] == [0, 1, 2, 3]
     assert ledger.verify(path) == 4
 
@@ -41,7 +41,7 @@ def test_a_removed_moved_or_repeated_line_breaks_the_chain(path: Path, order: tu
         ledger.verify(path)
 
 
-def test_a_line_cut_by_a_crash_is_taken_off_before_the_next_append(path: Path) -> None:
+def test_a_line_cut_by_a_crash_is_removed_before_the_next_append(path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"seq": 4, "kind": "ba')
     assert len(ledger.read(path)) == 4
@@ -54,7 +54,7 @@ def test_a_missing_ledger_is_empty(tmp_path: Path) -> None:
     assert ledger.head(tmp_path / "none.jsonl") == (-1, ledger.GENESIS)
 
 
-def test_the_head_tells_that_the_end_was_cut_off_where_the_chain_does_not(path: Path) -> None:
+def test_the_head_shows_a_cut_end_that_the_chain_does_not(path: Path) -> None:
     before = ledger.head(path)
     assert before == (3, ledger.read(path)[-1]["hash"])
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
@@ -63,7 +63,7 @@ def test_the_head_tells_that_the_end_was_cut_off_where_the_chain_does_not(path: 
 
 
 @pytest.mark.parametrize("line", [b"\x00\x00\x00", b'{"kind": "batch"}'])
-def test_a_line_that_is_no_entry_breaks_the_chain(path: Path, line: bytes) -> None:
+def test_a_line_that_is_not_an_entry_breaks_the_chain(path: Path, line: bytes) -> None:
     path.write_bytes(path.read_bytes() + line + b"\n")
     with pytest.raises(ledger.LedgerError):
         ledger.verify(path)

@@ -1,4 +1,4 @@
-"""What records promise: written once, checked before every use."""
+"""Records: written once, checked before every use."""
 
 import polars as pl
 import pytest
@@ -14,15 +14,15 @@ def test_the_same_record_again_changes_nothing(settings: Settings) -> None:
     assert ledger.verify(settings.ledger) == 1
 
 
-def test_a_second_issue_stands_beside_the_first(settings: Settings) -> None:
+def test_a_second_issue_is_kept_next_to_the_first(settings: Settings) -> None:
     for mean in (1.5, 2.5):
         records.write(settings, "forecasts", "2026-03-02", pl.DataFrame({"mean": [mean]}))
-    found = records.read(settings, "forecasts")
-    assert found is not None
-    assert found.sort("_issue")["mean"].to_list() == [1.5, 2.5]
+    stored = records.read(settings, "forecasts")
+    assert stored is not None
+    assert stored.sort("_issue")["mean"].to_list() == [1.5, 2.5]
 
 
-def test_a_flipped_bit_is_noticed(settings: Settings) -> None:
+def test_a_flipped_bit_is_detected(settings: Settings) -> None:
     path = settings.records / records.write(settings, "scores", "a", pl.DataFrame({"pinball": [0.2]}))
     content = bytearray(path.read_bytes())
     content[10] ^= 1
@@ -31,7 +31,7 @@ def test_a_flipped_bit_is_noticed(settings: Settings) -> None:
         records.read(settings, "scores")
 
 
-def test_no_record_is_none(settings: Settings) -> None:
+def test_reading_without_records_returns_none(settings: Settings) -> None:
     assert records.read(settings, "forecasts") is None
 
 
@@ -40,9 +40,9 @@ def test_only_the_files_of_the_named_stamps_are_opened(settings: Settings) -> No
         path = settings.records / records.write(settings, "outcomes", stamp, pl.DataFrame({"name": [stamp]}))
         if "20260302" not in stamp:
             path.unlink()
-    found = records.read(settings, "outcomes", since="20260302T2015Z", until="20260302T2015Z")
-    assert found is not None
-    assert found["name"].to_list() == ["20260302T2015Z-fetch-a", "20260302T2015Z-load-a"]
+    stored = records.read(settings, "outcomes", since="20260302T2015Z", until="20260302T2015Z")
+    assert stored is not None
+    assert stored["name"].to_list() == ["20260302T2015Z-fetch-a", "20260302T2015Z-load-a"]
     assert records.read(settings, "outcomes", since="20260304") is None
     with pytest.raises(records.RecordError):
         records.read(settings, "outcomes", since="20260302T2015Z")
@@ -51,9 +51,9 @@ def test_only_the_files_of_the_named_stamps_are_opened(settings: Settings) -> No
 def test_a_return_to_older_content_is_the_newest_issue(settings: Settings) -> None:
     for mean in (1.5, 2.5, 1.5, 1.5):
         records.write(settings, "forecasts", "2026-03-02", pl.DataFrame({"mean": [mean]}))
-    found = records.read(settings, "forecasts")
-    assert found is not None
-    assert found.sort("_issue")["mean"].to_list() == [1.5, 2.5, 1.5]
+    stored = records.read(settings, "forecasts")
+    assert stored is not None
+    assert stored.sort("_issue")["mean"].to_list() == [1.5, 2.5, 1.5]
 
 
 @pytest.mark.parametrize(

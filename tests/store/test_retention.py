@@ -32,13 +32,13 @@ KEPT_DAYS = 180
 def batch_of(day: int) -> Delivery:
     """One call reported on each day before ``AS_OF``; the call of the oldest day is changed on the youngest."""
     end = AS_OF - day * DAY
-    told = {"occurred_at": None, "reported_at": f"{end - DAY / 2:%Y-%m-%dT%H:%M:%S}+00:00"}
+    dated = {"occurred_at": None, "reported_at": f"{end - DAY / 2:%Y-%m-%dT%H:%M:%S}+00:00"}
     number = f"{end:%Y%m%d}-000001"
-    rows = [call(incident_no=number, **told, updated_at=f"{end - DAY / 4:%Y-%m-%dT%H:%M:%S}+00:00")]
+    rows = [call(incident_no=number, **dated, updated_at=f"{end - DAY / 4:%Y-%m-%dT%H:%M:%S}+00:00")]
     if day == 0:
         first = AS_OF - 364 * DAY
         old = {"reported_at": f"{first - DAY / 2:%Y-%m-%dT%H:%M:%S}+00:00", "updated_at": rows[0]["updated_at"]}
-        rows.append(call(incident_no=f"{first:%Y%m%d}-000001", category="폭력", **(told | old)))
+        rows.append(call(incident_no=f"{first:%Y%m%d}-000001", category="폭력", **(dated | old)))
     blank = dict.fromkeys(feeds.police_112.FEED.columns)
     page = {"page": 1, "pages": 1, "total": len(rows), "incidents": [blank | row for row in rows]}
     return Delivery((orjson.dumps(page),), end - DAY, end)
@@ -81,7 +81,7 @@ def reported(settings: Settings, table: str) -> list[datetime]:
 
 
 @pytest.mark.slow
-def test_what_is_past_its_retention_is_gone_from_keys_rows_and_rebuild(
+def test_batches_past_retention_are_removed_from_keys_rows_and_rebuild(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in reversed(range(365)):
@@ -104,7 +104,7 @@ def test_what_is_past_its_retention_is_gone_from_keys_rows_and_rebuild(
     assert len(list(settings.keys.glob("*.key"))) == KEPT_DAYS + 1, "one a batch, and the master key"
     for table in ("raw.police_112", "core.incidents"):
         first, *rest = reported(settings, table)
-        assert first < AS_OF - 364 * DAY, "what the agency told again lately is kept by its latest delivery"
+        assert first < AS_OF - 364 * DAY, "a record sent again recently is kept by its latest delivery"
         assert len(rest) == KEPT_DAYS and min(rest) > AS_OF - (KEPT_DAYS + 1) * DAY
     assert replicas.verify(settings)["batches"] == 365
     assert len(ledger.read(settings.ledger, "destroy")) == 1
@@ -114,16 +114,14 @@ def test_what_is_past_its_retention_is_gone_from_keys_rows_and_rebuild(
     assert published == [settings]
 
 
-def test_with_nothing_past_its_retention_nothing_is_made_again(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_overdue_batches_nothing_is_rebuilt(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     landing.put(settings, "police_112", batch_of(364))
     young = settings.model_copy(update={"as_of": AS_OF - 190 * DAY})
-    monkeypatch.setattr("pipelines.steps.destroy.rebuild", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr("pipelines.steps.destroy.rebuild", lambda *_: pytest.fail("rebuilt"))
     assert expire(young) == {}
 
 
-def test_status_shows_the_oldest_batch_beside_the_limit(settings: Settings) -> None:
+def test_status_shows_the_oldest_batch_and_the_limit(settings: Settings) -> None:
     for day in (0, 364):
         landing.put(settings, "police_112", batch_of(day))
     (row,) = monitoring.status(settings, AS_OF, current_release(settings)).feeds.iter_rows(named=True)
@@ -131,14 +129,14 @@ def test_status_shows_the_oldest_batch_beside_the_limit(settings: Settings) -> N
     assert (row["oldest_batch"], row["retention_days"]) == (f"{oldest:%Y-%m-%d %H:%M}", KEPT_DAYS)
 
 
-def test_expire_says_what_it_would_destroy_and_destroys_only_when_told_so(
+def test_expire_lists_what_it_would_destroy_and_destroys_only_when_confirmed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landing.put(settings, "police_112", batch_of(364))
     monkeypatch.setattr("pipelines.steps.run_settings.settings_of_last_run", lambda *_: settings)
     done: list[Settings] = []
     monkeypatch.setattr("pipelines.steps.destroy.expire", lambda chosen, _: done.append(chosen))
-    said = CliRunner().invoke(cli.app, ["expire"]).output
-    assert "police_112: 1 batches older than 180 days would be destroyed" in said and not done
+    output = CliRunner().invoke(cli.app, ["expire"]).output
+    assert "police_112: 1 batches older than 180 days would be destroyed" in output and not done
     CliRunner().invoke(cli.app, ["expire", "--yes"])
     assert done == [settings]

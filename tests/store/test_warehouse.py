@@ -1,4 +1,4 @@
-"""What the warehouse promises: one writer, models in the order they imply, and hashes that mean content only."""
+"""The warehouse: one writer, models in dependency order, and hashes that depend on content only."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_the_hash_changes_with_values_names_and_types(settings: Settings, other:
         assert warehouse.logical_hash(con, "marts", "one") != warehouse.logical_hash(con, "marts", "two")
 
 
-def test_models_are_built_in_the_order_their_from_clauses_imply(settings: Settings, models: Path) -> None:
+def test_models_are_built_in_the_order_of_their_from_clauses(settings: Settings, models: Path) -> None:
     (models / "a.sql").write_text("select sum(n) as n from marts.b")
     (models / "b.sql").write_text("-- Grain: n.\nwith c as (select n from marts.c) select n + 1 as n from c")
     (models / "c.sql").write_text("select 1 as n")
@@ -53,15 +53,15 @@ def test_models_are_built_in_the_order_their_from_clauses_imply(settings: Settin
     assert edges == {"marts.a": {"marts.b"}, "marts.b": {"marts.c"}, "marts.c": set()}
 
 
-def test_models_that_read_each_other_in_a_circle_are_refused(settings: Settings, models: Path) -> None:
+def test_models_that_read_each_other_in_a_cycle_are_rejected(settings: Settings, models: Path) -> None:
     (models / "a.sql").write_text("select n from marts.b")
     (models / "b.sql").write_text("select n from marts.a")
-    with warehouse.connect(settings) as con, pytest.raises(warehouse.WarehouseError, match="circle"):
+    with warehouse.connect(settings) as con, pytest.raises(warehouse.WarehouseError, match="cycle"):
         warehouse.run_models(con, "marts")
 
 
 @pytest.mark.parametrize("text", ["select 1; select 2", "create table x as select 1", "pivot t on a using sum(b)", ""])
-def test_a_model_that_is_not_one_plain_select_is_refused(settings: Settings, models: Path, text: str) -> None:
+def test_a_model_that_is_not_one_plain_select_is_rejected(settings: Settings, models: Path, text: str) -> None:
     (models / "a.sql").write_text(text)
     with warehouse.connect(settings) as con, pytest.raises(warehouse.WarehouseError, match=r"marts/a\.sql"):
         warehouse.run_models(con, "marts")
@@ -82,7 +82,7 @@ def test_a_failed_transaction_leaves_nothing(settings: Settings) -> None:
         assert con.execute("select count(*) from marts.one").fetchall() == [(1,)]
 
 
-def test_a_second_writer_waits_and_then_says_who_holds_the_file(settings: Settings) -> None:
+def test_a_second_writer_waits_and_then_reports_who_holds_the_file(settings: Settings) -> None:
     import subprocess
     import sys
 

@@ -95,7 +95,7 @@ def merge(con: duckdb.DuckDBPyConnection, feed: Feed, *given: dict[str, Any], da
     frame = conform(feed, rows(feed, *given)).with_columns(_row=pl.int_range(len(given), dtype=pl.Int64))
     verdict = suites.Verdict(frame, pl.DataFrame(schema=suites.FAILURES), pl.DataFrame(schema=suites.RESULTS))
     batch = cast(Batch, SimpleNamespace(batch_id=f"{day}", window_end=datetime(2025, 11, day, tzinfo=UTC)))
-    raw.gather(con, feed, [chunks.Piece(batch, frame, verdict)])
+    raw.gather(con, feed, [chunks.Chunk(batch, frame, verdict)])
     raw.merge(con, feed, batch)
 
 
