@@ -37,6 +37,10 @@ CLEAN = [
     "tests/continuity/*",
     "tests/config/*",
     "tests/monitoring/*",
+    "pipelines/patterns/*",
+    "pipelines/dispatch/*",
+    "tests/patterns/*",
+    "tests/dispatch/*",
 ]
 
 # A blank stands for a blank or an underscore, and letters and digits bound a word: names of tests are checked too.

@@ -1,1 +1,1 @@
-"""Dispatch plans: workload, staffing and, later, coverage and standby posts."""
+"""Dispatch plans: workload and staffing."""

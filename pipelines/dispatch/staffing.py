@@ -1,12 +1,11 @@
 """Units required by area, service and hour: the fewest for which hardly any call has to wait (Erlang C).
 
-M/M/c: calls come at random, each keeps one unit busy for a random time, callers wait. The wait of a small area is
-ruled by chance rather than by the mean, which is why units do not follow from calls × minutes alone. The forecast is
-itself a distribution: its negative binomial is a random rate (gamma) under Poisson calls. Erlang C already has the
-Poisson part, so only the rate is spread over; planning on a high quantile of calls would count chance twice and
-overstaff small areas. Where the forecast's levels were moved to where they held, the rate varies by as much as the
-moved distribution varies beyond chance. A call that takes several units takes them at once, so what queues are teams
-of that many.
+M/M/c: calls arrive at random, each keeps one unit busy for a random time, callers wait. In a small area the wait
+depends on chance rather than on the mean, so units cannot be derived from calls × minutes alone. The forecast is itself
+a distribution: its negative binomial is a random rate (gamma) with Poisson calls. Erlang C already includes the Poisson
+part, so only the rate varies here; planning on a high quantile of calls would count chance twice and overstaff small
+areas. Where the forecast's quantiles are recalibrated, the rate varies by as much as the recalibrated distribution
+varies beyond chance. A call that takes several units takes them at once, so the queue is one of teams of that size.
 """
 
 from typing import Final
@@ -23,19 +22,19 @@ from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
 from pipelines.schema.dictionary import frame_schema
 
 RATE_LEVELS: Final = tuple((i + 0.5) / 9 for i in range(9))
-"""Equally likely slices of the forecast rate, each standing for its middle."""
+"""Equally likely slices of the forecast rate, each represented by its midpoint."""
 
 NEGLIGIBLE: Final = 1e-10
-"""Probability of more calls below which they are not counted further."""
+"""Tail probability beyond which larger numbers of calls are ignored."""
 
 STAFFING_COLUMNS: Final = frame_schema("dispatch.staffing")
 
 
 def wait_probability(units: ArrayLike, load: ArrayLike) -> NDArray[np.float64]:
-    """Erlang C: the probability that a call waits, for ``units`` and ``load`` in Erlangs, element by element.
+    """Return the Erlang C probability that a call waits, for ``units`` and ``load`` in Erlangs, element by element.
 
-    By the stable recursion of Erlang B, B(c) = a·B(c-1) / (c + a·B(c-1)), and C = B / (1 - (a/c)(1 - B)).
-    With no more units than the load, the queue grows without end: 1.
+    Uses the stable recursion of Erlang B, B(c) = a·B(c-1) / (c + a·B(c-1)), and C = B / (1 - (a/c)(1 - B)).
+    If units do not exceed the load, the queue grows without limit: 1.
     """
     count, offered = np.broadcast_arrays(np.asarray(units, int), np.asarray(load, float))
     blocked = np.ones(offered.shape)
@@ -48,7 +47,7 @@ def wait_probability(units: ArrayLike, load: ArrayLike) -> NDArray[np.float64]:
 
 
 def rates(mean: ArrayLike, dispersion: ArrayLike) -> NDArray[np.float64]:
-    """Equally likely rates behind a negative-binomial forecast, one row each: gamma slices, rescaled to the mean."""
+    """Return equally likely rates of a negative-binomial forecast, one row each: gamma slices, rescaled to the mean."""
     means, spread = np.broadcast_arrays(np.asarray(mean, float), np.asarray(dispersion, float))
     shape = 1.0 / np.maximum(spread, 1e-6)
     sliced = gamma.ppf(np.asarray(RATE_LEVELS)[None, :], shape[:, None]) / shape[:, None]
@@ -56,34 +55,35 @@ def rates(mean: ArrayLike, dispersion: ArrayLike) -> NDArray[np.float64]:
 
 
 def rate_dispersions(forecasts: pl.DataFrame) -> NDArray[np.float64]:
-    """The dispersion of the rate behind each forecast: its squared coefficient of variation.
+    """Return the dispersion of the rate of each forecast: its squared coefficient of variation.
 
-    That of the negative binomial; where levels were moved, of the negative binomial with the mean and the variance of
-    the moved distribution, at least 0 (moment matching; both moments are sums of P(calls > n) over n).
+    It is that of the negative binomial; for recalibrated quantiles, that of the negative binomial with the mean and
+    variance of the recalibrated distribution, at least 0 (moment matching; both moments are sums of P(calls > n) over
+    n).
 
     Args:
-        forecasts: ``mean`` and ``method``, as ``forecast.demand`` keeps them.
+        forecasts: ``mean`` and ``method``, as in ``forecast.demand``.
     """
-    told = forecasts.select("method", pl.col("mean").alias("centre"), dispersion_in(pl.col("method")))
-    told, curves = calibration.curves_in(told)
-    found = told["dispersion"].to_numpy(writable=True)
-    is_moved = (told["curve"] > 0) & (told["centre"] > 0)
-    moved = told.filter(is_moved).drop("method")
+    distributions = forecasts.select("method", pl.col("mean").alias("centre"), dispersion_in(pl.col("method")))
+    distributions, curves = calibration.curves_in(distributions)
+    variation = distributions["dispersion"].to_numpy(writable=True)
+    is_recalibrated = (distributions["curve"] > 0) & (distributions["centre"] > 0)
+    moved = distributions.filter(is_recalibrated).drop("method")
     mean, pairs, rows, count = np.zeros(moved.height), np.zeros(moved.height), np.arange(moved.height), 0
     while rows.size:
         more = 1 - calibration.probability(count, moved[rows], curves)
         mean[rows] += more
         pairs[rows] += 2 * count * more
         rows, count = rows[more > NEGLIGIBLE], count + 1
-    found[is_moved.to_numpy()] = np.maximum(pairs / mean**2 - 1, 0)
-    return found
+    variation[is_recalibrated.to_numpy()] = np.maximum(pairs / mean**2 - 1, 0)
+    return variation
 
 
 def units_required(loads: NDArray[np.float64], max_wait_probability: float) -> NDArray[np.int64]:
-    """The fewest units for which at most ``max_wait_probability`` of calls wait; none without load.
+    """Return the fewest units for which at most ``max_wait_probability`` of calls wait; none without load.
 
     Args:
-        loads: Erlangs, one row per plan; its columns are equally likely. Busy slices bring more calls and weigh more.
+        loads: Erlangs, one row per plan; its columns are equally likely. Busy slices have more calls and weigh more.
         max_wait_probability: The target, between 0 and 1.
     """
     required = np.zeros(len(loads), dtype=np.int64)
@@ -107,16 +107,20 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
 
     Args:
         forecasts: ``forecast.demand``; only hourly rows of calls, of all and of apportioned ones, of one
-            ``reference_at`` are used: the published forecast, and the ``seasonal_naive`` baseline beside it.
-        minutes: ``service, service_minutes, units_per_call`` as ``workload.service_minutes`` gives; a service without
-            a row, or with 0 minutes (advice by telephone), needs no unit and is left out.
-        max_wait_probability: Share of calls that may find no unit free.
+        ``reference_at``
+            are used: the published forecast, and the ``seasonal_naive`` baseline.
+        minutes: ``service, service_minutes, units_per_call`` from ``workload.service_minutes``; a service without a
+        row, or
+            with 0 minutes (advice by telephone), needs no unit and is left out.
+        max_wait_probability: Share of calls for which no unit may be free.
 
     Returns:
-        ``dispatch.staffing``. ``workload_erlangs`` is of expected calls; ``units_required`` is of the whole
-        distribution, with the levels that ``method`` says were moved; ``unit_hour_utilisation`` is workload over units;
-        ``prob_over_capacity`` is null: no capacity is known yet.
-        Areas do not add up: the region's row is the region planned as one, without borders, and trees overlap.
+        ``dispatch.staffing``. ``workload_erlangs`` is for expected calls; ``units_required`` is for the whole
+            distribution, with the recalibrated quantiles of ``method``; ``unit_hour_utilisation`` is workload over
+                units;
+            ``prob_over_capacity`` is null: no capacity is known yet. Areas are not additive: the region's row is
+                planned as one
+            area without borders, and hierarchies overlap.
     """
     keys = ["area_id", "service", "measure", "target_start"]
     hours = forecasts.filter(pl.col("frequency") == "h", pl.col("measure").is_in(["calls", MEASURE["calls"]]))
@@ -130,7 +134,7 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
     )
     busy = rates(planned["teams_busy"].to_numpy(), rate_dispersions(planned))
     teams = units_required(busy, max_wait_probability)
-    # A team is so many units on average, so teams round; but never to fewer units than are busy.
+    # A team has this many units on average, so teams are rounded, but never below the number of busy units.
     size = planned["units_per_call"].to_numpy()
     needed = np.maximum(np.floor(teams * size + 0.5), np.ceil(planned["workload_erlangs"].to_numpy()))
     units = pl.Series("units_required", needed).cast(pl.Int32)

@@ -6,20 +6,22 @@ from typing import Final
 import polars as pl
 
 LEAST_CALLS: Final = 200
-"""Fewer measured calls than this say less about a service than the profile's assumption."""
+"""With fewer measured calls, the profile's assumption for a service is more reliable."""
 LONGEST_TASK_HOURS: Final = 24.0
 
 
 def service_minutes(dispatches: pl.DataFrame, assumed: Mapping[str, float]) -> pl.DataFrame:
-    """How many units a call takes and how long each is busy, per service: measured where there are enough calls.
+    """Return the units per call and the busy time of each, per service: measured if there are enough calls.
 
-    What counts is the mean, never the median: work is calls × mean time.
+    The mean is used, never the median: work is calls × mean time.
 
     Args:
         dispatches: One row per call and unit: ``incident_id, service, dispatched_at, available_at``. A call with a time
-            that is missing, out of order, or longer than a day is not measured. May be empty.
-        assumed: Minutes per service for those without enough calls, of one unit each; its keys are the services of the
-            answer, and a service that needs no unit has 0.
+        that
+            is missing, out of order, or longer than a day is not measured. May be empty.
+        assumed: Minutes of one unit per service, for services without enough calls; its keys are the services of the
+        result,
+            and a service that needs no unit has 0.
 
     Returns:
         ``service, service_minutes`` (of one unit)``, units_per_call, is_measured``.
@@ -56,5 +58,5 @@ def service_minutes(dispatches: pl.DataFrame, assumed: Mapping[str, float]) -> p
 
 
 def erlangs(calls_per_hour: pl.Expr, minutes: pl.Expr) -> pl.Expr:
-    """Units busy at once, on average: calls an hour × hours per call."""
+    """Return the average number of busy units: calls an hour × hours per call."""
     return calls_per_hour * minutes / 60.0

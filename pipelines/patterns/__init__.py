@@ -1,1 +1,1 @@
-"""Crime patterns: hot spots and, later, near repeats, clusters, emerging hot spots, concentration."""
+"""Crime patterns: hot spots, near repeats, clusters, emerging hot spots, concentration."""

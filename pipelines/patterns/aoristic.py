@@ -1,11 +1,12 @@
-"""The aoristic day × hour chart: when crime happens, where only a span is known (Ratcliffe 2000, 2002).
+"""The aoristic day × hour chart: when crime happens, if only a span is known (Ratcliffe 2000, 2002).
 
-A burglary between Friday evening and Sunday night is no event of either: its weight of one is spread evenly over the
-hours of the week that the span covers. What has a start only, or ends no later than it starts, counts in the hour of
-its start. Spans of more than a week would fill every hour alike; they are left out and counted, as is what has no time.
+A burglary between Friday evening and Sunday night cannot be assigned to either: its weight of one is spread evenly over
+the hours of the week in the span. An incident with a start only, or an end not after its start, counts in the hour of
+its start. Spans of more than a week would fill every hour equally; they are excluded and counted, as are incidents
+without a time.
 
-Times are local wall-clock times: a span over the change of the clocks is an hour off. Sources that do not know an hour
-often write 0 or 12 (Toronto does): a dark midnight or noon may be ignorance, not crime.
+Times are local: a span over a change to or from daylight saving time is an hour off. Sources that do not know an hour
+often write 0 or 12 (as in Toronto), so peaks at midnight or noon may be unknown hours.
 """
 
 from datetime import date, timedelta
@@ -21,23 +22,25 @@ WINDOW_DAYS: Final = 365
 LONGEST_SECONDS: Final = 7 * 86400
 HOURS: Final = 168
 PARTS: Final = 1_000_000
-"""Weights are whole millionths, so that they add up to the number of incidents exactly, in any order."""
+"""Weights are whole millionths, so that they sum to the number of incidents exactly, in any order."""
 
 WEIGHT: Final = pl.Decimal(18, 6)
 TYPES: Final = frame_schema("patterns.aoristic")
 
 
 def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
-    """Weight of each hour of the week in the year before ``window_end``.
+    """Return the weight of each hour of the week in the year before ``window_end``.
 
     Args:
         points: One row per incident: ``category, local_date, occurred_from, occurred_until`` (local time without zone).
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
         ``patterns.aoristic``: 168 rows per category, ``weekday`` 1 (Monday) to 7, ``hour`` 0 to 23. The weights of a
-        category add up to ``incidents``, those that are spread; ``start_only_incidents`` of them have no span. What is
-        left out is counted beside them. ``share`` is null where nothing is spread.
+        category
+            sum to ``incidents``, those with a time; ``start_only_incidents`` of them have no span. Excluded
+                incidents are counted
+            in separate columns. ``share`` is null if there are no weights.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     seconds = (pl.col("occurred_until") - pl.col("occurred_from")).dt.total_seconds()
@@ -49,8 +52,8 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
     )
     frames = []
     for category in events["category"].unique().sort():
-        own = events.filter(pl.col("category") == category)
-        timed = own.filter(pl.col("occurred_from").is_not_null())
+        of_category = events.filter(pl.col("category") == category)
+        timed = of_category.filter(pl.col("occurred_from").is_not_null())
         spread = timed.filter(pl.col("seconds") <= LONGEST_SECONDS)
         begin = _second_of_week(spread["occurred_from"])
         parts = hours_of_week(begin, spread["seconds"].to_numpy())
@@ -58,7 +61,7 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
             pl.DataFrame({"weekday": np.arange(HOURS) // 24 + 1, "hour": np.arange(HOURS) % 24, "parts": parts}).select(
                 pl.lit(category).alias("category"),
                 pl.col("weekday", "hour").cast(pl.Int32),
-                # Whole millionths as text of a decimal would be slow for more than 168 rows; here it is exact.
+                # Formatting decimals as text would be slow for more than 168 rows; here it is exact.
                 (pl.col("parts").cast(pl.Decimal(38, 0)) / pl.lit(PARTS).cast(pl.Decimal(38, 6)))
                 .cast(WEIGHT)
                 .alias("weight"),
@@ -70,25 +73,26 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
                 pl.lit(spread.height, pl.Int64).alias("incidents"),
                 pl.lit(int((~spread["has_span"]).sum()), pl.Int64).alias("start_only_incidents"),
                 pl.lit(timed.height - spread.height, pl.Int64).alias("too_long_incidents"),
-                pl.lit(own.height - timed.height, pl.Int64).alias("untimed_incidents"),
+                pl.lit(of_category.height - timed.height, pl.Int64).alias("untimed_incidents"),
             )
         )
     return pl.concat(frames).select(TYPES.keys()) if frames else pl.DataFrame(schema=TYPES)
 
 
 def hours_of_week(begin: NDArray[np.int64], seconds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Millionths of incidents in each of the 168 hours of the week.
+    """Return millionths of incidents in each of the 168 hours of the week.
 
     Args:
         begin: Second of the week, from Monday 0:00, at which each incident began.
         seconds: Length of its span, at most a week; 0 is an instant.
 
     Returns:
-        Weights in millionths; they add up to a million per incident exactly: an hour gets the rounded share of all
-        until its end, less the rounded share of all until its start.
+        Weights in millionths; they sum to a million per incident exactly: an hour gets the rounded share of everything
+        up to
+            its end, minus the rounded share of everything up to its start.
     """
     first = begin // 3600
-    # An instant is a span of one second in its hour; a span ends before the second at which it ends.
+    # An instant is a span of one second in its hour; the end second is excluded.
     length = np.maximum(seconds, 1)
     touched = (begin + length - 1) // 3600 - first + 1
     event = np.repeat(np.arange(begin.size), touched)

@@ -1,14 +1,14 @@
-"""Hot areas: Gi* and local Moran of administrative districts and police station areas, on rates where there are any.
+"""Hot areas: Gi* and local Moran of administrative districts and police station areas, on rates where available.
 
-Grid cells are all of one size; areas are not, so a count says mostly how many people live there. Where every area of
-a tree has its population, both statistics are of Empirical-Bayes rates (``rates``), else of plain counts, and the
-column ``measured_on`` says which. Residents are a poor denominator where people work or go out: the centre of a city
-looks worse than it is. Neighbours are areas that share a border or corner (``adjacency``).
+Grid cells have equal size; areas do not, so a count mostly reflects the number of residents. If every area of a
+hierarchy has its population, both statistics use Empirical-Bayes rates (``rates``), otherwise plain counts; the column
+``measured_on`` states which. Residents are a poor denominator where people work or go out: a city centre looks worse
+than it is. Neighbours are areas that share a border or corner (``adjacency``).
 
-The normal approximation of Gi* is rough for a few dozen areas and wrong for few incidents, so three p-values are held
-against each other and the largest counts: the normal one, the permutation one (how often the areas' values, dealt out
-anew, add up to as much in such a neighbourhood), and the exact binomial one of the neighbourhood's incidents by its
-share of the people (of the areas, for counts). False discoveries are held at 5 % per tree and category.
+The normal approximation of Gi* is rough for a few dozen areas and wrong for few incidents, so three p-values are
+computed and the largest is used: the normal one, the permutation one (how often the permuted values of the areas sum to
+as much in such a neighbourhood), and the exact binomial one of the neighbourhood's incidents given its share of the
+population (of the areas, for counts). The false discovery rate is controlled at 5 % per hierarchy and category.
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ from pipelines.patterns.statistics.rates import rates
 from pipelines.schema.dictionary import frame_schema
 
 LEVELS: Final = {"admin": ("district", "admin_area_id"), "police": ("station", "police_area_id")}
-"""Tree → the level that is tested, and the column of points that names its areas."""
+"""Hierarchy → the level that is tested, and the column of points with its areas."""
 
-DEALS: Final = 9_999
-"""Permutations: fine enough for the hundreds of areas that a tree has at most."""
+PERMUTATIONS: Final = 9_999
+"""Permutations: fine enough for the hundreds of areas of a hierarchy."""
 
 SCHEMA: Final = frame_schema("patterns.area_hot_spots")
 
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 
 
 class _Places(NamedTuple):
-    """The areas of one tree: ids, people (not a number where unknown) and neighbours."""
+    """The areas of one hierarchy: ids, population (NaN if unknown) and neighbours."""
 
     tree: str
     area_ids: pl.Series
@@ -51,17 +51,18 @@ class _Places(NamedTuple):
 def area_hot_spots(
     points: pl.DataFrame, areas: pl.DataFrame, window_end: date, population: str = "population"
 ) -> pl.DataFrame:
-    """Test the areas of both trees per category over the year before ``window_end``.
+    """Test the areas of both hierarchies per category over the year before ``window_end``.
 
     Args:
         points: One row per incident: ``category, local_date, admin_area_id, police_area_id``.
         areas: ``reference.areas``: ``area_id, tree, level, geometry`` (WKB, EPSG:4326) and the population.
-        window_end: The first local date that no longer counts.
-        population: Column of ``areas`` with the people that rates are of: residents, or people by day.
+        window_end: The first local date excluded.
+        population: Column of ``areas`` with the denominator of rates: residents, or daytime population.
 
     Returns:
-        ``patterns.area_hot_spots``, with ``SCHEMA``: every area of each tree × category with any incident in it,
-        zeros included. Rates are per 10,000 people in the year; null where the population is.
+        ``patterns.area_hot_spots``, with ``SCHEMA``: every area of each hierarchy × category with any incident in it,
+        zeros
+            included. Rates are per 10,000 people in the year; null without a population.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
@@ -86,13 +87,17 @@ def area_hot_spots(
 
 def _trees(areas: pl.DataFrame, population: str) -> Iterator[_Places]:
     for tree, (level, _) in LEVELS.items():
-        found = areas.filter((pl.col("tree") == tree) & (pl.col("level") == level)).sort("area_id")
-        people = found[population].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        yield _Places(tree, found["area_id"], people, touching(shapely.from_wkb(found["geometry"].to_list())))
+        level_areas = areas.filter((pl.col("tree") == tree) & (pl.col("level") == level)).sort("area_id")
+        people = level_areas[population].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        yield _Places(
+            tree, level_areas["area_id"], people, touching(shapely.from_wkb(level_areas["geometry"].to_list()))
+        )
 
 
 def _tested(incidents: pl.Series, places: _Places, *seed: object) -> list[pl.Series]:
-    """Everything that is said of the areas of one tree and category, as the columns of ``SCHEMA`` from incidents on."""
+    """Return all statistics of the areas of one hierarchy and category, as the columns of ``SCHEMA`` from incidents
+    on.
+    """
     counts = incidents.to_numpy().astype(float)
     raw, steadied = rates(counts, places.people)
     is_rate = bool(np.isfinite(steadied).all())
@@ -101,7 +106,7 @@ def _tested(incidents: pl.Series, places: _Places, *seed: object) -> list[pl.Ser
     p = np.maximum.reduce(
         [
             norm.sf(z),
-            gathering_p_value(values, places.neighbours, places.tree, *seed, deals=DEALS),
+            gathering_p_value(values, places.neighbours, places.tree, *seed, permutations=PERMUTATIONS),
             _chance(counts, places.people if is_rate else np.ones(counts.size), places.neighbours),
         ]
     )
@@ -113,12 +118,12 @@ def _tested(incidents: pl.Series, places: _Places, *seed: object) -> list[pl.Ser
         pl.Series("gi_star_z", z),
         pl.Series("p_value", p),
         pl.Series("is_hot", discoveries(p, FALSE_DISCOVERY_RATE)),
-        *moran_columns(local_moran(values, places.neighbours, places.tree, *seed, deals=DEALS)),
+        *moran_columns(local_moran(values, places.neighbours, places.tree, *seed, permutations=PERMUTATIONS)),
     ]
 
 
 def _chance(counts: Floats, people: Floats, neighbours: NDArray[np.int64]) -> Floats:
-    """Exact p of each neighbourhood's count, area included, if every incident befell anybody with equal probability."""
+    """Return the exact p of each neighbourhood's count, area included, under equal risk for every person."""
     total = neighbour_sum(counts, neighbours) + counts
     share = (neighbour_sum(people, neighbours) + people) / people.sum()
     return np.asarray(binom.sf(total - 1, counts.sum(), np.minimum(share, 1.0)))

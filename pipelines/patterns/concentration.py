@@ -1,11 +1,11 @@
-"""Concentration: how few places hold how much of a year's reported crime (Lorenz curve, Gini coefficient).
+"""Concentration: how few places have how much of a year's reported crime (Lorenz curve, Gini coefficient).
 
-With fewer crimes than places most places are empty whatever happens, and the plain Gini coefficient is high for that
-alone; the generalised one (Bernasco and Steenbeek 2017) is held against the most even spread that so few crimes allow.
-Crime comes first on the curve, as in criminology: the curve lies above the diagonal, and "80/20" is read from the left.
-Two kinds of place are measured: risk cells, all of them, and distinct coordinates. Nobody lists the coordinates at
-which crime could be recorded, so their number is that of the coordinates with any crime in all the records held. That
-suits points snapped to street corners (Toronto) and says little where every point is its own (exact coordinates).
+With fewer crimes than places most places are empty anyway, and the plain Gini coefficient is high for that reason
+alone; the generalised one (Bernasco and Steenbeek 2017) is relative to the most even distribution possible for so few
+crimes. Crime is on the horizontal axis, as in criminology: the curve is above the diagonal, and "80/20" is read from
+the left. Two kinds of place are measured: all risk cells, and distinct coordinates. There is no list of the coordinates
+at which crime could be recorded, so their number is that of the coordinates with any crime in all records. That suits
+points snapped to street corners (Toronto) and means little for exact coordinates, where every point is distinct.
 """
 
 from datetime import date, timedelta
@@ -26,18 +26,19 @@ CURVE_TYPES: Final = frame_schema("patterns.lorenz")
 
 
 def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
-    """How concentrated reported crime was in the year before ``window_end``.
+    """Measure how concentrated reported crime was in the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, cell_id`` (risk grid), ``local_date, x_m, y_m`` (metres). Incidents
-            in a cell that is not listed (its centre lies outside the region) do not count among cells.
+        points: One row per incident: ``category, cell_id`` (risk grid), ``local_date, x_m, y_m`` (metres). Incidents in
+        a cell
+            that is not in the list (its centre is outside the region) are not counted for cells.
         cells: ``reference.cells``: ``cell_id, cell_metres``.
         cell_metres: Side of the risk cells.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
         ``patterns.concentration``: one row per category and kind of place (``cell``, ``corner``) with any incident.
-        ``places_80_share`` is the share of all places in the smallest set that holds at least 80 % of the incidents.
+        ``places_80_share`` is the share of all places in the smallest set with at least 80 % of the incidents.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     rows = [
@@ -51,9 +52,9 @@ def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, w
 
 
 def lorenz(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
-    """The Lorenz curves of the same counts, at each hundredth of the crime: arguments as of ``concentration``.
+    """Return the Lorenz curves of the same counts, at each hundredth of the crime: arguments as of ``concentration``.
 
-    Even steps of crime, not of places: all that bends lies in the first few places.
+    Steps are even in crime, not in places: the whole bend is in the first few places.
 
     Returns:
         ``patterns.lorenz``: ``category, place_kind, share_of_crime, share_of_places`` from (0, 0) to 100 % of crime.
@@ -69,64 +70,64 @@ def lorenz(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_e
 
 
 def share_of_places(counts: NDArray[np.int64], share: float) -> float:
-    """Share of places in the smallest set that holds at least ``share`` of the crime."""
-    held = np.cumsum(np.sort(counts)[::-1])
-    # A count is a whole number: half of seven is four, and 0.8 × 5 must not miss 4 by its last binary digit.
-    needed = np.ceil(share * held[-1] - 1e-9)
-    return float((np.searchsorted(held, needed) + 1) / counts.size)
+    """Return the share of places in the smallest set with at least ``share`` of the crime."""
+    cumulated = np.cumsum(np.sort(counts)[::-1])
+    # A count is a whole number: half of seven is four, and 0.8 × 5 must not miss 4 by rounding.
+    needed = np.ceil(share * cumulated[-1] - 1e-9)
+    return float((np.searchsorted(cumulated, needed) + 1) / counts.size)
 
 
 def gini(counts: NDArray[np.int64]) -> float:
-    """Gini coefficient of counts per place, zeros included: 0 is the same everywhere, near 1 all in one place.
+    """Return the Gini coefficient of counts per place, zeros included: 0 is uniform, near 1 all in one place.
 
-    Not corrected for few places: its largest value is 1 − 1/places.
+    Not corrected for few places: its maximum is 1 − 1/places.
     """
     n, total = counts.size, int(counts.sum())
     return (2 * _ranked(counts) - (n + 1) * total) / (n * total)
 
 
 def generalised_gini(counts: NDArray[np.int64]) -> float:
-    """Gini coefficient against the most even spread that so many crimes over so many places allow.
+    """Return the Gini coefficient relative to the most even distribution of the crimes over the places.
 
-    Equal to ``gini`` where crimes are at least as many as places, else places/crimes × (gini − 1) + 1 (Bernasco and
-    Steenbeek 2017): 0 where no two crimes share a place.
+    Equal to ``gini`` if there are at least as many crimes as places, otherwise places/crimes × (gini − 1) + 1 (Bernasco
+    and Steenbeek 2017): 0 if no two crimes share a place.
     """
     n, total = counts.size, int(counts.sum())
-    # Whole numbers up to the last step: the difference of two numbers near 1 would leave noise where 0 is meant.
+    # Integers up to the last step: the difference of two numbers near 1 would leave noise instead of 0.
     return gini(counts) if total >= n else (2 * _ranked(counts) - (2 * n + 1) * total + total**2) / total**2
 
 
 def _ranked(counts: NDArray[np.int64]) -> int:
-    """Sum of counts, each times its rank from the smallest."""
+    """Return the sum of counts, each times its rank from the smallest."""
     return int((np.arange(1, counts.size + 1) * np.sort(counts)).sum())
 
 
 def _curve(counts: NDArray[np.int64], crime: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of places that hold a share of the crime, on straight lines between places as the Lorenz curve is drawn."""
-    held = np.cumsum(np.sort(counts[counts > 0])[::-1])
-    return np.interp(crime, np.append(0, held / held[-1]), np.arange(held.size + 1) / counts.size)
+    cumulated = np.cumsum(np.sort(counts[counts > 0])[::-1])
+    return np.interp(crime, np.append(0, cumulated / cumulated[-1]), np.arange(cumulated.size + 1) / counts.size)
 
 
 def _counts(
     points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date
 ) -> list[tuple[str, str, NDArray[np.int64]]]:
-    """Incidents of the window per place, zeros included: for every category and kind of place with any."""
+    """Count incidents of the window per place, zeros included: for every category and kind of place with any."""
     risk_cells = cells.filter(pl.col("cell_metres") == cell_metres).select("cell_id").unique()
-    # To the metre: what makes a corner is not the last digit of a projection.
+    # To the metre: coordinates that differ only in the last digits of a projection are one corner.
     corners = points.with_columns(corner=pl.struct(pl.col("x_m").round(0), pl.col("y_m").round(0)))
     kinds = {
         "cell": (corners.join(risk_cells, on="cell_id", how="semi"), "cell_id", risk_cells.height),
         "corner": (corners, "corner", corners["corner"].n_unique()),
     }
     start = window_end - timedelta(days=WINDOW_DAYS)
-    found = []
+    series = []
     for kind, (inside, place, places) in kinds.items():
         counted = (
             inside.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
             .group_by("category", place)
             .agg(pl.len().cast(pl.Int64).alias("incidents"))
         )
-        for (category,), own in counted.partition_by("category", as_dict=True).items():
-            held = np.sort(own["incidents"].to_numpy())
-            found.append((str(category), kind, np.append(np.zeros(places - held.size, dtype=np.int64), held)))
-    return sorted(found, key=lambda row: row[:2])
+        for (category,), group in counted.partition_by("category", as_dict=True).items():
+            ranked = np.sort(group["incidents"].to_numpy())
+            series.append((str(category), kind, np.append(np.zeros(places - ranked.size, dtype=np.int64), ranked)))
+    return sorted(series, key=lambda row: row[:2])

@@ -1,14 +1,18 @@
-"""Kernel density of reported crime: a smooth surface, for looking at; what is hot is judged by Gi*, not by it.
+"""Kernel density of reported crime: a smooth surface for display; hot spots are determined by Gi*, not by density.
 
 Quartic kernel 3 / (pi h²) (1 - d² / h²)² within the bandwidth h (Silverman 1986, p. 76), summed over the exact points,
 at the centre of every risk cell. Two choices matter more than the kernel:
 
 * The **bandwidth** is one for all categories and nights, so that surfaces can be compared: five times the shorter side
-  of the region over 150 (Chainey and Ratcliffe 2005), in whole 50 m, at least two cells and at most 1,000 m. Rules from
-  the scatter of the points (Silverman, Scott) take a whole city for one hump and give several kilometres.
-* At the **edge** of the region a part of the kernel lies where we know of no crime, not where there is none. Each
-  density is divided by the share of the kernel that lies inside (Diggle 1985), measured on the cells and given as
-  ``kernel_share``; where that is small, few points speak for the cell.
+of the
+  region over 150 (Chainey and Ratcliffe 2005), in whole 50 m, at least two cells and at most 1,000 m. Rules based
+      on the
+  scatter of the points (Silverman, Scott) smooth a whole city into one peak and give several kilometres.
+* At the **edge** of the region a part of the kernel is where crime is unknown, not absent. Each density is divided by
+the
+  share of the kernel inside the region (Diggle 1985), measured on the cells and returned as ``kernel_share``; where
+      that
+  is small, the density of the cell rests on few points.
 """
 
 from collections.abc import Iterator
@@ -31,13 +35,13 @@ Floats = NDArray[np.float64]
 
 
 def density(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
-    """Density per risk cell and category over the year before ``window_end``.
+    """Return the density per risk cell and category over the year before ``window_end``.
 
     Args:
         points: One row per incident: ``category, local_date, x_m, y_m`` in the metric CRS of the cells.
         cells: ``reference.cells``: ``cell_id, cell_metres, x_m, y_m`` (lower-left corners).
         cell_metres: Side of the risk cells.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
         ``patterns.density``, with ``SCHEMA``: incidents per km² and year to three decimals, where that is above zero.
@@ -69,18 +73,18 @@ def density(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_
 
 
 def bandwidth(width_m: float, height_m: float, cell_metres: int) -> float:
-    """The kernel's radius in metres for a region of that size, as the module says."""
+    """Return the kernel's radius in metres for a region of that size, by the rule above."""
     advised = 5 * min(width_m, height_m) / 150
     return float(max(min(round(advised / 50) * 50, MAX_BANDWIDTH), 2 * cell_metres))
 
 
 def quartic(distance2: Floats, radius: float) -> Floats:
-    """The kernel per square metre at a squared distance; it adds up to 1 over its disc."""
+    """Return the kernel per square metre at a squared distance; it integrates to 1 over its disc."""
     return np.asarray(3 / (np.pi * radius**2) * np.maximum(1 - distance2 / radius**2, 0.0) ** 2)
 
 
 class _Raster:
-    """Cells as a dense table of rows and columns, so that a point finds all cells around it by arithmetic."""
+    """Cells as a dense array of rows and columns, so that the cells around a point are found by arithmetic."""
 
     def __init__(self, x: NDArray[np.int64], y: NDArray[np.int64], side: int) -> None:
         self.side, self.corner = side, (float(x.min()), float(y.min()))
@@ -88,14 +92,15 @@ class _Raster:
         self.bandwidth = bandwidth((columns.max() + 1) * side, (rows.max() + 1) * side, side)
         self.reach = int(np.ceil(self.bandwidth / side))
         self.cells = x.size
-        # A margin as wide as the kernel on all sides: no look-up falls outside. Beyond the region is one spare place.
+        # A margin as wide as the kernel on all sides: no look-up is out of bounds. All cells beyond the region share
+        # one index.
         shape = rows.max() + 1 + 2 * self.reach, columns.max() + 1 + 2 * self.reach
         self.place = np.full(shape, x.size, dtype=np.int32)
         self.place[rows + self.reach, columns + self.reach] = np.arange(x.size)
         self.centres: tuple[Floats, Floats] = (np.asarray(x + side / 2, float), np.asarray(y + side / 2, float))
 
     def sums(self, x: Floats, y: Floats, weight: Floats) -> Floats:
-        """Kernels of weighted points, added up at the centre of every cell."""
+        """Return the sum of the kernels of weighted points at the centre of every cell."""
         column, row = ((axis - low) // self.side for axis, low in zip((x, y), self.corner, strict=True))
         near = (column >= -self.reach) & (row >= -self.reach)
         near &= (column < self.place.shape[1] - self.reach) & (row < self.place.shape[0] - self.reach)
@@ -111,14 +116,14 @@ class _Raster:
         return total[:-1]
 
     def kernel_share(self) -> Floats:
-        """The share of each cell's kernel that lies on cells of the region: 1 far inside it."""
+        """Return the share of each cell's kernel on cells of the region: 1 far inside it."""
         shift = np.arange(-self.reach, self.reach + 1) * float(self.side)
         whole = quartic(shift**2 + (shift**2)[:, None], self.bandwidth).sum()
         east, north = self.centres
         return np.asarray(self.sums(east, north, np.ones(self.cells)) / whole)
 
     def _at(self, row: Floats, column: Floats) -> NDArray[np.int32]:
-        # The kernel of a point in the margin reaches beyond it: clipped to the outermost margin, it is spare too.
+        # The kernel of a point in the margin extends beyond it: it is clipped to the outermost margin.
         rows, columns = self.place.shape
         down = np.clip(row + self.reach, 0, rows - 1).astype(np.int64)
         along = np.clip(column + self.reach, 0, columns - 1).astype(np.int64)
@@ -126,7 +131,7 @@ class _Raster:
 
 
 def _places(points: pl.DataFrame) -> Iterator[tuple[str, Floats, Floats, Floats]]:
-    """Per category the distinct places and how many incidents each holds: snapped points share theirs."""
+    """Yield, per category, the distinct places and the incidents at each: snapped points share a place."""
     counted = points.group_by("category", "x_m", "y_m").len("count").sort("category", "x_m", "y_m")
     for category in counted["category"].unique().sort():
         here = counted.filter(pl.col("category") == category)

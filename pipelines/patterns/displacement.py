@@ -1,6 +1,7 @@
-"""Whether an operation lowered crime, its surroundings allowed for: the weighted displacement difference.
+"""Whether an operation lowered crime, including its surroundings: the weighted displacement difference.
 
-For analysts who judge one operation: they know its area, its comparison area and its dates, which no nightly run can.
+For analysts who evaluate one operation: they know its area, its comparison area and its dates, which no nightly run
+can.
 Nothing here is part of the nightly tables.
 """
 
@@ -27,28 +28,28 @@ def displacement_difference(
     displacement_control: tuple[int, int] = (0, 0),
     confidence: float = 0.95,
 ) -> Change:
-    """Change of an area and its surroundings over that of their comparison areas (Wheeler and Ratcliffe 2018).
+    """Compare the change of an area and its surroundings with comparison areas (Wheeler and Ratcliffe 2018).
 
-    Each pair counts incidents before and after, over spans of the same length. The comparison area is taken to change
-    by the same *number* without the operation, so it should be of about the same size. Counts are taken to be Poisson.
+    Each pair counts incidents before and after, over spans of equal length. The comparison area is assumed to change by
+    the same *number* without the operation, so it should be of similar size. Counts are assumed to be Poisson.
 
     Args:
         treated: The area of the operation.
-        control: An area like it, without one.
-        displacement_treated: The surroundings to which crime may have moved, (0, 0) where none are looked at.
+        control: A similar area without an operation.
+        displacement_treated: The surroundings to which crime may have moved; (0, 0) to ignore them.
         displacement_control: The same of the comparison area.
         confidence: Of the interval.
 
     Returns:
-        ``estimate`` below 0: so many incidents fewer than without the operation, surroundings included.
+        ``estimate`` below 0: that many incidents fewer than without the operation, surroundings included.
 
     Raises:
-        ValueError: a count is negative, or nothing happened at all.
+        ValueError: A count is negative, or all counts are zero.
     """
     before_and_after = (treated, control, displacement_treated, displacement_control)
     counts = [count for pair in before_and_after for count in pair]
     if min(counts) < 0 or sum(counts) == 0:
-        raise ValueError(f"no change can be told from counts of {before_and_after}")
+        raise ValueError(f"no change can be estimated from counts of {before_and_after}")
     changes = [after - before for before, after in before_and_after]
     estimate = changes[0] - changes[1] + changes[2] - changes[3]
     # The variance of a sum of independent Poisson counts, whatever their signs, is the sum of the counts.

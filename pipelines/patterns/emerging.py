@@ -1,21 +1,20 @@
-"""Emerging hot spots: which places are hot now, since when, and whether it grows (Esri's Emerging Hot Spot Analysis).
+"""Emerging hot spots: which places are hot now, since when, and with what trend (Esri's Emerging Hot Spot Analysis).
 
-The year before ``window_end`` is cut into 12 steps of 30 days. In every step each map cell has a space-time Gi*
-(analytic): its own count and its queen neighbours', in the step and in the one before, held against the mean and
-variance over all cells and steps. The step before the first one serves as its forerunner and is otherwise not judged;
-without it the first value would stand on half the neighbourhood and tilt every trend.
+The year before ``window_end`` is divided into 12 steps of 30 days. In every step each map cell has a space-time Gi*
+(analytic): its own count and its queen neighbours', in the step and in the one before, compared with the mean and
+variance over all cells and steps. The step before the first one is used only as its predecessor; without it the first
+value would use half the neighbourhood and bias every trend.
 
-**Hot** is a step whose p-value, the larger of the normal one and the exact binomial one of the neighbourhood's count
-(as in ``hot_spots``), stays under the Benjamini-Hochberg limit at 5 % over all cells and steps of the category.
-**Cold** is the same with the lower tails. A single robbery makes no step hot, and an empty cell is cold only where
-incidents were to be expected: where crime is sparse nothing is cold, and elsewhere cold often means a park or water,
-where nobody is.
+A step is **hot** if its p-value, the larger of the normal one and the exact binomial one of the neighbourhood's count
+(as in ``hot_spots``), is below the Benjamini-Hochberg limit at 5 % over all cells and steps of the category. **Cold**
+is the same with the lower tails. A single robbery makes no step hot, and an empty cell is cold only where incidents
+were expected: where crime is sparse nothing is cold, and elsewhere cold often means a park or water.
 
 The **trend** of a cell is the Mann-Kendall test of its 12 Gi* values with the variance corrected for ties (Kendall
-1975); rising or falling at a two-sided p under 5 %, not corrected for the number of cells. Neighbouring values share
-a step's incidents, which makes the test find somewhat more trends than there are.
+1975); rising or falling at a two-sided p under 5 %, not corrected for the number of cells. Consecutive values share a
+step's incidents, so the test finds slightly more trends than there are.
 
-The **class**, by the first rule that fits; "hot" reads "cold" for the cold classes, and most means at least 90 % of
+The **class** is the first rule that applies; for the cold classes read "cold" for "hot". "Most" means at least 90 % of
 the steps (11 of 12):
 
 * last step hot:
@@ -28,9 +27,9 @@ the steps (11 of 12):
 * last step neither hot nor cold: ``historical`` most steps were hot;
 * else ``no pattern``.
 
-Esri's text leaves open what comes first where several rules fit; the order above is ours. Late reports make the last
-step look quieter than it was. Where incidents are few, only the strongest steps of a lasting place are hot, so that it
-may be called new or sporadic.
+Esri's text does not define the order of the rules; the order above is ours. Late reports make the last step look lower
+than it was. Where incidents are few, only the strongest steps of a persistent place are hot, so it may be classed as
+new or sporadic.
 """
 
 from datetime import date, timedelta
@@ -54,7 +53,7 @@ NO_PATTERN: Final = "no pattern"
 CLASSES: Final = (
     "new", "consecutive", "intensifying", "persistent", "diminishing", "sporadic", "oscillating", "historical",
 )  # fmt: skip
-"""Each of them "hot" or "cold", as in "new hot"."""
+"""Each of them is "hot" or "cold", as in "new hot"."""
 
 SCHEMA: Final = frame_schema("patterns.emerging_hot_spots")
 
@@ -73,17 +72,18 @@ class Steps(NamedTuple):
 def emerging_hot_spots(
     crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, window_end: date
 ) -> pl.DataFrame:
-    """Class every map cell per category by its last 12 steps of 30 days.
+    """Classify every map cell per category by its last 12 steps of 30 days.
 
     Args:
         crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
         cells: ``reference.cells``: ``cell_id, cell_metres, map_cell_id, x_m, y_m``, both grids.
         map_metres: Side of the map cells that are tested.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
-        ``patterns.emerging_hot_spots``, with ``SCHEMA``: cells that were hot or cold in at least one step; every other
-        cell has no pattern and no row. ``incidents`` are those of the 12 steps.
+        ``patterns.emerging_hot_spots``, with ``SCHEMA``: cells that were hot or cold in at least one step; other cells
+        have no
+            pattern and no row. ``incidents`` are those of the 12 steps.
     """
     start = window_end - timedelta(days=STEPS * STEP_DAYS)
     forerun = start - timedelta(days=STEP_DAYS)
@@ -119,7 +119,7 @@ def emerging_hot_spots(
 
 
 def space_time(counts: Floats, neighbours: NDArray[np.int64]) -> Steps:
-    """Gi* of every cell and step but the first, which is only the forerunner of the second.
+    """Return Gi* of every cell and step except the first, which is only the predecessor of the second.
 
     Args:
         counts: Incidents per step (row) and cell (column).
@@ -143,7 +143,7 @@ def space_time(counts: Floats, neighbours: NDArray[np.int64]) -> Steps:
 
 
 def mann_kendall(series: Floats) -> tuple[Floats, Floats]:
-    """Mann-Kendall trend of every column: z with continuity correction and ties, and its two-sided p-value.
+    """Return the Mann-Kendall trend of every column: z with continuity correction and ties, and its two-sided p-value.
 
     A column whose values are all equal has z 0 and p 1.
     """
@@ -151,7 +151,7 @@ def mann_kendall(series: Floats) -> tuple[Floats, Floats]:
     score = np.zeros(series.shape[1])
     for earlier in range(steps - 1):
         score += np.sign(series[earlier + 1 :] - series[earlier]).sum(axis=0)
-    # A value that occurs t times adds t (t - 1) (2 t + 5): a t-th of it at each occurrence.
+    # A value that occurs t times adds t (t - 1) (2 t + 5): 1/t of it at each occurrence.
     alike = np.array([(series == value).sum(axis=0) for value in series]).reshape(series.shape)
     ties = ((alike - 1) * (2 * alike + 5)).sum(axis=0)
     variance = (steps * (steps - 1) * (2 * steps + 5) - ties) / 18
@@ -160,13 +160,13 @@ def mann_kendall(series: Floats) -> tuple[Floats, Floats]:
 
 
 def classes(is_hot: Flags, is_cold: Flags, trend_z: Floats, trend_p: Floats) -> list[str]:
-    """The class of every column, as the module says; steps are rows."""
+    """Return the class of every column, by the rules above; steps are rows."""
     trend = np.where(trend_p < TREND_P, np.sign(trend_z), 0)
-    found = np.full(is_hot.shape[1], NO_PATTERN, dtype=object)
+    labels = np.full(is_hot.shape[1], NO_PATTERN, dtype=object)
     for name, on, other, grows in (("hot", is_hot, is_cold, trend), ("cold", is_cold, is_hot, -trend)):
         last, before = on[-1], on[:-1]
         most = on.mean(axis=0) >= MOST
-        # One run up to the last step: nowhere is a hot step followed by one that is not.
+        # One run up to the last step: no hot step is followed by one that is not.
         is_one_run = ~(before & ~on[1:]).any(axis=0) & (on.sum(axis=0) >= 2)
         rules = {
             "new": last & ~before.any(axis=0),
@@ -179,5 +179,5 @@ def classes(is_hot: Flags, is_cold: Flags, trend_z: Floats, trend_p: Floats) -> 
             "historical": ~last & ~other[-1] & most,
         }
         chosen = np.select(list(rules.values()), list(rules), default="")
-        found = np.where(chosen != "", np.char.add(chosen.astype(str), f" {name}").astype(object), found)
-    return [str(name) for name in found]
+        labels = np.where(chosen != "", np.char.add(chosen.astype(str), f" {name}").astype(object), labels)
+    return [str(name) for name in labels]

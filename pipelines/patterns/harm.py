@@ -1,8 +1,9 @@
-"""Harm by district: reported crime weighed by how bad it is, and how much of that lies in hot spots.
+"""Harm by district: reported crime weighted by severity, and the share of it in hot spots.
 
-A count makes a homicide and a stolen bicycle equal. The weights are the deployment's own (``harm`` of a category in the
-profile; Sherman, Neyroud and Neyroud 2016 take the days of prison at which sentencing starts); the shipped ones only
-show how it works. Crime that may not enter patterns has no harm here, so this is never the whole harm of a district.
+A count gives a homicide and a stolen bicycle the same weight. The weights are set per deployment (``harm`` of a
+category in the profile; Sherman, Neyroud and Neyroud 2016 use the starting-point sentence in days of prison); the
+shipped ones are only an example. Categories excluded from patterns have no harm here, so this is never the whole harm
+of a district.
 """
 
 from datetime import date, timedelta
@@ -24,20 +25,21 @@ def district_harm(
     weights: pl.DataFrame,
     window_end: date,
 ) -> pl.DataFrame:
-    """Harm of each district in the year before ``window_end``, and the part of it in hot cells.
+    """Return the harm of each district in the year before ``window_end``, and the part of it in hot cells.
 
     Args:
         points: One row per incident: ``category, cell_id`` (risk grid), ``admin_area_id, local_date``.
         cells: ``reference.cells``: ``cell_id, map_cell_id``.
-        hot: ``patterns.hot_spots``: ``category, cell_id, is_hot`` of map cells. An incident is in a hot spot if its
-            map cell is hot for its own category.
+        hot: ``patterns.hot_spots``: ``category, cell_id, is_hot`` of map cells. An incident is in a hot spot if its map
+        cell is
+            hot for its own category.
         districts: ``area_id`` of every district.
         weights: ``category, harm``.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
-        ``patterns.district_harm``: one row per district, zeros included; ``harm_share`` is its part of the harm of all
-        districts, null where there is none.
+        ``patterns.district_harm``: one row per district, zeros included; ``harm_share`` is its share of the harm of all
+            districts, null if there is none.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     hot_cells = hot.filter("is_hot").select("category", map_cell_id="cell_id", is_hot=pl.lit(True))
@@ -51,7 +53,7 @@ def district_harm(
             hot_incidents=pl.col("is_hot").fill_null(False).sum().cast(pl.Int64),
         )
         .join(weights.select("category", weight="harm"), on="category", how="left")
-        # Sums of fractions depend on their order in the last digit.
+        # The last digit of a sum of fractions depends on their order.
         .sort("area_id", "category")
     )
     weight = pl.col("weight").fill_null(0.0)

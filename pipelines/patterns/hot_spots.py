@@ -1,14 +1,14 @@
-"""Hot spots: cells whose surroundings hold more reported crime than chance would gather (Getis-Ord Gi*, analytic).
+"""Hot spots: cells whose neighbourhood has more reported crime than chance explains (Getis-Ord Gi*, analytic).
 
-The nightly inference is the normal approximation (Ord and Getis 1995), without permutations: exact enough for ranking
-and quick. Thousands of cells are tested at once, so false discoveries are held at 5 % per category (Benjamini and
-Hochberg 1995). The normal approximation fails where incidents are few (one robbery makes nine "significant" cells), so
-a cell must also hold more than chance would put there: the exact binomial tail of its neighbourhood's count. The larger
-of the two p-values counts. Hot means more than the region's mean; nothing here allows for residents or visitors.
+The nightly inference is the normal approximation (Ord and Getis 1995), without permutations: accurate enough for
+ranking and fast. Thousands of cells are tested at once, so the false discovery rate is controlled at 5 % per category
+(Benjamini and Hochberg 1995). The normal approximation fails for few incidents (one robbery makes nine "significant"
+cells), so the exact binomial tail of the neighbourhood's count is computed too, and the larger of the two p-values is
+used. Hot means more than the region's mean; residents and visitors are not accounted for.
 
-Local Moran stands beside it: Gi* finds surroundings that are high, local Moran also the high cell among low ones and
-the low cell among high ones. Its own p-values are by permutation, held to the same rate of false discoveries. That
-knows how uneven single cells are: one busy junction makes its nine cells hot by Gi* and none of them by local Moran.
+Local Moran is reported as well: Gi* finds high neighbourhoods, local Moran also a high cell among low ones and a low
+cell among high ones. Its p-values come from permutations, with the same false discovery rate. They reflect how uneven
+single cells are: one busy junction makes its nine cells hot by Gi* and none of them by local Moran.
 """
 
 from datetime import date, timedelta
@@ -38,7 +38,7 @@ def hot_spots(crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, w
         crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
         cells: ``reference.cells``: ``cell_id, cell_metres, map_cell_id, x_m, y_m``, both grids.
         map_metres: Side of the map cells that are tested.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
         ``patterns.hot_spots``, with ``SCHEMA``: every map cell × category with any incident, zeros included;
@@ -62,7 +62,7 @@ def hot_spots(crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, w
 
 
 def _tested(counts: NDArray[np.float64], neighbours: NDArray[np.int64], *seed: object) -> list[pl.Series]:
-    """Both statistics of the cells of one category, as the last columns of ``SCHEMA``."""
+    """Return both statistics of the cells of one category, as the last columns of ``SCHEMA``."""
     z = gi_star(counts, neighbours)
     p = np.maximum(norm.sf(z), chance(counts, neighbours))
     moran = local_moran(counts, neighbours, *seed)
@@ -75,7 +75,7 @@ def _tested(counts: NDArray[np.float64], neighbours: NDArray[np.int64], *seed: o
 
 
 def moran_columns(moran: LocalMoran) -> list[pl.Series]:
-    """Local Moran as the last four columns of ``SCHEMA``; what could not be judged is null and not significant."""
+    """Return local Moran as the last four columns of ``SCHEMA``; undefined values are null and not significant."""
     known = np.isfinite(moran.p_value)
     significant = np.zeros(known.size, dtype=bool)
     significant[known] = discoveries(moran.p_value[known], FALSE_DISCOVERY_RATE)
@@ -88,7 +88,7 @@ def moran_columns(moran: LocalMoran) -> list[pl.Series]:
 
 
 def gi_star(counts: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Getis-Ord Gi* as a z-score: binary weights, queen neighbours and the cell itself. 0 where nothing varies."""
+    """Return Getis-Ord Gi* as a z-score: binary weights, queen neighbours and the cell itself. 0 without variation."""
     n = counts.size
     mean = counts.mean() if n else 0.0
     spread = np.sqrt(max((counts**2).mean() - mean**2, 0.0)) if n else 0.0
@@ -102,14 +102,14 @@ def gi_star(counts: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArr
 
 
 def chance(counts: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Exact p of each neighbourhood's count, cell included, if every incident fell anywhere with equal probability."""
+    """Return the exact p of each neighbourhood's count, cell included, if every incident is equally likely anywhere."""
     share = (neighbour_count(neighbours) + 1.0) / max(counts.size, 1)
     total = neighbour_sum(counts, neighbours) + counts
     return np.asarray(binom.sf(total - 1, counts.sum(), np.minimum(share, 1.0)))
 
 
 def discoveries(p_values: NDArray[np.float64], rate: float) -> NDArray[np.bool_]:
-    """Which tests to call discoveries with at most ``rate`` false ones expected among them (Benjamini-Hochberg)."""
+    """Return which tests are discoveries at a false discovery rate of at most ``rate`` (Benjamini-Hochberg)."""
     ranked = np.sort(p_values)
     below = ranked <= rate * np.arange(1, ranked.size + 1) / max(ranked.size, 1)
     if not below.any():

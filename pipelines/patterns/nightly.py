@@ -1,4 +1,4 @@
-"""The nightly pattern tables: which there are and what each is made from. Pure: frames in, frames out."""
+"""The nightly pattern tables and what each is built from. Pure: frames in, frames out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ from pipelines.schema.dictionary import frame_schema
 
 @dataclass(frozen=True, slots=True)
 class Crime:
-    """Reported crime that may enter patterns, as known at ``as_of``, and the places to hold it against.
+    """Reported crime that may be used in patterns, as known at ``as_of``, with cells and areas.
 
     ``points``: one row per incident, by category and day: ``incident_id, category, cell_id`` (risk grid),
     ``admin_area_id, police_area_id, local_date, reported_date, occurred_from, occurred_until`` (local time without
     zone, may be null), ``x_m, y_m`` (the profile's metric CRS).
     ``daily``: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``.
     ``cells``: ``reference.cells``, both grids. ``areas``: ``reference.areas``.
-    ``complete_until``: the first local date that no longer counts: that of ``as_of``, or an earlier one where records
-    are not complete so far. A feed that fell silent says nothing of the days since, least of all that they were quiet.
+    ``complete_until``: the first local date excluded: that of ``as_of``, or an earlier one if records are not complete
+    up to it, because missing days of a feed without data must not count as days without crime.
     """
 
     points: pl.DataFrame
@@ -51,7 +51,7 @@ class Crime:
 
     @property
     def history_start(self) -> date | None:
-        """First local date that the records reach back to; None without any."""
+        """First local date to which the records reach back; None without any."""
         return record_history.history_start(self.points, self.complete_until)
 
     @property
@@ -59,12 +59,12 @@ class Crime:
         """The region, then its districts: ``area_id, area_level``."""
         districts = (pl.col("tree") == "admin") & (pl.col("level") == "district")
         region = pl.DataFrame({"area_id": [self.profile.areas.whole_id], "area_level": ["region"]})
-        found = self.areas.filter(districts).select("area_id", pl.lit("district").alias("area_level"))
-        return pl.concat([region, found.sort("area_id")])
+        inner = self.areas.filter(districts).select("area_id", pl.lit("district").alias("area_level"))
+        return pl.concat([region, inner.sort("area_id")])
 
     @property
     def weights(self) -> pl.DataFrame:
-        """Harm of one incident of each category: ``category, harm``."""
+        """Return the harm of one incident of each category: ``category, harm``."""
         pairs = [(name, category.harm) for name, category in self.profile.categories.items()]
         return pl.DataFrame(pairs, schema={"category": pl.String, "harm": pl.Float64}, orient="row")
 
@@ -132,7 +132,7 @@ def _aoristic(crime: Crime) -> pl.DataFrame:
 
 
 def _counted(crime: Crime) -> pl.DataFrame:
-    """Incidents as the series count them: by category and ``all``, by district and the region."""
+    """Return the incidents as the series count them: by category and ``all``, by district and the region."""
     points = rollups.with_all_categories(crime.points)
     return rollups.by_area(points, crime.listed_areas, crime.profile.areas.whole_id)
 
@@ -169,11 +169,11 @@ def _near_repeat_members(crime: Crime) -> pl.DataFrame:
 
 def _space_time_clusters(crime: Crime) -> pl.DataFrame:
     side = crime.profile.grid.cell_metres
-    found = scan.space_time_clusters(crime.points, crime.cells, side, crime.complete_until)
-    x, y, radius = (found[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
-    # From the middle of the first cell to the far side of the last.
+    clusters = scan.space_time_clusters(crime.points, crime.cells, side, crime.complete_until)
+    x, y, radius = (clusters[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
+    # From the centre of the first cell to the far side of the last.
     drawn = circles.circles(x, y, radius + side / 2, crime.profile.crs)
-    return found.with_columns(drawn).select(*frame_schema("patterns.space_time_clusters"))
+    return clusters.with_columns(drawn).select(*frame_schema("patterns.space_time_clusters"))
 
 
 TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
@@ -195,4 +195,4 @@ TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
     "near_repeat_members": _near_repeat_members,
     "space_time_clusters": _space_time_clusters,
 }
-"""Table of schema ``patterns`` → how it is made."""
+"""Table of schema ``patterns`` → function that builds it."""

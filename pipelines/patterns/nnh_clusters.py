@@ -1,23 +1,24 @@
-"""Nearest-neighbour hierarchical clusters: incidents that lie nearer together than random ones (CrimeStat's Nnh).
+"""Nearest-neighbour hierarchical clusters: incidents nearer together than random points (CrimeStat's Nnh).
 
-After Levine (CrimeStat IV, chapter 7). Points nearer than a threshold belong together; the threshold is the mean
-distance to the nearest neighbour that the same number of random points would have in the region's area A, less t
-standard errors, so that a share p of random means would be smaller still (Clark and Evans 1954):
+After Levine (CrimeStat IV, chapter 7). Points nearer than a threshold are grouped; the threshold is the mean distance
+to the nearest neighbour that the same number of random points would have in the region's area A, minus t standard
+errors, so that a share p of random means would be smaller still (Clark and Evans 1954):
 
     0.5 sqrt(A / N) - t(p) 0.26136 sqrt(A) / N
 
-1. Every point counts the points within the threshold, itself included.
-2. The point with most becomes a seed; all points within the threshold of it that no cluster has yet are its cluster,
-   if they are at least ``MIN_POINTS``; else nothing is. (Ties go to the smaller easting, then northing; the counts of
-   step 1 are not made again as points are used up.)
-3. So on down to the points that have fewer than ``MIN_POINTS`` around them. Points without a cluster stay without.
-4. The mean centres of the clusters are points in turn: second-order clusters are made of them by the same rule, with a
-   threshold of their own and at least ``MIN_CLUSTERS`` of them. CrimeStat goes on to higher orders; we stop at two.
+1. Count the points within the threshold of every point, itself included. 2. The point with the highest count becomes a
+seed; all points within the threshold of it that are in no cluster yet form its
+   cluster, if they are at least ``MIN_POINTS``. (Ties go to the smaller easting, then northing; the counts of step
+       1 are
+   not repeated as points are used up.) 3. Continue down to the points with fewer than ``MIN_POINTS`` around them.
+       Other points stay without a cluster. 4. The mean centres of the clusters are points in turn: second-order
+       clusters are formed from them by the same rule, with
+   their own threshold and at least ``MIN_CLUSTERS`` of them. CrimeStat continues to higher orders; we stop at two.
 
-Points that were moved to one junction are one place with a weight, so a junction may be a cluster alone. Outlines are
-convex hulls, widened by 25 m: about a junction's width, and a cluster at one place has an outline too. A cluster is no
-test of one: people and streets are not random, so busy places cluster by nature. Levine tests by simulation; Gi* and
-the scan are the tests here.
+Points moved to one junction are one place with a weight, so a junction may be a cluster alone. Outlines are convex
+hulls, widened by 25 m, about a junction's width, so that a cluster at one place has an outline too. Finding a cluster
+is not a significance test: people and streets are not random, so busy places cluster naturally. Levine tests by
+simulation; here Gi* and the scan are the tests.
 """
 
 from datetime import date, timedelta
@@ -49,7 +50,9 @@ NONE: Final = -1
 
 
 class _Order(NamedTuple):
-    """Clusters of one order: whose each place is (``NONE`` of nobody), mean centres, and the threshold in metres."""
+    """Clusters of one order: the cluster of each place (``NONE`` if none), mean centres, and the threshold in
+    metres.
+    """
 
     of_place: Integers
     centres: Floats
@@ -57,18 +60,20 @@ class _Order(NamedTuple):
 
 
 def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: date) -> pl.DataFrame:
-    """Clusters of first and second order per category over the year before ``window_end``.
+    """Find clusters of first and second order per category over the year before ``window_end``.
 
     Args:
         points: One row per incident: ``category, local_date, x_m, y_m``.
-        area_km2: Area of the region that the points may lie in.
+        area_km2: Area of the region of the points.
         crs: The metric CRS of ``x_m`` and ``y_m``.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
         ``patterns.nnh_clusters``, with ``SCHEMA``. ``nnh_cluster_id`` is the category, the order and a number, 1 having
-        most incidents; ``incidents`` of a second-order cluster are those of its first-order ones. ``lon, lat`` is the
-        mean centre and ``geometry`` (WKB) the widened hull, EPSG:4326.
+        the
+            most incidents; ``incidents`` of a second-order cluster are those of its first-order ones. ``lon, lat``
+                is the mean
+            centre and ``geometry`` (WKB) the widened hull, EPSG:4326.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
@@ -77,11 +82,11 @@ def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: da
         _category(counted.filter(pl.col("category") == category), category, area_km2)
         for category in counted["category"].unique().sort()
     ]
-    found = [frame for frame in frames if not frame.is_empty()]
-    if not found:
+    filled = [frame for frame in frames if not frame.is_empty()]
+    if not filled:
         return pl.DataFrame(schema=SCHEMA)
     back = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    whole = pl.concat(found)
+    whole = pl.concat(filled)
     lon, lat = back.transform(whole["x_m"].to_numpy(), whole["y_m"].to_numpy())
     outlines = shapely.segmentize(np.array(whole["outline"].to_list(), dtype=object), EDGE_M)
     moved = shapely.transform(outlines, back.transform, interleaved=False)
@@ -95,7 +100,7 @@ def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: da
 
 
 def region_km2(areas: pl.DataFrame, crs: str) -> float:
-    """Area of all districts of ``reference.areas`` in a metric CRS, km²."""
+    """Return the area of all districts of ``reference.areas`` in a metric CRS, km²."""
     districts = areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district"))
     forward = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     shapes = np.array(shapely.from_wkb(districts["geometry"].to_list()), dtype=object)
@@ -103,7 +108,7 @@ def region_km2(areas: pl.DataFrame, crs: str) -> float:
 
 
 def threshold(points: float, area_km2: float, p: float = P_RANDOM) -> float:
-    """Metres within which points belong together; 0 where the random mean is within its own error of nothing."""
+    """Return the clustering threshold in metres; 0 if the random mean does not exceed its own error."""
     if points <= 0:
         return 0.0
     mean = 0.5 * np.sqrt(area_km2 * 1e6 / points)
@@ -112,13 +117,13 @@ def threshold(points: float, area_km2: float, p: float = P_RANDOM) -> float:
 
 
 def cluster(xy: Floats, weight: Floats, radius: float, least: float) -> Integers:
-    """Whose cluster each place is: numbers from 0 in the order in which seeds were taken, ``NONE`` for nobody's.
+    """Return the cluster of each place: numbers from 0 in the order of their seeds, ``NONE`` without a cluster.
 
     Args:
         xy: Distinct places, two columns in metres, sorted by easting, then northing.
         weight: Incidents at each place.
         radius: Threshold in metres, inclusive.
-        least: Fewest incidents of a cluster.
+        least: Minimum incidents of a cluster.
     """
     of_place = np.full(len(xy), NONE, dtype=np.int64)
     if not len(xy):
@@ -139,31 +144,33 @@ def cluster(xy: Floats, weight: Floats, radius: float, least: float) -> Integers
 
 
 def _around(tree: Any, xy: Floats, weight: Floats, radius: float) -> Floats:
-    """Incidents within the radius of each place, in chunks of about ``MAX_PAIRS``: dense places have many pairs."""
+    """Count incidents within the radius of each place, in chunks of about ``MAX_PAIRS``: dense places have many
+    pairs.
+    """
     pairs_before = np.cumsum(tree.query_ball_point(xy, radius, return_length=True))
     chunks = np.split(xy, np.flatnonzero(np.diff(pairs_before // MAX_PAIRS)) + 1)
-    found = []
+    counts = []
     for chunk in chunks:
         here = KDTree(chunk)
         pairs = here.sparse_distance_matrix(tree, radius, output_type="ndarray")
-        found.append(np.bincount(pairs["i"], weight[pairs["j"]], minlength=here.n))
-    return np.concatenate(found)
+        counts.append(np.bincount(pairs["i"], weight[pairs["j"]], minlength=here.n))
+    return np.concatenate(counts)
 
 
 def _category(places: pl.DataFrame, category: str, area_km2: float) -> pl.DataFrame:
-    """Both orders of one category's clusters, outlines and centres still in metres."""
+    """Return both orders of one category's clusters, outlines and centres still in metres."""
     xy = places.select("x_m", "y_m").to_numpy().astype(float)
     weight = places["count"].to_numpy().astype(float)
     first = _ordered(xy, weight, weight, area_km2, MIN_POINTS)
-    held = first.of_place != NONE
-    incidents = np.bincount(first.of_place[held], weight[held])
+    is_member = first.of_place != NONE
+    incidents = np.bincount(first.of_place[is_member], weight[is_member])
     by_place = np.lexsort((first.centres[:, 1], first.centres[:, 0]))
     second = _ordered(
         first.centres[by_place], np.ones(by_place.size), incidents[by_place].astype(float), area_km2, MIN_CLUSTERS
     )
     parent = np.full(by_place.size, NONE, dtype=np.int64)
     parent[by_place] = second.of_place
-    upper = np.where(held, parent[first.of_place], NONE) if by_place.size else first.of_place
+    upper = np.where(is_member, parent[first.of_place], NONE) if by_place.size else first.of_place
     return pl.concat(
         [
             _rows(category, 1, first, first.of_place, xy, weight, area_km2).with_columns(
@@ -181,32 +188,34 @@ def _category(places: pl.DataFrame, category: str, area_km2: float) -> pl.DataFr
 
 
 def _ordered(xy: Floats, weight: Floats, incidents: Floats, area_km2: float, least: int) -> _Order:
-    """Clusters numbered by their incidents, most first, with their mean centres by ``weight``."""
+    """Return clusters numbered by their incidents, most first, with their mean centres by ``weight``."""
     radius = threshold(float(weight.sum()), area_km2)
-    made = cluster(xy, weight, radius, least)
-    held = made != NONE
-    if not held.any():
-        return _Order(made, np.empty((0, 2)), radius)
-    total = np.bincount(made[held], incidents[held])
+    assigned = cluster(xy, weight, radius, least)
+    is_member = assigned != NONE
+    if not is_member.any():
+        return _Order(assigned, np.empty((0, 2)), radius)
+    total = np.bincount(assigned[is_member], incidents[is_member])
     number = np.empty(total.size, dtype=np.int64)
     number[np.argsort(-total, kind="stable")] = np.arange(total.size)
-    of_place = np.where(held, number[made], NONE)
-    sums = [np.bincount(of_place[held], weight[held] * axis[held]) for axis in xy.T]
-    return _Order(of_place, np.column_stack(sums) / np.bincount(of_place[held], weight[held])[:, None], radius)
+    of_place = np.where(is_member, number[assigned], NONE)
+    sums = [np.bincount(of_place[is_member], weight[is_member] * axis[is_member]) for axis in xy.T]
+    return _Order(
+        of_place, np.column_stack(sums) / np.bincount(of_place[is_member], weight[is_member])[:, None], radius
+    )
 
 
 def _rows(
-    category: str, order: int, made: _Order, of_place: Integers, xy: Floats, weight: Floats, area_km2: float
+    category: str, order: int, level: _Order, of_place: Integers, xy: Floats, weight: Floats, area_km2: float
 ) -> pl.DataFrame:
-    """One row per cluster; ``of_place`` says which of them holds each place of an incident."""
-    held = np.flatnonzero(of_place != NONE)
-    held = held[np.argsort(of_place[held], kind="stable")]
-    number = of_place[held]
-    count = len(made.centres)
-    hulls = shapely.convex_hull(shapely.multipoints(shapely.points(xy[held]), indices=number))
+    """Return one row per cluster; ``of_place`` is the cluster of each place of an incident."""
+    members = np.flatnonzero(of_place != NONE)
+    members = members[np.argsort(of_place[members], kind="stable")]
+    number = of_place[members]
+    count = len(level.centres)
+    hulls = shapely.convex_hull(shapely.multipoints(shapely.points(xy[members]), indices=number))
     hulls = shapely.buffer(hulls, WIDENED_M, quad_segs=4)
     km2 = shapely.area(hulls) / 1e6
-    incidents = np.bincount(number, weight[held], minlength=count)
+    incidents = np.bincount(number, weight[members], minlength=count)
     return pl.DataFrame(
         {
             "nnh_cluster_id": [_name(category, order, place) for place in range(count)],
@@ -214,11 +223,11 @@ def _rows(
             "nnh_order": [order] * count,
             "incidents": incidents.astype(np.int64),
             "distinct_places": np.bincount(number, minlength=count),
-            "nnh_threshold_m": np.full(count, made.threshold),
+            "nnh_threshold_m": np.full(count, level.threshold),
             "cluster_km2": km2,
             "incidents_per_km2": incidents / km2,
-            "x_m": made.centres[:, 0],
-            "y_m": made.centres[:, 1],
+            "x_m": level.centres[:, 0],
+            "y_m": level.centres[:, 1],
             "outline": pl.Series(list(hulls), dtype=pl.Object),
         },
         schema_overrides={"nnh_cluster_id": pl.String, "category": pl.String, "nnh_order": pl.Int64},

@@ -1,13 +1,15 @@
-"""The spatial point pattern test: is crime where it was a span before, in the same proportions (Andresen 2009, 2016)?
+"""The spatial point pattern test: does crime have the same spatial proportions as before (Andresen 2009, 2016)?
 
-For each place its share of all crime is compared between two spans of the same length. How much crime there is does
-not matter, only where: a city in which everything halves is wholly similar. Andresen draws bootstrap samples; here each
-place gets Fisher's exact test of the difference in proportions, as Wheeler, Steenbeek and Andresen (2018) propose: it
-needs no draws, has the same answer every night, and has the right error where a place has few incidents.
+For each place its share of all crime is compared between two spans of equal length. The amount of crime does not
+matter, only its distribution: a city in which everything halves is fully similar. Andresen draws bootstrap samples;
+here each place gets Fisher's exact test of the difference in proportions, as proposed by Wheeler, Steenbeek and
+Andresen (2018): it needs no random draws, has the same result every night, and has the correct error for places with
+few incidents.
 
-The global S is the share of places that do not differ. Places empty in both spans cannot differ and flatter it, so the
-robust S leaves them out (Andresen 2016). Of many tests some differ by chance; with false discoveries held at 5 %
-(Benjamini and Hochberg 1995) fewer do. S says nothing of places too small to differ: it falls as places grow.
+The global S is the share of places that do not differ. Places empty in both spans cannot differ and inflate it, so the
+robust S excludes them (Andresen 2016). Of many tests some differ by chance; with the false discovery rate controlled at
+5 % (Benjamini and Hochberg 1995) fewer do. S does not reflect places with too few incidents to differ: it falls as
+places grow.
 """
 
 from datetime import date, timedelta
@@ -30,10 +32,10 @@ PLACE_TYPES: Final = frame_schema("patterns.point_pattern_places")
 
 
 def span_days(history_start: date | None, window_end: date) -> int:
-    """Length of each span: a year, or whole weeks of half the records where they do not reach two years back.
+    """Return the length of each span: a year, or whole weeks of half the records if they cover less than two years.
 
-    0 where even that is under four weeks. Two shorter spans lie in different seasons; proportions mind that less than
-    counts would.
+    The result is 0 if even that is under four weeks. Two shorter spans are in different seasons, which affects
+    proportions less than counts.
     """
     if history_start is None:
         return 0
@@ -43,18 +45,21 @@ def span_days(history_start: date | None, window_end: date) -> int:
 
 
 def places(points: pl.DataFrame, known: pl.DataFrame, history_start: date | None, window_end: date) -> pl.DataFrame:
-    """The test of each place.
+    """Test each place.
 
     Args:
-        points: One row per incident and kind of place: ``category, place_kind, place_id, local_date``. Incidents of
-            places that are not known do not count.
+        points: One row per incident and kind of place: ``category, place_kind, place_id, local_date``. Incidents at
+        unknown
+            places are not counted.
         known: All places: ``place_kind, place_id``.
         history_start: First local date of the records.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
-        Every place with an incident in either span, per category: shares of the category's incidents in known places
-        of that kind, two-sided ``fisher_p``, and whether it differs, alone and with false discoveries held.
+        Every place with an incident in either span, per category: shares of the category's incidents in known places of
+        that
+            kind, two-sided ``fisher_p``, and whether it differs, alone and with the false discovery rate
+                controlled.
     """
     days = span_days(history_start, window_end)
     if days == 0:
@@ -68,7 +73,7 @@ def places(points: pl.DataFrame, known: pl.DataFrame, history_start: date | None
         .agg(incidents=is_later.sum().cast(pl.Int64), incidents_before=(~is_later).sum().cast(pl.Int64))
         .sort("category", "place_kind", "place_id")
     )
-    frames = [_tested(own) for own in counted.partition_by("category", "place_kind", maintain_order=True)]
+    frames = [_tested(group) for group in counted.partition_by("category", "place_kind", maintain_order=True)]
     if not frames:
         return pl.DataFrame(schema=PLACE_TYPES)
     return (
@@ -83,15 +88,16 @@ def places(points: pl.DataFrame, known: pl.DataFrame, history_start: date | None
 
 
 def similarity(tested: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """The global S of each category and kind of place.
+    """Return the global S of each category and kind of place.
 
     Args:
-        tested: What ``places`` returned.
+        tested: The result of ``places``.
         known: All places: ``place_kind, place_id``.
 
     Returns:
         ``patterns.point_pattern_test``: ``similarity`` over all places, ``similarity_robust`` over those with any
-        incident, ``similarity_fdr`` the same with false discoveries held. Null where one span has no incident.
+        incident,
+            ``similarity_fdr`` the same with the false discovery rate controlled. Null if one span has no incident.
     """
     has_test = (pl.col("incidents").sum() > 0) & (pl.col("incidents_before").sum() > 0)
     different = pl.col("is_different").sum()
@@ -112,26 +118,26 @@ def similarity(tested: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def fisher(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Two-sided Fisher p of each place's part in two totals, which are the sums of the two.
+    """Return the two-sided Fisher p of each place's share of two totals, which are the sums of the two arrays.
 
-    As ``scipy.stats.fisher_exact``: the chance of all splits of the place's incidents that are no likelier than the
-    one observed. Here all places with as many incidents share one distribution.
+    As ``scipy.stats.fisher_exact``: the probability of all splits of the place's incidents that are at most as likely
+    as the observed one. All places with as many incidents share one distribution.
     """
-    one, other = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
-    sums = one + other
+    left, right = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    sums = left + right
     p = np.ones(sums.size)
     for incidents in np.unique(sums):
-        chance = _splits(int(incidents), int(one.sum()), int(other.sum()))
+        chance = _splits(int(incidents), int(left.sum()), int(right.sum()))
         ranked = np.sort(chance)
         here = sums == incidents
-        # Likelihoods that are equal but for their last digits count as equal.
-        place = np.searchsorted(ranked, chance[one[here]] * (1 + 1e-7), side="right")
+        # Probabilities that differ only in their last digits count as equal.
+        place = np.searchsorted(ranked, chance[left[here]] * (1 + 1e-7), side="right")
         p[here] = np.cumsum(ranked)[place - 1]
     return np.minimum(p, 1.0)
 
 
 def _splits(incidents: int, first: int, second: int) -> NDArray[np.float64]:
-    """Hypergeometric chance of 0, 1, … of a place's incidents being of the first total; far quicker than scipy's."""
+    """Return the hypergeometric probability of 0, 1, … of a place's incidents in the first total; faster than scipy."""
     x = np.arange(incidents + 1)
     possible = (x <= first) & (incidents - x <= second)
     ways = np.full(x.size, -np.inf)
@@ -144,10 +150,10 @@ def _log_choose(n: int, k: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(gammaln(n + 1) - gammaln(chosen + 1) - gammaln(n - chosen + 1))
 
 
-def _tested(own: pl.DataFrame) -> pl.DataFrame:
-    later, before = own["incidents"].to_numpy(), own["incidents_before"].to_numpy()
+def _tested(group: pl.DataFrame) -> pl.DataFrame:
+    later, before = group["incidents"].to_numpy(), group["incidents_before"].to_numpy()
     p = fisher(later, before)
-    return own.with_columns(
+    return group.with_columns(
         share=pl.col("incidents") / max(int(later.sum()), 1),
         share_before=pl.col("incidents_before") / max(int(before.sum()), 1),
         fisher_p=pl.Series(p, dtype=pl.Float64),

@@ -1,4 +1,4 @@
-"""How far back the records reach: before that day, few incidents means few records."""
+"""The start of the records: before that day, few incidents mean few records."""
 
 from datetime import date, timedelta
 from typing import Final
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 SPAN_DAYS: Final = 28
 LEAST_SHARE: Final = 0.1
 ENOUGH: Final = 20
-"""Where spans usually hold so many, none holds less than a tenth of it by chance (Poisson)."""
+"""If spans usually have this many incidents, none has less than a tenth of it by chance (Poisson)."""
 
 Integers = NDArray[np.int64]
 
@@ -18,31 +18,31 @@ _EPOCH: Final = date(1970, 1, 1)
 
 
 def history_start(points: pl.DataFrame, window_end: date) -> date | None:
-    """The first local date from which incidents were reported without a gap, as `first_day` finds it.
+    """Return the first local date from which incidents were reported without a gap, as found by `first_day`.
 
     Args:
         points: One row per incident: ``reported_date``.
-        window_end: The first local date that no longer counts.
+        window_end: The first local date excluded.
 
     Returns:
         None without any incident.
     """
     days = points["reported_date"].drop_nulls().cast(pl.Int32).to_numpy().astype(np.int64)
-    found = first_day(days, (window_end - _EPOCH).days)
-    return None if found is None else _EPOCH + timedelta(days=found)
+    day = first_day(days, (window_end - _EPOCH).days)
+    return None if day is None else _EPOCH + timedelta(days=day)
 
 
 def first_day(days: Integers, end: int) -> int | None:
-    """The earliest day of the oldest span that the records reach back to without a gap.
+    """Return the first day of the oldest span that the records reach without a gap.
 
-    Spans of four weeks are counted back from ``end``, of twice as many weeks and so on where they would usually hold
-    fewer than `ENOUGH` incidents. The records stop at a span with less than a tenth of what is usual. A source of a few
-    years also holds old offences that were reported late, one by one back to decades ago (Toronto), and those years are
-    not known for that. The newest spans may be thin, for reports come late: that is no gap.
+    Spans of four weeks are counted back from ``end``, or of twice as many weeks and so on if they would usually have
+    fewer than `ENOUGH` incidents. The records begin after a span with less than a tenth of the usual number. A source
+    of a few years also has single old offences that were reported late, decades back (Toronto), which do not make those
+    years known. The newest spans may be low because reports arrive late: that is not a gap.
 
     Args:
         days: One per incident, as numbers.
-        end: The first day that no longer counts.
+        end: The first day excluded.
 
     Returns:
         None without any incident before ``end``.
@@ -62,6 +62,6 @@ def first_day(days: Integers, end: int) -> int | None:
 
 
 def _usual(counts: Integers) -> float:
-    """The median of the busier spans: half of the spans of a source may be stray ones."""
-    held = counts[counts > 0]
-    return float(np.median(held[held >= held.mean()]))
+    """Return the median of the busier spans: half of the spans of a source may have only stray incidents."""
+    busy = counts[counts > 0]
+    return float(np.median(busy[busy >= busy.mean()]))

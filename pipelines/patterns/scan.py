@@ -1,20 +1,21 @@
-"""Space-time clusters: where and since when more was reported than the place and the season alone would bring.
+"""Space-time clusters: where and since when more was reported than place and season explain.
 
-The prospective space-time permutation scan statistic (Kulldorff, Heffernan, Hartman, Assunção and Mostashari 2005).
-A cylinder is a circle of risk cells and the last 1 to 28 days. Expected in it is C_z · C_t / C: the circle's incidents
-of the year times the window's incidents anywhere, over all. A place that always had much, and a week that had much
-everywhere, are therefore no clusters, and late reports, which thin the last days everywhere, make none. No population
-is asked for. A place that grows steadily, or that gained residents, is told as a cluster: the method cannot know.
+The prospective space-time permutation scan statistic (Kulldorff, Heffernan, Hartman, Assunção and Mostashari 2005). A
+cylinder is a circle of risk cells and the last 1 to 28 days. Expected in it is C_z · C_t / C: the circle's incidents of
+the year times the window's incidents anywhere, over all. A place that always had many incidents, and a week that had
+many everywhere, are therefore not clusters, and late reports, which lower the last days everywhere, cause none. No
+population is needed. A place that grows steadily, or that gained residents, is reported as a cluster, because the
+method cannot distinguish it.
 
-The p-value is Monte Carlo (Dwass 1957): the days are permuted over the incidents, and the best cylinder of each
-permutation is held against ours. Permuting stops early when many have beaten the most likely cluster (Besag and
-Clifford 1991), so a quiet night costs little. Secondary clusters are held against the best of each permutation too:
-their p-values are too large rather than too small. Circles are centred on cells where something happened in the last
-days, in the data and in each permutation alike, which leaves the test exact and saves most of the work.
+The p-value is Monte Carlo (Dwass 1957): the days are permuted over the incidents, and the observed cylinder is compared
+with the best cylinder of each permutation. Permuting stops early when many have exceeded the most likely cluster (Besag
+and Clifford 1991), so a night without clusters costs little. Secondary clusters are compared with the best of each
+permutation too: their p-values are conservative. Circles are centred on cells with incidents in the last days, in the
+data and in each permutation alike, which keeps the test exact and saves most of the work.
 
-A nightly search finds something by chance. ``recurrence_days`` = 1 / p is how many nights pass between clusters so
-strong if nothing is ever going on; signals of `SIGNAL_DAYS` are therefore expected falsely once a year and category,
-and categories × 365 / `SIGNAL_DAYS` times a year in all. (Nights share data, so false signals come in runs.)
+A nightly search finds some clusters by chance. ``recurrence_days`` = 1 / p is the mean number of nights between
+clusters this strong by chance alone; signals of `SIGNAL_DAYS` are therefore expected falsely once a year and category,
+and categories × 365 / `SIGNAL_DAYS` times a year in total. (Nights share data, so false signals come in runs.)
 """
 
 from datetime import date, timedelta
@@ -40,11 +41,11 @@ BACKGROUND_DAYS: Final = 365
 MAX_RADIUS_M: Final = 1000.0
 PERMUTATIONS: Final = 999
 ENOUGH_BEATEN: Final = 20
-"""Permuting stops when so many have beaten the most likely cluster: its p-value is then no matter of interest."""
+"""Permuting stops when this many have exceeded the most likely cluster, which is then not significant."""
 SIGNAL_DAYS: Final = 365
-"""A signal is a cluster as rare as once in so many nights by chance alone."""
+"""A signal is a cluster as rare as once in this many nights by chance alone."""
 LISTED_P: Final = 0.05
-"""The most likely cluster is always listed, the next ones up to this p-value."""
+"""The most likely cluster is always listed, further ones up to this p-value."""
 MAX_LISTED: Final = 10
 
 COLUMNS: Final = {
@@ -58,19 +59,21 @@ COLUMNS: Final = {
 def space_time_clusters(
     points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date, permutations: int = PERMUTATIONS
 ) -> pl.DataFrame:
-    """Find the most likely space-time clusters of each category that are still going on.
+    """Find the most likely space-time clusters of each category that are still active.
 
     Args:
-        points: One row per incident: ``category, cell_id, local_date``. Those in no listed cell do not count.
+        points: One row per incident: ``category, cell_id, local_date``. Those outside the listed cells are not counted.
         cells: ``reference.cells``: ``cell_id, cell_metres, x_m, y_m`` (lower-left corner, metric CRS).
-        cell_metres: Side of the cells that circles are made of.
-        window_end: The first local date that no longer counts; clusters last until the day before.
-        permutations: How many permutations of the days to make at most.
+        cell_metres: Side of the cells that form the circles.
+        window_end: The first local date excluded; clusters last until the day before.
+        permutations: Maximum number of permutations of the days.
 
     Returns:
         ``patterns.space_time_clusters``: per category the most likely cluster, then those that share no cell with a
-        likelier one. ``radius_m`` reaches from cell centre to cell centre: 0 is one cell. A cluster lasts from
-        ``cluster_start_date`` until the day before ``window_end_date``.
+        likelier
+            one. ``radius_m`` is measured between cell centres: 0 is one cell. A cluster lasts from
+                ``cluster_start_date`` until the
+            day before ``window_end_date``.
     """
     placed = (
         cells.filter(pl.col("cell_metres") == cell_metres)
@@ -85,8 +88,8 @@ def space_time_clusters(
         .sort("category", "cell_id", "age")
     )
     frames = [
-        _of_category(own.drop("category"), str(category), window_end, permutations)
-        for (category,), own in counted.group_by("category", maintain_order=True)
+        _of_category(group.drop("category"), str(category), window_end, permutations)
+        for (category,), group in counted.group_by("category", maintain_order=True)
     ]
     return (
         pl.concat([pl.DataFrame(schema=COLUMNS), *frames], how="diagonal")
@@ -95,28 +98,28 @@ def space_time_clusters(
     )
 
 
-def _of_category(own: pl.DataFrame, category: str, window_end: date, permutations: int) -> pl.DataFrame:
-    where = own.select("cell_id", "x_m", "y_m").unique().sort("cell_id")
-    cell = own["cell_id"].replace_strict(where["cell_id"], np.arange(where.height), return_dtype=pl.Int64).to_numpy()
+def _of_category(group: pl.DataFrame, category: str, window_end: date, permutations: int) -> pl.DataFrame:
+    where = group.select("cell_id", "x_m", "y_m").unique().sort("cell_id")
+    cell = group["cell_id"].replace_strict(where["cell_id"], np.arange(where.height), return_dtype=pl.Int64).to_numpy()
     x, y = where["x_m"].to_numpy(), where["y_m"].to_numpy()
-    made = circles(x, y, np.bincount(cell, minlength=where.height), MAX_RADIUS_M)
-    age = own["age"].to_numpy()
-    found = cylinders(made, cell[age < MAX_DAYS], age[age < MAX_DAYS], windows(age), cell.size)
-    best = separate(found, made, x, y, MAX_LISTED)
-    ratio = found.ratio[best]
-    chance = permuted(made, cell, age, permutations, ratio, generator("scan", category, window_end))
+    rings = circles(x, y, np.bincount(cell, minlength=where.height), MAX_RADIUS_M)
+    age = group["age"].to_numpy()
+    candidates = cylinders(rings, cell[age < MAX_DAYS], age[age < MAX_DAYS], windows(age), cell.size)
+    best = separate(candidates, rings, x, y, MAX_LISTED)
+    ratio = candidates.ratio[best]
+    chance = permuted(rings, cell, age, permutations, ratio, generator("scan", category, window_end))
     p = (1 + (chance[None, :] >= ratio[:, None] - 1e-9).sum(axis=1)) / (1 + chance.size)
-    ring, count, expected = found.ring[best], found.count[best], found.expected[best]
+    ring, count, expected = candidates.ring[best], candidates.count[best], candidates.expected[best]
     return (
         pl.DataFrame(
             {
                 "category": np.full(best.size, category),
                 "cluster_rank": np.arange(1, best.size + 1, dtype=np.int32),
-                "cell_id": where["cell_id"].gather(made.centre[ring]),
-                "centre_x_m": x[made.centre[ring]],
-                "centre_y_m": y[made.centre[ring]],
-                "radius_m": made.radius[ring],
-                "cluster_start_date": [window_end - timedelta(days=int(days)) for days in found.days[best]],
+                "cell_id": where["cell_id"].gather(rings.centre[ring]),
+                "centre_x_m": x[rings.centre[ring]],
+                "centre_y_m": y[rings.centre[ring]],
+                "radius_m": rings.radius[ring],
+                "cluster_start_date": [window_end - timedelta(days=int(days)) for days in candidates.days[best]],
                 "window_start_date": [window_end - timedelta(days=BACKGROUND_DAYS)] * best.size,
                 "window_end_date": [window_end] * best.size,
                 "incidents": count.astype(np.int64),
@@ -136,17 +139,17 @@ def _of_category(own: pl.DataFrame, category: str, window_end: date, permutation
 
 
 def permuted(
-    made: Circles, cell: Integers, age: Integers, permutations: int, ours: Floats, rng: np.random.Generator
+    rings: Circles, cell: Integers, age: Integers, permutations: int, ours: Floats, rng: np.random.Generator
 ) -> Floats:
-    """The best log ratio of each permutation; fewer than asked for when the most likely cluster is beaten often.
+    """Return the best log ratio of each permutation; fewer if the most likely cluster is exceeded often.
 
     Args:
-        made: The circles.
+        rings: The circles.
         cell: The cell of each incident of the whole span.
         age: Their ages in days, 0 for the last day.
-        permutations: How many to make at most.
-        ours: The log ratios of the clusters found, most likely first.
-        rng: What the permutations are drawn with.
+        permutations: Maximum number of permutations.
+        ours: The log ratios of the observed clusters, most likely first.
+        rng: Generator of the permutations.
     """
     recent = np.sort(age[age < MAX_DAYS])
     of_window, best = windows(age), np.zeros(permutations)
@@ -155,7 +158,7 @@ def permuted(
     beaten = 0
     for number in range(permutations):
         drawn = rng.permutation(cell)[: recent.size]
-        best[number] = cylinders(made, drawn, recent, of_window, cell.size).ratio.max(initial=0.0)
+        best[number] = cylinders(rings, drawn, recent, of_window, cell.size).ratio.max(initial=0.0)
         beaten += int(best[number] >= ours[0] - 1e-9)
         if beaten == ENOUGH_BEATEN:
             return best[: number + 1]

@@ -1,15 +1,21 @@
-"""The analyst's weekly table: how much reported crime there was lately, against last year and the years before.
+"""The analyst's weekly table: recent reported crime, compared with last year and the years before.
 
-What surprises:
+Notes:
 
-* Only days that are complete count, and like is compared with like: of every span, this year's and earlier ones, only
-  what had been reported by its end. Late reports fill this year's span up later; last year's must not have had a year
-  to fill. The counts may therefore stand lower than those of tables of all that is known now. Where a source does not
-  tell when an incident was reported (Toronto), its day stands in, and the last days are not alike: they may still fill.
-* Earlier spans end on the same day of the year (29 February: on the 28th). 7 and 28 days hold every weekday equally,
-  so their counts compare whatever weekday a date falls on; year to date is a day longer from March of a leap year on.
-* A year counts as known only if the records reach back to its span's first day. The records begin with the first
-  report that we hold: an old offence that was reported late does not make them older.
+* Only complete days count, and spans are comparable: every span, this year's and earlier ones, counts only what was
+reported
+  by its end. Late reports add to this year's span later, so last year's must not include a year of them. The counts
+      may
+  therefore be lower than in tables of everything known now. Where a source has no report times (Toronto), the day
+      of the
+  incident is used, and the last days are not comparable: they may still fill up.
+* Earlier spans end on the same day of the year (29 February: on the 28th). 7 and 28 days contain every weekday equally
+often,
+  so their counts are comparable whatever weekday a date is; year to date is a day longer from March of a leap year
+      on.
+* A year is known only if the records reach back to its span's first day. The records begin with the first report: an
+old
+  offence that was reported late does not make them older.
 """
 
 from calendar import isleap
@@ -40,22 +46,26 @@ def weekly(
     history_start: date | None,
     window_end: date,
 ) -> pl.DataFrame:
-    """Counts per area, category and span, beside those of the years before.
+    """Return counts per area, category and span, with those of the years before.
 
     Args:
-        points: One row per incident and area that it counts in: ``area_id, category, local_date, reported_date``.
+        points: One row per incident and area in which it counts: ``area_id, category, local_date, reported_date``.
             Categories include ``all``, their sum.
-        areas: ``area_id, area_level`` of every area to be listed.
+        areas: ``area_id, area_level`` of every area to list.
         weights: ``category, harm`` of every category.
-        chart: What ``control_chart`` made of the same points: its newest week gives the 7 days their expected range.
+        chart: The result of ``control_chart`` for the same points: its newest week gives the 7 days their expected
+        range.
         history_start: First local date of the records.
         window_end: The first local date that is not complete.
 
     Returns:
-        ``patterns.weekly``: every area × category that the records know × span, zeros included.
-        ``incidents_year_before`` and what follows from it, and ``mean_before``, are null where the records do not
-        reach; ``change_share`` also where last year had none; ``e_test_p`` also for the year to date, over which crime
-        drifts too much for a test of chance. ``harm`` is the sum of the incidents' weights.
+        ``patterns.weekly``: every area × category in the records × span, zeros included. ``incidents_year_before`` and
+        the
+            columns derived from it, and ``mean_before``, are null where the records do not reach; ``change_share``
+                also if last
+            year had none; ``e_test_p`` also for the year to date, over which crime drifts too much for a test of
+                chance. ``harm``
+            is the sum of the incidents' weights.
     """
     categories = points.select("category").unique().filter(pl.col("category") != ALL).sort("category")
     if categories.is_empty() or history_start is None:
@@ -74,7 +84,7 @@ def weekly(
 
 
 def windows(span: str, window_end: date) -> Iterator[tuple[date, date]]:
-    """First day and end (half open) of a span, this year's first, then those of the five years before."""
+    """Yield first day and end (half open) of a span, this year's first, then those of the five years before."""
     last, days = window_end - timedelta(days=1), SPANS[span]
     for years in range(YEARS_BEFORE + 1):
         end = _years_ago(last, years) + timedelta(days=1)
@@ -95,7 +105,7 @@ def _span(
     last_year = pl.col("y1") if "y1" in before else pl.lit(None, pl.Int64)
     p = e_tests(counted["y0"], counted["y1"]) if "y1" in before and SPANS[span] else np.full(counted.height, np.nan)
     start, _ = next(windows(span, window_end))
-    made = counted.with_columns(
+    compared = counted.with_columns(
         pl.lit(span).alias("span"),
         pl.lit(start).alias("window_start_date"),
         pl.lit(window_end).alias("window_end_date"),
@@ -107,22 +117,22 @@ def _span(
         (pl.mean_horizontal(before) if before else pl.lit(None, pl.Float64)).alias("mean_before"),
         pl.lit(len(before), pl.Int32).alias("years_before"),
     )
-    return _with_harm(made, weights).drop(known)
+    return _with_harm(compared, weights).drop(known)
 
 
 def _count(points: pl.DataFrame, start: date, end: date, name: str) -> pl.DataFrame:
-    """Incidents that happened in a span and were reported by its end."""
+    """Count incidents that happened in a span and were reported by its end."""
     inside = points.filter(pl.col("local_date").is_between(start, end, closed="left"), pl.col("reported_date") < end)
     return inside.group_by(KEYS).agg(pl.len().cast(pl.Int64).alias(name))
 
 
 def _with_harm(counted: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
-    """Counts times weights; of ``all``, the sum over the area's categories in their order."""
-    own = counted.join(weights.select("category", weight="harm"), on="category", how="left", maintain_order="left")
+    """Multiply counts by weights; for ``all``, sum over the area's categories in their order."""
+    weighted = counted.join(weights.select("category", weight="harm"), on="category", how="left", maintain_order="left")
     weighed = (pl.col("incidents") * pl.col("weight").fill_null(0.0)).alias("harm")
-    whole = own.group_by("area_id", maintain_order=True).agg(weighed.sum().round(6).alias("whole"))
+    whole = weighted.group_by("area_id", maintain_order=True).agg(weighed.sum().round(6).alias("whole"))
     return (
-        own.join(whole, on="area_id", maintain_order="left")
+        weighted.join(whole, on="area_id", maintain_order="left")
         .with_columns(harm=pl.when(pl.col("category") == ALL).then(pl.col("whole")).otherwise(weighed.round(6)))
         .drop("weight", "whole")
     )

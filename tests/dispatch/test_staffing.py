@@ -24,7 +24,7 @@ def test_erlang_c_equals_published_values(units: int, load: float, probability: 
     assert staffing.wait_probability(units, load) == pytest.approx(probability, abs=5e-4)
 
 
-def test_too_few_units_let_everybody_wait_and_no_load_nobody() -> None:
+def test_with_too_few_units_every_call_waits_and_without_load_none() -> None:
     assert staffing.wait_probability([0, 2, 5], [1.0, 2.0, 0.0]).tolist() == [1, 1, 0]
 
 
@@ -47,7 +47,7 @@ def test_rates_behind_a_forecast_keep_its_mean_and_spread_with_its_dispersion() 
     assert rates[0].std() < 0.01 < 1.5 < rates[1].std()
 
 
-def test_an_uncertain_forecast_needs_more_units_than_a_sure_one() -> None:
+def test_an_uncertain_forecast_needs_more_units_than_a_certain_one() -> None:
     sure, unsure = staffing.units_required(staffing.rates(np.array([6.0, 6.0]), np.array([0.0, 0.3])), 0.05)
     assert unsure > sure
 
@@ -66,7 +66,7 @@ def forecast(
 
 
 def kept(power: float) -> str:
-    """Levels below a half as ``method`` tells them: kept more often than said where the power is below 1."""
+    """Quantiles below 0.5 as in ``method``: covered more often than nominal if the power is below 1."""
     lower = 0.5 * (2 * calibration.GRID[1 : calibration.MIDDLE]) ** power
     return "; levels kept " + " ".join(f"{share:.4f}" for share in lower)
 
@@ -76,25 +76,25 @@ def dispersions(dispersion: float, levels: str, *means: float) -> np.ndarray:
     return staffing.rate_dispersions(pl.DataFrame({"mean": means, "method": [method] * len(means)}))
 
 
-def test_levels_that_stay_leave_the_dispersion_as_it_is_told() -> None:
+def test_without_recalibration_the_dispersion_is_unchanged() -> None:
     assert dispersions(0.3, "", 0.5, 40.0).tolist() == [0.3, 0.3]
     assert dispersions(0.3, kept(1.0), 0.01, 0.5, 40.0) == pytest.approx([0.3] * 3, rel=0.01)
     assert dispersions(0.3, kept(0.6), 0.0).tolist() == [0.3]
 
 
 @pytest.mark.parametrize("power", [0.6, 1.2])
-def test_moved_levels_spread_the_rate_as_counts_drawn_from_them_vary_beyond_chance(power: float) -> None:
+def test_recalibrated_quantiles_set_the_dispersion_of_the_rate(power: float) -> None:
     means, dispersion = np.array([0.5, 4.0, 60.0]), 0.4
     forecasts = pl.DataFrame({"centre": means, "dispersion": dispersion, "method": kept(power)})
-    told, curves = calibration.curves_in(forecasts)
-    drawn = calibration.counts(np.tile((np.arange(100_000) + 0.5) / 100_000, (3, 1)), told, curves)
+    distributions, curves = calibration.curves_in(forecasts)
+    drawn = calibration.counts(np.tile((np.arange(100_000) + 0.5) / 100_000, (3, 1)), distributions, curves)
     beyond = (drawn.var(axis=1) - drawn.mean(axis=1)) / drawn.mean(axis=1) ** 2
-    found = dispersions(dispersion, kept(power), *means)
-    assert found == pytest.approx(beyond, rel=0.02)
-    assert (found > dispersion).all() if power < 1 else (found < dispersion).all()
+    result = dispersions(dispersion, kept(power), *means)
+    assert result == pytest.approx(beyond, rel=0.02)
+    assert (result > dispersion).all() if power < 1 else (result < dispersion).all()
 
 
-def test_a_rate_never_varies_less_than_not_at_all() -> None:
+def test_the_dispersion_of_a_rate_is_never_negative() -> None:
     assert dispersions(0.0, kept(1.4), 0.5, 4.0, 60.0).tolist() == [0, 0, 0]
     assert (dispersions(0.0, kept(0.6), 0.5, 4.0, 60.0) > 0).all()
 
@@ -108,7 +108,7 @@ def plan(rows: list[dict[str, object]], **services: float) -> pl.DataFrame:
     return staffing.staffing(frame, minutes(**services), 0.05)
 
 
-def test_a_plan_row_carries_the_forecast_its_baseline_and_the_units() -> None:
+def test_a_plan_row_has_the_forecast_its_baseline_and_the_units() -> None:
     row = plan(forecast(), ems=60.0).row(0, named=True)
     assert list(row) == list(staffing.STAFFING_COLUMNS)
     assert (row["expected_calls"], row["baseline_calls"], row["p90"]) == (2.0, 3.0, 4.0)
@@ -118,7 +118,7 @@ def test_a_plan_row_carries_the_forecast_its_baseline_and_the_units() -> None:
     assert row["prob_over_capacity"] is None
 
 
-def test_units_follow_the_levels_that_were_moved() -> None:
+def test_units_follow_recalibrated_quantiles() -> None:
     areas = {"a": kept(0.4), "b": "", "c": kept(1.8)}
     rows = [
         row for area, levels in areas.items() for row in forecast(mean=6.0, dispersion=f"0.1{levels}", area_id=area)
@@ -171,7 +171,7 @@ def test_units_and_minutes_of_calls_are_measured() -> None:
     assert measured(rows, ems=65)["ems"] == (30, 2, True)
 
 
-def test_too_few_or_broken_tasks_leave_the_assumption() -> None:
+def test_too_few_or_invalid_tasks_keep_the_assumption() -> None:
     few = [task(str(i), 20) for i in range(199)]
     broken = [task(str(i), m) for i, m in enumerate([None, -5, 60 * 30] * 100)]
     assert measured(few, ems=65)["ems"] == (65, 1, False)
@@ -179,6 +179,6 @@ def test_too_few_or_broken_tasks_leave_the_assumption() -> None:
     assert measured([], ems=65)["ems"] == (65, 1, False)
 
 
-def test_a_service_that_needs_no_unit_stays_at_none() -> None:
+def test_a_service_without_units_stays_at_none() -> None:
     rows = [task(str(i), 20, "police_code_4") for i in range(300)]
     assert measured(rows, police_code_4=0)["police_code_4"] == (0, 1, False)

@@ -68,12 +68,12 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.mark.parametrize(("incidents", "cells"), [(400, 4), (1, 4), (0, 4), (0, 0)])
-def test_every_table_has_the_columns_and_types_of_the_dictionary_even_from_nothing(
+def test_every_table_has_the_columns_and_types_of_the_dictionary_even_when_empty(
     con: duckdb.DuckDBPyConnection, settings: Settings, incidents: int, cells: int
 ) -> None:
-    made = crime(settings, year_of_thefts().head(incidents), cells)
+    built = crime(settings, year_of_thefts().head(incidents), cells)
     for table in MINE:
-        warehouse.write_frame(con, "patterns", table, nightly.TABLES[table](made))
+        warehouse.write_frame(con, "patterns", table, nightly.TABLES[table](built))
     assert check.problems(con, "patterns") == []
     for table in MINE:
         grain = ", ".join(dictionary.load().tables[f"patterns.{table}"].grain)
@@ -85,9 +85,9 @@ def test_every_table_has_the_columns_and_types_of_the_dictionary_even_from_nothi
 def test_the_order_of_the_records_changes_no_hash(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     hashes = []
     for seed in range(3):
-        made = crime(settings, year_of_thefts().sample(fraction=1, shuffle=True, seed=seed))
+        built = crime(settings, year_of_thefts().sample(fraction=1, shuffle=True, seed=seed))
         for table in MINE:
-            warehouse.write_frame(con, "patterns", table, nightly.TABLES[table](made))
+            warehouse.write_frame(con, "patterns", table, nightly.TABLES[table](built))
         hashes.append([warehouse.logical_hash(con, "patterns", table) for table in MINE])
     assert hashes[0] == hashes[1] == hashes[2]
 
@@ -104,10 +104,10 @@ def test_every_pattern_ends_where_the_records_do_and_not_at_the_day_of_the_run(s
         replace(crime(settings, points), complete_until=silent, areas=areas)
         for points in (whole.points, whole.points.filter(pl.col("local_date") < silent))
     )
-    made = nightly.TABLES[table](stale)
-    assert made.equals(nightly.TABLES[table](then))
-    if "window_end_date" in made.columns:
-        assert made["window_end_date"].unique().to_list() in ([silent], [])
+    built = nightly.TABLES[table](stale)
+    assert built.equals(nightly.TABLES[table](then))
+    if "window_end_date" in built.columns:
+        assert built["window_end_date"].unique().to_list() in ([silent], [])
 
 
 def test_patterns_of_a_stale_feed_end_where_it_was_read(

@@ -32,7 +32,7 @@ def test_a_span_is_spread_over_its_hours_by_their_part_of_it() -> None:
     assert chart.height == 168 and chart["share"].sum() == 1
 
 
-def test_a_night_from_sunday_reaches_into_monday() -> None:
+def test_a_sunday_night_continues_into_monday() -> None:
     sunday = MONDAY + timedelta(days=6, hours=23)
     assert weights(aoristic.aoristic(points((sunday, sunday + 2 * HOUR)), END)) == {
         (7, 23): Decimal("0.5"),
@@ -47,7 +47,7 @@ def test_a_start_alone_and_a_span_that_ends_before_it_starts_count_in_the_hour_o
     assert chart["start_only_incidents"].unique().to_list() == [3]
 
 
-def test_a_week_is_spread_and_more_than_a_week_or_no_time_is_counted_apart() -> None:
+def test_spans_over_a_week_and_missing_times_are_counted_separately() -> None:
     week = timedelta(days=7)
     chart = aoristic.aoristic(points((MONDAY, MONDAY + week), (MONDAY, MONDAY + week + HOUR), (None, MONDAY)), END)
     assert len(weights(chart)) == 168 and chart["weight"].sum() == 1
@@ -55,7 +55,7 @@ def test_a_week_is_spread_and_more_than_a_week_or_no_time_is_counted_apart() -> 
     assert chart.select(counted).unique().rows() == [(1, 0, 1, 1)]
 
 
-def test_where_nothing_has_a_time_there_is_no_share() -> None:
+def test_without_times_the_share_is_null() -> None:
     chart = aoristic.aoristic(points((None, None)), END)
     assert chart["share"].null_count() == 168 and chart["weight"].sum() == 0
     assert aoristic.aoristic(points(), END).schema == pl.Schema(aoristic.TYPES) == chart.schema
@@ -65,7 +65,7 @@ seconds = st.integers(0, aoristic.LONGEST_SECONDS)
 
 
 @given(st.lists(st.tuples(seconds, seconds), min_size=1, max_size=30))
-def test_weights_add_up_to_the_incidents_exactly_and_each_is_its_part_of_the_span(
+def test_weights_sum_to_the_incidents_exactly(
     spans: list[tuple[int, int]],
 ) -> None:
     second = timedelta(seconds=1)

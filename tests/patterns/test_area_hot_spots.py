@@ -48,8 +48,8 @@ def points(counts: dict[int, int], category: str = "theft", day: date = END - ti
     )
 
 
-def lists(found: np.ndarray) -> list[list[int]]:
-    return [sorted(row[row != NONE]) for row in found]
+def lists(result: np.ndarray) -> list[list[int]]:
+    return [sorted(row[row != NONE]) for row in result]
 
 
 def test_areas_touch_by_border_corner_and_across_a_sliver_but_not_across_a_street() -> None:
@@ -75,16 +75,16 @@ def test_neighbours_equal_libpysals_queen_and_gi_star_on_them_equals_esda() -> N
     spots = shapely.multipoints(rng.random((60, 2)))
     cells = shapely.get_parts(shapely.voronoi_polygons(spots, extend_to=shapely.box(0, 0, 1, 1)))
     weights = Queen.from_dataframe(geopandas.GeoDataFrame(geometry=cells), use_index=False)
-    found = touching(cells, gap=1e-9)
-    assert lists(found) == [sorted(weights.neighbors[i]) for i in range(60)]
+    result = touching(cells, gap=1e-9)
+    assert lists(result) == [sorted(weights.neighbors[i]) for i in range(60)]
     values = rng.gamma(2, 3, 60)
     theirs = G_Local(values, weights, transform="B", star=True, permutations=0)
-    assert gi_star(values, found) == pytest.approx(theirs.Zs)
+    assert gi_star(values, result) == pytest.approx(theirs.Zs)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_steadied_rates_equal_esda() -> None:
+def test_empirical_bayes_rates_equal_esda() -> None:
     from esda.smoothing import Empirical_Bayes
 
     rng = np.random.default_rng(2)
@@ -95,7 +95,7 @@ def test_steadied_rates_equal_esda() -> None:
     assert raw == pytest.approx(10_000 * events / people)
 
 
-def test_a_small_place_is_drawn_further_towards_the_common_rate() -> None:
+def test_a_small_place_is_shrunk_further_towards_the_overall_rate() -> None:
     events, people = np.array([1.0, 100.0, 20.0, 40.0]), np.array([10.0, 1000.0, 1000.0, 1000.0])
     raw, steadied = rates(events, people)
     common = 10_000 * 161 / 3010
@@ -103,7 +103,7 @@ def test_a_small_place_is_drawn_further_towards_the_common_rate() -> None:
     assert raw[0] == raw[1] == 1000 and pulled[0] > 10 * pulled[1] > 0
 
 
-def test_rates_that_differ_by_no_more_than_chance_are_all_the_common_one() -> None:
+def test_rates_within_chance_all_equal_the_overall_rate() -> None:
     _, steadied = rates(np.array([10.0, 11.0, 9.0]), np.full(3, 1000.0))
     assert steadied == pytest.approx([100, 100, 100])
 
@@ -142,10 +142,10 @@ def test_where_the_population_is_unknown_counts_are_tested_and_rates_are_null() 
     assert frame["rate_per_10000"].null_count() == frame["eb_rate_per_10000"].null_count() == 128
 
 
-def test_people_by_day_may_stand_for_residents() -> None:
+def test_daytime_population_may_replace_residents() -> None:
     frame = areas().with_columns(daytime_population=pl.lit(50_000))
-    found = area_hot_spots(points({5: 10}), frame, END, population="daytime_population")
-    assert found.filter(pl.col("incidents") > 0)["rate_per_10000"].to_list() == [2.0]
+    result = area_hot_spots(points({5: 10}), frame, END, population="daytime_population")
+    assert result.filter(pl.col("incidents") > 0)["rate_per_10000"].to_list() == [2.0]
 
 
 def test_a_handful_of_incidents_makes_no_area_hot() -> None:
@@ -155,7 +155,7 @@ def test_a_handful_of_incidents_makes_no_area_hot() -> None:
     assert frame["gi_star_z"].max() > 2.5 and not frame["is_hot"].any() and not frame["is_moran_significant"].any()
 
 
-def test_only_the_year_counts_and_an_incident_outside_all_areas_does_not() -> None:
+def test_only_incidents_of_the_year_inside_areas_count() -> None:
     seen = pl.concat(
         [
             points({3: 2}),
@@ -168,9 +168,9 @@ def test_only_the_year_counts_and_an_incident_outside_all_areas_does_not() -> No
     assert frame["incidents"].sum() == 2 and frame.height == 64
 
 
-def test_no_incidents_no_areas_and_a_single_area_give_an_answer() -> None:
+def test_no_incidents_no_areas_and_a_single_area_are_handled() -> None:
     assert area_hot_spots(points({}), areas(), END).schema == module.SCHEMA
     assert area_hot_spots(points({1: 3}), areas().clear(), END).is_empty()
-    one = area_hot_spots(points({0: 3}), areas().head(1), END)
-    assert one.select("incidents", "p_value", "is_hot", "quadrant").rows() == [(3, 1.0, False, None)]
-    assert one.schema == module.SCHEMA
+    single = area_hot_spots(points({0: 3}), areas().head(1), END)
+    assert single.select("incidents", "p_value", "is_hot", "quadrant").rows() == [(3, 1.0, False, None)]
+    assert single.schema == module.SCHEMA

@@ -1,4 +1,4 @@
-"""Control charts: limits against simulation, weeks that are whole, like held against like."""
+"""Control charts: limits against simulation, complete weeks, comparable counts."""
 
 from datetime import date, timedelta
 
@@ -36,7 +36,7 @@ def test_a_quiet_series_is_flagged_about_three_times_in_a_thousand_weeks() -> No
         assert 0.0004 < outside.mean() < 0.0035
 
 
-def test_limits_are_those_of_a_count_drawn_with_a_mean_drawn_from_eight_weeks() -> None:
+def test_limits_equal_a_simulation_with_the_mean_of_eight_weeks() -> None:
     """Jeffreys: the mean is gamma of the eight weeks' sum and a half."""
     counts = np.array([[5, 9, 4, 7, 6, 8, 3, 6, 99]])
     centre, low, high = control_chart.limits(counts)
@@ -56,19 +56,19 @@ def test_weeks_are_counted_back_from_the_end_and_the_day_after_it_is_left_out() 
     assert chart.height == 53 and chart["centre"].null_count() == 0
 
 
-def test_what_was_reported_after_the_week_counts_in_no_week() -> None:
+def test_reports_after_the_week_are_not_counted() -> None:
     chart = control_chart.control_chart(points((4, 10, 0), (3, 10, 2), (2, 10, 3)), LONG_AGO, END)
     assert chart.filter(pl.col("incidents") > 0)["incidents"].to_list() == [7]
 
 
-def test_a_burst_is_high_and_a_silence_after_many_is_low() -> None:
+def test_a_burst_is_high_and_no_incidents_after_many_is_low() -> None:
     steady = [(10, 7 * week + 1, 0) for week in range(2, 30)]
     chart = control_chart.control_chart(points((40, 8, 0), *steady), LONG_AGO, END).sort("week_start_date")
     assert chart["signal"].to_list()[-2:] == ["high", "low"]
     assert chart["signal"].to_list()[-3] is None
 
 
-def test_weeks_before_the_records_are_not_listed_and_the_first_eight_have_no_limits() -> None:
+def test_weeks_before_the_records_are_omitted_and_the_first_eight_have_no_limits() -> None:
     chart = control_chart.control_chart(points((1, 1, 0)), END - timedelta(days=7 * 12 + 3), END)
     assert chart.height == 12
     assert chart.sort("week_start_date")["expected_high"].is_null().to_list() == [True] * 8 + [False] * 4

@@ -45,19 +45,19 @@ def test_density_is_the_direct_sum_over_all_pairs() -> None:
     rng = np.random.default_rng(1)
     grid = cells().sample(fraction=0.8, seed=1).sort("cell_id")
     seen = points(rng.uniform((-300, -300), (6300, 4300), (300, 2)))
-    found = density(seen, grid, 100, END)
-    assert found["bandwidth_m"].unique().to_list() == [200.0]
-    joined = grid.join(found, on="cell_id", how="left", maintain_order="left")["density_per_km2_year"].fill_null(0)
+    result = density(seen, grid, 100, END)
+    assert result["bandwidth_m"].unique().to_list() == [200.0]
+    joined = grid.join(result, on="cell_id", how="left", maintain_order="left")["density_per_km2_year"].fill_null(0)
     assert joined.to_numpy() == pytest.approx(direct(seen, grid, 200.0), abs=6e-4)
 
 
-def test_all_incidents_are_found_again_under_the_surface() -> None:
+def test_the_surface_integrates_to_all_incidents() -> None:
     grid = cells(300, 200)
     seen = points(np.random.default_rng(2).uniform((2000, 2000), (28_000, 18_000), (500, 2)))
-    found = density(seen, grid, 100, END)
-    assert found["bandwidth_m"][0] == 650
-    assert found["density_per_km2_year"].sum() * 0.01 == pytest.approx(500, rel=0.002)
-    assert found.filter(pl.col("cell_id") == "c30150")["kernel_share"].to_list() == [1.0], "in the middle"
+    result = density(seen, grid, 100, END)
+    assert result["bandwidth_m"][0] == 650
+    assert result["density_per_km2_year"].sum() * 0.01 == pytest.approx(500, rel=0.002)
+    assert result.filter(pl.col("cell_id") == "c30150")["kernel_share"].to_list() == [1.0], "in the middle"
 
 
 def test_the_kernel_adds_up_to_one_and_is_highest_at_the_point() -> None:
@@ -70,15 +70,15 @@ def test_the_kernel_adds_up_to_one_and_is_highest_at_the_point() -> None:
 def test_beyond_the_edge_is_unknown_and_not_empty() -> None:
     grid = cells(300, 200)
     y, x = np.divmod(np.arange(300 * 200), 300)
-    found = density(points(np.column_stack([x * 100 + 50.0, y * 100 + 50.0])), grid, 100, END)
-    assert found["density_per_km2_year"].to_numpy() == pytest.approx(np.full(60_000, 100.0), rel=1e-3)
-    corner = found.sort("cell_id")["kernel_share"][0]
+    result = density(points(np.column_stack([x * 100 + 50.0, y * 100 + 50.0])), grid, 100, END)
+    assert result["density_per_km2_year"].to_numpy() == pytest.approx(np.full(60_000, 100.0), rel=1e-3)
+    corner = result.sort("cell_id")["kernel_share"][0]
     assert 0.2 < corner < 0.4
 
 
 def test_incidents_moved_to_one_junction_count_each() -> None:
-    one, many = (density(points(np.tile([3000.0, 2000.0], (n, 1))), cells(), 100, END) for n in (1, 40))
-    assert many["density_per_km2_year"].sum() == pytest.approx(40 * one["density_per_km2_year"].sum(), rel=1e-3)
+    single, many = (density(points(np.tile([3000.0, 2000.0], (n, 1))), cells(), 100, END) for n in (1, 40))
+    assert many["density_per_km2_year"].sum() == pytest.approx(40 * single["density_per_km2_year"].sum(), rel=1e-3)
 
 
 def test_the_bandwidth_follows_the_regions_shorter_side_within_its_limits() -> None:
@@ -86,7 +86,7 @@ def test_the_bandwidth_follows_the_regions_shorter_side_within_its_limits() -> N
     assert bandwidth(10_000, 10_000, 250) == 500
 
 
-def test_categories_and_years_are_apart_and_far_points_do_nothing() -> None:
+def test_categories_and_years_are_separate_and_far_points_have_no_effect() -> None:
     seen = pl.concat(
         [
             points([[3000, 2000]], "burglary"),
@@ -95,13 +95,13 @@ def test_categories_and_years_are_apart_and_far_points_do_nothing() -> None:
             points([[1e6, 1e6]], "robbery"),
         ]
     )
-    found = density(seen, cells(), 100, END)
-    assert found["category"].unique().sort().to_list() == ["burglary", "theft"]
-    assert found.filter(pl.col("category") == "theft").height == found.height / 2
-    assert found["density_per_km2_year"].min() > 0
+    result = density(seen, cells(), 100, END)
+    assert result["category"].unique().sort().to_list() == ["burglary", "theft"]
+    assert result.filter(pl.col("category") == "theft").height == result.height / 2
+    assert result["density_per_km2_year"].min() > 0
 
 
-def test_nothing_gives_an_empty_surface() -> None:
+def test_no_incidents_give_an_empty_surface() -> None:
     assert density(points([[1, 1]]).clear(), cells(), 100, END).schema == module.SCHEMA
     assert density(points([[1, 1]]), cells().clear(), 100, END).schema == module.SCHEMA
     assert density(points([[50, 50]]), cells(1, 1), 100, END).height == 1

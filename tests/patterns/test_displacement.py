@@ -7,12 +7,12 @@ import pytest
 from pipelines.patterns.displacement import displacement_difference
 
 
-def test_the_papers_example_comes_out() -> None:
+def test_the_papers_example_is_reproduced() -> None:
     """Wheeler and Ratcliffe 2018: −118 incidents, variance 1,568, z −2.98, 95 % interval −196 to −40."""
-    found = displacement_difference((207, 110), (308, 318), (178, 157), (150, 140))
-    assert found.estimate == -118
-    assert found.standard_error == pytest.approx(math.sqrt(1568))
-    assert (round(found.z, 2), round(found.low), round(found.high)) == (-2.98, -196, -40)
+    result = displacement_difference((207, 110), (308, 318), (178, 157), (150, 140))
+    assert result.estimate == -118
+    assert result.standard_error == pytest.approx(math.sqrt(1568))
+    assert (round(result.z, 2), round(result.low), round(result.high)) == (-2.98, -196, -40)
 
 
 def test_surroundings_add_to_the_change_and_may_be_left_out() -> None:
@@ -26,6 +26,6 @@ def test_a_wider_confidence_is_a_wider_interval() -> None:
 
 
 @pytest.mark.parametrize("counts", [((0, 0), (0, 0)), ((-1, 2), (3, 4))])
-def test_nothing_and_nonsense_are_refused(counts: tuple[tuple[int, int], tuple[int, int]]) -> None:
+def test_zero_and_negative_counts_are_rejected(counts: tuple[tuple[int, int], tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="no change"):
         displacement_difference(*counts)

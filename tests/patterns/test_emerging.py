@@ -78,7 +78,7 @@ MOST = "hhhhhhhhhhhh"
         ("............", 0, None),
     ],
 )
-def test_each_history_has_its_class_hot_and_cold_alike(history: str, trend: int, expected: str | None) -> None:
+def test_each_history_has_its_class_for_hot_and_cold(history: str, trend: int, expected: str | None) -> None:
     turned = history.translate(str.maketrans("hc", "ch"))
     hot, cold = histories([history, turned])
     z, p = np.array([3.0, -3.0]) * trend, np.full(2, 0.003 if trend else 0.9)
@@ -121,11 +121,11 @@ def test_the_trend_has_the_sign_and_about_the_p_value_of_scipys_kendalltau() -> 
     z, p = mann_kendall(series.round())
     theirs = [kendalltau(np.arange(12), column, method="asymptotic") for column in series.round().T]
     assert (
-        np.sign(z) == np.sign([one.statistic if abs(zz) > 0 else 0 for one, zz in zip(theirs, z, strict=True)])
+        np.sign(z) == np.sign([single.statistic if abs(zz) > 0 else 0 for single, zz in zip(theirs, z, strict=True)])
     ).all()
     # Theirs has no continuity correction, so ours is a little larger.
-    assert (p >= np.array([one.pvalue for one in theirs]) - 1e-12).all()
-    assert p == pytest.approx([one.pvalue for one in theirs], abs=0.09)
+    assert (p >= np.array([single.pvalue for single in theirs]) - 1e-12).all()
+    assert p == pytest.approx([single.pvalue for single in theirs], abs=0.09)
 
 
 def test_a_series_that_does_not_vary_has_no_trend() -> None:
@@ -142,18 +142,18 @@ def test_space_time_gi_star_equals_esda_on_neighbours_in_space_and_time() -> Non
 
     counts = np.random.default_rng(3).poisson(2, (5, 49)).astype(float)
     y, x = np.divmod(np.arange(49), 7)
-    found = queen(x, y, 1)
-    near = [[i, *row[row != NONE].tolist()] for i, row in enumerate(found)]
+    result = queen(x, y, 1)
+    near = [[i, *row[row != NONE].tolist()] for i, row in enumerate(result)]
     links = {
         t * 49 + i: [s * 49 + j for s in (t, t - 1) if s >= 0 for j in near[i] if (s, j) != (t, i)]
         for t in range(5)
         for i in range(49)
     }
     theirs = G_Local(counts.ravel(), W(links, silence_warnings=True), transform="B", star=True, permutations=0).Zs
-    assert space_time(counts, found).z == pytest.approx(theirs.reshape(5, 49)[1:])
+    assert space_time(counts, result).z == pytest.approx(theirs.reshape(5, 49)[1:])
 
 
-def test_planted_histories_come_out_as_their_classes() -> None:
+def test_planted_histories_get_their_classes() -> None:
     counts = np.random.default_rng(4).poisson(0.5, (STEPS + 1, SIDE * SIDE))
     middle = {
         name: 20 * r + c for name, r, c in (("new", 3, 3), ("lasting", 3, 15), ("gone", 15, 3), ("rising", 15, 15))
@@ -182,7 +182,7 @@ def test_a_single_robbery_makes_no_hot_step() -> None:
     assert emerging_hot_spots(crime(counts, "robbery"), cells(), 1000, END).is_empty()
 
 
-def test_where_crime_is_sparse_nothing_is_cold_and_where_it_is_not_a_void_is() -> None:
+def test_empty_cells_are_cold_only_where_crime_is_frequent() -> None:
     void = [20 * r + c for r in range(6, 13) for c in range(6, 13)]
     for rate, expected in ((0.05, False), (6.0, True)):
         counts = np.random.default_rng(5).poisson(rate, (STEPS + 1, SIDE * SIDE))
@@ -194,15 +194,15 @@ def test_where_crime_is_sparse_nothing_is_cold_and_where_it_is_not_a_void_is() -
 
 def test_chance_alone_is_rarely_hot_or_cold() -> None:
     rng = np.random.default_rng(6)
-    found = queen(*(cells()[c].to_numpy() for c in ("x_m", "y_m")), 1000)
+    result = queen(*(cells()[c].to_numpy() for c in ("x_m", "y_m")), 1000)
     false = 0
     for number in range(40):
-        steps = space_time(rng.poisson(0.1 if number % 2 else 4, (STEPS + 1, SIDE * SIDE)).astype(float), found)
+        steps = space_time(rng.poisson(0.1 if number % 2 else 4, (STEPS + 1, SIDE * SIDE)).astype(float), result)
         false += steps.is_hot.any() + steps.is_cold.any()
     assert false <= 8
 
 
-def test_the_forerunner_counts_as_the_step_before_and_nothing_earlier_does() -> None:
+def test_only_the_predecessor_step_is_used_before_the_first_step() -> None:
     counts = np.zeros((STEPS + 2, SIDE * SIDE), dtype=int)
     counts[0, 10] = 500
     assert emerging_hot_spots(crime(counts), cells(), 1000, END).is_empty()
@@ -212,7 +212,7 @@ def test_the_forerunner_counts_as_the_step_before_and_nothing_earlier_does() -> 
     assert frame["window_start_date"].unique().to_list() == [END - timedelta(days=STEPS * STEP_DAYS)]
 
 
-def test_nothing_gives_no_row() -> None:
+def test_no_incidents_give_no_row() -> None:
     empty = crime(np.zeros((1, 4), dtype=int))
     assert emerging_hot_spots(empty, cells(), 1000, END).schema == module.SCHEMA
     assert emerging_hot_spots(crime(np.ones((1, 4), dtype=int)), cells().clear(), 1000, END).schema == module.SCHEMA

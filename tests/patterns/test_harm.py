@@ -19,17 +19,17 @@ def points(*rows: tuple[str, str, str, int]) -> pl.DataFrame:
     return pl.DataFrame(seen, schema=schema, orient="row")
 
 
-def test_harm_is_weighed_and_hot_where_the_cell_is_hot_for_that_category() -> None:
+def test_harm_is_weighted_and_hot_if_the_cell_is_hot_for_that_category() -> None:
     seen = points(
         ("theft", "c1", "A", 1), ("theft", "c1", "A", 2), ("theft", "c2", "A", 3), ("robbery", "c1", "A", 4),
         ("theft", "c1", "B", 365), ("theft", "c1", "B", 366), ("robbery", "c2", "?", 5),
     )  # fmt: skip
-    made = district_harm(seen, CELLS, HOT, DISTRICTS, WEIGHTS, END)
+    built = district_harm(seen, CELLS, HOT, DISTRICTS, WEIGHTS, END)
     counted = ("area_id", "incidents", "harm", "hot_incidents", "hot_harm")
-    assert made.select(counted).rows() == [("A", 4, 14.5, 2, 3.0), ("B", 1, 1.5, 1, 1.5), ("C", 0, 0.0, 0, 0.0)]
-    assert made["harm_share"].to_list() == [0.90625, 0.09375, 0]
+    assert built.select(counted).rows() == [("A", 4, 14.5, 2, 3.0), ("B", 1, 1.5, 1, 1.5), ("C", 0, 0.0, 0, 0.0)]
+    assert built["harm_share"].to_list() == [0.90625, 0.09375, 0]
 
 
 def test_districts_without_any_crime_have_no_share() -> None:
-    made = district_harm(points(), CELLS, HOT, DISTRICTS, WEIGHTS, END)
-    assert made.schema == pl.Schema(TYPES) and made["harm_share"].null_count() == 3
+    built = district_harm(points(), CELLS, HOT, DISTRICTS, WEIGHTS, END)
+    assert built.schema == pl.Schema(TYPES) and built["harm_share"].null_count() == 3

@@ -25,12 +25,12 @@ def crime(counts: dict[str, int], category: str = "theft", day: date = END - tim
     )
 
 
-def test_queens_are_found_across_gaps_and_never_around_the_edge() -> None:
+def test_queen_neighbours_cross_gaps_and_never_wrap_around_the_edge() -> None:
     x, y = np.array([0, 100, 200, 0, 500]), np.array([0, 0, 0, 100, 0])
-    found = queen(x, y, 100)
-    assert [sorted(row[row != NONE]) for row in found] == [[1, 3], [0, 2, 3], [1], [0, 1], []]
-    assert neighbour_count(found).tolist() == [2, 3, 1, 2, 0]
-    assert neighbour_sum(np.array([1.0, 2, 4, 8, 16]), found).tolist() == [10, 13, 2, 3, 0]
+    result = queen(x, y, 100)
+    assert [sorted(row[row != NONE]) for row in result] == [[1, 3], [0, 2, 3], [1], [0, 1], []]
+    assert neighbour_count(result).tolist() == [2, 3, 1, 2, 0]
+    assert neighbour_sum(np.array([1.0, 2, 4, 8, 16]), result).tolist() == [10, 13, 2, 3, 0]
     assert queen([], [], 100).shape == (0, 8)
 
 
@@ -44,10 +44,10 @@ def test_gi_star_equals_esda() -> None:
     keep = rng.random(400) < 0.8
     y, x = np.divmod(np.arange(400)[keep], 20)
     counts = rng.poisson(2, keep.sum()).astype(float)
-    found = queen(x, y, 1)
-    weights = W({i: row[row != NONE].tolist() for i, row in enumerate(found)}, silence_warnings=True)
+    result = queen(x, y, 1)
+    weights = W({i: row[row != NONE].tolist() for i, row in enumerate(result)}, silence_warnings=True)
     reference = G_Local(counts, weights, transform="B", star=True, permutations=0).Zs
-    assert hot_spots.gi_star(counts, found) == pytest.approx(reference)
+    assert hot_spots.gi_star(counts, result) == pytest.approx(reference)
 
 
 def test_a_planted_cluster_is_hot_and_the_rest_is_not() -> None:
@@ -69,20 +69,20 @@ def test_a_handful_of_incidents_makes_no_hot_spot() -> None:
 
 
 def test_the_exact_p_is_a_binomial_tail() -> None:
-    found = queen(cells()["x_m"].to_numpy(), cells()["y_m"].to_numpy(), 1000)
+    result = queen(cells()["x_m"].to_numpy(), cells()["y_m"].to_numpy(), 1000)
     counts = np.zeros(144)
     counts[[65, 66, 0]] = [2, 1, 7]
-    p = hot_spots.chance(counts, found)
+    p = hot_spots.chance(counts, result)
     assert p[65] == pytest.approx(hot_spots.binom.sf(2, 10, 9 / 144))
     assert p[143] == 1
 
 
 def test_chance_alone_is_rarely_called_hot() -> None:
     rng = np.random.default_rng(3)
-    found = queen(cells()["x_m"].to_numpy(), cells()["y_m"].to_numpy(), 1000)
+    result = queen(cells()["x_m"].to_numpy(), cells()["y_m"].to_numpy(), 1000)
     false = 0
     for _ in range(100):
-        z = hot_spots.gi_star(rng.poisson(8, 144).astype(float), found)
+        z = hot_spots.gi_star(rng.poisson(8, 144).astype(float), result)
         false += hot_spots.discoveries(hot_spots.norm.sf(z), 0.05).any()
     assert false <= 15
 
@@ -109,7 +109,7 @@ def test_benjamini_and_hochbergs_own_example_gives_four_discoveries() -> None:
     assert hot_spots.discoveries(np.array([0.5, 0.9]), 0.05).sum() == 0
 
 
-def test_risk_cells_add_up_in_their_map_cell_and_only_within_the_year() -> None:
+def test_risk_cells_are_summed_per_map_cell_within_the_year() -> None:
     fine = pl.DataFrame(
         {"cell_id": ["a", "b", "z"], "cell_metres": 100, "map_cell_id": ["m005", "m005", "gone"], "x_m": 0, "y_m": 0}
     )
@@ -127,12 +127,12 @@ def test_risk_cells_add_up_in_their_map_cell_and_only_within_the_year() -> None:
     assert frame["window_start_date"].unique().to_list() == [END - timedelta(days=365)]
 
 
-def test_categories_are_judged_one_by_one() -> None:
+def test_categories_are_tested_separately() -> None:
     frame = hot_spots.hot_spots(pl.concat([crime({"m000": 9}), crime({"m100": 4}, "burglary")]), cells(), 1000, END)
     assert frame.group_by("category").len().sort("category").rows() == [("burglary", 144), ("theft", 144)]
 
 
-def test_where_nothing_varies_nothing_is_hot() -> None:
+def test_equal_counts_give_no_hot_spot() -> None:
     assert hot_spots.gi_star(np.full(9, 4.0), queen(*np.divmod(np.arange(9), 3), 1)).tolist() == [0.0] * 9
     assert hot_spots.gi_star(np.array([]), queen([], [], 1)).size == 0
     assert hot_spots.hot_spots(crime({"m000": 1}).clear(), cells(), 1000, END).columns == list(hot_spots.COLUMNS)

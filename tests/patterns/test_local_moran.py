@@ -22,8 +22,8 @@ def ring(size: int) -> np.ndarray:
 
 def test_p_values_are_the_tails_over_all_arrangements_of_the_other_places() -> None:
     values = np.array([1.0, 5.0, 2.0, 8.0, 2.0, 9.0, 4.0, 4.0])
-    found = local_moran(values, ring(8), "enumeration")
-    for place, p in enumerate(found.p_value):
+    result = local_moran(values, ring(8), "enumeration")
+    for place, p in enumerate(result.p_value):
         others = np.delete(values, place)
         sums = np.array([sum(pair) for pair in combinations(others, 2)])
         seen = values[(place - 1) % 8] + values[(place + 1) % 8]
@@ -39,7 +39,7 @@ def test_the_p_value_of_gi_star_is_the_tail_over_all_arrangements() -> None:
         assert p[place] == pytest.approx((sums >= values[[place - 1, place, (place + 1) % 8]].sum()).mean(), abs=0.01)
 
 
-def test_sharing_the_deals_gives_what_each_place_would_count_alone() -> None:
+def test_shared_permutations_give_the_same_result_as_separate_ones() -> None:
     rng = np.random.default_rng(4)
     values, neighbours = rng.poisson(2, 36).astype(float), grid(6)
     total, count = neighbour_sum(values, neighbours), neighbour_count(neighbours)
@@ -57,7 +57,7 @@ def test_sharing_the_deals_gives_what_each_place_would_count_alone() -> None:
         assert lower[place] == pytest.approx((np.sum(np.array(sums) <= total[place]) + 1) / 301)
 
 
-def test_a_deal_is_of_distinct_places_and_favours_none() -> None:
+def test_a_permutation_draws_distinct_places_uniformly() -> None:
     dealt = _dealt(5, 3, 20_000, "fair")
     assert dealt.shape == (20_000, 4) and all(len(set(row)) == 4 for row in dealt[:500])
     share = np.array([np.bincount(column, minlength=5) for column in dealt.T]) / 20_000
@@ -70,10 +70,10 @@ def test_the_four_quadrants_name_the_place_first() -> None:
     values[[20 * r + c for r in (12, 13, 14) for c in (12, 13, 14)]] = 9
     values[20 * 13 + 13] = 0
     values[20 * 17 + 3] = 9
-    found = local_moran(values, grid(20), "planted")
-    named = [found.quadrant[20 * r + c] for r, c in ((3, 3), (13, 13), (17, 3), (8, 8))]
+    result = local_moran(values, grid(20), "planted")
+    named = [result.quadrant[20 * r + c] for r, c in ((3, 3), (13, 13), (17, 3), (8, 8))]
     assert named == ["high-high", "low-high", "high-low", "low-low"]
-    significant = moran_columns(found)[3].to_numpy()
+    significant = moran_columns(result)[3].to_numpy()
     assert significant[20 * 3 + 3] and significant[20 * 13 + 13]
     assert not significant[20 * 17 + 3], "its empty neighbours are what most places have"
 
@@ -83,18 +83,18 @@ def test_chance_alone_and_sparse_incidents_are_rarely_significant() -> None:
     neighbours, false = grid(15), 0
     for number in range(60):
         rate = 5.0 if number % 2 else 0.02
-        p = local_moran(rng.poisson(rate, 225).astype(float), neighbours, number, deals=9_999).p_value
+        p = local_moran(rng.poisson(rate, 225).astype(float), neighbours, number, permutations=9_999).p_value
         false += discoveries(p[np.isfinite(p)], 0.05).any()
     assert false <= 8
 
 
-def test_the_seed_words_alone_decide_the_deals() -> None:
+def test_the_seed_words_determine_the_permutations() -> None:
     values, neighbours = np.random.default_rng(6).gamma(1, 1, 49), grid(7)
-    one, same, other = (local_moran(values, neighbours, *words).p_value for words in (("a", 1), ("a", 1), ("b", 1)))
-    assert (one == same).all() and (one != other).any()
+    single, same, other = (local_moran(values, neighbours, *words).p_value for words in (("a", 1), ("a", 1), ("b", 1)))
+    assert (single == same).all() and (single != other).any()
 
 
-def test_what_has_no_neighbours_or_does_not_vary_is_not_judged() -> None:
+def test_places_without_neighbours_or_variation_are_not_tested() -> None:
     alone = local_moran(np.array([1.0, 2, 3, 9]), np.array([[1], [0], [NONE], [0]]), "x")
     assert alone.quadrant[2] is None and np.isnan(alone.p_value[2]) and np.isfinite(alone.p_value[0])
     flat = local_moran(np.full(9, 0.1), grid(3), "x")

@@ -64,12 +64,12 @@ def test_a_series_among_scattered_incidents_is_unusual() -> None:
         ([x0 + 30 * n for n in range(5)], [y0] * 5, [d0 + 4 * n for n in range(5)])
         for x0, y0, d0 in [(3000, 3000, 100), (15_000, 9000, 345)]
     ]
-    for one in series:
-        x, y, day = x + one[0], y + one[1], day + one[2]
+    for single in series:
+        x, y, day = x + single[0], y + single[1], day + single[2]
     chains = near_repeat_chains.near_repeat_chains(points(x, y, day), 100, END)
-    found = chains.filter(pl.col("incidents") >= 5)
-    assert found["is_unusual"].all() and found["is_open"].to_list() == [True, False]
-    assert found["permutation_p_value"].max() <= 0.01
+    result = chains.filter(pl.col("incidents") >= 5)
+    assert result["is_unusual"].all() and result["is_open"].to_list() == [True, False]
+    assert result["permutation_p_value"].max() <= 0.01
 
 
 def test_a_busy_street_links_its_incidents_into_one_chain_and_it_is_not_unusual() -> None:
@@ -98,9 +98,9 @@ def test_chance_alone_makes_an_unusual_chain_in_one_year_of_twenty() -> None:
 
 def test_a_score_is_the_likelihood_ratio_against_the_surroundings() -> None:
     chain, day = np.array([4, 4, 4, 7, 7, 9]), np.array([10, 12, 19, 3, 4, 5])
-    which, found = near_repeat_chains.scores(chain, day, np.array([5, 6, 7, 2, 2, 1]))
+    which, result = near_repeat_chains.scores(chain, day, np.array([5, 6, 7, 2, 2, 1]))
     usual = 6 * 10 / 365
-    assert which.tolist() == [4] and found[0] == pytest.approx(3 * np.log(3 / usual) - (3 - usual))
+    assert which.tolist() == [4] and result[0] == pytest.approx(3 * np.log(3 / usual) - (3 - usual))
     crowded = near_repeat_chains.scores(chain, day, np.full(6, 200))
     assert crowded[1].tolist() == [0], "no more than the place always has"
 
@@ -112,14 +112,14 @@ def test_chains_of_one_name_are_numbered() -> None:
     assert members["chain_id"].n_unique() == 2 and members["incident_id"].n_unique() == 6
 
 
-def test_where_places_are_too_dense_no_chain_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_dense_places_give_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     dense = points([0, 10, 20], [0, 0, 0], [5, 6, 7])
     assert near_repeat_chains.near_repeat_chains(dense, 100, END).height == 1
     monkeypatch.setattr(near_repeat_chains, "MAX_PAIRS", 2)
     assert near_repeat_chains.near_repeat_chains(dense, 100, END).height == 0
 
 
-def test_no_incidents_and_a_night_told_twice() -> None:
+def test_no_incidents_and_a_repeated_night() -> None:
     chains, members = both(points([], [], []))
     assert (chains.schema, members.schema) == (CHAINS, MEMBERS) and chains.is_empty() and members.is_empty()
     lonely = near_repeat_chains.near_repeat_chains(points([0], [0], [9]), 100, END)

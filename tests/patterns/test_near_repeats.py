@@ -45,11 +45,11 @@ places = st.integers(0, 30).map(lambda step: step * 47.0)
 
 
 @given(st.lists(st.tuples(places, places, st.integers(0, 364)), max_size=25))
-def test_pairs_are_those_that_counting_one_by_one_finds(incidents: list[tuple[float, float, int]]) -> None:
+def test_pairs_equal_those_counted_one_by_one(incidents: list[tuple[float, float, int]]) -> None:
     x, y, day = (list(part) for part in zip(*incidents, strict=True)) if incidents else ([], [], [])
-    found = near_repeats.near_repeats(points(x, y, day), END, permutations=1)
-    assert found["observed_pairs"].to_list() == (by_hand(x, y, day).ravel().tolist() if x else [])
-    assert found.schema == near_repeats.COLUMNS
+    result = near_repeats.near_repeats(points(x, y, day), END, permutations=1)
+    assert result["observed_pairs"].to_list() == (by_hand(x, y, day).ravel().tolist() if x else [])
+    assert result.schema == near_repeats.COLUMNS
 
 
 def test_expected_is_the_mean_over_all_permutations() -> None:
@@ -107,10 +107,10 @@ def test_burkitts_lymphoma_in_uganda_gives_the_published_figures(monkeypatch: py
     assert 0.14 < p.item() < 0.28
 
 
-def test_p_says_how_often_chance_has_as_many_pairs() -> None:
+def test_p_is_the_share_of_permutations_with_as_many_pairs() -> None:
     """Three incidents, two of them near: of their days’ permutations one in three brings these close."""
-    found = near_repeats.near_repeats(points([0, 50, 900], [0, 0, 0], [0, 3, 200]), END)
-    near = found.row(by_predicate=(pl.col("distance_to_m") == 100) & (pl.col("days_to") == 7), named=True)
+    result = near_repeats.near_repeats(points([0, 50, 900], [0, 0, 0], [0, 3, 200]), END)
+    near = result.row(by_predicate=(pl.col("distance_to_m") == 100) & (pl.col("days_to") == 7), named=True)
     assert (near["observed_pairs"], near["expected_pairs"]) == (1, pytest.approx(1 / 3))
     assert near["permutation_p_value"] == pytest.approx(1 / 3, abs=0.06) and near["pair_ratio"] == pytest.approx(3)
 
@@ -121,25 +121,25 @@ def test_planted_repeats_raise_their_band_and_no_other() -> None:
     angle, away = rng.random(80) * 2 * np.pi, 30 + 60 * rng.random(80)
     x, y = np.append(x, x[:80] + away * np.cos(angle)), np.append(y, y[:80] + away * np.sin(angle))
     day = np.append(day, np.minimum(day[:80] + rng.integers(0, 8, 80), 364))
-    found = near_repeats.near_repeats(points(x.tolist(), y.tolist(), day.tolist()), END)
+    result = near_repeats.near_repeats(points(x.tolist(), y.tolist(), day.tolist()), END)
     near = (pl.col("distance_to_m") == 100) & (pl.col("days_to") == 7)
-    assert found.filter(near)["observed_pairs"][0] >= 80 and found.filter(near)["permutation_p_value"][0] == 0.001
-    assert found.filter(near)["pair_ratio"][0] > 10
-    assert (found.filter(~near)["permutation_p_value"] <= 0.01).sum() <= 4
+    assert result.filter(near)["observed_pairs"][0] >= 80 and result.filter(near)["permutation_p_value"][0] == 0.001
+    assert result.filter(near)["pair_ratio"][0] > 10
+    assert (result.filter(~near)["permutation_p_value"] <= 0.01).sum() <= 4
 
 
-def test_a_year_that_is_busy_in_spring_makes_no_repeats() -> None:
+def test_a_seasonal_peak_gives_no_repeats() -> None:
     """Purely seasonal crowding raises what is expected as much as what is observed."""
     x, y, _ = town(600, "spring", side=4000)
     day = generator("spring days").normal(100, 15, 600).clip(0, 364).astype(int)
-    found = near_repeats.near_repeats(points(x.tolist(), y.tolist(), day.tolist()), END)
-    assert 0 <= (found["permutation_p_value"] <= 0.05).mean() < 0.2
-    assert found["pair_ratio"].drop_nulls().median() == pytest.approx(1, abs=0.1)
+    result = near_repeats.near_repeats(points(x.tolist(), y.tolist(), day.tolist()), END)
+    assert 0 <= (result["permutation_p_value"] <= 0.05).mean() < 0.2
+    assert result["pair_ratio"].drop_nulls().median() == pytest.approx(1, abs=0.1)
 
 
-def test_bands_hold_their_upper_ends() -> None:
-    found = near_repeats.near_repeats(points([0, 1, 101, 1101], [0, 0, 0, 0], [10, 10, 17, 25]), END)
-    seen = found.filter(pl.col("observed_pairs") > 0)
+def test_bands_include_their_upper_ends() -> None:
+    result = near_repeats.near_repeats(points([0, 1, 101, 1101], [0, 0, 0, 0], [10, 10, 17, 25]), END)
+    seen = result.filter(pl.col("observed_pairs") > 0)
     assert seen.select("distance_from_m", "distance_to_m", "days_from", "days_to").rows() == [
         (0, 0, 0, 7),
         (0, 100, 0, 7),
@@ -148,7 +148,7 @@ def test_bands_hold_their_upper_ends() -> None:
     ]
 
 
-def test_places_that_many_share_tell_of_snapped_data() -> None:
+def test_shared_places_indicate_snapped_data() -> None:
     x, y, day = [0.0, 0.2, 500, 900], [0.0, 0.0, 0, 0], [1, 90, 200, 300]
     assert near_repeats.near_repeats(points(x, y, day), END)["shared_place_share"].unique().to_list() == [0.5]
 
@@ -164,19 +164,19 @@ def test_too_many_pairs_are_thinned_and_the_ratio_keeps_its_mean(monkeypatch: py
     assert thin["incidents"][0] == 1500
 
 
-def test_categories_are_judged_alone_and_a_night_told_twice_is_the_same() -> None:
+def test_categories_are_separate_and_a_repeated_night_is_identical() -> None:
     x, y, day = (part.tolist() for part in town(80, "twice", side=900))
     both = pl.concat([points(x, y, day), points(x[:9], y[:9], day[:9], "theft")])
-    found = near_repeats.near_repeats(both, END)
-    assert found.equals(near_repeats.near_repeats(both.reverse(), END))
+    result = near_repeats.near_repeats(both, END)
+    assert result.equals(near_repeats.near_repeats(both.reverse(), END))
     alone = near_repeats.near_repeats(points(x, y, day), END)
-    assert found.filter(category="burglary").equals(alone)
-    assert found.group_by("category").len().sort("category").rows() == [("burglary", 88), ("theft", 88)]
+    assert result.filter(category="burglary").equals(alone)
+    assert result.group_by("category").len().sort("category").rows() == [("burglary", 88), ("theft", 88)]
 
 
-def test_nothing_and_next_to_nothing_give_empty_and_zero_tables() -> None:
+def test_no_and_single_incidents_give_empty_and_zero_tables() -> None:
     assert near_repeats.near_repeats(points([], [], []), END).schema == near_repeats.COLUMNS
-    one = near_repeats.near_repeats(points([5], [5], [364]), END)
-    assert one.height == 88 and one["observed_pairs"].sum() == 0 and one["pair_ratio"].null_count() == 88
+    single = near_repeats.near_repeats(points([5], [5], [364]), END)
+    assert single.height == 88 and single["observed_pairs"].sum() == 0 and single["pair_ratio"].null_count() == 88
     outside = near_repeats.near_repeats(points([5, 5], [5, 5], [-1, 365]), END)
     assert outside.is_empty()

@@ -25,13 +25,13 @@ def by_loops(xy: np.ndarray, radius: float, least: int) -> list[set[int]]:
     """Levine's rule on single points, every distance looked at."""
     near = [[j for j in range(len(xy)) if np.hypot(*(xy[i] - xy[j])) <= radius] for i in range(len(xy))]
     order = sorted(range(len(xy)), key=lambda i: (-len(near[i]), xy[i][0], xy[i][1]))
-    free, found = set(range(len(xy))), []
+    free, result = set(range(len(xy))), []
     for seed in order:
         members = {j for j in near[seed] if j in free}
         if seed in free and len(members) >= least:
-            found.append(members)
+            result.append(members)
             free -= members
-    return found
+    return result
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -43,12 +43,12 @@ def test_clusters_are_those_of_the_rule_written_as_loops(seed: int) -> None:
     single = np.round(single, -1)  # moved to a mesh of 10 m, so that several share a place
     expected = by_loops(single, 60.0, 8)
     places, of_point, count = np.unique(single, axis=0, return_inverse=True, return_counts=True)
-    made = cluster(places, count.astype(float), 60.0, 8)[of_point.ravel()]
-    found = [set(np.flatnonzero(made == number).tolist()) for number in range(made.max() + 1)]
-    assert found == expected and len(found) > 2
+    built = cluster(places, count.astype(float), 60.0, 8)[of_point.ravel()]
+    result = [set(np.flatnonzero(built == number).tolist()) for number in range(built.max() + 1)]
+    assert result == expected and len(result) > 2
 
 
-def test_pairs_are_counted_in_chunks_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_pairs_in_chunks_gives_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     xy = np.unique(np.random.default_rng(6).normal(0, 100, (300, 2)).round(), axis=0)
     whole = cluster(xy, np.ones(len(xy)), 40.0, 8)
     monkeypatch.setattr(module, "MAX_PAIRS", 500)
@@ -72,8 +72,8 @@ def test_planted_clusters_are_found_with_their_incidents_and_outlines() -> None:
     background = rng.uniform(0, 10_000, (300, 2))
     middles = np.array([[2000, 2000], [8000, 8000.0]])
     planted = [rng.normal(middle, 40, (n, 2)) for middle, n in zip(middles, (80, 40), strict=True)]
-    found = nnh_clusters(points(np.concatenate([background, *planted])), 100.0, CRS, END)
-    first = found.filter(pl.col("nnh_order") == 1)
+    result = nnh_clusters(points(np.concatenate([background, *planted])), 100.0, CRS, END)
+    first = result.filter(pl.col("nnh_order") == 1)
     assert first["nnh_cluster_id"].to_list()[:2] == ["theft-1-1", "theft-1-2"]
     assert 75 <= first["incidents"][0] <= 90 and 38 <= first["incidents"][1] <= 46
     outlines = shapely.from_wkb(first["geometry"].to_list())
@@ -90,14 +90,14 @@ def test_incidents_all_at_one_junction_are_a_cluster_with_an_outline() -> None:
     assert row["cluster_km2"] == pytest.approx(np.pi * 0.025**2, rel=0.05)
 
 
-def test_clusters_of_clusters_hold_all_their_incidents() -> None:
+def test_second_order_clusters_contain_all_their_incidents() -> None:
     rng = np.random.default_rng(3)
     # Farther apart than twice the threshold: a seed between two would take both.
     near = [[5000 + 800 * (i % 3), 5000 + 800 * (i // 3)] for i in range(6)]
     far = [[20_000, 30_000], [70_000, 80_000], [90_000, 10_000]]
     planted = [rng.normal(middle, 20, (20 + number, 2)) for number, middle in enumerate(near + far)]
-    found = nnh_clusters(points(np.concatenate([*planted, rng.uniform(0, 100_000, (20_000, 2))])), 10_000.0, CRS, END)
-    first, second = (found.filter(pl.col("nnh_order") == order) for order in (1, 2))
+    result = nnh_clusters(points(np.concatenate([*planted, rng.uniform(0, 100_000, (20_000, 2))])), 10_000.0, CRS, END)
+    first, second = (result.filter(pl.col("nnh_order") == order) for order in (1, 2))
     (upper,) = second.to_dicts()
     below = first.filter(pl.col("parent_nnh_cluster_id") == upper["nnh_cluster_id"])
     assert below.height == upper["first_order_clusters"] == 6
@@ -109,19 +109,19 @@ def test_clusters_of_clusters_hold_all_their_incidents() -> None:
 
 def test_random_points_rarely_cluster() -> None:
     rng = np.random.default_rng(4)
-    found = nnh_clusters(points(rng.uniform(0, 10_000, (5_000, 2))), 100.0, CRS, END)
-    assert found.is_empty() and found.schema == module.SCHEMA
+    result = nnh_clusters(points(rng.uniform(0, 10_000, (5_000, 2))), 100.0, CRS, END)
+    assert result.is_empty() and result.schema == module.SCHEMA
 
 
 def test_the_order_of_the_records_does_not_matter() -> None:
     seen = points(np.random.default_rng(5).normal(0, 300, (500, 2)).round(-1))
-    one, other = (
+    item, other = (
         nnh_clusters(frame, 10.0, CRS, END) for frame in (seen, seen.sample(fraction=1, shuffle=True, seed=1))
     )
-    assert one.equals(other) and not one.is_empty()
+    assert item.equals(other) and not item.is_empty()
 
 
-def test_nothing_gives_no_cluster_and_a_window_is_kept() -> None:
+def test_no_incidents_give_no_cluster_and_the_window_applies() -> None:
     assert nnh_clusters(points([[0, 0]]).clear(), 100.0, CRS, END).schema == module.SCHEMA
     assert nnh_clusters(points([[0, 0]]), 100.0, CRS, END).schema == module.SCHEMA
     late = points(np.zeros((20, 2)), day=END)

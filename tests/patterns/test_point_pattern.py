@@ -32,7 +32,7 @@ def similarity(frame: pl.DataFrame) -> dict[str, object]:
     return row
 
 
-def test_each_p_is_fishers_as_scipy_has_it() -> None:
+def test_each_p_equals_scipys_fisher_test() -> None:
     rng = np.random.default_rng(4)
     first, second = rng.negative_binomial(0.4, 0.1, 200), rng.negative_binomial(0.4, 0.07, 200)
     totals = np.array([first.sum(), second.sum()])
@@ -57,7 +57,7 @@ def test_a_hot_spot_that_moved_differs_at_both_ends_and_empty_places_flatter_the
     assert (row["similarity"], row["similarity_robust"]) == (pytest.approx(18 / 20), 0.5)
 
 
-def test_what_chance_alone_moves_is_mostly_called_similar() -> None:
+def test_random_changes_are_mostly_similar() -> None:
     rng = np.random.default_rng(8)
     rates = rng.gamma(1.0, 20.0, 20)
     different = [
@@ -80,7 +80,7 @@ def test_spans_shorten_to_half_of_the_records_in_whole_weeks(days: int, expected
     assert point_pattern.span_days(END - timedelta(days=days), END) == expected
 
 
-def test_where_one_span_is_empty_there_is_no_similarity() -> None:
+def test_an_empty_span_gives_no_similarity() -> None:
     assert similarity(points([0], [5]))["similarity_robust"] is None
 
 

@@ -33,10 +33,10 @@ def test_records_stop_at_a_gap_and_reports_of_today_do_not_count() -> None:
     assert history_start(reported(), END) is None
 
 
-def test_thin_newest_weeks_are_late_reports_and_no_gap() -> None:
+def test_low_newest_weeks_are_late_reports_and_not_a_gap() -> None:
     steady = [(day, 10) for day in range(29, 400)]
     assert history_start(reported(*steady, (3, 1)), END) == END - timedelta(days=399)
 
 
-def test_where_little_happens_a_month_without_a_report_is_no_gap() -> None:
+def test_a_month_without_reports_is_not_a_gap_for_rare_incidents() -> None:
     assert history_start(reported(*[(day, 1) for day in range(20, 2000, 45)]), END) == END - timedelta(days=1955)

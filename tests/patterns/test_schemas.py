@@ -1,4 +1,4 @@
-"""What the nightly tables of places look like, with crime and without, held against the dictionary."""
+"""The nightly tables of places, with crime and without, compared with the dictionary."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -36,22 +36,22 @@ def crime() -> nightly.Crime:
             "geometry": [outline, outline],
         }
     )
-    one = {"category": "theft", "cell_id": "a", "local_date": day}
+    single = {"category": "theft", "cell_id": "a", "local_date": day}
     points = pl.DataFrame(
-        [one | {"admin_area_id": "d", "police_area_id": "s", "x_m": 955_050.0, "y_m": 1_950_050.0}] * 20
+        [single | {"admin_area_id": "d", "police_area_id": "s", "x_m": 955_050.0, "y_m": 1_950_050.0}] * 20
     )
-    daily = pl.DataFrame([one | {"incidents": 20}])
+    daily = pl.DataFrame([single | {"incidents": 20}])
     return nightly.Crime(points, daily, cells, areas, TODAY, profiles.load("korea"))
 
 
 @pytest.mark.parametrize("table", ["hot_spots", "area_hot_spots", "emerging_hot_spots", "density", "nnh_clusters"])
 @pytest.mark.parametrize("what", ["some", "no crime", "no places"])
-def test_a_table_has_the_columns_of_the_dictionary_even_where_there_is_nothing(table: str, what: str) -> None:
+def test_an_empty_table_has_the_columns_of_the_dictionary(table: str, what: str) -> None:
     seen = crime()
     if what != "some":
         seen = replace(seen, points=seen.points.clear(), daily=seen.daily.clear())
     if what == "no places":
         seen = replace(seen, cells=seen.cells.clear(), areas=seen.areas.clear())
-    made = nightly.TABLES[table](seen)
-    assert made.schema == dictionary.frame_schema(f"patterns.{table}")
-    assert made.is_empty() == (what != "some" or table == "emerging_hot_spots")
+    built = nightly.TABLES[table](seen)
+    assert built.schema == dictionary.frame_schema(f"patterns.{table}")
+    assert built.is_empty() == (what != "some" or table == "emerging_hot_spots")

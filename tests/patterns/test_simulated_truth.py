@@ -32,17 +32,17 @@ def crimes(first: date, last: date, scale: float | None = None) -> pl.DataFrame:
     assert KOREA.simulator is not None
     changed = KOREA.simulator.model_copy(update={} if scale is None else {"scale": scale})
     profile, days = KOREA.model_copy(update={"simulator": changed}), range(first.toordinal(), last.toordinal())
-    found = events.joined([events.police(profile, SEOUL, days), clusters.events(profile, SEOUL, days)])
-    cell = [np.floor(at / SIDE).astype(int) for at in (found.x, found.y)]
+    result = events.joined([events.police(profile, SEOUL, days), clusters.events(profile, SEOUL, days)])
+    cell = [np.floor(at / SIDE).astype(int) for at in (result.x, result.y)]
     frame = pl.DataFrame(
         {
-            "word": table("police_calls")["category"].gather(found.kind),
-            "local_date": pl.Series(found.day - date(1970, 1, 1).toordinal(), dtype=pl.Int32).cast(pl.Date),
-            "x_m": found.x,
-            "y_m": found.y,
+            "word": table("police_calls")["category"].gather(result.kind),
+            "local_date": pl.Series(result.day - date(1970, 1, 1).toordinal(), dtype=pl.Int32).cast(pl.Date),
+            "x_m": result.x,
+            "y_m": result.y,
             "cell_id": pl.Series([f"{x}-{y}" for x, y in zip(*cell, strict=True)]),
-            "origin": found.origin,
-            "cause": found.cause,
+            "origin": result.origin,
+            "cause": result.cause,
         }
     )
     category = pl.col("word").replace_strict(CATEGORIES, default=None)
@@ -57,17 +57,17 @@ def cells_of(points: pl.DataFrame) -> pl.DataFrame:
 
 def outbreaks() -> pl.DataFrame:
     """The outbreaks that are over by the last night."""
-    found = clusters.truth(KOREA, FIRST, LAST).filter(pl.col("start_date") < NIGHTS[-1])
-    x, y = Transformer.from_crs("EPSG:4326", KOREA.crs, always_xy=True).transform(found["lon"], found["lat"])
+    result = clusters.truth(KOREA, FIRST, LAST).filter(pl.col("start_date") < NIGHTS[-1])
+    x, y = Transformer.from_crs("EPSG:4326", KOREA.crs, always_xy=True).transform(result["lon"], result["lat"])
     category = pl.col("category").replace_strict(CATEGORIES)
-    return found.with_columns(pl.Series("x_m", x), pl.Series("y_m", y), category)
+    return result.with_columns(pl.Series("x_m", x), pl.Series("y_m", y), category)
 
 
-def test_outbreaks_are_found_by_weekly_searches_and_little_else_is() -> None:
+def test_weekly_searches_find_outbreaks_and_little_else() -> None:
     seen = crimes(FIRST - YEAR, LAST)
     cells, truth = cells_of(seen), outbreaks()
-    found = pl.concat(scan.space_time_clusters(seen, cells, SIDE, night) for night in NIGHTS)
-    signals = found.filter("is_signal").with_row_index("signal")
+    result = pl.concat(scan.space_time_clusters(seen, cells, SIDE, night) for night in NIGHTS)
+    signals = result.filter("is_signal").with_row_index("signal")
     apart = ((pl.col("x_m") - pl.col("centre_x_m")) ** 2 + (pl.col("y_m") - pl.col("centre_y_m")) ** 2).sqrt()
     hits = signals.join(truth, on="category").filter(
         (apart <= pl.col("radius_m") + pl.col("radius_m_right"))
@@ -83,11 +83,11 @@ def test_outbreaks_are_found_by_weekly_searches_and_little_else_is() -> None:
 
 def test_without_outbreaks_and_near_repeats_there_is_hardly_a_signal() -> None:
     seen = crimes(FIRST - YEAR, LAST).filter(pl.col("origin") == events.Origin.BACKGROUND)
-    found = pl.concat(scan.space_time_clusters(seen, cells_of(seen), SIDE, night) for night in NIGHTS)
+    result = pl.concat(scan.space_time_clusters(seen, cells_of(seen), SIDE, night) for night in NIGHTS)
     print(
-        f"{found['is_signal'].sum()} false signals in {len(NIGHTS)} nights, {found['category'].n_unique()} categories"
+        f"{result['is_signal'].sum()} false signals in {len(NIGHTS)} nights, {result['category'].n_unique()} categories"
     )
-    assert found.height > 50 and found["is_signal"].sum() <= 2
+    assert result.height > 50 and result["is_signal"].sum() <= 2
 
 
 def test_the_surplus_of_near_pairs_is_the_number_of_injected_near_repeats() -> None:
@@ -97,32 +97,32 @@ def test_the_surplus_of_near_pairs_is_the_number_of_injected_near_repeats() -> N
     """
     soon = 29 / 364 - 14 * 15 / (364 * 363)
     seen = crimes(FIRST, LAST, scale=1.0).filter(pl.col("origin") != events.Origin.CLUSTER)
-    found = near_repeats.near_repeats(seen, LAST, permutations=199)
-    near = found.filter((pl.col("distance_to_m") <= 200) & (pl.col("days_to") <= 14))
+    result = near_repeats.near_repeats(seen, LAST, permutations=199)
+    near = result.filter((pl.col("distance_to_m") <= 200) & (pl.col("days_to") <= 14))
     for category in ("burglary", "vehicle_theft"):
-        own = near.filter(pl.col("category") == category, pl.col("distance_to_m") > 0)
-        surplus = own["observed_pairs"].sum() - own["expected_pairs"].sum()
+        subset = near.filter(pl.col("category") == category, pl.col("distance_to_m") > 0)
+        surplus = subset["observed_pairs"].sum() - subset["expected_pairs"].sum()
         injected = seen.filter(pl.col("origin") == events.Origin.NEAR_REPEAT, pl.col("category") == category).height
-        print(f"{category}: {surplus:.0f} pairs beyond chance, {injected} injected; {own['pair_ratio'].to_list()}")
+        print(f"{category}: {surplus:.0f} pairs beyond chance, {injected} injected; {subset['pair_ratio'].to_list()}")
         assert surplus == pytest.approx(injected * (1 - soon), rel=0.1)
-        assert own["permutation_p_value"].max() <= 0.01
-    beyond = found.filter(pl.col("category") == "burglary", pl.col("distance_from_m") >= 500, pl.col("days_from") > 14)
+        assert subset["permutation_p_value"].max() <= 0.01
+    beyond = result.filter(pl.col("category") == "burglary", pl.col("distance_from_m") >= 500, pl.col("days_from") > 14)
     assert 0.85 < beyond["observed_pairs"].sum() / beyond["expected_pairs"].sum() < 1.15
     # Nothing repeats among thefts.
     theft = near.filter(pl.col("category") == "theft", pl.col("distance_to_m") > 0)
     assert theft["observed_pairs"].sum() / theft["expected_pairs"].sum() == pytest.approx(1, abs=0.06)
 
 
-def test_outbreaks_are_chains_and_chance_is_not() -> None:
+def test_outbreaks_form_chains_and_chance_does_not() -> None:
     seen, truth = crimes(FIRST, LAST), outbreaks()
     chains = near_repeat_chains.near_repeat_chains(seen, SIDE, LAST).filter("is_unusual")
     members = (
         near_repeat_chains.near_repeat_members(seen, LAST).join(seen, on="incident_id").join(chains, on="chain_id")
     )
-    found = members.filter(pl.col("origin") == events.Origin.CLUSTER)["cause"].unique()
-    print(f"{truth['cluster_no'].is_in(found.implode()).sum()} of {truth.height} outbreaks are unusual chains")
-    assert truth["cluster_no"].is_in(found.implode()).mean() >= 0.85
-    made = pl.col("origin").is_in([events.Origin.CLUSTER, events.Origin.NEAR_REPEAT])
-    by_chance = members.group_by("chain_id").agg(made.sum()).filter(pl.col("origin") == 0).height
+    result = members.filter(pl.col("origin") == events.Origin.CLUSTER)["cause"].unique()
+    print(f"{truth['cluster_no'].is_in(result.implode()).sum()} of {truth.height} outbreaks are unusual chains")
+    assert truth["cluster_no"].is_in(result.implode()).mean() >= 0.85
+    built = pl.col("origin").is_in([events.Origin.CLUSTER, events.Origin.NEAR_REPEAT])
+    by_chance = members.group_by("chain_id").agg(built.sum()).filter(pl.col("origin") == 0).height
     print(f"{by_chance} of {chains.height} unusual chains hold nothing that was injected")
     assert by_chance <= 1

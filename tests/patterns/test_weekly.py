@@ -40,30 +40,30 @@ def days(years: int, *days_before: int) -> list[date]:
     return [END.replace(year=END.year - years) - timedelta(days=day) for day in days_before]
 
 
-def test_the_same_days_of_last_year_and_the_mean_of_five_stand_beside_this_year() -> None:
+def test_this_year_is_compared_with_last_year_and_the_mean_of_five() -> None:
     seen = [("A", "theft", day, 0) for day in days(0, 1, 7, 8, 28, 29)]
     seen += [("A", "theft", day, 0) for day in days(1, 0, 1, 7, 7, 8)]
     seen += [("A", "theft", day, 0) for day in days(4, 3)]
-    made = table(points(*seen))
-    week = one(made, "A", "theft", "7 days")
+    built = table(points(*seen))
+    week = single(built, "A", "theft", "7 days")
     assert (week["incidents"], week["incidents_year_before"], week["difference"]) == (2, 3, -1)
     assert week["change_share"] == pytest.approx(-1 / 3) and week["e_test_p"] == pytest.approx(e_test(2, 3))
     assert (week["mean_before"], week["years_before"]) == (pytest.approx(4 / 5), 5)
-    assert one(made, "A", "theft", "28 days")["incidents"] == 4
-    assert one(made, "A", "theft", "year to date")["incidents"] == 5
-    assert one(made, "B", "theft", "7 days")["incidents"] == 0
-    assert one(made, "11", "all", "7 days")["incidents"] == 2
+    assert single(built, "A", "theft", "28 days")["incidents"] == 4
+    assert single(built, "A", "theft", "year to date")["incidents"] == 5
+    assert single(built, "B", "theft", "7 days")["incidents"] == 0
+    assert single(built, "11", "all", "7 days")["incidents"] == 2
 
 
-def test_what_was_reported_after_the_span_counts_in_no_year() -> None:
+def test_reports_after_the_span_are_not_counted() -> None:
     seen = [("A", "theft", day, delay) for years in (0, 1) for delay in (0, 1, 2) for day in days(years, 2)]
-    week = one(table(points(*seen)), "A", "theft", "7 days")
+    week = single(table(points(*seen)), "A", "theft", "7 days")
     assert (week["incidents"], week["incidents_year_before"]) == (2, 2)
 
 
-def test_a_year_that_the_records_do_not_reach_is_unknown() -> None:
-    made = table(points(("A", "theft", days(0, 1)[0], 0)), start=date(2025, 2, 20))
-    week, month, year = (one(made, "A", "theft", span) for span in weekly.SPANS)
+def test_a_year_before_the_records_is_unknown() -> None:
+    built = table(points(("A", "theft", days(0, 1)[0], 0)), start=date(2025, 2, 20))
+    week, month, year = (single(built, "A", "theft", span) for span in weekly.SPANS)
     assert (week["incidents_year_before"], week["years_before"]) == (0, 1)
     assert (month["incidents_year_before"], month["mean_before"], month["years_before"]) == (None, None, 0)
     assert year["difference"] is None and year["e_test_p"] is None and year["change_share"] is None
@@ -82,27 +82,32 @@ def test_spans_end_on_the_same_day_of_the_year_and_a_leap_day_on_the_28th() -> N
 
 def test_harm_is_the_weighted_sum_and_all_is_the_sum_of_its_parts() -> None:
     day = days(0, 1)[0]
-    made = table(points(*[("A", "theft", day, 0)] * 3, ("B", "robbery", day, 0), ("A", "arson", day, 0)))
-    assert [one(made, "11", name, "7 days")["harm"] for name in ("theft", "robbery", "arson", "all")] == [3, 10, 0, 13]
-    assert one(made, "A", "all", "7 days")["harm"] == 3
+    built = table(points(*[("A", "theft", day, 0)] * 3, ("B", "robbery", day, 0), ("A", "arson", day, 0)))
+    assert [single(built, "11", name, "7 days")["harm"] for name in ("theft", "robbery", "arson", "all")] == [
+        3,
+        10,
+        0,
+        13,
+    ]
+    assert single(built, "A", "all", "7 days")["harm"] == 3
 
 
 def test_the_expected_range_is_the_newest_weeks_of_the_control_chart() -> None:
     steady = [("A", "theft", END - timedelta(days=7 * week + 1), 0) for week in range(1, 20) for _ in range(4)]
     burst = [("A", "theft", days(0, 1)[0], 0)] * 30
-    made = table(points(*steady, *burst))
-    week = one(made, "A", "theft", "7 days")
+    built = table(points(*steady, *burst))
+    week = single(built, "A", "theft", "7 days")
     assert week["signal"] == "high" and week["expected_high"] in range(9, 14)
-    assert one(made, "A", "theft", "28 days")["expected_high"] is None
+    assert single(built, "A", "theft", "28 days")["expected_high"] is None
 
 
 def test_a_point_outside_every_district_counts_in_the_region() -> None:
-    made = table(points(("?", "theft", days(0, 1)[0], 0)))
-    assert one(made, "11", "theft", "7 days")["incidents"] == 1
-    assert made.filter(pl.col("area_level") == "district")["incidents"].sum() == 0
+    built = table(points(("?", "theft", days(0, 1)[0], 0)))
+    assert single(built, "11", "theft", "7 days")["incidents"] == 1
+    assert built.filter(pl.col("area_level") == "district")["incidents"].sum() == 0
 
 
 @pytest.mark.parametrize("start", [None, LONG_AGO])
 def test_without_records_there_are_no_rows_but_every_column(start: date | None) -> None:
-    made = table(points(), start)
-    assert made.schema == pl.Schema(weekly.TYPES) and made.is_empty()
+    built = table(points(), start)
+    assert built.schema == pl.Schema(weekly.TYPES) and built.is_empty()

@@ -1,1 +1,1 @@
-"""Statistics that several patterns share."""
+"""Statistics shared by several patterns."""

@@ -1,4 +1,4 @@
-"""Which areas touch, for all areas at once: queen neighbours, a shared border or a shared corner."""
+"""Contiguity of areas, for all areas at once: queen neighbours, a shared border or a shared corner."""
 
 from typing import Any, Final
 
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from pipelines.patterns.statistics.neighbours import NONE
 
 GAP_DEGREES: Final = 0.0003
-"""About 30 m. Borders that are drawn twice do not meet to the centimetre, and mended ones may leave a sliver."""
+"""About 30 m. Borders that are drawn twice do not match to the centimetre, and repaired ones may leave a sliver."""
 
 
 def touching(shapes: Any, gap: float = GAP_DEGREES) -> NDArray[np.int64]:
-    """Positions of each area's neighbours, as ``neighbours.queen`` gives those of cells.
+    """Return the positions of each area's neighbours, as ``neighbours.queen`` does for cells.
 
     Args:
-        shapes: Array of polygons; what is missing or empty has no neighbours.
+        shapes: Array of polygons; missing or empty ones have no neighbours.
         gap: Areas nearer than this touch, in the unit of the coordinates.
 
     Returns:
-        One row per area, neighbours in ascending order, filled up with ``NONE``.
+        One row per area, neighbours in ascending order, padded with ``NONE``.
     """
     shapes = np.asarray(shapes, dtype=object)
     left, right = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=gap)
@@ -28,7 +28,7 @@ def touching(shapes: Any, gap: float = GAP_DEGREES) -> NDArray[np.int64]:
     order = np.lexsort((right[apart], left[apart]))
     left, right = left[apart][order], right[apart][order]
     count = np.bincount(left, minlength=shapes.size)
-    found = np.full((shapes.size, int(count.max()) if count.size else 0), NONE, dtype=np.int64)
+    positions = np.full((shapes.size, int(count.max()) if count.size else 0), NONE, dtype=np.int64)
     first = np.cumsum(count) - count
-    found[left, np.arange(left.size) - first[left]] = right
-    return found
+    positions[left, np.arange(left.size) - first[left]] = right
+    return positions

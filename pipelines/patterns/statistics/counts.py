@@ -9,29 +9,30 @@ from numpy.typing import NDArray
 
 
 def map_cells(cells: pl.DataFrame, map_metres: int) -> pl.DataFrame:
-    """The map cells of ``reference.cells`` in the order of all counts here: by ``cell_id``."""
+    """Return the map cells of ``reference.cells`` in the order of all counts here: by ``cell_id``."""
     return cells.filter(pl.col("cell_metres") == map_metres).sort("cell_id")
 
 
 def on_map(
     crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, start: date, end: date, step_days: int
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Incidents per category, time step (row) and map cell (column, in the order of ``map_cells``).
+    """Yield incidents per category, time step (row) and map cell (column, in the order of ``map_cells``).
 
     Args:
         crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
-        cells: ``reference.cells``, both grids. Incidents in a risk cell whose map cell is not listed (its centre lies
-            outside the region) do not count.
+        cells: ``reference.cells``, both grids. Incidents in a risk cell whose map cell is not listed (its centre is
+        outside the
+            region) are not counted.
         map_metres: Side of the map cells.
         start: First local date.
-        end: The first local date that no longer counts: a whole number of steps after ``start``.
+        end: The first local date excluded: a whole number of steps after ``start``.
         step_days: Length of a time step.
 
     Yields:
-        Categories in alphabetical order; those without an incident on the map are left out.
+        Categories in alphabetical order, without those that have no incident on the map.
     """
     tested = map_cells(cells, map_metres).select("cell_id").with_row_index("place")
-    # Where the two grids are one, a cell stands in the list once, as its own map cell.
+    # If the two grids are the same, a cell is in the list once, as its own map cell.
     parents = cells.select("cell_id", "map_cell_id").unique()
     steps = (end - start).days // step_days
     counted = (

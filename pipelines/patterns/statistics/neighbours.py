@@ -7,11 +7,11 @@ NONE = -1
 
 
 def queen(x: ArrayLike, y: ArrayLike, side: float) -> NDArray[np.int64]:
-    """The eight neighbours of each cell, as positions in the input, ``NONE`` where there is no such cell.
+    """Return the eight neighbours of each cell, as positions in the input, ``NONE`` if there is no such cell.
 
     Args:
         x: Lower-left corners, in the unit of ``side``.
-        y: The same, northing.
+        y: Likewise, northing.
         side: Side of a cell.
     """
     columns = np.rint(np.asarray(x, float) / side).astype(np.int64)
@@ -25,22 +25,22 @@ def queen(x: ArrayLike, y: ArrayLike, side: float) -> NDArray[np.int64]:
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     shifts = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy]
-    found = np.full((keys.size, len(shifts)), NONE, dtype=np.int64)
+    positions = np.full((keys.size, len(shifts)), NONE, dtype=np.int64)
     for i, shift in enumerate(shifts):
         place = np.searchsorted(ranked, keys + shift)
         inside = place < keys.size
         hit = np.zeros(keys.size, dtype=bool)
         hit[inside] = ranked[place[inside]] == (keys + shift)[inside]
-        found[hit, i] = order[place[hit]]
-    return found
+        positions[hit, i] = order[place[hit]]
+    return positions
 
 
 def neighbour_sum(values: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum of each cell's neighbours' values, without its own."""
+    """Return the sum of each cell's neighbours' values, without its own."""
     padded = np.append(values, 0.0)
     return np.asarray(padded[neighbours].sum(axis=1))
 
 
 def neighbour_count(neighbours: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many neighbours each cell has."""
+    """Return the number of neighbours of each cell."""
     return np.asarray((neighbours != NONE).sum(axis=1))

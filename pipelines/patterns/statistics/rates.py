@@ -1,4 +1,6 @@
-"""Rates per resident, raw and steadied by Empirical Bayes: a small place's rate is mostly luck (Marshall 1991)."""
+"""Rates per resident, raw and smoothed by Empirical Bayes, because rates of small places vary by chance (Marshall
+1991).
+"""
 
 from typing import Final
 
@@ -6,24 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 PER: Final = 10_000
-"""Rates are per so many residents, the unit of the Korean statistics."""
+"""Rates are per this many residents, the unit of Korean statistics."""
 
 Floats = NDArray[np.float64]
 
 
 def rates(incidents: Floats, population: Floats) -> tuple[Floats, Floats]:
-    """Raw and Empirical-Bayes rates per ``PER`` residents.
+    """Compute raw and Empirical-Bayes rates per ``PER`` residents.
 
-    Each raw rate is drawn towards the rate of all places together, the more the fewer residents it stands on, by the
-    moments of Marshall (1991, "Mapping disease and mortality rates using empirical Bayes estimators", global form).
+    Each raw rate is shrunk towards the overall rate, the more the fewer residents it has, by the moments of Marshall
+    (1991, "Mapping disease and mortality rates using empirical Bayes estimators", global form).
 
     Args:
         incidents: Incidents per place.
-        population: Residents, or people by day, per place; not a number or not positive where unknown.
+        population: Residents, or daytime population, per place; NaN or not positive if unknown.
 
     Returns:
-        Two arrays; not a number where the population is unknown. Such places do not enter the common rate either.
-        Where the places differ no more than chance makes them, every Empirical-Bayes rate is the common one.
+        Two arrays; NaN if the population is unknown. Such places are excluded from the overall rate too. If the places
+        differ
+            no more than by chance, every Empirical-Bayes rate is the overall rate.
     """
     known = np.isfinite(population) & (population > 0)
     raw, steadied = np.full(incidents.size, np.nan), np.full(incidents.size, np.nan)

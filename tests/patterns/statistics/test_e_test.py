@@ -63,6 +63,6 @@ def test_chance_alone_is_significant_one_time_in_twenty() -> None:
 
 
 def test_many_pairs_equal_one_by_one() -> None:
-    found = e_tests([3, 0, 6, 0], [0, 3, 2, 0])
-    assert found[:3].tolist() == [e_test(0, 3), e_test(0, 3), e_test(2, 6)] and math.isnan(found[3])
+    result = e_tests([3, 0, 6, 0], [0, 3, 2, 0])
+    assert result[:3].tolist() == [e_test(0, 3), e_test(0, 3), e_test(2, 6)] and math.isnan(result[3])
     assert e_tests([], []).shape == (0,)
