@@ -1,4 +1,4 @@
-"""Shared fixtures: a toy place with two toy feeds, and no network but loopback."""
+"""Shared fixtures: a toy place with two toy feeds, and no network except loopback."""
 
 import ipaddress
 import json
@@ -23,7 +23,7 @@ from pipelines.schema.delivery import Delivery
 from tests.faults.report import pytest_terminal_summary as pytest_terminal_summary
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-# A busy machine is no failure, and the same commit gives the same verdict; locally every run tries other examples.
+# A busy machine is not a failure, and the same commit gives the same result; locally every run tries other examples.
 hypothesis.settings.register_profile("bongsu", deadline=None, derandomize=os.environ.get("CI") == "true")
 hypothesis.settings.load_profile("bongsu")
 
@@ -31,14 +31,14 @@ AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the files with most slow tests first: a whole run that starts last leaves the other processes idle."""
+    """Start the files with most slow tests first: a long one started last leaves the other processes idle."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only loopback and files: any other address fails the test."""
+    """Only loopback and files are allowed: any other address fails the test."""
     real = socket.socket.connect
 
     def connect(self: socket.socket, address: object) -> None:
@@ -52,7 +52,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def toy_parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """JSON arrays of rows."""
+    """Rows as JSON arrays."""
     rows = [row for part in parts for row in orjson.loads(part)]
     return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
 
@@ -63,7 +63,7 @@ def delivery(rows: list[dict[str, object]], start: datetime | None = None, end: 
 
 
 def unexpected_modes(home: Path) -> dict[str, str]:
-    """The paths in a home whose mode is not the one that a home promises, with that mode."""
+    """The paths in a home whose mode differs from the documented one, with that mode."""
 
     def promised(path: Path) -> int:
         parts = path.relative_to(home).parts
@@ -101,7 +101,7 @@ SNAPSHOT = Feed(
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """A home of its own for two toy feeds with their suites."""
+    """A separate home for two toy feeds with their suites."""
     suites = tmp_path / "expectations"
     suites.mkdir()
     for name, column in (("calls", "id"), ("reports", "category")):

@@ -1,4 +1,4 @@
-"""Places that tests run on: the Korean profile, cut to what shows a promise quickly."""
+"""Profiles for tests: the Korean profile, reduced to run quickly."""
 
 import re
 from pathlib import Path

@@ -3,8 +3,8 @@
     python -m tests.replay --port 8765        prints the BONGSU_URL_… lines to export, serves until interrupted
 
 Police offences as an ArcGIS FeatureServer layer, fires and shootings as CKAN datastore resources, boundaries and
-stations as GeoJSON downloads. A page is made once and kept. Nothing is served but what the files hold; the row numbers
-(`ObjectId`, `_id`) are the portals' own addition.
+stations as GeoJSON downloads. A page is built once and cached. Only content of the files is served; the row numbers
+(`ObjectId`, `_id`) are added as by the portals.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def shared_data() -> Path:
 
 
 def urls(base: str) -> dict[str, str]:
-    """What `BONGSU_URL_<FEED>` must say for every feed of the Toronto profile."""
+    """The value of `BONGSU_URL_<FEED>` for every feed of the Toronto profile."""
     return {f"BONGSU_URL_{feed.upper()}": base + path for feed, path in PATHS.items()}
 
 
@@ -61,7 +61,7 @@ def serve(folder: Path | None = None, *, rows: int | None = None, port: int = 0)
 def running(
     answer: Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]], port: int = 0
 ) -> Iterator[str]:
-    """Serve whatever `answer(path, query)` gives (status, headers, body) on loopback and yield the base URL."""
+    """Serve the result of `answer(path, query)` (status, headers, body) on loopback and yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # keeps connections open
@@ -71,7 +71,7 @@ def running(
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
             status, headers, body = answer(parts.path, query)
-            self.send_response_only(status)  # no Date of its own: an answer is what the caller says
+            self.send_response_only(status)  # no Date header: the caller defines the answer
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -93,7 +93,7 @@ def running(
 
 
 class Portal:
-    """The files of one folder, as the portals answer for them."""
+    """The files of one folder, served as by the portals."""
 
     def __init__(self, folder: Path, rows: int | None = None) -> None:
         self._folder = folder
@@ -211,13 +211,13 @@ def main() -> None:
     parser.add_argument("--city", choices=("toronto", "chicago"), default="toronto")
     parser.add_argument("--rows", type=int, default=None, help="serve only the first rows of each file")
     parser.add_argument("--data", type=Path, default=None, help="folder of the city's files")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     from tests import soda
 
-    if asked.city == "chicago":
-        serving, addresses = soda.serve(soda.chicago(asked.data, asked.rows), asked.port), soda.urls
+    if options.city == "chicago":
+        serving, addresses = soda.serve(soda.chicago(options.data, options.rows), options.port), soda.urls
     else:
-        serving, addresses = serve(asked.data, rows=asked.rows, port=asked.port), urls
+        serving, addresses = serve(options.data, rows=options.rows, port=options.port), urls
     with serving as base:
         for name, url in addresses(base).items():
             print(f"export {name}='{url}'", flush=True)

@@ -1,4 +1,4 @@
-"""A portal that answers as Socrata's do: tables of a few rows, or of the shared Chicago files, on loopback."""
+"""A portal that answers like Socrata: tables of a few rows, or of the shared Chicago files, on loopback."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 class Portal:
     """Tables by id, each a frame of text or nested values, and other files by path.
 
-    ``instants`` names the columns that are `calendar_date`; system fields are always there, made up if not given.
+    ``instants`` names the columns that are `calendar_date`; system fields always exist, generated if not given.
     """
 
     tables: dict[str, pl.DataFrame]
@@ -37,11 +37,11 @@ class Portal:
         """Status, headers and body."""
         if path in self.files:
             return 200, {"Content-Type": "application/geo+json"}, self.files[path]
-        found = re.fullmatch(r"/(resource|api/views)/(\w{4}-\w{4})\.json", path)
-        if not found or found[2] not in self.tables:
+        match = re.fullmatch(r"/(resource|api/views)/(\w{4}-\w{4})\.json", path)
+        if not match or match[2] not in self.tables:
             return 404, _JSON, b'{"code": "dataset.missing", "error": true, "message": "Not found"}'
-        frame = self.tables[found[2]]
-        return 200, _JSON, self._described(frame) if found[1] == "api/views" else self._rows(frame, query)
+        frame = self.tables[match[2]]
+        return 200, _JSON, self._described(frame) if match[1] == "api/views" else self._rows(frame, query)
 
     def _described(self, frame: pl.DataFrame) -> bytes:
         columns = [
@@ -52,8 +52,8 @@ class Portal:
         return orjson.dumps({"id": "table", "columns": columns})
 
     def _rows(self, frame: pl.DataFrame, query: Mapping[str, str]) -> bytes:
-        if found := _WHERE.fullmatch(query.get("$where", "")):
-            column, first, _, last = found.groups()
+        if match := _WHERE.fullmatch(query.get("$where", "")):
+            column, first, _, last = match.groups()
             instant = pl.col(column).str.strip_suffix("Z")
             frame = frame.filter((instant >= first.removesuffix("Z")) & (instant < last.removesuffix("Z")))
         if query.get("$select") == "count(*) as n":
@@ -64,12 +64,12 @@ class Portal:
         selected = query.get("$select", "*").split(", ")
         wanted = pl.exclude("^:.*$") if selected == ["*"] else pl.col([n for n in selected if n in frame.columns])
         page = frame.slice(int(query.get("$offset", 0)), int(query.get("$limit", 1000))).select(wanted)
-        # SODA leaves out what is null.
+        # SODA leaves out null values.
         return orjson.dumps([{k: v for k, v in row.items() if v is not None} for row in page.to_dicts()])
 
 
 def chicago(folder: Path | None = None, rows: int | None = None) -> Portal:
-    """The shared Chicago files: assaults as a table, police districts as GeoJSON. Nothing but what the files hold."""
+    """The shared Chicago files: assaults as a table, police districts as GeoJSON, without additions."""
     folder = folder or replay.shared_data() / "chicago"
     frame = pl.read_parquet(folder / "aggravated_assaults.parquet").head(rows or 10**9)
     frame = frame.with_columns(
@@ -87,7 +87,7 @@ def serve(portal: Portal, port: int = 0) -> Iterator[str]:
 
 
 def urls(base: str) -> dict[str, str]:
-    """What `BONGSU_URL_<FEED>` must say for every feed of the Chicago profile."""
+    """The value of `BONGSU_URL_<FEED>` for every feed of the Chicago profile."""
     return {f"BONGSU_URL_{feed.upper()}": base + path for feed, path in PATHS.items()}
 
 
@@ -114,6 +114,6 @@ def _ring(text: str) -> list[list[float]]:
 
 
 def cache_answers(portal: Portal) -> Any:
-    """Each page is made once and kept."""
+    """Each page is built once and cached."""
     kept = cache(lambda path, query: portal.answer(path, dict(query)))
     return lambda path, query: kept(path, tuple(sorted(query.items())))

@@ -1,4 +1,4 @@
-"""What the DAGs promise: they parse quickly and cleanly, and only wire steps."""
+"""DAGs: they parse quickly and without warnings, and only wire steps."""
 
 import os
 import subprocess
@@ -68,7 +68,7 @@ def test_every_task_is_documented_and_its_failure_reported(parsed: dict) -> None
     assert all(dag["undocumented"] == [] and dag["unreported"] == [] for dag in parsed["dags"].values())
 
 
-def test_whoever_opens_the_warehouse_waits_for_its_one_slot(parsed: dict) -> None:
+def test_every_task_that_opens_the_warehouse_uses_its_single_slot(parsed: dict) -> None:
     tasks = parsed["dags"]["daily"]["tasks"]
     outside = {name for name, (pool, *_) in tasks.items() if pool != "warehouse"}
     assert outside == {"feeds", "ingest.fetch", "forecast_fit"}
@@ -91,7 +91,7 @@ def test_past_forecasts_are_scored_before_anything_is_published(parsed: dict) ->
     assert "publish" in above("check")
 
 
-def made(*arguments: str, **environment: str) -> str:
+def make(*arguments: str, **environment: str) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
     done = subprocess.run(
         ["make", "--no-print-directory", "-s", *arguments],
@@ -107,12 +107,12 @@ def made(*arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize(("given", "expected"), [({}, "127.0.0.1"), ({"AIRFLOW__API__HOST": "0.0.0.0"}, "0.0.0.0")])
 def test_the_page_of_airflow_listens_on_loopback_unless_set(given: dict[str, str], expected: str) -> None:
-    assert made("--eval=show: ; @echo $$AIRFLOW__API__HOST", "show", **given).strip() == expected
+    assert make("--eval=show: ; @echo $$AIRFLOW__API__HOST", "show", **given).strip() == expected
 
 
 def test_no_log_server_of_airflow_is_started() -> None:
     # They listen on all interfaces, and no setting changes that.
-    started = made("-n", "-o", ".venv/.ready", "airflow")
+    started = make("-n", "-o", ".venv/.ready", "airflow")
     assert "standalone" not in started
     assert "scheduler --skip-serve-logs" in started and "triggerer --skip-serve-logs" in started
 

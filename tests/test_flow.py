@@ -34,19 +34,19 @@ def dotted(path: Path) -> str:
 
 def imports(path: Path) -> set[str]:
     """Modules of ours that a file imports, as dotted names below `pipelines`."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pipelines":
             base = ROOT.joinpath(*node.module.split("."))
             parent = node.module.removeprefix("pipelines").removeprefix(".")
             for name in (alias.name for alias in node.names):
                 is_module = (base / f"{name}.py").is_file() or (base / name).is_dir()
-                found.add(f"{parent}.{name}".removeprefix(".") if is_module else parent)
+                modules.add(f"{parent}.{name}".removeprefix(".") if is_module else parent)
         elif isinstance(node, ast.Import):
-            found |= {
+            modules |= {
                 alias.name.removeprefix("pipelines.") for alias in node.names if alias.name.startswith("pipelines.")
             }
-    return found - {""}
+    return modules - {""}
 
 
 def modules(folder: str) -> list[Path]:
@@ -75,8 +75,8 @@ def test_every_module_is_in_a_room() -> None:
     assert rooms <= {name for names in ROOMS for name in names}
 
 
-def test_every_error_that_says_what_to_do_is_an_expected_fault() -> None:
-    """A class of exceptions of its own ends in one line of advice, not in a traceback; these two are for callers."""
+def test_every_error_that_states_what_to_do_is_an_expected_error() -> None:
+    """An exception class of ours ends in one line of advice, not in a traceback; these two are for callers."""
     declared = {
         match[1]: match[2]
         for path in modules(".")
@@ -110,7 +110,7 @@ MODELS = sorted(path for path in (ROOT / "sql").rglob("*.sql") if path.parent.na
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_a_model_is_one_select_with_its_grain_that_reads_only_what_lies_before_it(path: Path) -> None:
+def test_a_model_is_one_select_with_its_grain_that_reads_earlier_models_only(path: Path) -> None:
     text = path.read_text("utf-8")
     assert re.match(r"(--.*\n)*--.* Grain: .+\.\n", text), "the header names the grain"
     assert not re.search(r"\b(pivot|unpivot|query_table|read_\w+|st_read\w*)\s*\(", text, re.I)

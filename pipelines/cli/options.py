@@ -15,15 +15,15 @@ Home = Annotated[
 ]
 ProfileName = Annotated[
     str | None,
-    typer.Option("--profile", help="korea, toronto or PATH.toml. Default: the home's own, at first use korea."),
+    typer.Option("--profile", help="korea, toronto or PATH.toml. Default: the home's profile, korea at first use."),
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", help="A date (its 05:15 local time) or an instant. Default: the last 05:15 past."),
+    typer.Option("--as-of", help="A date (its 05:15 local time) or an instant. Default: the most recent 05:15."),
 ]
-FeedName = Annotated[str, typer.Option("--feed", help="Name of a feed, as `bongsu status` lists them.")]
+FeedName = Annotated[str, typer.Option("--feed", help="Name of a feed, as listed by `bongsu status`.")]
 FirstDay = Annotated[date, typer.Option("--from", parser=date.fromisoformat, metavar="DATE", help="First local day.")]
 LastDay = Annotated[
     date, typer.Option("--to", parser=date.fromisoformat, metavar="DATE", help="Last local day, included.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]

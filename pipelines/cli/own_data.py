@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high", "worse_share", "coverage_80",
     "expected_coverage_80", "mase", "bias"]  # fmt: skip
-"""Scores of a demand backtest that fit a screen; all are in its folder."""
+"""Scores of a demand backtest that fit on a screen; its folder has all of them."""
 
 
 class Frequency(StrEnum):
@@ -39,7 +39,7 @@ class Frequency(StrEnum):
 Series = Annotated[
     Path,
     typer.Option(
-        "--input", help="Parquet or CSV with unique_id, ds, y (long); for a backtest also capacity, if you like."
+        "--input", help="Parquet or CSV with unique_id, ds, y (long); for a backtest optionally also capacity."
     ),
 ]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
@@ -49,16 +49,16 @@ Points = Annotated[
     typer.Option(
         "--input",
         help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional; an empty one becomes "
-        "the category `unknown`). Text begins with YYYY-MM-DD and is dated by the clock it is written in. Points "
-        "outside the boundary are counted and left out.",
+        "the category `unknown`). Text begins with YYYY-MM-DD; its date is used as written, in its own time zone. "
+        "Points ",
     ),
 ]
-Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; the grid lies in it if projected.")]
+Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; used for the grid if projected.")]
 Boundary = Annotated[
     Path, typer.Option("--boundary", help="Polygon file (GeoJSON, Shapefile, GeoParquet) of the area.")
 ]
 Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
-AreaKm2 = Annotated[float, typer.Option("--area-km2", help="The selected cells add up to at most this.")]
+AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells.")]
 Start = Annotated[
     date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast.")
 ]
@@ -72,7 +72,7 @@ def predict_demand(
     horizon: Horizon,
     out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
 ) -> None:
-    """Forecast counts per series: unique_id, ds, mean, model and whole, non-negative quantiles."""
+    """Forecast counts per series: unique_id, ds, mean, model and integer, non-negative quantiles."""
     from pipelines.steps import own_data
 
     with progress_of("predict") as show:
@@ -91,7 +91,7 @@ def predict_risk(
     days: Days,
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
 ) -> None:
-    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the area given."""
+    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the given area."""
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
@@ -112,7 +112,7 @@ def backtest_demand(
     step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
 ) -> None:
-    """Score the chosen models and every single one by rolling origin on your own series: skill is over the table."""
+    """Score the selected models and each single model by rolling origin on your own series; skill is over the table."""
     from pipelines.steps import own_data
 
     with progress_of("backtest") as show:

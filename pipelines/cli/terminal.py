@@ -14,14 +14,14 @@ from rich.table import Table
 if TYPE_CHECKING:
     import polars as pl
 
-# A table is as wide as its words: a terminal or pager may cut it, a wrapped identifier cannot be copied.
+# A table is as wide as its content: a terminal or pager may cut it, but a wrapped identifier cannot be copied.
 out = Console(width=max(Console().width, 300), highlight=False)
 err = Console(stderr=True)
 
 
 @contextmanager
 def progress_of(name: str) -> Iterator[Callable[[str], None]]:
-    """Show on the error stream that something runs, with the text it last reported."""
+    """Show on the error stream that something is running, with the text it last reported."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(name, total=None)
@@ -43,7 +43,7 @@ def bar_of(name: str) -> Iterator[Callable[[float, int], None]]:
 
 
 def table_of(frame: pl.DataFrame) -> Table:
-    """A frame as a table."""
+    """Convert a frame to a table."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in frame.columns:
         table.add_column(name, overflow="fold")

@@ -1,9 +1,9 @@
-"""Work that fans out: over processes of this machine, or over a Ray or Spark cluster through Fugue.
+"""Parallel execution over processes of this machine, or over a Ray or Spark cluster through Fugue.
 
-A task is a module's function with its arguments, and its answer depends on them alone (random draws are seeded by
-series and origin), so every engine gives the same numbers. Ray or Spark need the extra ``distributed`` and this package
-on every worker; a cluster is found as these find theirs (``RAY_ADDRESS``; ``SPARK_REMOTE`` or Spark's own
-configuration), else they start one on this machine.
+A task is a module's function with its arguments, and its result depends only on them (random draws are seeded by series
+and origin), so every engine gives the same numbers. Ray and Spark need the extra ``distributed`` and this package on
+every worker; a cluster is located by their own settings (``RAY_ADDRESS``; ``SPARK_REMOTE`` or Spark's own
+configuration), otherwise they start one on this machine.
 """
 
 import logging
@@ -26,17 +26,17 @@ ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
 VARIABLE: Final = "BONGSU_ENGINE"
 """The environment variable that names the engine."""
 THREADS: Final = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")
-"""Environment variables that size the thread pools of a process; what is set already stays."""
+"""Environment variables that size the thread pools of a process; those already set are kept."""
 
 Answer = TypeVar("Answer")
 Progress = Callable[[int, int], None]
-"""Called with (tasks done, tasks in all)."""
+"""Called with (tasks done, total tasks)."""
 
 _COLUMNS: Final = "task:long,payload:binary"
 
 
 class EngineError(BongsuError, RuntimeError):
-    """The engine is unknown or cannot be used here; the message says what to install or to set."""
+    """Report that the engine is unknown or cannot be used here; the message says what to install or to set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class Workers:
 
     @staticmethod
     def of(processes: int) -> "Workers":
-        """The engine that ``BONGSU_ENGINE`` names, ``local`` if it is unset.
+        """Return the engine that ``BONGSU_ENGINE`` names, ``local`` if it is unset.
 
         Raises:
-            EngineError: there is no such engine.
+            EngineError: There is no such engine.
         """
         name = os.environ.get(VARIABLE) or "local"
         if name not in ENGINES:
@@ -59,22 +59,22 @@ class Workers:
         return Workers(name, processes)
 
 
-def spread(
+def map_tasks(
     work: Callable[..., Answer],
     tasks: Sequence[tuple[Any, ...]],
     workers: Workers = Workers(),
     progress: Progress | None = None,
 ) -> list[Answer]:
-    """Call ``work(*task)`` for every task, side by side.
+    """Call ``work(*task)`` for every task, in parallel.
 
     Args:
         work: A function of a module (or a partial of one): workers import it by name.
         tasks: The arguments of each call.
-        workers: Where.
-        progress: Told as tasks are done; on a cluster, once at the end.
+        workers: The engine and number of processes.
+        progress: Called as tasks complete; on a cluster, once at the end.
 
     Returns:
-        The answers, in the order of the tasks.
+        The results, in the order of the tasks.
 
     Raises:
         EngineError: Fugue with Ray or Spark is not installed.
@@ -98,7 +98,7 @@ def _local(
     if processes <= 1 or len(tasks) <= 1 or multiprocessing.current_process().daemon:
         yield from ((place, work(*task)) for place, task in enumerate(tasks))
         return
-    # Spawned, never forked: a forked child of a process with Polars threads can wait for ever.
+    # Spawned, never forked: a forked child of a process with Polars threads can hang.
     spawn, processes = multiprocessing.get_context("spawn"), min(processes, len(tasks))
     with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         with _main_hidden(), _threads_shared(processes):
@@ -111,24 +111,24 @@ def _local(
 def _main_hidden() -> Iterator[None]:
     """Let spawned children import this package only.
 
-    A spawned child first imports the parent's main module again. Under a scheduler that is Airflow's own command,
-    which refuses to start inside a task.
+    A spawned child first imports the parent's main module again. Under a scheduler that is Airflow's own command, which
+    refuses to start inside a task.
     """
     main = sys.modules["__main__"].__dict__
-    held: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    removed: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
     main.pop("__file__", None)
     main["__spec__"] = None
     try:
         yield
     finally:
-        main.update(held)
+        main.update(removed)
 
 
 @contextmanager
 def _threads_shared(processes: int) -> Iterator[None]:
-    """Give every child started within its share of the processors.
+    """Give every child started within the context its share of the processors.
 
-    Thread pools as wide as the machine in each child wait for one another: a third of the processor's time went there.
+    Thread pools as wide as the machine in each child compete: a third of the processor time was lost to that.
     """
     share = str(max((os.cpu_count() or 1) // processes, 1))
     unset = [name for name in THREADS if name not in os.environ]
@@ -160,28 +160,28 @@ def _clustered(work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], en
 
 
 def answer(tasks: pd.DataFrame) -> pd.DataFrame:
-    """What a worker of a cluster does with its share of the tasks: ``task`` and pickled ``payload``, in and out."""
-    # A worker may have the variable of whoever started it: a task that spreads work itself is to stay in its worker.
+    """Run a cluster worker's share of the tasks: ``task`` and pickled ``payload``, in and out."""
+    # A worker may inherit the variable of its parent: a task that runs tasks in parallel must stay in its worker.
     os.environ[VARIABLE] = "local"
     calls = [pickle.loads(bytes(payload)) for payload in tasks["payload"]]
     return pd.DataFrame({"task": tasks["task"], "payload": [pickle.dumps(work(*task)) for work, task in calls]})
 
 
 def _prepare(engine: Engine) -> None:
-    """Start or find the cluster: quietly, without a dashboard, and reporting nothing to anybody."""
+    """Start or find the cluster: without output, dashboard or usage reports."""
     try:
         if engine == "ray":
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             import fugue_ray  # noqa: F401  registers the engine
             import ray.data
 
-            # It tells of its own progress every ten seconds.
+            # It reports its own progress every ten seconds.
             logging.getLogger("ray.data").setLevel(logging.WARNING)
             ray.data.DataContext.get_current().enable_progress_bars = False
             if not ray.is_initialized():
                 ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
         else:
-            # A cluster on this machine runs this very Python, which has the packages.
+            # A cluster on this machine runs this Python, which has the packages.
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             import fugue_spark  # noqa: F401  registers the engine
     except ImportError as error:

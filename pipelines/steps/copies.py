@@ -15,7 +15,7 @@ from pipelines.store import warehouse
 
 
 def verify(settings: Settings) -> dict[str, int]:
-    """Check the ledger's chain, every batch, record and released file, byte for byte; returns how many of each."""
+    """Check the ledger's chain, every batch, record and released file, byte for byte; returns the number of each."""
     with run_log.recorded(settings, "verify"):
         return {**replicas.verify(settings), "files of releases": integrity.verify(settings)}
 

@@ -1,4 +1,4 @@
-"""Destroy: make a feed's older batches unreadable for ever, and rebuild without them."""
+"""Destroy: make a feed's older batches permanently unreadable, and rebuild without them."""
 
 from datetime import UTC, date, datetime, time
 
@@ -13,7 +13,7 @@ from pipelines.store import landing, retention
 
 
 def destroy(settings: Settings, feed: str, before: date, progress: Progress = silent) -> int:
-    """Destroy a feed's batches that ended before a local day, then rebuild and publish; returns how many.
+    """Destroy a feed's batches that ended before a local day, then rebuild and publish; returns their number.
 
     Releases that still hold the rows are removed.
     """
@@ -26,12 +26,12 @@ def destroy(settings: Settings, feed: str, before: date, progress: Progress = si
 
 
 def expired(settings: Settings) -> dict[str, int]:
-    """Per feed that has any, how many batches are past the profile's retention at ``as_of``."""
+    """Return, per feed with any, how many batches are past the profile's retention at ``as_of``."""
     return retention.overdue(settings, settings.as_of)
 
 
 def expire(settings: Settings, progress: Progress = silent) -> dict[str, int]:
-    """Destroy what is `expired` of all feeds, then rebuild and publish; returns the batches destroyed per feed.
+    """Destroy the batches in `expired` of all feeds, then rebuild and publish; return the number destroyed per feed.
 
     Nothing is rebuilt when nothing was destroyed.
     """

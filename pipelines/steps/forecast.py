@@ -75,13 +75,13 @@ class Inputs:
 
     @property
     def frames(self) -> dict[str, pl.DataFrame]:
-        """By name, without what is not there."""
+        """Return the frames by name, without missing ones."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: frame for name, frame in named.items() if frame is not None}
 
     @property
     def known(self) -> Known:
-        """What is known of the services' records."""
+        """Return what is known of the services' records."""
         complete = dict(self.services.select("service", "complete_until_at").drop_nulls().iter_rows())
         stale = dict(self.services.select("service", "stale_reason").drop_nulls().iter_rows())
         return Known(complete, stale, self.demand_delays, self.demand_changes)

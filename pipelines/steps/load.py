@@ -15,8 +15,9 @@ def load(settings: Settings, feed: str, _progress: Progress = silent) -> dict[st
     """Load the landed batches of a feed that are not loaded yet; returns their row accounting, summed.
 
     Raises:
-        StepError: a batch is refused; its rows are counted and the cursor stays. Every load repeats this until a
-            later batch covers the same window.
+        StepError: A batch is rejected; its rows are counted and the cursor is unchanged. Every load repeats this until
+        a later
+            batch covers the same window.
     """
     with run_log.recorded(settings, "load", feed):
         source = feeds.named(settings.profile, feed)
@@ -24,5 +25,5 @@ def load(settings: Settings, feed: str, _progress: Progress = silent) -> dict[st
             accounts = ingest.load_pending(con, settings, source)
             refused = ingest.refused(con, source)
         if refused:
-            raise StepError(f"{feed}: {len(refused)} batches refused; first: {refused[0]}")
+            raise StepError(f"{feed}: {len(refused)} batches rejected; first: {refused[0]}")
         return {name: sum(getattr(account, name) for account in accounts) for name in COUNTS}

@@ -1,4 +1,4 @@
-"""Anybody's own data: read their files, run the models of the pipeline on them, write the answer."""
+"""Your own data: read files, run the pipeline's models on them, write the results."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 PROCESSES = 2
 NAMED = 5
-"""Most series that a note calls by name."""
+"""Maximum number of series named in a note."""
 
 
 class OwnDataError(BongsuError, ValueError):
-    """A file cannot be read or written as asked: which, and what is possible."""
+    """Report that a file cannot be read or written as requested: which, and what is possible."""
 
 
 def predict_demand(
     source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress | None = None
 ) -> None:
     """Forecast the series in a file (``unique_id, ds, y``) and write the quantiles as Parquet."""
-    made = own_series.predict(read(source), freq, horizon, PROCESSES, progress)
+    forecasts = own_series.predict(read(source), freq, horizon, PROCESSES, progress)
     target.parent.mkdir(parents=True, exist_ok=True)
-    made.write_parquet(target)
+    forecasts.write_parquet(target)
 
 
 def backtest_demand(
@@ -45,22 +45,22 @@ def backtest_demand(
     progress: Progress | None = None,
     note: own_grid.Note = own_grid.unheard,
 ) -> pl.DataFrame:
-    """Score the models on the series in a file and return the scores; ``note`` is told which are too short for that.
+    """Score the models on the series in a file and return the scores; ``note`` receives those too short to score.
 
     Writes ``forecasts``, ``scores``, ``series_scores``, ``choices`` and ``pits`` as Parquet, and ``series.png``.
     """
     from pipelines.forecast.demand import backtest_figure
 
     given = read(source)
-    found = own_series.backtest(given, freq, horizon, origins, step, PROCESSES, progress)
-    frames = {field.name: getattr(found, field.name) for field in fields(found)}
+    result = own_series.backtest(given, freq, horizon, origins, step, PROCESSES, progress)
+    frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
-    backtest_figure.save(found, folder / "series.png")
-    scored = set(found.series_scores["unique_id"].cast(pl.String))
+    backtest_figure.save(result, folder / "series.png")
+    scored = set(result.series_scores["unique_id"].cast(pl.String))
     unscored = sorted(set(given["unique_id"].cast(pl.String).unique()) - scored)
     if unscored:
         named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
-        note(f"{len(unscored)} series are too short for one origin and not scored: {named}; give fewer steps ahead")
+        note(f"{len(unscored)} series are too short for one origin and not scored: {named}; use a shorter horizon")
     return scores
 
 
@@ -89,33 +89,33 @@ def backtest_risk(
     progress: own_points.Progress = own_points.silent,
     note: own_grid.Note = own_grid.unheard,
 ) -> pl.DataFrame:
-    """Score the models on the points in a file; writes all as Parquet, two figures as SVG, and returns the scores."""
+    """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
     given = read(source, is_dated=False)
-    found = own_points.backtest_points(given, task, start, days, origins, step, progress, note)
-    _keep(folder, found.scores, windows=found.windows, curves=found.curves, calibration=found.calibration)
-    categories = found.curves["category"].unique().sort().to_list()
+    result = own_points.backtest_points(given, task, start, days, origins, step, progress, note)
+    _keep(folder, result.scores, windows=result.windows, curves=result.curves, calibration=result.calibration)
+    categories = result.curves["category"].unique().sort().to_list()
     for name, frame, draw, height, models in (
-        ("curves", found.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT, 3),
-        ("calibration", found.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT, 2),
+        ("curves", result.curves, risk_figures.hit_curve, risk_figures.CURVE_HEIGHT, 3),
+        ("calibration", result.calibration, risk_figures.calibration, risk_figures.RATIO_HEIGHT, 2),
     ):
         panels = [(category, draw(frame.filter(category=category))) for category in categories]
         (folder / f"{name}.svg").write_text(risk_figures.sheet(panels, height, f"{name} of risk", models), "utf-8")
-    return found.scores
+    return result.scores
 
 
 def read(path: Path, is_dated: bool = True) -> pl.DataFrame:
-    """A Parquet or CSV file as a frame.
+    """Read a Parquet or CSV file.
 
     Args:
         path: Ends in .parquet or .csv.
-        is_dated: Whether texts of a CSV that look like times become times; Polars takes 03/04 for the 3rd of April, and
-            turns zoned times into UTC.
+        is_dated: Whether text in a CSV that looks like times becomes times; Polars reads 03/04 as the 3rd of April, and
+            converts zoned times to UTC.
 
     Raises:
-        OwnDataError: it is neither, or not there.
+        OwnDataError: It is neither, or does not exist.
     """
     if not path.is_file():
-        raise OwnDataError(f"{path} is not there")
+        raise OwnDataError(f"{path} does not exist")
     if path.suffix == ".parquet":
         return pl.read_parquet(path)
     if path.suffix == ".csv":

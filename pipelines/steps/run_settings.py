@@ -1,4 +1,4 @@
-"""The settings of a run: which home and profile, and the instant it is judged at."""
+"""The settings of a run: its home, profile and ``as_of``."""
 
 import os
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def settings_for(
     A step that writes protects the home from other users and records the profile.
 
     Raises:
-        ProfileError: the home already holds another profile, or ``as_of`` is in the future and the records are real.
+        ProfileError: The home has another profile, or ``as_of`` is in the future and the records are real.
     """
     now = now or datetime.now(UTC)
     chosen = profile_of(home, profile)

@@ -43,7 +43,7 @@ def watch(settings: Settings, progress: Progress = silent) -> list[str]:
                 progress(f"load {feed.name}")
                 with _alone(feed.name, failures):
                     load.load_pending(con, settings, feed)
-                    failures += [f"{feed.name}: batch refused: {message}" for message in load.refused(con, feed)]
+                    failures += [f"{feed.name}: batch rejected: {message}" for message in load.refused(con, feed)]
             volumes = _volumes(con, settings, registered)
         alarms = alerts.alarms(volumes.filter(pl.col("feed").is_in(names)))
         if problems := [*failures, *alarms["message"]]:
@@ -73,7 +73,7 @@ def _volumes(con: duckdb.DuckDBPyConnection, settings: Settings, registered: tup
 
 @contextmanager
 def _alone(feed: str, failures: list[str]) -> Iterator[None]:
-    """Note the failure of one feed, whatever it is, so that it does not stop the others."""
+    """Record any failure of one feed, so that it does not stop the others."""
     try:
         yield
     except Exception as error:

@@ -30,7 +30,7 @@ def table(frame: pl.DataFrame, start: date | None = LONG_AGO, end: date = END) -
     return weekly.weekly(frame, AREAS, WEIGHTS, chart, start, end)
 
 
-def one(frame: pl.DataFrame, area: str, category: str, span: str) -> dict[str, object]:
+def single(frame: pl.DataFrame, area: str, category: str, span: str) -> dict[str, object]:
     chosen = (pl.col("area_id") == area) & (pl.col("category") == category) & (pl.col("span") == span)
     (row,) = frame.filter(chosen).to_dicts()
     return row

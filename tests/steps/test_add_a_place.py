@@ -1,4 +1,4 @@
-"""The steps of docs/add-a-place.md, followed: a city written in TOML alone, from its portal to a release."""
+"""The steps of docs/add-a-place.md: a city declared in TOML only, from its portal to a release."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def addressed(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
         monkeypatch.setenv(name, url)
 
 
-def test_a_city_comes_from_its_portal_to_the_marts_by_toml_alone(
+def test_a_city_is_loaded_into_the_marts_with_toml_only(
     profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [
@@ -61,7 +61,7 @@ def test_a_city_comes_from_its_portal_to_the_marts_by_toml_alone(
         settings = settings_for(tmp_path / "home", profile, AS_OF)
         assert ingest(settings) == []
     build(settings)
-    (load,) = [one for one in accounting.acknowledged(settings) if one.feed == "chicago_assaults"]
+    (load,) = [account for account in accounting.acknowledged(settings) if account.feed == "chicago_assaults"]
     assert (load.received, load.loaded, load.quarantined, load.rejected) == (60, 59, 1, 0)
     with duckdb.connect(str(settings.warehouse), read_only=True) as con:
         con.execute("set timezone = 'UTC'")
@@ -78,27 +78,27 @@ def test_a_city_comes_from_its_portal_to_the_marts_by_toml_alone(
 
 @pytest.mark.slow
 @needs_chicago
-def test_the_real_records_of_chicago_come_to_a_release_by_the_page_alone(
+def test_the_real_records_of_chicago_are_released_with_the_page_only(
     profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with soda.serve(soda.chicago()) as base:
         addressed(monkeypatch, base)
         settings = settings_for(tmp_path / "home", profile, AS_OF)
-        run(settings)  # ends in an error unless every feed is fresh and every step went well
-    loads = {one.feed: (one.received, one.loaded) for one in accounting.acknowledged(settings)}
+        run(settings)  # fails unless every feed is fresh and every step succeeded
+    loads = {load.feed: (load.received, load.loaded) for load in accounting.acknowledged(settings)}
     assert loads == {"chicago_assaults": (117_875, 117_875), "chicago_districts": (25, 25)}
     with warehouse.connect(settings) as con:
         (placed,) = con.execute("select count(admin_area_id) from core.incidents").fetchall()
     assert placed == (108_676,)
-    asked = {
+    queries = {
         "dispatch": "select count(distinct area_id) from demand_forecast where frequency = 'h' and tree = 'admin'",
         "police": "select count(*) filter (is_hot) > 500 from hot_spots",
         "public": "select count(distinct area_id) from crime_quarterly",
     }
-    answers = {name: reader.query(settings, sql, name).row(0)[0] for name, sql in asked.items()}
+    answers = {name: reader.query(settings, sql, name).row(0)[0] for name, sql in queries.items()}
     assert answers == {"dispatch": 24, "police": True, "public": 23}
 
 
-def test_the_page_names_every_column_that_a_table_may_tell() -> None:
+def test_the_page_lists_every_column_that_a_table_may_provide() -> None:
     text = PAGE.read_text("utf-8")
     assert [column for column in COLUMNS if f"`{column}`" not in text] == []

@@ -1,4 +1,4 @@
-"""What becomes of issued forecasts: which issue is scored, which score stands, what a rebuild lays again."""
+"""Issued forecasts: which issue is scored, which score is used, what a rebuild restores."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ TABLES = (
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """One process: so few series are forecast before others have started."""
+    """One process: so few series are forecast before other processes have started."""
     return settings.model_copy(update={"max_processes": 1})
 
 
@@ -84,7 +84,7 @@ def stamp(settings: Settings) -> str:
 
 
 def issue_risk(settings: Settings, selected: str) -> str:
-    """Keep a week's risk that selects one cell; returns the record's path."""
+    """Store a week's risk that selects one cell; return the record's path."""
     start = settings.as_of.replace(hour=15, minute=0)
     columns = {
         "reference_at": settings.as_of, "cell_metres": 100, "category": "theft", "target_start": start,
@@ -109,9 +109,9 @@ def risk_score(reference_at: datetime, hit_rate: float, origin_kind: str = "issu
 
 
 def scored(settings: Settings) -> pl.DataFrame:
-    found = records.read(settings, "risk_scores")
-    assert found is not None
-    return found.filter(~pl.col("is_baseline"))
+    scores = records.read(settings, "risk_scores")
+    assert scores is not None
+    return scores.filter(~pl.col("is_baseline"))
 
 
 def issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -128,7 +128,7 @@ def score_past(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 
 def reload(con: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
-    """What a rebuild does with the forecasts of this as_of; whether it has all of them."""
+    """The rebuild's handling of the forecasts of this as_of; returns whether it has all of them."""
     if (issued_forecasts := rebuild.issued_forecasts(settings)) is None:
         return False
     forecast.write_tables(con, settings, issued_forecasts)
@@ -144,15 +144,13 @@ def test_the_first_issue_is_scored_and_a_later_one_is_only_kept(
 ) -> None:
     then = at(settings, 9)
     issue_risk(then, "b")
-    issue_risk(then, "a")  # knows better, too late
+    issue_risk(then, "a")  # more accurate, but too late
     score_past(con, settings)
     assert scored(settings)["hit_rate"].to_list() == [0.0]
     assert len(records.entries(settings, "risk_forecasts")) == 2
 
 
-def test_a_score_tells_patrolled_cells_apart_where_patrols_are_told(
-    con: duckdb.DuckDBPyConnection, settings: Settings
-) -> None:
+def test_scores_are_split_by_patrol_if_patrols_are_recorded(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     then = at(settings, 9)
     issue_risk(then, "a")
     score_past(con, settings)
@@ -160,11 +158,11 @@ def test_a_score_tells_patrolled_cells_apart_where_patrols_are_told(
     con.execute("insert into core.patrols values ('a', ?, 30), ('a', ?, 5)", [then.as_of + timedelta(days=2)] * 2)
     score_past(con, settings)
     issue(con, settings)
-    found = con.execute(
+    hits = con.execute(
         "select patrolled, hits, patrol_minutes from forecast.risk_scores "
         "where origin_kind = 'issued' and not is_baseline order by all"
     ).fetchall()
-    assert found == [("all", 14, 35.0), ("true", 14, 35.0)]
+    assert hits == [("all", 14, 35.0), ("true", 14, 35.0)]
 
 
 def test_a_first_issue_without_any_forecast_is_not_replaced_by_a_later_one(
@@ -210,22 +208,22 @@ def test_demand_issued_on_several_days_is_scored_by_issue(con: duckdb.DuckDBPyCo
     for days in (2, 1):
         issue(con, at(settings, days))
     score_past(con, settings)
-    found = records.read(settings, "demand_scores")
-    assert found is not None
-    hours = found.filter(pl.col("frequency") == "h", pl.col("area_level") == "region", ~pl.col("is_baseline"))
+    scores = records.read(settings, "demand_scores")
+    assert scores is not None
+    hours = scores.filter(pl.col("frequency") == "h", pl.col("area_level") == "region", ~pl.col("is_baseline"))
     assert hours.group_by("reference_at").agg(pl.col("targets").unique().first()).sort("reference_at").rows() == [
         (at(settings, 2).as_of, 47),
         (at(settings, 1).as_of, 23),
     ]
 
 
-def test_issues_whose_hours_have_all_come_are_scored_again_once_a_week(settings: Settings) -> None:
+def test_issues_whose_hours_have_all_passed_are_scored_once_a_week(settings: Settings) -> None:
     entries = [{"name": stamp(at(settings, days))} for days in range(1, 30)]
     due = [score.is_scored_today(entry, settings.as_of) for entry in entries]  # type: ignore[arg-type]
     assert [day + 1 for day, is_due in enumerate(due) if is_due] == [*range(1, 9), 14, 21, 28]
 
 
-def test_of_several_scores_the_newest_made_by_as_of_stands(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def test_of_several_scores_the_newest_up_to_as_of_is_used(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     issued_at = at(settings, 9).as_of
     for days, hit_rate in ((-1, 0.9), (0, 0.4), (0, 0.5), (1, 0.3)):  # the run of yesterday was repeated last
         run = at(settings, days)
@@ -239,7 +237,7 @@ def test_of_several_scores_the_newest_made_by_as_of_stands(con: duckdb.DuckDBPyC
     assert issued == [(other, 0.7), (issued_at, 0.5)]
 
 
-def test_a_reload_lays_the_same_tables_as_the_forecast_did(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def test_a_reload_gives_the_same_tables_as_the_forecast(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     issue(con, at(settings, 8))
     score_past(con, settings)
     issue(con, settings)
@@ -253,7 +251,7 @@ def test_a_reload_lays_the_same_tables_as_the_forecast_did(con: duckdb.DuckDBPyC
     assert len(ledger.read(settings.ledger)) == entries
 
 
-def test_scores_kept_before_a_measure_was_added_are_read_with_it_empty(
+def test_scores_from_before_a_measure_was_added_have_it_null(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     issue(con, at(settings, 2))
@@ -271,18 +269,16 @@ def test_scores_kept_before_a_measure_was_added_are_read_with_it_empty(
         "worse_share",
     ]
     for kind, run in (("demand_scores", settings), ("demand_backtests", settings)):
-        found = records.read(settings, kind)
-        assert found is not None
-        newest = found.filter(pl.col("_issue") == pl.col("_issue").max())
+        stored = records.read(settings, kind)
+        assert stored is not None
+        newest = stored.filter(pl.col("_issue") == pl.col("_issue").max())
         records.write(settings, kind, stamp(run), newest.drop(*added, "_issue", "_name"))
     assert reload(con, settings)
     rows = con.execute("select distinct origin_kind, crps from forecast.demand_scores order by all").fetchall()
     assert rows == [("backtest", None), ("issued", None)]
 
 
-def test_only_the_newest_issue_stands_in_the_tables_that_views_read(
-    con: duckdb.DuckDBPyConnection, settings: Settings
-) -> None:
+def test_the_tables_of_views_contain_the_newest_issue_only(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     for run in (at(settings, 1), settings):
         issue(con, run)
         for table in ("demand", "risk", "risk_slots"):
@@ -295,7 +291,7 @@ def chosen_at(con: duckdb.DuckDBPyConnection) -> list[datetime]:
     return con.execute("select distinct chosen_at from forecast.demand_choices").pl()["chosen_at"].to_list()
 
 
-def test_a_run_keeps_to_what_an_earlier_one_of_the_week_chose_and_one_made_again_to_the_same(
+def test_a_run_and_its_repetition_reuse_the_selection_of_an_earlier_run_of_the_week(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     earlier = at(settings, 3)
@@ -309,25 +305,25 @@ def test_a_run_keeps_to_what_an_earlier_one_of_the_week_chose_and_one_made_again
     assert len(records.entries(settings, "demand_choices")) == 2
 
 
-def test_the_newest_choices_of_an_earlier_run_are_found_and_none_of_the_same_as_of_or_later(settings: Settings) -> None:
+def test_the_newest_selection_of_an_earlier_run_is_read(settings: Settings) -> None:
     for days, name in ((0, "same"), (-1, "later")):
         records.write(settings, "demand_choices", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
     assert issues.before(settings, "demand_choices") is None
     for days, name in ((1, "newer"), (1, "newer, again"), (2, "older")):
         records.write(settings, "demand_choices", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
-    found = issues.before(settings, "demand_choices")
-    assert found is not None and found["models"].to_list() == ["newer, again"]
+    selection = issues.before(settings, "demand_choices")
+    assert selection is not None and selection["models"].to_list() == ["newer, again"]
 
 
 def test_a_reload_takes_the_newest_issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    made = []
+    results = []
     for calls in ("calls", "calls + 1", "calls - 1"):  # the third is the first again
         con.execute(f"update marts.demand_hourly set calls = {calls}, listed_calls = {calls}")
         issue(con, settings)
-        made.append(hashes(con))
-    assert made[0] == made[2] != made[1]
+        results.append(hashes(con))
+    assert results[0] == results[2] != results[1]
     assert reload(con, settings)
-    assert hashes(con) == made[2]
+    assert hashes(con) == results[2]
 
 
 @pytest.mark.parametrize("seconds", [24 * 3600, 1])
@@ -348,7 +344,7 @@ def test_a_forecast_without_its_backtest_is_not_reloaded(con: duckdb.DuckDBPyCon
     assert not warehouse.exists(con, "forecast", "demand")
 
 
-def test_police_never_fetched_gives_no_risk_and_is_reloaded_so(
+def test_without_police_data_there_is_no_risk_also_after_a_reload(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:
     con.execute("delete from marts.crime_daily; delete from marts.crime_points")

@@ -1,4 +1,6 @@
-"""A simulated month with late records, reclassifications and withdrawals ends the same however it was read. Slow."""
+"""A simulated month with late records, reclassifications and withdrawals gives the same result however it is read.
+Slow.
+"""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -22,26 +24,26 @@ FIRST, LAST = date(2026, 1, 31), date(2026, 3, 2)
 DAYS = (LAST - FIRST).days
 LISTS = "police_112_keys"
 LAG_DAYS = 3
-"""The longest lag of a feed: the first run reads so many days, so that no later run looks back beyond it."""
+"""The longest lag of a feed: the first run reads this many days, so that no later run reads further back."""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, date], Settings]:
-    """A home of its own for a small city whose first run reads so many days back."""
+    """A home for a small city whose first run reads this many days back."""
 
-    def made(history_days: int, day: date) -> Settings:
+    def home_of(history_days: int, day: date) -> Settings:
         folder = tmp_path_factory.mktemp("month")
         text = (profile.SHIPPED / "korea.toml").read_text("utf-8")
         text = text.replace("scale = 0.05\nhistory_days = 400", f"scale = 0.01\nhistory_days = {history_days}")
         (folder / "small.toml").write_text(text, "utf-8")
         return settings_for(folder / "home", str(folder / "small.toml"), day.isoformat())
 
-    return made
+    return home_of
 
 
 @pytest.fixture(scope="module")
 def day_by_day(home: Callable[[int, date], Settings]) -> Settings:
-    """The month as it was run, one day after the other."""
+    """The month as run day by day."""
     settings = home(LAG_DAYS, FIRST + timedelta(days=LAG_DAYS))
     for day in range(LAG_DAYS, DAYS + 1):
         settings = settings_for(settings.home, None, (FIRST + timedelta(days=day)).isoformat())
@@ -56,10 +58,12 @@ def hashes(settings: Settings) -> dict[str, str]:
 
 
 def without_the_unrepeatable(settings: Settings) -> dict[str, str]:
-    """Hashes without what cannot be asked for afterwards: a day's list of keys, calls that vanished at the source."""
-    made = simulator.tables(settings.profile, FIRST - timedelta(days=60), LAST)
+    """Hashes without data that cannot be requested afterwards: a day's list of keys, calls that vanished at the
+    source.
+    """
+    truth = simulator.tables(settings.profile, FIRST - timedelta(days=60), LAST)
     with warehouse.connect(settings) as con:
-        con.register("_vanished", made["truth_vanished"].to_arrow())
+        con.register("_vanished", truth["truth_vanished"].to_arrow())
         con.execute(f"delete from raw.{LISTS}")
         con.execute("delete from raw.police_112 where incident_no in (select incident_no from _vanished)")
         con.unregister("_vanished")
@@ -67,7 +71,7 @@ def without_the_unrepeatable(settings: Settings) -> dict[str, str]:
     return hashes(settings)
 
 
-def test_the_month_holds_what_makes_it_hard(day_by_day: Settings) -> None:
+def test_the_month_contains_the_difficult_cases(day_by_day: Settings) -> None:
     with warehouse.connect(day_by_day) as con:
         late, versions, withdrawn = con.execute(
             """
@@ -99,7 +103,7 @@ def test_a_month_run_day_by_day_equals_the_month_read_at_once(
     assert without_the_unrepeatable(at_once) == without_the_unrepeatable(day_by_day)
 
 
-def test_a_month_backfilled_afterwards_brings_nothing_new(day_by_day: Settings) -> None:
+def test_a_month_backfilled_afterwards_adds_nothing_new(day_by_day: Settings) -> None:
     before = without_the_unrepeatable(day_by_day)
     for feed in {*feed_names(day_by_day)} - {LISTS}:
         counts = backfill(day_by_day, feed, FIRST + timedelta(days=1), LAST)

@@ -1,4 +1,4 @@
-"""The promises of a whole run, kept on a small simulated city: run twice, kill, rebuild, destroy, lose a feed.
+"""A whole run on a small simulated city: run twice, kill, rebuild, destroy, lose a feed.
 
 Slow: minutes in all. Every test works on a copy of one finished home.
 """
@@ -63,7 +63,7 @@ def copied(finished: Settings, tmp_path: Path) -> Settings:
 
 
 def copy_of(finished: Settings, home: Path) -> Settings:
-    """A home of its own, whose release is its own too."""
+    """A separate home with its own release."""
     shutil.copytree(finished.home, home, symlinks=True)
     link = home / "published" / "current"
     name = link.resolve().name
@@ -88,7 +88,7 @@ def bongsu(settings: Settings, *arguments: str, as_of: str = AS_OF, **environmen
     )
 
 
-def test_a_finished_home_is_open_to_its_owner_alone_but_for_the_way_to_its_releases(finished: Settings) -> None:
+def test_a_finished_home_is_accessible_to_its_owner_only_except_for_its_releases(finished: Settings) -> None:
     assert unexpected_modes(finished.home) == {}
 
 
@@ -112,16 +112,16 @@ def test_a_rebuild_from_landing_and_records_gives_the_same_hashes(copied: Settin
 
 
 def test_ten_builds_on_two_threads_give_one_hash(copied: Settings) -> None:
-    found = set()
+    distinct = set()
     for _ in range(10):
         build(copied)
-        found.add(orjson.dumps(hashes(copied)))
-    assert len(found) == 1
+        distinct.add(orjson.dumps(hashes(copied)))
+    assert len(distinct) == 1
 
 
 @pytest.fixture(scope="module")
 def undisturbed(finished: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[int]]:
-    """The finished home after one more day, without any trouble, and the rows that a reader counted all the while."""
+    """The finished home after another undisturbed day, and the rows that a concurrent reader counted."""
     settings = next_day(copy_of(finished, tmp_path_factory.mktemp("undisturbed") / "home"))
     counts: list[int] = []
     done = threading.Event()
@@ -141,7 +141,7 @@ def undisturbed(finished: Settings, tmp_path_factory: pytest.TempPathFactory) ->
     return settings, counts
 
 
-def test_a_run_killed_again_and_again_converges_when_run_once_more(
+def test_a_run_killed_repeatedly_converges_when_run_again(
     copied: Settings, undisturbed: tuple[Settings, list[int]]
 ) -> None:
     for seconds in (4.0, 8.0, 11.0):
@@ -169,8 +169,8 @@ def test_destroyed_batches_leave_raw_and_a_rebuild_agrees(copied: Settings) -> N
     after = {name: value for name, value in hashes(copied).items() if not name.startswith("views.")}
     with warehouse.connect(copied) as con:
         gone = {b.batch_id for b in landing.batches(copied) if b.is_destroyed}
-        held = {row[0] for row in con.execute("select distinct _batch_id from raw.police_112").fetchall()}
-    assert gone and not gone & held
+        remaining = {row[0] for row in con.execute("select distinct _batch_id from raw.police_112").fetchall()}
+    assert gone and not gone & remaining
     assert len(list((copied.published / "releases").iterdir())) == 1
     assert rebuild(copied) == after
 
@@ -184,7 +184,7 @@ def without_fire(copied: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield later
 
 
-def test_one_feed_down_stops_no_other_and_is_shown_everywhere(without_fire: Settings) -> None:
+def test_one_failed_feed_stops_no_other_and_is_reported_everywhere(without_fire: Settings) -> None:
     report = status(without_fire, judged_at_as_of=True)
     states = dict(report.feeds.select("feed", "state").rows())
     assert states["police_112"] == "fresh"
@@ -192,12 +192,12 @@ def test_one_feed_down_stops_no_other_and_is_shown_everywhere(without_fire: Sett
     assert report.problems
     manifest = orjson.loads((without_fire.current / "manifest.json").read_bytes())
     assert {state["feed"] for state in manifest["feeds"] if state["is_stale"]} == {"fire_119"}
-    said = reader.query(
+    reported = reader.query(
         without_fire,
         "select service, bool_and(degraded_reason is not null) as d from demand_forecast group by 1",
         "dispatch",
     )
-    degraded = {service for service, is_degraded in said.rows() if is_degraded}
+    degraded = {service for service, is_degraded in reported.rows() if is_degraded}
     assert degraded == {"fire", "rescue", "ems", "life_safety"}
     briefing = (without_fire.current / "audiences/dispatch/briefing/index.html").read_text("utf-8")
     assert "fire_119" in briefing and "stale" in briefing.lower()
@@ -225,7 +225,7 @@ def test_a_damaged_release_fails_the_check_until_it_is_published_again(copied: S
     check(copied)
 
 
-def test_no_file_of_a_release_lies_outside_an_audience(finished: Settings) -> None:
+def test_every_file_of_a_release_belongs_to_an_audience(finished: Settings) -> None:
     root = finished.current.resolve()
     outside = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] != "audiences"]
     assert [path.name for path in outside] == ["manifest.json"]
@@ -244,11 +244,11 @@ def test_a_drill_restores_every_table(copied: Settings) -> None:
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_every_query_of_the_readme_answers(finished: Settings) -> None:
-    asked = re.findall(r'(?m)^bongsu query "(.+)"(?: --audience (\w+))?$', README.read_text("utf-8"))
-    assert len(asked) == 14
-    # The README speaks of Seoul.
-    for sql, audience in asked:
+def test_every_query_of_the_readme_runs(finished: Settings) -> None:
+    queries = re.findall(r'(?m)^bongsu query "(.+)"(?: --audience (\w+))?$', README.read_text("utf-8"))
+    assert len(queries) == 14
+    # The README is about Seoul.
+    for sql, audience in queries:
         assert reader.query(finished, sql.replace("'11'", "'29'"), audience or "public").width > 0
 
 

@@ -1,4 +1,4 @@
-"""A city of two districts and one table, from its portal to a release, whatever the table is like."""
+"""A city of two districts and one table, from its portal to a release, with sparse data."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ City = Callable[..., Settings]
 
 
 def boundaries() -> bytes:
-    """Two squares side by side, a kilometre and a half wide."""
+    """Two adjacent squares, 1.5 km wide."""
     features = []
     for name, middle in DISTRICTS.items():
         west, east = middle - 0.01, middle + 0.01
@@ -52,7 +52,7 @@ def row(district: str, at: datetime, **more: str) -> dict[str, Any]:
 
 
 def assaults(days: int, districts: Sequence[str] = ("6", "17"), each_day: int = 12) -> Rows:
-    """So many assaults a day in each district, in the days before the end."""
+    """This many assaults a day in each district, in the days before the end."""
     rng = random.Random(3)
     instants = [
         END - timedelta(minutes=rng.randrange(1440) + 1, days=day) for day in range(days) for _ in range(each_day)
@@ -96,7 +96,7 @@ def read(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [2, 60])
-def test_a_source_whose_records_begin_days_ago_ends_in_a_release_with_a_forecast(city: City, days: int) -> None:
+def test_a_source_with_a_few_days_of_records_gets_a_release_with_a_forecast(city: City, days: int) -> None:
     settings = released(city(assaults(days)))
     ((first,),) = read(settings, "select min(hour_start_at) from marts.demand_hourly")
     assert first >= datetime.fromisoformat("2017-06-01T05:00:00+00:00") - timedelta(days=days), "unknown is not zero"
@@ -110,7 +110,7 @@ def test_a_source_whose_records_begin_days_ago_ends_in_a_release_with_a_forecast
 
 
 @pytest.mark.slow
-def test_a_district_without_any_record_and_a_service_without_any_call_end_in_a_release(city: City) -> None:
+def test_a_district_without_records_and_a_service_without_calls_get_a_release(city: City) -> None:
     alone = 'police = { service = "police" }', 'police = { service = "police", priorities = [9] }'
     settings = released(city(assaults(120, districts=("6",)), alone))
     assert read(settings, "select sum(calls), count(*) > 2000 from marts.demand_hourly") == [(0, True)]
@@ -119,7 +119,7 @@ def test_a_district_without_any_record_and_a_service_without_any_call_end_in_a_r
 
 
 @pytest.mark.slow
-def test_police_left_out_of_the_demand_services_ends_in_a_release_without_demand(city: City) -> None:
+def test_without_police_in_the_demand_services_the_release_has_no_demand(city: City) -> None:
     left_out = (('police = { service = "police" }', ""), ("service_minutes = { police = 60 }", "service_minutes = {}"))
     settings = released(city(assaults(60), *left_out))
     assert reader.query(settings, "select count(*) from demand_forecast", "dispatch").item() == 0
@@ -130,7 +130,7 @@ def test_police_left_out_of_the_demand_services_ends_in_a_release_without_demand
 
 
 @pytest.mark.slow
-def test_an_offence_that_is_sensitive_or_unmapped_in_any_row_of_a_report_is_released_nowhere(city: City) -> None:
+def test_offences_sensitive_or_unmapped_in_any_row_are_never_released(city: City) -> None:
     lists = [["Burglary"], ["Burglary", "Theft"]]
     lists += [list(order) for order in permutations(["Burglary", "Rape"])]
     lists += [list(order) for order in permutations(["Burglary", "Theft", "Rape"])]

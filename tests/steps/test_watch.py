@@ -1,4 +1,4 @@
-"""What a watch promises: it reads the feeds that declare it, one feed's failure stops no other, and none is hidden."""
+"""A watch: it reads the feeds that declare it, one feed's failure stops no other, and failures are reported."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,13 +25,13 @@ GOOD: dict[str, object] = {"id": "A", "category": "theft", "updated": 1}
 
 
 class Place:
-    """Four feeds that a run has read through AS_OF; what each answers a watch can be set, who was asked is noted."""
+    """Four feeds that a run has read through AS_OF; the answers to a watch can be set, and requests are recorded."""
 
     def __init__(self, settings: Settings) -> None:
         source = settings.profile.feeds["calls"]
         self.rows = dict.fromkeys(("calls", "more_calls", "unwatched", "reports"), GOOD)
         self.broken: Exception | None = None
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         sources = {name: source.model_copy(update={"watched": name != "unwatched"}) for name in self.rows}
         profile = settings.profile.model_copy(update={"feeds": sources})
         keyed = replace(KEYED, template="calls")
@@ -44,7 +44,7 @@ class Place:
 
     def answer_of(self, name: str) -> Callable[[Request], Iterator[Delivery]]:
         def fetch(request: Request) -> Iterator[Delivery]:
-            self.asked.append(name)
+            self.requested.append(name)
             with warehouse.connect(self.watched):  # fails while a watch holds the warehouse
                 pass
             if name == "calls" and self.broken:
@@ -53,49 +53,49 @@ class Place:
 
         return fetch
 
-    def held(self, feed: str) -> int:
+    def loaded(self, feed: str) -> int:
         with warehouse.connect(self.watched) as con:
             return len(con.execute(f"from raw.{feed}").fetchall())
 
 
 @pytest.fixture
 def place(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Place:
-    made = Place(settings)
-    for name in made.rows:
+    place = Place(settings)
+    for name in place.rows:
         monkeypatch.setenv(f"BONGSU_URL_{name.upper()}", "http://127.0.0.1:9")
-    monkeypatch.setattr(feeds, "of", lambda _: made.feeds)
+    monkeypatch.setattr(feeds, "of", lambda _: place.feeds)
     monkeypatch.setattr(build, "stage", lambda *_: {})
     monkeypatch.setattr(feed_volume, "judge_feeds", lambda *_: pl.DataFrame(schema=feed_volume.SCHEMA))
-    with warehouse.connect(made.read) as con:
+    with warehouse.connect(place.read) as con:
         con.execute("create table reference.areas (area_id varchar)")
-        for feed in made.feeds[:3]:
-            landing.put(made.read, feed.name, delivery([], AS_OF - timedelta(days=1), AS_OF))
-            load.load_pending(con, made.read, feed)
-    return made
+        for feed in place.feeds[:3]:
+            landing.put(place.read, feed.name, delivery([], AS_OF - timedelta(days=1), AS_OF))
+            load.load_pending(con, place.read, feed)
+    return place
 
 
 def test_only_keyed_feeds_that_declare_it_are_watched_and_fetched_while_the_warehouse_is_free(place: Place) -> None:
     assert watch(place.watched) == ["calls", "more_calls"]
-    assert place.asked == ["calls", "more_calls"]
-    assert place.held("calls") == place.held("more_calls") == 1
+    assert place.requested == ["calls", "more_calls"]
+    assert place.loaded("calls") == place.loaded("more_calls") == 1
 
 
-def test_a_feed_that_cannot_be_read_makes_a_watch_red(place: Place) -> None:
+def test_a_feed_that_cannot_be_read_fails_a_watch(place: Place) -> None:
     place.rows["calls"] = GOOD | {"id": None}
-    with pytest.raises(StepError, match="calls: batch refused: 1 of 1 rows fail"):
+    with pytest.raises(StepError, match="calls: batch rejected: 1 of 1 rows fail"):
         watch(place.watched)
-    assert place.held("more_calls") == 1
+    assert place.loaded("more_calls") == 1
 
 
 @pytest.mark.parametrize("error", [FeedError("down"), RuntimeError("a defect")])
-def test_whatever_breaks_one_feed_stops_no_other(place: Place, error: Exception) -> None:
+def test_any_error_of_one_feed_stops_no_other(place: Place, error: Exception) -> None:
     place.broken = error
     with pytest.raises(StepError, match=f"calls: {error}"):
         watch(place.watched)
-    assert place.held("more_calls") == 1
+    assert place.loaded("more_calls") == 1
 
 
-def test_status_tells_what_the_newest_watch_found(place: Place) -> None:
+def test_status_shows_the_result_of_the_newest_watch(place: Place) -> None:
     place.broken = FeedError("down")
     with pytest.raises(StepError):
         watch(place.watched)
@@ -106,4 +106,4 @@ def test_a_place_without_watched_feeds_watches_none(place: Place) -> None:
     none = {name: source.model_copy(update={"watched": False}) for name, source in place.watched.profile.feeds.items()}
     profile = place.watched.profile.model_copy(update={"feeds": none})
     assert watch(place.watched.model_copy(update={"profile": profile})) == []
-    assert place.asked == []
+    assert place.requested == []

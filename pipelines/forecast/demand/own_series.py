@@ -164,7 +164,7 @@ def _from_batches(
     else:
         tasks = [(batch,) for batch in batches]
         told = partial(tell, "batches of series")
-        answers = parallel.spread(partial(work, task, fit), tasks, Workers.of(processes), told)
+        answers = parallel.map_tasks(partial(work, task, fit), tasks, Workers.of(processes), told)
     found = [answer for answer in answers if answer is not None]
     if not found:
         raise SeriesError(TOO_SHORT)

@@ -44,7 +44,7 @@ def test_order_does_not_matter_and_equal_counts_do_not_differ() -> None:
     assert e_test(20, 20) == 1 and e_test(10, 5, 2, 1) == 1
 
 
-def test_of_two_zeros_nothing_can_be_said_and_nonsense_is_refused() -> None:
+def test_two_zeros_give_no_p_value_and_invalid_input_is_rejected() -> None:
     assert math.isnan(e_test(0, 0))
     with pytest.raises(ValueError, match="no rates"):
         e_test(3, -2)

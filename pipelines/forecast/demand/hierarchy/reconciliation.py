@@ -106,7 +106,7 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
 def together(families: Sequence[tuple[Family, Sequence[datetime], Floats]], processes: int) -> Sums:
     """``add_up`` of several families (with their cutoffs and curves), side by side where that is worth a start."""
     is_long = sum(family.said.height for family, *_ in families) >= WORTH_A_START
-    found = parallel.spread(add_up, families, Workers.of(processes if is_long else 1))
+    found = parallel.map_tasks(add_up, families, Workers.of(processes if is_long else 1))
     return Sums(pl.concat(one.areas for one in found), pl.concat(one.periods for one in found))
 
 

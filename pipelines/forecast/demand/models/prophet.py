@@ -138,7 +138,7 @@ def fit(
         if progress:
             progress(min(done * BATCH, len(tasks)), len(tasks))
 
-    return list(chain.from_iterable(parallel.spread(fit_batch, batches, Workers.of(processes), tell)))
+    return list(chain.from_iterable(parallel.map_tasks(fit_batch, batches, Workers.of(processes), tell)))
 
 
 def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]:
