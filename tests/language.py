@@ -52,6 +52,8 @@ CLEAN = [
     "tests/replay.py",
     "tests/soda.py",
     "tests/test_*.py",
+    "pipelines/forecast/risk/*",
+    "tests/forecast/risk/*",
 ]
 
 # A blank stands for a blank or an underscore, and letters and digits bound a word: names of tests are checked too.

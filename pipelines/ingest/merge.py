@@ -137,9 +137,9 @@ def keep_checks(con: duckdb.DuckDBPyConnection, batch: Batch, gathered: Gathered
     }
     for table, frame in frames.items():
         con.execute(f"delete from ops.{table} where batch_id = ?", [batch.batch_id])
-        con.register("_found", frame.with_columns(batch_id=pl.lit(batch.batch_id)).to_arrow())
+        con.register("_frame", frame.with_columns(batch_id=pl.lit(batch.batch_id)).to_arrow())
         con.execute(f"insert into ops.{table} by name select * from _frame")
-        con.unregister("_found")
+        con.unregister("_frame")
 
 
 def forget(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:

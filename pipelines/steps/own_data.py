@@ -43,7 +43,7 @@ def backtest_demand(
     step: int,
     folder: Path,
     progress: Progress | None = None,
-    note: own_grid.Note = own_grid.unheard,
+    note: own_grid.Note = own_grid.ignore_note,
 ) -> pl.DataFrame:
     """Score the models on the series in a file and return the scores; ``note`` receives those too short to score.
 
@@ -71,7 +71,7 @@ def predict_risk(
     days: int,
     target: Path,
     progress: own_points.Progress = own_points.silent,
-    note: own_grid.Note = own_grid.unheard,
+    note: own_grid.Note = own_grid.ignore_note,
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def backtest_risk(
     step: int,
     folder: Path,
     progress: own_points.Progress = own_points.silent,
-    note: own_grid.Note = own_grid.unheard,
+    note: own_grid.Note = own_grid.ignore_note,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
     given = read(source, is_dated=False)

@@ -1,9 +1,9 @@
-"""What models of risk see: incidents by cell and day, and the raster of cells that they lie in.
+"""The input of risk models: incidents by cell and day, and the raster of their cells.
 
-Every incident carries from when until when this state of it was known, so that any origin can be seen as it was then.
-Where the records begin is judged at each origin too, from what was known there; what lies before is no part of the
-history for any model. Days are counted from 1970-01-01, local; what was known at an origin is what was known at the
-day's run time.
+Every state of an incident has the days from and until which it was known, so that the records can be restored for any
+origin. The start of the records is also determined at each origin, from what was known there; earlier incidents are not
+part of the history for any model. Days are counted from 1970-01-01, local; what was known at an origin is what was
+known at the day's run time.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ ALWAYS: Final = np.iinfo(np.int64).max
 
 
 def day_number(day: date) -> int:
-    """A local date as a number of days."""
+    """Return a local date as a number of days."""
     return (day - EPOCH).days
 
 
@@ -35,7 +35,7 @@ def day_number(day: date) -> int:
 class Grid:
     """The cells of a region as positions in a raster: ``row`` and ``column`` of each, from 0; ``metres``, their side.
 
-    Positions need not fill the raster: what lies between belongs to no cell.
+    Positions need not fill the raster: the gaps belong to no cell.
     """
 
     row: Ints
@@ -44,7 +44,7 @@ class Grid:
 
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, side: float, metres: float | None = None) -> "Grid":
-        """A grid from the lower-left corners of its cells, in the unit of ``side``; ``metres`` if that unit is none."""
+        """Return a grid from the lower-left corners of its cells, in the unit of ``side``; ``metres`` if it differs."""
         column, row = (np.rint(np.asarray(axis, float) / side).astype(np.int64) for axis in (x, y))
         if column.size:
             column, row = column - column.min(), row - row.min()
@@ -52,29 +52,29 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """How many cells."""
+        """Return the number of cells."""
         return int(self.row.size)
 
     @cached_property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of the raster."""
+        """Return rows and columns of the raster."""
         return (int(self.row.max()) + 1, int(self.column.max()) + 1) if self.size else (0, 0)
 
     def raster(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Values of cells laid on the raster, 0 between."""
+        """Return values of cells placed on the raster, 0 in the gaps."""
         laid = np.zeros(self.shape, np.float32)
         laid[self.row, self.column] = values
         return laid
 
     def smooth(self, values: NDArray[np.generic], sigma: float) -> Floats:
-        """Gaussian mean around each cell, ``sigma`` in cells, over the cells that there are: no loss at the border."""
+        """Return the Gaussian mean around each cell, ``sigma`` in cells, over existing cells: no loss at the border."""
         return self._blurred(values, sigma) / self._share(sigma)
 
     def smooth_rows(self, cells: Ints, values: NDArray[np.float32], sigma: float, wanted: Ints) -> NDArray[np.float32]:
-        """As `smooth`, of many columns at once: ``values`` has a row for each of ``cells``, 0 elsewhere.
+        """Run `smooth` for many columns at once: ``values`` has a row for each of ``cells``, 0 elsewhere.
 
-        Only the ``wanted`` cells are told, a row for each. What is spread up and down first lies in few places of the
-        raster, so that neither cells nor raster need be held once for every column.
+        Only the ``wanted`` cells are returned, a row for each. The vertical pass comes first and reaches few places of
+        the raster, so that neither cells nor raster need be in memory once for every column.
         """
         kernel, steps = _kernel(sigma)
         rows, columns = self.shape
@@ -83,24 +83,24 @@ class Grid:
         places, at = np.unique((down * columns + self.column[cells][:, None])[inside], return_inverse=True)
         weights, source = np.broadcast_to(kernel, down.shape)[inside], np.nonzero(inside)[0]
         spread = sparse.csr_array((weights, (at, source)), shape=(places.size, cells.size)) @ values
-        # The place in the raster of each column beside a wanted cell, and where it is among those that hold anything.
-        held = np.full(rows * columns, -1)
-        held[places] = np.arange(places.size)
+        # Raster position of each column next to a wanted cell, and its index among the positions with values.
+        index = np.full(rows * columns, -1)
+        index[places] = np.arange(places.size)
         across = self.column[wanted][:, None] + steps
-        beside = self.row[wanted][:, None] * columns + across.clip(0, columns - 1)
-        taken = np.where((across >= 0) & (across < columns), held[beside], -1)
+        adjacent = self.row[wanted][:, None] * columns + across.clip(0, columns - 1)
+        taken = np.where((across >= 0) & (across < columns), index[adjacent], -1)
         weights, row = np.broadcast_to(kernel, taken.shape)[taken >= 0], np.nonzero(taken >= 0)[0]
         summed = sparse.csr_array((weights, (row, taken[taken >= 0])), shape=(wanted.size, places.size)) @ spread
         return np.asarray(summed / self._share(sigma)[wanted, None].astype(np.float32), np.float32)
 
     def around(self, values: NDArray[np.generic], radius: int) -> Floats:
-        """Sum over the square of cells within ``radius`` rows and columns of each, itself included."""
+        """Return the sum over the square of cells within ``radius`` rows and columns of each, itself included."""
         width = 2 * radius + 1
         summed = ndimage.uniform_filter(self.raster(values).astype(float), width, mode="constant") * width**2
         return np.asarray(summed[self.row, self.column])
 
     def convolve(self, values: NDArray[np.generic], kernel: Floats) -> Floats:
-        """Sum around each cell weighted by a small square kernel."""
+        """Return the sum around each cell weighted by a small square kernel."""
         summed = ndimage.convolve(self.raster(values).astype(float), kernel, mode="constant")
         return np.asarray(summed[self.row, self.column])
 
@@ -119,7 +119,7 @@ class Grid:
 
 
 def _kernel(sigma: float) -> tuple[NDArray[np.float32], Ints]:
-    """The weights of `Grid.smooth` along one axis, and the steps they are for."""
+    """Return the weights of `Grid.smooth` along one axis, and their offsets."""
     steps = np.arange(-int(3 * sigma + 0.5), int(3 * sigma + 0.5) + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2)
     return (weights / weights.sum()).astype(np.float32), steps
@@ -129,8 +129,8 @@ def _kernel(sigma: float) -> tuple[NDArray[np.float32], Ints]:
 class Events:
     """States of incidents of one category, one per position.
 
-    ``cell`` is a position in the grid, ``day`` the day of the occurrence; on days from ``known_from`` on and before
-    ``known_until`` the state was what was known.
+    ``cell`` is a position in the grid, ``day`` the day of the occurrence; on days from ``known_from`` and before
+    ``known_until`` this was the known state.
     """
 
     cell: Ints
@@ -140,51 +140,53 @@ class Events:
 
     @staticmethod
     def of(cell: ArrayLike, day: ArrayLike) -> "Events":
-        """Events known on the day after they happened and never changed."""
+        """Return events known on the day after they happened and never changed."""
         days = np.asarray(day, np.int64)
         return Events(np.asarray(cell, np.int64), days, days + 1, np.full(days.size, ALWAYS))
 
     def where(self, kept: NDArray[np.bool_]) -> "Events":
-        """Some of them."""
+        """Return the selected events."""
         return Events(self.cell[kept], self.day[kept], self.known_from[kept], self.known_until[kept])
 
     def counts(self, size: int, first: int, end: int) -> Floats:
-        """How many in each of ``size`` cells on days from ``first`` on and before ``end``."""
+        """Count events in each of ``size`` cells on days from ``first`` and before ``end``."""
         inside = (self.day >= first) & (self.day < end)
         return np.bincount(self.cell[inside], minlength=size).astype(float)
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Events by category on one grid; nothing before ``first_day`` is looked at."""
+    """Events by category on one grid; nothing before ``first_day`` is used."""
 
     grid: Grid
     events: Mapping[str, Events]
     first_day: int
 
     def seen(self, day: int) -> "History":
-        """What happened before a day, as known at that day's run: all a model of that origin may see.
+        """Return what happened before a day, as known at that day's run: the input of a model at that origin.
 
-        It begins where the records that were known then do (`reach.first_day`, over all categories).
+        It begins at the start of the records known then (`record_history.first_day`, over all categories).
         """
         known = {
-            name: one.where((one.day < day) & (one.known_from <= day) & (day < one.known_until))
-            for name, one in self.events.items()
+            name: events.where((events.day < day) & (events.known_from <= day) & (day < events.known_until))
+            for name, events in self.events.items()
         }
         if day not in self._starts:
-            found = (
-                record_history.first_day(np.concatenate([one.day for one in known.values()]), day) if known else None
+            start = (
+                record_history.first_day(np.concatenate([events.day for events in known.values()]), day)
+                if known
+                else None
             )
-            self._starts[day] = day if found is None else max(found, self.first_day)
+            self._starts[day] = day if start is None else max(start, self.first_day)
         start = self._starts[day]
-        return History(self.grid, {name: one.where(one.day >= start) for name, one in known.items()}, start)
+        return History(self.grid, {name: events.where(events.day >= start) for name, events in known.items()}, start)
 
     def known_days(self, day: int) -> int:
-        """How many days the records reached back at a day."""
+        """Return the number of days of records known at a day."""
         return day - self.seen(day).first_day
 
     def rate(self, category: str, day: int, half_life: float) -> float:
-        """Incidents a day, recent ones counting more: the level that every model's cells add up to."""
+        """Return incidents a day, weighted towards recent ones: the level to which every model's cells sum."""
         known = max(day - self.first_day, 1)
         ages = day - self.events[category].day
         decay = np.log(2) / half_life
@@ -197,7 +199,7 @@ class History:
 
 
 def history(grid: Grid, placed: pl.DataFrame) -> History:
-    """A history from incidents put into cells.
+    """Build a history from incidents assigned to cells.
 
     Args:
         grid: The cells.

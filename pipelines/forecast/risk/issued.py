@@ -1,8 +1,8 @@
-"""Scores of risk as it was issued: what was selected, beside as many cells by the best count, once a window is over.
+"""Scores of issued risk: the selected cells, compared with as many cells by the best count, once a window has ended.
 
-Where patrols are known (`core.patrols`), the selected cells are also told apart by whether anybody patrolled them in
-the window. Neither half says what patrols do: they go where risk is told to be high, and what they prevent is reported
-nowhere. Few hits where patrols went may be their merit or the forecast's fault.
+If patrols are known (`core.patrols`), the selected cells are also split by whether they were patrolled in the window.
+Neither half measures the effect of patrols: they go where risk is forecast to be high, and prevented crime is not
+recorded. Few hits in patrolled cells may be due to the patrols or to the forecast.
 """
 
 from datetime import date, datetime
@@ -23,7 +23,7 @@ SPLITS: Final = {
     "true": pl.col("patrol_minutes") > 0,
     "false": pl.col("patrol_minutes") == 0,
 }
-"""``patrolled``; a window that no patrol is told of has ``all`` alone."""
+"""``patrolled``; a window without recorded patrols has only ``all``."""
 
 
 def score_issued(
@@ -33,7 +33,7 @@ def score_issued(
     profile: Profile,
     patrols: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Score issued risk whose window has wholly come to pass.
+    """Score issued risk whose window has fully passed.
 
     Args:
         forecasts: ``forecast.risk`` rows, all cells, of any number of ``reference_at``.
@@ -46,8 +46,8 @@ def score_issued(
         ``forecast.risk_scores`` with ``origin_kind`` ``issued``.
     """
     # Before there were several windows, the week was the only one.
-    told = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
-    due = told.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
+    with_window = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
+    due = with_window.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
     if due.is_empty():
         return pl.DataFrame(schema=SCORE_COLUMNS)
     known = _with_minutes(_with_outcomes(due, crime_daily, profile), patrols)
@@ -73,7 +73,7 @@ def score_issued(
 
 
 def _with_outcomes(due: pl.DataFrame, crime_daily: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """Every cell's incidents in its window and in as many days before, and whether the best count would select it."""
+    """Return every cell's incidents in its window and in as many days before, and whether the best count selects it."""
     first, last = (
         pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date() for name in ("target_start", "target_end")
     )
@@ -92,7 +92,7 @@ def _with_outcomes(due: pl.DataFrame, crime_daily: pl.DataFrame, profile: Profil
 
 
 def _with_minutes(known: pl.DataFrame, patrols: pl.DataFrame | None) -> pl.DataFrame:
-    """Every cell's minutes of patrol in slots that begin in its window; null where no patrol of the window is told."""
+    """Return every cell's patrol minutes in slots that begin in its window; null without recorded patrols."""
     if patrols is None:
         return known.with_columns(pl.lit(None, pl.Float64).alias("patrol_minutes"))
     spans = known.select(_SPAN).unique()
@@ -102,16 +102,16 @@ def _with_minutes(known: pl.DataFrame, patrols: pl.DataFrame | None) -> pl.DataF
         .group_by(*_SPAN, "cell_id", maintain_order=True)
         .agg(pl.col("patrol_minutes").sum())
     )
-    told = there.select(*_SPAN, pl.lit(True).alias("is_told")).unique()
+    recorded = there.select(*_SPAN, pl.lit(True).alias("is_recorded")).unique()
     return (
         known.join(there, on=[*_SPAN, "cell_id"], how="left", maintain_order="left")
-        .join(told, on=_SPAN, how="left", maintain_order="left")
-        .with_columns(pl.when("is_told").then(pl.col("patrol_minutes").fill_null(0.0)))
+        .join(recorded, on=_SPAN, how="left", maintain_order="left")
+        .with_columns(pl.when("is_recorded").then(pl.col("patrol_minutes").fill_null(0.0)))
     )
 
 
 def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
-    """Incidents per span and cell on days from ``first`` on and before ``last``."""
+    """Count incidents per span and cell on days from ``first`` and before ``last``."""
     return (
         spans.join(crime_daily, on="category")
         .filter(pl.col("local_date") >= pl.col("first"), pl.col("local_date") < pl.col("last"))
@@ -121,7 +121,7 @@ def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(known: pl.DataFrame, model: str, chosen: pl.Expr, rate: str) -> pl.DataFrame:
-    """One row per window as `scoring.score` takes them; ``chosen`` says which cells count as selected."""
+    """Return one row per window for `scoring.score`; ``chosen`` marks the selected cells."""
     fell, prior, k = pl.col("incidents"), pl.col("prior"), pl.col("chosen").sum()
     likelihood = pl.Series("log_score", scoring.log_likelihood(known["incidents"].to_numpy(), known[rate].to_numpy()))
     return (

@@ -1,7 +1,7 @@
 """The nightly risk forecast: cells ranked by expected reported incidents of the coming day, week and month.
 
-Only what may enter risk comes in (``marts.crime_points``): categories of the allow-list, known not to be found by
-patrol, not located by caller look-up. Places only, never persons.
+Only records allowed for risk are used (``marts.crime_points``): categories of the allow-list, not discovered by patrol,
+not located by caller look-up. Places only, never persons.
 """
 
 import itertools
@@ -25,11 +25,12 @@ from pipelines.forecast.risk.ranking import cells_of_share
 from pipelines.schema.dictionary import empty, frame_schema
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
-"""What is forecast, in days; the backtest is of months."""
+"""Forecast windows, in days; the backtest uses months."""
 ORIGINS: Final = 12
 LEAD_DAYS: Final = 1
 """The day of the run is not known yet and not forecast any more: windows begin on the day after, in the backtest too. A
-stale feed's longer lead is said in ``degraded_reason`` and not tried."""
+stale feed's longer lead is stated in ``degraded_reason`` and not backtested.
+"""
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
 
 FORECAST_COLUMNS: Final = frame_schema("forecast.risk")
@@ -67,26 +68,26 @@ def forecast_risk(
 
     Args:
         crime_points: ``marts.crime_points``: ``cell_id, category, local_date, occurred_at, occurred_until, known_at,
-            superseded_at``. Incidents in a
-            cell that is not in ``cells`` (its centre lies outside the region) have no place in the ranking.
-        cells: ``reference.cells`` of any grid; the risk grid is taken.
+            superseded_at``. Incidents in a cell that is not in ``cells`` (its centre is outside the region) are not
+                ranked.
+        cells: ``reference.cells`` of any grid; the risk grid is used.
         as_of: The instant (UTC) of issue.
         profile: Grid, time zone, run time, selected share of the area.
         known_through: Up to when (UTC) records are complete; days that end later are not read. None: ``as_of``.
         degraded: A reason written into every row, or None.
-        threads: Categories that are worked on side by side.
-        progress: Told the number of origins done and of all.
+        threads: Categories that are processed in parallel.
+        progress: Called with the number of origins done and in total.
     """
     grid_cells = _risk_cells(cells, profile)
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
     placed = _placed(nightly.with_slots(crime_points, profile), grid_cells, profile)
     past = _history(placed, grid_cells, until, profile)
-    made = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
-    if not made:
+    by_category = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
+    if not by_category:
         none = [empty(f"forecast.{table}") for table in ("risk", "risk_scores", "risk_curves", "risk_calibration")]
         return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE)
-    listed = pl.concat(ranked for ranked, _ in made)
+    listed = pl.concat(ranked for ranked, _ in by_category)
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
@@ -96,14 +97,14 @@ def forecast_risk(
     )
     today = as_of.astimezone(profile.zone).date()
     spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
-    scored = pool([tried for _, tried in made], 1 / past.grid.size)
+    scored = pool([tried for _, tried in by_category], 1 / past.grid.size)
     shared = (
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit("backtest").alias("origin_kind"),
         pl.lit("month").alias("window"),
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
-    boosted = {backtest.category: backtest.boosted for _, (backtest, _) in made}
+    boosted = {backtest.category: backtest.boosted for _, (backtest, _) in by_category}
     known = nightly.Known(past, hours.times(placed), boosted, grid_cells["cell_id"], until, LEAD_DAYS)
     return RiskForecast(
         pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
@@ -117,7 +118,9 @@ def forecast_risk(
 def _ahead(
     past: History, until: int, area_share: float, threads: int, progress: Callable[[int, int], None]
 ) -> list[tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]]:
-    """Per category the list that is issued (`rolling.Backtest.ranked`), and the backtest before it with its windows."""
+    """Return, per category, the issued list (`rolling.Backtest.ranked`), and the preceding backtest with its
+    windows.
+    """
     selected = cells_of_share(area_share, past.grid.size)
     # The issued list first: it is followed over all cells.
     depths = list(dict.fromkeys((selected, *(cells_of_share(share, past.grid.size) for share in AREA_SHARES))))
@@ -128,17 +131,17 @@ def _ahead(
         progress(next(done), total)
 
     def of(category: str) -> tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]:
-        backtest, found, _ = rolling.run(past, category, windows, depths, note, LEAD_DAYS)
+        backtest, scored, _ = rolling.run(past, category, windows, depths, note, LEAD_DAYS)
         ranked = backtest.ranked(until, selected)
         note()
-        return ranked, (backtest, found)
+        return ranked, (backtest, scored)
 
     with ThreadPoolExecutor(threads) as workers:
         return list(workers.map(of, past.events))
 
 
 def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Profile) -> pl.DataFrame:
-    """The forecast of one window, which begins tomorrow."""
+    """Return the forecast of one window, which begins tomorrow."""
     start, end = (midnight(today + timedelta(days=LEAD_DAYS + ahead), profile.zone) for ahead in (0, days))
     return issued.with_columns(
         pl.lit(window).alias("window"),
@@ -155,7 +158,9 @@ def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 
 
 def _placed(crime_points: pl.DataFrame, cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    """States of incidents in cells of the grid (``cell``, a position); a day knows what was known at its run time."""
+    """Return states of incidents in cells of the grid (``cell``, a position), by what was known at each day's run
+    time.
+    """
     run_time = timedelta(hours=profile.run_time.hour, minutes=profile.run_time.minute, microseconds=1)
 
     def first_day_after(column: str) -> pl.Expr:
@@ -169,7 +174,7 @@ def _placed(crime_points: pl.DataFrame, cells: pl.DataFrame, profile: Profile) -
 
 
 def _history(placed: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile) -> History:
-    """The states of known days, by the day of occurrence."""
+    """Return the states of known days, by the day of occurrence."""
     day = pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64)
     dated = placed.with_columns(day.alias("day")).filter(pl.col("day") < until)
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)

@@ -1,7 +1,7 @@
-"""Anybody's points put into a grid over a boundary.
+"""Your own points assigned to a grid over a boundary.
 
-The grid lies in the CRS of the points if that is projected, its side turned from metres into the CRS's unit (feet,
-say); else in the local UTM zone. All cells that touch the boundary belong to it; of points, those inside it.
+The grid uses the CRS of the points if that is projected, with the side converted from metres into the CRS's unit (such
+as feet), otherwise the local UTM zone. All cells that touch the boundary belong to it; of points, those inside it.
 """
 
 import math
@@ -23,26 +23,26 @@ from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
 from pipelines.forecast.risk.ranking import cells_within
 
 ALL: Final = "all"
-"""The category of points where no column tells one."""
+"""The category of points without a category column."""
 UNKNOWN: Final = "unknown"
-"""The category of points whose own is empty."""
+"""The category of points with an empty one."""
 DAY: Final = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{8})(?:[T ]|$)"
-"""How a text must begin to be a day: year, month, day. Which of 03/04/2020 is the month nobody can tell."""
+"""How text must begin to be read as a date: year, month, day. The month in 03/04/2020 is ambiguous."""
 
 Note = Callable[[str], None]
 
 
-def unheard(_text: str) -> None:
-    """Nobody is told."""
+def ignore_note(_text: str) -> None:
+    """Ignore the note."""
 
 
 class PointsError(BongsuError, ValueError):
-    """The points or the boundary cannot be used as given; the message says what to change."""
+    """Report that the points or the boundary cannot be used as given; the message states what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Where and how fine: the CRS of the points, the boundary file, the side of a cell, the area to select."""
+    """Location and resolution: the CRS of the points, the boundary file, the side of a cell, the area to select."""
 
     crs: str
     boundary: Path
@@ -52,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The cells over a boundary, and the points put into them."""
+    """The cells over a boundary, and the points assigned to them."""
 
     cells: pl.DataFrame
     history: History
@@ -62,16 +62,16 @@ class Place:
     last_day: int
 
 
-def place(points: pl.DataFrame, task: Task, note: Note = unheard) -> Place:
-    """Lay a grid over a boundary and put the points inside it into its cells.
+def place(points: pl.DataFrame, task: Task, note: Note = ignore_note) -> Place:
+    """Build a grid over a boundary and assign the points inside it to its cells.
 
     Args:
         points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optional ``category``.
-        task: Where and how fine.
-        note: Told how many points lie outside.
+        task: Location and resolution.
+        note: Called with the number of points outside.
 
     Raises:
-        PointsError: a column is missing or unreadable, no point lies inside, or the area is less than a cell.
+        PointsError: A column is missing or unreadable, no point is inside, or the area is less than a cell.
     """
     if task.cell_metres <= 0 or task.area_km2 <= 0:
         raise PointsError("--cell and --area-km2 must be above 0")
@@ -101,7 +101,7 @@ def place(points: pl.DataFrame, task: Task, note: Note = unheard) -> Place:
 
 
 def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
-    """The boundary as one shape, and the CRS of the grid, in which it is told."""
+    """Return the boundary as one shape, and the CRS of the grid, in which it is given."""
     outline = gpd.read_file(task.boundary)
     if outline.crs is None:
         raise PointsError(f"{task.boundary} has no CRS: add its .prj, or use GeoJSON or GeoPackage")
@@ -112,26 +112,26 @@ def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
 
 
 def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Note) -> pl.DataFrame:
-    """``day, category, x, y`` of the points inside the boundary, on its edge included."""
+    """Return ``day, category, x, y`` of the points inside the boundary, including its edge."""
     days = _days(points)
     x, y = _coordinates(points, task.crs, crs)
     shapely.prepare(outline)
     is_inside = shapely.intersects_xy(outline, x, y)
     outside = points.height - int(is_inside.sum())
     if outside == points.height:
-        raise PointsError(f"no point lies inside the boundary, of {outside}: check --crs and --boundary")
+        raise PointsError(f"none of {outside} points is inside the boundary: check --crs and --boundary")
     if outside:
-        note(f"{outside} of {points.height} points lie outside the boundary, or nowhere, and are left out")
+        note(f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out")
     return days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
 
 
 def _corners(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
-    """Columns and rows, counted in sides from the CRS's origin, of the cells that touch the boundary."""
+    """Return columns and rows, in sides from the CRS's origin, of the cells that touch the boundary."""
     west, south, east, north = boundary.bounds
     columns = np.arange(math.floor(west / side), math.floor(east / side) + 1)
     rows = np.arange(math.floor(south / side), math.floor(north / side) + 1)
     if columns.size * rows.size > 20_000_000:
-        raise PointsError(f"the boundary holds over 20 million cells of {side * unit:g} m: give a larger --cell")
+        raise PointsError(f"the boundary has over 20 million cells of {side * unit:g} m: use a larger --cell")
     column, row = (axis.ravel() for axis in np.meshgrid(columns, rows))
     shapely.prepare(boundary)
     touching = shapely.intersects(
@@ -141,7 +141,9 @@ def _corners(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFra
 
 
 def _codes(corners: pl.DataFrame, cell_metres: float, unit: float) -> pl.Series:
-    """INSPIRE codes where the grid is metric and whole; else the count of sides from the CRS's origin, marked ``#``."""
+    """Return INSPIRE codes if the grid is metric and whole; otherwise the count of sides from the origin, marked
+    ``#``.
+    """
     if unit == 1 and cell_metres == int(cell_metres):
         side = int(cell_metres)
         x, y = ((pl.col(name) * side).cast(pl.Float64) for name in ("column", "row"))
@@ -169,7 +171,7 @@ def _coordinates(points: pl.DataFrame, given: str, grid: CRS) -> tuple[NDArray[n
 
 
 def _days(points: pl.DataFrame) -> pl.DataFrame:
-    """``day`` (number) and ``category`` of every point; a time counts on the day that its own clock shows."""
+    """Return ``day`` (number) and ``category`` of every point; a time counts on its own local date."""
     name = next((name for name in ("occurred_at", "occ_date") if name in points.columns), None)
     if name is None:
         raise PointsError("the points lack a time; give occurred_at or occ_date")
@@ -191,5 +193,5 @@ def _days(points: pl.DataFrame) -> pl.DataFrame:
 def _category(points: pl.DataFrame) -> pl.Expr:
     if "category" not in points.columns:
         return pl.lit(ALL).alias("category")
-    told = pl.col("category").cast(pl.String)
-    return pl.when(told.str.strip_chars() == "").then(None).otherwise(told).fill_null(UNKNOWN).alias("category")
+    given = pl.col("category").cast(pl.String)
+    return pl.when(given.str.strip_chars() == "").then(None).otherwise(given).fill_null(UNKNOWN).alias("category")

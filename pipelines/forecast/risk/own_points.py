@@ -1,4 +1,4 @@
-"""Risk on anybody's points: the same models and scores, no pipeline needed."""
+"""Risk on your own points: the same models and scores, without the pipeline."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -15,17 +15,17 @@ import shapely
 from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.evaluation.summary import Scored, pool
 from pipelines.forecast.risk.history import EPOCH, History, day_number
-from pipelines.forecast.risk.own_grid import Note, PointsError, Task, place, unheard
+from pipelines.forecast.risk.own_grid import Note, PointsError, Task, ignore_note, place
 
 TRIALS: Final = 12
-"""Windows before the first forecast on which the stack is chosen."""
+"""Windows before the first forecast on which the stack is selected."""
 THREADS: Final = 2
 
 Progress = Callable[[int, int], None]
 
 
 def silent(_done: int, _all: int) -> None:
-    """No progress is shown."""
+    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +37,22 @@ class Risk:
 
 
 def predict_points(
-    points: pl.DataFrame, task: Task, start: date, days: int, progress: Progress = silent, note: Note = unheard
+    points: pl.DataFrame, task: Task, start: date, days: int, progress: Progress = silent, note: Note = ignore_note
 ) -> Risk:
-    """Forecast the expected count per cell from ``start`` on, from points before ``start``.
+    """Forecast the expected count per cell from ``start``, from points before ``start``.
 
-    The stack is chosen on the windows of the same length just before, as far as the points reach back.
+    The stack is selected on the windows of the same length just before, as far as the points reach back.
 
     Args:
-        points: As `places.place` takes them.
-        task: Where and how fine.
-        start: First day of the forecast; later points are not looked at.
-        days: How many days.
-        progress: Told the number of windows done and of all.
-        note: Told how many points lie outside the boundary.
+        points: As for `own_grid.place`.
+        task: Location and resolution.
+        start: First day of the forecast; later points are ignored.
+        days: Number of days.
+        progress: Called with the number of windows done and in total.
+        note: Called with the number of points outside the boundary.
 
     Raises:
-        PointsError: a column is missing, nothing lies inside the boundary before ``start``, or the area is too small.
+        PointsError: A column is missing, no point before ``start`` is inside the boundary, or the area is too small.
     """
     day = day_number(start)
     there = place(points, task, note)
@@ -60,7 +60,7 @@ def predict_points(
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
     if not known:
-        raise PointsError(f"no point lies inside the boundary before {start}: check --crs, --boundary and --start")
+        raise PointsError(f"no point before {start} is inside the boundary: check --crs, --boundary and --start")
     windows = rolling.windows(past, day, days, TRIALS)
     count = _counter(progress, len(known) * (len(windows) + 1))
 
@@ -85,19 +85,19 @@ def backtest_points(
     origins: int,
     step: int,
     progress: Progress = silent,
-    note: Note = unheard,
+    note: Note = ignore_note,
 ) -> Scored:
     """Score every model and the stack on windows that begin at ``start`` and every ``step`` days before it.
 
     Args:
-        points: As ``predict_points``; they must reach to the end of the last window.
-        task: Where and how fine.
+        points: As for ``predict_points``; they must reach to the end of the last window.
+        task: Location and resolution.
         start: First day of the last window.
         days: Length of a window.
-        origins: How many windows are scored. As many as `TRIALS` before them are tried for the stack to choose on.
+        origins: Number of windows scored. `TRIALS` windows before them are used to select the stack.
         step: Days between their starts.
-        progress: Told the number of windows done and of all.
-        note: Told how many points lie outside the boundary.
+        progress: Called with the number of windows done and in total.
+        note: Called with the number of points outside the boundary.
 
     Returns:
         Each window by its ``origin_date``, and all pooled.
@@ -106,7 +106,7 @@ def backtest_points(
     there = place(points, task, note)
     if there.last_day + 1 < last + days:
         known = EPOCH + timedelta(days=there.last_day)
-        raise PointsError(f"the points end on {known}, within the last window: give an earlier --start or fewer --days")
+        raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
     windows = [(day, days) for day in starts if there.history.known_days(day) > 0]
     return scored(there.history, windows, (there.selected,), there.cell_share, progress)
@@ -119,22 +119,22 @@ def scored(
     cell_share: float,
     progress: Progress = silent,
 ) -> Scored:
-    """Score every model and the stack on windows (first day, days), each also with some before it to choose on.
+    """Score every model and the stack on windows (first day, days), each also with some before it for selection.
 
     As `backtest_points`; the first of ``depths`` is followed over all cells, ``cell_share`` is a cell's share of the
     area.
     """
     if not windows:
-        raise PointsError("the points begin after the first window: give a later --start or fewer --origins")
+        raise PointsError("the points begin after the first window: use a later --start or fewer --origins")
     first, days = min(windows)
     earlier = rolling.windows(past, first, days, TRIALS)
     count = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
     every = [*earlier, *windows]
     with ThreadPoolExecutor(THREADS) as workers:
-        made = list(workers.map(lambda category: rolling.run(past, category, every, depths, count)[:2], past.events))
-    found = pool(made, cell_share, first)
+        results = list(workers.map(lambda category: rolling.run(past, category, every, depths, count)[:2], past.events))
+    pooled = pool(results, cell_share, first)
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
-    return found._replace(windows=found.windows.select(dated, pl.exclude("origin_day")))
+    return pooled._replace(windows=pooled.windows.select(dated, pl.exclude("origin_day")))
 
 
 def _counter(progress: Progress, total: int) -> Callable[[], None]:
@@ -143,7 +143,7 @@ def _counter(progress: Progress, total: int) -> Callable[[], None]:
 
 
 def save(risk: Risk, path: Path) -> None:
-    """Write a forecast as GeoParquet or, in WGS84 as that format wants, as GeoJSON."""
+    """Write a forecast as GeoParquet, or as GeoJSON in WGS84, which that format requires."""
     data = risk.frame.drop("geometry").to_pandas()
     frame = gpd.GeoDataFrame(data, geometry=shapely.from_wkb(risk.frame["geometry"].to_numpy()), crs=risk.crs)
     if path.suffix == ".parquet":

@@ -1,4 +1,4 @@
-"""Ranks and selection of cells, ties broken at random with a seed: array order would favour one corner of the map."""
+"""Rank and select cells, with ties broken by seeded random numbers: array order would favour one corner of the map."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def ranks(expected: NDArray[np.float64], *seed: object) -> NDArray[np.int64]:
-    """Rank cells from 1 (most expected); the seed words (category, day …) alone decide how ties fall."""
+    """Rank cells from 1 (most expected); the seed words (category, day …) determine how ties are broken."""
     tie = _ties(expected.size, *seed)
     ranked = np.empty(expected.size, dtype=np.int64)
     ranked[np.lexsort((tie, -expected))] = np.arange(1, expected.size + 1)
@@ -16,32 +16,33 @@ def ranks(expected: NDArray[np.float64], *seed: object) -> NDArray[np.int64]:
 
 
 def leading(expected: NDArray[np.floating], first: int, *seed: object) -> NDArray[np.int64]:
-    """The positions that `ranks` ranks 1 to ``first``, in this order, without ranking millions of others."""
+    """Return the positions that `ranks` ranks 1 to ``first``, in this order, without ranking millions of others."""
     return _leading(expected, _ties(expected.size, *seed), first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lots:
-    """How ties among ``rows`` × ``columns`` positions fall, drawn once for many lists of the ``first`` of them."""
+    """Tie-breakers among ``rows`` × ``columns`` positions, drawn once for many lists of the ``first`` of them."""
 
     tie: NDArray[np.float64]
     early: NDArray[np.int64]
-    """Twice ``first`` positions with the lowest lots, in their order: enough to fill any list up with."""
+    """Twice ``first`` positions with the lowest lots, in order: enough to fill up any list."""
     columns: int
     first: int
 
     @staticmethod
     def of(rows: int, columns: int, first: int, *seed: object) -> "Lots":
-        """Lots by the seed words alone."""
+        """Return lots determined by the seed words."""
         tie = _ties(rows * columns, *seed)
         enough = min(2 * first, tie.size)
         early = np.argpartition(tie, enough - 1)[:enough] if enough else np.empty(0, np.int64)
         return Lots(tie, early[np.argsort(tie[early])], columns, first)
 
     def leading(self, rate: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.int64]:
-        """What `leading` says of ``rate`` (of each row, not negative) × ``share`` (a row for each, or one for all).
+        """Return the result of `leading` for ``rate`` (of each row, not negative) × ``share`` (a row for each, or one
+        for all).
 
-        Only rows whose rate times their greatest share reaches the first are multiplied out.
+        Only rows whose rate times their greatest share can be among the first are multiplied out.
         """
         share = np.broadcast_to(share, (rate.size, self.columns))
         peak = rate * share.max(axis=1)
@@ -49,13 +50,13 @@ class Lots:
         table = rate[near, None] * share[near]
         some = np.nonzero(table)
         places = near[some[0]] * self.columns + some[1]
-        found = places[_leading(table[some], self.tie[places], min(self.first, places.size))]
+        leading_places = places[_leading(table[some], self.tie[places], min(self.first, places.size))]
         row, column = np.divmod(self.early, self.columns)
-        nothing = self.early[rate[row] * share[row, column] == 0] if found.size < self.first else self.early
-        return np.concatenate([found, nothing[: self.first - found.size]])
+        nothing = self.early[rate[row] * share[row, column] == 0] if leading_places.size < self.first else self.early
+        return np.concatenate([leading_places, nothing[: self.first - leading_places.size]])
 
     def _floor(self, peak: NDArray[np.float32], rate: NDArray[np.float32], share: NDArray[np.float32]) -> float:
-        """What the last of the first has at least: what it would have among the rows of the highest peaks."""
+        """Return a lower bound of the last selected value: its value among the rows with the highest peaks."""
         rows = min(4 * self.first // self.columns + 1, peak.size)
         if not self.first or rows * self.columns < self.first:
             return 0.0
@@ -69,8 +70,8 @@ def _leading(expected: NDArray[np.floating], tie: NDArray[np.float64], first: in
     floor = np.partition(expected, -first)[-first]
     sure, even = np.flatnonzero(expected > floor), np.flatnonzero(expected == floor)
     drawn = even[np.argpartition(tie[even], first - sure.size - 1)[: first - sure.size]]
-    found = np.concatenate([sure, drawn])
-    return found[np.lexsort((tie[found], -expected[found]))]
+    positions = np.concatenate([sure, drawn])
+    return positions[np.lexsort((tie[positions], -expected[positions]))]
 
 
 def _ties(size: int, *seed: object) -> NDArray[np.float64]:
@@ -79,11 +80,13 @@ def _ties(size: int, *seed: object) -> NDArray[np.float64]:
 
 
 def cells_within(area_km2: float, cell_m2: float) -> int:
-    """How many cells of ``cell_m2`` add up to at most ``area_km2``."""
-    # A hair of tolerance: 1 km² of 100 m cells is 100 cells, whatever the division says.
+    """Return how many cells of ``cell_m2`` sum to at most ``area_km2``."""
+    # A small tolerance: 1 km² of 100 m cells is 100 cells, despite rounding.
     return int(np.floor(area_km2 * 1e6 / cell_m2 + 1e-9))
 
 
 def cells_of_share(share: float, cells: float) -> int:
-    """How many of ``cells`` make up at most a share of the area; one at least, for a list of none helps nobody."""
+    """Return how many of ``cells`` make up at most a share of the area; at least one, because an empty list is
+    useless.
+    """
     return max(int(share * cells + 1e-9), 1) if cells else 0

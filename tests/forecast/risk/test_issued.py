@@ -45,18 +45,18 @@ def scores(given: pl.DataFrame | None) -> pl.DataFrame:
     return issued.score_issued(forecasts(), thefts(a=3, b=1, c=2, h=4), OVER, KOREA, given)
 
 
-def test_hits_are_told_apart_by_whether_their_cells_were_patrolled() -> None:
-    found = scores(patrols(("a", START, 20.0), ("a", START + timedelta(days=3), 10.0), ("b", START, 5.0)))
-    stack = found.filter(model="stack").select("patrolled", "hits", "incidents", "area_share", "patrol_minutes")
+def test_hits_are_split_by_whether_their_cells_were_patrolled() -> None:
+    result = scores(patrols(("a", START, 20.0), ("a", START + timedelta(days=3), 10.0), ("b", START, 5.0)))
+    stack = result.filter(model="stack").select("patrolled", "hits", "incidents", "area_share", "patrol_minutes")
     assert stack.rows() == [("all", 6, 10, 0.5, 35.0), ("false", 2, 10, 0.25, 0.0), ("true", 4, 10, 0.25, 35.0)]
-    count = found.filter(model="best_count").select("patrolled", "hits", "patrol_minutes")
+    count = result.filter(model="best_count").select("patrolled", "hits", "patrol_minutes")
     assert count.rows() == [("all", 4, 0.0), ("false", 4, 0.0)], "none of the count's cells was patrolled"
 
 
-def test_the_halves_add_up_to_the_whole() -> None:
-    found = scores(patrols(("c", START, 1.0), ("d", START, 1.0), ("h", START, 9.0)))
-    for _, one in found.group_by("model"):
-        whole, halves = one.filter(patrolled="all"), one.filter(pl.col("patrolled") != "all")
+def test_the_halves_sum_to_the_whole() -> None:
+    result = scores(patrols(("c", START, 1.0), ("d", START, 1.0), ("h", START, 9.0)))
+    for _, single in result.group_by("model"):
+        whole, halves = single.filter(patrolled="all"), single.filter(pl.col("patrolled") != "all")
         for name in ("hits", "patrol_minutes", "area_share"):
             assert halves[name].sum() == pytest.approx(whole[name].item())
 
@@ -66,13 +66,13 @@ def test_the_halves_add_up_to_the_whole() -> None:
     [None, patrols(), patrols(("a", START - timedelta(hours=1), 60.0), ("a", OVER, 60.0))],
     ids=["no feed", "no row", "other weeks"],
 )
-def test_without_patrols_of_the_window_nothing_is_told_apart(given: pl.DataFrame | None) -> None:
-    found = scores(given)
-    assert found["patrolled"].unique().to_list() == ["all"]
-    assert found["patrol_minutes"].null_count() == found.height == 2
-    assert found.equals(scores(None))
+def test_without_patrols_of_the_window_nothing_is_split(given: pl.DataFrame | None) -> None:
+    result = scores(given)
+    assert result["patrolled"].unique().to_list() == ["all"]
+    assert result["patrol_minutes"].null_count() == result.height == 2
+    assert result.equals(scores(None))
 
 
-def test_minutes_entered_as_none_are_no_patrol() -> None:
-    found = scores(patrols(("a", START, 0.0)))
-    assert set(found["patrolled"]) == {"all", "false"} and found["patrol_minutes"].unique().to_list() == [0.0]
+def test_null_minutes_are_not_a_patrol() -> None:
+    result = scores(patrols(("a", START, 0.0)))
+    assert set(result["patrolled"]) == {"all", "false"} and result["patrol_minutes"].unique().to_list() == [0.0]

@@ -61,9 +61,9 @@ def result() -> nightly.RiskForecast:
 def test_every_risk_cell_and_category_is_ranked_and_one_percent_selected(result: nightly.RiskForecast) -> None:
     frame = result.forecasts
     assert frame.columns == list(nightly.FORECAST_COLUMNS)
-    for _, one in frame.group_by("category", "window"):
-        assert sorted(one["rank"]) == list(range(1, SIDE**2 + 1))
-        assert one.filter("is_selected")["rank"].to_list() == [1, 2, 3, 4]
+    for _, single in frame.group_by("category", "window"):
+        assert sorted(single["rank"]) == list(range(1, SIDE**2 + 1))
+        assert single.filter("is_selected")["rank"].to_list() == [1, 2, 3, 4]
 
 
 def test_every_window_begins_at_the_next_local_midnight(result: nightly.RiskForecast) -> None:
@@ -74,17 +74,17 @@ def test_every_window_begins_at_the_next_local_midnight(result: nightly.RiskFore
     ]
 
 
-def test_the_backtest_leads_as_long_as_the_issue_and_ends_where_the_records_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[list[tuple[int, int]], int]] = []
+def test_the_backtest_has_the_lead_of_the_issue_and_ends_with_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[tuple[list[tuple[int, int]], int]] = []
 
     def watched(past: History, category: str, windows: list[tuple[int, int]], *rest: Any) -> Any:
-        told.append((windows, rest[-1]))
+        reported.append((windows, rest[-1]))
         return run(past, category, [], *rest)
 
     run = rolling.run
     monkeypatch.setattr(rolling, "run", watched)
     issued = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA).forecasts
-    (windows, lead), unknown = told[0], day_number(TODAY)
+    (windows, lead), unknown = reported[0], day_number(TODAY)
     first = issued["target_start"].dt.convert_time_zone(KOREA.time_zone).dt.date()[0]
     assert lead == day_number(first) - unknown == 1
     assert windows[-1][0] + lead + windows[-1][1] == unknown
@@ -100,7 +100,7 @@ def test_a_small_region_has_one_cell_selected() -> None:
 
 
 @pytest.mark.slow
-def test_one_thread_and_two_say_the_same(result: nightly.RiskForecast) -> None:
+def test_one_thread_and_two_give_the_same_result(result: nightly.RiskForecast) -> None:
     alone = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA, threads=1)
     assert alone.forecasts.equals(result.forecasts) and alone.scores.equals(result.scores)
 
@@ -109,7 +109,7 @@ def test_ranks_are_the_same_in_every_window(result: nightly.RiskForecast) -> Non
     assert result.forecasts.group_by("category", "cell_id").agg(pl.col("rank").n_unique())["rank"].max() == 1
 
 
-def test_expected_counts_add_up_to_a_usual_week(result: nightly.RiskForecast) -> None:
+def test_expected_counts_sum_to_a_usual_week(result: nightly.RiskForecast) -> None:
     weekly = (
         result.forecasts.filter(window="week")
         .group_by("category")
@@ -121,7 +121,7 @@ def test_expected_counts_add_up_to_a_usual_week(result: nightly.RiskForecast) ->
     assert theft["baseline_expected"] == pytest.approx(usual, rel=0.2)
 
 
-def test_the_busy_cells_are_selected_and_the_score_says_so(result: nightly.RiskForecast) -> None:
+def test_busy_cells_are_selected_and_scores_reflect_it(result: nightly.RiskForecast) -> None:
     selected = result.forecasts.filter("is_selected")["cell_id"].unique().sort().to_list()
     assert selected == ["c017", "c111", "c205", "c390"]
     of_theft = result.scores.filter(category="theft", model="stack").sort("area_share")
@@ -134,7 +134,7 @@ def test_the_curve_and_the_calibration_are_of_the_same_months_as_the_scores(resu
     score = result.scores.filter(category="theft", model="stack").sort("area_share").row(1, named=True)
     curve = result.curves.filter(category="theft", model="stack").sort("area_share")
     assert curve.columns == list(nightly.CURVE_COLUMNS) and set(result.curves["window"]) == {"month"}
-    # The list that is issued is the one that is chosen for its share of the area: there both say the same.
+    # The issued list is the one selected for its share of the area, where both agree.
     issued_at = curve.filter(pl.col("area_share").is_between(0.0099, 0.0101)).row(0, named=True)
     assert [issued_at[name] for name in ("hits", "incidents", "origins")] == [
         score[name] for name in ("hits", "incidents", "origins")
@@ -149,8 +149,8 @@ def test_a_hundredth_of_all_cells_and_slots_is_selected_for_the_coming_week(resu
     frame, scores = result.slots.forecasts, result.slots.scores
     assert frame.schema == pl.Schema(slot_week.FORECAST) and scores.schema == pl.Schema(slot_week.SCORES)
     for name in ("rank", "baseline_rank"):
-        for _, one in frame.filter(pl.col(name).is_not_null()).group_by("category"):
-            assert sorted(one[name]) == list(range(1, SIDE**2 * 84 // 100 + 1))
+        for _, single in frame.filter(pl.col(name).is_not_null()).group_by("category"):
+            assert sorted(single[name]) == list(range(1, SIDE**2 * 84 // 100 + 1))
     assert frame["slot_start"].min() >= datetime(2026, 3, 3, 15, tzinfo=UTC)  # type: ignore[operator]
     assert frame["slot_end"].max() <= datetime(2026, 3, 10, 15, tzinfo=UTC)  # type: ignore[operator]
     # Every incident of the toy region happens at nine in the morning.
@@ -170,7 +170,7 @@ def test_the_order_of_cells_and_records_changes_nothing() -> None:
     assert shuffled.slots.forecasts.equals(sorted_rows.slots.forecasts)
 
 
-def test_under_a_year_of_records_the_method_says_that_the_count_is_used() -> None:
+def test_under_a_year_of_records_the_method_states_that_the_count_is_used() -> None:
     short = nightly.forecast_risk(crime(days=250), cells(), AS_OF, KOREA)
     for method in short.forecasts["method"].unique():
         assert "; under a year of history; chosen on 1 earlier month" in method
@@ -178,7 +178,7 @@ def test_under_a_year_of_records_the_method_says_that_the_count_is_used() -> Non
         assert method.startswith("count_decayed; under a year of history; hours learnt from")
 
 
-def test_nothing_after_what_is_known_changes_a_forecast(result: nightly.RiskForecast) -> None:
+def test_records_after_the_known_ones_do_not_change_a_forecast(result: nightly.RiskForecast) -> None:
     later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "local_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)
     assert again.forecasts.equals(result.forecasts) and again.scores.equals(result.scores)
@@ -186,7 +186,7 @@ def test_nothing_after_what_is_known_changes_a_forecast(result: nightly.RiskFore
     assert again.curves.equals(result.curves) and again.calibration.equals(result.calibration)
 
 
-def test_a_stale_feed_is_read_to_its_edge_and_said() -> None:
+def test_a_stale_feed_is_read_to_its_end_and_reported() -> None:
     edge = AS_OF - timedelta(days=5)
     frame = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA, edge, "feed police_112 is stale").forecasts
     cut = nightly.forecast_risk(crime().filter(pl.col("local_date") < date(2026, 2, 26)), cells(), AS_OF, KOREA, edge)
@@ -195,17 +195,17 @@ def test_a_stale_feed_is_read_to_its_edge_and_said() -> None:
     assert frame["expected"].to_list() == cut.forecasts["expected"].to_list()
 
 
-def test_old_late_reports_do_not_stretch_what_is_known() -> None:
+def test_old_late_reports_do_not_extend_the_known_history() -> None:
     old = known(pl.DataFrame({"cell_id": ["c001"], "category": ["theft"], "local_date": [date(1966, 6, 9)]}))
-    one, two = (
+    single, two = (
         nightly.forecast_risk(frame, cells(), AS_OF, KOREA).forecasts["expected"].sum()
         for frame in (crime(), pl.concat([crime(), old]))
     )
-    assert two == pytest.approx(one, rel=0.05)
+    assert two == pytest.approx(single, rel=0.05)
 
 
 @pytest.mark.slow
-def test_old_records_that_came_in_yesterday_change_no_score_of_the_past(result: nightly.RiskForecast) -> None:
+def test_old_records_received_yesterday_do_not_change_past_scores(result: nightly.RiskForecast) -> None:
     """A backlog of two more years is delivered: the forecast may use it, no origin of the backtest may."""
     rng = np.random.default_rng(5)
     days = [date(2025, 1, 27) - timedelta(days=int(day)) for day in rng.integers(0, 730, 3_000)]
@@ -218,8 +218,8 @@ def test_old_records_that_came_in_yesterday_change_no_score_of_the_past(result: 
     assert not again.forecasts.equals(result.forecasts)
 
 
-def test_a_record_counts_under_the_category_that_it_had_at_each_origin() -> None:
-    """What was theft until last week and burglary since is theft for the backtest and burglary for the forecast."""
+def test_a_record_counts_under_its_category_at_each_origin() -> None:
+    """A record reclassified last week is theft in the backtest and burglary in the forecast."""
     changed = TODAY - timedelta(days=5)
     old = crime().with_columns(
         superseded_at=pl.when(category="theft").then(pl.lit(changed).cast(pl.Datetime("us", "UTC")))
@@ -267,7 +267,7 @@ def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecas
     assert set(early["window"]) == {"day"}
 
 
-def test_a_forecast_of_before_there_were_windows_is_scored_as_a_week(result: nightly.RiskForecast) -> None:
+def test_a_forecast_without_a_window_column_is_scored_as_a_week(result: nightly.RiskForecast) -> None:
     old = result.forecasts.filter(window="week").drop("window", "method")
     over = datetime(2026, 3, 10, 15, tzinfo=UTC)
     assert set(issued.score_issued(old, daily(crime()), over, KOREA)["window"]) == {"week"}

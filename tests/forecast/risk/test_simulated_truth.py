@@ -1,4 +1,4 @@
-"""Risk against the simulator, which knows the true rate of every place: expected counts come true, lists near the best.
+"""Risk compared with the simulator's true rates: calibrated expected counts, lists close to the best.
 
 Thefts of Seoul at three tenths of the real volume: some 800 a month, on 250 m cells.
 """
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 FIRST, ORIGIN = date(2024, 9, 1), date(2026, 3, 1)
 SIDE, SCALE, DAYS, WINDOWS = 250, 0.3, 28, 8
 BOUNDS = (0.8, 1.2)
-"""What a band's observed over expected must lie in. A model that is off by 30 % lies outside: 0.77 or 1.43."""
+"""Limits of a band's observed over expected. A model biased by 30 % is outside: 0.77 or 1.43."""
 
 
 def true_shares(draws: int = 2_000_000) -> pl.DataFrame:
-    """Share of all thefts that fall into each 250 m cell, from the simulator's own places and weights."""
+    """Share of all thefts in each 250 m cell, from the simulator's own places and weights."""
     where = places(KOREA, SEOUL)
     kind = table("police_calls")["category"].to_list().index("절도")
     weights = police(SEOUL, where.ids).districts[kind]
@@ -39,7 +39,7 @@ def true_shares(draws: int = 2_000_000) -> pl.DataFrame:
 
 @cache
 def tried() -> tuple[rolling.Backtest, Floats, list[tuple[int, Floats]]]:
-    """The backtest, each cell's true share, and what fell into every window's cells."""
+    """The backtest, each cell's true share, and the incidents in every window's cells."""
     cells = true_shares()
     thefts = crimes(FIRST, date(2026, 12, 1), SCALE).filter(category="theft")
     at = thefts.select((pl.col(c) // SIDE).cast(pl.Int64).alias(n) for c, n in (("x_m", "column"), ("y_m", "row")))
@@ -61,16 +61,16 @@ def ratios(counted: pl.DataFrame) -> dict[int, float]:
     return dict(pooled.select("band", "calibration_ratio").iter_rows())
 
 
-def is_calibrated(found: dict[int, float]) -> bool:
-    return all(BOUNDS[0] < ratio < BOUNDS[1] for ratio in found.values())
+def is_calibrated(result: dict[int, float]) -> bool:
+    return all(BOUNDS[0] < ratio < BOUNDS[1] for ratio in result.values())
 
 
-def test_expected_counts_of_simulated_thefts_come_true_from_the_riskiest_cells_to_the_safest() -> None:
+def test_expected_counts_of_simulated_thefts_match_in_every_band() -> None:
     backtest, _, _ = tried()
     counted = pl.concat(backtest.bands)
-    found = ratios(counted)
-    print({band: round(ratio, 2) for band, ratio in found.items()})
-    assert is_calibrated(found)
+    result = ratios(counted)
+    print({band: round(ratio, 2) for band, ratio in result.items()})
+    assert is_calibrated(result)
     for factor in (0.7, 1.3):
         assert not is_calibrated(ratios(counted.with_columns(pl.col("expected_incidents") * factor)))
 
@@ -83,9 +83,9 @@ def test_the_true_rates_are_calibrated_by_the_same_measure() -> None:
         calibration.bands(start, "theft", {"stack": order}, {"stack": share * total}, outcome)
         for start, outcome in fell
     )
-    found = ratios(counted)
-    print({band: round(ratio, 2) for band, ratio in found.items()})
-    assert is_calibrated(found)
+    result = ratios(counted)
+    print({band: round(ratio, 2) for band, ratio in result.items()})
+    assert is_calibrated(result)
 
 
 def test_the_list_catches_nearly_what_the_list_of_true_rates_does() -> None:

@@ -1,8 +1,8 @@
-"""Rolling origins of cell-slots: what was told at an origin, what it would have selected, and what then happened.
+"""Rolling origins of cell-slots: the forecast at an origin, the cell-slots it selects, and the observed incidents.
 
-Two lists are held against each other. The baseline is what an analyst would do by hand: the simple count that caught
-most at earlier origins, times the region's table of hours. Ours has the hours of `slots` and, for the cell, whichever
-of `RATES` caught enough more than the decayed count at earlier origins.
+Two lists are compared. The baseline is what an analyst would do by hand: the simple count with the most hits at earlier
+origins, times the region's table of hours. Our list uses the hours of `hours` and, for the cell, whichever of `RATES`
+exceeds the decayed count by enough at earlier origins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from pipelines.forecast.risk.ranking import Lots
 
 MODEL: Final = "slots"
 PLAIN: Final = "region"
-"""Marks a list with the region's hours."""
+"""Marks a list that uses the region's hours."""
 
 SMOOTHED: Final = 0.2
 SMOOTHED_CELLS: Final = 2.0
 RATES: Final = (FIRST_COUNT, "smoothed", "boosting 1/2", "boosting")
-"""Rates of a cell: the decayed count, the same with a fifth of it spread by two cells, and with boosting's."""
+"""Rates of a cell: the decayed count, the same with a fifth of it smoothed over two cells, and with boosting's."""
 LEAN: Final = 0.5
-"""Standard errors taken off a rate's gain over the decayed count before it may be chosen."""
+"""Standard errors subtracted from a rate's gain over the decayed count before it may be selected."""
 
 WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "origin_day": pl.Int64, "category": pl.String, "model": pl.String, "cells": pl.Int64, "days": pl.Int64,
@@ -40,14 +40,15 @@ WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "area_share": pl.Float64,
 }  # fmt: skip
 """As `rolling.WINDOWS`, where ``cells`` and ``area_share`` are of cell-slots and ``incidents`` have a known slot;
-``prior_…`` are 0."""
+``prior_…`` are 0.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What earlier origins speak for: the baseline's count, our rate of a cell, and how many origins there were.
+    """The selection from earlier origins: the baseline's count, our rate of a cell, and the number of origins.
 
-    ``reason`` says why the decayed count is our rate whatever earlier origins say (`stack.reason`), or is empty.
+    ``reason`` states why the decayed count is our rate regardless of earlier origins (`stack.reason`), or is empty.
     """
 
     count: str
@@ -57,40 +58,42 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
-    """What is told at an origin: incidents a day by cell, and shares of slots, ours and the region's."""
+class SlotRates:
+    """The forecast at an origin: incidents a day by cell, and shares of slots, the cells' and the region's."""
 
     counts: Mapping[str, Floats]
     rates: Mapping[str, Floats]
-    own: Shares
+    cell_hours: Shares
     plain: Shares
     levels: tuple[Level, ...]
 
     def best(self, lots: Lots) -> dict[str, Ints]:
-        """The first cell-slots of every list, ties by lot."""
+        """Return the first cell-slots of every list, ties by lot."""
         plain = {
             f"{name} × {PLAIN}": lots.leading(rate.astype(np.float32), self.plain) for name, rate in self.counts.items()
         }
-        return plain | {name: lots.leading(rate.astype(np.float32), self.own) for name, rate in self.rates.items()}
+        return plain | {
+            name: lots.leading(rate.astype(np.float32), self.cell_hours) for name, rate in self.rates.items()
+        }
 
     def ours(self, name: str) -> Shares:
-        """Incidents a day with the cells' own hours."""
-        return self.rates[name].astype(np.float32)[:, None] * self.own
+        """Return incidents a day with the cells' own hours."""
+        return self.rates[name].astype(np.float32)[:, None] * self.cell_hours
 
     def baseline(self, name: str) -> Shares:
-        """Incidents a day with the region's hours."""
+        """Return incidents a day with the region's hours."""
         return self.counts[name].astype(np.float32)[:, None] * self.plain
 
 
-def told(history: History, times: Times, category: str, origin: int, boosted: Floats | None) -> Said:
-    """What may be said at an origin from what was known there.
+def slot_rates(history: History, times: Times, category: str, origin: int, boosted: Floats | None) -> SlotRates:
+    """Return the forecast at an origin from what was known there.
 
     Args:
-        history: All of it.
+        history: The whole history.
         times: The same incidents with their slots.
         category: What is forecast.
-        origin: The first day that is not known.
-        boosted: Boosting's incidents a day by cell at that origin, None where it did not train.
+        origin: The first unknown day.
+        boosted: Boosting's incidents a day by cell at that origin, None if it was not trained.
     """
     seen = history.seen(origin)
     known = times.seen(origin, seen.first_day)
@@ -103,23 +106,23 @@ def told(history: History, times: Times, category: str, origin: int, boosted: Fl
     if boosted is not None:
         rates |= {"boosting 1/2": (decayed + _scaled(boosted, decayed.sum())) / 2, "boosting": boosted}
     levels = hours.learn(history.grid, known, origin)
-    own = hours.shares(history.grid, known, origin, levels)
-    return Said(counts, rates, own, hours.region_share(known), levels)
+    cell_hours = hours.shares(history.grid, known, origin, levels)
+    return SlotRates(counts, rates, cell_hours, hours.region_share(known), levels)
 
 
 def selected(size: int, share: float) -> int:
-    """How many cell-slots of a grid of so many cells make up a share of them."""
+    """Return the number of cell-slots that make up a share of a grid of ``size`` cells."""
     return int(share * size * SLOTS + 1e-9)
 
 
 def choose(times: Times, origin: int, trials: Sequence[Trial], reason: str = "") -> Choice:
-    """Choose on trials whose windows have ended by ``origin``, by outcomes as known there.
+    """Select from trials whose windows have ended by ``origin``, by outcomes as known there.
 
     A rate must beat the decayed count by more than half a standard error of its gains, as in `stack`. It is compared on
-    the trials that have it, for boosting's rates exist only where boosting trained. With a ``reason`` (`stack.reason`)
-    the decayed count is used whatever the trials say.
+    the trials that have it, because boosting's rates exist only where boosting was trained. With a ``reason``
+    (`stack.reason`) the decayed count is used regardless of the trials.
     """
-    past = [one for one in trials if one.end <= origin]
+    past = [trial for trial in trials if trial.end <= origin]
     if not past:
         return Choice(FIRST_COUNT, FIRST_COUNT, 0, reason)
     known = times.seen(origin, 0).timed()
@@ -136,17 +139,19 @@ def choose(times: Times, origin: int, trials: Sequence[Trial], reason: str = "")
     return Choice(count, FIRST_COUNT if reason else max(RATES, key=gain), len(past), reason)
 
 
-def score_window(said: Said, tried: Trial, chosen: Choice, times: Times, category: str, days: int) -> pl.DataFrame:
-    """Count the incidents of a window, ``times``, in the chosen lists of a trial: a frame of `WINDOWS`."""
+def score_window(
+    rates: SlotRates, tried: Trial, chosen: Choice, times: Times, category: str, days: int
+) -> pl.DataFrame:
+    """Count the incidents of a window, ``times``, in the selected lists of a trial: a frame of `WINDOWS`."""
     known = times.where(times.known_until == ALWAYS)
-    first, size = tried.best[chosen.rate].size, said.own.size
+    first, size = tried.best[chosen.rate].size, rates.cell_hours.size
     places, outcome = np.unique(known.timed().place(), return_counts=True)
     untimed = int((known.slot < 0).sum())
     most = int(np.sort(outcome)[::-1][:first].sum())
     rows = []
     for model, name, table in (
-        (MODEL, chosen.rate, said.ours(chosen.rate)),
-        (BEST_COUNT, f"{chosen.count} × {PLAIN}", said.baseline(chosen.count)),
+        (MODEL, chosen.rate, rates.ours(chosen.rate)),
+        (BEST_COUNT, f"{chosen.count} × {PLAIN}", rates.baseline(chosen.count)),
     ):
         caught = outcome[_listed(places, tried.best[name])]
         rows.append(
@@ -167,42 +172,42 @@ def backtest(
     share: float,
     lead: int = 0,
 ) -> tuple[list[Trial], pl.DataFrame]:
-    """Try windows in order, each chosen for by those before it: all trials, and `WINDOWS`.
+    """Try windows in order, selecting for each from those before it; return all trials, and `WINDOWS`.
 
-    A window is told as (origin, days) and begins ``lead`` days after its origin.
+    A window is given as (origin, days) and begins ``lead`` days after its origin.
     """
     first = selected(history.grid.size, share)
     trials: list[Trial] = []
-    found = [pl.DataFrame(schema=WINDOWS)]
+    scored = [pl.DataFrame(schema=WINDOWS)]
     for origin, days in sorted(windows):
-        said = told(history, times, category, origin, boosted[origin])
-        # The next origin knows this window but for its last days, as many as the lead has.
+        forecast = slot_rates(history, times, category, origin, boosted[origin])
+        # The next origin knows this window except its last days, as many as the lead.
         tried = Trial(
-            origin + lead, origin + days, said.best(Lots.of(history.grid.size, SLOTS, first, category, origin))
+            origin + lead, origin + days, forecast.best(Lots.of(history.grid.size, SLOTS, first, category, origin))
         )
         span = (origin + lead, origin + lead + days)
         reason = stack.reason(history.known_days(origin), boosted[origin] is not None)
         chosen = choose(times, origin, trials, reason)
-        found.append(score_window(said, tried, chosen, times.within(*span), category, days))
+        scored.append(score_window(forecast, tried, chosen, times.within(*span), category, days))
         trials.append(tried)
-    return trials, pl.concat(found)
+    return trials, pl.concat(scored)
 
 
 def _listed(places: Ints, best: Ints) -> NDArray[np.bool_]:
-    """Whether each place is in a list; by a table, for sorting the list takes ten times as long."""
+    """Return whether each place is in a list; by a table, because sorting the list takes ten times as long."""
     return np.isin(places, best, kind="table")
 
 
 def _log_score(places: Ints, outcome: Ints, expected: Shares) -> float:
-    """Mean Poisson log likelihood; nearly all cell-slots have no incident, where it is less the expectation."""
+    """Return the mean Poisson log likelihood; for the many cell-slots without incidents it is minus the expectation."""
     some = expected[places].astype(float)
     empty = np.maximum(expected, SMALLEST_RATE).sum(dtype=float) - np.maximum(some, SMALLEST_RATE).sum()
     return float((log_likelihood(outcome, some).sum() - empty) / expected.size)
 
 
 def _scaled(rate: Floats, total: float) -> Floats:
-    own = rate.sum()
-    return rate * (total / own) if own else rate
+    current = rate.sum()
+    return rate * (total / current) if current else rate
 
 
 def _error(gain: Ints) -> float:

@@ -1,15 +1,15 @@
-"""Two-hour slots of the week: which cells carry risk at which hours.
+"""Two-hour slots of the week: which cells have risk at which hours.
 
-What is expected of a cell and slot is what is expected of the cell times the share of its incidents that falls into the
-slot. Few cells have incidents enough to tell their own hours, so the share is a Dirichlet posterior mean, level by
-level: the region's table of 84 slots, shrunk to evenness; the neighbourhood's (a Gaussian window), shrunk to the
-region's; the cell's, shrunk to the neighbourhood's. Every level adds the level above to its own counts as so many
-incidents, after spreading them over neighbouring slots and over the same hours of the other days. Old incidents count
-less. How wide, how far and how strongly is chosen level by level under the likelihood of the slots of the last quarter,
-given what came before it (empirical Bayes; Good 1965 shrinks multinomials so).
+The expectation of a cell and slot is the expectation of the cell times the share of its incidents in the slot. Few
+cells have enough incidents to estimate their own hours, so the share is a Dirichlet posterior mean, level by level: the
+region's table of 84 slots, shrunk to uniform; the neighbourhood's (a Gaussian window), shrunk to the region's; the
+cell's, shrunk to the neighbourhood's. Every level adds the level above to its own counts, weighted as a number of
+incidents, after smoothing them over neighbouring slots and over the same hours of the other days. Old incidents have
+less weight. Window, smoothing and strength are selected level by level by the likelihood of the slots of the last
+quarter, given the time before it (empirical Bayes; Good 1965 shrinks multinomials in this way).
 
-Times are local wall-clock times. Sources that do not know an hour often write 0 or 12 (Toronto does): such a heap is
-taught like any other hour, since nothing tells who only guessed.
+Times are local. Sources that do not know an hour often write 0 or 12 (as in Toronto): such a peak is fitted like any
+other hour, because guessed hours cannot be identified.
 """
 
 from collections.abc import Sequence
@@ -33,22 +33,22 @@ HALF_LIFE_DAYS: Final = 1460.0
 HELD_OUT_DAYS: Final = 91
 REGION: Final = np.inf
 REACHES: Final = ((REGION,), (2.0, 4.0, 8.0), (0.0,))
-"""Standard deviations, in cells, of the windows to choose from at each level; 0 is the cell alone."""
+"""Standard deviations, in cells, of the candidate windows at each level; 0 is the cell alone."""
 HOURS: Final = (0.5, 1.0, 2.0)
-"""Standard deviations, in slots, by which counts are spread over neighbouring slots."""
+"""Standard deviations, in slots, of the smoothing over neighbouring slots."""
 DAYS: Final = (0.1, 0.25, 0.5)
-"""What an incident counts at the same hours of each other day."""
+"""Weight of an incident at the same hours of each other day."""
 STRENGTHS: Final = (40.0, 80.0, 160.0, 320.0)
-"""As how many incidents the level above counts."""
+"""Weight of the level above, as a number of incidents."""
 
 Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Times:
-    """States of incidents of one category with their slot, 0 (Monday 0 to 2) to 83, or -1 where none is known.
+    """States of incidents of one category with their slot, 0 (Monday 0 to 2) to 83, or -1 if it is unknown.
 
-    Else as `history.Events`: ``cell``, ``day`` and the days on which the state was what was known.
+    Other columns as in `history.Events`: ``cell``, ``day`` and the days on which the state was the known one.
     """
 
     cell: Ints
@@ -58,31 +58,31 @@ class Times:
     known_until: Ints
 
     def where(self, kept: NDArray[np.bool_]) -> "Times":
-        """Some of them."""
-        return Times(*(getattr(self, one.name)[kept] for one in fields(self)))
+        """Return the selected incidents."""
+        return Times(*(getattr(self, field.name)[kept] for field in fields(self)))
 
     def seen(self, day: int, first_day: int) -> "Times":
-        """What happened from ``first_day`` on and before a day, as known at that day's run."""
+        """Return incidents from ``first_day`` and before a day, as known at that day's run."""
         return self.where(
             (self.day >= first_day) & (self.day < day) & (self.known_from <= day) & (day < self.known_until)
         )
 
     def timed(self) -> "Times":
-        """Those whose slot is known: only they may teach or score one."""
+        """Return incidents with a known slot: only they can train or score one."""
         return self.where(self.slot >= 0)
 
     def within(self, first: int, end: int) -> "Times":
-        """Those of days from ``first`` on and before ``end``."""
+        """Return incidents on days from ``first`` and before ``end``."""
         return self.where((self.day >= first) & (self.day < end))
 
     def place(self) -> Ints:
-        """The position of each incident's cell and slot in a table of cells × slots laid out row by row."""
+        """Return the position of each incident's cell and slot in a row-major table of cells × slots."""
         return self.cell * SLOTS + self.slot
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How one level's counts become shares: `REACHES`, `HOURS`, `DAYS` and `STRENGTHS` have the units."""
+    """How one level's counts become shares: `REACHES`, `HOURS`, `DAYS` and `STRENGTHS` document the units."""
 
     reach: float
     hours: float
@@ -91,54 +91,54 @@ class Level:
 
 
 UNLEARNT: Final = (Level(REGION, 1.0, 0.25, 80.0), Level(4.0, 1.0, 0.25, 80.0), Level(0.0, 1.0, 0.25, 80.0))
-"""What is used where there is nothing to learn from."""
+"""Used if there is nothing to fit."""
 
 
 def middle(start: str, end: str) -> pl.Expr:
-    """When an incident happened, give or take an hour: the middle of its span, null where the span is over two hours.
+    """Return when an incident happened to within an hour: the middle of its span, null for spans over two hours.
 
-    ``start`` and ``end`` name columns of instants; without an end, or with one before it, the start is meant.
+    ``start`` and ``end`` name columns of instants; without an end, or with one before the start, the start is used.
     """
     seconds = (pl.col(end) - pl.col(start)).dt.total_seconds().fill_null(0).clip(0)
     return pl.when(seconds <= LONGEST_SECONDS).then(pl.col(start) + pl.duration(seconds=seconds // 2))
 
 
 def slot_of(local: pl.Expr) -> pl.Expr:
-    """The slot of a local time, -1 where there is none."""
+    """Return the slot of a local time, -1 without one."""
     slot = (local.dt.weekday().cast(pl.Int64) - 1) * PER_DAY + local.dt.hour().cast(pl.Int64) // SLOT_HOURS
     return slot.fill_null(-1)
 
 
 def times(placed: pl.DataFrame) -> dict[str, Times]:
-    """Times by category from ``category`` and the columns of `Times`, one row per state."""
+    """Return times by category from ``category`` and the columns of `Times`, one row per state."""
     ordered = placed.sort("category", "day", "cell", "slot", "known_from")
     return {
-        str(key[0]): Times(*(frame[one.name].to_numpy().astype(np.int64) for one in fields(Times)))
+        str(key[0]): Times(*(frame[field.name].to_numpy().astype(np.int64) for field in fields(Times)))
         for key, frame in ordered.partition_by("category", as_dict=True, maintain_order=True).items()
     }
 
 
 def region_share(seen: Times) -> Shares:
-    """The region's plain table of 84 slots, evenly where nothing has a time: the baseline's hours."""
+    """Return the region's table of 84 slots, uniform without any times: the baseline's hours."""
     counted = np.bincount(seen.slot[seen.slot >= 0], minlength=SLOTS).astype(np.float32)
     total = counted.sum()
     return counted / total if total else np.full(SLOTS, 1 / SLOTS, np.float32)
 
 
 def learn(grid: Grid, seen: Times, until: int) -> tuple[Level, ...]:
-    """Choose every level, from the region down, under the likelihood of the last quarter's slots.
+    """Select every level, from the region down, by the likelihood of the last quarter's slots.
 
     Args:
         grid: The cells.
         seen: What was known at ``until``.
-        until: The first day that is not known.
+        until: The first unknown day.
     """
     split = until - HELD_OUT_DAYS
     known = seen.timed()
-    before, held = known.within(0, split), known.within(split, until)
-    if not before.cell.size or not held.cell.size:
+    before, recent = known.within(0, split), known.within(split, until)
+    if not before.cell.size or not recent.cell.size:
         return UNLEARNT
-    cells, at = np.unique(held.cell, return_inverse=True)
+    cells, at = np.unique(recent.cell, return_inverse=True)
     counted, above = _counts(before, split), np.full((1, SLOTS), 1 / SLOTS, np.float32)
     chosen = []
     for reaches in REACHES:
@@ -147,8 +147,8 @@ def learn(grid: Grid, seen: Times, until: int) -> tuple[Level, ...]:
         for reach, hours, days in product(reaches, HOURS, DAYS):
             spread = _spread(around[reach], hours, days)
             for strength in STRENGTHS:
-                told = np.broadcast_to(_shrunk(spread, above, strength), (cells.size, SLOTS))[at, held.slot]
-                likelihood[Level(reach, hours, days, strength)] = float(np.log(told, dtype=float).sum())
+                probability = np.broadcast_to(_shrunk(spread, above, strength), (cells.size, SLOTS))[at, recent.slot]
+                likelihood[Level(reach, hours, days, strength)] = float(np.log(probability, dtype=float).sum())
         best = max(likelihood, key=lambda level: likelihood[level])
         above = _shrunk(_spread(around[best.reach], best.hours, best.days), above, best.strength)
         chosen.append(best)
@@ -156,23 +156,23 @@ def learn(grid: Grid, seen: Times, until: int) -> tuple[Level, ...]:
 
 
 def shares(grid: Grid, seen: Times, until: int, levels: Sequence[Level]) -> Shares:
-    """The share of each cell's incidents (rows) in each slot (columns), by what was known at ``until``."""
+    """Return the share of each cell's incidents (rows) in each slot (columns), by what was known at ``until``."""
     cells, counts = _counts(seen.timed(), until)
-    told = np.full((1, SLOTS), 1 / SLOTS, np.float32)
+    share = np.full((1, SLOTS), 1 / SLOTS, np.float32)
     for level in levels:
-        # Spreading over slots and over cells commute; before the window there are few rows to spread.
+        # Smoothing over slots and over cells commute; before the window there are fewer rows to smooth.
         spread = _spread(counts, level.hours, level.days)
         if level.reach:
-            told = _shrunk(_around(grid, cells, spread, level.reach, np.arange(grid.size)), told, level.strength)
+            share = _shrunk(_around(grid, cells, spread, level.reach, np.arange(grid.size)), share, level.strength)
         else:
-            # A cell without an incident keeps what its neighbourhood says.
-            told = np.broadcast_to(told, (grid.size, SLOTS)).copy()
-            told[cells] = _shrunk(spread, told[cells], level.strength)
-    return np.broadcast_to(told, (grid.size, SLOTS))
+            # A cell without an incident keeps the shares of its neighbourhood.
+            share = np.broadcast_to(share, (grid.size, SLOTS)).copy()
+            share[cells] = _shrunk(spread, share[cells], level.strength)
+    return np.broadcast_to(share, (grid.size, SLOTS))
 
 
 def _counts(known: Times, until: int) -> tuple[Ints, Shares]:
-    """The cells with an incident, in order, and their incidents by slot, each half of it after `HALF_LIFE_DAYS`."""
+    """Return the cells with an incident, in order, and their incidents by slot, halved every `HALF_LIFE_DAYS`."""
     cells, at = np.unique(known.cell, return_inverse=True)
     weight = np.exp2((known.day - until) / HALF_LIFE_DAYS)
     counts: Shares = np.bincount(at * SLOTS + known.slot, weight, cells.size * SLOTS).astype(np.float32)
@@ -180,19 +180,19 @@ def _counts(known: Times, until: int) -> tuple[Ints, Shares]:
 
 
 def _around(grid: Grid, cells: Ints, counts: Shares, reach: float, wanted: Ints) -> Shares:
-    """Incidents in the window around each wanted cell, its own place weighing one; one row for the whole region."""
+    """Return incidents in the window around each wanted cell, centre weight one; one row for the whole region."""
     if reach == REGION:
         return np.asarray(counts.sum(axis=0, dtype=float, keepdims=True), np.float32)
     if reach:
         return grid.smooth_rows(cells, counts, reach, wanted) * np.float32(2 * np.pi * reach**2)
-    own = np.zeros((wanted.size, SLOTS), np.float32)
-    _, at, found = np.intersect1d(wanted, cells, assume_unique=True, return_indices=True)
-    own[at] = counts[found]
-    return own
+    selected = np.zeros((wanted.size, SLOTS), np.float32)
+    _, at, source = np.intersect1d(wanted, cells, assume_unique=True, return_indices=True)
+    selected[at] = counts[source]
+    return selected
 
 
 def _spread(counts: Shares, hours: float, days: float) -> Shares:
-    """Counts spread over neighbouring slots, round the week, and over the same hours of the other days."""
+    """Smooth counts over neighbouring slots, cyclically, and over the same hours of the other days."""
     week = ndimage.gaussian_filter1d(counts, hours, axis=1, mode="wrap", truncate=3.0).reshape(-1, 7, PER_DAY)
     every = week.sum(axis=1, keepdims=True)
     return np.asarray(((1 - days) * week + days * every) / (1 + 6 * days), np.float32).reshape(-1, SLOTS)

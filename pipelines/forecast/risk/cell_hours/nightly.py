@@ -1,7 +1,8 @@
-"""The coming week by cell and two-hour slot: the selected cell-slots of every category, and how such lists did before.
+"""The coming week by cell and two-hour slot: the selected cell-slots of every category, and scores of past lists.
 
-A week has 84 slots for every cell, so only what is selected is told, by us or by the baseline: all others are expected
-to see less. Incidents whose time is not known to about two hours teach no slot; they are taken to keep the same hours.
+A week has 84 slots for every cell, so only cell-slots selected by us or by the baseline are issued: all others are
+expected to have less. Incidents whose time is not known to about two hours train no slot; they are assumed to have the
+same hours.
 """
 
 from collections.abc import Mapping
@@ -31,17 +32,17 @@ DAYS: Final = 7
 
 _INSTANT: Final = pl.Datetime("us", "UTC")
 FORECAST: Final = frame_schema("forecast.risk_slots")
-"""``forecast.risk_slots``: ``rank`` is null where only the baseline selects, ``baseline_rank`` where only we do."""
+"""``forecast.risk_slots``: ``rank`` is null if only the baseline selects, ``baseline_rank`` if only we do."""
 SCORES: Final = frame_schema("forecast.risk_slots_scores")
 """``forecast.risk_slots_scores``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What risk knows at a night's run: incidents, their slots, boosting's rates by category and origin.
+    """What the risk models know at a night's run: incidents, their slots, boosting's rates by category and origin.
 
-    A rate is None where boosting did not train.
-    ``until`` is the first day that is not known, ``lead`` the days from there to the window that is forecast.
+    A rate is None if boosting was not trained. ``until`` is the first unknown day, ``lead`` the days from there to the
+    forecast window.
     """
 
     history: History
@@ -69,22 +70,24 @@ def forecast_slots(
     """Select cell-slots of the local week after the day of ``as_of``, and score the past months by rolling origin.
 
     Args:
-        known: Incidents and what boosting told of them at every origin and at the end.
+        known: Incidents and boosting's rates at every origin and at the end.
         as_of: The instant (UTC) of issue.
         data_as_of: Up to when (UTC) records were read.
         profile: Time zone, side of a cell, selected share.
         degraded: A reason written into every row, or None.
-        threads: Categories that are worked on side by side.
+        threads: Categories that are processed in parallel.
     """
     if not backtest.selected(known.history.grid.size, profile.risk_area_share):
         return NONE
     categories = [name for name in known.history.events if name in known.boosted and name in known.times]
     with ThreadPoolExecutor(threads) as pool:
-        made = list(pool.map(lambda category: _ahead(known, category, profile.risk_area_share), categories))
-    if not made:
+        by_category = list(
+            pool.map(lambda category: _of_category(known, category, profile.risk_area_share), categories)
+        )
+    if not by_category:
         return NONE
     issued = (
-        pl.concat([one for one, _ in made])
+        pl.concat([selected for selected, _ in by_category])
         .join(_week(as_of.astimezone(profile.zone).date() + timedelta(days=1), profile), on="slot")
         .with_columns(
             pl.lit(as_of).alias("reference_at"),
@@ -94,7 +97,7 @@ def forecast_slots(
         )
         .sort("category", "rank", "baseline_rank", nulls_last=True)
     )
-    scores = _scores(pl.concat([tried for _, tried in made]), ["category", "model"]).with_columns(
+    scores = _scores(pl.concat([tried for _, tried in by_category]), ["category", "model"]).with_columns(
         pl.lit(as_of).alias("reference_at"), pl.lit("backtest").alias("origin_kind")
     )
     return SlotForecast(_typed(issued, FORECAST), _typed(scores, SCORES))
@@ -103,7 +106,7 @@ def forecast_slots(
 def score_issued(
     issued: pl.DataFrame, crime_points: pl.DataFrame, known_through: datetime, profile: Profile
 ) -> pl.DataFrame:
-    """Score issued slots whose week has wholly come to pass.
+    """Score issued slots whose week has fully passed.
 
     Args:
         issued: ``forecast.risk_slots`` of any number of ``reference_at``.
@@ -154,25 +157,25 @@ def with_slots(crime_points: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 _RANKS: Final = {MODEL: "rank", BEST_COUNT: "baseline_rank"}
 
 
-def _ahead(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """One category's selected cell-slots of the coming week, and its past windows."""
+def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return one category's selected cell-slots of the coming week, and its past windows."""
     times, boosted, until = known.times[category], known.boosted[category], known.until
     windows = [(origin, WINDOW_DAYS) for origin in boosted if origin < until]
-    trials, found = backtest.backtest(known.history, times, category, windows, boosted, share, known.lead)
-    said = backtest.told(known.history, times, category, until, boosted[until])
+    trials, scored = backtest.backtest(known.history, times, category, windows, boosted, share, known.lead)
+    rates = backtest.slot_rates(known.history, times, category, until, boosted[until])
     reason = stack.reason(known.history.known_days(until), boosted[until] is not None)
     chosen = backtest.choose(times, until, trials, reason)
-    ours, plain = said.ours(chosen.rate).ravel(), said.baseline(chosen.count).ravel()
+    ours, plain = rates.ours(chosen.rate).ravel(), rates.baseline(chosen.count).ravel()
     first = backtest.selected(known.history.grid.size, share)
     lots = Lots.of(known.history.grid.size, SLOTS, first, category, until)
-    own = said.rates[chosen.rate].astype(np.float32)
-    count = said.counts[chosen.count].astype(np.float32)
-    lists = [lots.leading(own, said.own), lots.leading(count, said.plain)]
+    cell_rate = rates.rates[chosen.rate].astype(np.float32)
+    count = rates.counts[chosen.count].astype(np.float32)
+    lists = [lots.leading(cell_rate, rates.cell_hours), lots.leading(count, rates.plain)]
     places = np.union1d(*lists)
     seen = times.seen(until, known.history.seen(until).first_day)
-    rate = said.rates[chosen.rate].sum()
+    rate = rates.rates[chosen.rate].sum()
     level = known.history.seen(until).rate(category, until, LEVEL_HALF_LIFE_DAYS) / rate if rate else 1.0
-    taught = int((seen.slot >= 0).sum())
+    timed = int((seen.slot >= 0).sum())
     return pl.DataFrame(
         {
             "cell_id": known.cell_ids.gather(places // SLOTS),
@@ -182,14 +185,14 @@ def _ahead(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.
             "baseline_expected": plain[places].astype(float) * DAYS,
             **{name: _ranked(best, places) for name, best in zip(_RANKS.values(), lists, strict=True)},
             "area_share": np.full(places.size, first / ours.size),
-            "method": pl.repeat(method(chosen, taught, seen.slot.size - taught), places.size, eager=True),
+            "method": pl.repeat(method(chosen, timed, seen.slot.size - timed), places.size, eager=True),
         }
-    ), found
+    ), scored
 
 
-def method(chosen: backtest.Choice, taught: int, left_out: int) -> str:
+def method(chosen: backtest.Choice, timed: int, left_out: int) -> str:
     """How the list was made, in words."""
-    of_hours = f"hours learnt from {taught} incidents, {left_out} without a time to two hours left out"
+    of_hours = f"hours learnt from {timed} incidents, {left_out} without a time to two hours left out"
     because = f"; {chosen.reason}" if chosen.reason else ""
     if not chosen.origins:
         return f"{chosen.rate}{because}; no earlier month to choose on; {of_hours}"
@@ -199,14 +202,14 @@ def method(chosen: backtest.Choice, taught: int, left_out: int) -> str:
 
 
 def _ranked(best: Ints, places: Ints) -> pl.Series:
-    """The rank, from 1, of each place in a list, null where it is not in it."""
+    """Return the rank, from 1, of each place in a list, null if it is not in it."""
     rank = np.zeros(places.size, np.int64)
     rank[np.searchsorted(places, best)] = np.arange(1, best.size + 1)
     return pl.Series(rank).replace(0, None)
 
 
 def _week(first: date, profile: Profile) -> pl.DataFrame:
-    """The 84 slots of the seven local days from ``first`` on, as instants; the change of the clocks may stretch one."""
+    """Return the 84 slots of the seven local days from ``first``, as instants; a clock change may lengthen one."""
 
     def edge(day: date, hour: int) -> datetime:
         if hour == 24:
@@ -227,21 +230,21 @@ def _week(first: date, profile: Profile) -> pl.DataFrame:
 
 
 def _scores(windows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Pooled windows with what `scoring.score` does not know of slots."""
+    """Return pooled windows with the slot columns that `scoring.score` lacks."""
     untimed = windows.group_by(by).agg(pl.col("untimed_incidents").sum())
     return (
         scoring.score(windows, by, (BEST_COUNT, BEST_COUNT))
         .join(untimed, on=by, how="left", maintain_order="left")
         .with_columns(
             (pl.col("model") == BEST_COUNT).alias("is_baseline"),
-            # A cell-slot is two hours of a week, where a cell is all of it.
+            # A cell-slot is two hours of a week; a cell is the whole week.
             pl.col("hits_per_patrol_hour") * SLOTS,
         )
     )
 
 
 def _caught(listed: pl.DataFrame, weeks: pl.DataFrame, model: str, rank: str) -> pl.DataFrame:
-    """One row per issue and category as `scoring.score` takes them."""
+    """Return one row per issue and category for `scoring.score`."""
     keys = ["reference_at", "category"]
     fell = pl.col("fell").fill_null(0).cast(pl.Int64)
     caught = (
@@ -259,7 +262,7 @@ def _caught(listed: pl.DataFrame, weeks: pl.DataFrame, model: str, rank: str) ->
         incidents,
         pl.col("untimed_incidents").fill_null(0).cast(pl.Int64),
         "hits",
-        # There are more cell-slots in a list than incidents in a week: the best list holds all of them.
+        # There are more cell-slots in a list than incidents in a week: the best list contains all of them.
         pl.min_horizontal(incidents, "cells").alias("most_hits"),
         pl.col("hit_cells").cast(pl.Int64),
         pl.lit(0, pl.Int64).alias("prior_incidents"),

@@ -1,8 +1,8 @@
-"""Calibration of expected counts: does so much happen where so much was expected, in safe cells as in risky ones?
+"""Calibration of expected counts: do observed incidents match the expected ones, in low-risk and high-risk cells?
 
-Cells are put into ten bands of equal expectation, riskiest first: the first band holds the few cells that together
-make up a tenth of the expected incidents, the last the many that make up the last tenth. Bands of equally many cells
-would leave nearly all of them without an incident. Band 0 is all cells: whether the level was right at all.
+Cells are put into ten bands of equal expectation, highest risk first: the first band has the few cells that together
+have a tenth of the expected incidents, the last the many cells with the last tenth. Bands of equally many cells would
+leave nearly all of them without an incident. Band 0 is all cells: whether the overall level was right.
 """
 
 from collections.abc import Mapping
@@ -41,13 +41,13 @@ def bands(
     expected: Mapping[str, NDArray[np.float64]],
     outcome: NDArray[np.float64],
 ) -> pl.DataFrame:
-    """One window's bands.
+    """Return one window's bands.
 
     Args:
         origin: Its first day.
         category: What is forecast.
         orders: Every cell by model, best first: among equal expectations the list decides.
-        expected: Each cell's expected incidents, of the models that tell any.
+        expected: Each cell's expected incidents, for the models that have an expectation.
         outcome: Each cell's incidents.
     """
     return pl.concat(
@@ -68,9 +68,11 @@ def pooled(counted: pl.DataFrame) -> pl.DataFrame:
         counted: `COUNTED`, no origin twice in a group.
 
     Returns:
-        ``category, model`` and `CALIBRATION`: sums over the windows, ``cells`` too; the ratio of observed to expected
-        with the 95 % interval of a bootstrap over blocks of windows, as in `scoring`: wider than Poisson's, since
-        months differ. Null where nothing was expected, and for too few windows.
+        ``category, model`` and `CALIBRATION`: sums over the windows, including ``cells``; the ratio of observed to
+        expected with
+            the 95 % interval of a bootstrap over blocks of windows, as in `scoring`: wider than Poisson's, because
+                months differ.
+            Null if nothing was expected, and for too few windows.
     """
     by = ["category", "model", "band"]
     groups = counted.sort(*by, "origin_day").partition_by(by, maintain_order=True)
@@ -80,7 +82,7 @@ def pooled(counted: pl.DataFrame) -> pl.DataFrame:
     ]
     ratio = pl.when(pl.col("expected_incidents") > 0).then(pl.col("incidents") / pl.col("expected_incidents"))
     return (
-        # In the order of their origins, so that a sum of floats is the same on any number of threads.
+        # In the order of their origins, so that a sum of floats does not depend on the number of threads.
         counted.sort(*by, "origin_day")
         .group_by(by, maintain_order=True)
         .agg(
@@ -97,9 +99,9 @@ def pooled(counted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bands(expected: NDArray[np.float64], outcome: NDArray[np.float64]) -> pl.DataFrame:
-    """Sums of cells, best first, by band, all bands told, and of all of them."""
+    """Return sums of cells, best first, by band, for all bands, and for all cells."""
     total = expected.sum()
-    # A cell lies where its middle does: one that holds a fifth of all that is expected is not split.
+    # A cell is in the band of its middle: one with a fifth of the total expectation is not split.
     middle = expected.cumsum() - expected / 2
     band = (
         np.minimum(BANDS * middle // total, BANDS - 1).astype(np.int64) if total else np.full(expected.size, BANDS - 1)

@@ -1,4 +1,6 @@
-"""Rolling origins of risk models: what each said at an origin, what it would have selected, and what then happened."""
+"""Rolling origins of risk models: each model's forecast at an origin, its selected cells, and the observed
+incidents.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,9 +31,10 @@ WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "prior_hits": pl.Int64,
     "log_score": pl.Float64,
 }
-"""One row per origin, model and number of selected cells. ``most_hits``: what the best choice of cells after the fact
-would have caught; ``hit_cells``: selected cells with an incident; ``prior_…``: the same number of days before the
-origin; ``log_score``: Poisson, of all cells, null for what is no expectation."""
+"""One row per origin, model and number of selected cells. ``most_hits``: the hits of the best cells in hindsight;
+``hit_cells``: selected cells with an incident; ``prior_…``: the same number of days before the origin; ``log_score``:
+Poisson, over all cells, null for models without an expectation.
+"""
 
 CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "origin_day": pl.Int64,
@@ -46,16 +49,16 @@ CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 
 
 PROSPECTIVE: Final = "prospective"
-"""The kernel of near repeats that is told beside stack and best count."""
+"""The near-repeat kernel that is reported next to stack and best count."""
 
 
 class Backtest:
-    """The trials of one category, made in the order of their origins and chosen from by those that follow.
+    """The trials of one category, in the order of their origins; each selects from the earlier ones.
 
     ``depths`` are numbers of cells to select; the first is that of the issued list, which ``curves`` (`curves.STEPS`)
     and ``bands`` (`calibration.COUNTED`) follow over all cells, one frame per window.
 
-    ``lead`` days lie between an origin, the first day that is not known there, and the window that is forecast.
+    ``lead`` days are between an origin, the first unknown day, and the forecast window.
     """
 
     def __init__(self, history: History, category: str, depths: Sequence[int], lead: int = 0) -> None:
@@ -64,21 +67,23 @@ class Backtest:
         self.curves: list[pl.DataFrame] = []
         self.bands: list[pl.DataFrame] = []
         self.boosted: dict[int, Floats | None] = {}
-        """Boosting's rates at each origin, for `slot_trials` to go on from; None where boosting did not train."""
+        """Boosting's rates at each origin, for `cell_hours` to continue from; None if boosting was not trained."""
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
-        """Incidents a day per cell after an origin, by every model; without boosting where it did not train."""
+        """Return incidents a day per cell after an origin, by every model; without boosting if it was not trained."""
         rates = registry.rates(self.history, self.category, origin, self._memo)
         self.boosted[origin] = rates.get(BOOSTING)
         return rates
 
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
-        """Every model's rank of every cell."""
+        """Return every model's rank of every cell."""
         return stack.placed(rates, self.category, origin)
 
     def choice(self, origin: int, cells: int, is_trained: bool) -> Choice:
-        """What is issued for so many cells: what earlier trials favour, or the count where `stack.reason` says why."""
+        """Select what is issued for this many cells: by earlier trials, or the count if `stack.reason` gives a
+        reason.
+        """
         chosen = stack.choose(self.history, self.category, origin, self.trials, cells)
         reason = stack.reason(self.history.known_days(origin), is_trained)
         return replace(chosen, mixture=stack.BEST_COUNT, reason=reason) if reason else chosen
@@ -86,14 +91,16 @@ class Backtest:
     def listed(
         self, origin: int, rates: Mapping[str, Floats], placed: Mapping[str, Ints], choice: Choice
     ) -> tuple[Ints, Floats]:
-        """All cells, best first, as issued at an origin and as scored, and every cell's expected incidents a day."""
+        """Return all cells, best first, as issued at an origin and as scored, and every cell's expected incidents a
+        day.
+        """
         finer = PLAIN if PLAIN in rates else DENSITY
         best = stack.count_order(rates[choice.count], placed[finer]) if choice.reason else stack.order(placed, choice)
         level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
         return best, stack.expected(best, rates[finer], level)
 
     def ranked(self, origin: int, selected: int) -> pl.DataFrame:
-        """All cells as issued at an origin, best first, by the stack that earlier trials speak for.
+        """Return all cells as issued at an origin, best first, by the stack selected from earlier trials.
 
         Returns:
             ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day), ``rank``,
@@ -113,7 +120,7 @@ class Backtest:
         )
 
     def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Let every model speak at an origin, choose the stack from earlier trials, and count what followed the lead.
+        """Run every model at an origin, select the stack from earlier trials, and count the incidents after the lead.
 
         Returns frames of `WINDOWS` and `CHOICES`.
         """
@@ -129,16 +136,16 @@ class Backtest:
             chosen = self.choice(origin, cells, BOOSTING in rates)
             choices.append((origin, self.category, cells, *_choice(chosen)))
             best, expected = self.listed(origin, rates, placed, chosen)
-            said = {name: (lists[name], rate * days) for name, rate in rates.items()}
-            said[stack.BEST_COUNT] = said[chosen.count]
-            said[stack.STACK] = best, expected * days
+            lists_and_counts = {name: (lists[name], rate * days) for name, rate in rates.items()}
+            lists_and_counts[stack.BEST_COUNT] = lists_and_counts[chosen.count]
+            lists_and_counts[stack.STACK] = best, expected * days
             if cells == self.depths[0]:
-                beside = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
-                orders = {name: np.argsort(rank, kind="stable") for name, rank in beside.items()}
-                told = {name: said[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
-                self._follow(origin, {stack.STACK: best} | orders, told, outcome)
+                compared = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
+                orders = {name: np.argsort(rank, kind="stable") for name, rank in compared.items()}
+                expectations = {name: lists_and_counts[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
+                self._follow(origin, {stack.STACK: best} | orders, expectations, outcome)
             most = int(np.sort(outcome)[::-1][:cells].sum())
-            for name, (order, counts) in said.items():
+            for name, (order, counts) in lists_and_counts.items():
                 selected = order[:cells]
                 rows.append(
                     (
@@ -147,12 +154,12 @@ class Backtest:
                         float(log_likelihood(outcome, counts).mean()),
                     )
                 )  # fmt: skip
-        # The next origin knows this window but for its last days, as many as the lead has.
+        # The next origin knows this window except its last days, as many as the lead.
         self.trials.append(Trial(first, origin + days, lists))
         return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
 
     def _follow(self, origin: int, orders: Mapping[str, Ints], expected: Mapping[str, Floats], outcome: Floats) -> None:
-        """Keep how the issued list did over all cells, beside the best count and prospective hot spots."""
+        """Record the issued list over all cells, with the best count and prospective hot spots."""
         self.curves.append(curves.steps(origin, self.category, orders, outcome))
         self.bands.append(calibration.bands(origin, self.category, orders, expected, outcome))
 
@@ -161,7 +168,7 @@ LEVEL_HALF_LIFE_DAYS: Final = 91.0
 
 
 def windows(history: History, until: int, days: int, most: int) -> list[tuple[int, int]]:
-    """Windows (origin, days) that follow each other up to a day, as far as there was a history to learn from."""
+    """Return consecutive windows (origin, days) up to a day, as far as there was a history to train on."""
     starts = (until - days * back for back in range(most, 0, -1))
     return [(start, days) for start in starts if history.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
 
@@ -174,14 +181,14 @@ def run(
     progress: Callable[[], None] = lambda: None,
     lead: int = 0,
 ) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
-    """Try windows (origin, days) in order; returns the backtest, to go on from, and `WINDOWS`, `CHOICES` frames."""
+    """Try windows (origin, days) in order; return the backtest, to continue from, and `WINDOWS`, `CHOICES` frames."""
     backtest = Backtest(history, category, depths, lead)
-    found, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
-    for one, chosen in _tried(backtest, windows):
-        found.append(one)
+    scored, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
+    for window, chosen in _tried(backtest, windows):
+        scored.append(window)
         choices.append(chosen)
         progress()
-    return backtest, pl.concat(found), pl.concat(choices)
+    return backtest, pl.concat(scored), pl.concat(choices)
 
 
 def _tried(backtest: Backtest, windows: Sequence[tuple[int, int]]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:

@@ -1,11 +1,11 @@
 """Scores of place-based risk at a fixed area, with intervals, and paired with the best simple count.
 
 With n of N incidents in a share a/A of the area: hit rate n/N; prediction accuracy index PAI = (n/N)/(a/A) (Chainey,
-Tompson and Uhlig 2008); PEI* = n/n*, n* the most that so many cells could have held (Hunt 2016; the NIJ challenge);
-recapture rate index RRI = (n/n₁)/(N/N₁) against the same cells and as many days before the origin (Levine 2008). PAI's
-ceiling grows as the area shrinks and PEI* falls as cells do: compare at one area and one grid only. One window ranks no
-methods: its PAI moves by a quarter of itself from month to month. Pool windows; these do. Bootstrap intervals of few
-windows are too narrow: a nominal 95 % holds about 89 % with 24 windows, 85 % with 12 and 71 % with 6.
+Tompson and Uhlig 2008); PEI* = n/n*, n* the maximum for this many cells (Hunt 2016; the NIJ challenge); recapture rate
+index RRI = (n/n₁)/(N/N₁) against the same cells and as many days before the origin (Levine 2008). PAI's maximum grows
+as the area shrinks and PEI* falls as cells do: compare at one area and one grid only. One window does not rank methods:
+its PAI varies by a quarter from month to month. Pool windows, as done here. Bootstrap intervals of few windows are too
+narrow: a nominal 95 % covers about 89 % with 24 windows, 85 % with 12 and 71 % with 6.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from scipy.special import gammaln
 Floats = NDArray[np.float64]
 
 BLOCK: Final = 3
-"""Consecutive windows drawn together: neighbouring months resemble each other."""
+"""Consecutive windows drawn together: neighbouring months are correlated."""
 DRAWS: Final = 2_000
 FEWEST_WINDOWS: Final = 6
-"""Under so many there are hardly two blocks to draw: no interval is told."""
+"""With fewer windows there are hardly two blocks to draw: no interval is given."""
 INTERVAL: Final = (0.025, 0.975)
 SMALLEST_RATE: Final = 1e-6
 
@@ -32,11 +32,11 @@ SCORES: Final = (
     "false_alarms_per_hit", "hits_per_patrol_hour", "log_score",
 )  # fmt: skip
 GAINS: Final = ("gain", "gain_low", "gain_high", "prospective_gain", "prospective_gain_low", "prospective_gain_high")
-"""PAI less that of the best count (chosen on earlier origins), and less that of prospective hot spots."""
+"""PAI minus that of the best count (selected on earlier origins), and minus that of prospective hot spots."""
 
 
 def log_likelihood(outcome: NDArray[np.generic], expected: Floats) -> Floats:
-    """Poisson log likelihood of each cell's count; an expectation of nothing counts as one in a million."""
+    """Return the Poisson log likelihood of each cell's count; an expectation of zero counts as one in a million."""
     counted, rate = outcome.astype(float), np.maximum(expected, SMALLEST_RATE)
     return np.asarray(counted * np.log(rate) - rate - gammaln(counted + 1))
 
@@ -46,11 +46,11 @@ def score(windows: pl.DataFrame, by: Sequence[str], baselines: Sequence[str] = (
 
     Args:
         windows: Columns of `rolling.WINDOWS` and ``area_share``, one row per origin and group.
-        by: The answer's grain; ``model`` is one of them. No group may hold an origin twice.
-        baselines: Names of the best count and of prospective hot spots among the models, or nothing: no gains.
+        by: The grain of the result; ``model`` is one of them. No group may have an origin twice.
+        baselines: Names of the best count and of prospective hot spots among the models; empty for no gains.
 
     Returns:
-        ``by``, `SCORES` and, with baselines, `GAINS`. What nothing can be divided by is null.
+        ``by``, `SCORES` and, with baselines, `GAINS`. Ratios with a zero denominator are null.
     """
     pooled = _pooled(windows, by)
     others = [name for name in by if name != "model"]
@@ -71,7 +71,7 @@ def score(windows: pl.DataFrame, by: Sequence[str], baselines: Sequence[str] = (
 
 
 def ratio_interval(top: pl.Series, bottom: pl.Series, *seed: str) -> tuple[float | None, float | None]:
-    """95 % interval of the ratio of two sums over windows, given window by window in their order; as `score` draws."""
+    """Return the 95 % interval of the ratio of two sums over windows, given in window order; drawn as in `score`."""
     drawn = _draws(len(top), *seed)[1:]
     above, below = (series.to_numpy().astype(float)[drawn].sum(axis=1) for series in (top, bottom))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -112,25 +112,25 @@ def _ratio(top: pl.Expr, bottom: pl.Expr) -> pl.Expr:
 def _intervals(
     group: pl.DataFrame, windows: pl.DataFrame, others: Sequence[str], key: dict[str, object], baselines: Sequence[str]
 ) -> dict[str, float | None]:
-    """Circular-block bootstrap intervals (Politis and Romano 1992) of PAI and of its gains, on the same draws."""
+    """Return circular-block bootstrap intervals (Politis and Romano 1992) of PAI and its gains, on the same draws."""
     drawn = _draws(group.height, "|".join(str(key[name]) for name in others))
     pai = _pai(group, drawn)
-    found: dict[str, float | None] = dict(zip(("pai_low", "pai_high"), _ends(pai[1:], group.height), strict=True))
+    interval: dict[str, float | None] = dict(zip(("pai_low", "pai_high"), _ends(pai[1:], group.height), strict=True))
     for name, baseline in zip(("gain", "prospective_gain"), baselines, strict=False):
         wanted = [pl.col(other).eq_missing(pl.lit(key[other])) for other in others]
         rival = windows.filter(*wanted, pl.col("model") == baseline)
         if not rival["origin_day"].equals(group["origin_day"]):
-            found |= dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+            interval |= dict.fromkeys((name, f"{name}_low", f"{name}_high"))
             continue
         gain = pai - _pai(rival, drawn)
-        found |= {name: _finite(gain[0])} | dict(
+        interval |= {name: _finite(gain[0])} | dict(
             zip((f"{name}_low", f"{name}_high"), _ends(gain[1:], group.height), strict=True)
         )
-    return found
+    return interval
 
 
 def _draws(windows: int, *seed: str) -> NDArray[np.int64]:
-    """Rows of windows to pool: the first is all of them once, the others are drawn by blocks."""
+    """Return rows of windows to pool: the first is all of them once, the others are drawn by blocks."""
     digest = hashlib.blake2b("|".join(seed).encode(), digest_size=8).digest()
     rng = np.random.default_rng(int.from_bytes(digest, "big"))
     starts = rng.integers(0, windows, (DRAWS, -(-windows // BLOCK)))

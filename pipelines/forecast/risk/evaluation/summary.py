@@ -11,7 +11,7 @@ from pipelines.forecast.risk.models.stack import BEST_COUNT
 
 
 class Scored(NamedTuple):
-    """Each window (`rolling.WINDOWS` and ``area_share``), and all pooled as those three modules tell them."""
+    """Each window (`rolling.WINDOWS` and ``area_share``), and all pooled by those three modules."""
 
     windows: pl.DataFrame
     scores: pl.DataFrame
@@ -19,20 +19,22 @@ class Scored(NamedTuple):
     calibration: pl.DataFrame
 
 
-def pool(made: Sequence[tuple[Backtest, pl.DataFrame]], cell_share: float, first: int = 0) -> Scored:
-    """Pool what `rolling.run` gave for each category.
+def pool(results: Sequence[tuple[Backtest, pl.DataFrame]], cell_share: float, first: int = 0) -> Scored:
+    """Pool the results of `rolling.run` for each category.
 
     Args:
-        made: The backtest and its windows, one pair per category, at least one.
+        results: The backtest and its windows, one pair per category, at least one.
         cell_share: A cell's share of the area.
-        first: Windows that begin before this day were there to choose on only and are left out.
+        first: Windows that begin before this day were used for selection only and are left out.
     """
     is_scored = pl.col("origin_day") >= first
-    windows = pl.concat(found for _, found in made).filter(is_scored)
+    windows = pl.concat(window for _, window in results).filter(is_scored)
     windows = windows.with_columns((pl.col("cells") * cell_share).alias("area_share"))
-    steps = pl.concat([pl.DataFrame(schema=curves.STEPS), *(one for backtest, _ in made for one in backtest.curves)])
+    steps = pl.concat(
+        [pl.DataFrame(schema=curves.STEPS), *(curve for backtest, _ in results for curve in backtest.curves)]
+    )
     counted = pl.concat(
-        [pl.DataFrame(schema=calibration.COUNTED), *(one for backtest, _ in made for one in backtest.bands)]
+        [pl.DataFrame(schema=calibration.COUNTED), *(band for backtest, _ in results for band in backtest.bands)]
     )
     return Scored(
         windows,

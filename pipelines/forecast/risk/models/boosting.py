@@ -1,12 +1,12 @@
-"""Gradient boosting for counts: a Poisson regression on what happened before, in the cell and around it.
+"""Gradient boosting for counts: a Poisson regression on past incidents in the cell and around it.
 
-Features are counts of several windows, decayed counts and Gaussian means over several distances; of every other
+Features are counts of several windows, decayed counts and Gaussian means over several distances; for every other
 category its count, that of its last year and Gaussian means. All are as known at an origin; targets are the incidents
-of the window after it. Training origins are the windows just before the one that is forecast, so nothing after it is
-seen. Places only: no attribute of a person, no census.
+of the window after it. Training origins are the windows just before the forecast one, so nothing after it is used.
+Places only: no attribute of a person, no census.
 
-Trees put cells into classes, so they rank the whole list well and the very first cells coarsely. Half of the model is
-therefore boosted from the log of a linear pool of densities, which tells those apart, and only corrects it.
+Trees put cells into classes, so they rank the whole list well and the very first cells coarsely. Half of the model
+therefore starts from the log of a linear pool of densities, which distinguishes those, and only corrects it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,12 +26,13 @@ WINDOW_DAYS: Final = 28
 TRAINING_WINDOWS: Final = 18
 MIN_HISTORY_DAYS: Final = 182
 EMPTY_CELLS: Final = 2_000
-"""Cells without an incident that are drawn per origin, at most: time does not grow with the city."""
+"""Maximum number of cells without an incident drawn per origin: time does not grow with the city."""
 TREES: Final = 150
 SEEDS: Final = (1, 2)
 ONE_THREAD: Final = {"num_threads": 1, "verbosity": -1}
 """For every call into LightGBM. It keeps one number of threads for the whole process and sizes buffers by it, so
-categories that are fitted side by side must not change it. More threads do not speed up so small a fit."""
+categories fitted in parallel must not change it. More threads do not speed up so small a fit.
+"""
 PARAMETERS: Final = {
     "objective": "poisson",
     "learning_rate": 0.05,
@@ -54,7 +55,7 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Features of all cells at one origin; ``rising`` tells where more can only mean more risk (1), less (-1).
+    """Features of all cells at one origin; ``rising`` states whether more means more risk (1) or less (-1).
 
     ``parts`` are those of the linear pool, incidents of a window.
     """
@@ -65,7 +66,7 @@ class Table:
 
 
 class Rows(NamedTuple):
-    """What is trained on: features, incidents of the window, weight and log of the linear pool per row."""
+    """Training set: features, incidents of the window, weight and log of the linear pool per row."""
 
     values: Features
     outcome: Floats
@@ -76,27 +77,27 @@ class Rows(NamedTuple):
 def boosting(
     history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
 ) -> dict[str, Floats]:
-    """Incidents a day per cell in the coming four weeks, by two models.
+    """Return incidents a day per cell in the coming four weeks, by two models.
 
-    `PLAIN` starts from the same everywhere and tells how many better; `BOOSTING` is the geometric mean of it and of one
-    that starts from the linear pool, and tells where better. Neither is returned where boosting did not train: no
-    training origin, no incident after any of them, or too few rows for a single split.
+    `PLAIN` starts from a uniform rate and predicts the level better; `BOOSTING` is the geometric mean of it and of one
+    that starts from the linear pool, and predicts the location better. Neither is returned if boosting was not trained:
+    no training origin, no incident after any of them, or too few rows for a single split.
 
     Args:
-        history: All of it; nothing that was not known at ``until`` is looked at.
+        history: The whole history; only what was known at ``until`` is used.
         category: What is forecast.
-        until: First day that is not known.
-        memo: Tables made by earlier calls on the same history: what was known at an origin never changes.
+        until: First unknown day.
+        memo: Tables from earlier calls on the same history: what was known at an origin never changes.
     """
     memo, seen = {} if memo is None else memo, history.seen(until)
     origins = list(_origins(seen, until))
     tables = [_table(history, category, origin, memo) for origin in origins]
-    outcomes = [seen.events[category].counts(history.grid.size, one, one + WINDOW_DAYS) for one in origins]
+    outcomes = [seen.events[category].counts(history.grid.size, day, day + WINDOW_DAYS) for day in origins]
     if not any(outcome.any() for outcome in outcomes):
         return {}
     now = _table(history, category, until, memo)
     mix = _mix(tables, outcomes)
-    rows = [_rows(*one, mix) for one in zip(tables, outcomes, origins, strict=True)]
+    rows = [_rows(*trained, mix) for trained in zip(tables, outcomes, origins, strict=True)]
     trained = Rows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
     logs = _logs(trained, now, np.log(mix @ now.parts))
     if logs is None:
@@ -106,7 +107,7 @@ def boosting(
 
 
 def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats] | None:
-    """Log of the incidents of a window by either boosting, or None where no tree could be split."""
+    """Return log of the incidents of a window by either boosting, or None if no tree could be split."""
     import lightgbm
 
     data = lightgbm.Dataset(rows.values, rows.outcome, weight=rows.weight, params=ONE_THREAD, free_raw_data=False)
@@ -129,7 +130,7 @@ def _origins(history: History, until: int) -> Iterator[int]:
 
 
 def _mix(tables: Sequence[Table], outcomes: Sequence[Floats]) -> Floats:
-    """Weights of the pool's parts, by what happened after the training origins."""
+    """Return weights of the pool's parts, from the incidents after the training origins."""
     hit = [np.flatnonzero(outcome) for outcome in outcomes]
     at = np.concatenate([table.parts[:, cells] for table, cells in zip(tables, hit, strict=True)], axis=1)
     return linear_pool.weights(
@@ -138,9 +139,9 @@ def _mix(tables: Sequence[Table], outcomes: Sequence[Floats]) -> Floats:
 
 
 def _rows(table: Table, outcome: Floats, origin: int, mix: Floats) -> Rows:
-    """Training rows of one origin: every cell with an incident, and others drawn, heavier the less likely drawn.
+    """Return training rows of one origin: every cell with an incident, and sampled others with inverse weights.
 
-    Half of the draws are even, half go where the pool expects incidents: all of the likeliest cells are in.
+    Half of the draws are uniform, half go where the pool expects incidents: all of the likeliest cells are included.
     """
     expects = mix @ table.parts
     drawn = np.minimum(EMPTY_CELLS * (0.5 / outcome.size + 0.5 * expects / expects.sum()), 1.0)
@@ -156,20 +157,25 @@ def _table(history: History, category: str, origin: int, memo: dict[tuple[str, i
 
 
 def features(history: History, category: str, until: int) -> Table:
-    """What is told of every cell at an origin: ``history`` as seen there. Long counts are per year."""
+    """Return the features of every cell at an origin: ``history`` as seen there. Long counts are per year."""
     grid, years = history.grid, max(until - history.first_day, 1) / _YEAR
     columns: list[tuple[Floats, int]] = []
-    own = history.events[category]
-    every = own.counts(grid.size, history.first_day, until)
-    year = own.counts(grid.size, until - 365, until)
-    columns += [(own.counts(grid.size, until - days, until), 1) for days in _COUNTED]
-    columns += [(every / years, 1), (_season(own, grid.size, until) / years, 0), (_since(own, grid.size, until), -1)]
+    of_category = history.events[category]
+    every = of_category.counts(grid.size, history.first_day, until)
+    year = of_category.counts(grid.size, until - 365, until)
+    columns += [(of_category.counts(grid.size, until - days, until), 1) for days in _COUNTED]
     columns += [
-        (np.bincount(own.cell, np.exp2((own.day - until) / half), grid.size).astype(float), 1) for half in _HALF_LIVES
+        (every / years, 1),
+        (_season(of_category, grid.size, until) / years, 0),
+        (_since(of_category, grid.size, until), -1),
+    ]
+    columns += [
+        (np.bincount(of_category.cell, np.exp2((of_category.day - until) / half), grid.size).astype(float), 1)
+        for half in _HALF_LIVES
     ]
     columns += [(grid.smooth(every, sigma) / years, int(sigma == 1)) for sigma in _SIGMAS]
     columns += [(grid.smooth(year, sigma), 0) for sigma in _SIGMAS[1:]]
-    columns += [(grid.smooth(own.counts(grid.size, until - 56, until), sigma), 0) for sigma in (2, 8)]
+    columns += [(grid.smooth(of_category.counts(grid.size, until - 56, until), sigma), 0) for sigma in (2, 8)]
     columns += [(grid.around(every, reach) / years, int(reach == 1)) for reach in (1, 2)]
     for name, other in history.events.items():
         if name != category:
@@ -178,18 +184,18 @@ def features(history: History, category: str, until: int) -> Table:
             columns += [(grid.smooth(seen, sigma) / years, 0) for sigma in _SIGMAS]
     values = np.column_stack([column.astype(np.float32) for column, _ in columns])
     parts = (linear_pool.parts(history, category, until) * WINDOW_DAYS).astype(np.float32)
-    return Table(values, [sign for _, sign in columns], parts)
+    return Table(values, [rising for _, rising in columns], parts)
 
 
 def _season(events: Events, size: int, until: int) -> Floats:
-    """Incidents of any year within six weeks of the coming month's time of year."""
+    """Return incidents of any year within six weeks of the coming month's time of year."""
     middle = until + WINDOW_DAYS / 2
     apart = np.abs((events.day - middle + _YEAR / 2) % _YEAR - _YEAR / 2)
     return np.bincount(events.cell[apart <= _SEASON_DAYS], minlength=size).astype(float)
 
 
 def _since(events: Events, size: int, until: int) -> Floats:
-    """Days since the cell's last incident, at most 3,000."""
+    """Return days since the cell's last incident, at most 3,000."""
     last = np.full(size, until - 3000.0)
     np.maximum.at(last, events.cell, events.day.astype(float))
     return until - last

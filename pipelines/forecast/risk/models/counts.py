@@ -1,4 +1,4 @@
-"""Simple counts as models of risk: what every other model must beat, and what an analyst would do by hand."""
+"""Simple counts as models of risk: the baseline for every other model, and what an analyst would compute by hand."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,13 +12,13 @@ HALF_LIFE_DAYS: Final = 1460.0
 
 
 def count(history: History, category: str, until: int, days: int | None) -> Floats:
-    """Incidents a day per cell over the last ``days`` known days, or all of them."""
+    """Return incidents a day per cell over the last ``days`` known days, or all of them."""
     first = history.first_day if days is None else max(until - days, history.first_day)
     return history.events[category].counts(history.grid.size, first, until) / max(until - first, 1)
 
 
 def decayed(history: History, category: str, until: int) -> Floats:
-    """Incidents a day per cell, where an incident loses half its weight every four years."""
+    """Return incidents a day per cell; an incident loses half its weight every four years."""
     events = history.events[category]
     decay = np.log(2) / HALF_LIFE_DAYS
     weight = np.exp(-decay * (until - events.day))
@@ -34,4 +34,4 @@ COUNTS: Final[Mapping[str, Callable[[History, str, int], Floats]]] = {
     "count_28": partial(count, days=28),
     "count_decayed": decayed,
 }
-"""(history as seen, category, first day that is not known) → incidents per cell and day."""
+"""(history as seen, category, first unknown day) → incidents per cell and day."""

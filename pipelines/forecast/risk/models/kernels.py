@@ -1,4 +1,4 @@
-"""Kernel models of risk: prospective hot spots, and a space-time density with bandwidths chosen by likelihood."""
+"""Kernel models of risk: prospective hot spots, and a space-time density with bandwidths selected by likelihood."""
 
 from itertools import product
 from typing import Final
@@ -14,14 +14,15 @@ SIGMAS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 HALF_LIVES: Final = (91.0, 365.0, 1460.0)
 HELD_OUT_DAYS: Final = 91
 FLOOR: Final = 0.05
-"""Share of the density that lies evenly on all cells, so that an incident in a new place is not impossible."""
+"""Share of the density that is uniform over all cells, so that an incident in a new place is not impossible."""
 
 
 def prospective(history: History, category: str, until: int) -> Floats:
-    """Prospective hot spots: an incident of the last eight weeks raises risk within 400 m, less with distance and age.
+    """Return prospective hot spots: an incident of the last eight weeks raises risk within 400 m, less with distance
+    and age.
 
-    Weight 1/(1 + distance in half cells) × 1/(1 + age in weeks) (Bowers, Johnson and Pease 2004). Scaled to add up to
-    the incidents of those weeks.
+    Weight 1/(1 + distance in half cells) × 1/(1 + age in weeks) (Bowers, Johnson and Pease 2004). Scaled to the
+    incidents of those weeks.
     """
     grid, events = history.grid, history.events[category]
     recent = events.where(events.day >= until - 7 * WEEKS)
@@ -36,10 +37,10 @@ def prospective(history: History, category: str, until: int) -> Floats:
 
 
 def density(history: History, category: str, until: int) -> Floats:
-    """Space-time kernel density: Gaussian in space, exponential in age.
+    """Return a space-time kernel density: Gaussian in space, exponential in age.
 
-    Both bandwidths are those under which the last quarter was likeliest, given what came before it (Hu et al. 2018
-    choose theirs by likelihood too); incidents a day per cell, at the recent level.
+    Both bandwidths maximise the likelihood of the last quarter, given the time before it (Hu et al. 2018 also select
+    theirs by likelihood); incidents a day per cell, at the recent level.
     """
     events = history.events[category]
     split = until - HELD_OUT_DAYS
@@ -50,7 +51,7 @@ def density(history: History, category: str, until: int) -> Floats:
 
 
 def _density(history: History, events: Events, until: int, sigma: float, half_life: float) -> Floats:
-    """Probability per cell."""
+    """Return the probability per cell."""
     grid = history.grid
     weight = np.exp2(-(until - events.day) / half_life)
     smooth = grid.smooth(np.bincount(events.cell, weight, grid.size), sigma)

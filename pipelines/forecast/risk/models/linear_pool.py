@@ -1,9 +1,9 @@
-"""A linear pool: simple densities of what happened before, mixed as recent incidents were likeliest.
+"""A linear pool: simple densities of past incidents, mixed by the likelihood of recent incidents.
 
-Counts that decay fast and slowly, of the category and of all others together, each cell alone and blurred over its
-neighbours, and an even floor. The weights are those of a mixture fitted by expectation and maximisation to incidents
-after earlier origins (linear pool: Stone 1961; fitted by likelihood: Hall and Mitchell 2007). Unlike trees it tells any
-two cells apart, the very first ones too.
+Fast and slowly decaying counts, of the category and of all others together, each cell alone and smoothed over its
+neighbours, and a uniform floor. The weights are those of a mixture fitted by expectation maximisation to incidents
+after earlier origins (linear pool: Stone 1961; fitted by likelihood: Hall and Mitchell 2007). Unlike trees it
+distinguishes any two cells, the very first ones too.
 """
 
 from typing import Final
@@ -17,37 +17,43 @@ FAST: Final = 365.0
 """Half-lives in days."""
 LEVEL_HALF_LIFE_DAYS: Final = 365.25
 LEAST_LEVEL: Final = 0.001
-"""Incidents a day where none is known yet: what begins later was not impossible before."""
+"""Incidents a day if none is known yet: a later start was not impossible before."""
 ROUNDS: Final = 100
 FLOOR: Final = 0.01
-"""Least weight of the even part, so that an incident in a new place is not impossible."""
+"""Minimum weight of the uniform part, so that an incident in a new place is not impossible."""
 
 
 def parts(history: History, category: str, until: int) -> Floats:
-    """The densities, one per row, the even one last; each known one adds up to the recent incidents a day."""
-    grid, own = history.grid, [history.events[category]]
+    """Return the densities, one per row, the uniform one last; each sums to the recent incidents a day."""
+    grid, of_category = history.grid, [history.events[category]]
     others = [events for name, events in history.events.items() if name != category]
     rows = []
-    for several, half_life, sigmas in ((own, SLOW, (0, 1, 4)), (own, FAST, (0, 1)), (others, SLOW, (0, 1))):
+    for several, half_life, sigmas in (
+        (of_category, SLOW, (0, 1, 4)),
+        (of_category, FAST, (0, 1)),
+        (others, SLOW, (0, 1)),
+    ):
         if several:
-            decayed = sum(np.bincount(one.cell, np.exp2((one.day - until) / half_life), grid.size) for one in several)
+            decayed = sum(
+                np.bincount(events.cell, np.exp2((events.day - until) / half_life), grid.size) for events in several
+            )
             rows += [grid.smooth(np.asarray(decayed), sigma) if sigma else decayed for sigma in sigmas]
-    made = np.maximum(np.stack([*rows, np.ones(grid.size)]), 0.0)
+    densities = np.maximum(np.stack([*rows, np.ones(grid.size)]), 0.0)
     level = max(history.rate(category, until, LEVEL_HALF_LIFE_DAYS), LEAST_LEVEL)
-    return np.asarray(made * (level / np.maximum(made.sum(axis=1, keepdims=True), 1e-9)))
+    return np.asarray(densities * (level / np.maximum(densities.sum(axis=1, keepdims=True), 1e-9)))
 
 
 def weights(at: Floats, incidents: Floats) -> Floats:
-    """Weights of the parts, adding up to 1, under which incidents were likeliest.
+    """Return the maximum-likelihood weights of the parts, which sum to 1.
 
     Args:
-        at: Each part (row) in the cells (column) where something happened.
-        incidents: How many there.
+        at: Each part (row) in the cells (column) with incidents.
+        incidents: The number of incidents there.
     """
-    found = np.full(at.shape[0], 1 / at.shape[0])
+    mixture = np.full(at.shape[0], 1 / at.shape[0])
     for _ in range(ROUNDS):
-        told = found[:, None] * at
-        found = (told / np.maximum(told.sum(axis=0), 1e-300)) @ incidents / incidents.sum()
+        joint = mixture[:, None] * at
+        mixture = (joint / np.maximum(joint.sum(axis=0), 1e-300)) @ incidents / incidents.sum()
     even = np.zeros(at.shape[0])
     even[-1] = 1
-    return (1 - FLOOR) * found + FLOOR * even
+    return (1 - FLOOR) * mixture + FLOOR * even

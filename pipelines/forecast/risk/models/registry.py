@@ -1,4 +1,4 @@
-"""The models of place-based risk. Each tells incidents a day per cell from what was known at an origin."""
+"""The models of place-based risk. Each returns incidents a day per cell from what was known at an origin."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -22,14 +22,14 @@ MODELS: Final = (*SIMPLE, PLAIN, BOOSTING)
 def rates(
     history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
 ) -> dict[str, Floats]:
-    """Incidents a day per cell after an origin, by every model of `MODELS`; without boosting where it did not train.
+    """Return incidents a day per cell after an origin, by every model of `MODELS`; without boosting if not trained.
 
     Args:
-        history: All of it; no model sees more than ``history.seen(until)`` or an earlier origin's.
+        history: The whole history; no model sees more than ``history.seen(until)`` or an earlier origin's.
         category: What is forecast.
-        until: The origin: the first day that is not known.
+        until: The origin: the first unknown day.
         memo: As for `boosting`.
     """
     seen = history.seen(until)
-    found = {name: model(seen, category, until) for name, model in SIMPLE.items()}
-    return found | boosting(history, category, until, memo)
+    by_model = {name: model(seen, category, until) for name, model in SIMPLE.items()}
+    return by_model | boosting(history, category, until, memo)

@@ -1,13 +1,13 @@
 """The stack: a weighted mean of the log ranks of boosting and of the best simple count.
 
-Boosting ranks well over the whole list, a plain count sometimes better among the very first cells. Their weights are
-fixed: a choice among several mixtures on a dozen months picks noise. What earlier origins choose, per category and
-area, is the count, and whether they speak against the mixture: where it lost to the count by more than a standard
-error of its (paired) losses, the count stands alone.
+Boosting ranks the whole list well; a plain count is sometimes better among the very first cells. Their weights are
+fixed: selecting among several mixtures on a dozen months picks noise. Earlier origins select, per category and area,
+the count, and whether to use the mixture: if it lost to the count by more than a standard error of its (paired) losses,
+the count is used alone.
 
-The count's order is also used on less than `LEAST_HISTORY_DAYS` of history, where too few earlier origins exist to
-reject the mixture, and where boosting did not train. On short history most cells have the same count, none; a finer
-rate orders them: that of boosting, else a kernel density.
+The count's order is also used with less than `LEAST_HISTORY_DAYS` of history, where too few earlier origins exist to
+reject the mixture, and if boosting was not trained. On short history most cells have the same count, zero; a finer rate
+orders them: that of boosting, otherwise a kernel density.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,17 @@ from pipelines.forecast.risk.ranking import ranks
 
 STACK: Final = "stack"
 BEST_COUNT: Final = "best_count"
-"""The count of `COUNTS` that caught most at earlier origins: what the stack is held against."""
+"""The count of `COUNTS` with the most hits at earlier origins: the baseline of the stack."""
 FIRST_COUNT: Final = "count_decayed"
-"""What is used before there is any origin to choose on."""
+"""Used before there is any origin to select on."""
 
 LEAN: Final = 1.0
-"""Standard errors by which a loss on earlier origins must exceed nothing for the count to stand alone."""
+"""Standard errors by which a loss on earlier origins must exceed zero for the count to be used alone."""
 
 LEAST_HISTORY_DAYS: Final = 364
 """Days of history, over all categories, below which the count's order is used: a year, in the spans of four weeks by
-which `reach` finds where records begin. Of exactly 365 or 366 days it leaves out the first one or two."""
+which `record_history` finds the start of the records. Of exactly 365 or 366 days it leaves out the first one or two.
+"""
 SHORT_HISTORY: Final = "under a year of history"
 UNTRAINED: Final = "boosting did not train"
 
@@ -45,7 +46,7 @@ WEIGHTS: Final[Mapping[str, float]] = {BOOSTING: 0.75, BEST_COUNT: 0.25}
 class Trial:
     """One origin: its window [start, end) of days, and each count's and mixture's cells, best first, deep enough.
 
-    ``best`` has no mixture where boosting did not train.
+    ``best`` has no mixture if boosting was not trained.
     """
 
     start: int
@@ -55,13 +56,13 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen on earlier origins, how many there were, and how the mixture did against the count there.
+    """The selection from earlier origins, the number of origins, and the mixture's result against the count there.
 
-    ``mixture`` is `MIXTURE` or `BEST_COUNT`. ``gain`` is the mean of the mixture's hits less the count's per window,
-    whichever was chosen, ``gain_error`` the standard error of that mean. The mixture is fixed and the count the best of
-    several on the same windows, so the gain is not told too high. ``untrained`` origins are those on which boosting did
-    not train: they count for the choice of the count, not for the mixture. ``reason`` says why the count is used
-    whatever the mixture gained; it is empty where nothing forbids the mixture.
+    ``mixture`` is `MIXTURE` or `BEST_COUNT`. ``gain`` is the mean of the mixture's hits minus the count's per window,
+    whichever was selected, ``gain_error`` the standard error of that mean. The mixture is fixed and the count the best
+    of several on the same windows, so the gain is not overstated. ``untrained`` origins are those without trained
+    boosting: they are used to select the count, not the mixture. ``reason`` states why the count is used regardless of
+    the mixture's gain; it is empty if the mixture is allowed.
     """
 
     count: str
@@ -74,14 +75,14 @@ class Choice:
 
 
 def choose(history: History, category: str, origin: int, trials: Sequence[Trial], cells: int) -> Choice:
-    """Choose count and mixture for the first ``cells`` of the list, on trials whose windows have ended by ``origin``.
+    """Select count and mixture for the first ``cells`` of the list, on trials whose windows have ended by ``origin``.
 
     Args:
-        history: All of it; outcomes are read as known at the origin.
+        history: The whole history; outcomes are read as known at the origin.
         category: What is forecast.
-        origin: The day of the choice.
-        trials: Any; those that end after the origin are not looked at.
-        cells: How many cells can be covered.
+        origin: The day of the selection.
+        trials: Any; those that end after the origin are ignored.
+        cells: Number of cells that can be covered.
     """
     past = [trial for trial in trials if trial.end <= origin]
     if not past:
@@ -101,13 +102,13 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
         return Choice(count, BEST_COUNT, len(past), float("nan"), float("nan"), untrained, reason)
     gains = hits(_named(count)) - hits(count)[is_trained]
     gain, error = float(gains.mean()), _error(gains)
-    # A single bad month is a loss of one standard error exactly, and speaks against nothing.
+    # A single bad month is a loss of exactly one standard error, which is not evidence against the mixture.
     is_worse = gain < -LEAN * error - 1e-9
     return Choice(count, BEST_COUNT if is_worse else MIXTURE, len(past), gain, error, untrained)
 
 
 def reason(known_days: int, is_trained: bool) -> str:
-    """Why the count's order is used whatever earlier origins say; empty where nothing forbids the mixture.
+    """Return why the count's order is used regardless of earlier origins; empty if the mixture is allowed.
 
     Args:
         known_days: Days of history known at the origin.
@@ -118,7 +119,7 @@ def reason(known_days: int, is_trained: bool) -> str:
 
 
 def method(choice: Choice) -> str:
-    """How the list was made, in words, and how the mixture did on the months that had a say."""
+    """Describe how the list was made, and the mixture's result on the months used."""
     if choice.reason:
         months = "month" if choice.origins == 1 else "months"
         basis = f"chosen on {choice.origins} earlier {months}" if choice.origins else "no earlier month to choose on"
@@ -132,34 +133,36 @@ def method(choice: Choice) -> str:
 
 
 def placed(rates: Mapping[str, Floats], *seed: object) -> dict[str, Ints]:
-    """Every model's rank of every cell; the seed words alone decide how ties fall."""
+    """Return every model's rank of every cell; the seed words determine how ties are broken."""
     return {name: ranks(rate, *seed) for name, rate in rates.items()}
 
 
 def leading(placed: Mapping[str, Ints], cells: int) -> dict[str, Ints]:
-    """The first ``cells`` cells of every model and, where boosting trained, of the mixture with each count in turn."""
+    """Return the first ``cells`` cells of every model and, if boosting was trained, of the mixture with each count."""
     lists = {name: np.argsort(rank, kind="stable")[:cells] for name, rank in placed.items()}
     mixtures = {_named(count): _mixed(placed, count, cells) for count in COUNTS} if BOOSTING in placed else {}
     return lists | mixtures
 
 
 def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
-    """All cells, best first, as chosen."""
+    """Return all cells, best first, as selected."""
     if choice.mixture == BEST_COUNT:
         return np.argsort(placed[choice.count], kind="stable")
     return _mixed(placed, choice.count, placed[choice.count].size)
 
 
 def count_order(count: Floats, finer: Ints) -> Ints:
-    """All cells, best first, by a count; cells with equal counts by their rank in a finer rate, which is unique."""
+    """Return all cells, best first, by a count; cells with equal counts by their rank in a finer rate, which is
+    unique.
+    """
     return np.lexsort((finer, -count))
 
 
 def expected(order: Ints, rate: Floats, level: float) -> Floats:
-    """Incidents a day per cell that never rise along the stack's order: a model's rates, adding up to ``level``.
+    """Return incidents a day per cell that never rise along the stack's order: a model's rates, summing to ``level``.
 
-    A mean of ranks is no expectation. Where the model's rates rise along the order, neighbours in it share their mean
-    (isotonic regression by pooling adjacent violators, Ayer et al. 1955), so that every stretch of the list keeps the
+    A mean of ranks is not an expectation. Where the model's rates rise along the order, neighbours in it share their
+    mean (isotonic regression by pooling adjacent violators, Ayer et al. 1955), so that every part of the list keeps the
     incidents that the model expects there.
     """
     fitted = np.empty(rate.size)
@@ -173,7 +176,9 @@ def _named(count: str) -> str:
 
 
 def _mixed(placed: Mapping[str, Ints], count: str, cells: int) -> Ints:
-    """The first ``cells`` cells of the mixture; among equal mean log ranks boosting's, which are unique, decide."""
+    """Return the first ``cells`` cells of the mixture; ties in the mean log rank are broken by boosting's unique
+    ranks.
+    """
     parts = [weight * np.log(placed[count if name == BEST_COUNT else name]) for name, weight in WEIGHTS.items()]
     mean = np.asarray(sum(parts))
     cells = min(cells, mean.size)

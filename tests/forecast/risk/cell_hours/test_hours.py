@@ -1,4 +1,4 @@
-"""Two-hour slots of the week: whose hours are learnt, what is selected, what is scored."""
+"""Two-hour slots of the week: estimated hours, selection and scores."""
 
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
@@ -69,12 +69,12 @@ def test_leading_products_are_those_of_the_whole_table(
 ) -> None:
     drawn = np.random.default_rng(seed).integers(0, 3, (1 if of_region else len(rates), 4)) / 4
     rate, share, first = np.array(rates, np.float32), drawn.astype(np.float32), min(first, 4 * len(rates))
-    found = Lots.of(rate.size, 4, first, "theft", seed).leading(rate, share)
-    assert found.tolist() == leading((rate[:, None] * share).ravel(), first, "theft", seed).tolist()
+    result = Lots.of(rate.size, 4, first, "theft", seed).leading(rate, share)
+    assert result.tolist() == leading((rate[:, None] * share).ravel(), first, "theft", seed).tolist()
 
 
 @given(st.integers(0, 99), st.sampled_from([0.7, 2.0, 8.0]))
-def test_rows_are_smoothed_as_each_of_their_columns_is(seed: int, sigma: float) -> None:
+def test_smooth_rows_equals_smooth_per_column(seed: int, sigma: float) -> None:
     rng = np.random.default_rng(seed)
     holed = rng.permutation(SIDE * SIDE)[:100]
     y, x = np.divmod(holed, SIDE)
@@ -84,8 +84,8 @@ def test_rows_are_smoothed_as_each_of_their_columns_is(seed: int, sigma: float) 
     for column in range(3):
         laid = np.zeros(100)
         laid[cells] = values[:, column]
-        found = there.smooth_rows(cells, values, sigma, wanted)[:, column]
-        np.testing.assert_allclose(found, there.smooth(laid, sigma)[wanted], rtol=1e-4, atol=1e-6)
+        result = there.smooth_rows(cells, values, sigma, wanted)[:, column]
+        np.testing.assert_allclose(result, there.smooth(laid, sigma)[wanted], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_an_incident_has_the_slot_of_its_middle_unless_its_span_is_over_two_hour
         {"local_date": [date(2026, 3, 1)], "occurred_at": [start], "occurred_until": [end]},
         schema_overrides={"occurred_until": pl.Datetime("us", "UTC")},
     )
-    found = nightly.with_slots(point, KOREA)["slot"].item()
-    assert found == (-1 if expected is None else (expected[0] - 1) * 12 + expected[1] // 2)
+    result = nightly.with_slots(point, KOREA)["slot"].item()
+    assert result == (-1 if expected is None else (expected[0] - 1) * 12 + expected[1] // 2)
 
 
-def test_the_day_is_that_of_the_middle_and_what_has_no_time_keeps_its_day() -> None:
+def test_the_day_is_that_of_the_middle_and_kept_without_a_time() -> None:
     late = datetime(2026, 3, 1, 14, 30, tzinfo=UTC)  # 23:30 in Seoul
     point = pl.DataFrame(
         {
@@ -118,34 +118,36 @@ def test_the_day_is_that_of_the_middle_and_what_has_no_time_keeps_its_day() -> N
     assert nightly.with_slots(point, KOREA).select("day", "slot").rows() == [(first + 1, 0), (first, -1)]
 
 
-def test_every_cells_shares_add_up_to_one_even_where_nothing_is_known() -> None:
+def test_every_cells_shares_sum_to_one_even_without_incidents() -> None:
     none = two_places().where(np.zeros(2_000, bool))
     for seen in (two_places(), none):
         levels = slots.learn(grid(), seen, UNTIL)
-        told = slots.shares(grid(), seen, UNTIL, levels)
-        assert told.shape == (144, SLOTS) and (told > 0).all()
-        np.testing.assert_allclose(told.sum(axis=1), 1, rtol=1e-4)
-    np.testing.assert_allclose(told, 1 / SLOTS, rtol=1e-4)
+        reported = slots.shares(grid(), seen, UNTIL, levels)
+        assert reported.shape == (144, SLOTS) and (reported > 0).all()
+        np.testing.assert_allclose(reported.sum(axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(reported, 1 / SLOTS, rtol=1e-4)
 
 
-def test_a_cell_keeps_its_own_hours_and_lends_them_to_its_neighbours() -> None:
+def test_a_cells_hours_also_affect_its_neighbours() -> None:
     seen = two_places()
-    told = slots.shares(grid(), seen, UNTIL, slots.learn(grid(), seen, UNTIL))
-    assert told[0].argmax() == NIGHT and told[143].argmax() == MORNING
-    assert told[1, NIGHT] > 2 * told[1, MORNING] and told[142, MORNING] > 2 * told[142, NIGHT]
+    reported = slots.shares(grid(), seen, UNTIL, slots.learn(grid(), seen, UNTIL))
+    assert reported[0].argmax() == NIGHT and reported[143].argmax() == MORNING
+    assert reported[1, NIGHT] > 2 * reported[1, MORNING] and reported[142, MORNING] > 2 * reported[142, NIGHT]
 
 
-def test_incidents_without_a_slot_teach_no_hours() -> None:
+def test_incidents_without_a_slot_do_not_affect_hours() -> None:
     seen = two_places()
     untimed = times(np.full(900, 143), np.full(900, -1), np.full(900, UNTIL - 10))
-    both = Times(*(np.concatenate([getattr(seen, one.name), getattr(untimed, one.name)]) for one in fields(Times)))
+    both = Times(
+        *(np.concatenate([getattr(seen, single.name), getattr(untimed, single.name)]) for single in fields(Times))
+    )
     levels = slots.learn(grid(), seen, UNTIL)
     assert slots.learn(grid(), both, UNTIL) == levels
     assert np.array_equal(slots.shares(grid(), both, UNTIL, levels), slots.shares(grid(), seen, UNTIL, levels))
     assert np.array_equal(slots.region_share(both), slots.region_share(seen))
 
 
-def test_counts_are_spread_round_the_week_and_none_is_lost() -> None:
+def test_counts_are_smoothed_cyclically_and_none_is_lost() -> None:
     sunday_night = np.zeros((1, SLOTS), np.float32)
     sunday_night[0, -1] = 1
     spread = slots._spread(sunday_night, 1.0, 0.1)
@@ -153,7 +155,7 @@ def test_counts_are_spread_round_the_week_and_none_is_lost() -> None:
     assert spread[0, 0] == pytest.approx(spread[0, -2]) and spread[0, 0] > spread[0, 11] * 2
 
 
-def test_a_shuffled_future_changes_nothing_that_is_said() -> None:
+def test_a_shuffled_future_does_not_change_a_forecast() -> None:
     seen = two_places()
     origin = UNTIL - 200
     shuffled = Times(
@@ -161,31 +163,31 @@ def test_a_shuffled_future_changes_nothing_that_is_said() -> None:
             getattr(seen, name) for name in ("day", "known_from", "known_until")
         )
     )  # fmt: skip
-    one, two = (backtest.told(history(each), each, "theft", origin, np.ones(144)) for each in (seen, shuffled))
-    assert one.levels == two.levels
-    assert all(np.array_equal(one.ours(name), two.ours(name)) for name in one.rates)
-    assert all(np.array_equal(one.baseline(name), two.baseline(name)) for name in one.counts)
+    single, two = (backtest.slot_rates(history(each), each, "theft", origin, np.ones(144)) for each in (seen, shuffled))
+    assert single.levels == two.levels
+    assert all(np.array_equal(single.ours(name), two.ours(name)) for name in single.rates)
+    assert all(np.array_equal(single.baseline(name), two.baseline(name)) for name in single.counts)
 
 
-def test_what_was_not_yet_known_at_an_origin_teaches_it_nothing() -> None:
+def test_records_unknown_at_an_origin_do_not_affect_it() -> None:
     seen = two_places()
     late = Times(seen.cell, seen.slot, seen.day, np.full(seen.day.size, UNTIL), seen.known_until)
     assert late.seen(UNTIL - 1, 0).cell.size == 0
     assert late.seen(UNTIL, 0).cell.size == seen.cell.size
 
 
-def test_two_places_with_hours_of_their_own_are_caught_more_often_than_by_the_regions_hours() -> None:
+def test_cell_hours_catch_more_than_the_regions_hours_for_two_distinct_places() -> None:
     """One per cent are 120 cell-slots, where the region's hours give both places both times."""
     seen = two_places(20_000)
     windows = [(UNTIL - 28 * back, 28) for back in (8, 7, 6, 5, 4, 3, 2, 1)]
     flat = {origin: np.full(144, 0.1) for origin, _ in windows}
-    _, found = backtest.backtest(history(seen), seen, "theft", windows, flat, 2.5 / 144 / SLOTS)
-    hits = dict(found.group_by("model").agg(pl.col("hits").sum()).rows())
-    assert found["cells"].unique().to_list() == [2]
+    _, result = backtest.backtest(history(seen), seen, "theft", windows, flat, 2.5 / 144 / SLOTS)
+    hits = dict(result.group_by("model").agg(pl.col("hits").sum()).rows())
+    assert result["cells"].unique().to_list() == [2]
     assert hits["slots"] > 1.5 * hits["best_count"]
 
 
-def test_nothing_is_chosen_before_there_is_an_origin_and_a_rate_must_earn_its_place() -> None:
+def test_without_origins_the_default_is_used_and_a_rate_must_beat_it() -> None:
     seen = two_places()
     good, bad = np.array([NIGHT, 143 * SLOTS + MORNING]), np.array([5 * SLOTS, 6 * SLOTS])
     names = [f"{name} × {backtest.PLAIN}" for name in backtest.COUNTS] + list(backtest.RATES)
@@ -205,14 +207,14 @@ def test_nothing_is_chosen_before_there_is_an_origin_and_a_rate_must_earn_its_pl
     assert chosen(UNTIL, boosting, decayed, decayed).rate == decayed
 
 
-def test_no_rate_of_boosting_exists_where_it_did_not_train() -> None:
+def test_untrained_boosting_has_no_rate() -> None:
     seen = two_places()
-    said = backtest.told(history(seen), seen, "theft", UNTIL, None)
-    assert set(said.rates) == {backtest.FIRST_COUNT, "smoothed"}
+    forecast = backtest.slot_rates(history(seen), seen, "theft", UNTIL, None)
+    assert set(forecast.rates) == {backtest.FIRST_COUNT, "smoothed"}
 
 
-def test_on_short_history_and_without_boosting_the_count_is_used_whatever_trials_say() -> None:
-    """Boosting catches everything in the trials that have it and nothing else does."""
+def test_on_short_history_and_without_boosting_the_count_is_used_regardless_of_trials() -> None:
+    """Boosting catches every incident in the trials that have it, and other models none."""
     seen = two_places()
     good, bad = np.array([NIGHT, 143 * SLOTS + MORNING]), np.array([5 * SLOTS, 6 * SLOTS])
     lists = {f"{name} × {backtest.PLAIN}": bad for name in backtest.COUNTS}
@@ -229,7 +231,7 @@ def test_on_short_history_and_without_boosting_the_count_is_used_whatever_trials
     assert "; boosting did not train;" in nightly.method(chosen, 10, 2)
 
 
-def test_a_backtest_of_slots_goes_on_where_boosting_did_not_train() -> None:
+def test_a_backtest_of_slots_continues_without_trained_boosting() -> None:
     seen = two_places()
     windows = [(UNTIL - 28 * back, 28) for back in (3, 2, 1)]
     boosted = {windows[0][0]: None, windows[1][0]: None, windows[2][0]: np.full(144, 0.1)}
@@ -238,7 +240,7 @@ def test_a_backtest_of_slots_goes_on_where_boosting_did_not_train() -> None:
     assert scored["model"].to_list() == ["slots", "best_count"] * 3
 
 
-def test_the_slots_of_a_week_leave_no_gap_where_the_clocks_change() -> None:
+def test_the_slots_of_a_week_have_no_gap_at_a_clock_change() -> None:
     week = nightly._week(date(2026, 3, 3), TORONTO).sort("slot_start")  # Sunday 8 March, two o'clock does not exist
     assert week["slot_start"].to_list()[1:] == week["slot_end"].to_list()[:-1]
     assert week["slot_start"][0] == datetime(2026, 3, 3, 5, tzinfo=UTC)

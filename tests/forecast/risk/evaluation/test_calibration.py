@@ -1,4 +1,4 @@
-"""Calibration: bands of equal expectation by hand, nothing lost, and a forecast that is off is seen to be."""
+"""Calibration: bands of equal expectation by hand, nothing lost, and a biased forecast is detected."""
 
 import numpy as np
 import polars as pl
@@ -18,24 +18,24 @@ def counted(expected: np.ndarray, *outcomes: np.ndarray) -> pl.DataFrame:
     )
 
 
-def test_every_band_expects_a_tenth_and_holds_more_cells_than_the_one_before() -> None:
+def test_every_band_expects_a_tenth_and_has_more_cells_than_the_one_before() -> None:
     expected = np.r_[np.full(10, 10.0), np.full(100, 9.0), np.full(900, 0.0 + 1.0)]
-    found = calibration.pooled(counted(expected, expected)).filter(pl.col("band") > 0)
-    assert found["expected_incidents"].to_numpy() == pytest.approx(expected.sum() / 10, rel=0.06)
-    assert found["cells"].is_sorted() and found["cells"].sum() == expected.size
-    assert found["calibration_ratio"].to_list() == pytest.approx([1.0] * 10)
+    result = calibration.pooled(counted(expected, expected)).filter(pl.col("band") > 0)
+    assert result["expected_incidents"].to_numpy() == pytest.approx(expected.sum() / 10, rel=0.06)
+    assert result["cells"].is_sorted() and result["cells"].sum() == expected.size
+    assert result["calibration_ratio"].to_list() == pytest.approx([1.0] * 10)
 
 
-def test_a_cell_that_is_worth_two_bands_leaves_one_of_them_empty() -> None:
-    found = calibration.pooled(counted(np.array([2.0, *[1.0] * 8]), np.ones(9)))
-    assert found["cells"].to_list() == [9, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]
-    assert found["calibration_ratio"].to_list()[:3] == [0.9, None, 0.5]
+def test_a_cell_with_the_expectation_of_two_bands_leaves_one_empty() -> None:
+    result = calibration.pooled(counted(np.array([2.0, *[1.0] * 8]), np.ones(9)))
+    assert result["cells"].to_list() == [9, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert result["calibration_ratio"].to_list()[:3] == [0.9, None, 0.5]
 
 
-def test_what_happens_where_nothing_was_expected_counts_in_the_last_band() -> None:
+def test_incidents_in_cells_without_expectation_count_in_the_last_band() -> None:
     expected = np.array([1.0] * 10 + [0.0] * 90)
-    found = calibration.pooled(counted(expected, np.ones(100)))
-    last = found.filter(band=10).row(0, named=True)
+    result = calibration.pooled(counted(expected, np.ones(100)))
+    last = result.filter(band=10).row(0, named=True)
     assert (last["cells"], last["incidents"], last["expected_incidents"]) == (91, 91, 1.0)
     nothing = calibration.pooled(counted(np.zeros(100), np.ones(100)))
     assert nothing["calibration_ratio"].null_count() == 11
@@ -43,30 +43,30 @@ def test_what_happens_where_nothing_was_expected_counts_in_the_last_band() -> No
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.3])
-def test_a_forecast_that_is_off_by_a_third_is_outside_its_interval(factor: float) -> None:
+def test_a_forecast_biased_by_a_third_is_outside_its_interval(factor: float) -> None:
     rng = np.random.default_rng(4)
     rate = rng.gamma(0.3, 0.5, 5_000)
-    found = calibration.pooled(counted(rate * factor, *(rng.poisson(rate).astype(float) for _ in range(12))))
-    is_inside = found.select(
+    result = calibration.pooled(counted(rate * factor, *(rng.poisson(rate).astype(float) for _ in range(12))))
+    is_inside = result.select(
         (pl.col("calibration_ratio_low") <= 1) & (pl.col("calibration_ratio_high") >= 1)
     ).to_series()
     assert (is_inside.sum() >= 9) if factor == 1 else not is_inside.any()
-    assert found.filter(band=0)["calibration_ratio"].item() == pytest.approx(1 / factor, rel=0.03)
+    assert result.filter(band=0)["calibration_ratio"].item() == pytest.approx(1 / factor, rel=0.03)
 
 
-def test_few_windows_tell_no_interval() -> None:
-    found = calibration.pooled(counted(np.ones(20), *[np.ones(20)] * (FEWEST_WINDOWS - 1)))
-    assert found["calibration_ratio_low"].null_count() == found.height == 11
+def test_few_windows_give_no_interval() -> None:
+    result = calibration.pooled(counted(np.ones(20), *[np.ones(20)] * (FEWEST_WINDOWS - 1)))
+    assert result["calibration_ratio_low"].null_count() == result.height == 11
     assert calibration.pooled(pl.DataFrame(schema=calibration.COUNTED)).is_empty()
 
 
 @given(
     st.lists(st.tuples(st.floats(0, 100, allow_subnormal=False), st.integers(0, 5)), min_size=1, max_size=80),
 )
-def test_no_cell_and_no_incident_is_lost_or_told_twice(cells: list[tuple[float, int]]) -> None:
+def test_no_cell_or_incident_is_lost_or_counted_twice(cells: list[tuple[float, int]]) -> None:
     expected, fell = (np.array(column, float) for column in zip(*cells, strict=True))
-    found = counted(expected, fell)
-    whole, parts = found.filter(band=0), found.filter(pl.col("band") > 0)
+    result = counted(expected, fell)
+    whole, parts = result.filter(band=0), result.filter(pl.col("band") > 0)
     for name in ("cells", "incidents", "expected_incidents"):
         assert parts[name].sum() == pytest.approx(whole[name].item())
     assert (whole["cells"].item(), whole["incidents"].item()) == (len(cells), int(fell.sum()))

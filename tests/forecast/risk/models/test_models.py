@@ -1,4 +1,4 @@
-"""Models of risk: totals kept, the past only, neighbours, known parameters found again, and ties."""
+"""Models of risk: totals kept, past data only, neighbours, known parameters recovered, and ties."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,23 +48,25 @@ def test_counts_of_a_short_history_divide_by_the_days_there_were() -> None:
 
 
 @pytest.mark.parametrize("name", ["count_all", "count_365", "count_decayed", "density", "self_exciting"])
-def test_the_cells_of_a_steady_stream_add_up_to_it(name: str) -> None:
+def test_the_cells_of_a_constant_rate_sum_to_it(name: str) -> None:
     stream = history(*((12 + day % 3, day) for day in range(400) for _ in range(2)))
     assert registry.SIMPLE[name](stream.seen(400), "theft", 400).sum() == pytest.approx(2, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["count_all", "count_365", "count_decayed", "density", "self_exciting"])
-def test_old_offences_reported_late_one_by_one_neither_stretch_the_history_nor_count(name: str) -> None:
+def test_single_late_reports_of_old_offences_are_ignored(name: str) -> None:
     """A stream of two years, and a stray offence every few weeks for twenty years before."""
     stream = [(12 + day % 3, day) for day in range(8_000, 8_728) for _ in range(2)]
-    one, two = (history(*rows).seen(8_728) for rows in (stream, [*stream, *((60, day) for day in range(0, 7_900, 40))]))
-    assert one.first_day == two.first_day == 8_000
+    single, two = (
+        history(*rows).seen(8_728) for rows in (stream, [*stream, *((60, day) for day in range(0, 7_900, 40))])
+    )
+    assert single.first_day == two.first_day == 8_000
     rates = registry.SIMPLE[name](two, "theft", 8_728)
-    assert (rates == registry.SIMPLE[name](one, "theft", 8_728)).all()
+    assert (rates == registry.SIMPLE[name](single, "theft", 8_728)).all()
     assert rates.sum() == pytest.approx(two.rate("theft", 8_728, 91), rel=0.02) == pytest.approx(2, rel=0.02)
 
 
-def test_where_the_records_begin_is_judged_by_what_was_known_at_the_origin() -> None:
+def test_the_start_of_records_depends_on_what_was_known_at_the_origin() -> None:
     stream = Events.of([3] * 400, range(1_000, 1_400))
     late = Events(np.full(600, 5), np.arange(400, 1_000), np.full(600, 1_350), np.full(600, ALWAYS))
     parts = (np.concatenate([getattr(part, name) for part in (stream, late)]) for name in Events.__slots__)
@@ -90,12 +92,12 @@ def test_density_smooths_widely_where_crime_is_scattered_and_not_where_it_repeat
     rng = np.random.default_rng(2)
     repeating = history(*((30, int(day)) for day in rng.integers(0, 400, 300)))
     scattered = history(*((int(cell), int(day)) for cell, day in rng.integers(0, (SIDE**2, 400), (300, 2))))
-    sharp, flat = (kernels.density(one.seen(400), "theft", 400) for one in (repeating, scattered))
+    sharp, flat = (kernels.density(single.seen(400), "theft", 400) for single in (repeating, scattered))
     assert sharp.max() > 20 * np.median(sharp) and flat.max() < 3 * np.median(flat)
 
 
 @pytest.mark.slow
-def test_the_self_exciting_model_finds_the_parameters_that_made_the_data() -> None:
+def test_the_self_exciting_model_recovers_the_parameters_of_simulated_data() -> None:
     """Incidents of known θ, ω, simulated cell by cell as branching in whole days.
 
     Of a short history each cell's own μ takes a part of what excites (of 1,000 days, θ is found an eighth too small).
@@ -110,9 +112,9 @@ def test_the_self_exciting_model_finds_the_parameters_that_made_the_data() -> No
                 rows.append((cell, int(at)))
                 waiting += list(at + rng.geometric(1 - np.exp(-omega), rng.poisson(theta)))
     past = history(*rows)
-    made = fit(past.seen(days), "theft", days)
-    assert made.theta == pytest.approx(theta, rel=0.05) and made.omega == pytest.approx(omega, rel=0.1)
-    assert made.base.mean() == pytest.approx(0.02, rel=0.05)
+    built = fit(past.seen(days), "theft", days)
+    assert built.theta == pytest.approx(theta, rel=0.05) and built.omega == pytest.approx(omega, rel=0.1)
+    assert built.base.mean() == pytest.approx(0.02, rel=0.05)
     rates = self_exciting(past.seen(days), "theft", days)
     lively = past.events["theft"].counts(SIDE**2, days - 15, days)
     quiet = past.events["theft"].counts(SIDE**2, days - 60, days) == 0
@@ -126,26 +128,26 @@ def test_same_day_ties_do_not_make_the_self_exciting_model_diverge() -> None:
     assert np.isfinite(rates).all() and rates[5] > 0
 
 
-def test_boosting_ranks_the_busy_cells_first_and_side_by_side_as_alone() -> None:
+def test_boosting_ranks_busy_cells_first_also_in_parallel() -> None:
     past = town()
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(lambda _: boosting.boosting(past, "theft", 500)[boosting.BOOSTING], range(2))
-    assert set(np.argsort(-one)[:3]) == {17, 40, 90}
-    assert (one == two).all() and (one == boosting.boosting(past, "theft", 500)[boosting.BOOSTING]).all()
-    assert one.sum() == pytest.approx(3, rel=0.3), "a tenth of 144 empty cells is a small sample"
+        single, two = pool.map(lambda _: boosting.boosting(past, "theft", 500)[boosting.BOOSTING], range(2))
+    assert set(np.argsort(-single)[:3]) == {17, 40, 90}
+    assert (single == two).all() and (single == boosting.boosting(past, "theft", 500)[boosting.BOOSTING]).all()
+    assert single.sum() == pytest.approx(3, rel=0.3), "a tenth of 144 empty cells is a small sample"
 
 
-def test_the_pool_finds_the_weights_that_made_the_incidents() -> None:
+def test_the_pool_recovers_the_weights_of_simulated_incidents() -> None:
     rng = np.random.default_rng(5)
     parts = np.stack([rng.dirichlet(np.full(400, 0.1)), rng.dirichlet(np.full(400, 0.1)), np.full(400, 1 / 400)])
     true = np.array([0.6, 0.3, 0.1])
     incidents = rng.multinomial(20_000, true @ parts)
     hit = np.flatnonzero(incidents)
-    found = linear_pool.weights(parts[:, hit], incidents[hit].astype(float))
-    assert found == pytest.approx(true, abs=0.03) and found.sum() == pytest.approx(1)
+    result = linear_pool.weights(parts[:, hit], incidents[hit].astype(float))
+    assert result == pytest.approx(true, abs=0.03) and result.sum() == pytest.approx(1)
 
 
-def test_every_part_of_the_pool_adds_up_to_the_recent_level_and_no_cell_is_impossible() -> None:
+def test_every_part_of_the_pool_sums_to_the_recent_level_and_no_cell_is_zero() -> None:
     stream = history(*((12 + day % 3, day) for day in range(400) for _ in range(2)))
     parts = linear_pool.parts(stream.seen(400), "theft", 400)
     assert parts.sum(axis=1) == pytest.approx(np.full(len(parts), 2), rel=1e-3)
@@ -156,7 +158,7 @@ def test_every_part_of_the_pool_adds_up_to_the_recent_level_and_no_cell_is_impos
     )
 
 
-def test_all_of_the_likeliest_cells_and_some_others_are_trained_on() -> None:
+def test_the_training_set_has_all_of_the_likeliest_cells_and_some_others() -> None:
     table = boosting.Table(np.zeros((10_000, 1), np.float32), [0], np.ones((1, 10_000), np.float32))
     table.parts[0, :50] = 500
     rows = boosting._rows(table, np.zeros(10_000), 7, np.ones(1))
@@ -164,14 +166,14 @@ def test_all_of_the_likeliest_cells_and_some_others_are_trained_on() -> None:
     assert rows.weight.sum() == pytest.approx(10_000, rel=0.1)
 
 
-def test_boosting_learns_a_kind_of_crime_that_begins_after_all_others() -> None:
+def test_boosting_fits_a_category_that_begins_after_all_others() -> None:
     past = town()
     late = past.events["theft"].where(past.events["theft"].day >= 400)
     rates = boosting.boosting(History(past.grid, {**past.events, "theft": late}, 0), "theft", 500)[boosting.BOOSTING]
     assert np.isfinite(rates).all() and set(np.argsort(-rates)[:3]) == {17, 40, 90}
 
 
-def test_boosting_that_did_not_train_returns_no_rates() -> None:
+def test_untrained_boosting_returns_no_rates() -> None:
     assert boosting.boosting(history((3, 5), (4, 6)), "theft", 20) == {}, "no training window"
     assert boosting.boosting(history((3, 5), (4, 6)), "theft", 600) == {}, "no incident in any training window"
     daily = history(*((day % 3, day) for day in range(400)), side=3)
@@ -187,7 +189,7 @@ def test_nothing_from_the_origin_on_changes_a_prediction(name: str) -> None:
     def altered(events: Events) -> Events:
         kept, after = events.where(events.day < 400), events.where(events.day >= 400)
         shuffled = Events(rng.permutation(after.cell), after.day, after.known_from, after.known_until)
-        # Reports of old crime that come in late, and records that are corrected later: another state stands since.
+        # Reports of old crime that come in late, and records that are corrected later: another state has applied since.
         late = Events(np.full(900, 1), np.arange(-510, 390), np.full(900, 401), np.full(900, ALWAYS))
         changing = np.arange(kept.cell.size) % 3 == 0
         until = np.where(changing, 401, kept.known_until)
@@ -197,12 +199,12 @@ def test_nothing_from_the_origin_on_changes_a_prediction(name: str) -> None:
         parts = [Events(kept.cell, kept.day, kept.known_from, until), shuffled, late, since]
         return Events(*(np.concatenate([getattr(part, column) for part in parts]) for column in Events.__slots__))
 
-    changed = History(past.grid, {key: altered(one) for key, one in past.events.items()}, -510)
-    before, after = (registry.rates(one, "theft", 400)[name] for one in (past, changed))
+    changed = History(past.grid, {key: altered(single) for key, single in past.events.items()}, -510)
+    before, after = (registry.rates(single, "theft", 400)[name] for single in (past, changed))
     assert (before == after).all()
 
 
-def test_a_state_counts_only_while_it_was_what_was_known() -> None:
+def test_a_state_counts_only_while_it_was_the_known_one() -> None:
     state = Events(np.array([3]), np.array([10]), np.array([12]), np.array([20]))
     past = History(grid(), {"theft": state}, 0)
     assert [past.seen(day).events["theft"].cell.size for day in (11, 12, 19, 20)] == [0, 1, 1, 0]
@@ -214,7 +216,7 @@ def test_smoothing_loses_nothing_at_the_border_and_skips_gaps_in_the_raster() ->
     assert odd.around(np.array([1, 2, 4]), 1) == pytest.approx([3, 3, 4])
 
 
-def test_ranks_are_of_expectation_and_ties_fall_by_the_seed_alone() -> None:
+def test_ranks_follow_expectation_and_ties_depend_on_the_seed_only() -> None:
     expected = np.array([0.0, 3.0, 0.0, 1.0, 0.0])
     ranked = ranking.ranks(expected, "burglary", "2026-01-01")
     assert ranked[1] == 1 and ranked[3] == 2 and sorted(ranked) == [1, 2, 3, 4, 5]

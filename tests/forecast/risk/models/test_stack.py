@@ -1,4 +1,4 @@
-"""The stack and its scores: chosen on earlier origins alone, the count where nothing beats it, indices by hand."""
+"""The stack and its scores: selected on earlier origins only, the count if nothing beats it, indices by hand."""
 
 import numpy as np
 import polars as pl
@@ -17,12 +17,12 @@ from tests.forecast.risk.models.test_models import town
 def trials(history: History, good: str, windows: int = 6) -> list[Trial]:
     """Trials in which one list catches every incident and all others none."""
     names = {*COUNTS, "boosting"} | {stack._named(count) for count in COUNTS}
-    found = []
+    result = []
     for number in range(windows):
         hit = history.events["theft"].counts(history.grid.size, number * 10, number * 10 + 10)
         best, worst = np.argsort(-hit, kind="stable"), np.argsort(hit, kind="stable")
-        found.append(Trial(number * 10, number * 10 + 10, {name: best if name == good else worst for name in names}))
-    return found
+        result.append(Trial(number * 10, number * 10 + 10, {name: best if name == good else worst for name in names}))
+    return result
 
 
 def streets() -> History:
@@ -31,7 +31,7 @@ def streets() -> History:
     return History(Grid.of(x, y, 1, 100), {"theft": Events.of(cell, day)}, 0)
 
 
-def test_the_mixture_is_used_as_long_as_earlier_origins_do_not_speak_against_it() -> None:
+def test_the_mixture_is_used_unless_it_lost_at_earlier_origins() -> None:
     history = streets()
     equal = trials(history, "none of them")
     choice = stack.choose(history, "theft", 60, equal, 5)
@@ -42,23 +42,23 @@ def test_the_mixture_is_used_as_long_as_earlier_origins_do_not_speak_against_it(
     assert (choice.count, choice.mixture) == ("count_all", stack.MIXTURE) and choice.gain < 0
 
 
-def test_the_count_that_caught_most_stands_alone_where_the_mixture_lost_to_it() -> None:
+def test_the_best_count_is_used_alone_if_the_mixture_lost_to_it() -> None:
     history = streets()
     choice = stack.choose(history, "theft", 60, trials(history, "count_56"), 5)
     assert (choice.count, choice.mixture) == ("count_56", BEST_COUNT)
     assert choice.gain < -choice.gain_error <= 0
 
 
-def test_the_mixture_has_the_count_that_caught_most() -> None:
+def test_the_mixture_contains_the_best_count() -> None:
     history = streets()
-    made = trials(history, "count_56", 3) + trials(history, f"{stack.MIXTURE}, count_56", 6)[3:]
-    choice = stack.choose(history, "theft", 60, made, 5)
+    built = trials(history, "count_56", 3) + trials(history, f"{stack.MIXTURE}, count_56", 6)[3:]
+    choice = stack.choose(history, "theft", 60, built, 5)
     assert (choice.count, choice.mixture) == ("count_56", stack.MIXTURE)
-    rates = {name: -np.argsort(made[0].best[name]).astype(float) for name in (*COUNTS, "boosting")}
+    rates = {name: -np.argsort(built[0].best[name]).astype(float) for name in (*COUNTS, "boosting")}
     assert sorted(stack.order(stack.placed(rates, "a"), choice)) == list(range(36))
 
 
-def test_a_window_that_has_not_ended_by_the_origin_has_no_say() -> None:
+def test_a_window_that_has_not_ended_by_the_origin_is_ignored() -> None:
     history = streets()
     early, late = trials(history, "count_56")[:3], trials(history, f"{stack.MIXTURE}, count_all")[3:]
     assert stack.choose(history, "theft", 39, [*early, *late], 5).mixture == BEST_COUNT
@@ -66,16 +66,16 @@ def test_a_window_that_has_not_ended_by_the_origin_has_no_say() -> None:
     assert stack.choose(history, "theft", 9, [*early, *late], 5).origins == 0
 
 
-def test_a_window_begins_after_its_lead_and_is_chosen_on_as_far_as_it_is_known() -> None:
+def test_a_window_begins_after_its_lead_and_is_used_as_far_as_it_is_known() -> None:
     days = [*range(60), 40, 41]
     past = History(streets().grid, {"theft": Events.of([day % 36 for day in days], days)}, 0)
-    backtest, found, choices = rolling.run(past, "theft", [(30, 10), (40, 10)], (36,), lead=2)
-    assert found.filter(model="count_28")["incidents"].to_list() == [12, 10], "from 32 to 41, from 42 to 51"
+    backtest, result, choices = rolling.run(past, "theft", [(30, 10), (40, 10)], (36,), lead=2)
+    assert result.filter(model="count_28")["incidents"].to_list() == [12, 10], "from 32 to 41, from 42 to 51"
     assert [(trial.start, trial.end) for trial in backtest.trials] == [(32, 40), (42, 50)]
     assert choices["origins"].to_list() == [0, 1]
 
 
-def test_the_words_tell_what_was_tried_whichever_was_chosen() -> None:
+def test_the_method_states_what_was_tried_whichever_was_selected() -> None:
     won, lost = (
         stack.Choice("count_28", mixture, 12, gain, 0.5) for mixture, gain in ((stack.MIXTURE, 2.0), (BEST_COUNT, -1.0))
     )
@@ -86,7 +86,7 @@ def test_the_words_tell_what_was_tried_whichever_was_chosen() -> None:
     assert stack.method(stack.choose(streets(), "theft", 0, [], 5)) == "count_decayed; no earlier month to choose on"
 
 
-def test_the_leading_cells_are_the_head_of_the_whole_order() -> None:
+def test_the_leading_cells_are_the_first_of_the_whole_order() -> None:
     rng = np.random.default_rng(1)
     placed = stack.placed({name: rng.random(200) for name in (*COUNTS, "boosting")}, "theft")
     lists = stack.leading(placed, 20)
@@ -95,9 +95,9 @@ def test_the_leading_cells_are_the_head_of_the_whole_order() -> None:
         assert (whole[:20] == lists[name]).all()
 
 
-def test_expected_counts_follow_the_order_and_add_up_to_the_level() -> None:
-    made = stack.expected(np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), 16.0)
-    assert made.tolist() == [3.0, 3.0, 10.0], "where the model's rates rise along the order, cells share their mean"
+def test_expected_counts_follow_the_order_and_sum_to_the_level() -> None:
+    built = stack.expected(np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), 16.0)
+    assert built.tolist() == [3.0, 3.0, 10.0], "where the model's rates rise along the order, cells share their mean"
 
 
 def test_equal_mean_ranks_are_never_ordered_by_position_in_the_array() -> None:
@@ -151,7 +151,7 @@ def test_the_mixture_is_used_from_a_year_of_history_on() -> None:
     assert stack.MIXTURE in methods[1]
 
 
-def test_what_is_scored_is_what_is_issued_on_short_history() -> None:
+def test_on_short_history_the_scored_list_is_the_issued_one() -> None:
     past, windows = town(310), [(217, 28), (245, 28), (273, 28)]
     issued = rolling.run(past, "theft", windows[:2], (20,))[0].ranked(273, 20)
     _, scored, choices = rolling.run(past, "theft", windows, (20,))
@@ -168,7 +168,7 @@ def untrained() -> History:
     return History(town().grid, {"burglary": daily, "theft": thefts}, 0)
 
 
-def test_where_boosting_did_not_train_the_count_decides_and_expected_counts_still_differ() -> None:
+def test_without_trained_boosting_the_count_decides_and_expected_counts_still_differ() -> None:
     past = untrained()
     issued = rolling.run(past, "theft", [(744, 28), (772, 28)], (2,))[0].ranked(800, 2)
     assert issued.filter("is_selected")["cell"].to_list() == [100, 30]
@@ -178,12 +178,12 @@ def test_where_boosting_did_not_train_the_count_decides_and_expected_counts_stil
     assert issued["expected"][0] > 2 * issued["expected"].median() > 0
 
 
-def test_models_that_did_not_train_are_not_scored() -> None:
+def test_untrained_models_are_not_scored() -> None:
     _, scored, _ = rolling.run(untrained(), "theft", [(772, 28)], (2,))
     assert set(scored["model"]) == {*rolling.registry.SIMPLE, BEST_COUNT, stack.STACK}
 
 
-def test_a_trial_without_boosting_has_no_vote_on_the_mixture() -> None:
+def test_a_trial_without_boosting_is_not_used_to_select_the_mixture() -> None:
     history = streets()
     lost = trials(history, "count_56")
     without = [
@@ -200,7 +200,7 @@ def test_a_trial_without_boosting_has_no_vote_on_the_mixture() -> None:
     assert stack.choose(history, "theft", 60, [*without[:3], *lost[3:]], 5).mixture == BEST_COUNT
 
 
-def test_the_reason_for_the_count_names_everything_that_applies() -> None:
+def test_the_reason_for_the_count_states_everything_that_applies() -> None:
     assert stack.reason(364, True) == ""
     assert stack.reason(363, True) == "under a year of history"
     assert stack.reason(364, False) == "boosting did not train"
@@ -260,13 +260,13 @@ def test_poisson_log_likelihood_is_scipys() -> None:
 @pytest.mark.slow
 def test_a_backtest_names_every_model_once_a_window_and_no_hit_exceeds_the_best() -> None:
     past = town(600)
-    _, found, choices = rolling.run(past, "theft", [(400 + 28 * i, 28) for i in range(4)], (2, 5))
-    assert found.group_by("origin_day", "model", "cells").len()["len"].max() == 1
-    assert set(found["model"]) == {*rolling.registry.MODELS, BEST_COUNT, stack.STACK}
-    assert found.filter(pl.col("hits") > pl.col("most_hits")).is_empty()
+    _, result, choices = rolling.run(past, "theft", [(400 + 28 * i, 28) for i in range(4)], (2, 5))
+    assert result.group_by("origin_day", "model", "cells").len()["len"].max() == 1
+    assert set(result["model"]) == {*rolling.registry.MODELS, BEST_COUNT, stack.STACK}
+    assert result.filter(pl.col("hits") > pl.col("most_hits")).is_empty()
     assert choices.filter(pl.col("cells") == 2)["origins"].to_list() == [0, 1, 2, 3]
     pooled = scoring.score(
-        found.with_columns(area_share=pl.col("cells") / past.grid.size), ["category", "cells", "model"],
+        result.with_columns(area_share=pl.col("cells") / past.grid.size), ["category", "cells", "model"],
         (BEST_COUNT, "prospective"),
     )  # fmt: skip
     assert pooled.filter(model=stack.STACK, cells=2)["pai"].item() > 10
