@@ -294,10 +294,6 @@ def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             raise WarehouseError(f"{path} cannot be opened ({error}); recreate it with `bongsu rebuild`") from error
 
 
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 _OPS = """
 create table if not exists ops.batches (
     batch_id varchar, feed varchar, kind varchar, window_start timestamptz, window_end timestamptz,
