@@ -7,6 +7,8 @@ PYTHON ?= python3
 PROFILE ?= korea
 AS_OF ?=
 PYTEST_OPTIONS ?= -n 2 --dist loadfile --no-loadscope-reorder -q
+# What `.ci/run` adds: it measures coverage and fails below the least of pyproject.toml. Locally the tests stay quick.
+COVERAGE_OPTIONS ?=
 CONF = {"profile": "$(PROFILE)"$(if $(AS_OF),$(comma) "as_of": "$(AS_OF)")}
 comma := ,
 BONGSU_HOME ?= $(CURDIR)/.bongsu
@@ -65,7 +67,7 @@ airflow-home: .venv/.ready
 	@umask 077; $(BIN)/airflow pools set warehouse 1 "the one DuckDB writer" >>$(AIRFLOW_HOME)/migrate.log 2>&1
 
 test: .venv/.ready ## Set up, then run all tests
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS) $(COVERAGE_OPTIONS)
 
 test-fast: .venv/.ready ## The tests without the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_OPTIONS)
