@@ -1,0 +1,20 @@
+"""The log line of a task that has failed for good."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines.steps import failure
+
+
+def test_a_failed_task_logs_where_why_and_what_to_do_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    task = SimpleNamespace(dag_id="daily", run_id="manual__1", task_id="load", map_index=2)
+    with caplog.at_level(logging.ERROR):
+        failure.report({"task_instance": task, "exception": ValueError("no disk\nTraceback")})
+        failure.report({"task_instance": task})
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == (
+        "bongsu: dag=daily run=manual__1 task=load feed=2 error=no disk next=run `bongsu status`, then clear the task"
+    )
+    assert "error= next=" in second
