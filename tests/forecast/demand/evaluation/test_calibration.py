@@ -226,3 +226,92 @@ def test_coverage_is_within_two_points_of_the_true_models_own(truth: str) -> Non
         return float(rows.select(pl.col("y").is_between("q0.1", "q0.9").mean()).item())
 
     assert covered(made) == pytest.approx(covered(oracle), abs=0.02)
+
+
+def test_a_block_beyond_several_known_ones_is_as_wide_as_the_widest() -> None:
+    later = START + timedelta(days=14)
+    known = [said("m", START, START, 6.0, 4.0), said("m", START, START + timedelta(days=7), 24.0, 4.0)]
+    ahead = [said("m", later, later + timedelta(days=days), None, 4.0) for days in (0, 7, 50)]
+    near, week, far = calibrated([*known, *ahead]).filter(pl.col("cutoff") == later)["dispersion"].to_list()
+    assert near < week == far
+
+
+def test_recalibrated_frames_are_stacked_with_the_curves_of_their_own() -> None:
+    rows = weeks({0: 0.5, 1: 0.5, 2: 0.5}, origins=4, series=8)
+    parts = [calibration.recalibrated(rows.with_columns(dispersion=pl.lit(spread))) for spread in (0.1, 1.5)]
+    frame, curves = calibration.stacked(parts)
+    own = [curves[frame["curve"]] for frame, curves in parts]
+    assert (curves[frame["curve"]] == np.vstack(own)).all()
+    assert curves.shape[0] == sum(curves.shape[0] for _, curves in parts) - 1
+    assert (frame["curve"] == 0).sum() == sum((frame["curve"] == 0).sum() for frame, _ in parts) > 0
+
+
+def test_a_curve_is_nearer_to_the_identity_the_less_its_origins_agree() -> None:
+    """One half of the misses is too wide; of each of two pairs of origins the sum is the same."""
+    steady = pl.concat([kept_counts(origin, 0.4) for origin in range(4)])
+    torn = pl.concat([kept_counts(origin, 0.4 + (0.3 if origin % 2 else -0.3)) for origin in range(4)])
+    one, other = (abs(calibration._curves(daily)["p0.25"].item() - 0.25) for daily in (steady, torn))
+    assert 0 < other < one / 2
+
+
+OUTCOMES = 1000.0
+
+
+def kept_counts(origin: int, share: float) -> pl.DataFrame:
+    """Counts of one origin: this share of the PITs lies in the inner half, evenly, and the rest evenly outside."""
+    inner = np.clip((calibration.GRID - 0.25) / 0.5, 0, 1)
+    outer = np.clip(calibration.GRID / 0.25, 0, 1) / 2 + np.clip((calibration.GRID - 0.75) / 0.25, 0, 1) / 2
+    below = OUTCOMES * (share * inner + (1 - share) * outer)
+    counts = dict(zip(calibration._names(), below.tolist(), strict=True))
+    keys = {"model": "m", "level": "all", "hours": 0, "cutoff": START + timedelta(days=origin), "n": OUTCOMES}
+    return pl.DataFrame([keys | counts])
+
+
+def test_a_curve_of_origins_that_agree_is_as_trusted_as_their_number_of_outcomes_allows() -> None:
+    (row,) = calibration._curves(pl.concat([kept_counts(origin, 0.4) for origin in range(4)])).to_dicts()
+    prior, noise = calibration.USUAL_MISS**2, 1 / (6 * 4 * OUTCOMES)
+    trust = min(prior / (prior + noise), calibration.MOST_TRUST)
+    # With two fifths in the inner half, three tenths lie below the lower quarter.
+    assert row["p0.25"] == pytest.approx(0.25 + trust * 0.05)
+    assert row["p0.75"] == pytest.approx(0.75 - trust * 0.05)
+    assert calibration._curves(kept_counts(0, 0.4)).is_empty(), "one origin says nothing of how much origins differ"
+
+
+def test_the_trust_in_few_outcomes_is_that_of_uniform_pits() -> None:
+    few = pl.concat([kept_counts(origin, 0.4) for origin in range(2)]).with_columns(
+        pl.col("n", *calibration._names()) / 100
+    )
+    prior, noise = calibration.USUAL_MISS**2, 1 / (6 * 2 * OUTCOMES / 100)
+    assert calibration._curves(few)["p0.25"].item() == pytest.approx(0.25 + prior / (prior + noise) * 0.05)
+
+
+def test_the_noise_of_origins_that_differ_is_the_variance_of_their_shares() -> None:
+    shares = (0.3, 0.6, 0.5)
+    (row,) = calibration._curves(
+        pl.concat([kept_counts(origin, share) for origin, share in enumerate(shares)])
+    ).to_dicts()
+    below = np.array([list(kept_counts(0, share).row(0))[5:] for share in shares]) / OUTCOMES
+    # The mean over the grid of the squared standard error of a mean of three origins.
+    noise = (below.var(axis=0, ddof=1) / len(shares)).mean()
+    trust = calibration.USUAL_MISS**2 / (calibration.USUAL_MISS**2 + noise)
+    lower = (1 - np.mean(shares)) / 2
+    assert row["p0.25"] == pytest.approx(0.25 + trust * (lower - 0.25))
+
+
+def test_the_draw_of_a_pit_is_splitmix64_of_series_cutoff_and_time() -> None:
+    """A stored PIT can be computed again anywhere: this is the same finaliser, written for one row."""
+    mask = 2**64 - 1
+
+    def draw(*words: int) -> float:
+        state = 0
+        for word in words:
+            state = ((state ^ (word & mask)) + 0x9E3779B97F4A7C15) & mask
+            state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+            state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
+            state ^= state >> 31
+        return ((state >> 11) + 0.5) * 2.0**-53
+
+    frame = weeks({0: 0.2, 1: 0.2, 2: 0.2}, series=3, origins=2)
+    micros = frame.select(pl.col("cutoff", "ds").dt.epoch("us"))
+    expected = [draw(*row) for row in zip(frame["unique_id"], micros["cutoff"], micros["ds"], strict=True)]
+    assert calibration._draws(frame).tolist() == expected

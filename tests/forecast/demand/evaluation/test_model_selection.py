@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.forecast.demand.evaluation import calibration, model_selection
+from pipelines.forecast.demand.evaluation import calibration, model_selection, scoring
 
 START = datetime(2026, 1, 5)
 STAMP = pl.Datetime("us")
@@ -181,3 +181,86 @@ def test_choices_serve_later_cutoffs_without_choosing_again() -> None:
     assert made.height == 3 * DAYS and made["models"].unique().to_list() == ["ets"]
     other = model_selection.apply(choices_of("ets"), frame.with_columns(unique_id=pl.lit(7, pl.Int64)), ORDER, "naive")
     assert other["models"].unique().to_list() == ["table + ets + boosting"]
+
+
+def losses_of(**scores: list[float]) -> pl.DataFrame:
+    """Mean losses by origin of two models and their mean (``both``), of one busy series; ten targets an origin."""
+    names = {"table": "table", "ets": "ets", "both": "table + ets"}
+    return pl.DataFrame(
+        [
+            {
+                "unique_id": 0, "pool": "p", "level": "l", "cutoff": START + timedelta(days=7 * origin), "block": 0,
+                "candidate": names[name], "loss": 10 * score, "answered": 10.0, "targets": 10, "calls": 1000.0,
+                "last": START + timedelta(days=7 * origin),
+            }
+            for name, row in scores.items() for origin, score in enumerate(row)
+        ],
+        schema_overrides={"cutoff": STAMP, "last": STAMP, "block": pl.Int8},
+    )  # fmt: skip
+
+
+def chosen_of(lost: pl.DataFrame, scale: float | None = 1.0) -> dict[str, object]:
+    asked = pl.DataFrame(
+        {"unique_id": [0], "pool": "p", "level": "l", "cutoff": START + timedelta(days=100), "block": 0},
+        schema_overrides={"cutoff": STAMP, "block": pl.Int8},
+    )
+    scales = pl.DataFrame({"unique_id": [0], "scale": [scale]}, schema_overrides={"scale": pl.Float64})
+    return model_selection.choose(asked, lost, scales, ["table", "ets"], "D").row(0, named=True)
+
+
+@pytest.mark.parametrize(("errors", "models"), [(1.5, "table + ets"), (1.99, "table + ets"), (2.5, "ets")])
+def test_the_mean_gives_way_only_to_a_model_that_is_better_by_two_standard_errors(errors: float, models: str) -> None:
+    steps = np.array([-1.0, 1.0] * 4)
+    # The mean is behind ``ets`` by so many standard errors of the difference over eight origins.
+    excess = errors * steps.std(ddof=1) / np.sqrt(8) + steps
+    row = chosen_of(losses_of(table=[9.0] * 8, ets=[5.0] * 8, both=(5 + excess).tolist()))
+    other = "ets" if models == "table + ets" else "table + ets"
+    assert (row["models"], row["runner_up"]) == (models, other)
+    assert row["standard_error"] == pytest.approx(steps.std(ddof=1) / np.sqrt(8))
+    assert row["origins"] == 8 and row["chosen_by"] == "series"
+
+
+@pytest.mark.parametrize(("scale", "divisor"), [(4.0, 4.0), (0.0, 1.0), (None, 1.0)])
+def test_a_score_is_the_loss_over_the_scale_or_a_target_where_the_series_has_no_scale(
+    scale: float | None, divisor: float
+) -> None:
+    row = chosen_of(losses_of(table=[9.0] * 5, ets=[2.0] * 5, both=[6.0] * 5), scale)
+    assert (row["models"], row["score"]) == ("ets", pytest.approx(2 / divisor))
+    assert (row["runner_up"], row["runner_up_score"]) == ("table + ets", pytest.approx(6 / divisor))
+
+
+def test_the_first_model_stays_a_candidate_though_it_answered_little_and_another_does_not() -> None:
+    lost = losses_of(table=[2.0] * 5, ets=[9.0] * 5, both=[6.0] * 5)
+    rare = lost.with_columns(answered=pl.when(pl.col("candidate") == "table").then(1.0).otherwise("answered"))
+    assert chosen_of(rare)["models"] == "table"
+    lost = losses_of(table=[9.0] * 5, ets=[2.0] * 5, both=[6.0] * 5)
+    half = lost.with_columns(answered=pl.when(pl.col("candidate") == "ets").then(5.0).otherwise("answered"))
+    assert chosen_of(half)["models"] == "ets"
+    less = lost.with_columns(answered=pl.when(pl.col("candidate") == "ets").then(4.9).otherwise("answered"))
+    assert chosen_of(less)["models"] != "ets"
+
+
+def test_one_origin_alone_passes_over_no_candidate() -> None:
+    row = chosen_of(losses_of(table=[9.0], ets=[2.0], both=[6.0]))
+    assert (row["models"], row["chosen_by"], row["origins"]) == ("table + ets", "cluster", 1)
+
+
+def test_without_any_known_outcome_there_is_no_loss_and_the_default_is_chosen() -> None:
+    frame = said({}, series=1, origins=2).with_columns(y=pl.lit(None, pl.Float64))
+    lost = model_selection.losses(calibration.with_quantiles(frame), ORDER, "naive")
+    assert lost.is_empty()
+    assert chosen(frame)["chosen_by"].unique().to_list() == ["default"]
+
+
+def test_a_target_without_an_answer_is_charged_the_first_model_and_then_the_naive_one() -> None:
+    frame = said({"table": 0.5, "ets": -0.2, "naive": 1.0}, series=1, origins=1)
+    lost: dict[tuple[str, ...], dict[str, float]] = {}
+    for silenced in ((), ("ets",), ("ets", "table")):
+        taught = calibration.with_quantiles(silent(frame, *silenced).filter(pl.col("mean").is_not_null()))
+        found = model_selection.losses(taught, ["table", "ets"], "naive").filter(pl.col("block") == 1)
+        lost[silenced] = dict(found.select("candidate", "loss").iter_rows())
+    assert lost[("ets",)]["ets"] == lost[()]["table"] == lost[("ets",)]["table + ets"]
+    naive = calibration.with_quantiles(frame.filter(pl.col("model") == "naive", pl.col("block") == 1))
+    expected = naive.select(scoring.mean_pinball()).to_series().sum()
+    assert lost[("ets", "table")]["ets"] == pytest.approx(expected)
+    assert lost[("ets", "table")]["table"] == pytest.approx(expected)
