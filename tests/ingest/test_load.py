@@ -394,3 +394,95 @@ def test_any_order_split_and_repetition_of_deliveries_gives_one_hash(
 def home(settings: Settings, factory: pytest.TempPathFactory) -> Settings:
     fresh: Path = factory.mktemp("home")
     return settings.model_copy(update={"home": fresh})
+
+
+def allow_half_unmapped() -> None:
+    """Let single rows break the rule of the suite, but not more than half of a batch."""
+    rule = {
+        "type": "expect_column_values_to_be_in_set",
+        "kwargs": {"column": "category", "value_set": ["theft"]},
+        "severity": "warning",
+        "meta": {"reason": "an unmapped category", "reject_above": 0.5},
+    }
+    (paths.EXPECTATIONS / "calls.json").write_bytes(orjson.dumps({"name": "calls", "expectations": [rule]}))
+
+
+def test_a_batch_in_a_new_code_list_is_rejected_and_in_a_replay_an_accepted_one_is_not(settings: Settings) -> None:
+    rows = [call(id=f"A{n}", category="01") for n in range(60)]
+    accepted = [call(id=f"B{n}", category="02") for n in range(60)]
+    load(settings, KEYED, delivery(accepted, end=AS_OF - timedelta(days=1)))
+    allow_half_unmapped()
+    (done,) = load(settings, KEYED, delivery(rows))
+    assert (done.verdict, done.received, done.rejected) == ("rejected", 60, 60)
+    assert "60 of 60 rows break the rule on category (an unmapped category), more than 50%" in done.message
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert len(table(settings, KEYED)[1]) == 60
+    with warehouse.connect(settings) as con:
+        assert loading.refused(con, KEYED) == [done.message]
+
+
+def test_a_refused_batch_once_accepted_stays_refused_in_a_replay_that_cannot_read_it(settings: Settings) -> None:
+    understood = replace(KEYED, aliases={"klass": "category"})
+    load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
+    load(settings, understood)
+    settings.warehouse.unlink()
+    load(settings, KEYED)
+    assert table(settings, KEYED)[1] == []
+    with warehouse.connect(settings) as con:
+        assert len(loading.refused(con, KEYED)) == 1
+        assert con.execute("select kind, loaded from ops.batches").fetchall() == [("delivery", 0)]
+    assert [(a.kind, a.loaded) for a in accounting.acknowledged(settings)] == [("delivery", 0), ("retry", 1)]
+
+
+def test_a_destroyed_batch_that_was_never_loaded_is_accounted_for_as_rejected(settings: Settings) -> None:
+    landing.put(settings, "calls", delivery([call()], end=AS_OF - timedelta(days=9)))
+    landing.destroy(settings, "calls", AS_OF)
+    assert load(settings, KEYED) == []
+    (account,) = accounting.acknowledged(settings)
+    assert (account.verdict, account.message) == ("rejected", "destroyed before it was loaded")
+    assert (account.received, account.rejected) == (0, 0)
+
+
+@pytest.mark.parametrize(("bad", "verdict"), [(1, "accepted"), (2, "rejected")])
+def test_a_batch_is_rejected_only_above_the_share_of_bad_rows_that_the_profile_allows(
+    settings: Settings, bad: int, verdict: str
+) -> None:
+    feeds = settings.profile.feeds
+    half = {name: source.model_copy(update={"max_quarantine_share": 0.25}) for name, source in feeds.items()}
+    limited = settings.model_copy(update={"profile": settings.profile.model_copy(update={"feeds": half})})
+    rows = [*(call(id=None) for _ in range(bad)), *(call(id=f"B{n}") for n in range(4 - bad))]
+    (done,) = load(limited, KEYED, delivery(rows))
+    assert done.verdict == verdict
+    assert ("2 of 4 rows fail the suite, more than 25%: rejected whole" in done.message) == (verdict == "rejected")
+
+
+def test_an_empty_first_snapshot_is_accepted(settings: Settings) -> None:
+    (done,) = load(settings, SNAPSHOT, delivery([]))
+    assert (done.verdict, done.received, done.loaded) == ("accepted", 0, 0)
+
+
+def test_a_row_that_disappears_and_returns_in_snapshots_keeps_its_first_and_last_one(settings: Settings) -> None:
+    one, two = {"category": "fire", "day": "1"}, {"category": "fire", "day": "2"}
+    for days, rows in ((3, [one, one]), (2, [two]), (1, [one, two])):
+        load(settings, SNAPSHOT, delivery(rows, end=AS_OF - timedelta(days=days)))
+    with warehouse.connect(settings) as con:
+        seen = con.execute(
+            "select day, _copy, left(_first_snapshot, 10), left(_last_snapshot, 10) from raw.reports order by 1, 2"
+        ).fetchall()
+    assert seen == [
+        ("1", 1, "2026-02-27", "2026-03-01"),
+        ("1", 2, "2026-02-27", "2026-02-27"),
+        ("2", 1, "2026-02-28", "2026-03-01"),
+    ]
+
+
+def test_rows_of_one_hash_that_differ_are_both_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole rows decide: two different records may share a hash."""
+    load(settings, KEYED, delivery([call(), call(id="B2")], end=AS_OF - timedelta(days=1)))
+    with warehouse.connect(settings) as con:
+        hashes = con.execute("select _row_hash from raw.calls order by id").fetchall()
+        con.execute("update raw.calls set _row_hash = ? where id = 'A1'", [hashes[1][0]])
+    (done,) = load(settings, KEYED, delivery([call(id="B2"), call(id="C3")]))
+    assert (done.loaded, done.unchanged) == (1, 1)
+    assert [row[1] for row in table(settings, KEYED)[1]] == ["A1", "B2", "C3"]
