@@ -31,34 +31,31 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
-LOADING: Final = ("tests/ingest/test_load.py", "tests/ingest/test_fetch.py", "tests/feeds/test_kinds.py")
-STORED: Final = ("tests/store", "tests/ingest/test_load.py", "tests/continuity/test_replicas.py")
-DEMAND: Final = "tests/forecast/demand/evaluation"
-RISK: Final = "tests/forecast/risk/evaluation"
+LOADING: Final = ("tests/ingest/test_load.py", "tests/ingest/test_accounting.py", "tests/ingest/test_fetch.py")
+STORED: Final = ("tests/store/test_landing.py", "tests/store/test_records.py", "tests/store/test_home.py")
+DEMAND: Final = "forecast/demand/evaluation"
+RISK: Final = "forecast/risk/evaluation"
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "pipelines/ingest/merge.py": LOADING,
-    "pipelines/ingest/accounting.py": ("tests/ingest", "tests/steps/test_watch.py"),
+    "pipelines/ingest/accounting.py": (LOADING[1], LOADING[0], LOADING[2]),
     "pipelines/ingest/load.py": LOADING,
     "pipelines/ingest/reprocess.py": LOADING,
-    "pipelines/store/ledger.py": STORED,
-    "pipelines/store/landing.py": (*STORED, "tests/continuity/test_hostile_copies.py"),
-    "pipelines/store/records.py": ("tests/store",),
+    "pipelines/store/ledger.py": ("tests/store/test_ledger.py", *STORED),
+    "pipelines/store/landing.py": (*STORED, "tests/continuity/test_replicas.py"),
+    "pipelines/store/records.py": ("tests/store/test_records.py", "tests/store/test_issues.py"),
     "pipelines/store/issues.py": ("tests/store/test_issues.py",),
-    "pipelines/forecast/demand/evaluation/calibration.py": (
-        f"{DEMAND}/test_calibration.py",
-        f"{DEMAND}/test_combine.py",
+    f"pipelines/{DEMAND}/calibration.py": (f"tests/{DEMAND}/test_calibration.py", f"tests/{DEMAND}/test_combine.py"),
+    f"pipelines/{DEMAND}/scoring.py": (f"tests/{DEMAND}/test_scoring.py",),
+    f"pipelines/{DEMAND}/model_selection.py": (f"tests/{DEMAND}/test_model_selection.py",),
+    f"pipelines/{DEMAND}/negative_binomial.py": (
+        f"tests/{DEMAND}/test_negative_binomial.py",
+        f"tests/{DEMAND}/test_calibration.py",
     ),
-    "pipelines/forecast/demand/evaluation/scoring.py": (f"{DEMAND}/test_scoring.py",),
-    "pipelines/forecast/demand/evaluation/model_selection.py": (f"{DEMAND}/test_model_selection.py",),
-    "pipelines/forecast/demand/evaluation/negative_binomial.py": (
-        f"{DEMAND}/test_negative_binomial.py",
-        f"{DEMAND}/test_calibration.py",
-    ),
-    "pipelines/forecast/demand/evaluation/combine.py": (f"{DEMAND}/test_combine.py",),
-    "pipelines/forecast/risk/evaluation/scoring.py": (RISK,),
-    "pipelines/forecast/risk/evaluation/calibration.py": (f"{RISK}/test_calibration.py",),
+    f"pipelines/{DEMAND}/combine.py": (f"tests/{DEMAND}/test_combine.py",),
+    f"pipelines/{RISK}/scoring.py": (f"tests/{RISK}/test_scoring.py", f"tests/{RISK}/test_calibration.py"),
+    f"pipelines/{RISK}/calibration.py": (f"tests/{RISK}/test_calibration.py",),
 }
-"""The test files (or folders) that are to notice a fault in each core module."""
+"""The test files that are to notice a fault in each core module, the closest one first."""
 
 NOT_COPIED: Final = (".*", "*.egg-info", "__pycache__", "docs", "deploy", "references", "build", "node_modules")
 
@@ -213,7 +210,20 @@ def drawn(root: Path, seed: int, count: int, part: str = "") -> list[Mutant]:
 
 def passes(tree: Path, module: str, limit: float | None = None) -> bool:
     """Whether the tests mapped to a module pass in a tree, within so many seconds."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *TESTS[module]]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow",
+        *TESTS[module],
+    ]
     # The same examples and the same order every time, the tree's own code, and no bytecode of a fault.
     own = {"CI": "true", "PYTHONHASHSEED": "0", "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
