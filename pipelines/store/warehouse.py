@@ -292,26 +292,3 @@ def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
             time.sleep(0.2)
         except duckdb.Error as error:
             raise WarehouseError(f"{path} cannot be opened ({error}); recreate it with `bongsu rebuild`") from error
-
-
-_OPS = """
-create table if not exists ops.batches (
-    batch_id varchar, feed varchar, kind varchar, window_start timestamptz, window_end timestamptz,
-    received bigint, loaded bigint, unchanged bigint, quarantined bigint, rejected bigint,
-    verdict varchar, message varchar, _received_at timestamptz
-);
-create table if not exists ops.cursors (feed varchar, fetched_through_at timestamptz);
-create table if not exists ops.quarantine (
-    feed varchar, batch_id varchar, row_number bigint, expectation varchar, reason varchar, content varchar,
-    suite_version varchar
-);
-create table if not exists ops.drift (feed varchar, batch_id varchar, "column" varchar, "rows" bigint);
-create table if not exists ops.corrections (
-    feed varchar, batch_id varchar, "key" varchar, "column" varchar, applied bigint, kept bigint
-);
-create table if not exists ops.corrected (feed varchar, version varchar);
-create table if not exists ops.checks (
-    batch_id varchar, suite varchar, expectation varchar, "column" varchar, severity varchar, reason varchar,
-    checked bigint, failed bigint
-);
-"""

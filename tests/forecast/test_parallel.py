@@ -2,11 +2,14 @@ import math
 import multiprocessing
 import os
 import pickle
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from pipelines.forecast.parallel import THREADS, EngineError, Workers, answer, map_tasks
+from pipelines.forecast.parallel import THREADS, Engine, EngineError, Workers, answer, map_tasks
 
 ROOTS = [(4.0,), (9.0,), (16.0,)]
 
@@ -66,3 +69,50 @@ def test_without_the_extra_the_message_states_what_to_install(monkeypatch: pytes
 def test_a_cluster_gives_the_same_answers(engine: str) -> None:
     pytest.importorskip({"ray": "ray", "spark": "pyspark"}[engine], reason="the extra 'distributed' is not installed")
     assert map_tasks(math.sqrt, ROOTS, Workers(engine)) == [2.0, 3.0, 4.0]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Stands in for Fugue and Ray: tasks come back in another order; what Ray is started with is noted."""
+    seen: dict[str, object] = {}
+
+    def transform(tasks: pd.DataFrame, work: Callable[[pd.DataFrame], pd.DataFrame], **options: object) -> pd.DataFrame:
+        seen["engine"], seen["tasks"] = options["engine"], len(tasks)
+        return pd.concat(work(tasks.iloc[[row]]) for row in reversed(range(len(tasks))))
+
+    context = SimpleNamespace(enable_progress_bars=True)
+    data = SimpleNamespace(DataContext=SimpleNamespace(get_current=lambda: context))
+    started = seen.setdefault("started", [])
+    ray = SimpleNamespace(data=data, is_initialized=lambda: bool(started), init=lambda **words: started.append(words))  # type: ignore[union-attr, attr-defined]
+    api = SimpleNamespace(transform=transform, as_pandas=lambda frame: frame)
+    modules = {"fugue": SimpleNamespace(api=api), "fugue.api": api, "fugue_ray": ray, "fugue_spark": ray}
+    for name, module in (modules | {"ray": ray, "ray.data": data}).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("RAY_USAGE_STATS_ENABLED", "PYSPARK_PYTHON", "BONGSU_ENGINE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    seen["context"] = context
+    return seen
+
+
+@pytest.mark.parametrize("engine", ["ray", "spark"])
+def test_answers_of_a_cluster_are_in_the_order_of_the_tasks(cluster: dict[str, object], engine: Engine) -> None:
+    shown: list[tuple[int, int]] = []
+    answers = map_tasks(math.sqrt, ROOTS, Workers(engine), lambda done, total: shown.append((done, total)))
+    assert answers == [2.0, 3.0, 4.0]
+    assert shown == [(3, 3)]
+    assert (cluster["engine"], cluster["tasks"]) == (engine, 3)
+    assert map_tasks(math.sqrt, [], Workers(engine)) == []
+
+
+def test_ray_is_started_once_quietly_and_reports_nothing_to_anybody(cluster: dict[str, object]) -> None:
+    for _ in range(2):
+        map_tasks(math.sqrt, ROOTS, Workers("ray"))
+    assert cluster["started"] == [{"include_dashboard": False, "log_to_driver": False, "logging_level": "warning"}]
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert not cluster["context"].enable_progress_bars  # type: ignore[attr-defined]
+
+
+def test_spark_on_this_machine_runs_this_very_python(cluster: dict[str, object]) -> None:
+    map_tasks(math.sqrt, ROOTS, Workers("spark"))
+    assert os.environ["PYSPARK_PYTHON"] == sys.executable

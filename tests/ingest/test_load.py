@@ -486,3 +486,37 @@ def test_rows_of_one_hash_that_differ_are_both_kept(settings: Settings, monkeypa
     (done,) = load(settings, KEYED, delivery([call(id="B2"), call(id="C3")]))
     assert (done.loaded, done.unchanged) == (1, 1)
     assert [row[1] for row in table(settings, KEYED)[1]] == ["A1", "B2", "C3"]
+
+
+def test_a_refused_batch_that_was_accepted_later_is_not_tried_again(settings: Settings) -> None:
+    understood = replace(KEYED, aliases={"klass": "category"})
+    load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
+    load(settings, understood)
+    assert load(settings, understood) == []
+    assert len(table(settings, understood)[1]) == 1
+
+
+def test_quarantined_rows_that_break_the_new_rules_too_stay_in_quarantine_under_them(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(id=None, category=None), *(call(id=f"B{n}") for n in range(9))]))
+    suite = paths.EXPECTATIONS / "calls.json"
+    suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
+    assert load(settings, KEYED) == []
+    with warehouse.connect(settings) as con:
+        assert con.execute("select row_number, reason from ops.quarantine").fetchall() == [(0, "a row without id")]
+        versions = con.execute("select distinct suite_version from ops.quarantine").fetchall()
+    assert versions != [] and load(settings, KEYED) == []
+
+
+def test_quarantined_rows_wait_while_their_batch_cannot_be_read(settings: Settings) -> None:
+    load(settings, KEYED, delivery([call(id=None), *(call(id=f"B{n}") for n in range(9))]))
+    suite = paths.EXPECTATIONS / "calls.json"
+    suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
+    broken = replace(KEYED, columns={**KEYED.columns, "extent": pl.String})
+    with warehouse.connect(settings) as con:
+        con.execute("alter table raw.calls add column extent varchar")
+    assert load(settings, broken) == []
+    with warehouse.connect(settings) as con:
+        con.execute("alter table raw.calls drop column extent")
+        assert con.execute("select count(*) from ops.quarantine").fetchall() == [(1,)]
+    (done,) = load(settings, KEYED)
+    assert (done.kind, done.loaded) == ("retry", 1)

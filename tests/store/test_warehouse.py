@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.config import paths
 from pipelines.config.settings import Settings
-from pipelines.store import warehouse
+from pipelines.store import handover, warehouse
 
 
 @pytest.fixture
@@ -105,3 +105,52 @@ def test_the_file_opens_read_only_without_its_log_or_any_extension(settings: Set
     assert not settings.warehouse.with_name("warehouse.duckdb.wal").exists()
     with duckdb.connect(str(settings.warehouse), read_only=True) as reader:
         assert reader.execute("select a from marts.one").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("content", [b"no database" * 1000, b"x"])
+def test_a_damaged_file_is_named_with_its_remedy_and_can_be_discarded(settings: Settings, content: bytes) -> None:
+    settings.work.mkdir(parents=True)
+    settings.warehouse.write_bytes(content)
+    message = r"cannot be opened .*`bongsu rebuild` makes it again"
+    with pytest.raises(warehouse.WarehouseError, match=message), warehouse.connect(settings):
+        pass
+    warehouse.discard(settings)
+    assert not settings.warehouse.exists()
+    warehouse.discard(settings)
+
+
+def test_a_file_that_another_process_writes_is_not_discarded(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attach(*_: object) -> None:
+        raise warehouse.WarehouseError("another process writes the warehouse; wait or stop it")
+
+    settings.work.mkdir(parents=True)
+    settings.warehouse.touch()
+    monkeypatch.setattr(warehouse, "_attach", attach)
+    with pytest.raises(warehouse.WarehouseError, match="another process"):
+        warehouse.discard(settings)
+    assert settings.warehouse.exists()
+
+
+def test_a_writer_waits_for_the_lock_until_it_is_free(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(warehouse.time, "sleep", waits.append)
+
+    class Connection:
+        def execute(self, _sql: str) -> None:
+            if len(waits) < 3:
+                raise duckdb.IOException("Could not set lock on file")
+
+    warehouse._attach(Connection(), settings)  # type: ignore[arg-type]
+    assert waits == [0.2] * 3
+
+
+def test_an_extension_that_is_not_installed_is_named_with_its_remedy() -> None:
+    with duckdb.connect() as con, pytest.raises(warehouse.WarehouseError, match=r"duckdb-extension-none .*make setup"):
+        warehouse.load_extension(con, "none")
+
+
+def test_a_task_whose_input_was_not_handed_over_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(handover.HandoverError, match="run the task before this one, or the whole step"):
+        handover.load(tmp_path / "forecast")

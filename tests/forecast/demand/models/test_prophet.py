@@ -88,10 +88,10 @@ MAIN = """
 if __name__ != "__main__":
     raise RuntimeError("imported again")
 import numpy as np
-from pipelines.forecast.demand import prophet_mean
+from pipelines.forecast.demand.models import prophet
 days = np.arange("2025-01-01", "2025-04-11", dtype="datetime64[D]").astype("datetime64[us]")
-tasks = [prophet_mean.Task((n, 0), days[:80], np.ones(80) * n, days[80:]) for n in range(10)]
-print(sum(answer.means is not None for answer in prophet_mean.fit(tasks, prophet_mean.NO_HOLIDAYS, 2)))
+tasks = [prophet.Task((n, 0), days[:80], np.ones(80) * n, days[80:]) for n in range(10)]
+print(sum(answer.means is not None for answer in prophet.fit(tasks, prophet.NO_HOLIDAYS, 2)))
 """
 
 

@@ -1,0 +1,49 @@
+"""Reading the current release: what cannot be read is answered with what can be."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.config.settings import Settings
+from pipelines.release import integrity, reader
+from pipelines.release.reader import ReaderError
+
+
+@pytest.fixture
+def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A release that holds one table for one audience, intact."""
+    folder = settings.published / "releases" / "one" / "audiences" / "public"
+    folder.mkdir(parents=True)
+    with duckdb.connect(str(folder / "public.duckdb")) as con:
+        con.execute(
+            "create table feed_status as select 'calls' as feed, timestamptz '2026-03-02 05:15:00+09' as seen_at"
+        )
+    settings.current.symlink_to("releases/one")
+    monkeypatch.setattr(integrity, "missing", lambda _: [])
+    monkeypatch.setattr(integrity, "problems", lambda *_: [])
+    return settings
+
+
+def test_a_statement_that_fails_is_answered_with_the_tables_there_are(home: Settings) -> None:
+    with pytest.raises(ReaderError, match=r"(?s)not_there does not exist.*Tables for public: feed_status"):
+        reader.query(home, "from not_there")
+
+
+def test_an_audience_that_does_not_exist_is_answered_with_those_that_do(home: Settings) -> None:
+    with pytest.raises(ReaderError, match="there is no audience 'press'; this release has public"):
+        reader.query(home, "from feed_status", "press")
+
+
+def test_a_reader_reaches_no_file_and_changes_nothing(home: Settings, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (f"from '{tmp_path}/secret.csv'", "delete from feed_status", "set enable_external_access = true"):
+        with pytest.raises(ReaderError):
+            reader.query(home, sql)
+    assert reader.query(home, "select feed from feed_status").rows() == [("calls",)]
+
+
+def test_instants_are_read_in_utc(home: Settings) -> None:
+    assert reader.query(home, "select seen_at::varchar as text from feed_status").rows() == [
+        ("2026-03-01 20:15:00+00",)
+    ]
