@@ -7,7 +7,7 @@ PYTHON ?= python3
 PROFILE ?= korea
 AS_OF ?=
 PYTEST_OPTIONS ?= -n 2 --dist loadfile --no-loadscope-reorder -q
-# What `.ci/run` adds: it measures coverage and fails below the least of pyproject.toml. Locally the tests stay quick.
+# `.ci/run` measures coverage and fails below the minimum in pyproject.toml. Without it the tests stay quick.
 COVERAGE_OPTIONS ?=
 CONF = {"profile": "$(PROFILE)"$(if $(AS_OF),$(comma) "as_of": "$(AS_OF)")}
 comma := ,

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from pipelines.config.settings import Settings
-from pipelines.continuity import replicas
+from pipelines.continuity import replicas, source
 from pipelines.store import landing, ledger, records
 from tests.conftest import AS_OF, delivery, unexpected_modes
 
@@ -263,3 +263,56 @@ def test_an_altered_copy_is_rejected(settings: Settings, copied: str, tmp_path: 
 def test_a_home_in_use_is_not_restored_over(settings: Settings, copied: str) -> None:
     with pytest.raises(replicas.ContinuityError, match="empty folder"):
         replicas.restore(settings.home, copied, settings.keys / "master.key")
+
+
+def test_without_the_master_key_nothing_is_restored(settings: Settings, copied: str, tmp_path: Path) -> None:
+    with pytest.raises(replicas.ContinuityError, match=r"master\.key is missing: without the master key no batch"):
+        replicas.restore(tmp_path / "restored", copied, tmp_path / "master.key")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_file_in_the_place_of_the_home_is_not_replaced(settings: Settings, copied: str, tmp_path: Path) -> None:
+    (tmp_path / "home.txt").write_text("mine")
+    with pytest.raises(replicas.ContinuityError, match=r"home\.txt is not a folder; restore into a new or empty"):
+        replicas.restore(tmp_path / "home.txt", copied, settings.keys / "master.key")
+    assert (tmp_path / "home.txt").read_text() == "mine"
+
+
+def test_a_mount_point_is_not_replaced(
+    settings: Settings, copied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "volume")
+    with pytest.raises(replicas.ContinuityError, match="volume is a mount point and cannot be replaced"):
+        replicas.restore(tmp_path / "volume", copied, settings.keys / "master.key")
+
+
+@pytest.mark.parametrize("head", [b'{"seq": 3, "ha', b"", b"null", b"[1]", b'{"seq": "3", "hash": 1}'])
+def test_a_copy_whose_head_was_cut_while_it_was_written_still_restores(
+    settings: Settings, copied: str, tmp_path: Path, head: bytes
+) -> None:
+    (folder_of(copied) / replicas.HEAD).write_bytes(head)
+    assert len(landing.batches(restored(settings, copied, tmp_path / "restored"))) == 2
+
+
+def test_a_file_that_arrives_altered_is_noticed(settings: Settings, tmp_path: Path) -> None:
+    class Faulty:
+        def makedirs(self, _path: str, exist_ok: bool) -> None: ...
+
+        def pipe_file(self, _path: str, _content: bytes) -> None: ...
+
+        def cat_file(self, _path: str) -> bytes:
+            return b"other"
+
+    with pytest.raises(
+        replicas.ContinuityError, match="a/b did not arrive as it was sent; run `bongsu replicate` again"
+    ):
+        replicas._put(Faulty(), "a/b", b"sent")
+
+
+def test_a_store_without_folders_has_no_links_to_refuse() -> None:
+    class Objects:
+        def info(self, path: str) -> dict[str, object]:
+            raise FileNotFoundError(path)
+
+    source.refuse_linked_folders(Objects(), "bucket", ["landing/calls/a", "keys/b"])

@@ -125,3 +125,15 @@ def test_a_weekly_feed_is_stale_only_when_it_is_due(korea: Settings) -> None:
         return monitoring._state(later, "police_112_keys", AS_OF, None, later.as_of)
 
     assert [state(days)[:5] for days in (0, 1, 6, 7)] == ["fresh", "fresh", "fresh", "stale"]
+
+
+def test_a_feed_whose_newest_record_is_too_old_is_stale_with_its_age_and_limit(korea: Settings) -> None:
+    limit = timedelta(hours=korea.profile.feeds["police_112"].freshness_hours)
+
+    def state(age: timedelta) -> str:
+        return monitoring._state(korea, "police_112", AS_OF, AS_OF - age, AS_OF)
+
+    hours = limit / timedelta(hours=1)
+    assert state(limit) == "fresh"
+    assert state(limit + timedelta(hours=2)) == f"stale: newest record is {hours + 2:.0f} h old, limit {hours:.0f} h"
+    assert monitoring._state(korea, "police_112", None, None, AS_OF) == "stale: never loaded"

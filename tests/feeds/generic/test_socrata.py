@@ -414,3 +414,29 @@ def test_a_window_with_too_many_rows_raises_too_large() -> None:
     with replay.running(broken("none")) as url, pytest.raises(TooLarge) as raised:
         list(feed_of(profile).fetch(request(profile, url, "2026-09-01T00:00:00+00:00")))
     assert raised.value.total == 5
+
+
+@pytest.mark.parametrize(
+    ("point", "axes"),
+    [
+        ({"type": "Point", "coordinates": [-87.65, 41.75]}, ("-87.65", "41.75")),
+        ({"longitude": "-87.65", "latitude": "41.75"}, ("-87.65", "41.75")),
+        ({"type": "Point", "coordinates": [-87.65]}, ("-87.65", None)),
+        ({"address": "here"}, (None, None)),
+        ("POINT (-87.65 41.75)", (None, None)),
+    ],
+)
+def test_a_point_is_read_in_both_forms_of_portals_and_otherwise_left_out(
+    point: object, axes: tuple[str | None, str | None]
+) -> None:
+    frame = socrata.parse([orjson.dumps([{"id": 1, "where": point}])], {"source_id": "id", "point": "where"})
+    assert frame.select("lon", "lat").rows() == [axes]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.0, "2"), (2.5, "2.5"), ("x", "x"), (None, None), ({"url": "a"}, '{"url":"a"}'), ([1, 2], '{"kind":[1,2]}')],
+)
+def test_a_value_of_any_type_is_read_as_text(value: object, text: str | None) -> None:
+    frame = socrata.parse([orjson.dumps([{"id": 1, "kind": value}])], {"source_id": "id", "category": "kind"})
+    assert frame["category"].to_list() == [text]

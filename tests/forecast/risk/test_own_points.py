@@ -225,3 +225,17 @@ def test_portland_vehicle_theft_is_found_better_than_by_the_best_count() -> None
     pooled = own_points.backtest_points(thefts, task, date(2017, 2, 1), 28, 6, 28).scores
     row = pooled.filter(model="stack").row(0, named=True)
     assert row["pai"] > 6 and row["gain_low"] > 0
+
+
+def test_a_boundary_without_a_crs_is_refused_with_what_to_add(tmp_path: Path) -> None:
+    path = tmp_path / "boundary.shp"
+    gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:26917").to_file(path)
+    path.with_suffix(".prj").unlink()
+    with pytest.raises(PointsError, match=r"boundary\.shp has no CRS: add its \.prj"):
+        own_points.predict_points(some(), Task("EPSG:26917", path, 250, 0.3), START, 7)
+
+
+def test_a_backtest_before_the_first_point_names_what_to_change(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    with pytest.raises(PointsError, match="the points begin after the first window: give a later --start or fewer"):
+        own_points.backtest_points(some(), task, date(2020, 1, 1), 7, 2, 7)
