@@ -17,7 +17,6 @@ from scipy.stats import gamma
 
 from pipelines.dispatch.workload import erlangs
 from pipelines.forecast.demand.evaluation import calibration
-from pipelines.forecast.demand.evaluation.negative_binomial import dispersion_in
 from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
 from pipelines.schema.dictionary import frame_schema
 
@@ -62,13 +61,13 @@ def rate_dispersions(forecasts: pl.DataFrame) -> NDArray[np.float64]:
     n).
 
     Args:
-        forecasts: ``mean`` and ``method``, as in ``forecast.demand``.
+        forecasts: ``mean, dispersion, calibration_map``, as in ``forecast.demand``.
     """
-    distributions = forecasts.select("method", pl.col("mean").alias("centre"), dispersion_in(pl.col("method")))
+    distributions = forecasts.select(pl.col("mean").alias("centre"), "dispersion", "calibration_map")
     distributions, curves = calibration.curves_in(distributions)
     variation = distributions["dispersion"].to_numpy(writable=True)
     is_recalibrated = (distributions["curve"] > 0) & (distributions["centre"] > 0)
-    moved = distributions.filter(is_recalibrated).drop("method")
+    moved = distributions.filter(is_recalibrated).drop("calibration_map")
     mean, pairs, rows, count = np.zeros(moved.height), np.zeros(moved.height), np.arange(moved.height), 0
     while rows.size:
         more = 1 - calibration.probability(count, moved[rows], curves)

@@ -10,6 +10,7 @@ _FRICTIONLESS = {
     "INTEGER": "integer",
     "BIGINT": "integer",
     "DOUBLE": "number",
+    "DOUBLE[]": "array",
     "DECIMAL(18,6)": "number",
     "BOOLEAN": "boolean",
     "DATE": "date",

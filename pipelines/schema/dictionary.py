@@ -39,6 +39,7 @@ POLARS: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
     "INTEGER": pl.Int32,
     "BIGINT": pl.Int64,
     "DOUBLE": pl.Float64,
+    "DOUBLE[]": pl.List(pl.Float64),
     "DECIMAL(18,6)": pl.Decimal(18, 6),
     "BOOLEAN": pl.Boolean,
     "DATE": pl.Date,

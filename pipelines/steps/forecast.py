@@ -17,7 +17,6 @@ from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
 from pipelines.forecast.demand import nightly as demand
 from pipelines.forecast.demand.evaluation import scoring
-from pipelines.forecast.demand.issued import as_now
 from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.risk import nightly as risk
 from pipelines.monitoring import run_log
@@ -187,9 +186,8 @@ def _with_past_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> 
     grain = [column for column in SCORE_GRAIN if column in backtest.columns]
     newest = backtest.clear()
     for scores in issues.frames(settings, issues.scores(settings, name)):
-        upgraded = as_now(scores) if "measure" in grain else scores
-        older = newest.join(upgraded, on=grain, how="anti", nulls_equal=True, maintain_order="left")
-        newest = pl.concat([older, upgraded], how="diagonal_relaxed").select(backtest.columns)
+        older = newest.join(scores, on=grain, how="anti", nulls_equal=True, maintain_order="left")
+        newest = pl.concat([older, scores], how="diagonal_relaxed").select(backtest.columns)
     return pl.concat([newest, backtest], how="vertical_relaxed")
 
 

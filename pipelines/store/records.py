@@ -14,7 +14,7 @@ import polars as pl
 
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
-from pipelines.store import ledger
+from pipelines.store import ledger, record_upgrades
 
 # They become parts of a path, whoever wrote the ledger from which they are read.
 FORMS = {
@@ -35,7 +35,7 @@ def write(settings: Settings, kind: str, name: str, frame: pl.DataFrame) -> str:
     path below ``records/``.
     """
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
+    frame.write_parquet(buffer, compression="zstd", metadata={"schema_version": str(record_upgrades.VERSION)})
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
     relative = _relative(kind, name, digest)
@@ -90,7 +90,9 @@ def frame_of(settings: Settings, entry: ledger.Entry) -> pl.DataFrame:
     Raises:
         RecordError: The file is missing or altered.
     """
-    return pl.read_parquet(io.BytesIO(_content(settings, entry)))
+    content = _content(settings, entry)
+    version = int(pl.read_parquet_metadata(io.BytesIO(content)).get("schema_version", 1))
+    return record_upgrades.upgraded(entry["record_kind"], version, pl.read_parquet(io.BytesIO(content)))
 
 
 def read(settings: Settings, kind: str, since: str | None = None, until: str | None = None) -> pl.DataFrame | None:

@@ -19,6 +19,14 @@ from (
             'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
+            'combination',
+            'Calls per hour and day above stations: the mean of the models that were best for the series, or several of them over an area level',
+            'What its models read (forecast_choices lists them)',
+            'Persons; anything but place, time and service',
+            'seasonal_naive',
+            'As its models. Selected on earlier origins, once a week'
+        ),
+        (
             'share_of_region',
             'Calls and units sent of areas, for readers of records where some calls have none: what is expected of all areas, shared among them',
             'The published forecasts of a tree''s areas added up, and the weekly tables of listed calls',

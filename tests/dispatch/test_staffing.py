@@ -1,5 +1,6 @@
 """Units required, against published values and against simulation-free arithmetic."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -53,31 +54,35 @@ def test_an_uncertain_forecast_needs_more_units_than_a_certain_one() -> None:
 
 
 def forecast(
-    service: str = "ems", mean: float = 2.0, dispersion: str = "0.1", **overrides: object
+    service: str = "ems", mean: float = 2.0, dispersion: float = 0.1, **overrides: object
 ) -> list[dict[str, object]]:
     row: dict[str, object] = {
         "reference_at": AT, "frequency": "h", "area_id": "11010", "service": service, "measure": "calls",
         "target_start": AT, "target_end": AT + timedelta(hours=1), "model": "hour_of_week", "is_baseline": False,
         "mean": mean, "q0.1": 0.0, "q0.5": 2.0, "q0.9": 4.0, "q0.99": 6.0, "data_as_of": AT, "degraded_reason": None,
-        "method": f"negative binomial, dispersion {dispersion}",
+        "method": "selected", "dispersion": dispersion, "calibration_map": None,
     }  # fmt: skip
     baseline = row | {"model": "seasonal_naive", "is_baseline": True, "mean": 3.0}
     return [row | overrides, baseline | overrides]
 
 
-def kept(power: float) -> str:
-    """Quantiles below 0.5 as in ``method``: covered more often than nominal if the power is below 1."""
-    lower = 0.5 * (2 * calibration.GRID[1 : calibration.MIDDLE]) ** power
-    return "; levels kept " + " ".join(f"{share:.4f}" for share in lower)
+def kept(power: float) -> list[float]:
+    """A calibration map: levels below 0.5 covered more often than nominal if the power is below 1."""
+    return (0.5 * (2 * calibration.GRID[1 : calibration.MIDDLE]) ** power).round(4).tolist()
 
 
-def dispersions(dispersion: float, levels: str, *means: float) -> np.ndarray:
-    method = f"negative binomial, dispersion {dispersion}{levels}"
-    return staffing.rate_dispersions(pl.DataFrame({"mean": means, "method": [method] * len(means)}))
+def rows_of(dispersion: float, levels: list[float] | None, **means: Sequence[float]) -> pl.DataFrame:
+    (count,) = {len(values) for values in means.values()}
+    maps = pl.Series([levels] * count, dtype=pl.List(pl.Float64))
+    return pl.DataFrame(means).with_columns(dispersion=pl.lit(dispersion), calibration_map=maps)
+
+
+def dispersions(dispersion: float, levels: list[float] | None, *means: float) -> np.ndarray:
+    return staffing.rate_dispersions(rows_of(dispersion, levels, mean=means))
 
 
 def test_without_recalibration_the_dispersion_is_unchanged() -> None:
-    assert dispersions(0.3, "", 0.5, 40.0).tolist() == [0.3, 0.3]
+    assert dispersions(0.3, None, 0.5, 40.0).tolist() == [0.3, 0.3]
     assert dispersions(0.3, kept(1.0), 0.01, 0.5, 40.0) == pytest.approx([0.3] * 3, rel=0.01)
     assert dispersions(0.3, kept(0.6), 0.0).tolist() == [0.3]
 
@@ -85,7 +90,7 @@ def test_without_recalibration_the_dispersion_is_unchanged() -> None:
 @pytest.mark.parametrize("power", [0.6, 1.2])
 def test_recalibrated_quantiles_set_the_dispersion_of_the_rate(power: float) -> None:
     means, dispersion = np.array([0.5, 4.0, 60.0]), 0.4
-    forecasts = pl.DataFrame({"centre": means, "dispersion": dispersion, "method": kept(power)})
+    forecasts = rows_of(dispersion, kept(power), centre=means.tolist())
     distributions, curves = calibration.curves_in(forecasts)
     drawn = calibration.counts(np.tile((np.arange(100_000) + 0.5) / 100_000, (3, 1)), distributions, curves)
     beyond = (drawn.var(axis=1) - drawn.mean(axis=1)) / drawn.mean(axis=1) ** 2
@@ -104,7 +109,7 @@ def minutes(**services: float) -> pl.DataFrame:
 
 
 def plan(rows: list[dict[str, object]], **services: float) -> pl.DataFrame:
-    frame = pl.DataFrame(rows, schema_overrides={"degraded_reason": pl.String})
+    frame = pl.DataFrame(rows, schema_overrides={"degraded_reason": pl.String, "calibration_map": pl.List(pl.Float64)})
     return staffing.staffing(frame, minutes(**services), 0.05)
 
 
@@ -119,10 +124,8 @@ def test_a_plan_row_has_the_forecast_its_baseline_and_the_units() -> None:
 
 
 def test_units_follow_recalibrated_quantiles() -> None:
-    areas = {"a": kept(0.4), "b": "", "c": kept(1.8)}
-    rows = [
-        row for area, levels in areas.items() for row in forecast(mean=6.0, dispersion=f"0.1{levels}", area_id=area)
-    ]
+    areas = {"a": kept(0.4), "b": None, "c": kept(1.8)}
+    rows = [row for area, levels in areas.items() for row in forecast(mean=6.0, calibration_map=levels, area_id=area)]
     wide, usual, narrow = plan(rows, ems=60.0).sort("area_id")["units_required"].to_list()
     assert wide > usual > narrow
 

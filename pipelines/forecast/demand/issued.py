@@ -9,7 +9,6 @@ import polars as pl
 from pipelines.config.profile import Profile, Shift
 from pipelines.forecast.demand import tables
 from pipelines.forecast.demand.evaluation import calibration, scoring
-from pipelines.forecast.demand.evaluation.negative_binomial import dispersion_in
 from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
 from pipelines.forecast.demand.panel import MEASURES, area_level
 from pipelines.forecast.demand.shifts import counts as turned
@@ -39,12 +38,6 @@ class Outcomes:
         return Outcomes(counts, pl.concat([_scales(one, listed) for one in measured]))
 
 
-def as_now(issue: pl.DataFrame) -> pl.DataFrame:
-    """An issue or score of before units sent and shifts were forecast with the columns of today: it is of calls."""
-    added = {"measure": pl.lit("calls"), "shift": pl.lit(None, pl.String)}
-    return issue.with_columns(value.alias(name) for name, value in added.items() if name not in issue.columns)
-
-
 def score_issued(
     forecasts: pl.DataFrame, outcomes: Outcomes, as_of: datetime, profile: Profile, through: Mapping[str, datetime]
 ) -> pl.DataFrame:
@@ -64,7 +57,7 @@ def score_issued(
     keys = ["frequency", "area_id", "service", "counted", "shift"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))
     known_until = pl.min_horizontal(edge, pl.lit(as_of, pl.Datetime("us", "UTC")))
-    due = as_now(forecasts).filter(pl.col("target_end") <= known_until)
+    due = forecasts.filter(pl.col("target_end") <= known_until)
     # Few of all the outcomes belong to one issue.
     counts = outcomes.counts.filter(
         pl.col("target_start").is_between(due["target_start"].min(), due["target_start"].max())
@@ -76,7 +69,6 @@ def score_issued(
         .join(counts, on=[*keys, "target_start"], how="inner", nulls_equal=True)
         .with_columns(
             area_level(profile.areas.whole_id),
-            dispersion_in(pl.col("method")),
             pl.col("mean").alias("centre"),
         )
         .join(outcomes.scales.rename({"measure": "counted"}), on=keys, how="left", nulls_equal=True)

@@ -37,7 +37,8 @@ HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
 WARM_UP: Final = 2
 """The first so many origins of hours only teach choices and ranges."""
-SIMPLE: Final = "stations and units sent keep to the weekly table"
+SIMPLE: Final = "simple_table"
+"""``method`` of stations and units sent, which keep to the weekly table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Asked:
 class Made:
     """A frequency's forecasts of the past and ahead, the published ones under the name ``CHOSEN``.
 
-    ``forecasts``: as ``publishing.Published``, with ``is_scored`` and ``note``; ``scale``: lag-season errors as now
+    ``forecasts``: as ``publishing.Published``, with ``is_scored`` and ``method``; ``scale``: lag-season errors as now
     known, of which scores are told.
     """
 
@@ -257,8 +258,10 @@ def _issue(asked: Asked, panel: Panel, run: Run) -> Made:
     made, chosen, floors = [], [], (TABLE[asked.freq], BASELINE)
     for (is_upper,), part in said.partition_by("is_upper", as_dict=True, maintain_order=True).items():
         done = combine.published(part, first, registry.ORDER, BASELINE, asked.freq, asked.kept, floors)
-        note = pl.col("note") if is_upper else pl.lit(SIMPLE)
-        made.append((done.forecasts.with_columns(note.alias("note"), asked.is_scored.alias("is_scored")), done.curves))
+        method = pl.col("method") if is_upper else pl.lit(SIMPLE)
+        made.append(
+            (done.forecasts.with_columns(method.alias("method"), asked.is_scored.alias("is_scored")), done.curves)
+        )
         chosen.append(done.choices)
     forecasts, curves = calibration.stacked(made)
     return Made(asked, forecasts, curves, pl.concat(chosen), now)

@@ -30,6 +30,8 @@ from pipelines.forecast.demand.series import lasting_ids
 
 MODEL: Final = "part_of_days"
 """Name of the published forecasts of shifts whose hours are not forecast."""
+METHOD: Final = "day_share"
+"""``method`` of shifts after the first week: the part of its days that a shift has."""
 
 
 def floors() -> list[Model]:
@@ -304,7 +306,8 @@ def _with_means(said: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
             mean.alias("centre"),
             pl.lit(0, pl.UInt32).alias("curve"),
             pl.lit(MODEL).alias("models"),
-            pl.lit(None, pl.String).alias("note"),
+            pl.lit(METHOD).alias("method"),
+            pl.lit(False).alias("is_reconciled"),
         )
         .filter(pl.col("mean").is_not_null())
         .drop("mean_sum")

@@ -7,35 +7,46 @@ import polars as pl
 from pipelines.forecast.demand.evaluation import calibration, scoring
 from pipelines.forecast.demand.evaluation.calibration import IDENTITY
 from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
-from pipelines.forecast.demand.evaluation.negative_binomial import Floats, described
-from pipelines.forecast.demand.hierarchy.reconciliation import MOVED
+from pipelines.forecast.demand.evaluation.negative_binomial import Floats
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import Frequency
 from pipelines.schema.dictionary import frame_schema
 
 FORECAST_COLUMNS: Final = frame_schema("forecast.demand")
 SCORE_COLUMNS: Final = frame_schema("forecast.demand_scores")
+COMBINATION: Final = "combination"
+"""Name of the mean of several models; ``forecast.demand_choices`` lists them."""
 GRAIN: Final = ["reference_at", "frequency", "service", "measure", "area_level"]
 
 
 def issued(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.DataFrame:
-    """``forecast.demand``, sorted; ``method`` tells the whole distribution, so that it can be scored later.
+    """Return ``forecast.demand``, sorted; it keeps the whole distribution, so that it can be scored later.
 
     Args:
-        forecasts: Rows with a mean and quantiles, series named, with ``dispersion, is_calibrated, failure, note`` and,
-            where levels were moved, ``curve``.
+        forecasts: Rows with a mean and quantiles, series named, with ``dispersion, is_calibrated, is_baseline,
+            failure`` and, where they differ from the default, ``method, is_reconciled, shift`` and ``curve``.
         curves: As ``calibration.recalibrated`` gives.
     """
     lead = ((pl.col("target_end") - pl.col("reference_at")).dt.total_minutes() / 60).ceil().cast(pl.Int32)
-    none = pl.lit(None, pl.String)
-    moved = calibration.described(forecasts, curves) if "curve" in forecasts.columns else none.alias("levels")
-    shift = pl.col("shift") if "shift" in forecasts.columns else none.alias("shift")
+    defaults = {
+        "shift": pl.lit(None, pl.String),
+        "method": pl.lit(None, pl.String),
+        "is_reconciled": pl.lit(False),
+        "curve": pl.lit(0),
+    }
+    given = forecasts.with_columns(
+        value.alias(name) for name, value in defaults.items() if name not in forecasts.columns
+    )
+    default = pl.when(pl.col("is_baseline")).then(pl.lit("baseline")).otherwise(pl.lit("selected"))
+    is_simple = pl.col("is_baseline") | pl.col("method").is_null()
     return (
-        forecasts.with_columns(moved, shift)
+        given.with_columns(calibration.maps(given, curves))
         .with_columns(
             lead.alias("horizon_hours"),
             pl.col("known_at").alias("data_as_of"),
-            pl.concat_str("note", described(), "levels", separator="; ", ignore_nulls=True).alias("method"),
+            pl.when(is_simple).then(default).otherwise("method").alias("method"),
+            pl.when(pl.col("is_calibrated")).then(pl.col("dispersion").round(6)).otherwise(0.0).alias("dispersion"),
+            pl.col("is_reconciled").fill_null(False),
             pl.concat_str("degraded", "failure", separator="; ", ignore_nulls=True)
             .replace("", None)
             .alias("degraded_reason"),
@@ -46,26 +57,30 @@ def issued(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.DataFrame:
 
 
 def named(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """What is published under the names of its models, with ``is_baseline``; a floor that it equals is left out."""
+    """Return what is published under the name of its model, and the baselines that differ from it (``is_baseline``)."""
     keys = ["unique_id", "cutoff", "ds"]
-    chosen = forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("models").alias("model"))
-    beside = forecasts.filter(pl.col("model") != CHOSEN).join(
-        chosen.select(*keys, "model"), on=[*keys, "model"], how="anti", maintain_order="left"
+    is_single = ~pl.col("models").str.contains(JOIN, literal=True)
+    chosen = forecasts.filter(pl.col("model") == CHOSEN).with_columns(
+        pl.when(is_single).then("models").otherwise(pl.lit(COMBINATION)).alias("model")
     )
-    return pl.concat([chosen.with_columns(is_baseline=pl.lit(False)), beside.with_columns(is_baseline=pl.lit(True))])
+    equal = chosen.filter(~pl.col("is_reconciled").fill_null(False)).select(*keys, "model")
+    others = forecasts.filter(pl.col("model") != CHOSEN)
+    baselines = others.join(equal, on=[*keys, "model"], how="anti", maintain_order="left")
+    return pl.concat([chosen.with_columns(is_baseline=pl.lit(False)), baselines.with_columns(is_baseline=pl.lit(True))])
 
 
 def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFrame:
     """``forecast.demand_scores`` of what is published and of both floors, all on the same targets.
 
     Args:
-        known: Forecasts whose outcome ``y`` is known, with ``scale`` and the columns of the grain; the floors stand
-            beside the published rows, or are published themselves.
+        known: Forecasts whose outcome ``y`` is known, with ``scale, is_reconciled`` and the columns of the grain; the
+            floors are next to the published rows, or are published themselves.
         curves: As ``calibration.recalibrated`` gives.
         origin_kind: ``backtest`` or ``issued``.
 
     Returns:
-        One row for what was published, ``is_baseline`` false, which names every model in use, and one per floor.
+        One row for what was published, ``is_baseline`` false, and one per baseline. Where several models are in use,
+        the first is a ``combination``.
     """
     scored = _sides(known)
     return (
@@ -89,15 +104,11 @@ def backtest_scores(known: pl.DataFrame, curves: Floats, freq: Frequency) -> pl.
 def _sides(known: pl.DataFrame) -> pl.DataFrame:
     """The published rows under one name, and the floors."""
     published = known.filter(~pl.col("is_baseline"))
-    is_moved = pl.when(pl.col("model").str.ends_with(MOVED).any()).then(pl.lit(MOVED)).otherwise(pl.lit(""))
-    names = (
-        published.select(*GRAIN, "model", pl.col("model").str.strip_suffix(MOVED).str.split(JOIN).alias("models"))
-        .unique()
-        .explode("models")
-        .group_by(GRAIN)
-        .agg(pl.col("models").unique().sort().str.join(", ") + is_moved.first())
-        .rename({"models": "model"})
+    is_single = pl.col("model").n_unique() == 1
+    names = published.group_by(GRAIN).agg(
+        pl.when(is_single).then(pl.col("model").first()).otherwise(pl.lit(COMBINATION)).alias("model")
     )
-    floors = known.filter(pl.col("model").is_in([BASELINE, *TABLE.values()])).with_columns(is_baseline=pl.lit(True))
+    is_floor = pl.col("model").is_in([BASELINE, *TABLE.values()]) & ~pl.col("is_reconciled")
+    floors = known.filter(is_floor).with_columns(is_baseline=pl.lit(True))
     renamed = published.drop("model").join(names, on=GRAIN, how="left", maintain_order="left")
     return pl.concat([renamed.select(known.columns), floors])

@@ -45,9 +45,7 @@ def score_issued(
     Returns:
         ``forecast.risk_scores`` with ``origin_kind`` ``issued``.
     """
-    # Before there were several windows, the week was the only one.
-    with_window = forecasts if "window" in forecasts.columns else forecasts.with_columns(pl.lit("week").alias("window"))
-    due = with_window.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
+    due = forecasts.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
     if due.is_empty():
         return pl.DataFrame(schema=SCORE_COLUMNS)
     known = _with_minutes(_with_outcomes(due, crime_daily, profile), patrols)

@@ -76,7 +76,7 @@ def scores(page: Page) -> list[dict[str, Any]]:
         for service in ordered(scores["service"].to_list()):
             own = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service)).to_dicts()
             if own:
-                models = sorted({model.removesuffix(" (moved)") for row in own for model in row["model"].split(", ")})
+                models = sorted({row["model"] for row in own})
                 shared = {name: own[0][name] for name in ("origin_kind", "origins", "frequency")}
                 levels = {row["area_level"]: row for row in own}
                 found.append(page.label(service) | shared | {"model": ", ".join(models), "levels": levels})

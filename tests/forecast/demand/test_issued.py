@@ -36,9 +36,10 @@ def published() -> pl.DataFrame:
     fixed = {
         "reference_at": AS_OF, "known_at": HOUR, "frequency": "h", "tree": "admin", "level": "district",
         "area_level": "district", "area_id": "11010", "measure": "calls", "shift": None, "model": "regression",
-        "is_baseline": False, "is_calibrated": True, "dispersion": 0.2, "degraded": None, "failure": None, "note": None,
+        "is_baseline": False, "is_calibrated": True, "dispersion": 0.2, "degraded": None, "failure": None,
+        "method": None, "is_reconciled": False,
     }  # fmt: skip
-    texts = ("shift", "degraded", "failure", "note")
+    texts = ("shift", "degraded", "failure", "method")
     frame = services.join(hours, how="cross").with_columns(
         *[pl.lit(value, pl.String if name in texts else None).alias(name) for name, value in fixed.items()],
         (pl.col("target_start") + pl.duration(hours=1)).alias("target_end"),
@@ -68,7 +69,7 @@ def test_moved_levels_are_scored_as_the_frame_was_before_it_was_written(publishe
 
 def test_a_score_that_forgot_the_moved_levels_would_be_another(published: pl.DataFrame) -> None:
     told = tables.issued(published, CURVES)
-    forgot = told.with_columns(pl.col("method").str.replace("; levels kept .*", ""))
+    forgot = told.with_columns(calibration_map=pl.lit(None, pl.List(pl.Float64)))
     one, two = (scores(frame, published).sort("service") for frame in (told, forgot))
     for name in ("expected_coverage_80", "crps"):
         assert ((one[name] - two[name]).abs() > 0.001).all(), name

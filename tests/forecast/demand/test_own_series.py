@@ -115,7 +115,7 @@ def test_a_backtest_names_the_series_that_are_too_short_to_be_scored(tmp_path: P
     told: list[str] = []
     scores = own_data.backtest_demand(tmp_path / "series.parquet", "h", 168, 1, 24, tmp_path / "out", note=told.append)
     assert scores["targets"].max() == 168
-    assert told == ["2 series are too short for one origin and not scored: b, c; give fewer steps ahead"]
+    assert told == ["2 series are too short for one origin and not scored: b, c; use a shorter horizon"]
 
 
 def test_progress_is_told_in_batches_or_in_fits_of_a_batch_alone() -> None:

@@ -119,7 +119,7 @@ def test_shifts_are_issued_in_sums_and_scored_once_due() -> None:
     )
     inside = hours.filter(pl.col("target_start").is_between(first["target_start"], first["target_end"], closed="left"))
     assert inside.height == 9 and inside["mean"].sum() == pytest.approx(first["mean"])
-    assert first["q0.05"] <= first["mean"] <= first["q0.95"] and first["method"].startswith(reconciliation.NOTE)
+    assert first["q0.05"] <= first["mean"] <= first["q0.95"] and first["method"] == reconciliation.METHOD
     far = found.filter(~pl.col("is_baseline"), pl.col("target_start") > AS_OF + timedelta(days=20))
     assert dict(far.select("area_id", "model").unique().iter_rows()) == {
         "11": reconciliation.MODEL,

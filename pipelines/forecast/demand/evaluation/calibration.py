@@ -194,20 +194,22 @@ def with_quantiles(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Dat
     return forecasts.with_columns(pl.Series(name, values[:, i]) for i, name in enumerate(COLUMNS))
 
 
-def described(forecasts: pl.DataFrame, curves: Floats) -> pl.Series:
-    """Words for ``method`` beside ``quantiles.described``: how often levels below a half were kept; null: not moved."""
-    words = ["levels kept " + " ".join(f"{share:.4f}" for share in curve[1:MIDDLE]) for curve in curves]
-    return pl.Series("levels", [None, *words[1:]], dtype=pl.String).gather(forecasts["curve"])
+def maps(forecasts: pl.DataFrame, curves: Floats) -> pl.Series:
+    """Return ``calibration_map``: how often outcomes were below each level under a half; null: not recalibrated."""
+    lists = [None, *([round(float(share), 4) for share in curve[1:MIDDLE]] for curve in curves[1:])]
+    return pl.Series("calibration_map", lists, dtype=pl.List(pl.Float64)).gather(forecasts["curve"])
 
 
 def curves_in(forecasts: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
-    """``forecasts`` with ``curve``, and the curves, from the words that ``described`` left in ``method``."""
-    told = pl.col("method").str.extract("levels kept ([0-9. ]+)").alias("_told")
-    known = forecasts.select(told.drop_nulls().unique()).sort("_told").with_row_index("curve", offset=1)
-    lower = np.array([[0.0, *map(float, words.split())] for words in known["_told"]]).reshape(known.height, MIDDLE)
+    """Return ``forecasts`` with ``curve``, and the curves, from their ``calibration_map``."""
+    key = pl.col("calibration_map").cast(pl.List(pl.String)).list.join(" ").alias("_key")
+    keyed = forecasts.with_columns(key)
+    known = keyed.select("_key", "calibration_map").drop_nulls().unique("_key").sort("_key")
+    known = known.with_row_index("curve", offset=1)
+    lower = np.array([[0.0, *shares] for shares in known["calibration_map"]]).reshape(known.height, MIDDLE)
     curves = np.hstack([lower, np.full((known.height, 1), 0.5), 1 - lower[:, ::-1]])
-    joined = forecasts.with_columns(told).join(known, on="_told", how="left", maintain_order="left")
-    return joined.drop("_told").with_columns(pl.col("curve").fill_null(0)), np.vstack([IDENTITY, curves])
+    joined = keyed.join(known.drop("calibration_map"), on="_key", how="left", maintain_order="left")
+    return joined.drop("_key").with_columns(pl.col("curve").fill_null(0)), np.vstack([IDENTITY, curves])
 
 
 def _kept(keyed: pl.DataFrame) -> pl.DataFrame:

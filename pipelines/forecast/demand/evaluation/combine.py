@@ -20,7 +20,8 @@ class Published:
     """Frames of one run.
 
     ``forecasts``: the targets' columns, ``model`` (``CHOSEN`` for what is published, else a model's name)``, models``
-    (what the mean is made of)``, mean, centre, dispersion, is_calibrated, curve, failure, note``; no quantiles yet.
+    (what the mean is made of)``, mean, centre, dispersion, is_calibrated, curve, failure, method,
+    is_reconciled``; no quantiles yet.
     ``choices``: as ``selection.choose`` gives. ``curves``: as ``calibration.recalibrated`` gives.
     """
 
@@ -58,8 +59,8 @@ def published(
     chosen = model_selection.apply(choices, spread.drop("family", "dispersion", "is_calibrated"), asked, naive)
     wanted = pl.col("model").is_in(list(beside)) if beside is not None else pl.lit(True)
     single = spread.filter(pl.col("mean").is_not_null(), wanted).with_columns(
-        pl.col("model").alias("models"), pl.lit(None, pl.String).alias("note")
+        pl.col("model").alias("models"), pl.lit(None, pl.String).alias("method")
     )
     both = [calibration.dispersed(chosen.drop("block"), naive), single]
     forecasts, curves = calibration.recalibrated(pl.concat(both, how="diagonal_relaxed").drop("family"))
-    return Published(forecasts, choices, curves)
+    return Published(forecasts.with_columns(is_reconciled=pl.lit(False)), choices, curves)

@@ -236,7 +236,7 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
     """The equal-weight mean of the chosen models for every target; choices may be older than the targets.
 
     A chosen model without a mean leaves it to the other chosen ones, and these to the first model of ``order``, then to
-    ``naive``; ``failure`` and ``note`` say so.
+    ``naive``; ``failure`` and ``method`` say so.
 
     Args:
         choices: As ``choose`` gives; the newest at or before a target's cutoff counts.
@@ -246,7 +246,7 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
 
     Returns:
         One row per target: the columns of ``said`` with ``model`` ``CHOSEN``, ``models`` that made its mean, and
-        ``note``. Targets for which no model has a mean are left out.
+        ``method``. Targets for which no model has a mean are left out.
     """
     # Every model has a row for every target; where clocks go back, two targets have the same ``ds``.
     targets = said.filter(pl.col("model") == said["model"].first()).drop("model", "mean", "centre", "failure")
@@ -285,7 +285,7 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
     silent = answers.filter(pl.col("turn") == 0, pl.col("mean").is_null()).sort(*TARGET, "model")
     reasons = silent.group_by(TARGET, maintain_order=True).agg(
         pl.format("{}: {}", "model", "failure").drop_nulls().str.join("; ").replace("", None).alias("failure"),
-        pl.format("{} gives no mean", pl.col("model").str.join(", ")).first().alias("note"),
+        pl.lit("fallback").alias("method"),
     )
     return (
         targets.join(made, on=TARGET, how="inner", maintain_order="left")

@@ -95,17 +95,6 @@ def with_quantiles(forecasts: pl.DataFrame) -> pl.DataFrame:
     return forecasts.with_columns(pl.Series(name, values[:, i]) for i, name in enumerate(COLUMNS))
 
 
-def described(dispersion: str = "dispersion", is_calibrated: str = "is_calibrated") -> pl.Expr:
-    """Words for ``method`` that name the distribution, so that an issued forecast can be read and scored later."""
-    learnt = pl.format("negative binomial, dispersion {}", pl.col(dispersion).round(6))
-    return pl.when(pl.col(is_calibrated)).then(learnt).otherwise(pl.lit("Poisson, no backtest yet: dispersion 0"))
-
-
-def dispersion_in(method: pl.Expr) -> pl.Expr:
-    """The dispersion that ``described`` wrote; 0 where there is none."""
-    return method.str.extract(r"dispersion ([0-9.eE+-]+)").cast(pl.Float64).fill_null(0.0).alias("dispersion")
-
-
 def moments(residuals: pl.DataFrame, by: Sequence[str], *more: pl.Expr) -> pl.DataFrame:
     """What ``dispersions`` reads of backtest ``y`` and ``mean``: sums over each ``by`` group, and ``more`` of it."""
     mean = pl.col("mean")

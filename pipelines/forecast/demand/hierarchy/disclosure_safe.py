@@ -24,7 +24,7 @@ from pipelines.forecast.demand.panel import MEASURES, Known, Panel
 from pipelines.forecast.demand.series import Frequency
 
 MODEL: Final = "share_of_region"
-NOTE: Final = "the region's forecast, shared among areas by listed calls"
+METHOD: Final = "region_share"
 MEASURE: Final = {measure: f"apportioned_{measure}" for measure in MEASURES}
 """Under which ``measure`` forecasts of calls and of units sent are stored once they are shared so."""
 
@@ -137,10 +137,10 @@ def _shared(
 
 
 def told(stamped: pl.DataFrame, means: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """The rows that stand for published ones ahead, under their own measure, model and note.
+    """The rows that stand for published ones ahead, under their own measure, model and method.
 
     Args:
-        stamped: Published rows ahead, with ``keys, mean, centre, measure, model, note`` and all that is stored.
+        stamped: Published rows ahead, with ``keys, mean, centre, measure, model, method`` and all that is stored.
         means: ``keys, mean``.
         keys: ``unique_id, ds``, and ``shift`` of shifts.
     """
@@ -151,7 +151,7 @@ def told(stamped: pl.DataFrame, means: pl.DataFrame, keys: list[str]) -> pl.Data
             pl.col("mean_shared").alias("centre"),
             pl.col("measure").replace_strict(MEASURE, return_dtype=pl.String),
             pl.lit(MODEL).alias("model"),
-            pl.lit(NOTE).alias("note"),
+            pl.lit(METHOD).alias("method"),
         )
         .drop("mean_shared")
     )

@@ -23,10 +23,8 @@ from pipelines.forecast.parallel import Workers
 
 MODEL: Final = "sum_of_parts"
 """Name of published forecasts that are sums."""
-NOTE: Final = "sum of its parts on joint sample paths"
-MOVED: Final = " (moved)"
-"""Ends the name of a leaf's model whose mean the areas above or the region have moved."""
-MOVED_NOTE: Final = "its mean moved by the forecasts of the areas above"
+METHOD: Final = "bottom_up"
+"""``method`` of published forecasts that are sums."""
 POOLED_DAYS: Final = {"h": 1, "D": 7}
 """Days of a forecast whose sums share one dispersion, which the paths then tell well."""
 WORTH_A_START: Final = 200_000
@@ -187,22 +185,16 @@ def _none(family: Family) -> Sums:
 def added(chosen: pl.DataFrame, sums: Sums) -> pl.DataFrame:
     """What is published, with means that add up; sums have their paths' dispersion and ``MODEL`` in ``models``.
 
-    A leaf whose mean was moved says so: ``MOVED`` ends its ``models``, ``MOVED_NOTE`` its ``note``.
+    ``is_reconciled``: a leaf whose mean the areas above or the region have adjusted.
 
     Args:
-        chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, is_calibrated, curve, models, note``, more columns
+        chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, is_calibrated, curve, models, method``, more columns
             kept; rows of cutoffs that were not added up stay as they are.
         sums: Of the same series.
     """
     found = chosen.join(sums.areas, on=KEYS, how="left", maintain_order="left", suffix="_sum")
-    is_moved = ~pl.col("is_sum") & (pl.col("mean_sum") != pl.col("mean"))
-    told = found.with_columns(
-        pl.when(is_moved).then(pl.col("models") + MOVED).otherwise("models").alias("models"),
-        pl.when(is_moved)
-        .then(pl.concat_str("note", pl.lit(MOVED_NOTE), separator="; ", ignore_nulls=True))
-        .otherwise("note")
-        .alias("note"),
-    )
+    is_reconciled = ~pl.col("is_sum") & (pl.col("mean_sum") != pl.col("mean"))
+    told = found.with_columns(is_reconciled.fill_null(False).alias("is_reconciled"))
     return _replaced(told, pl.col("is_sum").fill_null(False)).drop("is_sum")
 
 
@@ -232,6 +224,7 @@ def _replaced(found: pl.DataFrame, is_sum: pl.Expr) -> pl.DataFrame:
         pl.when(is_sum).then("dispersion_sum").otherwise("dispersion").alias("dispersion"),
         pl.when(is_sum).then(0).otherwise("curve").cast(found.schema["curve"]).alias("curve"),
         pl.when(is_sum).then(pl.lit(MODEL)).otherwise("models").alias("models"),
-        pl.when(is_sum).then(pl.lit(NOTE)).otherwise("note").alias("note"),
+        pl.when(is_sum).then(pl.lit(METHOD)).otherwise("method").alias("method"),
         (is_sum | pl.col("is_calibrated")).alias("is_calibrated"),
+        (~is_sum & pl.col("is_reconciled")).alias("is_reconciled"),
     ).drop("mean_sum", "dispersion_sum")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from pipelines.forecast.demand.evaluation import calibration, negative_binomial
+from pipelines.forecast.demand.evaluation import calibration
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 
 START = datetime(2026, 1, 5)
@@ -144,33 +144,28 @@ def test_a_bias_of_the_past_moves_no_median() -> None:
     assert curves[:, calibration.GRID.size // 2] == pytest.approx(0.5)
 
 
-def test_curves_are_read_back_from_the_words_that_describe_them() -> None:
+def test_curves_are_read_back_from_the_calibration_map() -> None:
     frame, curves = calibration.recalibrated(weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1)))
-    words = pl.concat_str(pl.lit("negative binomial, dispersion 0.1"), "levels", separator="; ", ignore_nulls=True)
-    told = frame.with_columns(calibration.described(frame, curves)).with_columns(words.alias("method"))
-    assert told.filter(pl.col("curve") == 0)["method"].unique().to_list() == ["negative binomial, dispersion 0.1"]
-    again, read = calibration.curves_in(told.drop("curve"))
+    stored = frame.with_columns(calibration.maps(frame, curves))
+    assert stored.filter(pl.col("curve") == 0)["calibration_map"].null_count() == (frame["curve"] == 0).sum() > 0
+    again, read = calibration.curves_in(stored.drop("curve"))
     assert np.abs(read[again["curve"]] - curves[frame["curve"]]).max() < 1e-4
-    assert told.select(negative_binomial.dispersion_in(pl.col("method")))["dispersion"].unique().to_list() == [0.1]
 
 
 @given(
     st.lists(st.lists(st.integers(0, 5000), min_size=9, max_size=9), min_size=1, max_size=3),
     st.lists(st.tuples(st.floats(0, 90), st.integers(0, 3)), min_size=1, max_size=6),
 )
-def test_a_distribution_that_is_told_and_read_again_has_the_same_curves_and_quantiles(
+def test_a_stored_distribution_has_the_same_curves_and_quantiles(
     kept: list[list[int]], rows: list[tuple[float, int]]
 ) -> None:
     lower = np.array([np.interp(np.linspace(0, 8, calibration.MIDDLE - 1), np.arange(9), sorted(k)) for k in kept])
     lower = np.hstack([np.zeros((len(kept), 1)), lower.round() / 10_000])
     curves = np.vstack([calibration.IDENTITY, np.hstack([lower, np.full((len(kept), 1), 0.5), 1 - lower[:, ::-1]])])
     means, numbers = zip(*rows, strict=True)
-    frame = pl.DataFrame({"centre": means, "dispersion": 0.25, "is_calibrated": True})
+    frame = pl.DataFrame({"centre": means, "dispersion": 0.25})
     frame = frame.with_columns(pl.Series("curve", numbers, pl.UInt32) % len(curves))
-    words = pl.concat_str(negative_binomial.described(), "levels", separator="; ", ignore_nulls=True).alias("method")
-    told = frame.with_columns(calibration.described(frame, curves)).select("centre", words)
-    again, read = calibration.curves_in(told.with_columns(negative_binomial.dispersion_in(pl.col("method"))))
-    assert again["dispersion"].to_list() == frame["dispersion"].to_list()
+    again, read = calibration.curves_in(frame.with_columns(calibration.maps(frame, curves)).drop("curve"))
     assert (read[again["curve"]] == curves[frame["curve"]]).all()
     one, two = (calibration.with_quantiles(f, c).select(COLUMNS) for f, c in ((frame, curves), (again, read)))
     assert one.equals(two)

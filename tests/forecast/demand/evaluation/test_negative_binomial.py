@@ -77,17 +77,6 @@ def test_no_call_and_none_expected_is_no_dispersion() -> None:
     ].to_list() == [0.0]
 
 
-def test_the_described_dispersion_is_read_back() -> None:
-    frame = pl.DataFrame({"dispersion": [0.0123456, 2e-6, 0.0], "is_calibrated": [True, True, False]})
-    words = frame.select(method=negative_binomial.described())
-    assert words.select(negative_binomial.dispersion_in(pl.col("method")))["dispersion"].to_list() == [
-        0.012346,
-        2e-6,
-        0.0,
-    ]
-    assert words["method"][2] == "Poisson, no backtest yet: dispersion 0"
-
-
 def test_the_columns_are_named_after_their_levels() -> None:
     assert COLUMNS[0] == "q0.05" and COLUMNS[6] == "q0.5" and COLUMNS[-1] == "q0.99"
     frame = negative_binomial.with_quantiles(pl.DataFrame({"centre": [4.0], "dispersion": [0.1]}))

@@ -120,7 +120,8 @@ def test_what_is_published_takes_the_sums_and_keeps_the_leaves_own_ranges(quiet:
         .with_columns(
             pl.col("mean").alias("centre"),
             models=pl.lit("ets"),
-            note=pl.lit(None, pl.String),
+            method=pl.lit(None, pl.String),
+            is_reconciled=pl.lit(False),
             is_calibrated=pl.lit(False),
             curve=pl.lit(3, pl.UInt32),
         )

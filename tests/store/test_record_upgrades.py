@@ -1,0 +1,81 @@
+"""Records of older versions are read in today's columns and values."""
+
+import hashlib
+import io
+
+import polars as pl
+import pytest
+
+from pipelines.config.settings import Settings
+from pipelines.store import record_upgrades, records
+
+
+def upgraded(kind: str, **row: object) -> dict[str, object]:
+    (only,) = record_upgrades.upgraded(kind, 1, pl.DataFrame([row])).iter_rows(named=True)
+    return only
+
+
+def test_the_distribution_in_a_text_becomes_columns() -> None:
+    text = "ets gives no mean; its mean moved by the forecasts of the areas above; negative binomial, dispersion "
+    row = upgraded(
+        "demand_forecasts",
+        model="hour_of_week + regression (moved)",
+        method=f"{text}0.013477; levels kept 0.0054 0.0104",
+        is_baseline=False,
+    )
+    assert row == {
+        "model": "combination", "method": "fallback", "is_baseline": False, "measure": "calls", "shift": None,
+        "dispersion": 0.013477, "calibration_map": [0.0054, 0.0104], "is_reconciled": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "is_baseline", "method"),
+    [
+        (
+            "sum_of_parts",
+            "sum of its parts on joint sample paths; negative binomial",
+            False,
+            "bottom_up",
+        ),
+        ("share_of_region", "the region's forecast, shared among areas by listed calls", False, "region_share"),
+        ("day_of_week", "stations and units sent keep to the weekly table", False, "simple_table"),
+        ("part_of_days (moved)", "Poisson, no backtest yet: dispersion 0", False, "day_share"),
+        ("ets", "negative binomial, dispersion 2e-06", False, "selected"),
+        ("seasonal_naive", "negative binomial, dispersion 0.1", True, "baseline"),
+    ],
+)
+def test_every_text_has_its_method(model: str, text: str, is_baseline: bool, method: str) -> None:
+    row = upgraded("demand_forecasts", model=model, method=text, is_baseline=is_baseline)
+    assert row["method"] == method
+    assert row["calibration_map"] is None
+
+
+def test_the_score_of_several_models_is_that_of_a_combination() -> None:
+    assert upgraded("demand_scores", model="ets, hour_of_week (moved)")["model"] == "combination"
+    assert upgraded("demand_backtests", model="hour_of_week (moved)")["model"] == "hour_of_week"
+
+
+def test_the_only_window_of_the_first_risk_forecasts_was_the_week() -> None:
+    assert upgraded("risk_forecasts", cell_id="a")["window"] == "week"
+
+
+def test_the_outcome_of_the_whole_forecast_step_is_that_of_its_three_tasks() -> None:
+    frame = pl.DataFrame({"step": ["build", "forecast"], "is_ok": [True, False]})
+    steps = record_upgrades.upgraded("outcomes", 1, frame)
+    assert steps.rows() == [
+        ("build", True), ("forecast_read", False), ("forecast_fit", False), ("forecast_write", False),
+    ]  # fmt: skip
+
+
+def test_a_record_without_a_version_is_of_the_first_and_a_new_one_is_read_as_written(settings: Settings) -> None:
+    frame = pl.DataFrame({"model": ["ets, hour_of_week"], "measure": ["calls"], "shift": ["day"]})
+    records.write(settings, "demand_scores", "20260302T2015Z", frame)
+    (entry,) = records.entries(settings, "demand_scores")
+    assert records.frame_of(settings, entry).equals(frame)
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    old = entry | {"sha256": digest, "path": f"demand_scores/20260302T2015Z-{digest[:12]}.parquet"}
+    (settings.records / old["path"]).write_bytes(buffer.getvalue())
+    assert records.frame_of(settings, old)["model"].to_list() == ["combination"]
