@@ -54,6 +54,8 @@ CLEAN = [
     "tests/test_*.py",
     "pipelines/forecast/risk/*",
     "tests/forecast/risk/*",
+    "pipelines/forecast/*",
+    "tests/forecast/*",
 ]
 
 # A blank stands for a blank or an underscore, and letters and digits bound a word: names of tests are checked too.

@@ -68,12 +68,13 @@ def trial(name: str, is_try: bool) -> Trial:
 
 
 def asked(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
-    """Targets with ``level``, ``pool`` (a level; at the bottom of several services, the service) and ``is_asked``."""
+    """Targets with ``level``, ``pool`` (a level; at the bottom of several services, the service) and "
+    "``is_requested``."""
     is_bottom = pl.col("level") == BOTTOM
     service = pl.col("name").str.split(" | ").list.first()
     has_services = "service" in panel.series["level"]
     pool = pl.when(is_bottom & has_services).then(service).otherwise("level").alias("pool")
-    named = panel.series.select("unique_id", "level", pool, (~is_bottom).alias("is_asked"))
+    named = panel.series.select("unique_id", "level", pool, (~is_bottom).alias("is_requested"))
     return targets(panel, origins).join(named, on="unique_id", how="left", maintain_order="left")
 
 

@@ -1,4 +1,4 @@
-"""A picture of a backtest: a good, a typical and a bad series, with ranges and what came."""
+"""Plot a backtest: a good, a typical and a bad series, with ranges and observed values."""
 
 from pathlib import Path
 from typing import Final
@@ -11,37 +11,37 @@ from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
 from pipelines.forecast.demand.own_series import Backtest
 
 BUSY: Final = 0.5
-"""Calls a step from which a series is drawn: the best and the worst of all are series with hardly a call."""
+"""Minimum calls a step of a plotted series: the best and the worst of all are series with hardly a call."""
 
 
-def save(found: Backtest, path: Path) -> None:
-    """Draw three series after their last origin as PNG: outcomes, mean, and the ranges of 50 % and 90 %.
+def save(selected: Backtest, path: Path) -> None:
+    """Plot three series after their last origin as PNG: observed values, mean, and the ranges of 50 % and 90 %.
 
     Good, typical and bad are the best, the middle and the worst by skill over the weekly table; by scaled pinball loss
-    alone, which settles ties, the rarest series would always be the bad one.
+    alone, which breaks ties, the rarest series would always be the bad one.
     """
-    drawn = examples(found)
+    drawn = examples(selected)
     figure = Figure(figsize=(10, 2.8 * len(drawn)), layout="constrained")
     axes = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
     for axis, (word, row) in zip(axes, drawn, strict=True):
-        own = found.forecasts.filter(pl.col("unique_id") == row["unique_id"], pl.col("model") == CHOSEN)
-        _draw(axis, own.filter(pl.col("cutoff") == pl.col("cutoff").max()).sort("ds"))
+        member = selected.forecasts.filter(pl.col("unique_id") == row["unique_id"], pl.col("model") == CHOSEN)
+        _draw(axis, member.filter(pl.col("cutoff") == pl.col("cutoff").max()).sort("ds"))
         skill = "" if row["skill"] is None else f", skill over the table {row['skill']:+.1%}"
-        kept = f"80 % range held {row['coverage_80']:.0%}, expected {row['expected_coverage_80']:.0%}"
+        kept = f"80 % range covered {row['coverage_80']:.0%}, expected {row['expected_coverage_80']:.0%}"
         axis.set_title(f"{word}: {row['unique_id']}{skill}; {kept}", loc="left", fontsize=9)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", fontsize=8, ncols=4, frameon=False)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def examples(found: Backtest) -> list[tuple[str, dict[str, object]]]:
-    """The good, the typical and the bad series, fewer where there are fewer, with their scores and ``rate``.
+def examples(selected: Backtest) -> list[tuple[str, dict[str, object]]]:
+    """Return the good, the typical and the bad series, or as many as there are, with their scores and ``rate``.
 
-    Series without a skill or with fewer calls a step than ``BUSY`` stand back as long as there is another.
+    Series without a skill or with fewer calls a step than ``BUSY`` are used only if there is no other.
     """
-    is_chosen, is_told = pl.col("model") == CHOSEN, pl.col("skill").is_not_null()
-    rates = found.forecasts.filter(is_chosen).group_by("unique_id").agg(pl.col("y").mean().alias("rate"))
-    every = found.series_scores.filter(is_chosen).join(rates, on="unique_id", how="left")
-    worth = (every.filter(rule) for rule in (is_told & (pl.col("rate") >= BUSY), is_told))
+    is_chosen, has_skill = pl.col("model") == CHOSEN, pl.col("skill").is_not_null()
+    rates = selected.forecasts.filter(is_chosen).group_by("unique_id").agg(pl.col("y").mean().alias("rate"))
+    every = selected.series_scores.filter(is_chosen).join(rates, on="unique_id", how="left")
+    worth = (every.filter(rule) for rule in (has_skill & (pl.col("rate") >= BUSY), has_skill))
     ranked = next((some for some in worth if some.height), every).sort(
         "skill", "scaled_pinball", "unique_id", descending=[True, False, False], nulls_last=True
     )
@@ -51,12 +51,12 @@ def examples(found: Backtest) -> list[tuple[str, dict[str, object]]]:
     return [(word, ranked.row(place, named=True)) for word, place in places.items()]
 
 
-def _draw(axis: Axes, own: pl.DataFrame) -> None:
-    ds = own["ds"].to_list()
+def _draw(axis: Axes, member: pl.DataFrame) -> None:
+    ds = member["ds"].to_list()
     for low, high, shade, label in (("q0.05", "q0.95", 0.2, "90 % range"), ("q0.25", "q0.75", 0.35, "50 % range")):
-        axis.fill_between(ds, own[low].to_list(), own[high].to_list(), alpha=shade, color="C0", lw=0, label=label)
-    axis.plot(ds, own["mean"].to_list(), color="C0", lw=1.2, label="mean")
-    axis.plot(ds, own["y"].to_list(), color="black", marker=".", ms=3, lw=0.5, label="came")
+        axis.fill_between(ds, member[low].to_list(), member[high].to_list(), alpha=shade, color="C0", lw=0, label=label)
+    axis.plot(ds, member["mean"].to_list(), color="C0", lw=1.2, label="mean")
+    axis.plot(ds, member["y"].to_list(), color="black", marker=".", ms=3, lw=0.5, label="observed")
     axis.set_ylim(bottom=0)
     axis.set_ylabel("calls")
     axis.margins(x=0)

@@ -1,4 +1,4 @@
-"""Scores of forecasts as issued, once their hours have come to pass."""
+"""Scores of issued forecasts, once their hours have passed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from pipelines.forecast.demand.shifts import hours_of, of_services
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What came to pass, made once for any number of issues.
+    """Observed values, computed once for any number of issues.
 
-    ``counts``: ``frequency, area_id, service, measure, shift, level, target_start, y``; ``scales``: the lag-season
-    error of every series.
+    ``counts``: ``frequency, area_id, service, measure, shift, level, target_start, y``; ``scales``: the seasonal-naive
+    MAE of every series.
     """
 
     counts: pl.DataFrame
@@ -30,12 +30,14 @@ class Outcomes:
     def of(
         hourly: pl.DataFrame, since: datetime | None = None, shifts: Mapping[str, Shift] | None = None
     ) -> "Outcomes":
-        """From ``marts.demand_hourly`` as now known: hours without a row are unknown, none before ``since`` is due."""
+        """Build from ``marts.demand_hourly`` as now known: hours without a row are unknown, none before ``since`` is
+        due.
+        """
         measured = [_measured(hourly, measure) for measure in MEASURES]
-        due = [one if since is None else one.filter(pl.col("hour_start_at") >= since) for one in measured]
+        due = [part if since is None else part.filter(pl.col("hour_start_at") >= since) for part in measured]
         listed = of_services(shifts or {})
-        counts = pl.concat([_counts(one, listed) for one in due])
-        return Outcomes(counts, pl.concat([_scales(one, listed) for one in measured]))
+        counts = pl.concat([_counts(part, listed) for part in due])
+        return Outcomes(counts, pl.concat([_scales(part, listed) for part in measured]))
 
 
 def score_issued(
@@ -45,14 +47,15 @@ def score_issued(
 
     Args:
         forecasts: ``forecast.demand`` rows of one issue or of several.
-        outcomes: What came to pass.
+        outcomes: Observed values.
         as_of: The instant of scoring, UTC.
         profile: Region.
-        through: Per service, the instant up to which its records are complete; not named: ``as_of``.
+        through: Per service, the instant up to which its records are complete; missing: ``as_of``.
 
     Returns:
         ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and the rest of its
-        grain; only targets that lie wholly in the known past count. A later call scores the same issue on more targets.
+        grain; only
+            targets fully in the known past count. A later call scores the same issue on more targets.
     """
     keys = ["frequency", "area_id", "service", "counted", "shift"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))
@@ -62,7 +65,11 @@ def score_issued(
     counts = outcomes.counts.filter(
         pl.col("target_start").is_between(due["target_start"].min(), due["target_start"].max())
     ).rename({"measure": "counted"})
-    counted = pl.col("measure").replace({told: measure for measure, told in MEASURE.items()}).alias("counted")
+    counted = (
+        pl.col("measure")
+        .replace({stored_measure: measure for measure, stored_measure in MEASURE.items()})
+        .alias("counted")
+    )
     known = (
         due.drop("tree", "level", strict=False)
         .with_columns(counted)
@@ -83,7 +90,7 @@ def _measured(hourly: pl.DataFrame, measure: str) -> pl.DataFrame:
 
 
 def _counts(hourly: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """Counts by hour, local day and shift, keyed by the instant at which each begins."""
+    """Return counts by hour, local day and shift, keyed by the instant at which each begins."""
     keys = ["area_id", "service", "measure", "level"]
     start, none = pl.col("hour_start_at").alias("target_start"), pl.lit(None, pl.String).alias("shift")
     first = [start.min(), pl.col("y").sum(), pl.len().alias("known")]
@@ -96,12 +103,12 @@ def _counts(hourly: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
         .agg(*first, length)
         .filter(pl.col("known") >= pl.col("length") - 1)
     )
-    made = [days.with_columns(pl.lit("D").alias("frequency"), none), turns.with_columns(frequency=pl.lit("S"))]
-    return pl.concat([hours, *(one.select(hours.columns) for one in made)])
+    longer = [days.with_columns(pl.lit("D").alias("frequency"), none), turns.with_columns(frequency=pl.lit("S"))]
+    return pl.concat([hours, *(part.select(hours.columns) for part in longer)])
 
 
 def _scales(hourly: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """The lag-season error of every series, by hour, day and shift."""
+    """Return the seasonal-naive MAE of every series, by hour, day and shift."""
     keys = ["area_id", "service", "measure"]
     named = hourly.select(keys).unique().sort(keys).with_row_index("unique_id")
     by_hour = hourly.join(named, on=keys).sort("unique_id", "hour_start_at").select("unique_id", _local_hour(), "y")

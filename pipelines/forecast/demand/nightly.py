@@ -1,10 +1,10 @@
-"""The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, beside its floors.
+"""The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, with their baselines.
 
-Calls: for every series and horizon block the mean of the best models of earlier origins, with ranges learnt from what
-that mean missed there. By the hour the weekly table, a regression and boosting compete, by the day exponential
-smoothing and Prophet too. Stations and units sent keep to the weekly table. Areas above the leaves of their tree, and
-the days and shifts whose hours are forecast, are sums (``sums``). Choices are kept for a week, in which the chosen
-models are fitted anew every night.
+Calls: for every series and horizon block the mean of the best models at earlier origins, with ranges from that mean's
+errors there. For hours the weekly table, a regression and boosting compete, for days exponential smoothing and Prophet
+too. Stations and units sent use the weekly table. Areas above the leaves of their hierarchy, and the days and shifts
+whose hours are forecast, are bottom-up aggregates (``reconciliation``). A selection is kept for a week, in which the
+selected models are refitted every night.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ from pipelines.schema.dictionary import empty
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
 WARM_UP: Final = 2
-"""The first so many origins of hours only teach choices and ranges."""
+"""The first origins of hours, used only for model selection and ranges."""
 SIMPLE: Final = "simple_table"
 """``method`` of stations and units sent, which keep to the weekly table."""
 
@@ -52,7 +52,7 @@ class DemandForecast:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one night's forecast is made with; ``kept``: choices to keep to, made at ``chosen_at``."""
+    """The settings of one night's forecast; ``kept``: a selection to reuse, made at ``chosen_at``."""
 
     as_of: datetime
     profile: Profile
@@ -63,8 +63,8 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A frequency's models, what they are asked, and the choices that are kept to."""
+class Request:
+    """A frequency's models, their targets, and the selection to reuse."""
 
     freq: Frequency
     models: list[Model]
@@ -74,14 +74,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Result:
     """A frequency's forecasts of the past and ahead, the published ones under the name ``CHOSEN``.
 
-    ``forecasts``: as ``publishing.Published``, with ``is_scored`` and ``method``; ``scale``: lag-season errors as now
-    known, of which scores are told.
+    ``forecasts``: as in ``combine.Published``, with ``is_scored`` and ``method``; ``scale``: the seasonal-naive MAE as
+    now known, for scores.
     """
 
-    asked: Asked
+    request: Request
     forecasts: pl.DataFrame
     curves: Floats
     choices: pl.DataFrame
@@ -101,16 +101,19 @@ def forecast_demand(
     """Forecast calls and units sent by hour, day and shift for every area and service; score the backtest.
 
     Args:
-        hourly: ``marts.demand_hourly``: zeros present, one row per area, service and known hour. A service may end
-            before the others: then it is forecast from its own end. One without a row has no forecast. The others may
-            move a little, since calibration and boosting learn across services. No row at all: no forecast.
+        hourly: ``marts.demand_hourly``: with zeros, one row per area, service and known hour. A service may end before
+        the
+            others: then it is forecast from its own end. One without a row has no forecast. The others may change a
+                little, because
+            calibration and boosting use several services. Without any row there is no forecast.
         as_of: The instant (UTC) of issue, stored as ``reference_at``; nothing after it is read.
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
-        known: How far each service's records go and what degrades them; none: complete up to ``as_of``.
-        processes: Processes that fit Prophet side by side.
-        progress: Told (fits done, fits in all).
-        kept: ``forecast.demand_choices`` of an earlier night. Those of the last week are kept to, as long as every
-            series has one; else models compete anew.
+        known: How far each service's records reach and why they are degraded; none: complete up to ``as_of``.
+        processes: Processes that fit Prophet in parallel.
+        progress: Called with (fits done, total fits).
+        kept: ``forecast.demand_choices`` of an earlier night. A selection of the last week is reused, if every series
+        has one;
+            otherwise models compete again.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
     """
     known = known or Known({}, {})
@@ -135,8 +138,8 @@ def forecast_demand(
         days, forecasts=_published(days.forecasts, partial(reconciliation.by_period, frequency="D"), of_hours)
     )
     shares = disclosure_safe.shares(hourly, _ahead(hours), _ahead(days), of_hours, members, as_of, profile, known)
-    told = [_told(hours, panel, run, shares.hours), _told(days, panel, run, shares.days)]
-    forecasts, scores, chosen = ([*frames] for frames in zip(*told, strict=True))
+    stored = [_stored(hours, panel, run, shares.hours), _stored(days, panel, run, shares.days)]
+    forecasts, scores, chosen = ([*frames] for frames in zip(*stored, strict=True))
     if listed.height:
         forecasts.append(
             shifts.forecast(
@@ -147,49 +150,51 @@ def forecast_demand(
 
 
 def _published(
-    forecasts: pl.DataFrame, change: Callable[[pl.DataFrame, Sums], pl.DataFrame], found: Sums
+    forecasts: pl.DataFrame, change: Callable[[pl.DataFrame, Sums], pl.DataFrame], sums: Sums
 ) -> pl.DataFrame:
-    """The forecasts, those that are published as sums change them."""
+    """Return the forecasts, with sums applied to the published ones."""
     is_published = pl.col("model") == CHOSEN
-    changed = change(forecasts.filter(is_published), found)
+    changed = change(forecasts.filter(is_published), sums)
     return pl.concat([changed, forecasts.filter(~is_published)])
 
 
-def _ahead(made: Made) -> pl.DataFrame:
-    """What is published of what lies ahead."""
-    return made.forecasts.filter(pl.col("model") == CHOSEN, pl.col("target_start").is_not_null()).select(
+def _ahead(result: Result) -> pl.DataFrame:
+    """Return the published forecasts ahead."""
+    return result.forecasts.filter(pl.col("model") == CHOSEN, pl.col("target_start").is_not_null()).select(
         "unique_id", "cutoff", "ds", "mean"
     )
 
 
 def _added_up(
-    made: Made,
+    result: Result,
     panel: Panel,
     members: Mapping[tuple[str, str, str], pl.DataFrame],
     run: Run,
     listed: pl.DataFrame | None = None,
 ) -> Sums:
-    """Add up every service and measure, at the origins that are scored and ahead; by shift and day too if asked."""
+    """Sum every service and measure, at the scored origins and ahead; by shift and day too if requested."""
     is_due = pl.col("is_scored") | pl.col("target_start").is_not_null()
-    published = made.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
+    published = result.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
     families = []
-    for (service, measure), own in panel.series.group_by(area_tree.FAMILY, maintain_order=True):
-        said = published.join(own, on="unique_id", how="semi", maintain_order="left")
+    for (service, measure), family in panel.series.group_by(area_tree.FAMILY, maintain_order=True):
+        rows = published.join(family, on="unique_id", how="semi", maintain_order="left")
         own_trees = [rows for (s, m, _), rows in members.items() if (s, m) == (service, measure)]
-        ahead = said.filter(pl.col("target_start").is_not_null(), pl.col("unique_id") == pl.col("unique_id").first())
+        ahead = rows.filter(pl.col("target_start").is_not_null(), pl.col("unique_id") == pl.col("unique_id").first())
         periods = None if listed is None else shifts.periods(ahead["ds"], str(service), listed)
-        cutoffs = said.filter(is_due)["cutoff"].unique().sort().to_list()
+        cutoffs = rows.filter(is_due)["cutoff"].unique().sort().to_list()
         families.append(
             (
-                reconciliation.Family(said.select(reconciliation.SAID), own_trees, made.asked.freq, periods),
+                reconciliation.Family(
+                    rows.select(reconciliation.FORECAST_COLUMNS), own_trees, result.request.freq, periods
+                ),
                 cutoffs,
-                made.curves,
+                result.curves,
             )
         )
     return reconciliation.together(families, run.processes)
 
 
-def _hourly(panel: Panel, run: Run) -> Made:
+def _hourly(panel: Panel, run: Run) -> Result:
     profile = run.profile
     ids = _ids(panel)
     past = rolling_origin.past_targets(ids, "h", 168, timedelta(days=7), HOURLY_ORIGINS)
@@ -198,10 +203,10 @@ def _hourly(panel: Panel, run: Run) -> Made:
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("h", prophet.predict, least)]
     is_scored = pl.col("cutoff").rank("dense").over("unique_id") > WARM_UP
-    return _issue(Asked("h", competing, rolling_origin.both(past, ahead), is_scored, kept), panel, run)
+    return _issue(Request("h", competing, rolling_origin.both(past, ahead), is_scored, kept), panel, run)
 
 
-def _daily(panel: Panel, run: Run) -> Made:
+def _daily(panel: Panel, run: Run) -> Result:
     as_of, profile = run.as_of, run.profile
     days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
@@ -219,16 +224,18 @@ def _daily(panel: Panel, run: Run) -> Made:
     # The first days are published as sums of their hours, which no origin of days has: they are scored once issued.
     is_far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=profile.horizons.hourly_days)
     is_scored = is_far & (pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon))
-    # A fit of Prophet per series and origin is dear, and below the region it was not seen to beat the weekly table.
-    is_asked = pl.col("is_upper") & (pl.col("level") == "region")
+    # A fit of Prophet per series and origin is expensive, and below the region it did not beat the weekly table.
+    is_requested = pl.col("is_upper") & (pl.col("level") == "region")
     targets = rolling_origin.both(rolling_origin.daily_origins(ids, horizon), ahead).with_columns(
-        is_asked.alias("is_asked")
+        is_requested.alias("is_requested")
     )
-    return _issue(Asked("D", competing, targets, is_scored, kept), days, run)
+    return _issue(Request("D", competing, targets, is_scored, kept), days, run)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
-    """The series and how they are forecast: models beside the weekly table are asked for calls above stations only."""
+    """Return the series and how they are forecast: models other than the weekly table are for calls above stations
+    only.
+    """
     is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", area_tree.UNPLACED])
     level = pl.col("area_level").alias("level")
     return panel.series.select("unique_id", "pool", level, is_upper.alias("is_upper"), "cutoff")
@@ -239,42 +246,46 @@ def _kept(run: Run, panel: Panel, freq: Frequency) -> pl.DataFrame | None:
 
 
 def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
-    """A model that is no floor, asked for calls above stations only, and of kept choices only where it was chosen."""
+    """Restrict a model other than the baselines to calls above stations, and of a reused selection to its own
+    series.
+    """
     if model.name in (BASELINE, *TABLE.values()):
         return model
     rows = pl.col("is_upper")
     if kept is not None:
-        mine = kept.filter(pl.col("models").str.split(JOIN).list.contains(model.name))["unique_id"].unique()
-        rows = rows & pl.col("unique_id").is_in(mine.to_list())
+        own_series = kept.filter(pl.col("models").str.split(JOIN).list.contains(model.name))["unique_id"].unique()
+        rows = rows & pl.col("unique_id").is_in(own_series.to_list())
     return registry.only(model, rows)
 
 
-def _issue(asked: Asked, panel: Panel, run: Run) -> Made:
-    """Ask the models; choose and give ranges, each by themselves where models compete and where none does."""
-    told = panel.told()
-    said = rolling_origin.run(asked.models, told, asked.targets)
-    before = told.before(asked.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
-    first, now = (scoring.season_errors(history, asked.freq) for history in (before, panel.history))
-    made, chosen, floors = [], [], (TABLE[asked.freq], BASELINE)
-    for (is_upper,), part in said.partition_by("is_upper", as_dict=True, maintain_order=True).items():
-        done = combine.published(part, first, registry.ORDER, BASELINE, asked.freq, asked.kept, floors)
+def _issue(requested: Request, panel: Panel, run: Run) -> Result:
+    """Run the models; select and calibrate separately where models compete and where none does."""
+    stored = panel.known_history()
+    rows = rolling_origin.run(requested.models, stored, requested.targets)
+    before = stored.before(requested.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
+    first, now = (scoring.season_errors(history, requested.freq) for history in (before, panel.history))
+    result, chosen, floors = [], [], (TABLE[requested.freq], BASELINE)
+    for (is_upper,), part in rows.partition_by("is_upper", as_dict=True, maintain_order=True).items():
+        done = combine.published(part, first, registry.ORDER, BASELINE, requested.freq, requested.kept, floors)
         method = pl.col("method") if is_upper else pl.lit(SIMPLE)
-        made.append(
-            (done.forecasts.with_columns(method.alias("method"), asked.is_scored.alias("is_scored")), done.curves)
+        result.append(
+            (done.forecasts.with_columns(method.alias("method"), requested.is_scored.alias("is_scored")), done.curves)
         )
         chosen.append(done.choices)
-    forecasts, curves = calibration.stacked(made)
-    return Made(asked, forecasts, curves, pl.concat(chosen), now)
+    forecasts, curves = calibration.stacked(result)
+    return Result(requested, forecasts, curves, pl.concat(chosen), now)
 
 
-def _told(made: Made, panel: Panel, run: Run, shared: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """What was made, as it is stored: forecasts of what lies ahead, scores of the past, choices.
+def _stored(
+    result: Result, panel: Panel, run: Run, shared: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the results as stored: forecasts ahead, scores of the past, selections.
 
-    ``shared``: means of ``apportioned``, stored beside those of all calls.
+    ``shared``: means of ``disclosure_safe``, stored next to those of all calls.
     """
-    freq, as_of = made.asked.freq, run.as_of
+    freq, as_of = result.request.freq, run.as_of
     stamped = (
-        tables.named(made.forecasts)
+        tables.named(result.forecasts)
         .drop("pool", "level")
         .join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
         .filter(pl.col("area_level") != area_tree.UNPLACED)
@@ -285,14 +296,14 @@ def _told(made: Made, panel: Panel, run: Run, shared: pl.DataFrame) -> tuple[pl.
     )
     is_ahead = pl.col("target_start").is_not_null()
     ahead = stamped.filter(is_ahead)
-    apart = disclosure_safe.told(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
-    issued = calibration.with_quantiles(pl.concat([ahead, apart]), made.curves)
+    apart = disclosure_safe.replacements(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
+    issued = calibration.with_quantiles(pl.concat([ahead, apart]), result.curves)
     is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
-    past = calibration.with_quantiles(stamped.filter(is_past).with_columns(y=pl.col("y_now")), made.curves)
-    scored = past.join(made.scale, on="unique_id", how="left", maintain_order="left")
-    chosen_at = (made.asked.kept is not None and run.chosen_at) or as_of
+    past = calibration.with_quantiles(stamped.filter(is_past).with_columns(y=pl.col("y_now")), result.curves)
+    scored = past.join(result.scale, on="unique_id", how="left", maintain_order="left")
+    chosen_at = (result.request.kept is not None and run.chosen_at) or as_of
     return (
-        tables.issued(issued, made.curves),
-        tables.backtest_scores(scored, made.curves, freq),
-        selection_table.told(made.choices, panel, freq, as_of, chosen_at, run.profile),
+        tables.issued(issued, result.curves),
+        tables.backtest_scores(scored, result.curves, freq),
+        selection_table.to_table(result.choices, panel, freq, as_of, chosen_at, run.profile),
     )

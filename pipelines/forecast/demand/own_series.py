@@ -1,8 +1,8 @@
-"""The demand models on anybody's series: forecasts and a rolling-origin backtest, without the pipeline.
+"""The demand models on your own series: forecasts and a rolling-origin backtest, without the pipeline.
 
-Series sorted by name go in even batches to the workers of ``engine``: a batch holds its own features, learns its own
-shared models and ranges, and gives back frames. How many batches there are depends on the number of series alone, so
-the numbers do not depend on the machine.
+Series sorted by name go in even batches to the workers of ``parallel``: a batch has its own features, fits its own
+common models and ranges, and returns frames. The number of batches depends only on the number of series, so the numbers
+do not depend on the machine.
 """
 
 import math
@@ -24,14 +24,13 @@ from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, lasting_ids
 from pipelines.forecast.parallel import Workers
 
-TEACHING_ORIGINS: Final = 6
-"""Origins before the first forecast, from which models are chosen and ranges learnt; half a horizon apart in
-``predict``."""
+TRAINING_ORIGINS: Final = 6
+"""Origins before the first forecast, used for model selection and ranges; half a horizon apart in ``predict``."""
 LEAST_PER_DAY: Final = 1.0
 BATCH: Final = 250
-"""Most series of a batch: twice as many, or half, were no better (README, Decisions)."""
+"""Maximum series of a batch: twice as many, or half, were no better (README, Decisions)."""
 KEYS: Final = ["unique_id", "cutoff"]
-TOO_SHORT: Final = "the series are too short for one origin: give fewer steps ahead"
+TOO_SHORT: Final = "the series are too short for one origin: use a shorter horizon"
 
 Progress = Callable[[str], None]
 Answer = TypeVar("Answer")
@@ -39,7 +38,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none."""
+    """The settings of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none."""
 
     freq: Frequency
     horizon: int
@@ -49,13 +48,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What a backtest found.
+    """The result of a backtest.
 
-    ``forecasts``: ``unique_id, cutoff, ds, y, model, models, is_baseline, mean, q0.05 … q0.99``; what would have been
-    published is ``chosen``, ``models`` says what it is made of, and ``is_baseline`` is false for it alone.
-    ``scores``: ``model, is_baseline`` and ``scoring.SCORES``, skill over the weekly table. ``series_scores``: the same
-    by ``unique_id``. ``choices``: ``unique_id, cutoff, block`` and ``selection.CHOICE``. ``pits``: counts of the
-    randomised PIT by ``model``.
+    ``forecasts``: ``unique_id, cutoff, ds, y, model, models, is_baseline, mean, q0.05 … q0.99``; the publishable
+    forecast is ``chosen``, ``models`` lists its models, and ``is_baseline`` is false for it alone. ``scores``: ``model,
+    is_baseline`` and ``scoring.SCORES``, skill over the weekly table. ``series_scores``: the same by ``unique_id``.
+    ``choices``: ``unique_id, cutoff, block`` and ``model_selection.CHOICE``. ``pits``: counts of the randomised PIT by
+    ``model``.
     """
 
     forecasts: pl.DataFrame
@@ -67,7 +66,7 @@ class Backtest:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A batch's share of a backtest; ``rows`` are the scored forecasts, whose ``curve`` is a row of ``curves``."""
+    """A batch's part of a backtest; ``rows`` are the scored forecasts, whose ``curve`` is a row of ``curves``."""
 
     rows: pl.DataFrame
     series_scores: pl.DataFrame
@@ -87,19 +86,19 @@ def predict(
     """Forecast the ``horizon`` hours or days after each series' last row.
 
     Args:
-        series: ``unique_id, ds, y``: local wall-clock times, zeros as rows, unknown hours or days left out.
+        series: ``unique_id, ds, y``: local times, zeros as rows, unknown hours or days left out.
         freq: ``h`` or ``D``.
         horizon: Steps ahead.
-        processes: Processes that work side by side, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend
-            on either.
-        progress: Told in words how far it is.
-        batch: Most series that are fitted together and held at once; the numbers depend on it.
+        processes: Number of parallel processes, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend on
+        either.
+        progress: Called with text about the progress.
+        batch: Maximum series fitted together and in memory at once; the numbers depend on it.
 
     Returns:
         ``unique_id, ds, mean, model, q0.05 … q0.99``, one row per series and step.
 
     Raises:
-        SeriesError: the series cannot be used as given.
+        SeriesError: The series cannot be used as given.
     """
     task = Task(freq, horizon, max(horizon // 2, 1))
     return pl.concat(_from_batches(_predicted, task, _batches(series, freq, batch), processes, progress))
@@ -115,31 +114,31 @@ def backtest(
     progress: Progress | None = None,
     batch: int = BATCH,
 ) -> Backtest:
-    """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against what came.
+    """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against the observed values.
 
-    The last origin lies ``horizon`` steps before each series' end. Models and ranges at an origin are learnt before it;
-    ``TEACHING_ORIGINS`` more, as far apart, go before the first and are not scored. ``processes``, ``progress`` and
-    ``batch`` are those of ``predict``. Where ``series`` has a ``capacity`` (calls that can be met in the step), the
+    The last origin is ``horizon`` steps before each series' end. Models and ranges at an origin are fitted before it;
+    ``TRAINING_ORIGINS`` more, as far apart, come before the first and are not scored. ``processes``, ``progress`` and
+    ``batch`` are those of ``predict``. If ``series`` has a ``capacity`` (calls that can be met in the step), the
     probability of more is scored too.
 
     Raises:
-        SeriesError: the series cannot be used as given, or all are too short; one that is has no scores.
+        SeriesError: The series cannot be used as given, or all are too short; a single one that is has no scores.
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")
     task = Task(freq, horizon, step, origins)
-    return _told(_from_batches(_scored, task, _batches(series, freq, batch), processes, progress), freq)
+    return _combined(_from_batches(_scored, task, _batches(series, freq, batch), processes, progress), freq)
 
 
 def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[pl.DataFrame]:
-    """Series by name in as few even batches of at most ``most`` as there can be."""
+    """Return series by name in as few even batches of at most ``most`` as possible."""
     check(series.head(1), freq)
     names = series.select("unique_id").unique().sort("unique_id")
     count = math.ceil(names.height / most)
     if count == 1:
         return [series]
     edges = pairwise(names.height * i // count for i in range(count + 1))
-    # An empty name goes along, for ``check`` to refuse.
+    # An empty name is included, so that ``check`` rejects it.
     return [series.join(names[first:end], on="unique_id", how="semi", nulls_equal=True) for first, end in edges]
 
 
@@ -150,7 +149,7 @@ def _from_batches(
     processes: int,
     progress: Progress | None,
 ) -> list[Answer]:
-    """What the batches that are not too short gave, in their order."""
+    """Return the results of the batches that are not too short, in order."""
 
     def tell(words: str, done: int, total: int) -> None:
         if progress:
@@ -158,65 +157,65 @@ def _from_batches(
 
     fit = partial(prophet.predict, holiday_days=prophet.NO_HOLIDAYS)
     if len(batches) == 1:
-        # One batch runs here, so its fits of Prophet may spread.
+        # A single batch runs here, so its fits of Prophet may run in parallel.
         fit = partial(fit, processes=processes, progress=partial(tell, "fits of Prophet"))
         answers = [work(task, fit, batches[0])]
     else:
         tasks = [(batch,) for batch in batches]
-        told = partial(tell, "batches of series")
-        answers = parallel.map_tasks(partial(work, task, fit), tasks, Workers.of(processes), told)
-    found = [answer for answer in answers if answer is not None]
-    if not found:
+        frames = partial(tell, "batches of series")
+        answers = parallel.map_tasks(partial(work, task, fit), tasks, Workers.of(processes), frames)
+    result = [answer for answer in answers if answer is not None]
+    if not result:
         raise SeriesError(TOO_SHORT)
-    return found
+    return result
 
 
 def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
-    """The forecasts of a batch under the series' own names; None where it is too short."""
+    """Return the forecasts of a batch under the series' own names; None if it is too short."""
     history, last = _numbered(batch, task.freq)
-    made = _published(history, _targets(last, task, TEACHING_ORIGINS + 1), task, fit)
-    if made is None:
+    result = _published(history, _targets(last, task, TRAINING_ORIGINS + 1), task, fit)
+    if result is None:
         return None
-    wanted = made.forecasts.filter(pl.col("model") == CHOSEN).join(
+    wanted = result.forecasts.filter(pl.col("model") == CHOSEN).join(
         last.select("unique_id", "cutoff"), on=["unique_id", "cutoff"], how="semi", maintain_order="left"
     )
     return (
-        calibration.with_quantiles(wanted, made.curves)
+        calibration.with_quantiles(wanted, result.curves)
         .select(pl.col("name").alias("unique_id"), "ds", "mean", pl.col("models").alias("model"), *COLUMNS)
         .sort("unique_id", "ds")
     )
 
 
 def _scored(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> Scored | None:
-    """The backtest of a batch; None where it is too short."""
+    """Return the backtest of a batch; None if it is too short."""
     freq = task.freq
     history, last = _numbered(batch, freq)
     ends = last.with_columns(pl.col("cutoff") - STEP[freq] * task.horizon)
-    made = _published(history, _targets(ends, task, TEACHING_ORIGINS + task.origins), task, fit)
-    if made is None:
+    result = _published(history, _targets(ends, task, TRAINING_ORIGINS + task.origins), task, fit)
+    if result is None:
         return None
     is_scored = pl.col("cutoff").rank("dense", descending=True).over("unique_id") <= task.origins
-    known = made.forecasts.filter(is_scored & pl.col("y").is_not_null())
+    known = result.forecasts.filter(is_scored & pl.col("y").is_not_null())
     if known.is_empty():
         return None
-    ranged = calibration.with_quantiles(known, made.curves).with_columns(
+    ranged = calibration.with_quantiles(known, result.curves).with_columns(
         (pl.col("model") != CHOSEN).alias("is_baseline")
     )
-    # The scale is what was known before the first scored cutoff, so that it is the same for all models and origins.
+    # The scale is computed before the first scored cutoff, so that it is the same for all models and origins.
     rows = ranged.join(_scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left")
     if "capacity" in batch.columns:
-        told = pl.col("ds").str.to_datetime() if batch.schema["ds"] == pl.String else pl.col("ds")
-        keys = [pl.col("unique_id").alias("name"), told.cast(pl.Datetime("us"))]
+        frames = pl.col("ds").str.to_datetime() if batch.schema["ds"] == pl.String else pl.col("ds")
+        keys = [pl.col("unique_id").alias("name"), frames.cast(pl.Datetime("us"))]
         rows = rows.join(batch.select(*keys, "capacity"), on=["name", "ds"], how="left", maintain_order="left")
     named = _named(rows)
     by = ["unique_id", "model", "is_baseline"]
-    scores = scoring.with_skill(scoring.score(named, by, made.curves), named, ["unique_id"], TABLE[freq], KEYS)
-    pits = scoring.pit_histogram(rows, ["model"], made.curves)
-    return Scored(rows, scores, _choices(made.choices, rows), pits, made.curves)
+    scores = scoring.with_skill(scoring.score(named, by, result.curves), named, ["unique_id"], TABLE[freq], KEYS)
+    pits = scoring.pit_histogram(rows, ["model"], result.curves)
+    return Scored(rows, scores, _choices(result.choices, rows), pits, result.curves)
 
 
-def _told(parts: Sequence[Scored], freq: Frequency) -> Backtest:
-    """The whole backtest from its batches."""
+def _combined(parts: Sequence[Scored], freq: Frequency) -> Backtest:
+    """Return the whole backtest from its batches."""
     named, curves = calibration.stacked([(_named(part.rows), part.curves) for part in parts])
     scores = scoring.score(named, ["model", "is_baseline"], curves)
     forecasts = named.select("unique_id", "cutoff", "ds", "y", "model", "models", "is_baseline", "mean", *COLUMNS)
@@ -232,12 +231,12 @@ def _told(parts: Sequence[Scored], freq: Frequency) -> Backtest:
 
 
 def _named(rows: pl.DataFrame) -> pl.DataFrame:
-    """``unique_id`` is the series' own name, ``number`` ours."""
+    """Return rows in which ``unique_id`` is the series' own name, ``number`` ours."""
     return rows.rename({"unique_id": "number", "name": "unique_id"})
 
 
 def _choices(choices: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """What was chosen at the cutoffs that are scored, in words."""
+    """Return the selections at the scored cutoffs, with readable block names."""
     scored = rows.select("unique_id", "name", "cutoff").unique()
     return choices.join(scored, on=["unique_id", "cutoff"]).select(
         pl.col("name").alias("unique_id"), "cutoff", block_name(), *CHOICE
@@ -245,18 +244,18 @@ def _choices(choices: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def block_name() -> pl.Expr:
-    """The words of a horizon block."""
+    """Return the name of a horizon block."""
     return pl.col("block").replace_strict(dict(enumerate(calibration.BLOCKS)), return_dtype=pl.String)
 
 
 def _scales(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """The lag-season error of each series before its first cutoff."""
+    """Return the seasonal-naive MAE of each series before its first cutoff."""
     begin = targets.group_by("unique_id").agg(pl.col("cutoff").min().alias("begin"))
     return scoring.season_errors(history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin")), freq)
 
 
 def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The checked series with integer ids, and ``unique_id, name, pool, level, cutoff`` of each."""
+    """Return the checked series with integer ids, and ``unique_id, name, pool, level, cutoff`` of each."""
     checked = check(batch, freq)
     last = (
         checked.group_by("unique_id")
@@ -271,16 +270,16 @@ def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.Da
 
 
 def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
-    """Targets of ``count`` origins, the last of them at each series' ``cutoff``."""
+    """Return targets of ``count`` origins, the last of them at each series' ``cutoff``."""
     step = STEP[task.freq] * task.step
     return rolling_origin.past_targets(last.with_columns(pl.col("cutoff") + step), task.freq, task.horizon, step, count)
 
 
 def _published(history: pl.DataFrame, targets: pl.DataFrame, task: Task, fit: registry.Fit) -> Published | None:
-    """All models' rows and the chosen one for all targets; None where no model has an answer."""
-    asked = registry.available(task.freq, fit, LEAST_PER_DAY)
-    said = rolling_origin.run(asked, history, targets.with_columns(is_asked=pl.lit(True)))
-    if said["mean"].is_null().all():
+    """Return all models' rows and the selected one for all targets; None if no model has a forecast."""
+    requested = registry.available(task.freq, fit, LEAST_PER_DAY)
+    predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
+    if predictions["mean"].is_null().all():
         return None
     scales = _scales(history, targets, task.freq)
-    return combine.published(said, scales, registry.ORDER, BASELINE, task.freq)
+    return combine.published(predictions, scales, registry.ORDER, BASELINE, task.freq)

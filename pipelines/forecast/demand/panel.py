@@ -1,4 +1,4 @@
-"""The hourly mart as series: what is forecast, how far each is known, and which lean on each other."""
+"""The hourly mart as series: what is forecast, how far each is known, and which share information."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ MEASURES: Final = ("calls", "dispatches")
 class Known:
     """What is known about the services' records at ``as_of``.
 
-    ``through`` says up to which instant (UTC) a service's records are complete: nothing after it is read, so that a
-    late or missing feed is an unknown and never a zero. A service that is not named is complete up to ``as_of``.
-    ``degraded`` gives a reason (a stale feed, say) that is written into the forecasts of a service.
-    ``delays`` is ``marts.demand_delays``: hours that still fill are unknown too; none: records come at once.
-    ``changes`` is ``marts.demand_changes``: what became known late, which past origins did not know; none: nothing did.
+    ``through`` is the instant (UTC) up to which a service's records are complete: nothing after it is read, so that a
+    late or missing feed is unknown and never zero. A missing service is complete up to ``as_of``. ``degraded`` gives a
+    reason (such as a stale feed) that is written into the forecasts of a service. ``delays`` is
+    ``marts.demand_delays``: hours that still fill up are unknown too; none: records arrive at once. ``changes`` is
+    ``marts.demand_changes``: changes that became known late, which past origins did not know; none: there were none.
     """
 
     through: Mapping[str, datetime]
@@ -37,10 +37,10 @@ class Known:
 class Panel:
     """The hourly mart as series.
 
-    ``series``: ``unique_id`` (lasting), ``tree, level, area_id, service, measure, area_level, pool, known_at`` (UTC),
-    ``cutoff`` (local), ``degraded``; ``history``: ``unique_id, ds`` (local wall clock)``, y``, as now known, nothing
-    from ``cutoff`` on; ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew of it)``, y``, the
-    changes of counts that became known after past origins.
+    ``series``: ``unique_id`` (stable), ``tree, level, area_id, service, measure, area_level, pool, known_at`` (UTC),
+    ``cutoff`` (local), ``degraded``; ``history``: ``unique_id, ds`` (local time)``, y``, as now known, nothing from
+    ``cutoff`` on; ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew it)``, y``, the changes of
+    counts that became known after past origins.
     """
 
     series: pl.DataFrame
@@ -49,7 +49,7 @@ class Panel:
 
     @staticmethod
     def read(hourly: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> "Panel":
-        """Read ``marts.demand_hourly``; units sent make series only where the agency tells of them."""
+        """Read ``marts.demand_hourly``; units sent become series only if the agency reports them."""
         whole = profile.areas.whole_id
         edges = _edges(hourly.filter(pl.col("area_id") == whole), as_of, known)
         named = (
@@ -75,7 +75,7 @@ class Panel:
         )
 
     def by_day(self) -> "Panel":
-        """The same in whole local days, each series up to the midnight before its cutoff."""
+        """Return the same in whole local days, each series up to the midnight before its cutoff."""
         midnight = pl.col("cutoff").dt.truncate("1d")
         ends = self.series.select("unique_id", midnight, (pl.col("cutoff") - midnight).alias("since_midnight"))
         days = series.daily(self.history).join(ends, on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))
@@ -84,26 +84,26 @@ class Panel:
         )
         return Panel(self.series.with_columns(midnight), days.select("unique_id", "ds", "y"), late)
 
-    def told(self) -> History:
-        """The history with what past origins did not know yet."""
+    def known_history(self) -> History:
+        """Return the history with the changes that past origins did not know yet."""
         return History.of(self.history, self.late)
 
 
 def numbered(named: pl.DataFrame) -> pl.DataFrame:
-    """Series with the ``unique_id`` that ``area_id, service, measure`` give them for ever."""
+    """Return series with the stable ``unique_id`` of ``area_id, service, measure``."""
     names = named.select(pl.concat_str("area_id", "service", "measure", separator="|")).to_series()
     return named.with_columns(series.lasting_ids(names)).select("unique_id", *named.columns)
 
 
 def area_level(whole_id: str) -> pl.Expr:
-    """Of ``area_id`` and ``level``: ``region`` for all that the profile covers, else the level in its tree."""
+    """Return ``region`` for the area that the profile covers, else the level in its hierarchy."""
     return pl.when(pl.col("area_id") == whole_id).then(pl.lit("region")).otherwise("level").alias("area_level")
 
 
 def _pool() -> pl.Expr:
-    """Which series lean on each other: those of a service, measure and level, or of a region's measure.
+    """Return the pool of a series: those of a service, measure and level, or of a region's measure.
 
-    A region has one series per service: there the services lean on each other. The few large areas go together.
+    A region has one series per service: there the services share a pool. The few large areas share one too.
     """
     upper = pl.col("area_level").is_in(["province", "headquarters"])
     size = pl.when(upper).then(pl.lit("upper")).otherwise("area_level")
@@ -121,14 +121,16 @@ def _history(clock: pl.DataFrame, named: pl.DataFrame, measure: str) -> pl.DataF
     return (
         clock.join(ids, on=keys)
         .filter(pl.col("hour_start_at") < pl.col("known_at"), pl.col(measure).is_not_null())
-        # By integers here, which is much cheaper than by words in the warehouse.
+        # Integers here are much cheaper than text in the warehouse.
         .sort("unique_id", "hour_start_at")
         .select("unique_id", "ds", pl.col(measure).cast(pl.Float64).alias("y"))
     )
 
 
 def _late(changes: pl.DataFrame | None, named: pl.DataFrame, as_of: datetime, zone: ZoneInfo) -> pl.DataFrame:
-    """Changes that some past origin did not know: one lies as long before its own instant as tonight's cutoff does."""
+    """Return changes unknown at some past origin: one has the same local distance to its instant as tonight's
+    cutoff.
+    """
     if changes is None:
         empty = named.select("unique_id", pl.col("cutoff").alias("ds"), pl.col("cutoff").alias("seen_from"))
         return empty.clear().with_columns(y=pl.lit(0.0))
@@ -150,16 +152,16 @@ def _late(changes: pl.DataFrame | None, named: pl.DataFrame, as_of: datetime, zo
 
 
 def local(column: str, zone: ZoneInfo) -> pl.Expr:
-    """Local wall-clock time, without a zone, of a column of UTC instants."""
+    """Return local time, without a zone, of a column of UTC instants."""
     return pl.col(column).dt.convert_time_zone(zone.key).dt.replace_time_zone(None).cast(pl.Datetime("us"))
 
 
 def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
-    """Where each service's knowledge ends, seen on the region as a whole.
+    """Return where each service's records end, determined on the region as a whole.
 
-    Hours after ``known.through`` are cut off, as are those before it that still fill, and nothing is known after a
-    service's last row. So is a silence at the end that the service's own rate makes all but impossible (20 calls or
-    more expected in the region, none seen): that is an outage, and its zeros are not demand.
+    Hours after ``known.through`` are cut off, as are earlier ones that still fill up, and nothing is known after a
+    service's last row. The same applies to a final stretch without records that is nearly impossible at the service's
+    own rate (20 calls or more expected in the region, none seen): that is an outage, and its zeros are not demand.
 
     Returns:
         ``service, known_at, degraded``.
@@ -172,23 +174,23 @@ def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
         through = min(known.through.get(service, as_of), as_of).replace(minute=0, second=0, microsecond=0)
         return min(through - timedelta(hours=filling.get(service, 0)), end)
 
-    said = pl.DataFrame(
+    ends = pl.DataFrame(
         [(service, edge(service, end), known.degraded.get(service)) for service, end in ends.iter_rows()],
-        schema={"service": pl.String, "said_at": pl.Datetime("us", "UTC"), "degraded": pl.String},
+        schema={"service": pl.String, "stated_at": pl.Datetime("us", "UTC"), "degraded": pl.String},
         orient="row",
     )
-    hours = region.join(said, on="service").filter(pl.col("hour_start_at") < pl.col("said_at"))
+    hours = region.join(ends, on="service").filter(pl.col("hour_start_at") < pl.col("stated_at"))
     last = pl.col("hour_start_at").filter(pl.col("calls") > 0).max() + hour
     seen = hours.group_by("service").agg(
         last.alias("last_at"), pl.col("calls").filter(pl.col("hour_start_at") < last).mean().alias("rate")
     )
-    silent = (pl.col("said_at") - pl.col("last_at")).dt.total_hours()
+    silent = (pl.col("stated_at") - pl.col("last_at")).dt.total_hours()
     is_outage = (silent * pl.col("rate") >= 20).fill_null(False)
     reason = pl.format("no record for the last {} hours, taken as an outage and not as no calls", silent)
     return (
-        said.join(seen, on="service", how="left")
+        ends.join(seen, on="service", how="left")
         .with_columns(
-            pl.when(is_outage).then("last_at").otherwise("said_at").alias("known_at"),
+            pl.when(is_outage).then("last_at").otherwise("stated_at").alias("known_at"),
             pl.concat_str("degraded", pl.when(is_outage).then(reason), separator="; ", ignore_nulls=True)
             .replace("", None)
             .alias("degraded"),

@@ -1,7 +1,7 @@
-"""Series of counts: the door's checks, seasonal slots and the hours and days to forecast.
+"""Series of counts: input checks, seasonal slots and the hours and days to forecast.
 
-A series is a long frame ``unique_id, ds, y``: ``ds`` is the start of the hour or day in local wall-clock time without a
-zone, ``y`` a count. Zeros are rows; a missing row is unknown (an outage, say) and is never read as zero.
+A series is a long frame ``unique_id, ds, y``: ``ds`` is the start of the hour or day in local time without a zone,
+``y`` a count. Zeros are rows; a missing row is unknown (such as an outage) and is never read as zero.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ from pipelines.config.errors import BongsuError
 Frequency = Literal["h", "D"]
 
 SEASON: Final[Mapping[Frequency, int]] = {"h": 168, "D": 7}
-"""Steps in the season that both floors use: a week."""
+"""Steps in the season of both baselines: a week."""
 
 STEP: Final[Mapping[Frequency, timedelta]] = {"h": timedelta(hours=1), "D": timedelta(days=1)}
 
 
 class SeriesError(BongsuError, ValueError):
-    """A series cannot be forecast as given; the message says what to change."""
+    """Report that a series cannot be forecast as given; the message states what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Counts as now known, and what of them each past origin did not know yet.
+    """Counts as now known, and the changes that each past origin did not know yet.
 
     ``counts``: ``unique_id, ds, y``. ``late``: ``unique_id, ds, seen_from, y, row``: a change of the count in a row of
-    ``counts``, and the cutoff (local wall clock) of the first origin that knew of it.
+    ``counts``, and the cutoff (local time) of the first origin that knew it.
     """
 
     counts: pl.DataFrame
@@ -41,18 +41,22 @@ class History:
 
     @staticmethod
     def of(counts: pl.DataFrame, late: pl.DataFrame) -> "History":
-        """From counts and ``unique_id, ds, seen_from, y``; changes of hours or days without a count are left out."""
+        """Build from counts and ``unique_id, ds, seen_from, y``; changes of hours or days without a count are left
+        out.
+        """
         keys = ["unique_id", "ds"]
         touched = counts.with_row_index("row").join(late.select(keys).unique(), on=keys, how="semi")
         rows = touched.unique(keys, keep="last").drop("y")
         return History(counts, late.select(*keys, "seen_from", "y").join(rows, on=keys))
 
     def at(self, cutoff: datetime) -> pl.DataFrame:
-        """``counts`` as an origin at ``cutoff`` knew them."""
+        """Return ``counts`` as an origin at ``cutoff`` knew them."""
         return self._without(self.late.filter(pl.col("seen_from") > cutoff))
 
     def before(self, cutoffs: pl.DataFrame) -> pl.DataFrame:
-        """What each series' own cutoff (``unique_id, cutoff``) knew of the time before it, as ``unique_id, ds, y``."""
+        """Return the history before each series' own cutoff (``unique_id, cutoff``) as known there, as ``unique_id, ds,
+        y``.
+        """
         unseen = self.late.join(cutoffs, on="unique_id").filter(pl.col("seen_from") > pl.col("cutoff"))
         known = self._without(unseen).join(cutoffs, on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))
         return known.drop("cutoff")
@@ -60,16 +64,16 @@ class History:
     def _without(self, late: pl.DataFrame) -> pl.DataFrame:
         sums = late.group_by("row").agg(pl.col("y").sum())
         y = self.counts["y"].to_numpy().copy()
-        # An hour that clocks repeat is one ``ds`` with the late calls of both, maybe more than its last one held.
+        # A repeated hour is one ``ds`` with the late calls of both, maybe more than its last one had.
         y[sums["row"].to_numpy()] = np.maximum(y[sums["row"].to_numpy()] - sums["y"].to_numpy(), 0.0)
         return self.counts.with_columns(pl.Series("y", y))
 
 
 def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Return ``unique_id, ds, y`` sorted and typed, or say what is wrong.
+    """Return ``unique_id, ds, y`` sorted and typed, or report what is wrong.
 
     Raises:
-        SeriesError: a column is missing or mistyped, a time is repeated or off the grid, a value is not a count.
+        SeriesError: A column is missing or mistyped, a time is repeated or off the grid, a value is not a count.
     """
     missing = [name for name in ("unique_id", "ds", "y") if name not in series.columns]
     if missing:
@@ -82,7 +86,7 @@ def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     if ds == pl.String:
         series = series.with_columns(pl.col("ds").str.to_datetime(strict=False))
     elif isinstance(ds, pl.Datetime) and ds.time_zone is not None:
-        raise SeriesError("ds carries a time zone; give local wall-clock times without one")
+        raise SeriesError("ds has a time zone; give local times without one")
     elif not ds.is_temporal():
         raise SeriesError(f"ds is {ds}; give dates or times")
     typed = series.select("unique_id", pl.col("ds").cast(pl.Datetime("us")), pl.col("y").cast(pl.Float64))
@@ -98,29 +102,29 @@ def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
 
 
 def lasting_ids(names: pl.Series) -> pl.Series:
-    """A ``unique_id`` for every name that the name alone decides (63 bits of BLAKE2b).
+    """Return a ``unique_id`` for every name, determined by the name alone (63 bits of BLAKE2b).
 
-    Draws are seeded by it, so a series' numbers are the same whatever other series stand beside it.
+    Draws are seeded by it, so a series' numbers do not depend on other series.
     """
     digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]
-    return pl.Series("unique_id", [int.from_bytes(one, "big") >> 1 for one in digests], dtype=pl.Int64)
+    return pl.Series("unique_id", [int.from_bytes(single, "big") >> 1 for single in digests], dtype=pl.Int64)
 
 
 def slot(freq: Frequency) -> pl.Expr:
-    """The place of ``ds`` in its week: hour of week 0 to 167 (Monday midnight is 0), or weekday 0 to 6."""
+    """Return the position of ``ds`` in its week: hour of week 0 to 167 (Monday midnight is 0), or weekday 0 to 6."""
     weekday = pl.col("ds").dt.weekday().cast(pl.Int16) - 1
     return (weekday * 24 + pl.col("ds").dt.hour()).alias("slot") if freq == "h" else weekday.alias("slot")
 
 
 def by_cutoff(targets: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
-    """Each distinct ``cutoff`` of the targets, ascending, with its ``unique_id``."""
+    """Yield each distinct ``cutoff`` of the targets, ascending, with its ``unique_id``."""
     pairs = targets.select("cutoff", "unique_id").unique()
     for cutoff in pairs["cutoff"].unique().sort():
         yield cutoff, pairs.filter(pl.col("cutoff") == cutoff).select("unique_id")
 
 
 def of(history: History | pl.DataFrame, group: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """The history of the series named in ``group``, as an origin at ``cutoff`` knew it."""
+    """Return the history of the series in ``group``, as an origin at ``cutoff`` knew it."""
     known = history.at(cutoff) if isinstance(history, History) else history
     if group.height == known["unique_id"].n_unique():
         return known
@@ -139,7 +143,7 @@ def daily(hourly: pl.DataFrame, least_hours: int = 23) -> pl.DataFrame:
 
 
 def steps_after(cutoff: datetime, freq: Frequency, horizon: int) -> pl.DataFrame:
-    """The ``horizon`` steps from ``cutoff`` on, as ``cutoff, ds``. ``cutoff`` is the end of what is known."""
+    """Return the ``horizon`` steps from ``cutoff`` on, as ``cutoff, ds``. ``cutoff`` is the end of the known data."""
     stamp = pl.Datetime("us")
     return pl.DataFrame(
         {"cutoff": [cutoff] * horizon, "ds": [cutoff + STEP[freq] * i for i in range(horizon)]},
@@ -148,10 +152,10 @@ def steps_after(cutoff: datetime, freq: Frequency, horizon: int) -> pl.DataFrame
 
 
 def hours_ahead(as_of: datetime, days: int, zone: ZoneInfo) -> pl.DataFrame:
-    """The whole hours of the next ``days`` days that begin at or after ``as_of``.
+    """Return the whole hours of the next ``days`` days that begin at or after ``as_of``.
 
     Returns:
-        ``target_start, target_end`` (UTC) and ``ds`` (local wall clock; one value twice where clocks go back).
+        ``target_start, target_end`` (UTC) and ``ds`` (local time; one value twice if clocks go back).
     """
     floor = as_of.replace(minute=0, second=0, microsecond=0)
     first = floor if floor == as_of else floor + timedelta(hours=1)
@@ -159,13 +163,13 @@ def hours_ahead(as_of: datetime, days: int, zone: ZoneInfo) -> pl.DataFrame:
 
 
 def days_ahead(as_of: datetime, days: int, zone: ZoneInfo) -> pl.DataFrame:
-    """The next ``days`` whole local days after the day of ``as_of``; columns as ``hours_ahead``."""
+    """Return the next ``days`` whole local days after the day of ``as_of``; columns as ``hours_ahead``."""
     today = as_of.astimezone(zone).date()
     return _targets([midnight(today + timedelta(days=i + 1), zone) for i in range(days + 1)], zone)
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) at which a local day begins."""
+    """Return the instant (UTC) at which a local day begins."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 

@@ -1,8 +1,9 @@
-"""Demand by shift: sums over the hours of a shift where hours are forecast, beyond that its part of the day.
+"""Demand by shift: sums over the hours of a shift if hours are forecast, beyond that its part of the day.
 
-A shift begins at a local wall-clock time on every day and may end on the next. Where its hours are forecast it is the
-sum of their sample paths. Beyond, means come from the published forecasts of days, and ranges are learnt as for days,
-from what the weekday table of the shift's own counts missed at past origins; areas add up as everywhere (``sums``).
+A shift begins at a local time on every day and may end on the next. If its hours are forecast it is the sum of their
+sample paths. Beyond, means come from the published forecasts of days, and ranges are estimated as for days, from the
+errors of the weekday table of the shift's own counts at past origins; areas are additive as everywhere
+(``reconciliation``).
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ METHOD: Final = "day_share"
 
 
 def floors() -> list[Model]:
-    """What is tried at past origins on a shift's own counts: the weekday table, and last week's same shift."""
+    """Return the models used at past origins on a shift's own counts: the weekday table, and last week's same shift."""
     return [
         Model(TABLE["D"], partial(hour_of_week.predict, freq="D")),
         Model(BASELINE, partial(seasonal_naive.predict, freq="D")),
@@ -43,7 +44,9 @@ def floors() -> list[Model]:
 
 
 def of_services(shifts: Mapping[str, Shift]) -> pl.DataFrame:
-    """One row per shift and service: ``shift, service, begins`` and ``ends``, hours after the midnight it begins on."""
+    """Return one row per shift and service: ``shift, service, begins`` and ``ends``, hours after the midnight it begins
+    on.
+    """
     rows = [
         (name, service, shift.begins.hour, shift.begins.hour + shift.hours)
         for name, shift in shifts.items()
@@ -54,34 +57,34 @@ def of_services(shifts: Mapping[str, Shift]) -> pl.DataFrame:
 
 
 def hours_of(ds: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """Every row with ``ds`` (hours) and ``service`` once per shift that it lies in, with ``shift`` and ``day``.
+    """Return every row with ``ds`` (hours) and ``service`` once per shift that contains it, with ``shift`` and ``day``.
 
     ``day`` is the midnight of the date on which the shift began.
     """
     hour, date = pl.col("ds").dt.hour().cast(pl.Int64), pl.col("ds").dt.truncate("1d")
-    found = ds.join(shifts, on="service")
-    today = found.filter(hour >= pl.col("begins"), hour < pl.col("ends")).with_columns(date.alias("day"))
-    night = found.filter(hour < pl.col("ends") - 24).with_columns((date - pl.duration(days=1)).alias("day"))
+    within_shift = ds.join(shifts, on="service")
+    today = within_shift.filter(hour >= pl.col("begins"), hour < pl.col("ends")).with_columns(date.alias("day"))
+    night = within_shift.filter(hour < pl.col("ends") - 24).with_columns((date - pl.duration(days=1)).alias("day"))
     return pl.concat([today, night])
 
 
 def counts(history: pl.DataFrame, series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """Counts of whole shifts: one with fewer known hours than it has, less one for a clock change, is unknown.
+    """Return counts of whole shifts; one with fewer known hours than it has, less one for a clock change, is unknown.
 
     Args:
         history: ``unique_id, ds, y`` by hour.
         series: ``unique_id, service``.
-        shifts: As ``of_services`` gives.
+        shifts: As from ``of_services``.
 
     Returns:
         ``series_id, shift, ds`` (midnight of the date on which it began)``, y``.
     """
     named = series.select(pl.col("unique_id").alias("series_id"), "service")
-    # One shift at a time: all of them together are several times the history.
-    found = [_counted(history, named, shift) for shift in shifts.partition_by("shift", maintain_order=True)]
+    # One shift at a time: all of them together are several times the size of the history.
+    within_shift = [_counted(history, named, shift) for shift in shifts.partition_by("shift", maintain_order=True)]
     columns = [pl.lit("").alias("shift"), pl.lit(None, pl.Datetime("us")).alias("ds"), pl.lit(0.0).alias("y")]
     none = named.select("series_id", *columns).clear()
-    return pl.concat([none, *found]).sort("series_id", "shift", "ds")
+    return pl.concat([none, *within_shift]).sort("series_id", "shift", "ds")
 
 
 def _counted(history: pl.DataFrame, named: pl.DataFrame, shift: pl.DataFrame) -> pl.DataFrame:
@@ -97,7 +100,7 @@ def _counted(history: pl.DataFrame, named: pl.DataFrame, shift: pl.DataFrame) ->
 
 
 def ahead(shifts: pl.DataFrame, as_of: datetime, days: int, zone: ZoneInfo) -> pl.DataFrame:
-    """The next ``days`` whole shifts of each name that begin at or after ``as_of``.
+    """Return the next ``days`` whole shifts of each name that begin at or after ``as_of``.
 
     Returns:
         ``shift, ds`` (midnight of the date)``, target_start, target_end`` (UTC).
@@ -118,16 +121,17 @@ def ahead(shifts: pl.DataFrame, as_of: datetime, days: int, zone: ZoneInfo) -> p
 
 
 def means(hours: pl.DataFrame, days: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """Expected counts of shifts from published forecasts.
+    """Return expected counts of shifts from published forecasts.
 
     Args:
-        hours: ``series_id, service, ds, mean`` of the coming hours, which say how days divide.
+        hours: ``series_id, service, ds, mean`` of the coming hours, which determine how days divide.
         days: ``series_id, service, ds, mean`` of the coming days.
-        shifts: As ``of_services`` gives.
+        shifts: As from ``of_services``.
 
     Returns:
-        ``series_id, shift, ds, mean``: the sum over the shift's hours where all are forecast, else over its parts of
-        days; a shift that neither covers has no row.
+        ``series_id, shift, ds, mean``: the sum over the shift's hours if all are forecast, else over its parts of days;
+        a shift
+            covered by neither has no row.
     """
     keys, weekday = ["series_id", "shift", "ds"], pl.col("ds").dt.weekday().alias("weekday")
     at = pl.col("ds") + pl.duration(hours=pl.col("hour"))
@@ -140,9 +144,9 @@ def means(hours: pl.DataFrame, days: pl.DataFrame, shifts: pl.DataFrame) -> pl.D
 
 
 def _parts(hours: pl.DataFrame) -> pl.DataFrame:
-    """``series_id, weekday, hour, share``: how each series' days divide, all 24 hours of all weekdays.
+    """Return ``series_id, weekday, hour, share``: how each series' days divide, all 24 hours of all weekdays.
 
-    An hour of a weekday that is not forecast (clocks leave it out, or fewer than seven days are) is as on the others.
+    An hour of a weekday that is not forecast (skipped by clocks, or with fewer than seven days) is as on the others.
     """
     at, hour = ["series_id", "weekday", "hour"], pl.col("ds").dt.hour().alias("hour")
     known = hours.group_by("series_id", pl.col("ds").dt.weekday().alias("weekday"), hour).agg(pl.col("mean").mean())
@@ -154,13 +158,13 @@ def _parts(hours: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sums(hours: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """Means of hours added up to those of whole shifts."""
+    """Sum means of hours to those of whole shifts."""
     spanned = hours.with_columns(
         pl.col("ds").min().over("series_id").alias("first"), pl.col("ds").max().over("series_id").alias("last")
     )
     return (
         hours_of(spanned, shifts)
-        .filter(_lies_within(pl.col("first"), pl.col("last")))
+        .filter(_is_within(pl.col("first"), pl.col("last")))
         .sort("series_id", "shift", "ds")
         .group_by("series_id", "shift", pl.col("day").alias("_day"), maintain_order=True)
         .agg(pl.col("mean").sum())
@@ -168,20 +172,21 @@ def _sums(hours: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _lies_within(first: pl.Expr, last: pl.Expr) -> pl.Expr:
-    """Whether a shift lies from ``first`` to ``last``; to count its hours would miss one that clocks leave out."""
+def _is_within(first: pl.Expr, last: pl.Expr) -> pl.Expr:
+    """Return whether a shift is from ``first`` to ``last``; counting its hours would miss one skipped by clocks."""
     begins, ends = (pl.col("day") + pl.duration(hours=pl.col(name)) for name in ("begins", "ends"))
     return (begins >= first) & (ends <= last + pl.duration(hours=1))
 
 
 def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
-    """The whole local days and shifts of a service that hours ahead make up.
+    """Return the whole local days and shifts of a service that hours ahead cover.
 
     Args:
-        ds: Local hours of one series, none missing between the first and the last but such as clocks leave out; the
-            one that they repeat stands twice.
+        ds: Local hours of one series, none missing between the first and the last except those skipped by clocks; a
+        repeated one
+            occurs twice.
         service: The service.
-        shifts: As ``of_services`` gives.
+        shifts: As from ``of_services``.
 
     Returns:
         ``ds, times, frequency, shift`` (null for days)``, period`` (midnight of the day, or of the date the shift began
@@ -190,7 +195,7 @@ def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
     hours = ds.to_frame("ds").group_by("ds").len("times").sort("ds").with_columns(pl.lit(service).alias("service"))
     first, last = pl.lit(ds.min(), pl.Datetime("us")), pl.lit(ds.max(), pl.Datetime("us"))
     day = pl.DataFrame({"shift": "", "service": service, "begins": 0, "ends": 24})
-    lasting = hours_of(hours, pl.concat([day, shifts])).filter(_lies_within(first, last)).sort("shift", "ds")
+    lasting = hours_of(hours, pl.concat([day, shifts])).filter(_is_within(first, last)).sort("shift", "ds")
     is_day = pl.col("shift") == ""
     return lasting.select(
         "ds",
@@ -202,15 +207,16 @@ def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
 
 
 def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
-    """One series per series and shift.
+    """Return one series per series and shift.
 
     Args:
         series: As ``Panel.series``.
-        shifts: As ``of_services`` gives.
+        shifts: As from ``of_services``.
 
     Returns:
-        The columns of ``series`` with ``series_id`` (its ``unique_id``), ``shift``, an own ``unique_id`` and ``pool``,
-        and as ``cutoff`` the midnight from which on no shift has ended yet.
+        The columns of ``series`` with ``series_id`` (its ``unique_id``), ``shift``, a separate ``unique_id`` and
+        ``pool``, and as
+            ``cutoff`` the midnight from which on no shift has ended yet.
     """
     last = (pl.col("cutoff") - pl.duration(hours=pl.col("ends"))).dt.truncate("1d") + pl.duration(days=1)
     named = (
@@ -235,19 +241,19 @@ def forecast(
     profile: Profile,
     processes: int = 1,
 ) -> pl.DataFrame:
-    """``forecast.demand`` of the coming shifts. They are not scored here: issued ones are, once due.
+    """Return ``forecast.demand`` of the coming shifts. They are not scored here: issued ones are, once due.
 
     Args:
         panel: The series.
-        hours: ``unique_id, ds, mean``, published and ahead; the hour that clocks repeat stands twice.
-        days: The same of days.
+        hours: ``unique_id, ds, mean``, published and ahead; a repeated hour has two rows.
+        days: Likewise of days.
         of_hours: The sums of the hours ahead.
-        shares: What of hours and days goes to audiences that also read records.
-        members: As ``trees.members`` gives.
-        listed: As ``of_services`` gives, of services in the panel.
+        shares: The hours and days for audiences that also read records.
+        members: As from ``area_tree.members``.
+        listed: As from ``of_services``, of services in the panel.
         as_of: The instant of issue, UTC.
         profile: Horizon, time zone.
-        processes: Processes that draw paths side by side.
+        processes: Processes that draw paths in parallel.
     """
     horizon = profile.horizons.daily_days
     named = named_series(panel.series, listed)
@@ -259,19 +265,19 @@ def forecast(
     targets = rolling_origin.both(
         rolling_origin.daily_origins(ids, horizon), ids.join(ahead(listed, as_of, horizon, profile.zone), on="shift")
     )
-    said = calibration.dispersed(rolling_origin.run(floors(), history, targets), BASELINE)
+    backtest = calibration.dispersed(rolling_origin.run(floors(), history, targets), BASELINE)
     expected = means(_named(hours, panel), _named(days, panel), listed)
     twice = hours.select("unique_id", "ds").join(shares.hours, on=["unique_id", "ds"], maintain_order="left")
     shared = means(_named(twice, panel), _named(shares.days, panel), listed)
-    published = _with_means(said.filter(pl.col("model") == TABLE["D"]), expected)
-    found = reconciliation.together(_families(published, members, named), processes)
+    published = _with_means(backtest.filter(pl.col("model") == TABLE["D"]), expected)
+    within_shift = reconciliation.together(_families(published, members, named), processes)
     is_ahead = pl.col("target_start").is_not_null()
-    added = reconciliation.added(published.filter(is_ahead), found).rename(
+    added = reconciliation.added(published.filter(is_ahead), within_shift).rename(
         {"unique_id": "number", "series_id": "unique_id"}
     )
-    told = reconciliation.by_period(added, of_hours, "S").rename({"unique_id": "series_id", "number": "unique_id"})
-    floor = said.filter(pl.col("model") == BASELINE, is_ahead, pl.col("mean").is_not_null())
-    both = pl.concat([told, floor], how="diagonal")
+    by_shift = reconciliation.by_period(added, of_hours, "S").rename({"unique_id": "series_id", "number": "unique_id"})
+    floor = backtest.filter(pl.col("model") == BASELINE, is_ahead, pl.col("mean").is_not_null())
+    both = pl.concat([by_shift, floor], how="diagonal")
     full = (
         both.drop("pool", "shift", "cutoff", "series_id")
         .join(named.drop("pool", "cutoff"), on="unique_id", how="left", maintain_order="left")
@@ -283,21 +289,21 @@ def forecast(
             pl.lit("S").alias("frequency"),
         )
     )
-    apart = disclosure_safe.told(full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"])
+    apart = disclosure_safe.replacements(full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"])
     return tables.issued(with_quantiles(pl.concat([full, apart])))
 
 
 def _named(means_of: pl.DataFrame, panel: Panel) -> pl.DataFrame:
-    """Means as ``series_id, service, ds, mean``."""
+    """Return means as ``series_id, service, ds, mean``."""
     services = panel.series.select("unique_id", "service")
     return means_of.join(services, on="unique_id", maintain_order="left").select(
         pl.col("unique_id").alias("series_id"), "service", "ds", "mean"
     )
 
 
-def _with_means(said: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
-    """The weekday table's rows, those ahead with the means of hours and days; no row where there is none."""
-    joined = said.join(expected, on=["series_id", "shift", "ds"], how="left", maintain_order="left", suffix="_sum")
+def _with_means(backtest: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
+    """Return the weekday table's rows, those ahead with the means of hours and days; no row without any."""
+    joined = backtest.join(expected, on=["series_id", "shift", "ds"], how="left", maintain_order="left", suffix="_sum")
     is_ahead = pl.col("target_start").is_not_null()
     mean = pl.when(is_ahead).then("mean_sum").otherwise("mean")
     return (
@@ -319,16 +325,18 @@ def _families(
     members: Mapping[tuple[str, str, str], pl.DataFrame],
     named: pl.DataFrame,
 ) -> list[tuple[Family, list[datetime], Floats]]:
-    """Every service, measure and shift, in trees of the shifts' own numbers."""
-    found = []
-    for (service, measure, _), own in named.group_by(*FAMILY, "shift", maintain_order=True):
-        number = dict(own.select("series_id", "unique_id").iter_rows())
+    """Return every service, measure and shift, in hierarchies of the shifts' own numbers."""
+    within_shift = []
+    for (service, measure, _), family in named.group_by(*FAMILY, "shift", maintain_order=True):
+        number = dict(family.select("series_id", "unique_id").iter_rows())
         trees = [
             tree.select(pl.all().replace_strict(number, return_dtype=named.schema["unique_id"]))
             for (s, m, _), tree in members.items()
             if (s, m) == (service, measure)
         ]
-        said = published.join(own, on="unique_id", how="semi", maintain_order="left")
-        cutoffs = said.filter(pl.col("target_start").is_not_null())["cutoff"].unique().to_list()
-        found.append((Family(said.select(reconciliation.SAID), trees, "D", is_informed=False), cutoffs, IDENTITY))
-    return found
+        backtest = published.join(family, on="unique_id", how="semi", maintain_order="left")
+        cutoffs = backtest.filter(pl.col("target_start").is_not_null())["cutoff"].unique().to_list()
+        within_shift.append(
+            (Family(backtest.select(reconciliation.FORECAST_COLUMNS), trees, "D", is_informed=False), cutoffs, IDENTITY)
+        )
+    return within_shift

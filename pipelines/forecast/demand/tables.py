@@ -1,4 +1,4 @@
-"""The tables of demand forecasts as they are stored: what is issued, and its scores."""
+"""The tables of demand forecasts as stored: issued forecasts and their scores."""
 
 from typing import Final
 
@@ -70,7 +70,7 @@ def named(forecasts: pl.DataFrame) -> pl.DataFrame:
 
 
 def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFrame:
-    """``forecast.demand_scores`` of what is published and of both floors, all on the same targets.
+    """Return ``forecast.demand_scores`` of the published forecasts and of both baselines, all on the same targets.
 
     Args:
         known: Forecasts whose outcome ``y`` is known, with ``scale, is_reconciled`` and the columns of the grain; the
@@ -91,18 +91,20 @@ def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFram
 
 
 def backtest_scores(known: pl.DataFrame, curves: Floats, freq: Frequency) -> pl.DataFrame:
-    """``scores`` of a backtest, with the skill over the weekly table."""
+    """Return ``scores`` of a backtest, with the skill over the weekly table."""
     keys = ["unique_id", "cutoff"]
     sides = _sides(known)
-    # One name for what is published, so that it never is that of the floor beside it.
-    told = scores(known, curves, "backtest")
+    # One name for published forecasts, so that it never equals that of a baseline.
+    stored_scores = scores(known, curves, "backtest")
     published = pl.when(pl.col("is_baseline")).then("model").otherwise(pl.lit(CHOSEN)).alias("model")
-    skilled = scoring.with_skill(told.with_columns(published), sides.with_columns(published), GRAIN, TABLE[freq], keys)
-    return skilled.with_columns(told["model"])
+    skilled = scoring.with_skill(
+        stored_scores.with_columns(published), sides.with_columns(published), GRAIN, TABLE[freq], keys
+    )
+    return skilled.with_columns(stored_scores["model"])
 
 
 def _sides(known: pl.DataFrame) -> pl.DataFrame:
-    """The published rows under one name, and the floors."""
+    """Return the published rows under one name, and the baselines."""
     published = known.filter(~pl.col("is_baseline"))
     is_single = pl.col("model").n_unique() == 1
     names = published.group_by(GRAIN).agg(

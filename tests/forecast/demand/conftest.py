@@ -1,4 +1,4 @@
-"""Series and targets that the tests of several models are made of."""
+"""Series and targets shared by the tests of several models."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ def line(counts: np.ndarray, series: int = 1, hours: int = 24) -> pl.DataFrame:
     return pl.DataFrame({"unique_id": series, "ds": ds, "y": counts.astype(float)}, schema_overrides={"ds": STAMP})
 
 
-def asked(cutoff: datetime, n: int, series: int = 1, hours: int = 24) -> pl.DataFrame:
+def targets_of(cutoff: datetime, n: int, series: int = 1, hours: int = 24) -> pl.DataFrame:
     """Targets of one series: the ``n`` steps from ``cutoff`` on."""
     ds = [cutoff + timedelta(hours=hours * i) for i in range(n)]
     frame = {"unique_id": series, "cutoff": cutoff, "ds": ds}

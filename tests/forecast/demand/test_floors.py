@@ -1,4 +1,4 @@
-"""The two floors: the weekly table and last week again."""
+"""The two baselines: the weekly table and last week's values."""
 
 from datetime import datetime, timedelta
 
@@ -35,8 +35,8 @@ def test_the_table_finds_the_rate_of_each_hour_of_the_week() -> None:
     shape = week_shape(rng)
     past = history(rng.poisson(np.tile(shape, 60)))
     cutoff = MONDAY + timedelta(weeks=60)
-    said = hour_of_week.predict(past, targets(cutoff, 168), "h")["mean"].to_numpy()
-    assert np.abs(said / shape - 1).mean() < 0.08
+    forecasts = hour_of_week.predict(past, targets(cutoff, 168), "h")["mean"].to_numpy()
+    assert np.abs(forecasts / shape - 1).mean() < 0.08
 
 
 def test_shrinkage_brings_a_sparse_series_nearer_the_truth_than_its_plain_means() -> None:
@@ -44,16 +44,16 @@ def test_shrinkage_brings_a_sparse_series_nearer_the_truth_than_its_plain_means(
     shape = week_shape(rng) / 40
     counts = rng.poisson(np.tile(shape, 52))
     cutoff = MONDAY + timedelta(weeks=52)
-    said = hour_of_week.predict(history(counts), targets(cutoff, 168), "h")["mean"].to_numpy()
+    forecasts = hour_of_week.predict(history(counts), targets(cutoff, 168), "h")["mean"].to_numpy()
     plain = counts.reshape(52, 168).mean(axis=0)
-    assert ((said - shape) ** 2).mean() < 0.5 * ((plain - shape) ** 2).mean()
+    assert ((forecasts - shape) ** 2).mean() < 0.5 * ((plain - shape) ** 2).mean()
 
 
 def test_the_level_follows_a_change_within_weeks() -> None:
     counts = np.concatenate([np.full(168 * 40, 2), np.full(168 * 10, 4)])
     cutoff = MONDAY + timedelta(weeks=50)
-    said = hour_of_week.predict(history(counts), targets(cutoff, 24), "h")["mean"]
-    assert said.min() > 3
+    forecasts = hour_of_week.predict(history(counts), targets(cutoff, 24), "h")["mean"]
+    assert forecasts.min() > 3
 
 
 def test_nothing_from_the_cutoff_on_changes_a_forecast() -> None:
@@ -63,20 +63,20 @@ def test_nothing_from_the_cutoff_on_changes_a_forecast() -> None:
     altered = counts.copy()
     altered[168 * 8 :] = 99
     for model in (hour_of_week, seasonal_naive):
-        one, two = (model.predict(history(c), targets(cutoff, 168), "h") for c in (counts, altered))
-        assert one.equals(two)
+        single, two = (model.predict(history(c), targets(cutoff, 168), "h") for c in (counts, altered))
+        assert single.equals(two)
 
 
 def test_a_series_without_a_call_is_still_possible() -> None:
-    said = hour_of_week.predict(history(np.zeros(168 * 4)), targets(MONDAY + timedelta(weeks=4), 168), "h")["mean"]
-    assert said.min() > 0 and said.max() < 0.01
+    forecasts = hour_of_week.predict(history(np.zeros(168 * 4)), targets(MONDAY + timedelta(weeks=4), 168), "h")["mean"]
+    assert forecasts.min() > 0 and forecasts.max() < 0.01
 
 
-def test_hours_never_seen_lean_on_the_rest_of_the_series() -> None:
+def test_hours_never_seen_use_the_rest_of_the_series() -> None:
     past = history(np.full(100, 3))
-    said = hour_of_week.predict(past, targets(MONDAY + timedelta(hours=100), 168), "h")["mean"]
-    assert said.null_count() == 0
-    assert said.is_between(2, 4).all()
+    forecasts = hour_of_week.predict(past, targets(MONDAY + timedelta(hours=100), 168), "h")["mean"]
+    assert forecasts.null_count() == 0
+    assert forecasts.is_between(2, 4).all()
 
 
 def test_an_unknown_series_has_no_mean() -> None:
@@ -87,9 +87,9 @@ def test_an_unknown_series_has_no_mean() -> None:
 def test_the_order_of_rows_does_not_change_the_last_digit() -> None:
     rng = np.random.default_rng(4)
     past = history(rng.poisson(1.5, 168 * 20))
-    asked = targets(MONDAY + timedelta(weeks=20), 168)
-    one = hour_of_week.predict(past, asked, "h")
-    assert one.equals(hour_of_week.predict(past.sample(fraction=1, shuffle=True, seed=5), asked, "h"))
+    targets_of = targets(MONDAY + timedelta(weeks=20), 168)
+    single = hour_of_week.predict(past, targets_of, "h")
+    assert single.equals(hour_of_week.predict(past.sample(fraction=1, shuffle=True, seed=5), targets_of, "h"))
 
 
 def test_days_have_seven_slots() -> None:
@@ -101,17 +101,17 @@ def test_days_have_seven_slots() -> None:
         },
         schema_overrides={"ds": pl.Datetime("us")},
     )
-    asked = targets(MONDAY + timedelta(days=70), 1)
-    assert hour_of_week.predict(days, asked, "D")["mean"].item() == pytest.approx(1, rel=0.5)
-    assert seasonal_naive.predict(days, asked, "D")["mean"].item() == 1
+    targets_of = targets(MONDAY + timedelta(days=70), 1)
+    assert hour_of_week.predict(days, targets_of, "D")["mean"].item() == pytest.approx(1, rel=0.5)
+    assert seasonal_naive.predict(days, targets_of, "D")["mean"].item() == 1
 
 
-def test_last_week_again_is_last_week_again() -> None:
+def test_seasonal_naive_repeats_last_week() -> None:
     counts = np.arange(168 * 3)
-    said = seasonal_naive.predict(history(counts), targets(MONDAY + timedelta(weeks=3), 200), "h")
-    assert said["mean"].to_list()[:168] == list(range(336, 504))
-    assert said["mean"].to_list()[168:] == list(range(336, 368))
-    assert said["spread_mean"].unique().to_list() == [np.arange(336, 504).mean()]
+    forecasts = seasonal_naive.predict(history(counts), targets(MONDAY + timedelta(weeks=3), 200), "h")
+    assert forecasts["mean"].to_list()[:168] == list(range(336, 504))
+    assert forecasts["mean"].to_list()[168:] == list(range(336, 368))
+    assert forecasts["spread_mean"].unique().to_list() == [np.arange(336, 504).mean()]
 
 
 def test_each_target_sees_only_what_its_own_cutoff_allows() -> None:

@@ -1,4 +1,4 @@
-"""What is scored of an issued forecast is the distribution that was published, its levels where they were moved."""
+"""Issued forecasts are scored with the published distribution, including recalibrated levels."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ STAMP = pl.Datetime("us", "UTC")
 
 
 def curve(power: float) -> Floats:
-    """Levels kept too seldom (power over 1) or too often, told to four digits as ``method`` tells them."""
+    """Levels covered too rarely (power over 1) or too often, rounded to four digits as in ``method``."""
     lower = (0.5 * (2 * calibration.GRID[: calibration.MIDDLE]) ** power).round(4)
     return np.hstack([lower, 0.5, 1 - lower[::-1]])
 
@@ -29,7 +29,7 @@ CURVES = np.vstack([calibration.IDENTITY, curve(0.6), curve(1.5)])
 
 @pytest.fixture(scope="module")
 def published() -> pl.DataFrame:
-    """Hours of a rare, a usual and a busy service whose levels stay, widen or narrow in turn, with what came."""
+    """Hours of a rare, a usual and a busy service whose levels stay, widen or narrow in turn, with observed values."""
     starts = [HOUR + timedelta(hours=i) for i in range(1, HOURS + 1)]
     hours = pl.DataFrame({"target_start": starts}, {"target_start": STAMP}).with_row_index("hour")
     services = pl.DataFrame({"service": ["ems", "fire", "rescue"], "mean": [0.7, 6.0, 50.0], "scale": [0.5, 3.0, 9.0]})
@@ -50,16 +50,16 @@ def published() -> pl.DataFrame:
     return calibration.with_quantiles(frame, CURVES)
 
 
-def scores(told: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
+def scores(stored: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
     """Scores of a table as issued, two days later."""
     keys = ["frequency", "area_id", "service", "measure", "shift"]
     outcomes = issued.Outcomes(
         published.select(*keys, "level", "target_start", "y"), published.select(*keys, "scale").unique()
     )
-    return issued.score_issued(told, outcomes, AS_OF + timedelta(hours=HOURS + 1), KOREA, {})
+    return issued.score_issued(stored, outcomes, AS_OF + timedelta(hours=HOURS + 1), KOREA, {})
 
 
-def test_moved_levels_are_scored_as_the_frame_was_before_it_was_written(published: pl.DataFrame) -> None:
+def test_recalibrated_levels_are_scored_as_before_writing(published: pl.DataFrame) -> None:
     before = tables.scores(published, CURVES, "issued").sort("service")
     after = scores(tables.issued(published, CURVES), published).sort("service")
     assert after["targets"].to_list() == [HOURS] * 3
@@ -67,9 +67,9 @@ def test_moved_levels_are_scored_as_the_frame_was_before_it_was_written(publishe
         assert after[name].to_list() == pytest.approx(before[name].to_list(), rel=1e-9), name
 
 
-def test_a_score_that_forgot_the_moved_levels_would_be_another(published: pl.DataFrame) -> None:
-    told = tables.issued(published, CURVES)
-    forgot = told.with_columns(calibration_map=pl.lit(None, pl.List(pl.Float64)))
-    one, two = (scores(frame, published).sort("service") for frame in (told, forgot))
+def test_a_score_without_recalibration_would_differ(published: pl.DataFrame) -> None:
+    stored = tables.issued(published, CURVES)
+    forgot = stored.with_columns(calibration_map=pl.lit(None, pl.List(pl.Float64)))
+    single, two = (scores(frame, published).sort("service") for frame in (stored, forgot))
     for name in ("expected_coverage_80", "crps"):
-        assert ((one[name] - two[name]).abs() > 0.001).all(), name
+        assert ((single[name] - two[name]).abs() > 0.001).all(), name

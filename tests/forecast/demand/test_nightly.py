@@ -1,4 +1,4 @@
-"""The nightly forecast on small panels: what is issued, what is never read, what is said about it."""
+"""The nightly forecast on small panels: issued rows, unread data, reported reasons."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -74,7 +74,7 @@ def test_every_area_service_hour_and_day_ahead_has_one_published_row(result: Dem
     assert result.scores.columns == list(tables.SCORE_COLUMNS)
 
 
-def test_published_means_of_parts_add_up_to_their_area_and_hours_to_their_day(result: DemandForecast) -> None:
+def test_published_means_are_additive_over_areas_and_hours(result: DemandForecast) -> None:
     published = result.forecasts.filter(~pl.col("is_baseline"))
     is_region = pl.col("area_id") == "11"
     keys = ["frequency", "service", "target_start"]
@@ -98,14 +98,14 @@ def test_a_sum_of_many_is_steadier_than_its_parts(result: DemandForecast) -> Non
     assert wide["11"] < min(wide["11010"], wide["11020"])
 
 
-def test_each_published_row_has_last_week_beside_it(result: DemandForecast) -> None:
+def test_each_published_row_has_a_seasonal_naive_row(result: DemandForecast) -> None:
     keys = ["frequency", "area_id", "service", "target_start"]
     published = result.forecasts.filter(~pl.col("is_baseline"))
     baseline = result.forecasts.filter(pl.col("model") == "seasonal_naive", pl.col("is_baseline"))
     assert published.join(baseline, on=keys, how="anti").is_empty()
 
 
-def test_targets_lie_ahead_and_leads_are_hours_to_their_end(result: DemandForecast) -> None:
+def test_targets_are_ahead_and_leads_are_hours_to_their_end(result: DemandForecast) -> None:
     forecasts = result.forecasts
     assert (forecasts["target_start"] >= AS_OF).all()
     first = forecasts.filter(pl.col("frequency") == "h")["horizon_hours"].min()
@@ -118,7 +118,7 @@ def test_quantiles_are_whole_and_never_fall(result: DemandForecast) -> None:
     assert (np.diff(values, axis=1) >= 0).all()
 
 
-def test_what_is_published_is_what_the_choices_in_force_say(result: DemandForecast) -> None:
+def test_published_forecasts_follow_the_current_selection(result: DemandForecast) -> None:
     assert result.choices.columns == list(selection_table.COLUMNS)
     newest = result.choices.filter(pl.col("origin_at") == pl.col("origin_at").max().over("frequency", "service"))
     keys = ["frequency", "area_id", "service", "horizon_block"]
@@ -126,10 +126,10 @@ def test_what_is_published_is_what_the_choices_in_force_say(result: DemandForeca
     first = (pl.col("target_start") - pl.col("data_as_of")).dt.total_days() < 1
     leaves = pl.col("area_id") != "11"
     near = result.forecasts.filter(first, leaves, ~pl.col("is_baseline"), pl.col("frequency") == "h")
-    said = near.join(newest.filter(horizon_block="day 1"), on=["frequency", "area_id", "service"])
+    predictions = near.join(newest.filter(horizon_block="day 1"), on=["frequency", "area_id", "service"])
     is_single = ~pl.col("models").str.contains(JOIN, literal=True)
     expected = pl.when(is_single).then("models").otherwise(pl.lit(tables.COMBINATION))
-    assert said.height and said.select((pl.col("model") == expected).all()).item()
+    assert predictions.height and predictions.select((pl.col("model") == expected).all()).item()
 
 
 def test_a_sparse_series_has_no_model_of_dense_days_and_prophet_competes_for_a_dense_one(
@@ -152,7 +152,7 @@ def test_published_and_floors_are_scored_on_the_same_targets(result: DemandForec
     assert not result.scores.select(keys).is_duplicated().any()
 
 
-def test_a_backtest_tells_the_skill_over_the_weekly_table(result: DemandForecast) -> None:
+def test_a_backtest_has_the_skill_over_the_weekly_table(result: DemandForecast) -> None:
     table = result.scores.filter(pl.col("is_baseline"), pl.col("model").is_in(["hour_of_week", "day_of_week"]))
     assert table["skill"].unique().to_list() == [0.0]
     published = result.scores.filter(~pl.col("is_baseline"))
@@ -179,15 +179,15 @@ def test_hours_after_a_services_edge_are_unknown_and_not_zero(panel: pl.DataFram
         .name.keep()
     )
     known = Known(through={"ems": edge}, degraded={"ems": "feed fire_119 is stale"})
-    one, two = (nightly.forecast_demand(frame, AS_OF, KOREA, known).forecasts for frame in (panel, zeroed))
-    assert one.equals(two)
-    ems = one.filter(pl.col("service") == "ems")
+    single, two = (nightly.forecast_demand(frame, AS_OF, KOREA, known).forecasts for frame in (panel, zeroed))
+    assert single.equals(two)
+    ems = single.filter(pl.col("service") == "ems")
     assert ems["data_as_of"].unique().to_list() == [edge.replace(minute=0)]
     assert ems["degraded_reason"].unique().to_list() == ["feed fire_119 is stale"]
-    assert one.filter(pl.col("service") == "fire")["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
+    assert single.filter(pl.col("service") == "fire")["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
 
 
-def test_an_impossible_silence_is_taken_as_an_outage_and_said(panel: pl.DataFrame) -> None:
+def test_an_implausible_gap_is_treated_as_an_outage_and_reported(panel: pl.DataFrame) -> None:
     silent = panel.with_columns(
         pl.when(pl.col("hour_start_at") >= AS_OF - timedelta(days=3)).then(0).otherwise("calls").alias("calls")
     )
@@ -199,7 +199,7 @@ def test_an_impossible_silence_is_taken_as_an_outage_and_said(panel: pl.DataFram
     assert fire["degraded_reason"].null_count() == fire.height
 
 
-def test_a_short_history_still_gives_a_forecast_and_says_why_it_is_simple() -> None:
+def test_a_short_history_still_gives_a_forecast_with_the_reason_for_its_model() -> None:
     forecasts = nightly.forecast_demand(hourly({("11010", "ems"): 2.0}, days=10), AS_OF, KOREA).forecasts
     days = forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))
     assert set(days["model"]) == {"day_of_week", reconciliation.MODEL}
@@ -208,10 +208,10 @@ def test_a_short_history_still_gives_a_forecast_and_says_why_it_is_simple() -> N
     assert hours.height == 2 * 168
 
 
-def test_a_failing_prophet_yields_to_the_table_and_says_why_wherever_it_was_chosen(
+def test_a_failing_prophet_is_replaced_by_the_table_with_a_reason(
     panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = panel.filter(pl.col("area_id") == "11")  # without parts, so that it is no sum
+    alone = panel.filter(pl.col("area_id") == "11")  # without parts, so that it is not a sum
     chosen = nightly.forecast_demand(alone, AS_OF, KOREA).choices
     words = {"h": "hour_of_week", "D": "day_of_week + prophet_mean"}
     kept = chosen.with_columns(
@@ -285,20 +285,20 @@ def stations(panel: pl.DataFrame) -> pl.DataFrame:
 def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other(
     panel: pl.DataFrame, result: DemandForecast
 ) -> None:
-    made = nightly.forecast_demand(pl.concat([panel, stations(panel)]), AS_OF, KOREA)
+    built = nightly.forecast_demand(pl.concat([panel, stations(panel)]), AS_OF, KOREA)
     # To the last quantile: draws know a series by its place in the panel, and areas of the stations' tree come last.
-    assert made.forecasts.filter(pl.col("tree") == "admin").equals(result.forecasts)
-    assert made.choices.filter(pl.col("tree") == "admin").equals(result.choices)
-    assert made.scores.filter(pl.col("area_level") != "station").equals(result.scores)
-    hours = made.forecasts.filter(
+    assert built.forecasts.filter(pl.col("tree") == "admin").equals(result.forecasts)
+    assert built.choices.filter(pl.col("tree") == "admin").equals(result.choices)
+    assert built.scores.filter(pl.col("area_level") != "station").equals(result.scores)
+    hours = built.forecasts.filter(
         pl.col("tree") == "fire", pl.col("frequency") == "h", pl.col("model") == "seasonal_naive"
     )
     calls, units = (hours.filter(pl.col("measure") == name) for name in ("calls", "dispatches"))
     assert calls.height == 2 * 168 and (2 * calls["mean"]).equals(units["mean"])
-    assert set(made.scores.select("measure", "area_level").unique().rows()) == {
+    assert set(built.scores.select("measure", "area_level").unique().rows()) == {
         ("calls", "region"), ("calls", "district"), ("calls", "station"), ("dispatches", "station"),
     }  # fmt: skip
-    days = made.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
+    days = built.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
     assert set(days["model"]) == {"day_of_week", "seasonal_naive", reconciliation.MODEL}
     scaled = days.filter(pl.col("is_reconciled"))
     assert scaled.height and set(scaled.select("model", "method").unique().rows()) == {("day_of_week", nightly.SIMPLE)}
@@ -306,10 +306,12 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
     keys = ["area_id", "measure", "target_start"]
     assert scaled.join(table, on=keys).height == scaled.height, "the table itself is there next to what was adjusted"
     is_hour = (pl.col("frequency") == "h") & (pl.col("measure") == "calls") & ~pl.col("is_baseline")
-    assert made.scores.filter(is_hour, pl.col("area_level") == "station")["skill"].item() != 0
+    assert built.scores.filter(is_hour, pl.col("area_level") == "station")["skill"].item() != 0
 
 
-def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataFrame, result: DemandForecast) -> None:
+def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
+    panel: pl.DataFrame, result: DemandForecast
+) -> None:
     def again(days: int, kept: pl.DataFrame) -> DemandForecast:
         chosen_at = pl.col("chosen_at") - timedelta(days=days)
         shifted = kept.with_columns(chosen_at, models=pl.lit("hour_of_week"))
@@ -320,8 +322,8 @@ def test_choices_of_this_week_are_kept_to_and_older_ones_are_not(panel: pl.DataF
     published = kept.forecasts.filter(~pl.col("is_baseline"))
     assert set(published["model"]) == {"hour_of_week", "day_of_week", reconciliation.MODEL}
     assert kept.choices["chosen_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
-    anew = again(7, result.choices)
-    assert anew.forecasts.equals(result.forecasts) and anew.choices.equals(result.choices)
+    reselected = again(7, result.choices)
+    assert reselected.forecasts.equals(result.forecasts) and reselected.choices.equals(result.choices)
     assert again(1, result.choices.filter(pl.col("area_id") != "11020")).choices.equals(result.choices)
 
 
@@ -380,9 +382,9 @@ def test_nothing_is_scored_before_it_is_known(result: DemandForecast, panel: pl.
 
 def test_a_service_that_was_never_fetched_has_no_forecast_and_harms_no_other(panel: pl.DataFrame) -> None:
     never = Known(through={"fire": datetime(1970, 1, 1, tzinfo=UTC)}, degraded={"fire": "never fetched"})
-    made = nightly.forecast_demand(panel, AS_OF, KOREA, never)
-    assert made.forecasts["service"].unique().to_list() == ["ems"]
-    assert made.scores["service"].unique().to_list() == ["ems"]
+    built = nightly.forecast_demand(panel, AS_OF, KOREA, never)
+    assert built.forecasts["service"].unique().to_list() == ["ems"]
+    assert built.scores["service"].unique().to_list() == ["ems"]
 
 
 @pytest.mark.parametrize("days", [30, DAYS])
@@ -396,10 +398,10 @@ def test_a_service_without_any_call_is_forecast_as_nearly_none(days: int) -> Non
 def test_a_service_without_a_row_has_no_forecast_and_harms_no_other(panel: pl.DataFrame) -> None:
     unfetched = panel.filter(pl.col("service") != "fire")
     known = Known({"fire": datetime(1970, 1, 1, tzinfo=UTC)}, {"fire": "never fetched"})
-    made = nightly.forecast_demand(unfetched, AS_OF, KOREA, known)
-    assert made.forecasts["service"].unique().to_list() == ["ems"]
-    assert made.forecasts["degraded_reason"].null_count() == made.forecasts.height
-    assert made.forecasts["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
+    built = nightly.forecast_demand(unfetched, AS_OF, KOREA, known)
+    assert built.forecasts["service"].unique().to_list() == ["ems"]
+    assert built.forecasts["degraded_reason"].null_count() == built.forecasts.height
+    assert built.forecasts["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
 
 
 @pytest.mark.parametrize("hours_known", [3, 30, 24 * 100])
@@ -409,32 +411,32 @@ def test_a_service_whose_rows_end_early_is_known_to_there_and_others_to_as_of(
     start = AS_OF.replace(minute=0) - timedelta(days=DAYS)
     edge = start + timedelta(hours=hours_known)
     is_fire = pl.col("service") == "fire"
-    made = nightly.forecast_demand(panel.filter(~is_fire | (pl.col("hour_start_at") < edge)), AS_OF, KOREA)
-    fire = made.forecasts.filter(is_fire)
+    built = nightly.forecast_demand(panel.filter(~is_fire | (pl.col("hour_start_at") < edge)), AS_OF, KOREA)
+    fire = built.forecasts.filter(is_fire)
     assert fire["data_as_of"].unique().to_list() == [edge]
     assert fire.filter(pl.col("frequency") == "h", ~pl.col("is_baseline")).height == 3 * 168
-    ems = made.forecasts.filter(~is_fire)
+    ems = built.forecasts.filter(~is_fire)
     assert ems["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
     # Levels are moved by what the ranges of all services missed. Else only what boosting is part of moves, since it
     # learns from all services that are known equally far: here hours, and the first days as their sums.
     is_far = (pl.col("frequency") == "D") & (pl.col("target_start") > AS_OF + timedelta(days=7))
     is_own = pl.col("is_baseline") | is_far
-    one, two = (frame.filter(~is_fire) for frame in (made.forecasts, result.forecasts))
+    single, two = (frame.filter(~is_fire) for frame in (built.forecasts, result.forecasts))
     ranges = (*COLUMNS, "dispersion", "calibration_map")
-    assert one.filter(is_own).drop(ranges).equals(two.filter(is_own).drop(ranges))
+    assert single.filter(is_own).drop(ranges).equals(two.filter(is_own).drop(ranges))
     errors = ["frequency", "service", "area_level", "model", "targets", "mae", "mase", "rmsse", "bias"]
-    floors = [frame.filter(~is_fire, pl.col("is_baseline")).select(errors) for frame in (made.scores, result.scores)]
+    floors = [frame.filter(~is_fire, pl.col("is_baseline")).select(errors) for frame in (built.scores, result.scores)]
     assert floors[0].height == 8 and floors[0].equals(floors[1])
-    near = [frame.filter(~is_own)["mean"] for frame in (one, two)]
+    near = [frame.filter(~is_own)["mean"] for frame in (single, two)]
     assert near[0].to_numpy() == pytest.approx(near[1].to_numpy(), rel=0.3)
     assert near[0].sum() == pytest.approx(near[1].sum(), rel=0.015)  # type: ignore[operator]
 
 
-def test_a_few_hours_of_history_are_no_day_and_no_crash() -> None:
+def test_a_few_hours_of_history_give_no_days_and_no_error() -> None:
     few = hourly({("11010", "ems"): 2.0}, days=1).filter(pl.col("hour_start_at") >= AS_OF - timedelta(hours=5))
-    made = nightly.forecast_demand(few, AS_OF, KOREA)
-    assert made.forecasts["frequency"].unique().to_list() == ["h"]
-    assert made.scores.columns == list(tables.SCORE_COLUMNS)
+    built = nightly.forecast_demand(few, AS_OF, KOREA)
+    assert built.forecasts["frequency"].unique().to_list() == ["h"]
+    assert built.scores.columns == list(tables.SCORE_COLUMNS)
 
 
 def test_issued_forecasts_of_a_service_without_rows_wait_for_their_score(

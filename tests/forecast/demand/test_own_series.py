@@ -1,4 +1,4 @@
-"""Anybody's series: the columns promised, no leaks, and a floor that is beaten on real calls."""
+"""Your own series: the documented columns, no leaks, and a baseline that is beaten on real calls."""
 
 import os
 from datetime import datetime, timedelta
@@ -25,52 +25,52 @@ def series(n: int, every: timedelta, rate: float = 3.0, name: str = "a") -> pl.D
 
 def test_hours_ahead_follow_each_series_own_end() -> None:
     both = pl.concat([series(24 * 40, timedelta(hours=1)), series(24 * 30, timedelta(hours=1), name="b")])
-    said = own_series.predict(both, "h", 48)
-    assert said.columns == ["unique_id", "ds", "mean", "model", *COLUMNS]
-    assert said.group_by("unique_id").agg(pl.col("ds").min()).sort("unique_id").rows() == [
+    predictions = own_series.predict(both, "h", 48)
+    assert predictions.columns == ["unique_id", "ds", "mean", "model", *COLUMNS]
+    assert predictions.group_by("unique_id").agg(pl.col("ds").min()).sort("unique_id").rows() == [
         ("a", START + timedelta(days=40)),
         ("b", START + timedelta(days=30)),
     ]
-    assert said.height == 96 and said.null_count().sum_horizontal().item() == 0
+    assert predictions.height == 96 and predictions.null_count().sum_horizontal().item() == 0
 
 
 def test_days_ahead_are_a_mean_of_prophet_and_table_or_the_tables_alone_where_sparse() -> None:
     both = pl.concat([series(90, timedelta(days=1)), series(90, timedelta(days=1), 0.1, "b")])
-    said = own_series.predict(both, "D", 14)
-    assert said.filter(pl.col("unique_id") == "b")["model"].unique().to_list() == ["day_of_week"]
-    assert said.filter(pl.col("unique_id") == "a")["model"].str.contains("prophet_mean").any()
+    predictions = own_series.predict(both, "D", 14)
+    assert predictions.filter(pl.col("unique_id") == "b")["model"].unique().to_list() == ["day_of_week"]
+    assert predictions.filter(pl.col("unique_id") == "a")["model"].str.contains("prophet_mean").any()
 
 
 @pytest.mark.slow
-def test_a_backtest_repeats_what_a_forecast_would_have_said() -> None:
+def test_a_backtest_equals_the_forecasts_of_its_origins() -> None:
     full = series(120, timedelta(days=1))
-    made = own_series.backtest(full, "D", 8, 2, 4)
-    first = made.forecasts["cutoff"].min()
-    then = made.forecasts.filter(pl.col("cutoff") == first, ~pl.col("is_baseline"))
-    said = own_series.predict(full.filter(pl.col("ds") < first), "D", 8)
-    assert then["models"].to_list() == said["model"].to_list()
-    assert then.select("mean", *COLUMNS).equals(said.select("mean", *COLUMNS))
+    built = own_series.backtest(full, "D", 8, 2, 4)
+    first = built.forecasts["cutoff"].min()
+    then = built.forecasts.filter(pl.col("cutoff") == first, ~pl.col("is_baseline"))
+    predictions = own_series.predict(full.filter(pl.col("ds") < first), "D", 8)
+    assert then["models"].to_list() == predictions["model"].to_list()
+    assert then.select("mean", *COLUMNS).equals(predictions.select("mean", *COLUMNS))
 
 
-def test_a_backtest_tells_scores_choices_and_how_even_the_pits_are() -> None:
-    made = own_series.backtest(series(24 * 60, timedelta(hours=1)), "h", 168, 2, 168)
-    assert made.scores.columns == ["model", "is_baseline", *scoring.SCORES]
-    assert made.scores["model"].to_list() == ["chosen", "hour_of_week", "seasonal_naive"]
-    assert made.scores["targets"].to_list() == [2 * 168] * 3
-    assert made.scores["skill"][1] == 0 and made.scores["skill"][2] < 0
-    assert made.choices.columns == ["unique_id", "cutoff", "block", *model_selection.CHOICE]
-    assert made.choices["models"].unique().to_list() == ["hour_of_week"]
-    assert made.choices["block"].unique().sort().to_list() == ["day 1", "days 2-7"]
-    assert made.pits.group_by("model").agg(pl.col("targets").sum())["targets"].to_list() == [336] * 3
+def test_a_backtest_returns_scores_selections_and_pits() -> None:
+    built = own_series.backtest(series(24 * 60, timedelta(hours=1)), "h", 168, 2, 168)
+    assert built.scores.columns == ["model", "is_baseline", *scoring.SCORES]
+    assert built.scores["model"].to_list() == ["chosen", "hour_of_week", "seasonal_naive"]
+    assert built.scores["targets"].to_list() == [2 * 168] * 3
+    assert built.scores["skill"][1] == 0 and built.scores["skill"][2] < 0
+    assert built.choices.columns == ["unique_id", "cutoff", "block", *model_selection.CHOICE]
+    assert built.choices["models"].unique().to_list() == ["hour_of_week"]
+    assert built.choices["block"].unique().sort().to_list() == ["day 1", "days 2-7"]
+    assert built.pits.group_by("model").agg(pl.col("targets").sum())["targets"].to_list() == [336] * 3
 
 
 def test_altering_the_future_changes_no_backtest_forecast() -> None:
     full = series(24 * 60, timedelta(hours=1))
     end = START + timedelta(days=53)
     altered = full.with_columns(pl.when(pl.col("ds") >= end).then(77).otherwise("y").alias("y"))
-    one, two = (own_series.backtest(frame, "h", 168, 2, 168) for frame in (full, altered))
-    assert one.forecasts.drop("y").equals(two.forecasts.drop("y"))
-    assert one.choices.equals(two.choices)
+    single, two = (own_series.backtest(frame, "h", 168, 2, 168) for frame in (full, altered))
+    assert single.forecasts.drop("y").equals(two.forecasts.drop("y"))
+    assert single.choices.equals(two.choices)
 
 
 def four(hours: int = 24 * 40) -> pl.DataFrame:
@@ -79,21 +79,21 @@ def four(hours: int = 24 * 40) -> pl.DataFrame:
     )
 
 
-def test_two_processes_say_what_one_says_batch_by_batch() -> None:
-    one, two = (own_series.predict(four(), "h", 24, processes, batch=2) for processes in (1, 2))
-    assert one.equals(two)
-    assert one["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
+def test_two_processes_give_the_same_result_as_one() -> None:
+    single, two = (own_series.predict(four(), "h", 24, processes, batch=2) for processes in (1, 2))
+    assert single.equals(two)
+    assert single["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
 
 
 def test_a_backtest_of_batches_scores_all_series_together() -> None:
-    made = own_series.backtest(four(), "h", 24, 2, 24, batch=2)
-    alike = made.forecasts.with_columns((pl.col("y") - pl.col("mean")).abs().alias("error"))
+    built = own_series.backtest(four(), "h", 24, 2, 24, batch=2)
+    alike = built.forecasts.with_columns((pl.col("y") - pl.col("mean")).abs().alias("error"))
     mae = alike.group_by("model", "is_baseline").agg(pl.col("error").mean()).sort("is_baseline", "model")["error"]
-    assert made.scores["mae"].to_list() == pytest.approx(mae.to_list(), abs=1e-8)
-    assert made.scores["targets"].to_list() == [4 * 2 * 24] * 3
-    assert made.series_scores["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
-    assert made.pits.group_by("model").agg(pl.col("targets", "expected_targets").sum()).rows()[0][1:] == (192, 192)
-    assert made.choices.select("unique_id").n_unique() == 4
+    assert built.scores["mae"].to_list() == pytest.approx(mae.to_list(), abs=1e-8)
+    assert built.scores["targets"].to_list() == [4 * 2 * 24] * 3
+    assert built.series_scores["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
+    assert built.pits.group_by("model").agg(pl.col("targets", "expected_targets").sum()).rows()[0][1:] == (192, 192)
+    assert built.choices.select("unique_id").n_unique() == 4
 
 
 def test_batches_are_even_and_as_many_as_the_series_need_on_any_engine() -> None:
@@ -105,27 +105,29 @@ def test_batches_are_even_and_as_many_as_the_series_need_on_any_engine() -> None
 
 def test_a_batch_of_series_too_short_leaves_the_others_their_forecasts() -> None:
     both = pl.concat([series(24 * 40, timedelta(hours=1)), series(24, timedelta(hours=1), name="b")])
-    made = own_series.backtest(both, "h", 168, 1, 24, batch=1)
-    assert made.series_scores["unique_id"].unique().to_list() == ["a"]
+    built = own_series.backtest(both, "h", 168, 1, 24, batch=1)
+    assert built.series_scores["unique_id"].unique().to_list() == ["a"]
 
 
 def test_a_backtest_names_the_series_that_are_too_short_to_be_scored(tmp_path: Path) -> None:
     short = [series(24, timedelta(hours=1), name=name) for name in ("b", "c")]
     pl.concat([series(24 * 40, timedelta(hours=1)), *short]).write_parquet(tmp_path / "series.parquet")
-    told: list[str] = []
-    scores = own_data.backtest_demand(tmp_path / "series.parquet", "h", 168, 1, 24, tmp_path / "out", note=told.append)
+    stored: list[str] = []
+    scores = own_data.backtest_demand(
+        tmp_path / "series.parquet", "h", 168, 1, 24, tmp_path / "out", note=stored.append
+    )
     assert scores["targets"].max() == 168
-    assert told == ["2 series are too short for one origin and not scored: b, c; use a shorter horizon"]
+    assert stored == ["2 series are too short for one origin and not scored: b, c; use a shorter horizon"]
 
 
-def test_progress_is_told_in_batches_or_in_fits_of_a_batch_alone() -> None:
-    told: list[str] = []
-    own_series.predict(four(24 * 20), "h", 24, progress=told.append, batch=2)
-    assert told == ["1 of 2 batches of series", "2 of 2 batches of series"]
+def test_progress_is_reported_in_batches_or_in_fits_of_a_single_batch() -> None:
+    stored: list[str] = []
+    own_series.predict(four(24 * 20), "h", 24, progress=stored.append, batch=2)
+    assert stored == ["1 of 2 batches of series", "2 of 2 batches of series"]
 
 
-def test_series_that_are_too_short_say_so() -> None:
-    with pytest.raises(SeriesError, match="fewer steps ahead"):
+def test_series_that_are_too_short_are_reported() -> None:
+    with pytest.raises(SeriesError, match="shorter horizon"):
         own_series.backtest(series(24, timedelta(hours=1)), "h", 168, 1, 24)
     with pytest.raises(SeriesError, match="1 or more"):
         own_series.backtest(series(24, timedelta(hours=1)), "h", 168, 0, 24)
@@ -158,7 +160,7 @@ def test_a_backtest_leaves_its_frames_and_a_picture_of_a_good_a_typical_and_a_ba
     assert (tmp_path / "out" / "series.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_capacity_beside_the_counts_scores_the_chance_of_more() -> None:
+def test_a_capacity_column_scores_the_probability_of_more() -> None:
     rng = np.random.default_rng(4)
     ds = pl.datetime_range(datetime(2025, 1, 6), datetime(2025, 8, 3), "1d", eager=True)
     line = pl.DataFrame({"unique_id": "a", "ds": ds, "y": rng.poisson(6.0, len(ds)).astype(float)})

@@ -1,4 +1,4 @@
-"""Hours that still fill are not read."""
+"""Hours that still fill up are not read."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ UNTIL = AS_OF.replace(minute=0)
 
 
 def delays(shares: dict[int, int], service: str = "ems", days: int = 100) -> pl.DataFrame:
-    """``marts.demand_delays``: every hour of the last days brings so many calls after so many hours."""
+    """``marts.demand_delays``: every hour of the last days has this many calls after this many hours."""
     rows = [
         ("fire", service, UNTIL - timedelta(hours=age), late, calls)
         for age in range(1, 24 * days)
@@ -31,11 +31,11 @@ def test_an_hour_is_full_when_hardly_any_of_its_calls_come_later(shares: dict[in
     assert reporting_delay.unfilled_hours(delays(shares), AS_OF) == {"ems": hours}
 
 
-def test_a_rare_service_leans_on_its_agency() -> None:
+def test_a_rare_service_is_shrunk_to_its_agency() -> None:
     few = delays({0: 1, 30: 1}, "fire", days=17).filter(pl.col("hour_start_at") < UNTIL - timedelta(days=16))
     assert few["calls"].sum() < reporting_delay.LEAST_CALLS
-    found = reporting_delay.unfilled_hours(pl.concat([delays({2: 9}), few]), AS_OF)
-    assert found["ems"] == 2 and found["fire"] == 30
+    result = reporting_delay.unfilled_hours(pl.concat([delays({2: 9}), few]), AS_OF)
+    assert result["ems"] == 2 and result["fire"] == 30
     assert reporting_delay.unfilled_hours(few, AS_OF) == {}
 
 
@@ -52,7 +52,7 @@ def test_what_becomes_known_after_the_origin_changes_nothing() -> None:
 
 
 def test_a_feed_that_fills_slowly_no_longer_lowers_the_level() -> None:
-    """Half of the calls are told three days late: the last three days show half of what there was."""
+    """Half of the calls are reported three days late: the last three days show half of what there was."""
     whole = hourly({("11010", "ems"): 8.0}, days=60)
     halved = whole.with_columns(
         pl.when(pl.col("hour_start_at") > UNTIL - timedelta(days=3)).then(pl.col("calls") // 2).otherwise("calls")
@@ -60,8 +60,8 @@ def test_a_feed_that_fills_slowly_no_longer_lowers_the_level() -> None:
     slow = Known({}, {}, delays({0: 5, 71: 5}))
     level = {}
     for name, frame, known in (("true", whole, slow), ("honest", halved, slow), ("naive", halved, Known({}, {}))):
-        made = nightly.forecast_demand(frame, AS_OF, KOREA, known).forecasts
-        hours = made.filter(pl.col("frequency") == "h", ~pl.col("is_baseline"), pl.col("area_id") == "11")
+        built = nightly.forecast_demand(frame, AS_OF, KOREA, known).forecasts
+        hours = built.filter(pl.col("frequency") == "h", ~pl.col("is_baseline"), pl.col("area_id") == "11")
         level[name] = hours["mean"].mean()
         assert hours["data_as_of"].max() == UNTIL - timedelta(hours=71 if known is slow else 0)
     assert level["honest"] == pytest.approx(level["true"], rel=0.01)

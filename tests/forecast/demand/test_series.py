@@ -1,4 +1,4 @@
-"""The door of the demand models, slots and targets."""
+"""Input checks of the demand models, slots and targets."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -39,7 +39,7 @@ def test_text_times_and_whole_numbers_are_understood() -> None:
         (rows(ds=[datetime(2026, 1, 1)] * 2), "h", "same ds twice"),
     ],
 )
-def test_a_series_that_cannot_be_used_says_what_to_change(frame: pl.DataFrame, freq: str, message: str) -> None:
+def test_an_unusable_series_reports_what_to_change(frame: pl.DataFrame, freq: str, message: str) -> None:
     with pytest.raises(SeriesError, match=message):
         series.check(frame, freq)  # type: ignore[arg-type]
 

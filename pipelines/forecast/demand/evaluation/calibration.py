@@ -1,10 +1,10 @@
-"""Ranges learnt from what was missed: a dispersion that grows with the horizon, then levels moved to where they held.
+"""Ranges from past errors: a dispersion that grows with the horizon, then quantiles recalibrated by past coverage.
 
-First the negative binomial around a mean gets the dispersion of the mean's own misses in a backtest, larger the further
-ahead. Then the randomised probability integral transform (PIT) of past outcomes tells how often each level was really
-kept, and levels are moved accordingly (recalibration, Kuleshov, Fenner and Ermon 2018; PIT of counts by Czado, Gneiting
-and Held 2009). Moved levels go through the same negative binomial, so every quantile stays a whole, non-negative count.
-Everything is learnt from outcomes before each row's own cutoff.
+First the negative binomial around a mean gets the dispersion of the mean's own errors in a backtest, which grows with
+the horizon. Then the randomised probability integral transform (PIT) of past outcomes gives the actual coverage of each
+level, and levels are recalibrated accordingly (Kuleshov, Fenner and Ermon 2018; PIT of counts by Czado, Gneiting and
+Held 2009). Recalibrated levels use the same negative binomial, so every quantile stays an integer, non-negative count.
+Everything is estimated from outcomes before each row's own cutoff.
 """
 
 from collections.abc import Sequence
@@ -24,47 +24,48 @@ BLOCK_ENDS: Final = (1, 7, 42)
 BLOCKS: Final = ("day 1", "days 2-7", "days 8-42", "days 43-84")
 
 FLOOR: Final = 1e-3
-"""Blocks are compared from this dispersion on: below it they are Poisson all alike."""
+"""Blocks are compared from this dispersion on: below it they are all Poisson."""
 
 GRID: Final = np.array([0, 0.005, 0.01, 0.025, *np.arange(0.05, 0.951, 0.05), 0.975, 0.99, 0.995, 1.0])
-"""Levels at which a curve is learnt; between them it is straight."""
+"""Levels at which a calibration map is estimated; between them it is linear."""
 MIDDLE: Final = GRID.size // 2
 IDENTITY: Final = GRID[None, :]
-"""The curves of forecasts whose levels stay where they are."""
+"""The calibration map of forecasts that are not recalibrated."""
 
 USUAL_MISS: Final = 0.03
-"""How far the kept share of a level usually lies from the level (prior standard deviation): what few origins tell
-weighs less than this."""
+"""Prior standard deviation of the difference between a level and its coverage: with few origins the estimate has less
+weight than this.
+"""
 MOST_TRUST: Final = 0.95
 
 KEYS: Final = ["model", "level", "hours"]
 
 
 def block() -> pl.Expr:
-    """The horizon block 0 to 3 (``BLOCKS``) of ``ds`` as seen from ``cutoff``."""
+    """Return the horizon block 0 to 3 (``BLOCKS``) of ``ds`` relative to ``cutoff``."""
     days = (pl.col("ds") - pl.col("cutoff")).dt.total_days()
     return pl.sum_horizontal(*[(days >= end).cast(pl.Int8) for end in BLOCK_ENDS]).cast(pl.Int8).alias("block")
 
 
-def dispersed(said: pl.DataFrame, naive: str) -> pl.DataFrame:
-    """Add ``block``, ``dispersion`` and ``is_calibrated``, learnt from outcomes before each row's own cutoff.
+def dispersed(predictions: pl.DataFrame, naive: str) -> pl.DataFrame:
+    """Add ``block``, ``dispersion`` and ``is_calibrated``, estimated from outcomes before each row's own cutoff.
 
-    A dispersion is that of the series and model times the factor of its horizon block; factors are the pool's and never
-    fall. A series leans on its ``pool`` (the same service in other districts, say) and there on every model but the
-    ``naive`` one, whose misses are of another kind; a model without any outcome of its own yet takes the pool's. Before
-    there is any outcome at all the dispersion is 0, which is Poisson, and ``is_calibrated`` is false.
+    A dispersion is that of the series and model times the factor of its horizon block; factors are estimated for the
+    pool and never fall. A series is shrunk towards its ``pool`` (such as the same service in other districts), over
+    every model except the ``naive`` one, whose errors differ; a model without any outcome yet uses the pool's. Before
+    there is any outcome the dispersion is 0, which is Poisson, and ``is_calibrated`` is false.
 
     Args:
-        said: ``unique_id, pool, cutoff, ds, y`` (null: not known), ``model, mean``.
-        naive: The model that has a pool of its own.
+        predictions: ``unique_id, pool, cutoff, ds, y`` (null: not known), ``model, mean``.
+        naive: The model with a separate pool.
     """
     by, pool = ["model", "unique_id"], ["family", "pool"]
-    blocked = said.with_columns(block(), (pl.col("model") == naive).alias("family"))
+    blocked = predictions.with_columns(block(), (pl.col("model") == naive).alias("family"))
     age = (pl.col("ds") - pl.col("cutoff")).dt.total_days().alias("age")
     known = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()).with_columns(age)
-    # By the day: hours have no outcome before a later cutoff that their whole day has not.
+    # By day: hours have no outcome before a later cutoff that their whole day lacks.
     daily = negative_binomial.moments(known, [*by, *pool, "block", "cutoff", "age"], pl.col("ds").max().alias("last"))
-    factors, own, wide = [], [], []
+    factors, parameters, wide = [], [], []
     for cutoff in blocked["cutoff"].unique().sort():
         before = daily.filter(pl.col("last") < cutoff, pl.col("cutoff") < cutoff)
         if before.height:
@@ -72,19 +73,19 @@ def dispersed(said: pl.DataFrame, naive: str) -> pl.DataFrame:
             factor = _horizon_factors(before, pool)
             scaled = before.join(factor, on=[*pool, "block"], how="left", maintain_order="left")
             factors.append(factor.with_columns(stamp))
-            own.append(
+            parameters.append(
                 negative_binomial.dispersions(scaled, [*by, *pool], pool).drop("information").with_columns(stamp)
             )
             wide.append(negative_binomial.dispersions(scaled, pool, pool).drop("information").with_columns(stamp))
-    if not own:
+    if not parameters:
         return blocked.with_columns(dispersion=pl.lit(0.0), is_calibrated=pl.lit(False))
     learnt = (
-        blocked.join(pl.concat(own), on=[*by, *pool, "cutoff"], how="left", maintain_order="left")
+        blocked.join(pl.concat(parameters), on=[*by, *pool, "cutoff"], how="left", maintain_order="left")
         .join(pl.concat(wide), on=[*pool, "cutoff"], how="left", maintain_order="left", suffix="_pool")
         .join(pl.concat(factors), on=[*pool, "block", "cutoff"], how="left", maintain_order="left")
     )
     spread = pl.coalesce("dispersion", "dispersion_pool")
-    # A block that no outcome has reached yet is taken to be like the furthest that one has.
+    # A block without outcomes yet is assumed to equal the furthest block with outcomes.
     furthest = pl.col("factor").max().over([*pool, "cutoff"])
     return learnt.with_columns(
         spread.is_not_null().alias("is_calibrated"),
@@ -93,37 +94,41 @@ def dispersed(said: pl.DataFrame, naive: str) -> pl.DataFrame:
 
 
 def _horizon_factors(before: pl.DataFrame, pool: Sequence[str]) -> pl.DataFrame:
-    """``pool, block, factor``: each block's dispersion over the nearest block's, never falling with the horizon."""
-    found = negative_binomial.dispersions(before, [*pool, "block"], pool).sort(*pool, "block")
+    """Return ``pool, block, factor``: each block's dispersion over the nearest block's, never falling with the
+    horizon.
+    """
+    calibrated = negative_binomial.dispersions(before, [*pool, "block"], pool).sort(*pool, "block")
     parts = []
-    for part in found.partition_by(pool, maintain_order=True):
+    for part in calibrated.partition_by(pool, maintain_order=True):
         seen, weight = part["dispersion"].clip(FLOOR).to_numpy(), part["information"].clip(1e-9).to_numpy()
         rising = isotonic_regression(seen, weights=weight).x
         parts.append(part.select(*pool, "block", pl.Series("factor", rising / rising[0])))
     return pl.concat(parts)
 
 
-def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
-    """Learn per model, area level and six hours of the day how far ranges were too narrow or wide before each cutoff.
+def recalibrated(predictions: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
+    """Estimate per model, area level and six hours of the day how far ranges were too narrow or wide before each
+    cutoff.
 
     Args:
-        said: What ``dispersed`` returns, with ``centre``; ``level`` (of the area tree) is one for all where it is
-            missing. ``unique_id`` is an integer.
+        predictions: The result of ``dispersed``, with ``centre``; without a ``level`` (of the area hierarchy) it is one
+            for all. ``unique_id`` is an integer.
 
     Returns:
-        ``said`` with ``curve``, and the curves: row ``curve`` gives the calibrated probability of ``GRID``. Curve 0
-        moves nothing. The fewer origins, and the more alike the misses after one, the nearer a curve is to that one.
+        ``predictions`` with ``curve``, and the calibration maps: row ``curve`` is the calibrated probability of
+        ``GRID``. Map 0 is the identity. With few origins, and with correlated errors after one, a map is close to the
+        identity.
     """
-    level = pl.col("level") if "level" in said.columns else pl.lit("all")
-    keyed = said.with_columns(level.alias("level"), (pl.col("ds").dt.hour() // 6).alias("hours"))
+    level = pl.col("level") if "level" in predictions.columns else pl.lit("all")
+    keyed = predictions.with_columns(level.alias("level"), (pl.col("ds").dt.hour() // 6).alias("hours"))
     if keyed.is_empty():
         return keyed.drop("hours").with_columns(curve=pl.lit(0, pl.UInt32)), IDENTITY
     daily = _kept(keyed)
-    found = [
+    calibrated = [
         _curves(daily.filter(pl.col("cutoff") < cutoff, pl.col("last") < cutoff)).with_columns(_stamp(cutoff))
         for cutoff in keyed["cutoff"].unique().sort()
     ]
-    curves = pl.concat(found).with_row_index("curve", offset=1)
+    curves = pl.concat(calibrated).with_row_index("curve", offset=1)
     keys = [*KEYS, "cutoff"]
     joined = keyed.join(curves.select(*keys, "curve"), on=keys, how="left", maintain_order="left")
     stacked = np.vstack([IDENTITY, curves.select(_names()).to_numpy()])
@@ -131,20 +136,20 @@ def recalibrated(said: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 
 
 def stacked(parts: Sequence[tuple[pl.DataFrame, Floats]]) -> tuple[pl.DataFrame, Floats]:
-    """Several recalibrated frames, each with its curves, as one."""
+    """Combine several recalibrated frames, each with its calibration maps."""
     frames, curves = [], [IDENTITY]
-    for frame, own in parts:
-        before = sum(len(one) for one in curves) - 1
+    for frame, parameters in parts:
+        before = sum(len(curve_set) for curve_set in curves) - 1
         place = pl.when(pl.col("curve") > 0).then(pl.col("curve") + before).otherwise(0)
         frames.append(frame.with_columns(place.cast(pl.UInt32).alias("curve")))
-        curves.append(own[1:])
+        curves.append(parameters[1:])
     return pl.concat(frames, how="diagonal_relaxed"), np.vstack(curves)
 
 
 def pit(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:
-    """The randomised PIT of each row's ``y``: uniform between 0 and 1 where the forecast is calibrated.
+    """Return the randomised PIT of each row's ``y``: uniform between 0 and 1 if the forecast is calibrated.
 
-    The draw depends on series, cutoff and time alone.
+    The random number depends on series, cutoff and time only.
     """
     y = forecasts["y"].to_numpy()
     upper, lower = probability(y, forecasts, curves), probability(y - 1, forecasts, curves)
@@ -152,35 +157,35 @@ def pit(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:
 
 
 def probability(count: ArrayLike, forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:
-    """P(demand <= count) of each row's calibrated distribution.
+    """Return P(demand <= count) of each row's calibrated distribution.
 
     Args:
         count: One per row, or one for all.
-        forecasts: ``centre, dispersion`` and, where levels were moved, ``curve``.
-        curves: As ``recalibrated`` gives.
+        forecasts: ``centre, dispersion`` and, if recalibrated, ``curve``.
+        curves: As from ``recalibrated``.
     """
     plain = negative_binomial.cumulative(count, forecasts["centre"].to_numpy(), forecasts["dispersion"].to_numpy())
     return moved(plain, forecasts, curves)
 
 
 def moved(plain: Floats, forecasts: pl.DataFrame, curves: Floats) -> Floats:
-    """Probabilities of each row's negative binomial as its ``curve``, if it has one, calibrates them."""
-    found = plain.copy()
+    """Return probabilities of each row's negative binomial, adjusted by its calibration map ``curve`` if it has one."""
+    calibrated = plain.copy()
     for curve, rows in _by_curve(forecasts):
-        found[rows] = np.interp(plain[rows], GRID, curves[curve])
-    return found
+        calibrated[rows] = np.interp(plain[rows], GRID, curves[curve])
+    return calibrated
 
 
 def counts(uniforms: Floats, forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:
-    """Counts at given levels of each row's calibrated distribution: samples, where the levels are uniform draws.
+    """Return counts at given levels of each row's calibrated distribution: samples, if the levels are uniform draws.
 
     Args:
         uniforms: In (0, 1), one row per forecast, any number of columns.
-        forecasts: ``centre, dispersion`` and, where levels were moved, ``curve``.
-        curves: As ``recalibrated`` gives.
+        forecasts: ``centre, dispersion`` and, if recalibrated, ``curve``.
+        curves: As from ``recalibrated``.
 
     Returns:
-        Whole, non-negative numbers in the shape of ``uniforms``; never falling as the level rises.
+        Integers, not negative, in the shape of ``uniforms``; never falling as the level rises.
     """
     levels = np.array(uniforms, float)
     for curve, rows in _by_curve(forecasts):
@@ -213,17 +218,19 @@ def curves_in(forecasts: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 
 
 def _kept(keyed: pl.DataFrame) -> pl.DataFrame:
-    """Per key, cutoff and day: how many outcomes, the last of them, and how many PITs lie at or below each level."""
+    """Return, per key, cutoff and day, the number of outcomes, the last one, and the PITs at or below each level."""
     known = keyed.filter(pl.col("y").is_not_null(), pl.col("centre").is_not_null())
-    found = known.with_columns(pl.Series("pit", pit(known), pl.Float64), pl.col("ds").dt.truncate("1d").alias("day"))
+    calibrated = known.with_columns(
+        pl.Series("pit", pit(known), pl.Float64), pl.col("ds").dt.truncate("1d").alias("day")
+    )
     below = [(pl.col("pit") <= level).sum().cast(pl.Float64).alias(name) for level, name in _grid()]
-    return found.group_by(*KEYS, "cutoff", "day", maintain_order=True).agg(
+    return calibrated.group_by(*KEYS, "cutoff", "day", maintain_order=True).agg(
         pl.len().cast(pl.Float64).alias("n"), pl.col("ds").max().alias("last"), *below
     )
 
 
 def _curves(daily: pl.DataFrame) -> pl.DataFrame:
-    """One curve per key: the kept share of each level, leaning on the level itself."""
+    """Return one calibration map per key: the coverage of each level, shrunk towards the level itself."""
     names = _names()
     origins = daily.group_by(*KEYS, "cutoff", maintain_order=True).agg(pl.col("n", *names).sum())
     total = pl.col("n").sum().over(KEYS)
@@ -232,19 +239,19 @@ def _curves(daily: pl.DataFrame) -> pl.DataFrame:
         pl.len().over(KEYS).alias("origins"),
         *[(pl.col(name).sum().over(KEYS) / total).alias(f"share {name}") for name in names],
     )
-    # Outcomes after one origin share the error of its level: origins, not outcomes, are what is independent.
+    # Outcomes after one origin share the error of its level: origins, not outcomes, are independent.
     misses = [((pl.col(name) - pl.col(f"share {name}") * pl.col("n")) ** 2).sum().alias(name) for name in names]
     first = [pl.col("total", "origins").first(), *[pl.col(f"share {name}").first() for name in names]]
-    found = shares.group_by(KEYS, maintain_order=True).agg(*misses, *first).filter(pl.col("origins") > 1)
+    calibrated = shares.group_by(KEYS, maintain_order=True).agg(*misses, *first).filter(pl.col("origins") > 1)
     clustered = pl.mean_horizontal(*names) / pl.col("total") ** 2 * pl.col("origins") / (pl.col("origins") - 1)
     noise = pl.max_horizontal(clustered, 1 / (6 * pl.col("total")))
     trust = (USUAL_MISS**2 / (USUAL_MISS**2 + noise)).clip(upper_bound=MOST_TRUST)
     moved = []
     for (level, name), mirror in zip(_grid(), names[::-1], strict=True):
-        # Both sides alike: ranges too narrow stay so, but a past bias turns with the season and with the model.
+        # Symmetric: ranges that are too narrow stay so, but a past bias changes with the season and the model.
         share = (pl.col(f"share {name}") + 1 - pl.col(f"share {mirror}")) / 2
         moved.append((level + trust * (share - level)).alias(name))
-    return found.select(*KEYS, *moved)
+    return calibrated.select(*KEYS, *moved)
 
 
 def _grid() -> list[tuple[float, str]]:
@@ -256,7 +263,7 @@ def _names() -> list[str]:
 
 
 def _by_curve(forecasts: pl.DataFrame) -> list[tuple[int, NDArray[np.int64]]]:
-    """Each curve that moves a level, with the rows it serves."""
+    """Return each calibration map other than the identity, with its rows."""
     if "curve" not in forecasts.columns:
         return []
     served = forecasts["curve"].to_numpy()
@@ -264,7 +271,7 @@ def _by_curve(forecasts: pl.DataFrame) -> list[tuple[int, NDArray[np.int64]]]:
 
 
 def _draws(forecasts: pl.DataFrame) -> Floats:
-    """A number in (0, 1) per row from series, cutoff and time (the finaliser of SplitMix64, Steele et al. 2014)."""
+    """Return a number in (0, 1) per row from series, cutoff and time (finaliser of SplitMix64, Steele et al. 2014)."""
     state = np.zeros(forecasts.height, dtype=np.uint64)
     for name in ("unique_id", "cutoff", "ds"):
         state = (state ^ forecasts[name].to_physical().cast(pl.Int64).to_numpy().view(np.uint64)) + np.uint64(

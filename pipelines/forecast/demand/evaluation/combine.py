@@ -1,8 +1,8 @@
-"""From every model's means to the one forecast of each target that is published, with its ranges.
+"""Combine every model's means into the published forecast of each target, with its ranges.
 
-Means of all models at past origins and ahead, a dispersion for each, what each lost at earlier origins, a choice per
-series and horizon block, then the same calibration for the chosen mean. Every step sees only outcomes before a row's
-own cutoff, so a scored backtest and an issued forecast are made in the same way.
+Means of all models at past origins and ahead, a dispersion for each, their losses at earlier origins, a selection per
+series and horizon block, then the same calibration for the selected mean. Every step uses only outcomes before a row's
+own cutoff, so a scored backtest and an issued forecast are computed in the same way.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,9 @@ from pipelines.forecast.demand.series import Frequency
 class Published:
     """Frames of one run.
 
-    ``forecasts``: the targets' columns, ``model`` (``CHOSEN`` for what is published, else a model's name)``, models``
-    (what the mean is made of)``, mean, centre, dispersion, is_calibrated, curve, failure, method,
-    is_reconciled``; no quantiles yet.
-    ``choices``: as ``selection.choose`` gives. ``curves``: as ``calibration.recalibrated`` gives.
+    ``forecasts``: the targets' columns, ``model`` (``CHOSEN`` for the published forecast, else a model's name)``,
+    models`` (the models of the mean)``, mean, centre, dispersion, is_calibrated, curve, failure, method, is_reconciled``; no
+    quantiles yet. ``choices``: as from ``model_selection.choose``. ``curves``: as from ``calibration.recalibrated``.
     """
 
     forecasts: pl.DataFrame
@@ -31,33 +30,33 @@ class Published:
 
 
 def published(
-    said: pl.DataFrame,
+    predictions: pl.DataFrame,
     scales: pl.DataFrame,
     order: Sequence[str],
     naive: str,
     freq: Frequency,
     choices: pl.DataFrame | None = None,
-    beside: Sequence[str] | None = None,
+    others: Sequence[str] | None = None,
 ) -> Published:
-    """Choose among models, calibrate the choice and every model beside it.
+    """Select among models, and calibrate the selected mean and every other wanted model.
 
     Args:
-        said: ``unique_id`` (integer)``, pool, level, cutoff, ds, y, model, mean, centre, failure``, more columns kept.
-        scales: ``unique_id, scale``: the lag-season error before the first origin.
-        order: Models that may be chosen, the simplest first; those that said nothing are passed over.
-        naive: The model that serves only where all others fail.
+        predictions: ``unique_id`` (integer)``, pool, level, cutoff, ds, y, model, mean, centre, failure``, and others.
+        scales: ``unique_id, scale``: the seasonal-naive MAE before the first origin.
+        order: Candidate models, the simplest first; those without forecasts are skipped.
+        naive: The model used only if all others fail.
         freq: ``h`` or ``D``.
-        choices: Choices of an earlier run to keep to; none: choose now.
-        beside: Models whose own forecasts are wanted beside the chosen; none: all.
+        choices: Selection of an earlier run to reuse; none: select now.
+        others: Models whose own forecasts are wanted next to the selected one; none: all.
     """
-    asked = [name for name in order if name in said["model"].unique()]
-    spread = calibration.dispersed(said, naive)
+    candidates = [name for name in order if name in predictions["model"].unique()]
+    spread = calibration.dispersed(predictions, naive)
     if choices is None:
-        taught = calibration.with_quantiles(spread.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()))
-        lost = model_selection.losses(taught, asked, naive)
-        choices = model_selection.choose(spread, lost, scales, asked, freq)
-    chosen = model_selection.apply(choices, spread.drop("family", "dispersion", "is_calibrated"), asked, naive)
-    wanted = pl.col("model").is_in(list(beside)) if beside is not None else pl.lit(True)
+        calibrated = calibration.with_quantiles(spread.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()))
+        lost = model_selection.losses(calibrated, candidates, naive)
+        choices = model_selection.choose(spread, lost, scales, candidates, freq)
+    chosen = model_selection.apply(choices, spread.drop("family", "dispersion", "is_calibrated"), candidates, naive)
+    wanted = pl.col("model").is_in(list(others)) if others is not None else pl.lit(True)
     single = spread.filter(pl.col("mean").is_not_null(), wanted).with_columns(
         pl.col("model").alias("models"), pl.lit(None, pl.String).alias("method")
     )

@@ -1,10 +1,10 @@
-"""Which model, or equal-weight mean of the best two or three, forecasts a series in a horizon block.
+"""Select the model, or equal-weight mean of the best two or three, for a series in a horizon block.
 
-Candidates are every single model, the mean of the best two and the mean of the best three, judged by scaled pinball
+Candidates are every single model, the mean of the best two and the mean of the best three, compared by scaled pinball
 loss at earlier origins. Means of a few forecasts win most comparisons (Monks et al. 2023; Makridakis et al. 2020), so
-the mean of three is the default. Where the best candidate beats it clearly the mean of two takes its place, and then
-the simplest single model that is not clearly beaten. A sparse series' own scores are mostly noise: it is judged with
-its cluster (pool, area level, rate). Nothing at or after an origin enters the choice made there.
+the mean of three is the default. If the best candidate clearly beats it, it is replaced by the mean of two, and then by
+the simplest single model that is not clearly beaten. A sparse series' own scores are mostly noise: it is evaluated with
+its cluster (pool, area level, rate). A selection at an origin uses nothing at or after it.
 """
 
 import itertools
@@ -18,18 +18,18 @@ from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVE
 from pipelines.forecast.demand.series import SEASON, Frequency
 
 CHOSEN: Final = "chosen"
-"""The name under which chosen forecasts are calibrated, whatever models they are made of."""
+"""The name of the selected forecasts during calibration, whatever models they consist of."""
 JOIN: Final = " + "
 MOST_MODELS: Final = 3
 SPARSE_PER_WEEK: Final = 28.0
-"""Calls a week below which a series is judged with its cluster."""
+"""Calls a week below which a series is evaluated with its cluster."""
 CLEARLY: Final = 2.0
-"""Standard errors, over origins, by which a candidate must be behind to be passed over. One is usual (Breiman et al.
-1984); here origins overlap and a series' luck lasts, so that the error is about twice what it seems."""
+"""Standard errors, over origins, by which a candidate must be behind to be skipped. One is usual (Breiman et al. 1984);
+here origins overlap and errors of a series are correlated, so that the true error is about twice the estimate."""
 LEAST_ANSWERED: Final = 0.5
-"""Share of earlier targets that a model must have answered itself."""
+"""Share of earlier targets for which a model must have a forecast."""
 LEAST_ORIGINS: Final = 4
-"""Origins below which a series is judged with its cluster."""
+"""Origins below which a series is evaluated with its cluster."""
 
 CHOICE: Final = [
     "models", "weight", "score", "runner_up", "runner_up_score", "standard_error", "origins", "chosen_by",
@@ -39,23 +39,24 @@ TARGET: Final = ["unique_id", "cutoff", "ds"]
 SERIES: Final = ["unique_id", "pool", "level"]
 
 
-def losses(said: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFrame:
-    """Pinball losses of every model and every mean of two or three, where the outcome is known.
+def losses(predictions: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFrame:
+    """Return pinball losses of every model and every mean of two or three, for known outcomes.
 
-    The quantiles of a mean of forecasts are taken to be the mean of their quantiles. Where a candidate has no answer it
-    is charged what would stand in for it: the first model of ``order``, else ``naive``.
+    The quantiles of a mean of forecasts are taken to be the mean of their quantiles. If a candidate has no forecast, it
+    gets the loss of its substitute: the first model of ``order``, else ``naive``.
 
     Args:
-        said: ``unique_id, pool, level, cutoff, ds, block, y, model, mean`` and quantiles.
-        order: Models that may be chosen, the simplest first.
-        naive: The model that serves only where all others fail.
+        predictions: ``unique_id, pool, level, cutoff, ds, block, y, model, mean`` and quantiles.
+        order: Candidate models, the simplest first.
+        naive: The model used only if all others fail.
 
     Returns:
-        ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets)``, answered`` (targets that the
-        candidate itself answered)``, targets, calls, last``.
+        ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets)``, answered`` (targets for which
+        the
+            candidate has a forecast)``, targets, calls, last``.
     """
-    # In order, so that sums come out the same to the last digit whatever the order of rows.
-    known = said.filter(pl.col("y").is_not_null()).sort(TARGET)
+    # Sorted, so that sums are identical to the last digit whatever the order of rows.
+    known = predictions.filter(pl.col("y").is_not_null()).sort(TARGET)
     parts = known.partition_by("cutoff", maintain_order=True) or [known]
     return pl.concat(_losses(part, order, naive) for part in parts)
 
@@ -65,21 +66,28 @@ def _losses(part: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFram
     y = targets["y"].to_numpy()[:, None]
 
     def quantiles_of(model: str) -> Floats:
-        own = part.filter(pl.col("model") == model, pl.col("mean").is_not_null()).select(*TARGET, *COLUMNS)
-        return targets.join(own, on=TARGET, how="left", maintain_order="left").select(COLUMNS).to_numpy().astype(float)
+        of_model = part.filter(pl.col("model") == model, pl.col("mean").is_not_null()).select(*TARGET, *COLUMNS)
+        return (
+            targets.join(of_model, on=TARGET, how="left", maintain_order="left")
+            .select(COLUMNS)
+            .to_numpy()
+            .astype(float)
+        )
 
-    said = {name: quantiles_of(name) for name in order}
+    predictions = {name: quantiles_of(name) for name in order}
     last_resort = quantiles_of(naive)
-    stands_in = np.where(np.isnan(said[order[0]]), last_resort, said[order[0]])
-    found, answered = {}, {}
+    substitute = np.where(np.isnan(predictions[order[0]]), last_resort, predictions[order[0]])
+    losses_by_candidate, answered = {}, {}
     for size in range(1, MOST_MODELS + 1):
         for names in itertools.combinations(order, size):
-            answers = np.isfinite([said[name] for name in names])
-            total = sum(np.nan_to_num(said[name]) for name in names)
+            answers = np.isfinite([predictions[name] for name in names])
+            total = sum(np.nan_to_num(predictions[name]) for name in names)
             share = answers.sum(axis=0)
             answered[JOIN.join(names)] = (share > 0).any(axis=1).astype(float)
-            error = y - np.where(share > 0, total / np.maximum(share, 1), stands_in)
-            found[JOIN.join(names)] = np.maximum(error * LEVELS, error * (np.array(LEVELS) - 1)).mean(axis=1)
+            error = y - np.where(share > 0, total / np.maximum(share, 1), substitute)
+            losses_by_candidate[JOIN.join(names)] = np.maximum(error * LEVELS, error * (np.array(LEVELS) - 1)).mean(
+                axis=1
+            )
     index = [*SERIES, "cutoff", "block", "targets", "calls", "last"]
     summed = {
         value: targets.with_columns(pl.Series(name, numbers) for name, numbers in columns.items())
@@ -91,58 +99,59 @@ def _losses(part: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFram
             pl.col(*columns).sum(),
         )
         .unpivot(list(columns), index=index, variable_name="candidate", value_name=value)
-        for value, columns in (("loss", found), ("answered", answered))
+        for value, columns in (("loss", losses_by_candidate), ("answered", answered))
     }
     return summed["loss"].with_columns(summed["answered"]["answered"]).filter(pl.col("loss").is_not_nan())
 
 
 def choose(
-    asked: pl.DataFrame,
+    requested: pl.DataFrame,
     lost: pl.DataFrame,
     scales: pl.DataFrame,
     order: Sequence[str],
     freq: Frequency,
 ) -> pl.DataFrame:
-    """Choose for every series, cutoff and horizon block by what was lost at earlier origins.
+    """Select for every series, cutoff and horizon block by the losses at earlier origins.
 
     Args:
-        asked: ``unique_id, pool, level, cutoff, block`` that need a choice.
-        lost: As ``losses`` gives.
-        scales: ``unique_id, scale``: the lag-season error before the first origin.
-        order: The models that may be chosen, the simplest first.
+        requested: ``unique_id, pool, level, cutoff, block`` that need a selection.
+        lost: As from ``losses``.
+        scales: ``unique_id, scale``: the seasonal-naive MAE before the first origin.
+        order: Candidate models, the simplest first.
         freq: ``h`` or ``D``.
 
     Returns:
         ``unique_id, cutoff, block`` and ``CHOICE``, sorted: ``models`` (joined by " + "), the ``weight`` of each,
-        ``score`` (mean scaled pinball at earlier origins), ``runner_up, runner_up_score, standard_error`` (of the
-        difference between the two), ``origins`` and ``chosen_by`` (series, cluster, or default where there is no
-        earlier origin).
+        ``score``
+            (mean scaled pinball at earlier origins), ``runner_up, runner_up_score, standard_error`` (of the
+                difference between the
+            two), ``origins`` and ``chosen_by`` (series, cluster, or default without an earlier origin).
     """
     scaled = lost.join(scales, on="unique_id", how="left", maintain_order="left").with_columns(
         (pl.col("scale").fill_null(0.0) * pl.col("targets")).alias("scale")
     )
-    wanted = asked.select(*SERIES, "cutoff", "block").unique(maintain_order=True)
-    found = [
+    wanted = requested.select(*SERIES, "cutoff", "block").unique(maintain_order=True)
+    losses_by_candidate = [
         _choose_at(
             wanted.filter(pl.col("cutoff") == cutoff),
-            # Blocks that came to pass wholly before the cutoff.
+            # Blocks that ended before the cutoff.
             scaled.filter(pl.col("cutoff") < cutoff, pl.col("last") < cutoff),
             order,
             freq,
         )
         for cutoff in wanted["cutoff"].unique().sort()
     ]
-    return pl.concat(found).sort("unique_id", "cutoff", "block")
+    return pl.concat(losses_by_candidate).sort("unique_id", "cutoff", "block")
 
 
 def _choose_at(wanted: pl.DataFrame, past: pl.DataFrame, order: Sequence[str], freq: Frequency) -> pl.DataFrame:
-    """The choices of one cutoff; a block without any earlier outcome follows the block before it."""
+    """Return the selections of one cutoff; a block without any earlier outcome follows the block before it."""
     placed = _grouped(wanted, past, freq)
     scores = (
         past.join(placed.drop("cutoff", "pool", "level"), on=["unique_id", "block"], maintain_order="left")
         .group_by(*GROUP, "cutoff", "candidate", maintain_order=True)
         .agg(pl.col("loss", "scale", "targets", "answered").sum())
-        # A cluster counts as the sum of its series: the rarest would rule a mean of ratios.
+        # A cluster counts as the sum of its series: the rarest would dominate a mean of ratios.
         .with_columns((pl.col("loss") / pl.when(pl.col("scale") > 0).then("scale").otherwise("targets")).alias("score"))
     )
     chosen = _decided(scores, order)
@@ -160,11 +169,11 @@ def _choose_at(wanted: pl.DataFrame, past: pl.DataFrame, order: Sequence[str], f
 
 
 def _grouped(wanted: pl.DataFrame, past: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """``wanted`` with the ``group`` that is judged together: the series itself, or its cluster by rate."""
-    one = past.unique(["unique_id", "cutoff", "block"], keep="first", maintain_order=True)
+    """Return ``wanted`` with the ``group`` that is evaluated together: the series itself, or its cluster by rate."""
+    first_rows = past.unique(["unique_id", "cutoff", "block"], keep="first", maintain_order=True)
     weekly = (SEASON[freq] * pl.col("calls").sum() / pl.col("targets").sum()).alias("weekly")
-    rates = one.group_by("unique_id", maintain_order=True).agg(weekly)
-    origins = one.group_by("unique_id", "block", maintain_order=True).agg(pl.len().alias("seen"))
+    rates = first_rows.group_by("unique_id", maintain_order=True).agg(weekly)
+    origins = first_rows.group_by("unique_id", "block", maintain_order=True).agg(pl.len().alias("seen"))
     known = wanted.join(rates, on="unique_id", how="left", maintain_order="left").join(
         origins, on=["unique_id", "block"], how="left", maintain_order="left"
     )
@@ -178,7 +187,9 @@ def _grouped(wanted: pl.DataFrame, past: pl.DataFrame, freq: Frequency) -> pl.Da
 
 
 def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
-    """The choice of each group and block: the first of its candidates, by ``rank``, that the best one does not beat."""
+    """Return the selection of each group and block: the first candidate, by ``rank``, that the best one does not
+    beat.
+    """
     finalists = _finalists(scores, order)
     keys = [*GROUP, "candidate"]
     best = finalists.sort(*GROUP, "score", "rank").group_by(GROUP, maintain_order=True).first().select(keys)
@@ -190,7 +201,7 @@ def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
         .agg(excess.mean().alias("excess"), (excess.std() / pl.len().sqrt()).alias("standard_error"))
     )
     judged = finalists.join(errors, on=keys, how="left", maintain_order="left").sort(*GROUP, "rank")
-    # One origin has no standard error: then nothing tells the candidates apart.
+    # One origin has no standard error: then the candidates cannot be distinguished.
     is_level = pl.col("standard_error").is_null() | (pl.col("excess") <= CLEARLY * pl.col("standard_error"))
     chosen = judged.filter(is_level).group_by(GROUP, maintain_order=True).first()
     others = judged.join(chosen.select(keys), on=keys, how="anti").sort(*GROUP, "score", "rank")
@@ -201,7 +212,7 @@ def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
         "score",
         pl.col("candidate_other").alias("runner_up"),
         pl.col("score_other").alias("runner_up_score"),
-        # The best scored one is what the others are measured by: its own error is zero.
+        # The others are compared with the best scored one: its own error is zero.
         pl.when(pl.col("candidate_other").is_not_null())
         .then(pl.max_horizontal("standard_error", "standard_error_other"))
         .alias("standard_error"),
@@ -210,7 +221,9 @@ def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
 
 
 def _finalists(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
-    """Single models and the means of the best three and two, with ``score, origins`` and ``rank``: 0 is the default."""
+    """Return single models and the means of the best three and two, with ``score, origins`` and ``rank``: 0 is
+    default.
+    """
     place = pl.col("candidate").replace_strict(list(order), range(len(order)), default=None, return_dtype=pl.Int64)
     means = (
         scores.group_by(*GROUP, "candidate", maintain_order=True)
@@ -221,7 +234,7 @@ def _finalists(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
         )
         .with_columns(place.alias("place"))
     )
-    # A model that is mostly stood in for would take the place of one that adds something.
+    # A model that is mostly substituted would displace one that adds information.
     serves = (pl.col("place") == 0) | (pl.col("answered") >= LEAST_ANSWERED)
     singles = means.filter(pl.col("place").is_not_null(), serves).sort(*GROUP, "score", "place")
     ranked = [singles.select(*GROUP, "candidate", (pl.col("place") + MOST_MODELS).alias("rank"))]
@@ -232,24 +245,26 @@ def _finalists(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
     return means.join(pl.concat(ranked), on=[*GROUP, "candidate"], maintain_order="left")
 
 
-def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFrame:
-    """The equal-weight mean of the chosen models for every target; choices may be older than the targets.
+def apply(choices: pl.DataFrame, predictions: pl.DataFrame, order: Sequence[str], naive: str) -> pl.DataFrame:
+    """Return the equal-weight mean of the selected models for every target; a selection may be older than the targets.
 
-    A chosen model without a mean leaves it to the other chosen ones, and these to the first model of ``order``, then to
-    ``naive``; ``failure`` and ``method`` say so.
+    A selected model without a mean is skipped; without any, the first model of ``order`` is used, then ``naive``.
+    ``failure`` and ``method`` report this.
 
     Args:
-        choices: As ``choose`` gives; the newest at or before a target's cutoff counts.
-        said: ``unique_id, cutoff, ds, block, model, mean, centre, failure`` of every model, more columns kept.
-        order: The models that may be chosen, the simplest first.
-        naive: The model that serves only where all others fail.
+        choices: As from ``choose``; the newest at or before a target's cutoff is used.
+        predictions: ``unique_id, cutoff, ds, block, model, mean, centre, failure`` of every model, more columns kept.
+        order: Candidate models, the simplest first.
+        naive: The model used only if all others fail.
 
     Returns:
-        One row per target: the columns of ``said`` with ``model`` ``CHOSEN``, ``models`` that made its mean, and
-        ``method``. Targets for which no model has a mean are left out.
+        One row per target: the columns of ``predictions``, ``model`` ``CHOSEN``, the ``models`` of its mean, and
+        ``method``. Targets without a mean of any model are left out.
     """
-    # Every model has a row for every target; where clocks go back, two targets have the same ``ds``.
-    targets = said.filter(pl.col("model") == said["model"].first()).drop("model", "mean", "centre", "failure")
+    # Every model has a row for every target; when clocks go back, two targets have the same ``ds``.
+    targets = predictions.filter(pl.col("model") == predictions["model"].first()).drop(
+        "model", "mean", "centre", "failure"
+    )
     newest = targets.sort("cutoff").join_asof(
         choices.select("unique_id", "cutoff", "block", pl.col("models").alias("wanted")).sort("cutoff"),
         on="cutoff",
@@ -260,7 +275,7 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
     default = JOIN.join(order[:MOST_MODELS])
     wanted = newest.select(*TARGET, pl.col("wanted").fill_null(default))
     stand_ins = pl.DataFrame({"model": [order[0], naive], "turn": [1, 2]})
-    asked = pl.concat(
+    requested = pl.concat(
         [
             wanted.with_columns(pl.col("wanted").str.split(JOIN).alias("model"), turn=pl.lit(0, pl.Int64)).explode(
                 "model"
@@ -268,15 +283,15 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
             wanted.join(stand_ins, how="cross"),
         ]
     )
-    answers = asked.unique([*TARGET, "model", "turn"], maintain_order=True).join(
-        said.select(*TARGET, "model", "mean", "centre", "failure").unique([*TARGET, "model"], keep="first"),
+    answers = requested.unique([*TARGET, "model", "turn"], maintain_order=True).join(
+        predictions.select(*TARGET, "model", "mean", "centre", "failure").unique([*TARGET, "model"], keep="first"),
         on=[*TARGET, "model"],
         how="left",
         maintain_order="left",
     )
     used = answers.filter(pl.col("mean").is_not_null()).filter(pl.col("turn") == pl.col("turn").min().over(TARGET))
     place = pl.col("model").replace_strict([*order, naive], range(len(order) + 1), return_dtype=pl.Int64)
-    made = (
+    combined = (
         used.with_columns(place.alias("place"))
         .sort(*TARGET, "place")
         .group_by(TARGET, maintain_order=True)
@@ -288,7 +303,7 @@ def apply(choices: pl.DataFrame, said: pl.DataFrame, order: Sequence[str], naive
         pl.lit("fallback").alias("method"),
     )
     return (
-        targets.join(made, on=TARGET, how="inner", maintain_order="left")
+        targets.join(combined, on=TARGET, how="inner", maintain_order="left")
         .join(reasons, on=TARGET, how="left", maintain_order="left")
         .with_columns(pl.lit(CHOSEN).alias("model"))
     )

@@ -1,9 +1,9 @@
-"""Rolling origins: what each model would have said at earlier cutoffs.
+"""Rolling origins: the forecasts of each model at earlier cutoffs.
 
-One frame carries everything: ``unique_id, pool, cutoff, ds, y`` (``y`` null in the future) and, per model, ``model,
-mean``. What ``calibration`` and ``selection`` learn from it comes only from outcomes before each row's own cutoff, so a
-scored backtest and an issued forecast are made in the same way. Where records come late, an origin reads the counts
-that were known to it, and learns from outcomes as the first origin after them knew them; only scores know better.
+One frame has everything: ``unique_id, pool, cutoff, ds, y`` (``y`` null in the future) and, per model, ``model, mean``.
+``calibration`` and ``model_selection`` use only outcomes before each row's own cutoff, so a scored backtest and an
+issued forecast are computed in the same way. If records arrive late, an origin reads the counts known at it, and uses
+outcomes as the first origin after them knew them; only scores use later knowledge.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from pipelines.forecast.demand.series import Frequency, History, steps_after
 DAILY_STEP: Final = 28
 """Days between the backtest origins of days, or the horizon where that is shorter."""
 DAILY_WARM_UP: Final = 3
-"""The first so many origins of days only teach choices and ranges."""
+"""The first origins of days, used only for model selection and ranges."""
 
 Predict = Callable[[History | pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """(history ``unique_id, ds, y``; targets ``unique_id, cutoff, ds``) → targets with ``mean``."""
@@ -58,43 +58,44 @@ def past_targets(last: pl.DataFrame, freq: Frequency, horizon: int, step: timede
 
 
 def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-    """Ask every model for the mean of every target and put the outcome, where known, beside it.
+    """Run every model for every target and join the outcome, if known.
 
     Args:
-        models: Who is asked.
-        history: ``unique_id, ds, y``, or a ``History`` where past origins knew less.
+        models: The models to run.
+        history: ``unique_id, ds, y``, or a ``History`` if past origins knew less.
         targets: ``unique_id, cutoff, ds``, more columns kept.
 
     Returns:
-        The targets' columns, ``y`` (as the first origin after it knew it: what later origins learn from)``, y_now`` (as
-        now known: for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
+        The targets' columns, ``y`` (as the first origin after it knew it, for later origins)``, y_now`` (as known now,
+        for
+            scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
     """
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []
     for model in models:
-        said = model.predict(history, targets).with_columns(pl.lit(model.name).alias("model"))
-        if "spread_mean" not in said.columns:
-            said = said.with_columns(pl.col("mean").alias("spread_mean"))
-        if "failure" not in said.columns:
-            said = said.with_columns(pl.lit(None, pl.String).alias("failure"))
+        predictions = model.predict(history, targets).with_columns(pl.lit(model.name).alias("model"))
+        if "spread_mean" not in predictions.columns:
+            predictions = predictions.with_columns(pl.col("mean").alias("spread_mean"))
+        if "failure" not in predictions.columns:
+            predictions = predictions.with_columns(pl.lit(None, pl.String).alias("failure"))
         centre = pl.when(pl.col("mean") > 0).then("mean").otherwise("spread_mean")
-        answers.append(said.with_columns(centre.alias("centre")).select(columns))
+        answers.append(predictions.with_columns(centre.alias("centre")).select(columns))
     return pl.concat(answers).join(
         _outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left"
     )
 
 
 def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-    """``unique_id, ds, y, y_now`` from the first cutoff on."""
+    """Return ``unique_id, ds, y, y_now`` from the first cutoff on."""
     counts = history.counts if isinstance(history, History) else history
     keys = ["unique_id", "ds"]
-    # One outcome per wall-clock hour: the hour that clocks repeat is known by its last.
+    # One outcome per local hour: of a repeated hour the last one is used.
     now = counts.filter(pl.col("ds") >= targets["cutoff"].min()).unique(keys, keep="last")
     outcomes = now.select(*keys, "y", pl.col("y").alias("y_now"))
     if not isinstance(history, History):
         return outcomes
     origins = targets.select("unique_id", pl.col("cutoff").alias("learnt_at")).unique().sort("learnt_at")
-    # An hour that begins at a cutoff lies after it.
+    # An hour that begins at a cutoff is after it.
     known = history.late.sort("ds").join_asof(
         origins,
         left_on="ds",
@@ -112,9 +113,10 @@ def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.Data
 
 
 def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Past targets of days: origins ``DAILY_STEP`` apart, three before the newest whose whole horizon has passed.
+    """Return past targets of days: origins ``DAILY_STEP`` apart, three before the newest whose whole horizon has
+    passed.
 
-    The origins after that one teach the ranges of the near days only.
+    The origins after that one are used for the ranges of the near days only.
     """
     step = min(DAILY_STEP, horizon)
     aligned = last.with_columns(pl.col("cutoff") - pl.duration(days=horizon % step))
@@ -122,5 +124,5 @@ def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
 
 
 def both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:
-    """Backtest targets and targets to issue in one frame; ``target_start`` is null in the former."""
+    """Combine backtest targets and targets to issue in one frame; ``target_start`` is null in the former."""
     return pl.concat([past, ahead], how="diagonal")

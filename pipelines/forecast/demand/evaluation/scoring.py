@@ -1,9 +1,9 @@
 """Scores of demand forecasts: proper scores of the whole range, errors of the mean, coverage, and skill over a table.
 
-Pinball loss over the mean absolute change from one week to the next is the leading score (scaled quantile loss; a week
-is the season). Skill has intervals by a paired bootstrap of whole weeks. Coverage of counts: even the true model covers
-more than 80 % with its closed 80 % interval, because counts are whole. So the coverage that the forecast's own
-distribution expects stands beside what was seen.
+Pinball loss over the mean absolute change from one week to the next is the main score (scaled quantile loss; a week is
+the season). Skill has intervals by a paired bootstrap of whole weeks. Coverage of counts: even the true model covers
+more than 80 % with its closed 80 % interval, because counts are integers. So the coverage expected under the forecast's
+own distribution is reported next to the observed one.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVE
 from pipelines.forecast.demand.series import Frequency, slot
 
 _SYMMETRIC: Final = tuple(zip(COLUMNS[:-1], LEVELS[:-1], strict=True))
-"""All levels but 0.99, which has no partner: the median and six central intervals."""
+"""All levels except 0.99, which has no counterpart: the median and six central intervals."""
 
 MEASURES: Final = (
     "mae", "pinball", "wis", "coverage_80", "expected_coverage_80", "mase", "scaled_pinball", "crps", "rmsse", "bias",
@@ -35,57 +35,57 @@ BINS: Final = 10
 
 
 def pinball(column: str, level: float) -> pl.Expr:
-    """Pinball loss of one quantile against ``y`` (no factor two)."""
+    """Return the pinball loss of one quantile against ``y`` (no factor two)."""
     error = pl.col("y") - pl.col(column)
     return pl.max_horizontal(level * error, (level - 1) * error)
 
 
 def mean_pinball() -> pl.Expr:
-    """Mean pinball loss over all published levels."""
+    """Return the mean pinball loss over all published levels."""
     return pl.mean_horizontal(*[pinball(column, level) for column, level in zip(COLUMNS, LEVELS, strict=True)])
 
 
 def weighted_interval_score() -> pl.Expr:
-    """WIS (Bracher et al. 2021): twice the mean pinball loss over median and central intervals."""
+    """Return the WIS (Bracher et al. 2021): twice the mean pinball loss over median and central intervals."""
     return 2 * pl.mean_horizontal(*[pinball(column, level) for column, level in _SYMMETRIC])
 
 
 def expected_coverage(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
-    """P(q0.1 <= y <= q0.9) under each forecast's own calibrated distribution."""
+    """Return P(q0.1 <= y <= q0.9) under each forecast's own calibrated distribution."""
     upper = calibration.probability(scored["q0.9"].to_numpy(), scored, curves)
     lower = calibration.probability(scored["q0.1"].to_numpy() - 1, scored, curves)
     return pl.Series("expected_coverage_80", upper - lower)
 
 
 def crps(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
-    """Continuous ranked probability score of each forecast's calibrated distribution.
+    """Return the continuous ranked probability score of each forecast's calibrated distribution.
 
-    Small means: the sum over counts of squared errors of the cumulative probability. Large ones: twice the pinball
-    loss over 100 even levels, which is the same to three digits.
+    Small means: the sum over counts of squared errors of the cumulative probability. Large ones: twice the pinball loss
+    over 100 even levels, which is equal to three digits.
     """
     frame = scored.select("y", "centre", "dispersion", *[c for c in scored.columns if c == "curve"])
-    y, found = frame["y"].to_numpy(), np.zeros(frame.height)
+    y, result = frame["y"].to_numpy(), np.zeros(frame.height)
     rows, count = np.flatnonzero(frame["centre"].to_numpy() < MANY), 0
     mass, ratio, alpha = first_masses(frame["centre"].to_numpy()[rows], frame["dispersion"].to_numpy()[rows])
     total = mass.copy()
     while rows.size:
         reached = calibration.moved(total, frame[rows], curves)
-        found[rows] += (reached - (y[rows] <= count)) ** 2
+        result[rows] += (reached - (y[rows] <= count)) ** 2
         goes_on = (reached < 1 - 1e-9) | (y[rows] > count)
         rows = rows[goes_on]
-        mass, ratio, alpha, total = (one[goes_on] for one in (mass, ratio, alpha, total))
+        mass, ratio, alpha, total = (values[goes_on] for values in (mass, ratio, alpha, total))
         count += 1
         mass = mass * ratio * (1 + alpha * (count - 1)) / count
         total = np.minimum(total + mass, 1.0)
     large = np.flatnonzero(frame["centre"].to_numpy() >= MANY)
     levels = (np.arange(100) + 0.5) / 100
     error = y[large, None] - calibration.counts(np.tile(levels, (large.size, 1)), frame[large], curves)
-    found[large] = 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
-    return pl.Series("crps", found)
+    result[large] = 2 * np.maximum(levels * error, (levels - 1) * error).mean(axis=1)
+    return pl.Series("crps", result)
 
 
 def brier(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
-    """Brier score of P(demand > ``capacity``); null where there is no capacity."""
+    """Return the Brier score of P(demand > ``capacity``); null without a capacity."""
     if "capacity" not in scored.columns:
         return pl.Series("brier", [None] * scored.height, dtype=pl.Float64)
     capacity = scored["capacity"].cast(pl.Float64).fill_null(np.nan).to_numpy()
@@ -95,15 +95,17 @@ def brier(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
 
 
 def season_errors(history: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """The scales of errors: the change from one week to the next, slot by slot, of each series.
+    """Return the scales of errors, the seasonal-naive MAE: the change from one week to the next, slot by slot, per
+    series.
 
     Args:
-        history: ``unique_id, ds, y``, what was known before the forecasts.
+        history: ``unique_id, ds, y``, known before the forecasts.
         freq: ``h`` or ``D``.
 
     Returns:
-        ``unique_id, scale`` (mean absolute change)``, scale_squared`` (mean squared change); null where less than two
-        weeks are known.
+        ``unique_id, scale`` (mean absolute change)``, scale_squared`` (mean squared change); null if less than two
+        weeks are
+            known.
     """
     change = pl.col("y").diff().over(["unique_id", "slot"], order_by="ds")
     return (
@@ -119,14 +121,14 @@ def season_errors(history: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
 def score(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = IDENTITY) -> pl.DataFrame:
     """Score forecasts whose outcome is known.
 
-    Scaled scores here are pooled ratios (sum of errors / sum of scales): a mean of ratios would be ruled by the rarest
-    series.
+    Scaled scores here are pooled ratios (sum of errors / sum of scales): a mean of ratios would be dominated by the
+    rarest series.
 
     Args:
         forecasts: ``y, mean, centre, dispersion, scale, q0.05 … q0.99`` and the ``by`` columns; where known
             ``scale_squared``, ``capacity`` and ``curve``.
-        by: Columns of the answer's grain.
-        curves: As ``calibration.recalibrated`` gives.
+        by: Columns of the result's grain.
+        curves: As from ``calibration.recalibrated``.
 
     Returns:
         ``by`` and ``SCORES``, sorted by ``by``; ``SKILLS`` are null until ``with_skill`` fills them.
@@ -171,18 +173,18 @@ def score(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = IDENTITY)
 def with_skill(
     scores: pl.DataFrame, forecasts: pl.DataFrame, by: Sequence[str], reference: str, keys: Sequence[str]
 ) -> pl.DataFrame:
-    """Fill in the skill over a reference model: 1 - pinball / its pinball on the same targets.
+    """Add the skill over a reference model: 1 - pinball / its pinball on the same targets.
 
     The interval (95 %) is a paired bootstrap of whole weeks of ``ds``, all series and origins of a week together; it is
-    seeded by the row's own words and null below ``FEWEST_WEEKS``. ``worse_share`` is the share of series that lose more
-    than the reference.
+    seeded by the row's own words and null below ``FEWEST_WEEKS``. ``worse_share`` is the share of series with a larger
+    loss than the reference.
 
     Args:
-        scores: As ``score`` gives, by ``by`` and ``model`` (and more).
+        scores: As from ``score``, by ``by`` and ``model`` (and more).
         forecasts: The rows that were scored: ``by, model, ds, keys`` and quantiles.
         by: Columns within which models compare.
         reference: Name of the model to compare with; it has one row per ``keys`` and ``ds``.
-        keys: Columns that name a target beside ``ds``; the first one names the series.
+        keys: Columns that identify a target together with ``ds``; the first one identifies the series.
     """
     on = list(dict.fromkeys([*by, *keys, "ds"]))
     lost = forecasts.with_columns(mean_pinball().alias("loss")).select(*on, "model", "loss")
@@ -207,17 +209,17 @@ def with_skill(
     )
     rows = [part.select(group).row(0) + _skill(part, group) for part in weekly.partition_by(group, maintain_order=True)]
     schema = {name: scores.schema[name] for name in group} | dict.fromkeys(SKILLS[:3], pl.Float64)
-    found = pl.DataFrame(rows, schema=schema, orient="row").join(worse, on=group, how="left", maintain_order="left")
+    result = pl.DataFrame(rows, schema=schema, orient="row").join(worse, on=group, how="left", maintain_order="left")
     return (
         scores.drop(SKILLS)
-        .join(found, on=group, how="left", maintain_order="left")
+        .join(result, on=group, how="left", maintain_order="left")
         .with_columns(pl.col(SKILLS).round(9))
         .select(scores.columns)
     )
 
 
 def _skill(weekly: pl.DataFrame, group: Sequence[str]) -> tuple[float | None, float | None, float | None]:
-    """Skill and its 95 % interval from sums of losses by week."""
+    """Return skill and its 95 % interval from sums of losses by week."""
     loss, usual = weekly["loss"].to_numpy(), weekly["usual"].to_numpy()
     if usual.sum() <= 0:
         return None, None, None
@@ -233,12 +235,12 @@ def _skill(weekly: pl.DataFrame, group: Sequence[str]) -> tuple[float | None, fl
 
 
 def pit_histogram(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = IDENTITY) -> pl.DataFrame:
-    """Counts of the randomised PIT in ten even bins: alike where the ranges are calibrated (Czado et al. 2009).
+    """Count the randomised PIT in ten even bins: equal if the ranges are calibrated (Czado et al. 2009).
 
     Args:
         forecasts: ``unique_id`` (integer)``, cutoff, ds, y, centre, dispersion`` and the ``by`` columns.
-        by: Columns of the answer's grain.
-        curves: As ``calibration.recalibrated`` gives.
+        by: Columns of the result's grain.
+        curves: As from ``calibration.recalibrated``.
 
     Returns:
         ``by, pit_low, pit_high, targets, expected_targets``, empty bins included.
@@ -261,6 +263,6 @@ def pit_histogram(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = I
 
 
 def complete(scores: pl.DataFrame) -> pl.DataFrame:
-    """Scores of an older record with the columns that were added since, empty."""
+    """Return scores of an older record with the columns added since, null."""
     added = [pl.lit(None, pl.Float64).alias(name) for name in SCORES if name not in scores.columns]
     return scores.with_columns(added)

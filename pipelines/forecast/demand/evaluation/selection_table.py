@@ -1,4 +1,4 @@
-"""Which models were chosen, as ``forecast.demand_choices`` keeps it: by place and service, for a week."""
+"""The selected models, as stored in ``forecast.demand_choices``: by area and service, for a week."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,28 +12,28 @@ from pipelines.forecast.demand.series import Frequency
 from pipelines.schema.dictionary import frame_schema
 
 KEPT: Final = timedelta(days=7)
-"""How long a choice is kept to before the models compete again."""
+"""How long a selection is reused before the models compete again."""
 SERIES: Final = ["area_id", "service", "measure"]
 NAMES: Final = {
     "models": "models", "weight": "model_weight", "score": "scaled_pinball", "runner_up": "runner_up",
     "runner_up_score": "runner_up_scaled_pinball", "standard_error": "standard_error", "origins": "origins",
     "chosen_by": "chosen_by",
 }  # fmt: skip
-"""Columns of ``selection.CHOICE`` and what they are called in the table."""
+"""Columns of ``model_selection.CHOICE`` → their names in the table."""
 COLUMNS: Final = frame_schema("forecast.demand_choices")
 
 
-def told(
+def to_table(
     choices: pl.DataFrame, panel: Panel, freq: Frequency, as_of: datetime, chosen_at: datetime, profile: Profile
 ) -> pl.DataFrame:
-    """``forecast.demand_choices`` from what ``publishing`` chose.
+    """Build ``forecast.demand_choices`` from the selection of ``combine``.
 
     Args:
-        choices: As ``selection.choose`` gives.
-        panel: The series chosen for.
+        choices: As from ``model_selection.choose``.
+        panel: The series of the selection.
         freq: ``h`` or ``D``.
         as_of: The instant of issue, UTC.
-        chosen_at: The issue in which the models competed, UTC.
+        chosen_at: The issue at which the models competed, UTC.
         profile: Time zone.
     """
     zone, utc = profile.zone.key, pl.Datetime("us", "UTC")
@@ -50,7 +50,7 @@ def told(
             pl.lit(chosen_at).cast(utc).alias("chosen_at"),
             pl.lit(freq).alias("frequency"),
             block.alias("horizon_block"),
-            # A wall-clock hour that clocks leave out is told as the one before it.
+            # A local hour that clocks skip is stored as the one before it.
             pl.coalesce(instant(pl.col("cutoff")), instant(pl.col("cutoff") - pl.duration(hours=1))).alias("origin_at"),
             pl.col("model_weight", "scaled_pinball", "runner_up_scaled_pinball", "standard_error").round(9),
         )
@@ -60,7 +60,7 @@ def told(
 
 
 def chosen_at(kept: pl.DataFrame | None, as_of: datetime) -> datetime | None:
-    """When the kept choices were made; None where they are older than ``KEPT``, or none are."""
+    """Return when the stored selection was made; None if it is older than ``KEPT``, or there is none."""
     if kept is None or kept.is_empty():
         return None
     when: datetime = kept["chosen_at"].min()  # type: ignore[assignment]
@@ -68,12 +68,12 @@ def chosen_at(kept: pl.DataFrame | None, as_of: datetime) -> datetime | None:
 
 
 def recalled(kept: pl.DataFrame, panel: Panel, freq: Frequency, profile: Profile) -> pl.DataFrame | None:
-    """The kept choices as ``selection.choose`` gave them; None where a series of the panel has none."""
+    """Return the stored selection as from ``model_selection.choose``; None if a series of the panel has none."""
     number = {name: place for place, name in enumerate(calibration.BLOCKS)}
-    found = (
+    selection = (
         kept.filter(pl.col("frequency") == freq)
         .join(panel.series.select("unique_id", *SERIES), on=SERIES, maintain_order="left")
-        .rename({name: own for own, name in NAMES.items()})
+        .rename({name: column for column, name in NAMES.items()})
         .select(
             "unique_id",
             local("origin_at", profile.zone).alias("cutoff"),
@@ -82,5 +82,5 @@ def recalled(kept: pl.DataFrame, panel: Panel, freq: Frequency, profile: Profile
         )
         .sort("unique_id", "cutoff", "block")
     )
-    is_whole = panel.series.join(found, on="unique_id", how="anti").is_empty()
-    return found if is_whole else None
+    is_whole = panel.series.join(selection, on="unique_id", how="anti").is_empty()
+    return selection if is_whole else None

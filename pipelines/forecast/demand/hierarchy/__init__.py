@@ -1,1 +1,1 @@
-"""Forecasts that add up over areas and hours."""
+"""Forecasts that are additive over areas and hours."""

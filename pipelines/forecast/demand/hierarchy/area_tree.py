@@ -1,8 +1,8 @@
-"""The trees of areas as series: the parts of an area, and the calls that none of its parts counts.
+"""The area hierarchies as series: the parts of an area, and the calls that are in none of its parts.
 
-A tree's leaves are its areas without parts, and for every area whose parts count fewer calls than itself (some calls
-name no place within it) one series more, of what they miss. So the leaves of each tree add up to the region exactly, in
-the past and in every sample path.
+A hierarchy's leaves are its areas without parts, plus one series for every area whose parts have fewer calls than
+itself (some calls have no location within it), with the difference. So the leaves of each hierarchy sum to the region
+exactly, in the past and in every sample path.
 """
 
 from typing import Final
@@ -12,19 +12,19 @@ import polars as pl
 from pipelines.forecast.demand.panel import Panel, numbered
 
 UNPLACED: Final = "unplaced"
-"""``area_level`` of the calls of an area that none of its parts counts; forecast, and not published by themselves."""
+"""``area_level`` of the calls of an area that are in none of its parts; forecast, but not published on their own."""
 WHOLE: Final = "region"
-"""The widest level of every tree."""
+"""The widest level of every hierarchy."""
 FAMILY: Final = ["service", "measure"]
 
 
 def parents(series: pl.DataFrame, areas: pl.DataFrame | None, whole_id: str) -> pl.DataFrame:
-    """``tree, area_id, parent_area_id`` of every area of the panel but the region itself.
+    """Return ``tree, area_id, parent_area_id`` of every area of the panel except the region itself.
 
     Args:
         series: As ``Panel.series``.
         areas: ``area_id, parent_area_id``; none: all areas are parts of the region.
-        whole_id: The region; it is the parent of every area whose own is not in the panel.
+        whole_id: The region; it is the parent of every area whose own parent is not in the panel.
     """
     listed = series.filter(pl.col("area_id") != whole_id).select("tree", "area_id").unique().sort("tree", "area_id")
     if areas is None:
@@ -37,11 +37,11 @@ def parents(series: pl.DataFrame, areas: pl.DataFrame | None, whole_id: str) -> 
 
 
 def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
-    """The panel with a series of the calls of every area that none of its parts counts, where there are any.
+    """Return the panel with a series of the calls of every area that are in none of its parts, if there are any.
 
     Args:
-        panel: Series of one or several trees.
-        above: As ``parents`` gives.
+        panel: Series of one or several hierarchies.
+        above: As from ``parents``.
     """
     known = panel.series.select("unique_id", "area_id", *FAMILY)
     edges = known.join(above, on="area_id").rename({"unique_id": "part"})
@@ -49,14 +49,14 @@ def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
     edges = edges.join(up, on=[*FAMILY, "parent_area_id"]).select("tree", "part", "parent")
     if edges.is_empty():
         return panel
-    # What each part counts is taken off; the hour that clocks repeat is one wall-clock hour with the calls of both.
+    # The counts of the parts are subtracted; a repeated hour is one local hour with the calls of both.
     missed = _missed(panel.history, edges, ["ds"]).with_columns(pl.col("y").clip(0))
     missed = missed.filter((pl.col("y") > 0).any().over("tree", "parent"))
     added = _named(panel.series, missed.select("tree", "parent").unique().sort("tree", "parent"))
     ids = added.select("tree", "parent", "unique_id")
     rows, late = (
-        told.join(ids, on=["tree", "parent"], how="inner", maintain_order="left")
-        for told in (missed, _missed(panel.late, edges, ["ds", "seen_from"]))
+        counts.join(ids, on=["tree", "parent"], how="inner", maintain_order="left")
+        for counts in (missed, _missed(panel.late, edges, ["ds", "seen_from"]))
     )
     return Panel(
         pl.concat([panel.series, added.select(panel.series.columns)]),
@@ -65,18 +65,18 @@ def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
     )
 
 
-def _missed(told: pl.DataFrame, edges: pl.DataFrame, at: list[str]) -> pl.DataFrame:
-    """``tree, parent``, ``at`` and ``y``: what parents count less what their parts do."""
-    of_parts = told.join(edges, left_on="unique_id", right_on="part").with_columns(-pl.col("y"))
+def _missed(counts: pl.DataFrame, edges: pl.DataFrame, at: list[str]) -> pl.DataFrame:
+    """Return ``tree, parent``, ``at`` and ``y``: the parents' counts minus those of their parts."""
+    of_parts = counts.join(edges, left_on="unique_id", right_on="part").with_columns(-pl.col("y"))
     trees = edges.select("tree", "parent").unique()
-    own = told.rename({"unique_id": "parent"}).join(trees, on="parent")
+    own_rows = counts.rename({"unique_id": "parent"}).join(trees, on="parent")
     columns = ["tree", "parent", *at, "y"]
-    both = pl.concat([own.select(columns), of_parts.select(columns)])
+    both = pl.concat([own_rows.select(columns), of_parts.select(columns)])
     return both.group_by(columns[:-1]).agg(pl.col("y").sum()).sort(columns[:-1])
 
 
 def _named(series: pl.DataFrame, missed: pl.DataFrame) -> pl.DataFrame:
-    """The new series: like their parents' in all but name, tree, level and pool."""
+    """Return the new series: like their parents' except for name, hierarchy, level and pool."""
     of_parent = series.rename({"unique_id": "parent"}).drop("tree")
     return numbered(
         missed.join(of_parent, on="parent", maintain_order="left").with_columns(
@@ -89,37 +89,38 @@ def _named(series: pl.DataFrame, missed: pl.DataFrame) -> pl.DataFrame:
 
 
 def members(series: pl.DataFrame, above: pl.DataFrame, whole_id: str) -> dict[tuple[str, str, str], pl.DataFrame]:
-    """For every service, measure and tree, the administrative tree first: its leaves and the areas above each.
+    """Return, for every service, measure and hierarchy, the administrative one first, its leaves and the areas above.
 
-    A service without a series of the region has no trees.
+    A service without a series of the region has no hierarchies.
 
     Args:
-        series: As ``Panel.series``, with those that ``with_unplaced`` adds.
-        above: As ``parents`` gives.
+        series: As ``Panel.series``, with those added by ``with_unplaced``.
+        above: As from ``parents``.
         whole_id: The region.
 
     Returns:
         ``unique_id`` of the leaves, ``region`` and one column per depth below it, widest first: the ``unique_id`` of
-        the area there; a leaf that lies higher stands for itself.
+        the area
+            there; a leaf at a higher level represents itself.
     """
     parent = dict(above.select("area_id", "parent_area_id").iter_rows())
-    found = {}
-    for (service, measure), own in series.sort("unique_id").group_by(FAMILY, maintain_order=True):
-        number = dict(own.select("area_id", "unique_id").iter_rows())
+    by_family = {}
+    for (service, measure), own_rows in series.sort("unique_id").group_by(FAMILY, maintain_order=True):
+        number = dict(own_rows.select("area_id", "unique_id").iter_rows())
         if whole_id not in number:
             continue
-        for tree in sorted(own["tree"].unique(), key=lambda name: (name != "admin", name)):
-            ids = own.filter(pl.col("tree") == tree, pl.col("area_id") != whole_id)["area_id"].to_list()
+        for tree in sorted(own_rows["tree"].unique(), key=lambda name: (name != "admin", name)):
+            ids = own_rows.filter(pl.col("tree") == tree, pl.col("area_id") != whole_id)["area_id"].to_list()
             paths = {area: _path(area, parent, whole_id) for area in ids}
             inner = {name for path in paths.values() for name in path[:-1]}
             leaves = [paths[area] for area in ids if area not in inner]
             if leaves:
-                found[str(service), str(measure), tree] = _levels(leaves, number).cast(series.schema["unique_id"])
-    return found
+                by_family[str(service), str(measure), tree] = _levels(leaves, number).cast(series.schema["unique_id"])
+    return by_family
 
 
 def _path(area: str, parent: dict[str, str], whole_id: str) -> list[str]:
-    """The areas from the region down to this one; what an area's parts miss lies right below the area."""
+    """Return the areas from the region down to this one; an area's unplaced calls are directly below the area."""
     path = [area]
     while path[0] != whole_id:
         path.insert(0, path[0].rsplit("/", 2)[0] if path[0].endswith(f"/{UNPLACED}") else parent[path[0]])

@@ -1,15 +1,15 @@
-"""Shared shocks: how far the calls of one area and one day move together, learnt from what a backtest missed.
+"""Common shocks: how far the calls of one area and one day vary together, estimated from the errors of a backtest.
 
 Calls are counts around ``mean × shock × shock × …``; every shock has mean 1 and belongs to a group of series (a level
-of one nested tree: nation, region, area, the series itself) and to a span of time (the whole forecast, a week, a day,
-one step). Variances are moments of residuals r = y - mean: over pairs of targets that share a level, a span and nothing
-finer, sum(r·r') / sum(mean·mean') is the sum of the variances that both share. No target is paired with itself, so the
-noise of single counts, however sparse, adds nothing (variance components by pairs: Searle, Casella and McCulloch 1992).
-Shocks are lognormal: their log variances add, and non-negative least squares gives each its part.
+of one nested hierarchy: nation, region, area, the series itself) and to a span of time (the whole forecast, a week, a
+day, one step). Variances are moments of residuals r = y - mean: over pairs of targets that share a level, a span and
+nothing finer, sum(r·r') / sum(mean·mean') is the sum of the variances that both share. No target is paired with itself,
+so the noise of single counts, however sparse, adds nothing (variance components by pairs: Searle, Casella and McCulloch
+1992). Shocks are lognormal: their log variances add, and non-negative least squares assigns each its part.
 
-Series of one area may also make up for each other (a call recorded as one kind is none of another; units are few): then
-pairs inside an area move together less than pairs of different areas, which no shared shock can do. The share of their
-own shocks that the others make up for is learnt as well.
+Series of one area may also substitute for each other (a call is recorded as one category or another; units are
+limited): then pairs inside an area vary together less than pairs of different areas, which no common shock can cause.
+The substituted share of their own shocks is estimated as well.
 """
 
 import hashlib
@@ -36,15 +36,15 @@ Draws = NDArray[np.float32]
 
 
 class TreeError(ValueError):
-    """The groups of the series do not form one nested tree."""
+    """Report that the groups of the series do not form one nested hierarchy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shocks:
-    """What series share.
+    """The shocks common to several series.
 
-    ``variances``: ``level, span, variance`` of the multiplicative shocks (0.0025 is 5 % up or down), zeros left out.
-    ``substitution``: the share, 0 to 1, of a series' own shocks that the other series of its finest group make up for.
+    ``variances``: ``level, span, variance`` of the multiplicative shocks (0.0025 is 5 % up or down), without zeros.
+    ``substitution``: the share, 0 to 1, of a series' own shocks offset by the other series of its finest group.
     """
 
     variances: pl.DataFrame
@@ -52,7 +52,7 @@ class Shocks:
 
     @property
     def log_variance(self) -> float:
-        """The variance of the logarithm of all shocks together."""
+        """Return the variance of the logarithm of all shocks together."""
         return float(np.log1p(self.variances["variance"].to_numpy()).sum())
 
 
@@ -60,15 +60,15 @@ INDEPENDENT: Final = Shocks(pl.DataFrame(schema=SCHEMA))
 
 
 def learn(residuals: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> Shocks:
-    """Learn the shocks from outcomes before ``origin``; where nothing is known, series are independent.
+    """Estimate the shocks from outcomes before ``origin``; without any, series are independent.
 
     Args:
-        residuals: ``unique_id, cutoff, ds, y, mean`` of a backtest, all of one kind (a service, say).
+        residuals: ``unique_id, cutoff, ds, y, mean`` of a backtest, all of one kind (such as a service).
         members: ``unique_id`` and one column per level above it, widest first, each nested in the one before.
-        origin: Local wall-clock time; targets and cutoffs from it on are not looked at.
+        origin: Local time; targets and cutoffs from it on are ignored.
 
     Raises:
-        TreeError: a group lies in two wider ones.
+        TreeError: A group is in two wider ones.
     """
     levels = [*tree(members), SERIES]
     known = residuals.filter(pl.col("ds") < origin, pl.col("cutoff") < origin, pl.col("mean") > 0).drop_nulls("y")
@@ -88,7 +88,7 @@ def learn(residuals: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> S
     every = _log_variances(squares, range(len(levels)))
     if len(levels) == 1:
         return Shocks(_named(every, levels))
-    # Pairs inside an area would pull the wider shocks down if the area's series make up for each other.
+    # Pairs inside an area would lower the wider shocks if the area's series substitute for each other.
     finest = len(levels) - 2
     wider = _log_variances(squares, [i for i in range(len(levels)) if i != finest])
     share = _substitution(squares[finest:, -1], float(np.expm1(wider[:finest].sum())), float(known["mean"].sum()))
@@ -96,23 +96,23 @@ def learn(residuals: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> S
 
 
 def tree(members: pl.DataFrame) -> list[str]:
-    """The levels above the series, widest first.
+    """Return the levels above the series, widest first.
 
     Raises:
-        TreeError: a series is named twice, or a group lies in two wider ones.
+        TreeError: A series is repeated, or a group is in two wider ones.
     """
     levels = [name for name in members.columns if name != SERIES]
     if members[SERIES].is_duplicated().any():
-        raise TreeError("a unique_id is named twice among the members")
+        raise TreeError("a unique_id is repeated in the members")
     for wide, fine in pairwise([*levels, SERIES]):
         torn = members.select(wide, fine).unique().filter(pl.col(fine).is_duplicated())
         if torn.height:
-            raise TreeError(f"{fine} {torn[fine].min()!r} lies in more than one {wide}; shocks need one nested tree")
+            raise TreeError(f"{fine} {torn[fine].min()!r} is in more than one {wide}; shocks need one nested hierarchy")
     return levels
 
 
 def blocks() -> list[pl.Expr]:
-    """The block of each span that a target (``cutoff, ds``) lies in, as whole numbers in columns named by span."""
+    """Return the block of each span of a target (``cutoff, ds``), as integers in columns named by span."""
     age = (pl.col("ds") - pl.col("cutoff")).dt.total_days()
     return [
         pl.lit(0, pl.Int64).alias("issue"),
@@ -123,38 +123,38 @@ def blocks() -> list[pl.Expr]:
 
 
 def _squares(rows: pl.DataFrame, levels: list[str]) -> Floats:
-    """Sums over groups and blocks of (sum miss)², (sum mean)² and (sum spread)²: levels × spans × 3."""
+    """Return sums over groups and blocks of (sum error)², (sum mean)² and (sum spread)²: levels × spans × 3."""
     sums = ["miss", "mean", "spread"]
-    found = np.zeros((len(levels), len(SPANS), 3))
+    totals = np.zeros((len(levels), len(SPANS), 3))
     steps = rows
     for i in reversed(range(len(levels))):
-        # In order, so that the sums come out the same to the last digit on any number of threads.
+        # Sorted, so that the sums are identical to the last digit on any number of threads.
         keep = [*levels[: i + 1], "cutoff", *SPANS]
         steps = steps.group_by(keep, maintain_order=True).agg(pl.col(sums).sum())
         part = steps
         for j in reversed(range(len(SPANS))):
             part = part.group_by([levels[i], "cutoff", *SPANS[: j + 1]], maintain_order=True).agg(pl.col(sums).sum())
-            found[i, j] = part.select((pl.col(sums) ** 2).sum()).row(0)
-    return found
+            totals[i, j] = part.select((pl.col(sums) ** 2).sum()).row(0)
+    return totals
 
 
 def _log_variances(squares: Floats, used: Sequence[int]) -> Floats:
-    """Log variance of every level × span, from the pairs at the levels ``used``; 0 at the others."""
+    """Return the log variance of every level × span, from the pairs at the levels ``used``; 0 at the others."""
     wide = np.pad(squares, ((0, 1), (0, 1), (0, 0)))
     # Pairs that share something finer are counted there.
     miss, mean, spread = np.moveaxis(wide[:-1, :-1] - wide[1:, :-1] - wide[:-1, 1:] + wide[1:, 1:], 2, 0)
     has_pairs = mean > 1e-9 * squares[..., 1]
-    # A target paired with itself: what it shares with nothing else is its own dispersion, not a shock.
+    # A target paired with itself: its unshared variation is its own dispersion, not a shock.
     has_pairs[-1, -1] = False
     has_pairs &= np.isin(np.arange(len(squares)), used)[:, None]
     at = np.argwhere(has_pairs)
     shared = np.log1p(np.maximum(miss[has_pairs] / mean[has_pairs], -0.5))
     holds = (at[:, None, :] >= at[None, :, :]).all(axis=2).astype(float)
     weight = mean[has_pairs] / np.sqrt(np.maximum(spread[has_pairs], 1e-12))
-    found = np.zeros(mean.shape)
+    totals = np.zeros(mean.shape)
     if len(at):
-        found[has_pairs], _ = nnls(holds * weight[:, None], shared * weight)
-    return found
+        totals[has_pairs], _ = nnls(holds * weight[:, None], shared * weight)
+    return totals
 
 
 def _named(log_variances: Floats, levels: list[str]) -> pl.DataFrame:
@@ -167,41 +167,41 @@ def _named(log_variances: Floats, levels: list[str]) -> pl.DataFrame:
 
 
 def _substitution(squares: Floats, wider: float, calls: float) -> float:
-    """How far series of a group make up for each other's own shocks.
+    """Return how far series of a group offset each other's own shocks.
 
-    If each series' own shock is less by ``share`` of the group's mean shock, the own part of the group's variance is
-    (1 - share)² of what it would be. Within twice its sampling error a shortfall is none.
+    If each series' own shock is reduced by ``share`` of the group's mean shock, the own part of the group's variance is
+    (1 - share)² of its full value. A shortfall within twice its sampling error counts as zero.
 
     Args:
-        squares: At the finest group and at the series, step by step: (sum miss)², (sum mean)², (sum spread)².
-        wider: Variance that series of one group share through wider levels.
+        squares: For the finest group and for the series, step by step: (sum error)², (sum mean)², (sum spread)².
+        wider: Variance common to series of one group through wider levels.
         calls: Sum of all means, which is the noise of Poisson counts.
     """
     pairs, (own_miss, own_mean, _) = squares[0] - squares[1], squares[1]
     short = wider * pairs[1] - pairs[0]
-    own = own_miss - calls - wider * own_mean
-    if own <= 0 or short <= 2 * np.sqrt(2 * max(pairs[2], 0.0)):
+    own_part = own_miss - calls - wider * own_mean
+    if own_part <= 0 or short <= 2 * np.sqrt(2 * max(pairs[2], 0.0)):
         return 0.0
-    return round(1.0 - float(np.sqrt(max(1.0 - short / own, 0.0))), 6)
+    return round(1.0 - float(np.sqrt(max(1.0 - short / own_part, 0.0))), 6)
 
 
 def generator(*words: object) -> np.random.Generator:
-    """A generator that the words alone decide: purpose, series or group, block, cutoff."""
+    """Return a generator determined by the words: purpose, series or group, block, cutoff."""
     digest = hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=8).digest()
     return np.random.Generator(np.random.SFC64(int.from_bytes(digest, "big")))
 
 
 def draw(variances: pl.DataFrame, level: str, group: object, calendar: pl.DataFrame, paths: int) -> Draws:
-    """Sum of the log shocks of one group, without their means: one row per step, one column per path.
+    """Return the sum of the log shocks of one group, without their means: one row per step, one column per path.
 
     Every block has its own seed, made of level, group, span, block and cutoff: neither other groups nor a longer
-    horizon change it. Normals are stratified, so that few paths already have the shocks' own spread.
+    horizon change it. Normals are stratified, so that few paths already have the spread of the shocks.
 
     Args:
         variances: Those of ``Shocks``.
         level: Level of the group.
         group: The group's name.
-        calendar: ``cutoff``, one of a kind, and the columns of ``blocks``, one row per step.
+        calendar: ``cutoff``, a single one, and the columns of ``blocks``, one row per step.
         paths: Number of paths.
     """
     total = np.zeros((calendar.height, paths), np.float32)

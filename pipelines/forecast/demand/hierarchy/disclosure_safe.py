@@ -1,11 +1,11 @@
-"""Forecasts for audiences that also read records: the region's, shared among its areas by listed calls alone.
+"""Disclosure-safe forecasts for audiences that also read records: the region's, apportioned by releasable calls.
 
-Records leave out sensitive matters. Beside them a forecast made of all calls of an area would tell how much was left
-out there: fit the weekly table to the records, and what remains is the rate of the rest. So where listed counts differ
-from all counts, police and fire get this one instead: what is expected of all leaves of a tree together, divided among
-them as the weekly tables of their listed counts stand to each other. Means add up as those of all calls do, over areas
-and over the hours of the first week; each keeps the spread of the forecast it stands for. An area's mean says what its
-records say, and of what they leave out the region's average.
+Records exclude sensitive matters. Next to them, a forecast of all calls of an area would disclose by differencing how
+many were excluded there: fit the weekly table to the records, and the remainder is the rate of the rest. So if
+releasable counts differ from all counts, police and fire get this forecast instead: the total expected over all leaves
+of a hierarchy, divided among them in proportion to the weekly tables of their releasable counts. Means are additive
+like those of all calls, over areas and over the hours of the first week; each keeps the spread of the forecast it
+replaces. An area's mean follows its records and, for the excluded calls, the region's average.
 """
 
 from collections.abc import Mapping
@@ -26,26 +26,26 @@ from pipelines.forecast.demand.series import Frequency
 MODEL: Final = "share_of_region"
 METHOD: Final = "region_share"
 MEASURE: Final = {measure: f"apportioned_{measure}" for measure in MEASURES}
-"""Under which ``measure`` forecasts of calls and of units sent are stored once they are shared so."""
+"""Forecasts of calls and of units sent → the ``measure`` under which their apportioned versions are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Means that lie ahead, ``unique_id, ds, mean``, of hours and of days."""
+    """Means ahead, ``unique_id, ds, mean``, of hours and of days."""
 
     hours: pl.DataFrame
     days: pl.DataFrame
 
 
 def trees_apart(hourly: pl.DataFrame) -> pl.DataFrame:
-    """``service, tree`` in which some area's listed counts differ from all counts.
+    """Return ``service, tree`` in which some area's releasable counts differ from all counts.
 
     Args:
         hourly: ``marts.demand_hourly``.
     """
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"listed_{name}")) for name in MEASURES)
-    found = hourly.group_by("service", "tree").agg(differs.any().alias("is_apart"))
-    return found.filter("is_apart").select("service", "tree").sort("service", "tree")
+    flags = hourly.group_by("service", "tree").agg(differs.any().alias("is_apart"))
+    return flags.filter("is_apart").select("service", "tree").sort("service", "tree")
 
 
 def shares(
@@ -58,17 +58,17 @@ def shares(
     profile: Profile,
     known: Known,
 ) -> Shares:
-    """Share the region's forecasts of hours and days, where a tree's listed counts differ from all counts.
+    """Apportion the region's forecasts of hours and days where a hierarchy's releasable counts differ from all counts.
 
     Args:
         hourly: ``marts.demand_hourly``.
-        hours: ``unique_id, cutoff, ds, mean``, published and ahead; the hour that clocks repeat stands twice.
-        days: The same of days.
-        of_hours: The sums of the hours: which whole days they make up.
-        members: As ``trees.members`` gives.
+        hours: ``unique_id, cutoff, ds, mean``, published and ahead; a repeated hour has two rows.
+        days: Likewise of days.
+        of_hours: The sums of the hours: the whole days that they cover.
+        members: As from ``area_tree.members``.
         as_of: The instant of issue, UTC.
         profile: Time zone, region.
-        known: How far each service's records go.
+        known: How far each service's records reach.
     """
     apart = trees_apart(hourly.filter(pl.col("hour_start_at") < as_of))
     if apart.is_empty():
@@ -91,7 +91,7 @@ def shares(
 
 
 def _listed(hourly: pl.DataFrame, apart: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
-    """The panel of listed counts, known as far as all counts are: the region keeps all of its own."""
+    """Return the panel of releasable counts, known as far as all counts are: the region keeps all of its own."""
     is_whole = pl.col("area_id") == profile.areas.whole_id
     regions = hourly.filter(is_whole).join(apart, on="service", how="semi")
     areas = hourly.filter(~is_whole).join(apart, on=["service", "tree"], how="semi")
@@ -107,21 +107,23 @@ def _shared(
     apart: pl.DataFrame,
     freq: Frequency,
 ) -> pl.DataFrame:
-    """``unique_id, ds, mean`` of the region, of the leaves of trees apart, and of the areas between."""
+    """Return ``unique_id, ds, mean`` of the region, of the apportioned leaves, and of the areas between."""
     once = published.unique(["unique_id", "ds"], keep="first", maintain_order=True)
     pairs = set(apart.iter_rows())
     # The region's own mean is of all calls.
     regions = panel.series.filter(pl.col("area_level") == WHOLE).join(apart, on=["service", "tree"], how="semi")
-    found = [once.join(regions, on="unique_id", how="semi", maintain_order="left").select("unique_id", "ds", "mean")]
-    for (service, _, tree), own in members.items():
-        # Calls that no part of an area counts have no listed series; the areas above the leaves share them.
-        leaves = own.join(panel.series, on="unique_id", how="semi", maintain_order="left")
+    flags = [once.join(regions, on="unique_id", how="semi", maintain_order="left").select("unique_id", "ds", "mean")]
+    for (service, _, tree), leaves_of in members.items():
+        # Calls in no part of an area have no releasable series; the areas above the leaves share them.
+        leaves = leaves_of.join(panel.series, on="unique_id", how="semi", maintain_order="left")
         if (service, tree) not in pairs or leaves.is_empty():
             continue
-        asked = once.join(leaves, on="unique_id", how="semi", maintain_order="left")
-        placed = asked.group_by("ds", maintain_order=True).agg(pl.col("mean").sum().alias("placed"))
-        region = once.filter(pl.col("unique_id") == own[WHOLE].first()).select("ds", pl.col("mean").alias("all"))
-        table = hour_of_week.predict(history, asked.drop("mean"), freq).join(placed, on="ds", maintain_order="left")
+        leaf_means = once.join(leaves, on="unique_id", how="semi", maintain_order="left")
+        placed = leaf_means.group_by("ds", maintain_order=True).agg(pl.col("mean").sum().alias("placed"))
+        region = once.filter(pl.col("unique_id") == leaves_of[WHOLE].first()).select("ds", pl.col("mean").alias("all"))
+        table = hour_of_week.predict(history, leaf_means.drop("mean"), freq).join(
+            placed, on="ds", maintain_order="left"
+        )
         part = pl.col("mean") / pl.col("mean").sum().over("ds")
         shared = table.select("unique_id", "ds", part * pl.col("placed"))
         levels = leaves.columns[2:]
@@ -132,15 +134,15 @@ def _shared(
             .join(placed.join(region, on="ds", maintain_order="left"), on="ds", maintain_order="left")
             .select(pl.col("group").alias("unique_id"), "ds", pl.col("mean") * pl.col("all") / pl.col("placed"))
         )
-        found += [shared, above]
-    return pl.concat(found)
+        flags += [shared, above]
+    return pl.concat(flags)
 
 
-def told(stamped: pl.DataFrame, means: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """The rows that stand for published ones ahead, under their own measure, model and method.
+def replacements(stamped: pl.DataFrame, means: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Return the rows that replace published ones ahead, with their own measure, model and method.
 
     Args:
-        stamped: Published rows ahead, with ``keys, mean, centre, measure, model, method`` and all that is stored.
+        stamped: Published rows ahead, with ``keys, mean, centre, measure, model, method`` and all stored columns.
         means: ``keys, mean``.
         keys: ``unique_id, ds``, and ``shift`` of shifts.
     """

@@ -1,7 +1,7 @@
-"""Sums of sample paths over areas and time, and what is read from them: quantiles, coverage, dispersion.
+"""Sums of sample paths over areas and time, and their quantiles, coverage and dispersion.
 
-A sum is taken on each path, so every level of every tree and every period add up exactly; quantiles do not, and are
-read last.
+A sum is taken on each path, so every level of every hierarchy and every period are exactly additive; quantiles are not,
+and are computed last.
 """
 
 import numpy as np
@@ -16,24 +16,25 @@ _LOWER, _UPPER = LEVELS.index(0.1), LEVELS.index(0.9)
 
 
 def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
-    """Add series up to groups.
+    """Sum series to groups.
 
     Args:
         paths: Paths of series.
-        membership: ``unique_id, group``, one row per series and group that it counts in; trees may cross, and a series
-            may be in any number of groups. Series without a row count nowhere.
+        membership: ``unique_id, group``, one row per series and group to which it belongs; hierarchies may cross, and a
+        series
+            may be in any number of groups. Series without a row are ignored.
 
     Returns:
         Paths whose ids are the groups, sorted.
 
     Raises:
-        PathsError: the membership names a series that has no paths, whose group would be short of it.
+        PathsError: The membership has a series without paths, so that its group's sum would be incomplete.
     """
     rows = membership.unique().join(paths.ids.rename(SERIES).to_frame().with_row_index("row"), on=SERIES, how="left")
     missing = rows.filter(pl.col("row").is_null())
     if missing.height:
         raise PathsError(
-            f"{missing['group'].min()!r} has no paths of {missing[SERIES].min()!r}: its sum would be short"
+            f"{missing['group'].min()!r} has no paths of {missing[SERIES].min()!r}: its sum would be incomplete"
         )
     groups = rows["group"].unique().sort()
     place = rows["group"].to_frame().join(groups.to_frame().with_row_index("place"), on="group", maintain_order="left")
@@ -46,18 +47,19 @@ def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
 
 
 def over_time(paths: Paths, periods: pl.Series) -> Paths:
-    """Add steps up to periods: hours to shifts, days or weeks.
+    """Sum steps to periods: hours to shifts, days or weeks.
 
     Args:
         paths: Paths by step.
-        periods: The beginning of each step's period, in the order of ``paths.starts``; null leaves a step out. Whether
-            a period is whole is for the caller to say.
+        periods: The beginning of each step's period, in the order of ``paths.starts``; null leaves a step out. The
+        caller
+            ensures that periods are complete.
 
     Returns:
         Paths whose starts are the periods, sorted.
     """
     if len(periods) != len(paths.starts):
-        raise PathsError("name one period for every step")
+        raise PathsError("give one period for every step")
     starts = periods.drop_nulls().unique().sort()
     place = periods.to_frame("start").join(starts.to_frame("start").with_row_index("place"), on="start", how="left")
     where = place["place"].fill_null(len(starts)).to_numpy()
@@ -68,35 +70,35 @@ def over_time(paths: Paths, periods: pl.Series) -> Paths:
 
 
 def summary(paths: Paths) -> pl.DataFrame:
-    """Mean and quantiles of every series (or group) and step.
+    """Return mean and quantiles of every series (or group) and step.
 
     Returns:
         ``unique_id, ds, mean, q0.05 … q0.99`` (the smallest count whose share of paths reaches each level) and
-        ``expected_coverage_80``: P(q0.1 <= Y <= q0.9) on these paths, above 0.8 because counts are whole.
+        ``expected_coverage_80``: P(q0.1 <= Y <= q0.9) on these paths, above 0.8 because counts are integers.
     """
     read = [_read(block) for block in paths.values]
-    found = np.concatenate(read) if read else np.empty((0, len(LEVELS) + 2))
+    counted = np.concatenate(read) if read else np.empty((0, len(LEVELS) + 2))
     names = ["mean", *COLUMNS, "expected_coverage_80"]
-    return _rows(paths).with_columns(pl.Series(name, found[:, i]) for i, name in enumerate(names))
+    return _rows(paths).with_columns(pl.Series(name, counted[:, i]) for i, name in enumerate(names))
 
 
 def _read(values: Counts) -> Floats:
-    """Mean, quantiles and coverage of one series: one row per step."""
+    """Return mean, quantiles and coverage of one series: one row per step."""
     ordered = np.sort(values, axis=1)
     width = ordered.shape[1]
     at = [max(int(np.ceil(level * width - 1e-9)) - 1, 0) for level in LEVELS]
-    found = ordered[:, at].astype(float)
+    counted = ordered[:, at].astype(float)
     inside = (values >= ordered[:, [at[_LOWER]]]) & (values <= ordered[:, [at[_UPPER]]])
-    return np.column_stack([values.mean(axis=1), found, inside.mean(axis=1)])
+    return np.column_stack([values.mean(axis=1), counted, inside.mean(axis=1)])
 
 
 def _rows(paths: Paths) -> pl.DataFrame:
-    """``unique_id, ds`` in the order of the values."""
+    """Return ``unique_id, ds`` in the order of the values."""
     return paths.ids.to_frame(SERIES).join(paths.starts.to_frame("ds"), how="cross", maintain_order="left_right")
 
 
 def dispersions(paths: Paths, pool: pl.Expr) -> pl.DataFrame:
-    """How much more than Poisson counts the paths vary: (variance - mean) / mean², never negative.
+    """Return how much more than Poisson counts the paths vary: (variance - mean) / mean², never negative.
 
     Args:
         paths: Paths of groups.

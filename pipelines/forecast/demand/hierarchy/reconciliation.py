@@ -1,9 +1,10 @@
-"""Forecasts that add up: every area and every period above the leaves is the sum of the leaves' joint sample paths.
+"""Bottom-up aggregation: every area and period above the leaves is the sum of the leaves' joint sample paths.
 
-The leaves of a tree keep their own models and ranges; upper areas' own forecasts move the leaves' means where that has
-earned its place (``coherence``). The other trees' leaves are scaled to the region of the administrative tree, so that
-all trees meet there. Means add up exactly. A sum's distribution is the negative binomial with the variance that the
-sums of the sample paths have: five hundred paths tell a variance well, and little of the 99th percentile.
+The leaves of a hierarchy keep their own models and ranges; upper areas' own forecasts adjust the leaves' means where
+past accuracy supports it (``top_down``). The other hierarchies' leaves are scaled to the region of the administrative
+one, so that all hierarchies agree there. Means are exactly additive. A sum's distribution is the negative binomial with
+the variance of the sums of the sample paths: five hundred paths estimate a variance well, and the 99th percentile
+poorly.
 """
 
 from collections.abc import Sequence
@@ -22,31 +23,31 @@ from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.parallel import Workers
 
 MODEL: Final = "sum_of_parts"
-"""Name of published forecasts that are sums."""
+"""Model name of published forecasts that are sums."""
 METHOD: Final = "bottom_up"
 """``method`` of published forecasts that are sums."""
 POOLED_DAYS: Final = {"h": 1, "D": 7}
-"""Days of a forecast whose sums share one dispersion, which the paths then tell well."""
+"""Days of a forecast whose sums share one dispersion, which the paths then estimate well."""
 WORTH_A_START: Final = 200_000
-"""Rows said from which more processes save more time than they take to start."""
+"""Forecast rows from which more processes save more time than they take to start."""
 KEYS: Final = ["unique_id", "cutoff", "ds"]
-SAID: Final = [*KEYS, "block", "y", "mean", "dispersion", "curve"]
-"""Columns of ``Family.said``."""
+FORECAST_COLUMNS: Final = [*KEYS, "block", "y", "mean", "dispersion", "curve"]
+"""Columns of ``Family.forecasts``."""
 PERIOD: Final = ["frequency", "shift", "period"]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One service and measure in all of its trees.
+    """One service and measure in all of its hierarchies.
 
-    ``said``: what would be published of every series, leaf or not: ``unique_id, cutoff, ds, block, y, mean, dispersion,
-    curve``; ``trees``: as ``trees.members`` gives, the administrative one first; ``freq``: how far its steps lie apart.
-    ``periods``: ``ds, times, frequency, shift, period``: the wider periods that steps ahead make up, whole ones only;
-    the hour that clocks repeat counts two ``times``.
-    ``is_informed``: whether upper areas' own forecasts may move the leaves.
+    ``forecasts``: the publishable forecast of every series, leaf or not: ``unique_id, cutoff, ds, block, y, mean,
+    dispersion, curve``; ``trees``: as from ``area_tree.members``, the administrative one first; ``freq``: distance of
+    its steps. ``periods``: ``ds, times, frequency, shift, period``: the wider periods of the steps ahead, complete ones
+    only; a repeated hour counts two ``times``. ``is_informed``: whether upper areas' own forecasts may adjust the
+    leaves.
     """
 
-    said: pl.DataFrame
+    forecasts: pl.DataFrame
     trees: Sequence[pl.DataFrame]
     freq: Frequency
     periods: pl.DataFrame | None = None
@@ -55,7 +56,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What adds up.
+    """Additive results.
 
     ``areas``: ``unique_id, cutoff, ds, mean, dispersion, is_sum`` of leaves, with their own dispersion, and of the
     areas above them.
@@ -67,24 +68,24 @@ class Sums:
 
 
 def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
-    """Add a family up at every cutoff, from what had come to pass before it.
+    """Sum a family at every cutoff, using outcomes before it.
 
     Args:
         family: Its leaves have a mean for every step of the cutoffs.
-        cutoffs: Local wall-clock times, ascending; the last one is that of the issue.
-        curves: As ``calibration.recalibrated`` gives.
+        cutoffs: Local times, ascending; the last one is that of the issue.
+        curves: As from ``calibration.recalibrated``.
 
     Raises:
-        PathsError: a leaf has no mean for a step.
+        PathsError: A leaf has no mean for a step.
     """
     areas, periods = [], []
-    # The hour that clocks repeat is drawn once, and both hours are published so.
-    said = family.said.unique(KEYS, keep="first", maintain_order=True)
+    # A repeated hour is drawn once, and both hours are published with it.
+    rows = family.forecasts.unique(KEYS, keep="first", maintain_order=True)
     for cutoff in cutoffs:
-        known, total = said.filter(pl.col("cutoff") <= cutoff), None
+        known, total = rows.filter(pl.col("cutoff") <= cutoff), None
         for members in family.trees:
             moved = _moved(known, members, cutoff, total, family.is_informed)
-            # The region stands in the administrative tree alone.
+            # The region is in the administrative hierarchy only.
             above = membership(members, members.columns[1 if total is None else 2 :])
             if total is None:
                 total = moved.group_by("cutoff", "ds", maintain_order=True).agg(pl.col("mean").sum().alias("total"))
@@ -102,26 +103,26 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
 
 
 def together(families: Sequence[tuple[Family, Sequence[datetime], Floats]], processes: int) -> Sums:
-    """``add_up`` of several families (with their cutoffs and curves), side by side where that is worth a start."""
-    is_long = sum(family.said.height for family, *_ in families) >= WORTH_A_START
-    found = parallel.map_tasks(add_up, families, Workers.of(processes if is_long else 1))
-    return Sums(pl.concat(one.areas for one in found), pl.concat(one.periods for one in found))
+    """Run ``add_up`` for several families (with their cutoffs and curves), in parallel if that is worth starting."""
+    is_long = sum(family.forecasts.height for family, *_ in families) >= WORTH_A_START
+    result = parallel.map_tasks(add_up, families, Workers.of(processes if is_long else 1))
+    return Sums(pl.concat(single.areas for single in result), pl.concat(single.periods for single in result))
 
 
 def _moved(
     known: pl.DataFrame, members: pl.DataFrame, cutoff: datetime, total: pl.DataFrame | None, is_informed: bool
 ) -> pl.DataFrame:
-    """The leaves' rows, their means moved by the areas above and scaled to the region's, where that is given."""
+    """Return the leaves' rows, their means adjusted by the areas above and scaled to the region's, if given."""
     bottom = known.join(members, on="unique_id", how="semi", maintain_order="left")
     levels = [name for name in members.columns[1:] if name != WHOLE or total is None]
     if is_informed and levels:
-        own = [
+        levels_above = [
             known.join(members.select(pl.col(level).unique()), left_on="unique_id", right_on=level, how="semi")
             .rename({"unique_id": "group"})
             .select(pl.lit(level).alias("level"), "group", "cutoff", "ds", "mean")
             for level in levels
         ]
-        upper = pl.concat(own).unique(["level", "group", "cutoff", "ds"], keep="first", maintain_order=True)
+        upper = pl.concat(levels_above).unique(["level", "group", "cutoff", "ds"], keep="first", maintain_order=True)
         weights = top_down.learn_weights(bottom, upper, members, cutoff)
         bottom = top_down.informed(bottom, upper, members, weights)
     if total is None:
@@ -133,14 +134,14 @@ def _moved(
 
 
 def membership(members: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
-    """``unique_id, group`` of the areas at these levels; a leaf that stands there for itself is none."""
+    """Return ``unique_id, group`` of the areas at these levels; a leaf that represents itself there is left out."""
     listed = [members.select("unique_id", pl.col(level).alias("group")) for level in levels]
     none = members.select("unique_id", pl.col("unique_id").alias("group")).clear()
     return pl.concat([none, *listed]).filter(~pl.col("group").is_in(members["unique_id"].implode()))
 
 
 def _areas(now: pl.DataFrame, summed: Paths, membership: pl.DataFrame, days: int) -> pl.DataFrame:
-    """``Sums.areas`` of the areas above the leaves."""
+    """Return ``Sums.areas`` of the areas above the leaves."""
     means = (
         now.join(membership, on="unique_id", maintain_order="left")
         .group_by("group", "cutoff", "ds", maintain_order=True)
@@ -155,8 +156,8 @@ def _areas(now: pl.DataFrame, summed: Paths, membership: pl.DataFrame, days: int
 
 
 def _periods(areas: Sequence[pl.DataFrame], drawn: Sequence[Paths], periods: pl.DataFrame) -> list[pl.DataFrame]:
-    """``Sums.periods`` of leaves and sums: whole days and shifts of the hours ahead."""
-    found = []
+    """Return ``Sums.periods`` of leaves and sums: whole days and shifts of the hours ahead."""
+    result = []
     for steps in periods.partition_by("frequency", "shift", maintain_order=True):
         for rows, steps_of in zip(areas, drawn, strict=True):
             if rows.is_empty():
@@ -171,35 +172,35 @@ def _periods(areas: Sequence[pl.DataFrame], drawn: Sequence[Paths], periods: pl.
                 .agg((pl.col("mean") * pl.col("times")).sum())
             )
             joined = means.join(spread.rename({"ds": "period"}), on=["unique_id", "period"], maintain_order="left")
-            found.append(joined.select("unique_id", *PERIOD, "mean", "dispersion"))
-    return found
+            result.append(joined.select("unique_id", *PERIOD, "mean", "dispersion"))
+    return result
 
 
 def _none(family: Family) -> Sums:
-    """No sums, with the columns that sums have."""
-    areas = family.said.select(*KEYS, "mean", "dispersion", pl.lit(False).alias("is_sum")).clear()
+    """Return empty sums, with the columns that sums have."""
+    areas = family.forecasts.select(*KEYS, "mean", "dispersion", pl.lit(False).alias("is_sum")).clear()
     none = [pl.lit(None, pl.String).alias("frequency"), pl.lit(None, pl.String).alias("shift")]
     return Sums(areas, areas.select("unique_id", *none, pl.col("ds").alias("period"), "mean", "dispersion"))
 
 
 def added(chosen: pl.DataFrame, sums: Sums) -> pl.DataFrame:
-    """What is published, with means that add up; sums have their paths' dispersion and ``MODEL`` in ``models``.
+    """Return published forecasts with additive means; sums have their paths' dispersion and ``MODEL`` in ``models``.
 
-    ``is_reconciled``: a leaf whose mean the areas above or the region have adjusted.
+    ``is_reconciled`` marks leaves whose mean was adjusted by the areas above or the region.
 
     Args:
         chosen: ``unique_id, cutoff, ds, mean, centre, dispersion, is_calibrated, curve, models, method``, more columns
-            kept; rows of cutoffs that were not added up stay as they are.
+            kept; rows of other cutoffs are unchanged.
         sums: Of the same series.
     """
-    found = chosen.join(sums.areas, on=KEYS, how="left", maintain_order="left", suffix="_sum")
+    result = chosen.join(sums.areas, on=KEYS, how="left", maintain_order="left", suffix="_sum")
     is_reconciled = ~pl.col("is_sum") & (pl.col("mean_sum") != pl.col("mean"))
-    told = found.with_columns(is_reconciled.fill_null(False).alias("is_reconciled"))
-    return _replaced(told, pl.col("is_sum").fill_null(False)).drop("is_sum")
+    marked = result.with_columns(is_reconciled.fill_null(False).alias("is_reconciled"))
+    return _replaced(marked, pl.col("is_sum").fill_null(False)).drop("is_sum")
 
 
 def by_period(chosen: pl.DataFrame, sums: Sums, frequency: str) -> pl.DataFrame:
-    """What is published of days (``D``) or shifts (``S``) ahead, with the sums of their hours where these are forecast.
+    """Return forecasts of days (``D``) or shifts (``S``) ahead, with the sums of their hours where these are forecast.
 
     Args:
         chosen: As for ``added``, with ``target_start`` (null: not ahead) and, for shifts, ``shift``.
@@ -209,20 +210,20 @@ def by_period(chosen: pl.DataFrame, sums: Sums, frequency: str) -> pl.DataFrame:
     of_hours = sums.periods.filter(pl.col("frequency") == frequency).drop("frequency").rename({"period": "ds"})
     keys = ["unique_id", "shift", "ds"] if frequency == "S" else ["unique_id", "ds"]
     of_hours = of_hours.select(*keys, "mean", "dispersion", pl.lit(True).alias("is_sum"))
-    found = chosen.join(of_hours, on=keys, how="left", maintain_order="left", suffix="_sum")
+    result = chosen.join(of_hours, on=keys, how="left", maintain_order="left", suffix="_sum")
     is_sum = pl.col("is_sum").fill_null(False) & pl.col("target_start").is_not_null()
-    return _replaced(found.with_columns(pl.when(is_sum).then("mean_sum").alias("mean_sum")), is_sum).drop("is_sum")
+    return _replaced(result.with_columns(pl.when(is_sum).then("mean_sum").alias("mean_sum")), is_sum).drop("is_sum")
 
 
-def _replaced(found: pl.DataFrame, is_sum: pl.Expr) -> pl.DataFrame:
-    """Means where a sum has told them, and the rest of the distribution where the row is a sum."""
+def _replaced(result: pl.DataFrame, is_sum: pl.Expr) -> pl.DataFrame:
+    """Replace means by those of sums, and the rest of the distribution where the row is a sum."""
     mean = pl.coalesce("mean_sum", "mean").alias("mean")
     centre = pl.coalesce("mean_sum", "centre").alias("centre")
-    return found.with_columns(
+    return result.with_columns(
         mean,
         centre,
         pl.when(is_sum).then("dispersion_sum").otherwise("dispersion").alias("dispersion"),
-        pl.when(is_sum).then(0).otherwise("curve").cast(found.schema["curve"]).alias("curve"),
+        pl.when(is_sum).then(0).otherwise("curve").cast(result.schema["curve"]).alias("curve"),
         pl.when(is_sum).then(pl.lit(MODEL)).otherwise("models").alias("models"),
         pl.when(is_sum).then(pl.lit(METHOD)).otherwise("method").alias("method"),
         (is_sum | pl.col("is_calibrated")).alias("is_calibrated"),

@@ -1,9 +1,9 @@
-"""Joint sample paths: whole, never negative, coherent over areas and time, with each series' calibrated marginals.
+"""Joint sample paths: integer, never negative, additive over areas and time, with each series' calibrated marginals.
 
-Each bottom series and step has a negative binomial of its own. Draws under shared shocks (``shocks``) say which paths
-are high where, and in that order each step's paths take the values of its own distribution (the Schaake shuffle, Clark
-et al. 2004): the marginals stay as calibrated, one value to each 1/paths of probability, the dependence is the shocks'.
-Every area and period is a sum over the same paths, so sums are exact on each of them.
+Each bottom series and step has its own negative binomial. Draws under common shocks (``common_shocks``) determine the
+order of the paths, and in that order each step's paths take the values of its own distribution (the Schaake shuffle,
+Clark et al. 2004): the marginals stay as calibrated, one value per 1/paths of probability; the dependence is that of
+the shocks. Every area and period is a sum over the same paths, so sums are exact on each of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,11 +30,11 @@ WIDE: Final = 20_000
 Counts = NDArray[np.int32]
 
 UNMOVED: Final[Floats] = np.array([[0.0, 1.0]])
-"""The curves of marginals whose levels stay where they are."""
+"""The calibration maps of marginals that are not recalibrated."""
 
 
 class PathsError(ValueError):
-    """The marginals do not make one grid of series and steps."""
+    """Report that the marginals do not form one grid of series and steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class _Marginal:
-    """One series, step by step: mean, dispersion and number of the curve that moves its levels."""
+    """One series, step by step: mean, dispersion and number of its calibration map."""
 
     name: object
     mean: Floats
@@ -65,24 +65,25 @@ def draw(
 ) -> Paths:
     """Draw joint sample paths of bottom series from one cutoff.
 
-    The draws of a series depend on its ``unique_id``, its groups' names and the cutoff alone: call with fewer series or
-    fewer steps at a time, and each gets the same paths (with ``substitution``: call with whole finest groups). So
-    ``unique_id`` must be a lasting name, not a row number.
+    The draws of a series depend only on its ``unique_id``, its groups' names and the cutoff: with fewer series or fewer
+    steps at a time, each gets the same paths (with ``substitution``: use whole finest groups). So ``unique_id`` must be
+    a stable name, not a row number.
 
     Args:
         marginals: ``unique_id, cutoff, ds, mean, dispersion``: every series has every step, one cutoff. ``curve``
-            (optional) is the row of ``curves`` that moves the levels of a step; 0 moves none.
-        members: ``unique_id`` and the levels above it, widest first, as for ``shocks.learn``.
-        learnt: Shocks as learnt before the cutoff; ``shocks.INDEPENDENT``: series and steps are independent.
-        paths: Number of paths; 100 or a multiple lets each published level fall between two strata.
-        curves: Row 0: probabilities of a negative binomial, rising from 0 to 1; row k: what they are calibrated to.
+        (optional) is
+            the row of ``curves`` that recalibrates a step; 0 is the identity.
+        members: ``unique_id`` and the levels above it, widest first, as for ``common_shocks.learn``.
+        learnt: Shocks estimated before the cutoff; ``common_shocks.INDEPENDENT``: series and steps are independent.
+        paths: Number of paths; with a multiple of 100 each published level is between two strata.
+        curves: Row 0: probabilities of a negative binomial, rising from 0 to 1; row k: their calibrated values.
 
     Returns:
         Series in order of ``unique_id``, steps in order of ``ds``. 4 bytes per series, step and path.
 
     Raises:
-        PathsError: a step, a mean or a group is missing, or there is more than one cutoff.
-        TreeError: the levels are not nested.
+        PathsError: A step, a mean or a group is missing, or there is more than one cutoff.
+        TreeError: The levels are not nested.
     """
     grid = marginals.sort(SERIES, "ds")
     calendar = _calendar(grid, members)
@@ -102,7 +103,7 @@ def draw(
 
 
 def _calendar(grid: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
-    """``cutoff, ds`` and the blocks of every step, or say why the grid is none."""
+    """Return ``cutoff, ds`` and the blocks of every step, or raise why the grid is invalid."""
     steps = grid.select("cutoff", "ds").unique().sort("ds")
     if steps["cutoff"].n_unique() != 1:
         raise PathsError("paths are drawn from one cutoff at a time")
@@ -112,7 +113,7 @@ def _calendar(grid: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
     if grid.select("mean", "dispersion").null_count().sum_horizontal().item():
         raise PathsError("a mean or dispersion is missing: choose a model that has one, or leave the series out")
     if grid.join(members, on=SERIES, how="anti").height:
-        raise PathsError("a series is not among the members: name its groups")
+        raise PathsError("a series is missing from the members: add its groups")
     return steps.with_columns(common_shocks.blocks())
 
 
@@ -128,7 +129,7 @@ def _marginals(grid: pl.DataFrame, steps: int) -> list[_Marginal]:
 def _descend(
     rows: pl.DataFrame, levels: Sequence[str], learnt: Shocks, calendar: pl.DataFrame, above: Draws
 ) -> Iterator[tuple[list[int], Draws]]:
-    """Walk down the tree: the rows of each finest group and the sum of the log shocks of all the groups it lies in."""
+    """Walk down the hierarchy: yield the rows of each finest group and the sum of the log shocks of all its groups."""
     if not levels:
         yield rows["row"].to_list(), above.copy()
         return
@@ -138,9 +139,9 @@ def _descend(
 
 
 def _own(marginal: _Marginal, learnt: Shocks, calendar: pl.DataFrame, paths: int) -> Draws:
-    """Log shocks of one series: those of its days and weeks, and each step's own."""
+    """Return log shocks of one series: those of its days and weeks, and each step's own."""
     total = common_shocks.draw(learnt.variances, SERIES, marginal.name, calendar, paths)
-    # What dispersion the shocks do not explain is each step's own.
+    # The dispersion that the shocks do not explain is each step's own.
     rest = np.sqrt(np.maximum(np.log1p(marginal.dispersion) - learnt.log_variance, 0.0))
     generator = common_shocks.generator("demand own", marginal.name, calendar["cutoff"][0])
     total += generator.standard_normal(total.shape, dtype=np.float32) * rest.astype(np.float32)[:, None]
@@ -148,7 +149,7 @@ def _own(marginal: _Marginal, learnt: Shocks, calendar: pl.DataFrame, paths: int
 
 
 def _made_up(group: list[_Marginal], learnt: Shocks, calendar: pl.DataFrame, paths: int) -> Draws | float:
-    """The part of the group's mean own shock that its series make up for; drawn twice rather than held for all."""
+    """Return the offset part of the group's mean own shock; drawn twice rather than stored for all."""
     if not learnt.substitution:
         return 0.0
     whole = np.sum([marginal.mean for marginal in group], axis=0)
@@ -160,7 +161,7 @@ def _made_up(group: list[_Marginal], learnt: Shocks, calendar: pl.DataFrame, pat
 
 
 def _expected(marginal: _Marginal, cutoff: object, shock: Draws) -> tuple[Draws, Draws]:
-    """Expected counts of one series under its shocks, and the chances at which its counts are drawn."""
+    """Return expected counts of one series under its shocks, and the uniform numbers at which its counts are drawn."""
     # A lognormal's mean is above its median.
     shock -= (0.5 * np.log1p(marginal.dispersion)).astype(np.float32)[:, None]
     expected = np.exp(shock, out=shock)
@@ -171,11 +172,11 @@ def _expected(marginal: _Marginal, cutoff: object, shock: Draws) -> tuple[Draws,
 
 
 def _scores(expected: Draws, chance: Draws) -> Draws:
-    """What Poisson counts at ``chance`` would be, with ties broken: never negative, and only their order counts."""
+    """Return Poisson counts at ``chance``, with ties broken: never negative, and only their order is used."""
     scores = np.empty_like(expected)
     many = expected >= SMOOTH
     few = ~many
-    # The low digits of a chance say nothing of its count.
+    # The low digits of a uniform number are independent of its count.
     ties = np.modf(chance[few] * np.float32(4097))[0]
     scores[few] = _counted(expected[few], chance[few]) + ties
     if many.any():
@@ -186,21 +187,21 @@ def _scores(expected: Draws, chance: Draws) -> Draws:
 
 
 def _counted(expected: Draws, chance: Draws) -> Draws:
-    """Poisson quantiles, counting up for all at once."""
+    """Return Poisson quantiles, counting up for all at once."""
     level = np.minimum(chance, np.float32(1 - 1e-6))
     mass = np.exp(-expected)
-    total, found, count = mass.copy(), np.zeros_like(expected), 0
+    total, counted, count = mass.copy(), np.zeros_like(expected), 0
     while (above := level > total).any() and count < 100:
         count += 1
-        found += above
+        counted += above
         mass *= expected
         mass *= np.float32(1 / count)
         total += mass
-    return found
+    return counted
 
 
 def _order(scores: Draws) -> NDArray[np.int64]:
-    """Indices that sort each row. The index rides in a number's last bits: five times as fast as ``argsort``."""
+    """Return indices that sort each row. The index is in a number's last bits: five times as fast as ``argsort``."""
     paths = scores.shape[1]
     last = np.uint32((1 << (paths - 1).bit_length()) - 1)
     keys = (scores.view(np.uint32) & ~last) | np.arange(paths, dtype=np.uint32)
@@ -209,7 +210,7 @@ def _order(scores: Draws) -> NDArray[np.int64]:
 
 
 def _sorted_values(marginal: _Marginal, cutoff: object, paths: int, curves: Floats) -> Counts:
-    """Ascending counts of the calibrated distribution, one from each of ``paths`` equal parts of probability."""
+    """Return ascending counts of the calibrated distribution, one from each of ``paths`` equal parts of probability."""
     offset = common_shocks.generator("demand stratum", marginal.name, cutoff).random((len(marginal.mean), 1))
     size = 1.0 / np.maximum(marginal.dispersion, POISSON)[:, None]
     mean = np.maximum(marginal.mean, 1e-12)[:, None]

@@ -1,9 +1,9 @@
-"""Upper levels inform the bottom's means where they have earned it, and never overwrite them.
+"""Top-down adjustment: upper levels adjust the bottom means where past accuracy supports it, and never replace them.
 
-The bottom means of a group are scaled by (upper mean / their sum)^weight. The weight is learnt per level and horizon
+The bottom means of a group are scaled by (upper mean / their sum)^weight. The weight is estimated per level and horizon
 block on earlier origins by Poisson deviance. That deviance splits into the deviance of the group's total and that of
-the split of the total, and scaling leaves the split alone: what the total gains is exactly what the bottom gains, and a
-weight that helps above cannot harm below. A gain within twice its own error over origins gives weight 0.
+the split of the total, and scaling does not change the split: the gain of the total is exactly the gain of the bottom,
+and a weight that helps above cannot harm below. A gain within twice its own error over origins gives weight 0.
 """
 
 from datetime import datetime
@@ -15,19 +15,19 @@ from pipelines.forecast.demand.hierarchy.common_shocks import SERIES, tree
 
 WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
 LEAST_ORIGINS: Final = 3
-"""Fewer origins tell nothing of the gain's noise."""
+"""With fewer origins the noise of the gain cannot be estimated."""
 SCHEMA: Final = {"level": pl.String, "block": pl.Int8, "weight": pl.Float64}
 _AT: Final = ["cutoff", "ds", "block"]
 
 
 def learn_weights(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> pl.DataFrame:
-    """Learn how far each level's own forecast moves the bottom, from outcomes before ``origin``.
+    """Estimate how far each level's own forecast adjusts the bottom, from outcomes before ``origin``.
 
     Args:
-        bottom: ``unique_id, cutoff, ds, block, y, mean`` of a backtest; only groups known whole count.
-        upper: ``level, group, cutoff, ds, mean``: the upper levels' own forecasts; levels not there are left out.
+        bottom: ``unique_id, cutoff, ds, block, y, mean`` of a backtest; only completely known groups count.
+        upper: ``level, group, cutoff, ds, mean``: the upper levels' own forecasts; missing levels are skipped.
         members: ``unique_id`` and the levels above it, widest first.
-        origin: Local wall-clock time; targets and cutoffs from it on are not looked at.
+        origin: Local time; targets and cutoffs from it on are ignored.
 
     Returns:
         ``level, block, weight``, narrowest level first, in the order in which ``informed`` applies them; only weights
@@ -38,8 +38,8 @@ def learn_weights(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFra
     learnt = [pl.DataFrame(schema=SCHEMA)]
     for level in reversed(tree(members)):
         rows = _totals(known, upper, members, level, outcome)
-        found = _weights(rows).select(pl.lit(level).alias("level"), pl.col("block").cast(pl.Int8), "weight")
-        learnt.append(found)
+        counted = _weights(rows).select(pl.lit(level).alias("level"), pl.col("block").cast(pl.Int8), "weight")
+        learnt.append(counted)
         known = informed(known, upper, members, learnt[-1])
     return pl.concat(learnt)
 
@@ -47,13 +47,14 @@ def learn_weights(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFra
 def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
     """Scale the bottom means towards the upper levels'.
 
-    Narrow levels come first, so that the widest area, which is known best, has the last word.
+    Narrow levels come first, so that the widest area, which is known best, is applied last.
 
     Args:
-        bottom: ``unique_id, cutoff, ds, block, mean``, more columns kept; whole groups, or their sums would be short.
-        upper: ``level, group, cutoff, ds, mean``; where there is none the bottom stays as it is.
+        bottom: ``unique_id, cutoff, ds, block, mean``, more columns kept; whole groups, otherwise sums would be
+        incomplete.
+        upper: ``level, group, cutoff, ds, mean``; without any the bottom is unchanged.
         members: As for ``learn_weights``.
-        weights: As learnt.
+        weights: As from ``learn_weights``.
     """
     for level in weights["level"].unique(maintain_order=True):
         factor = (
@@ -74,21 +75,27 @@ def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, w
 def _totals(
     bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, level: str, *more: pl.Expr
 ) -> pl.DataFrame:
-    """``group, cutoff, ds, block, total`` (of the bottom means)``, ratio`` (upper mean / total) and ``more`` sums."""
-    own = upper.filter(pl.col("level") == level).select("group", "cutoff", "ds", pl.col("mean").alias("said"))
+    """Return ``group, cutoff, ds, block, total`` (of the bottom means)``, ratio`` (upper mean / total) and ``more``
+    sums.
+    """
+    own_mean = upper.filter(pl.col("level") == level).select(
+        "group", "cutoff", "ds", pl.col("mean").alias("upper_mean")
+    )
     return (
         bottom.join(members.select(SERIES, pl.col(level).alias("group")), on=SERIES, maintain_order="left")
-        # In order, so that the sums come out the same to the last digit on any number of threads.
+        # Sorted, so that the sums are identical to the last digit on any number of threads.
         .group_by("group", *_AT, maintain_order=True)
         .agg(pl.col("mean").sum().alias("total"), *more)
-        .join(own, on=["group", "cutoff", "ds"], how="inner", maintain_order="left")
-        .filter(pl.col("total") > 0, pl.col("said") > 0)
-        .with_columns((pl.col("said") / pl.col("total")).alias("ratio"))
+        .join(own_mean, on=["group", "cutoff", "ds"], how="inner", maintain_order="left")
+        .filter(pl.col("total") > 0, pl.col("upper_mean") > 0)
+        .with_columns((pl.col("upper_mean") / pl.col("total")).alias("ratio"))
     )
 
 
 def _weights(rows: pl.DataFrame) -> pl.DataFrame:
-    """``block, weight``: the best weight of each block, if its mean gain over origins exceeds twice its error."""
+    """Return ``block, weight``: the best weight of each block, if its mean gain over origins exceeds twice its
+    error.
+    """
     gain = [
         (pl.col("y") * weight * pl.col("ratio").log() - pl.col("total") * (pl.col("ratio") ** weight - 1))
         .sum()
@@ -96,7 +103,7 @@ def _weights(rows: pl.DataFrame) -> pl.DataFrame:
         for weight in WEIGHTS
     ]
     known = rows.drop_nulls("y")
-    # An outcome that several origins forecast tells but once.
+    # An outcome forecast by several origins counts once.
     seen = known.group_by("block", maintain_order=True).agg(
         (pl.len() / pl.struct("group", "ds").n_unique()).sqrt().alias("overlap")
     )

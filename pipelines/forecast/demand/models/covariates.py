@@ -1,8 +1,8 @@
-"""What is known ahead of a forecast: holidays, events, a weather forecast; one frame for every model that can use it.
+"""Values known ahead of a forecast: holidays, events, a weather forecast; one frame for every model that can use it.
 
-A frame of covariates has ``ds`` (local wall clock, the start of an hour or of a day), numeric columns, and
-``unique_id`` where a value belongs to one series. A day's row holds for all its hours. In a backtest, give the weather
-as it was forecast then: the weather as it came is knowledge of the future.
+A frame of covariates has ``ds`` (local time, the start of an hour or of a day), numeric columns, and ``unique_id`` if a
+value belongs to one series. A day's row applies to all its hours. In a backtest, use the weather forecast of that time:
+the observed weather was not known.
 """
 
 from datetime import date, timedelta
@@ -14,21 +14,21 @@ KEYS = ("unique_id", "ds")
 
 
 def holiday_effects(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
-    """Public holidays from ``first`` to ``last`` as two effects.
+    """Return public holidays from ``first`` to ``last`` as two effects.
 
     Returns:
         ``ds`` (date) and ``holiday``: ``public``, and once more as ``long_break`` within three or more in a row.
     """
     years = range(first.year - 1, last.year + 2)
     days = sorted(public_holidays.country_holidays(country, subdiv=subdivision, years=years))
-    held = set(days)
+    flag = set(days)
 
     def run_length(day: date) -> int:
         step = timedelta(days=1)
         start, end = day, day
-        while start - step in held:
+        while start - step in flag:
             start -= step
-        while end + step in held:
+        while end + step in flag:
             end += step
         return (end - start).days + 1
 
@@ -38,23 +38,25 @@ def holiday_effects(country: str, subdivision: str | None, first: date, last: da
 
 
 def holidays(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
-    """Every day from ``first`` to ``last`` with ``public`` and ``long_break`` (three or more in a row) as 0 or 1."""
+    """Return every day from ``first`` to ``last`` with ``public`` and ``long_break`` (three or more in a row) as 0 or
+    1.
+    """
     effects = holiday_effects(country, subdivision, first, last)
     days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
 
-    def held(name: str) -> pl.Expr:
+    def flag(name: str) -> pl.Expr:
         return pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
 
-    return days.select(pl.col("ds").cast(pl.Datetime("us")), held("public"), held("long_break"))
+    return days.select(pl.col("ds").cast(pl.Datetime("us")), flag("public"), flag("long_break"))
 
 
 def names(covariates: pl.DataFrame | None) -> list[str]:
-    """The columns that carry values."""
+    """Return the columns with values."""
     return [] if covariates is None else [name for name in covariates.columns if name not in KEYS]
 
 
 def joined(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> pl.DataFrame:
-    """``rows`` (``unique_id, ds, …``) with the covariates of their hour, or of their day; null where none is known."""
+    """Join the covariates of each row's hour, or of its day, to ``rows`` (``unique_id, ds, …``); null if unknown."""
     if covariates is None:
         return rows
     by = [key for key in KEYS if key in covariates.columns]
@@ -72,7 +74,7 @@ def joined(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def by_day(covariates: pl.DataFrame | None) -> pl.DataFrame | None:
-    """Covariates as means of local days."""
+    """Return covariates as means of local days."""
     if covariates is None:
         return None
     keys = [key for key in KEYS if key in covariates.columns]
@@ -81,7 +83,7 @@ def by_day(covariates: pl.DataFrame | None) -> pl.DataFrame | None:
 
 
 def usable(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> tuple[list[str], str | None]:
-    """The columns known for all rows to forecast, and words on those that are not: the model does without them."""
+    """Return the columns known for all rows to forecast, and text about the others: the model does without them."""
     known = [name for name in names(covariates) if rows[name].null_count() == 0]
     missing = [name for name in names(covariates) if name not in known]
     return known, f"forecast without {', '.join(missing)}: not known for every step ahead" if missing else None

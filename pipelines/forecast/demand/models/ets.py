@@ -1,9 +1,9 @@
-"""Exponential smoothing of days: level and weekday that move with the series; hours by the weekly table's shares.
+"""Exponential smoothing of days: level and weekday that change over time; hours by the weekly table's shares.
 
-AutoETS of statsforecast (Hyndman et al. 2008) on square roots, which steady the variance of counts; the mean of the
-counts is the squared forecast plus the variance of the one-step residuals. Hours are the forecast of their day, shared
-out as the weekly table does (Channouf et al. 2007): smoothing hourly series directly is slower and no better. Only
-series dense enough are asked; the others have no mean and no failure, so the next model speaks.
+AutoETS of statsforecast (Hyndman et al. 2008) on square roots, which stabilise the variance of counts; the mean of the
+counts is the squared forecast plus the variance of the one-step residuals. Hours are the forecast of their day, divided
+like the weekly table (Channouf et al. 2007): smoothing hourly series directly is slower and no better. Only dense
+series are forecast; the others have no mean and no failure, so that the next model is used.
 """
 
 from datetime import datetime
@@ -18,14 +18,14 @@ from pipelines.forecast.demand.models import hour_of_week
 from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 
 LEAST_PER_DAY: Final = 5.0
-"""Calls a day in the last eight weeks: below it, square roots of counts are far from normal."""
+"""Minimum calls a day in the last eight weeks: below it, square roots of counts are far from normal."""
 LEAST_DAYS: Final = 56
 MODEL: Final = "ANA"
-"""Additive errors, no trend, additive weekday: trends, where tried, were not chosen or did harm."""
+"""Additive errors, no trend, additive weekday: trends, where tested, were not selected or reduced accuracy."""
 
 
 def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Forecast means from what was known before each target's own cutoff, one fit per dense series and cutoff.
+    """Forecast means from data known before each target's own cutoff, with one fit per dense series and cutoff.
 
     Args:
         history: ``unique_id, ds, y``; zeros are rows.
@@ -33,21 +33,21 @@ def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Freque
         freq: ``h`` or ``D``.
 
     Returns:
-        ``targets`` with ``mean``; null, without a failure, where the series is sparse, short or full of gaps.
+        ``targets`` with ``mean``; null, without a failure, if the series is sparse, short or has many gaps.
     """
     keys = ["unique_id", "cutoff"]
-    asked = targets.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
+    with_day = targets.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
     parts = []
     for cutoff, ids in by_cutoff(targets):
         known = of(history, ids, cutoff)
-        wanted = asked.filter(cutoff=cutoff).select("unique_id", "_day").unique()
+        wanted = with_day.filter(cutoff=cutoff).select("unique_id", "_day").unique()
         parts.append(_at_cutoff(series.daily(known) if freq == "h" else known, wanted, cutoff))
-    said = asked.join(pl.concat(parts), on=[*keys, "_day"], how="left", maintain_order="left").drop("_day")
-    return said if freq == "D" else _shared_out(said, history)
+    fitted_model = with_day.join(pl.concat(parts), on=[*keys, "_day"], how="left", maintain_order="left").drop("_day")
+    return fitted_model if freq == "D" else _shared_out(fitted_model, history)
 
 
 def _at_cutoff(by_day: pl.DataFrame, wanted: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """``unique_id, cutoff, _day, mean`` of the dense series."""
+    """Return ``unique_id, cutoff, _day, mean`` of the dense series."""
     since = pl.col("ds") >= cutoff - pl.duration(days=56)
     past = by_day.filter(pl.col("ds") + pl.duration(days=1) <= cutoff)
     dense = past.group_by("unique_id").agg(pl.col("y").filter(since).mean().alias("rate"), pl.len().alias("days"))
@@ -65,35 +65,35 @@ def _at_cutoff(by_day: pl.DataFrame, wanted: pl.DataFrame, cutoff: datetime) -> 
 
 
 def _filled(group: pl.DataFrame) -> pl.DataFrame:
-    """Every day from first to last; an unknown day takes the same weekday a week earlier, or else later."""
+    """Return every day from first to last; an unknown day takes the same weekday a week earlier, or else later."""
     line = group.sort("ds").upsample("ds", every="1d")
     weekday = pl.col("ds").dt.weekday()
     return line.select("ds", pl.col("y").forward_fill().backward_fill().over(weekday))
 
 
 def forecast(counts: NDArray[np.float64], horizon: int) -> NDArray[np.float64]:
-    """Means of the ``horizon`` days after daily ``counts``, none of them negative."""
+    """Return means of the ``horizon`` days after daily ``counts``, none of them negative."""
     from statsforecast.models import AutoETS
 
-    said = AutoETS(season_length=7, model=MODEL).forecast(np.sqrt(counts), h=horizon, fitted=True)
-    spread = float(np.nanmean((np.sqrt(counts) - said["fitted"])[7:] ** 2))
-    return np.asarray(np.maximum(said["mean"], 0.0) ** 2 + spread, dtype=float)
+    fitted_model = AutoETS(season_length=7, model=MODEL).forecast(np.sqrt(counts), h=horizon, fitted=True)
+    spread = float(np.nanmean((np.sqrt(counts) - fitted_model["fitted"])[7:] ** 2))
+    return np.asarray(np.maximum(fitted_model["mean"], 0.0) ** 2 + spread, dtype=float)
 
 
-def _shared_out(said: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
-    """Days' means times each hour's share of its weekday in the weekly table."""
+def _shared_out(fitted_model: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
+    """Multiply days' means by each hour's share of its weekday in the weekly table."""
     tables = []
-    for cutoff, ids in by_cutoff(said.filter(pl.col("mean").is_not_null())):
+    for cutoff, ids in by_cutoff(fitted_model.filter(pl.col("mean").is_not_null())):
         table = hour_of_week.fit(of(history, ids, cutoff), cutoff, "h")
         share = pl.col("mean") / pl.col("mean").sum().over("unique_id", pl.col("slot") // 24)
         tables.append(
             table.select("unique_id", pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"), "slot", share.alias("_share"))
         )
     if not tables:
-        return said
+        return fitted_model
     keys = ["unique_id", "cutoff", "slot"]
     return (
-        said.with_columns(series.slot("h"))
+        fitted_model.with_columns(series.slot("h"))
         .join(pl.concat(tables), on=keys, how="left", maintain_order="left")
         .with_columns(pl.col("mean") * pl.col("_share"))
         .drop("slot", "_share")

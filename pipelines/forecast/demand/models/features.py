@@ -1,8 +1,8 @@
-"""What was known at an origin about every step ahead of it: the rows that a global model learns from and answers.
+"""Features known at an origin for every step ahead of it: the training and prediction rows of a global model.
 
-A row is a pair of an origin and a step after it, so that a model is taught exactly what it will be asked: every feature
-of a row is computed from what lies before the row's own origin, whatever its lead. Features are ratios and logarithms
-of rates, so that one model serves series of any size, and a change of level is known at once.
+A row is a pair of an origin and a step after it, so that training and prediction match: every feature of a row is
+computed from data before the row's own origin, whatever its lead. Features are ratios and logarithms of rates, so that
+one model serves series of any size, and a change of level is known at once.
 """
 
 import math
@@ -22,7 +22,7 @@ Doubles = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 WINDOWS: Final = (1, 7, 28, 91, 364)
-"""Days before an origin whose calls are compared with what the weekly table expects."""
+"""Days before an origin whose calls are compared with the expectation of the weekly table."""
 YEAR_DAYS: Final = 364
 """Whole weeks, so that a year ago falls on the same weekday."""
 BASE_DAYS: Final = 56
@@ -34,7 +34,7 @@ OWN: Final = (
     *[f"slot_{weeks}" for weeks in SLOT_WEEKS], "year_ago",
 )  # fmt: skip
 SHARED: Final = ("pool_7", "pool_28", "pool_year_ago", "day_of_year")
-"""All series have the same value at one time, so a short history has few values: a model would learn them by heart."""
+"""Common to all series at one time, so a short history has few values and a model would memorise them."""
 NAMES: Final = (*OWN, *SHARED)
 
 
@@ -50,7 +50,9 @@ class Counts:
 
     @staticmethod
     def of(history: pl.DataFrame, start_of_axis: datetime, cutoff: datetime, freq: Frequency) -> "Counts":
-        """From ``unique_id, ds, y``. The axis ends before ``cutoff``, and a whole number of weeks before it begins."""
+        """Build from ``unique_id, ds, y``. The axis ends before ``cutoff``, and begins a whole number of weeks before
+        it.
+        """
         season, step = SEASON[freq], STEP[freq]
         weeks = max(math.ceil((cutoff - start_of_axis) / (step * season)), 1)
         start = cutoff - step * season * weeks
@@ -64,12 +66,12 @@ class Counts:
         values = np.zeros((ids.height, weeks * season), dtype=np.float32)
         known = np.zeros_like(values)
         place = rows["_series"].to_numpy(), rows["_step"].to_numpy()
-        # One value per wall-clock hour: the hour that clocks repeat is known by its last.
+        # One value per local hour: of a repeated hour the last one is used.
         values[place], known[place] = rows["y"].to_numpy(), 1.0
         return Counts(ids, start, freq, values, known)
 
     def step_of(self, moment: datetime) -> int:
-        """The place of a moment on the axis."""
+        """Return the position of a moment on the axis."""
         return (moment - self.start) // STEP[self.freq]
 
 
@@ -84,7 +86,9 @@ class Rows:
 
 
 def at(counts: Counts, origin: int, leads: int) -> Rows:
-    """Rows of every series for the ``leads`` steps from ``origin`` (a place on the axis) on; nothing later is read."""
+    """Return rows of every series for the ``leads`` steps from ``origin`` (an axis position) on; no later data is
+    read.
+    """
     day = SEASON[counts.freq] // 7
     table = _table(counts, origin)
     steps = origin + np.arange(leads)
@@ -114,14 +118,14 @@ def at(counts: Counts, origin: int, leads: int) -> Rows:
 
 
 def _slots(counts: Counts, steps: Places) -> Places:
-    """Hour of week or weekday of places on the axis."""
+    """Return hour of week or weekday of axis positions."""
     day = SEASON[counts.freq] // 7
     first = counts.start.weekday() * day + (counts.start.hour if counts.freq == "h" else 0)
     return (first + steps) % SEASON[counts.freq]
 
 
 def _ratio(calls: Doubles, expected: Doubles) -> Doubles:
-    """Logarithm of calls over expected calls; near 0 where few are expected."""
+    """Return the logarithm of calls over expected calls; near 0 if few are expected."""
     return np.asarray(np.log((calls + PSEUDO_CALLS) / (expected + PSEUDO_CALLS)))
 
 
@@ -131,7 +135,7 @@ def _day_of_year(counts: Counts, steps: Places) -> Doubles:
 
 
 def _table(counts: Counts, origin: int) -> Doubles:
-    """The weekly table of every series as of ``origin``: series × slot of the week."""
+    """Return the weekly table of every series as of ``origin``: series × slot of the week."""
     season = SEASON[counts.freq]
     used = origin // season * season + (season if origin % season else 0)
     age = (origin - np.arange(used)) / (season / 7)
@@ -159,35 +163,35 @@ def _table(counts: Counts, origin: int) -> Doubles:
 
 
 def _window(counts: Counts, origin: int, table: Doubles, days: int) -> tuple[Doubles, Doubles]:
-    """Every series' calls in the days before ``origin``, and what the table expected of their known steps."""
+    """Return every series' calls in the days before ``origin``, and the table's expectation of their known steps."""
     day = SEASON[counts.freq] // 7
     begin = max(origin - days * day, 0)
     known = counts.known[:, begin:origin]
-    # Whole weeks hold every slot alike; an outage inside one is taken as an average hour.
+    # Whole weeks contain every slot equally often; an outage within one is treated as an average hour.
     expected = (
         (known * table[:, _slots(counts, np.arange(begin, origin))]).sum(axis=1)
         if days % 7
         else known.sum(axis=1) * table.mean(axis=1)
     )
-    # A series that has not begun has no table, and nothing is expected of it.
+    # A series that has not begun has no table and no expectation.
     return counts.values[:, begin:origin].sum(axis=1).astype(float), np.nan_to_num(expected.astype(float))
 
 
 def _same_slot(counts: Counts, origin: int, weeks: int) -> Doubles:
-    """Calls of each slot of the week in the last ``weeks`` weeks before ``origin``: series × slot."""
+    """Return calls of each slot of the week in the last ``weeks`` weeks before ``origin``: series × slot."""
     season = SEASON[counts.freq]
     steps = np.arange(origin - season, origin)
     total = sum(counts.values[:, steps - season * i] for i in range(weeks))
-    found = np.empty((len(counts.values), season))
-    found[:, _slots(counts, steps)] = total
-    return found
+    by_slot = np.empty((len(counts.values), season))
+    by_slot[:, _slots(counts, steps)] = total
+    return by_slot
 
 
 def _year_ago(counts: Counts, origin: int, steps: Places) -> tuple[Doubles, ...]:
-    """How demand moved a year ago from the weeks before this origin's twin to the week around the step's twin.
+    """Return last year's change of demand from the weeks before this origin's date to the week around the step's date.
 
     Returns:
-        The logarithm for every series and for all together; NaN where a year ago is not known.
+        The logarithm for every series and for all together; NaN if a year ago is not known.
     """
     day = SEASON[counts.freq] // 7
     shift = YEAR_DAYS * day
@@ -204,6 +208,6 @@ def _year_ago(counts: Counts, origin: int, steps: Places) -> tuple[Doubles, ...]
     sums = np.stack([counts.values[:, a:b].sum(axis=1) for a, b in week.T], axis=1)
     seen = np.stack([counts.known[:, a:b].sum(axis=1) for a, b in week.T], axis=1)
     rate = base[0] / np.maximum(base[1], 1)
-    own = _ratio(sums.astype(float), seen * rate[:, None])
+    own_change = _ratio(sums.astype(float), seen * rate[:, None])
     pool = _ratio(sums.astype(float).sum(axis=0), (seen * rate[:, None]).sum(axis=0))[None, :]
-    return own[:, days], pool[:, days]
+    return own_change[:, days], pool[:, days]

@@ -1,10 +1,10 @@
-"""The weekly table: a mean per hour of the week (or weekday), with decay and shrinkage. The floor that is hard to beat.
+"""The weekly table: a mean per hour of the week (or weekday), with decay and shrinkage. The main baseline.
 
-Two speeds: the level of a series moves with weeks (half-life 8), the shape of its week with a year (half-life 52).
-A small area has seen few calls in any one hour of the week, so each hour leans on (hour of day × weekday) of its own
-series, as much as the data say: each slot is a gamma-Poisson posterior whose prior variance is estimated by moments
-(empirical Bayes; Casella 1985 gives the idea). On Montgomery 911 and Toronto police data this took 22 % and 11 % off
-the Poisson deviance of small areas against the plain table, and never harmed totals.
+Two speeds: the level of a series changes over weeks (half-life 8), the shape of its week over a year (half-life 52). A
+small area has few calls in any one hour of the week, so each hour is shrunk towards (hour of day × weekday) of its own
+series, as far as the data support: each slot is a gamma-Poisson posterior whose prior variance is estimated by moments
+(empirical Bayes; Casella 1985 gives the idea). On Montgomery 911 and Toronto police data this reduced the Poisson
+deviance of small areas by 22 % and 11 % compared with the plain table, and never harmed totals.
 """
 
 import math
@@ -23,19 +23,19 @@ Doubles = NDArray[np.float64]
 SHAPE_HALF_LIFE_DAYS: Final = 364.0
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
 PSEUDO_CALLS: Final = 3.0
-"""Calls that every hour of day and every weekday is taken to have had at the series' own rate: none is impossible."""
+"""Prior calls of every hour of day and every weekday at the series' own rate: none is impossible."""
 
 SUMS: Final = ("calls", "weight", "weight_squares", "level_calls", "level_weight")
 UNIT: Final = 2.0**14
-"""Weights and calls are counted in this many parts, as whole numbers."""
+"""Weights and calls are counted in this many parts, as integers."""
 
 
 def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFrame:
-    """Learn the table from what happened before ``cutoff``.
+    """Fit the table to the data before ``cutoff``.
 
     Args:
-        history: ``unique_id, ds, y``; rows from ``cutoff`` on are not looked at.
-        cutoff: Local wall-clock time, without a zone.
+        history: ``unique_id, ds, y``; rows from ``cutoff`` on are ignored.
+        cutoff: Local time, without a zone.
         freq: ``h`` for 168 slots, ``D`` for 7.
 
     Returns:
@@ -47,7 +47,7 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
         return ((-math.log(2) / half_life * age).exp() * UNIT).round().cast(pl.Int64)
 
     calls = (pl.col("y") * UNIT).round().cast(pl.Int64)
-    # Whole numbers: threads may add them in any order and the answer is the same to the last digit.
+    # Integers: threads may add them in any order with the same result to the last digit.
     sums = (
         history.lazy()
         .filter(pl.col("ds") < cutoff)
@@ -74,7 +74,7 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
 
 
 def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Forecast means from what was known before each target's own cutoff.
+    """Forecast means from data known before each target's own cutoff.
 
     Args:
         history: ``unique_id, ds, y``.
@@ -82,7 +82,7 @@ def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Freque
         freq: ``h`` or ``D``.
 
     Returns:
-        ``targets`` with ``mean``; null where the series has no history.
+        ``targets`` with ``mean``; null if the series has no history.
     """
     tables = [
         fit(series.of(history, group, cutoff), cutoff, freq).with_columns(
@@ -98,7 +98,7 @@ def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Freque
 
 
 def _all_slots(sums: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Add the slots that a series never saw, with no calls and no weight."""
+    """Add the slots missing from a series, with no calls and no weight."""
     slots = pl.DataFrame({"slot": range(SEASON[freq])}, schema={"slot": sums.schema["slot"]})
     grid = sums.select("unique_id").unique().join(slots, how="cross")
     return (
@@ -116,18 +116,18 @@ def means(
     level_weight: Doubles,
     freq: Frequency,
 ) -> Doubles:
-    """The table from weighted sums of every slot, the first slot Monday's first.
+    """Compute the table from weighted sums of every slot, Monday's first slot first.
 
     Args:
-        calls: Of the week's shape, weighted: series × slot, as all sums are.
+        calls: For the week's shape, weighted: series × slot, like all sums.
         weight: Of the known steps.
-        weight_squares: The squares of these weights, added up.
-        level_calls: Of the level, weighted.
+        weight_squares: The sum of the squares of these weights.
+        level_calls: For the level, weighted.
         level_weight: Of the known steps, for the level.
         freq: ``h`` or ``D``.
 
     Returns:
-        Means, series × slot; not a number where a series has no known step.
+        Means, series × slot; NaN if a series has no known step.
     """
     base = _rate(calls, weight)[:, :, None]
     by_day = (-1, 7, SEASON[freq] // 7)
@@ -139,7 +139,7 @@ def means(
 
     prior = (margin(2) * margin(1) / base).reshape(calls.shape)
     expected = prior * weight
-    # A weighted sum of Poisson counts varies by its mean × (sum of w² / sum of w).
+    # The variance of a weighted sum of Poisson counts is its mean × (sum of w² / sum of w).
     poisson = calls * weight_squares / np.where(weight > 0, weight, 1.0)
     excess = ((calls - expected) ** 2 - poisson).sum(axis=1, keepdims=True)
     variance = np.maximum(excess / (expected**2).sum(axis=1, keepdims=True), 1e-4)
@@ -148,6 +148,6 @@ def means(
 
 
 def _rate(calls: Doubles, weight: Doubles) -> Doubles:
-    """Of each series over all slots: series × 1; unknown before its first step."""
+    """Return the rate of each series over all slots: series × 1; unknown before its first step."""
     total = weight.sum(axis=1, keepdims=True)
     return np.asarray((calls.sum(axis=1, keepdims=True) + 0.5) / np.where(total > 0, total, np.nan))

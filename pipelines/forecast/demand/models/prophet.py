@@ -1,9 +1,9 @@
-"""Prophet as a model of the mean of days or hours: the week, holidays, what else is known ahead.
+"""Prophet as a model of the mean of days or hours: the week, holidays, and covariates known ahead.
 
-Surprises: Prophet's Gaussian intervals go negative on small counts, so only its mean is used and ranges come from
-``quantiles``. Each holiday by name would be learnt from one day in a history of about a year, so holidays enter as two
+Notes: Prophet's Gaussian intervals go negative on small counts, so only its mean is used and ranges come from
+``calibration``. Each named holiday would be fitted to one day in a history of about a year, so holidays are two
 effects: any public holiday, and a break of three or more in a row (Seollal, Chuseok). cmdstanpy resets its logger
-unless somebody has given it a handler first. A fit is a subprocess of the packaged binary and writes to TMPDIR.
+unless it already has a handler. A fit is a subprocess of the packaged binary and writes to TMPDIR.
 """
 
 import logging
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 LEAST_DAYS = 56
-"""A shorter history is left to the weekly table."""
+"""A shorter history uses the weekly table."""
 TREND_DAYS: Final = 730
 """A shorter history has no trend: growth is flat, and the level that of the last weeks."""
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
@@ -40,12 +40,12 @@ NO_HOLIDAYS: Final = pl.DataFrame(schema={"ds": pl.Date, "holiday": pl.String})
 holiday_effects = known_ahead.holiday_effects
 
 BATCH: Final = 8
-"""Fits that go to a worker together."""
+"""Number of fits sent to a worker together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One fit: the times and counts of a series before a cutoff, the times wanted, and what is known ahead for both."""
+    """One fit: the times and counts of a series before a cutoff, the times wanted, and the covariates of both."""
 
     key: tuple[int, int]
     days: NDArray[np.datetime64]
@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The means of a task's wanted times, or why there are none; or what the means had to do without."""
+    """The means of a task's wanted times, or why there are none; or what was not used."""
 
     key: tuple[int, int]
     means: NDArray[np.float64] | None
@@ -74,26 +74,26 @@ def predict(
     freq: Frequency = "D",
     covariates: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Forecast means from what was known before each target's own cutoff, one fit per series and cutoff.
+    """Forecast means from data known before each target's own cutoff, with one fit per series and cutoff.
 
     Args:
         history: ``unique_id, ds, y`` by day or hour; ``unique_id`` is an integer.
         targets: ``unique_id, cutoff, ds``, more columns kept.
-        holiday_days: As ``holiday_effects`` gives; empty: none.
-        processes: How many processes fit side by side, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not
-            depend on either.
-        progress: Told after each batch of fits.
+        holiday_days: As from ``holiday_effects``; empty: none.
+        processes: Number of parallel processes, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend on
+        either.
+        progress: Called after each batch of fits.
         freq: ``h`` or ``D``.
-        covariates: As the module ``covariates`` describes; they enter as regressors.
+        covariates: As described in the module ``covariates``; they become regressors.
 
     Returns:
-        ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates it had to do without.
+        ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates were not used.
     """
     wanted = known_ahead.joined(targets.with_row_index("_row"), covariates)
     tasks, rows, answers = [], {}, []
     for cutoff, group in wanted.group_by("cutoff", maintain_order=True):
-        told = of(history, group.select("unique_id").unique(), cutoff[0])
-        before = known_ahead.joined(told.filter(pl.col("ds") < cutoff[0]).sort("unique_id", "ds"), covariates)
+        known_rows = of(history, group.select("unique_id").unique(), cutoff[0])
+        before = known_ahead.joined(known_rows.filter(pl.col("ds") < cutoff[0]).sort("unique_id", "ds"), covariates)
         past = before.partition_by("unique_id", as_dict=True)
         for (series,), days in group.group_by("unique_id", maintain_order=True):
             key = (int(days["_row"][0]), int(series))
@@ -118,7 +118,7 @@ def predict(
 def _task(
     key: tuple[int, int], known: pl.DataFrame, days: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None
 ) -> Task:
-    """A covariate that never changed teaches nothing and is left out; an unknown past value is its mean."""
+    """Build one task; a constant covariate is left out, and an unknown past value is its mean."""
     names, note = known_ahead.usable(days, covariates)
     used = {
         name: (known[name].fill_null(strategy="mean").to_numpy(), days[name].to_numpy())
@@ -131,7 +131,7 @@ def _task(
 def fit(
     tasks: Sequence[Task], holiday_days: pl.DataFrame, processes: int, progress: Progress | None = None
 ) -> list[Answer]:
-    """Fit all tasks, in batches over the engine's workers; answers come in the order of the tasks."""
+    """Fit all tasks, in batches over the engine's workers; results are in task order."""
     batches = [(tasks[i : i + BATCH], holiday_days) for i in range(0, len(tasks), BATCH)]
 
     def tell(done: int, _batches: int) -> None:
@@ -142,14 +142,14 @@ def fit(
 
 
 def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]:
-    """Fit tasks one after the other in this process."""
+    """Fit tasks sequentially in this process."""
     _silence()
     days = holiday_days.to_pandas() if holiday_days.height else None
     return [_answer(task, days) for task in tasks]
 
 
 def _silence() -> None:
-    """Keep two lines a fit, and complaints about optional plots, out of task logs."""
+    """Keep two lines per fit, and warnings about optional plots, out of task logs."""
     for name in ("cmdstanpy", "prophet", "prophet.plot"):
         logger = logging.getLogger(name)
         if not logger.handlers:
@@ -178,9 +178,10 @@ def _answer(task: Task, holiday_days: pd.DataFrame | None) -> Answer:
 
 
 def _model(task: Task, holiday_days: pd.DataFrame | None) -> "Prophet":
-    """Days: weekday, and a trend where two years show one. Hours: every hour of the week has its own height.
+    """Build the model. Days: weekday, and a trend if two years support one. Hours: a separate value per hour of the
+    week.
 
-    Prophet's own daily season is the same on all days and adds to the weekday; demand at night is another at weekends.
+    Prophet's own daily season is the same on all days and adds to the weekday; demand at night differs at weekends.
     """
     from prophet import Prophet
 
@@ -203,7 +204,9 @@ def _model(task: Task, holiday_days: pd.DataFrame | None) -> "Prophet":
 
 
 def _level(task: Task, fitted: Floats) -> float:
-    """Calls of the last weeks over those that a flat line expects: the newest level, no trend prolonged."""
+    """Return calls of the last weeks over those that a flat line expects: the newest level, without extending a
+    trend.
+    """
     age = (task.wanted.min() - task.days) / np.timedelta64(1, "D")
     weight = 0.5 ** (age / LEVEL_HALF_LIFE_DAYS)
     usual = float((weight * np.maximum(fitted, 0.0)).sum())

@@ -1,4 +1,4 @@
-"""Which models of the mean compete for hours and days, and where each is asked."""
+"""The models of the mean that compete for hours and days, and the targets of each."""
 
 from datetime import timedelta
 from functools import partial
@@ -14,45 +14,49 @@ TABLE: Final = {"h": "hour_of_week", "D": "day_of_week"}
 BASELINE: Final = "seasonal_naive"
 PROPHET: Final = "prophet_mean"
 ORDER: Final = ("hour_of_week", "day_of_week", "regression", "ets", PROPHET, "boosting")
-"""Models that may be chosen, the simplest first."""
+"""Candidate models, the simplest first."""
 RATE_DAYS: Final = 56
 """Days before a cutoff whose mean decides whether a series is dense enough for Prophet."""
 
 Fit = Predict
-"""``prophet_mean.predict`` with everything but history and targets filled in."""
+"""``prophet_mean.predict`` with all arguments except history and targets filled in."""
 
 
 def only(model: Model, rows: pl.Expr) -> Model:
-    """The model, asked for the targets that ``rows`` names and silent on all others."""
+    """Return the model restricted to the targets selected by ``rows``, without forecasts for others."""
 
     def predict(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-        asked = targets.filter(rows)
-        return model.predict(history, asked) if asked.height else asked.with_columns(mean=pl.lit(None, pl.Float64))
+        requested = targets.filter(rows)
+        return (
+            model.predict(history, requested)
+            if requested.height
+            else requested.with_columns(mean=pl.lit(None, pl.Float64))
+        )
 
     return Model(model.name, predict)
 
 
 def _where_dense(history: History | pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
-    """Prophet's means; null, without a failure, where it is not asked or the series is sparse."""
+    """Return Prophet's means; null, without a failure, for targets not requested or of sparse series."""
     keys = ["unique_id", "cutoff"]
     rates = [targets.select(keys).clear()]
-    for cutoff, ids in by_cutoff(targets.filter("is_asked")):
+    for cutoff, ids in by_cutoff(targets.filter("is_requested")):
         recent = pl.col("ds").is_between(cutoff - timedelta(days=RATE_DAYS), cutoff, closed="left")
         rate = of(history, ids, cutoff).filter(recent).group_by("unique_id").agg(pl.col("y").mean())
         stamp = pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
         rates.append(rate.filter(pl.col("y") >= least).select("unique_id", stamp))
     dense = targets.join(pl.concat(rates), on=keys, how="semi", maintain_order="left")
-    said = fit(history, dense).select(*keys, "ds", "mean", "failure")
-    return targets.join(said, on=[*keys, "ds"], how="left", maintain_order="left")
+    fitted_means = fit(history, dense).select(*keys, "ds", "mean", "failure")
+    return targets.join(fitted_means, on=[*keys, "ds"], how="left", maintain_order="left")
 
 
 def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
-    """Every model that can compete for a series of this frequency, ``BASELINE`` beside them.
+    """Return every model that can compete for a series of this frequency, and ``BASELINE``.
 
     Args:
         freq: ``h`` or ``D``.
         fit: Prophet, for days.
-        least: Calls a day from which Prophet is asked.
+        least: Calls a day from which Prophet is used.
     """
     of_days = [
         Model("ets", partial(ets.predict, freq=freq)),

@@ -1,9 +1,9 @@
-"""Poisson regression on the weekly table: time of year, holidays and what else is known ahead, level held flat.
+"""Poisson regression on the weekly table: time of year, holidays and covariates known ahead, with a flat level.
 
-The table gives the week, the regression what multiplies it (the hourly winner of Rostami-Tabar, Browell & Svetunkov
-2023 was a Poisson regression). Effects are learnt twice: for each pool of series added up, and for each series what
-differs from its pool, held towards none by a ridge: so a sparse series takes its pool's summer and a dense one has its
-own. A trend is fitted, so that growth is not read as a season, and not prolonged: the level is that of the last weeks.
+The table gives the week, the regression the factor on it (the hourly winner of Rostami-Tabar, Browell & Svetunkov 2023
+was a Poisson regression). Effects are estimated twice: for the sum of each pool of series, and for each series'
+difference from its pool, shrunk to zero by a ridge: so a sparse series takes its pool's summer and a dense one has its
+own. A trend is fitted, so that growth is not read as a season, but not extended: the level is that of the last weeks.
 """
 
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 
 LEAST_DAYS: Final = 70
 YEARS_DAYS: Final = 770
-"""A history under two years and six weeks has no time of year: one summer may be anything."""
+"""A history under two years and six weeks has no time of year: one summer may be exceptional."""
 HARMONICS: Final = 2
 PRIOR_SD: Final = 0.1
-"""How far effects of a pool lie from none, and of a series from its pool's, as logarithms."""
+"""Prior standard deviations, as logarithms: of a pool's effects, and of a series' differences from its pool."""
 LEAST_CALLS: Final = 100.0
-"""A series with fewer calls in all takes its pool's effects as they are."""
+"""A series with fewer calls in total takes its pool's effects unchanged."""
 LEVEL_HALF_LIFE_DAYS: Final = 56.0
 PSEUDO_CALLS: Final = 2.0
 MOST_STEPS: Final = 50
@@ -39,17 +39,16 @@ Doubles = NDArray[np.float64]
 def predict(
     history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """Forecast means from what was known before each target's own cutoff.
+    """Forecast means from data known before each target's own cutoff.
 
     Args:
         history: ``unique_id, ds, y``.
-        targets: ``unique_id, cutoff, ds``, more columns kept; series that share a ``pool``, if there is one, lean on
-            each other.
+        targets: ``unique_id, cutoff, ds``, more columns kept; series with the same ``pool``, if present, share effects.
         freq: ``h`` or ``D``.
-        covariates: As ``covariates`` describes; effects are of whole days, the mean of a day's hours.
+        covariates: As described in ``covariates``; effects are of whole days, the mean of a day's hours.
 
     Returns:
-        ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates it had to do without.
+        ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates were not used.
     """
     pooled = targets if "pool" in targets.columns else targets.with_columns(pool=pl.lit("all"))
     by_day = known_ahead.by_day(covariates)
@@ -72,20 +71,20 @@ def _at_cutoff(
     history: pl.DataFrame, wanted: pl.DataFrame, cutoff: datetime, freq: Frequency, by_day: pl.DataFrame | None
 ) -> pl.DataFrame:
     table = hour_of_week.fit(history, cutoff, freq)
-    asked = wanted.with_columns(series.slot(freq)).join(table, on=["unique_id", "slot"], maintain_order="left")
+    requested = wanted.with_columns(series.slot(freq)).join(table, on=["unique_id", "slot"], maintain_order="left")
     days = _days(history.filter(pl.col("ds") < cutoff), table, freq)
     has_year = days.height > 0 and days.select(pl.col("ds").min()).item() <= cutoff - timedelta(days=YEARS_DAYS)
-    ahead = known_ahead.joined(asked.select("unique_id", pl.col("ds").dt.truncate("1d")).unique(), by_day)
+    ahead = known_ahead.joined(requested.select("unique_id", pl.col("ds").dt.truncate("1d")).unique(), by_day)
     names, note = known_ahead.usable(ahead, by_day)
     pools = wanted.select("unique_id", "pool").unique()
     days = known_ahead.joined(days, by_day).join(pools, on="unique_id").sort("unique_id", "ds")
     ahead = ahead.join(pools, on="unique_id").sort("unique_id", "ds")
     means = days.select(pl.col(names).mean()).row(0) if names else ()
-    # Small products on many threads wait for each other thirty times longer than they count, and differ in a digit.
+    # Small products on many threads wait thirty times longer than they compute, and differ in a digit.
     with threadpool_limits(1):
         factors = _factors(days, ahead, names, np.array(means, float), cutoff, has_year)
     return (
-        asked.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
+        requested.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
         .join(factors, left_on=["unique_id", "_day"], right_on=["unique_id", "ds"], maintain_order="left")
         .select(
             "unique_id", "cutoff", "ds", pl.col("mean") * pl.col("factor"), pl.lit(note, pl.String).alias("failure")
@@ -94,7 +93,7 @@ def _at_cutoff(
 
 
 def _days(past: pl.DataFrame, table: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """``unique_id, ds, y, expected``: a day's calls and what the table expects of its known steps."""
+    """Return ``unique_id, ds, y, expected``: a day's calls and the table's expectation of its known steps."""
     long = pl.len().over("unique_id") >= LEAST_DAYS
     return (
         past.with_columns(series.slot(freq))
@@ -108,7 +107,7 @@ def _days(past: pl.DataFrame, table: pl.DataFrame, freq: Frequency) -> pl.DataFr
 def _factors(
     days: pl.DataFrame, ahead: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool
 ) -> pl.DataFrame:
-    """``unique_id, ds, factor`` of the days ahead: what multiplies the table; null without a history."""
+    """Return ``unique_id, ds, factor`` of the days ahead: the factor on the table; null without a history."""
     past, steps = (_design(rows, names, means, cutoff, has_year) for rows in (days, ahead))
     shared = _shared_effects(days, names, means, cutoff, has_year)
     calls, expected = days["y"].to_numpy(), days["expected"].to_numpy()
@@ -118,7 +117,7 @@ def _factors(
         effects = shared[days["pool"][rows.start]]
         if calls[rows].sum() >= LEAST_CALLS:
             effects = effects + _effects(past[rows], calls[rows], expected[rows] * np.exp(past[rows] @ effects))
-        # The trend is not prolonged, nor is it in the level.
+        # The trend is not extended, nor is it in the level.
         effects = np.where(np.arange(effects.size) == 0, 0.0, effects)
         usual = (weight[rows] * expected[rows] * np.exp(past[rows] @ effects)).sum()
         level = ((weight[rows] * calls[rows]).sum() + PSEUDO_CALLS) / (usual + PSEUDO_CALLS)
@@ -129,7 +128,7 @@ def _factors(
 def _shared_effects(
     days: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool
 ) -> dict[str, Doubles]:
-    """The effects of each pool's sum."""
+    """Return the effects of each pool's sum."""
     totals = days.group_by("pool", "ds").agg(pl.col("y", "expected").sum(), pl.col(names).mean()).sort("pool", "ds")
     design = _design(totals, names, means, cutoff, has_year)
     calls, expected = totals["y"].to_numpy(), totals["expected"].to_numpy()
@@ -137,7 +136,7 @@ def _shared_effects(
 
 
 def _rows_of(frame: pl.DataFrame, key: str) -> Iterator[tuple[Any, slice]]:
-    """Each value of a sorted column with its rows."""
+    """Yield each value of a sorted column with its rows."""
     begin = 0
     for value, count in frame.group_by(key, maintain_order=True).len().iter_rows():
         yield value, slice(begin, begin + count)
@@ -145,7 +144,7 @@ def _rows_of(frame: pl.DataFrame, key: str) -> Iterator[tuple[Any, slice]]:
 
 
 def _design(days: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool) -> Doubles:
-    """Years before the cutoff, time of year, covariates less their mean; an unknown value of the past is the mean."""
+    """Return years before the cutoff, time of year, covariates minus their mean; an unknown past value is the mean."""
     years = (days["ds"] - cutoff).dt.total_days().to_numpy() / 365.25
     angle = 2 * np.pi * days["ds"].dt.ordinal_day().to_numpy() / 365.25
     waves = [wave(k * angle) for k in range(1, HARMONICS + 1) for wave in (np.sin, np.cos)] if has_year else []
@@ -156,9 +155,9 @@ def _design(days: pl.DataFrame, names: list[str], means: Doubles, cutoff: dateti
 
 
 def _effects(design: Doubles, calls: Doubles, expected: Doubles) -> Doubles:
-    """Effects by ridge Poisson regression with ``expected`` as offset; counts that vary more say less.
+    """Estimate effects by ridge Poisson regression with ``expected`` as offset; counts that vary more have less weight.
 
-    Newton's steps, the intercept free. A library checks its input for longer than this takes.
+    Newton steps, the intercept free. A library takes longer to check its input than this takes.
     """
     alpha = max(float(((calls - expected) ** 2 - expected).sum() / (expected**2).sum()), 0.0)
     weight = 1 / (1 + alpha * expected)

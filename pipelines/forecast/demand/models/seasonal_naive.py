@@ -1,4 +1,4 @@
-"""Last week again: the baseline that every forecast must beat and is published beside."""
+"""Last week's values: the baseline that every forecast must beat and is published with."""
 
 import polars as pl
 
@@ -15,8 +15,9 @@ def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Freque
         freq: ``h`` or ``D``.
 
     Returns:
-        ``targets`` with ``mean``, and ``spread_mean``, the mean of that last week, which gives the ranges where the
-        last value is zero: a count of zero by itself has no spread. A slot never seen takes ``spread_mean``.
+        ``targets`` with ``mean``, and ``spread_mean``, the mean of that last week, which gives the ranges if the last
+        value is
+            zero: a count of zero has no spread by itself. A slot never seen takes ``spread_mean``.
     """
     known = []
     for cutoff, group in series.by_cutoff(targets):

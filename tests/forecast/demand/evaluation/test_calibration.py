@@ -1,4 +1,4 @@
-"""Ranges learnt from what was missed: never from the future, wider further ahead, moved to where they held."""
+"""Ranges from past errors: never from the future, wider with the horizon, recalibrated by coverage."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ START = datetime(2026, 1, 5)
 STAMP = pl.Datetime("us")
 
 
-def said(model: str, cutoff: datetime, ds: datetime, y: float | None, mean: float) -> dict[str, object]:
+def forecasts(model: str, cutoff: datetime, ds: datetime, y: float | None, mean: float) -> dict[str, object]:
     return {"unique_id": 1, "pool": "p", "cutoff": cutoff, "ds": ds, "y": y, "model": model, "mean": mean}
 
 
@@ -25,39 +25,39 @@ def calibrated(rows: list[dict[str, object]]) -> pl.DataFrame:
     return calibration.dispersed(frame, "naive")
 
 
-def test_before_any_outcome_the_ranges_are_poissons_and_say_so() -> None:
-    frame = calibrated([said("m", START, START, 9.0, 4.0)])
+def test_before_any_outcome_the_ranges_are_poisson_and_marked_so() -> None:
+    frame = calibrated([forecasts("m", START, START, 9.0, 4.0)])
     assert frame["dispersion"].to_list() == [0.0]
     assert frame["is_calibrated"].to_list() == [False]
 
 
-def test_a_dispersion_learns_only_from_outcomes_before_its_cutoff() -> None:
+def test_a_dispersion_uses_only_outcomes_before_its_cutoff() -> None:
     later = START + timedelta(days=7)
-    frame = calibrated([said("m", START, START, 24.0, 4.0), said("m", later, later, 400.0, 4.0)])
+    frame = calibrated([forecasts("m", START, START, 24.0, 4.0), forecasts("m", later, later, 400.0, 4.0)])
     assert frame["dispersion"][0] == 0.0
     assert frame["dispersion"][1] == pytest.approx((400.0 - 4.0) / 16.0)
 
 
-def test_an_outcome_that_is_not_yet_known_at_a_cutoff_teaches_nothing() -> None:
+def test_an_outcome_not_yet_known_at_a_cutoff_is_ignored() -> None:
     later = START + timedelta(days=1)
-    frame = calibrated([said("m", START, later, 24.0, 4.0), said("m", later, later, None, 4.0)])
+    frame = calibrated([forecasts("m", START, later, 24.0, 4.0), forecasts("m", later, later, None, 4.0)])
     assert frame["is_calibrated"].to_list() == [False, False]
 
 
-def test_a_model_without_outcomes_takes_the_pools_dispersion_but_never_the_naive_ones() -> None:
+def test_a_model_without_outcomes_takes_the_pools_dispersion_and_never_the_naive_models() -> None:
     later = START + timedelta(days=7)
-    rows = [said("table", START, START, 24.0, 4.0), said("naive", START, START, 4.0, 4.0)]
-    frame = calibrated([*rows, said("prophet", later, later, None, 4.0)])
+    rows = [forecasts("table", START, START, 24.0, 4.0), forecasts("naive", START, START, 4.0, 4.0)]
+    frame = calibrated([*rows, forecasts("prophet", later, later, None, 4.0)])
     new = frame.filter(pl.col("model") == "prophet")
     assert new["dispersion"].item() == pytest.approx((400.0 - 4.0) / 16.0)
     assert new["is_calibrated"].item()
 
 
-def test_the_second_week_ahead_has_ranges_of_its_own() -> None:
+def test_the_second_week_ahead_has_separate_ranges() -> None:
     far, later = START + timedelta(days=7), START + timedelta(days=14)
-    rows = [said("m", START, START, 4.0, 4.0), said("m", START, far, 24.0, 4.0)]
+    rows = [forecasts("m", START, START, 4.0, 4.0), forecasts("m", START, far, 24.0, 4.0)]
     frame = calibrated(
-        [*rows, said("m", later, later, None, 4.0), said("m", later, later + timedelta(days=7), None, 4.0)]
+        [*rows, forecasts("m", later, later, None, 4.0), forecasts("m", later, later + timedelta(days=7), None, 4.0)]
     )
     near, wide = frame.filter(pl.col("cutoff") == later)["dispersion"].to_list()
     assert near < wide
@@ -89,7 +89,7 @@ def weeks(spread: dict[int, float], series: int = 40, origins: int = 12, seed: i
     return frame.with_columns(pl.Series("y", y))
 
 
-def test_the_dispersion_grows_with_the_horizon_as_the_truth_does() -> None:
+def test_the_dispersion_grows_with_the_true_one() -> None:
     frame = calibration.dispersed(weeks({0: 0.1, 1: 0.2, 2: 0.4}), "naive")
     last = frame.filter(pl.col("cutoff") == frame["cutoff"].max())
     learnt = dict(last.group_by("block").agg(pl.col("dispersion").mean()).iter_rows())
@@ -104,29 +104,29 @@ def test_a_factor_never_falls_with_the_horizon() -> None:
     assert (np.diff(last["dispersion"]) >= 0).all()
 
 
-def test_a_block_that_no_outcome_has_reached_is_like_the_furthest_known() -> None:
+def test_a_block_without_outcomes_equals_the_furthest_known() -> None:
     rows = [
-        said("m", START, START, 9.0, 4.0),
-        said("m", START + timedelta(days=7), START + timedelta(days=60), None, 4),
+        forecasts("m", START, START, 9.0, 4.0),
+        forecasts("m", START + timedelta(days=7), START + timedelta(days=60), None, 4),
     ]
     assert calibrated(rows)["dispersion"][1] == pytest.approx((25.0 - 4.0) / 16.0)
 
 
 def test_the_pit_of_the_true_distribution_is_uniform_and_the_same_in_any_order() -> None:
     frame = weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2))
-    found = calibration.pit(frame)
-    assert kstest(found, "uniform").pvalue > 0.01
-    assert (calibration.pit(frame.reverse()) == found[::-1]).all()
+    result = calibration.pit(frame)
+    assert kstest(result, "uniform").pvalue > 0.01
+    assert (calibration.pit(frame.reverse()) == result[::-1]).all()
 
 
-def test_levels_that_held_stay_nearly_where_they_are() -> None:
+def test_calibrated_levels_hardly_change() -> None:
     frame, curves = calibration.recalibrated(weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2)))
     assert (frame.filter(pl.col("cutoff") == START)["curve"] == 0).all()
     assert np.abs(curves - calibration.GRID).max() < 0.05
     assert np.abs(curves[-1] - calibration.GRID).max() < 0.02
 
 
-def test_ranges_that_were_too_narrow_cover_what_they_should_after_the_levels_have_moved() -> None:
+def test_recalibrated_ranges_have_nominal_coverage() -> None:
     narrow = weeks({0: 0.5, 1: 0.5, 2: 0.5}, origins=16).with_columns(dispersion=pl.lit(0.1))
     frame, curves = calibration.recalibrated(narrow)
     late = frame.filter(pl.col("cutoff") >= START + timedelta(days=14 * 10))
@@ -138,7 +138,7 @@ def test_ranges_that_were_too_narrow_cover_what_they_should_after_the_levels_hav
     assert kept(calibration.pit(late, curves)) == pytest.approx(0.8, abs=0.03)
 
 
-def test_a_bias_of_the_past_moves_no_median() -> None:
+def test_a_past_bias_does_not_change_the_median() -> None:
     biased = weeks({0: 0.2, 1: 0.2, 2: 0.2}).with_columns(dispersion=pl.lit(0.2), centre=pl.lit(6.0))
     _, curves = calibration.recalibrated(biased)
     assert curves[:, calibration.GRID.size // 2] == pytest.approx(0.5)
@@ -167,28 +167,28 @@ def test_a_stored_distribution_has_the_same_curves_and_quantiles(
     frame = frame.with_columns(pl.Series("curve", numbers, pl.UInt32) % len(curves))
     again, read = calibration.curves_in(frame.with_columns(calibration.maps(frame, curves)).drop("curve"))
     assert (read[again["curve"]] == curves[frame["curve"]]).all()
-    one, two = (calibration.with_quantiles(f, c).select(COLUMNS) for f, c in ((frame, curves), (again, read)))
-    assert one.equals(two)
+    single, two = (calibration.with_quantiles(f, c).select(COLUMNS) for f, c in ((frame, curves), (again, read)))
+    assert single.equals(two)
 
 
-def test_a_curve_learns_nothing_from_its_own_cutoff_on() -> None:
+def test_a_calibration_map_uses_nothing_from_its_cutoff_on() -> None:
     frame = weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1))
     later = START + timedelta(days=14 * 6)
     altered = frame.with_columns(y=pl.when(pl.col("ds") >= later).then(99.0).otherwise("y"))
-    one, two = (
+    single, two = (
         calibration.with_quantiles(*calibration.recalibrated(f)).filter(pl.col("cutoff") <= later).drop("y")
         for f in (frame, altered)
     )
-    assert one.equals(two)
+    assert single.equals(two)
 
 
 def test_probabilities_and_counts_are_each_others_inverse() -> None:
     frame, curves = calibration.recalibrated(weeks({0: 0.5, 1: 0.5, 2: 0.5}).with_columns(dispersion=pl.lit(0.1)))
     drawn = np.random.default_rng(1).random((frame.height, 3))
-    found = calibration.counts(drawn, frame, curves)
+    result = calibration.counts(drawn, frame, curves)
     for i in range(3):
-        assert (calibration.probability(found[:, i], frame, curves) >= drawn[:, i] - 1e-9).all()
-        assert (calibration.probability(found[:, i] - 1, frame, curves) < drawn[:, i] + 1e-9).all()
+        assert (calibration.probability(result[:, i], frame, curves) >= drawn[:, i] - 1e-9).all()
+        assert (calibration.probability(result[:, i] - 1, frame, curves) < drawn[:, i] + 1e-9).all()
 
 
 levels = st.lists(st.floats(0.001, 0.999), min_size=4, max_size=4)
@@ -196,14 +196,14 @@ levels = st.lists(st.floats(0.001, 0.999), min_size=4, max_size=4)
 
 @given(st.floats(0, 300), st.floats(0, 3), levels, st.lists(st.floats(0, 1), min_size=25, max_size=25))
 def test_counts_of_any_curve_are_whole_non_negative_and_never_fall(
-    mean: float, dispersion: float, asked: list[float], bends: list[float]
+    mean: float, dispersion: float, targets_of: list[float], bends: list[float]
 ) -> None:
     curve = np.append(0.0, np.cumsum(np.array(bends)[: calibration.GRID.size - 1] + 0.01))
     curve = np.interp(np.linspace(0, 1, calibration.GRID.size), np.linspace(0, 1, curve.size), curve / curve[-1])
     frame = pl.DataFrame({"centre": [mean], "dispersion": [dispersion], "curve": [1]})
     curves = np.vstack([calibration.IDENTITY, curve])
-    found = calibration.counts(np.array([sorted(asked)]), frame, curves)
-    assert (found >= 0).all() and (found == np.round(found)).all() and (np.diff(found) >= 0).all()
+    result = calibration.counts(np.array([sorted(targets_of)]), frame, curves)
+    assert (result >= 0).all() and (result == np.round(result)).all() and (np.diff(result) >= 0).all()
     values = calibration.with_quantiles(frame, curves).select(COLUMNS).to_numpy()
     assert (values >= 0).all() and (np.diff(values) >= 0).all()
 
@@ -214,19 +214,19 @@ def test_coverage_is_within_two_points_of_the_true_models_own(truth: str) -> Non
     frame, curves = calibration.recalibrated(
         calibration.dispersed(weeks(dict.fromkeys(range(3), alpha), origins=20), "naive")
     )
-    made = calibration.with_quantiles(frame, curves).filter(pl.col("cutoff") >= START + timedelta(days=14 * 5))
-    oracle = calibration.with_quantiles(made.drop(*COLUMNS, "curve").with_columns(dispersion=pl.lit(alpha)))
+    built = calibration.with_quantiles(frame, curves).filter(pl.col("cutoff") >= START + timedelta(days=14 * 5))
+    oracle = calibration.with_quantiles(built.drop(*COLUMNS, "curve").with_columns(dispersion=pl.lit(alpha)))
 
     def covered(rows: pl.DataFrame) -> float:
         return float(rows.select(pl.col("y").is_between("q0.1", "q0.9").mean()).item())
 
-    assert covered(made) == pytest.approx(covered(oracle), abs=0.02)
+    assert covered(built) == pytest.approx(covered(oracle), abs=0.02)
 
 
 def test_a_block_beyond_several_known_ones_is_as_wide_as_the_widest() -> None:
     later = START + timedelta(days=14)
-    known = [said("m", START, START, 6.0, 4.0), said("m", START, START + timedelta(days=7), 24.0, 4.0)]
-    ahead = [said("m", later, later + timedelta(days=days), None, 4.0) for days in (0, 7, 50)]
+    known = [forecasts("m", START, START, 6.0, 4.0), forecasts("m", START, START + timedelta(days=7), 24.0, 4.0)]
+    ahead = [forecasts("m", later, later + timedelta(days=days), None, 4.0) for days in (0, 7, 50)]
     near, week, far = calibrated([*known, *ahead]).filter(pl.col("cutoff") == later)["dispersion"].to_list()
     assert near < week == far
 

@@ -1,4 +1,4 @@
-"""From means to what is published, against simulated truth: nearly as good as knowing, and as wide as it should be."""
+"""From means to published forecasts, compared with simulated truth: nearly as accurate, with correct ranges."""
 
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ ORDER = ["table", "ets", "boosting"]
 WARM_UP = 6
 
 
-def said(alpha: float, series: int = 12, origins: int = 16, seed: int = 11) -> pl.DataFrame:
+def predictions(alpha: float, series: int = 12, origins: int = 16, seed: int = 11) -> pl.DataFrame:
     """Weeks of hours (every third): ``ets`` knows the mean, ``boosting`` errs a little, the table by a fifth."""
     rng = np.random.default_rng(seed)
     keys = [(u, o, h) for u in range(series) for o in range(origins) for h in range(0, 168, 3)]
@@ -51,61 +51,61 @@ def published(frame: pl.DataFrame) -> Published:
     return combine.published(frame, scales, ORDER, "naive", "h")
 
 
-def late(made: Published) -> pl.DataFrame:
-    ranged = calibration.with_quantiles(made.forecasts.filter(pl.col("model") == CHOSEN), made.curves)
+def late(built: Published) -> pl.DataFrame:
+    ranged = calibration.with_quantiles(built.forecasts.filter(pl.col("model") == CHOSEN), built.curves)
     return ranged.filter(pl.col("cutoff") >= START + timedelta(weeks=WARM_UP))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.25])
-def test_what_is_published_is_within_one_percent_of_the_oracle_and_covers_as_it_does(alpha: float) -> None:
-    made = published(said(alpha))
-    rows = late(made)
+def test_published_forecasts_are_within_one_percent_of_the_oracle_with_its_coverage(alpha: float) -> None:
+    built = published(predictions(alpha))
+    rows = late(built)
     oracle = calibration.with_quantiles(
         rows.drop(*COLUMNS, "curve").with_columns(pl.col("truth").alias("centre"), dispersion=pl.lit(alpha))
     )
 
-    def told(frame: pl.DataFrame, curves: np.ndarray) -> dict[str, float]:
+    def stored(frame: pl.DataFrame, curves: np.ndarray) -> dict[str, float]:
         return scoring.score(frame.with_columns(mean="centre", scale=pl.lit(5.0)), ["model"], curves).row(0, named=True)
 
-    ours, best = told(rows, made.curves), told(oracle, calibration.IDENTITY)
+    ours, best = stored(rows, built.curves), stored(oracle, calibration.IDENTITY)
     assert ours["scaled_pinball"] < 1.01 * best["scaled_pinball"]
     assert ours["crps"] < 1.01 * best["crps"]
     assert ours["coverage_80"] == pytest.approx(best["coverage_80"], abs=0.02)
 
 
 def test_every_published_quantile_is_whole_non_negative_and_never_falls() -> None:
-    values = late(published(said(0.25, series=4))).select(COLUMNS).to_numpy()
+    values = late(published(predictions(0.25, series=4))).select(COLUMNS).to_numpy()
     assert (values >= 0).all() and (values == np.round(values)).all() and (np.diff(values, axis=1) >= 0).all()
 
 
-def test_one_row_is_published_per_target_and_every_model_stands_beside_it() -> None:
-    frame = said(0.0, series=3, origins=5)
+def test_one_row_is_published_per_target_next_to_every_models_row() -> None:
+    frame = predictions(0.0, series=3, origins=5)
     rows = published(frame).forecasts
     assert dict(rows.group_by("model").len().iter_rows()) == dict.fromkeys([CHOSEN, *ORDER, "naive"], frame.height // 4)
     assert rows.select("model", "unique_id", "cutoff", "ds").is_duplicated().sum() == 0
 
 
-def test_nothing_from_an_origin_on_changes_a_choice_or_a_forecast_made_there() -> None:
-    frame = said(0.25, series=4, origins=9)
+def test_data_from_an_origin_on_do_not_change_its_selection_or_forecast() -> None:
+    frame = predictions(0.25, series=4, origins=9)
     cutoff = START + timedelta(weeks=7)
     corrected = frame.with_columns(y=pl.when(pl.col("ds") >= cutoff).then(pl.col("y") * 5 + 30).otherwise("y"))
     unknown = frame.with_columns(y=pl.when(pl.col("ds") < cutoff).then("y"))
     until = pl.col("cutoff") <= cutoff
 
-    def told(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        made = published(rows)
-        ranged = calibration.with_quantiles(made.forecasts, made.curves)
-        return ranged.filter(until).select("unique_id", "cutoff", "ds", "model", *COLUMNS), made.choices.filter(until)
+    def stored(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        built = published(rows)
+        ranged = calibration.with_quantiles(built.forecasts, built.curves)
+        return ranged.filter(until).select("unique_id", "cutoff", "ds", "model", *COLUMNS), built.choices.filter(until)
 
-    before = told(frame)
-    for other in (told(corrected), told(unknown)):
+    before = stored(frame)
+    for other in (stored(corrected), stored(unknown)):
         assert before[0].equals(other[0]) and before[1].equals(other[1])
 
 
-def test_choices_of_an_earlier_run_are_kept_to() -> None:
-    frame = said(0.0, series=2, origins=6)
+def test_the_selection_of_an_earlier_run_is_reused() -> None:
+    frame = predictions(0.0, series=2, origins=6)
     kept = published(frame).choices.with_columns(models=pl.lit("table"))
-    made = combine.published(frame, frame.select("unique_id", scale=1.0).unique(), ORDER, "naive", "h", kept)
-    assert made.choices.equals(kept)
-    assert made.forecasts.filter(pl.col("model") == CHOSEN)["models"].unique().to_list() == ["table"]
+    built = combine.published(frame, frame.select("unique_id", scale=1.0).unique(), ORDER, "naive", "h", kept)
+    assert built.choices.equals(kept)
+    assert built.forecasts.filter(pl.col("model") == CHOSEN)["models"].unique().to_list() == ["table"]

@@ -1,4 +1,4 @@
-"""Choosing among models: by earlier origins alone, towards what is robust, and never left without a forecast."""
+"""Model selection: by earlier origins only, preferring robust means, never without a forecast."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ MODELS = [*ORDER, "naive"]
 DAYS = 7
 
 
-def said(
+def forecasts(
     errors: dict[str, float],
     rate: float = 20.0,
     series: int = 2,
@@ -46,8 +46,8 @@ def said(
 
 
 def chosen(frame: pl.DataFrame, order: list[str] = ORDER) -> pl.DataFrame:
-    taught = calibration.with_quantiles(frame.filter(pl.col("mean").is_not_null()))
-    lost = model_selection.losses(taught, order, "naive")
+    trained = calibration.with_quantiles(frame.filter(pl.col("mean").is_not_null()))
+    lost = model_selection.losses(trained, order, "naive")
     scales = frame.select("unique_id", pl.lit(5.0).alias("scale")).unique()
     return model_selection.choose(frame, lost, scales, order, "D")
 
@@ -57,48 +57,48 @@ def last(frame: pl.DataFrame) -> dict[str, object]:
 
 
 def test_a_model_that_is_clearly_best_is_chosen_alone() -> None:
-    row = last(said({"table": 0.5, "boosting": 0.5}))
+    row = last(forecasts({"table": 0.5, "boosting": 0.5}))
     assert (row["models"], row["weight"], row["chosen_by"], row["origins"]) == ("ets", 1.0, "series", 9)
     assert row["runner_up_score"] - row["score"] > row["standard_error"]  # type: ignore[operator]
 
 
-def test_where_nothing_tells_them_apart_the_mean_of_three_is_chosen() -> None:
-    row = last(said({}, noise={"table": 0.05, "ets": 0.05, "boosting": 0.05}))
+def test_without_a_clear_difference_the_mean_of_three_is_selected() -> None:
+    row = last(forecasts({}, noise={"table": 0.05, "ets": 0.05, "boosting": 0.05}))
     assert row["models"] == "table + ets + boosting" and row["weight"] == pytest.approx(1 / 3)
 
 
-def test_of_two_models_that_are_alike_and_clearly_best_neither_is_taken_alone() -> None:
-    row = last(said({"boosting": 1.0}, noise={"table": 0.1, "ets": 0.1}))
+def test_two_similar_best_models_are_averaged() -> None:
+    row = last(forecasts({"boosting": 1.0}, noise={"table": 0.1, "ets": 0.1}))
     assert row["models"] == "table + ets" and row["weight"] == 0.5
 
 
 def test_errors_that_cancel_make_a_mean() -> None:
-    assert last(said({"table": 0.25, "ets": -0.25, "boosting": 1.0}))["models"] == "table + ets"
+    assert last(forecasts({"table": 0.25, "ets": -0.25, "boosting": 1.0}))["models"] == "table + ets"
 
 
-def test_a_model_that_mostly_did_not_answer_takes_no_ones_place() -> None:
-    frame = silent(said({"boosting": 0.01}, noise={"table": 0.05}), "ets")
+def test_a_model_that_mostly_has_no_forecast_is_not_selected() -> None:
+    frame = silent(forecasts({"boosting": 0.01}, noise={"table": 0.05}), "ets")
     assert last(frame)["models"] in ("table + boosting", "boosting")
 
 
-def test_last_week_is_never_chosen_however_well_it_does() -> None:
-    choices = chosen(said({"table": 0.3, "ets": 0.3, "boosting": 0.3}))
+def test_seasonal_naive_is_never_selected() -> None:
+    choices = chosen(forecasts({"table": 0.3, "ets": 0.3, "boosting": 0.3}))
     assert not choices["models"].str.contains("naive").any()
 
 
-def test_without_an_earlier_origin_the_simplest_models_are_averaged_and_it_is_said() -> None:
-    first = chosen(said({"table": 0.5})).filter(pl.col("cutoff") == START)
+def test_without_an_earlier_origin_the_simplest_models_are_averaged_and_marked_so() -> None:
+    first = chosen(forecasts({"table": 0.5})).filter(pl.col("cutoff") == START)
     assert first.select("models", "chosen_by", "score").unique().rows() == [("table + ets + boosting", "default", None)]
 
 
 def test_a_series_with_few_origins_is_chosen_with_its_cluster() -> None:
-    choices = chosen(said({"table": 0.5, "boosting": 0.5}))
+    choices = chosen(forecasts({"table": 0.5, "boosting": 0.5}))
     by = choices.filter(pl.col("unique_id") == 0, pl.col("block") == 0).sort("cutoff")["chosen_by"].to_list()
     assert by == ["default", "cluster", "cluster", "cluster", *["series"] * 6]
 
 
 def test_sparse_series_are_chosen_together_and_never_on_their_own_noise() -> None:
-    frame = said({"table": 1.0, "boosting": 1.0}, rate=0.2, series=30)
+    frame = forecasts({"table": 1.0, "boosting": 1.0}, rate=0.2, series=30)
     choices = chosen(frame).filter(pl.col("cutoff") == frame["cutoff"].max(), pl.col("block") == 1)
     assert choices["chosen_by"].unique().to_list() == ["cluster"]
     bands = choices.group_by("score").agg(pl.col("models").n_unique().alias("n"))
@@ -106,8 +106,8 @@ def test_sparse_series_are_chosen_together_and_never_on_their_own_noise() -> Non
     assert choices.filter(pl.col("models") == "ets").height > 20
 
 
-def test_the_future_of_an_origin_changes_no_choice_made_there() -> None:
-    frame = said({"table": 0.1, "boosting": -0.1})
+def test_data_after_an_origin_do_not_change_its_selection() -> None:
+    frame = forecasts({"table": 0.1, "boosting": -0.1})
     for origin in (3, 6, 9):
         cutoff = START + timedelta(days=DAYS * origin)
         altered = frame.with_columns(y=pl.when(pl.col("ds") >= cutoff).then(pl.col("y") * 9 + 50).otherwise("y"))
@@ -116,13 +116,13 @@ def test_the_future_of_an_origin_changes_no_choice_made_there() -> None:
 
 
 def test_the_order_of_rows_changes_no_choice() -> None:
-    frame = said({"table": 0.1, "boosting": -0.1}, rate=0.5, series=8)
+    frame = forecasts({"table": 0.1, "boosting": -0.1}, rate=0.5, series=8)
     shuffled = frame.sample(fraction=1.0, shuffle=True, seed=2)
     assert chosen(frame).equals(chosen(shuffled))
 
 
 def test_a_block_not_seen_yet_follows_the_block_before_it() -> None:
-    frame = said({"table": 0.5, "boosting": 0.5})
+    frame = forecasts({"table": 0.5, "boosting": 0.5})
     far = frame.filter(pl.col("cutoff") == frame["cutoff"].max(), pl.col("block") == 1).with_columns(
         ds=pl.col("ds") + timedelta(days=7), y=pl.lit(None, pl.Float64), block=pl.lit(2, pl.Int8)
     )
@@ -153,32 +153,32 @@ def silent(frame: pl.DataFrame, *names: str) -> pl.DataFrame:
         (("ets", "boosting", "table"), "naive", 20.0, "boosting: too short; ets: too short"),
     ],
 )
-def test_a_chosen_model_that_failed_yields_to_the_next_and_the_row_says_so(
+def test_a_failed_model_is_replaced_by_the_next_and_reported(
     silenced: tuple[str, ...], models: str, mean: float, failure: str | None
 ) -> None:
-    frame = said({"table": 0.5, "ets": -0.1, "boosting": 0.1}, series=1, origins=1)
-    made = model_selection.apply(choices_of("ets + boosting"), silent(frame, *silenced), ORDER, "naive")
-    assert made.height == DAYS and made["model"].unique().to_list() == [model_selection.CHOSEN]
-    assert made.select("models", "failure").unique().rows() == [(models, failure)]
-    assert made["mean"].to_list() == pytest.approx([mean] * DAYS)
+    frame = forecasts({"table": 0.5, "ets": -0.1, "boosting": 0.1}, series=1, origins=1)
+    built = model_selection.apply(choices_of("ets + boosting"), silent(frame, *silenced), ORDER, "naive")
+    assert built.height == DAYS and built["model"].unique().to_list() == [model_selection.CHOSEN]
+    assert built.select("models", "failure").unique().rows() == [(models, failure)]
+    assert built["mean"].to_list() == pytest.approx([mean] * DAYS)
 
 
 def test_the_hour_that_clocks_repeat_keeps_both_its_targets() -> None:
-    frame = said({}, series=1, origins=1).with_columns(target_start=pl.col("ds"))
+    frame = forecasts({}, series=1, origins=1).with_columns(target_start=pl.col("ds"))
     again = frame.filter(pl.col("ds") == START).with_columns(target_start=pl.col("ds") + timedelta(hours=1))
-    made = model_selection.apply(choices_of("table + ets"), pl.concat([frame, again]), ORDER, "naive")
-    assert made.height == DAYS + 1 and made["models"].unique().to_list() == ["table + ets"]
+    built = model_selection.apply(choices_of("table + ets"), pl.concat([frame, again]), ORDER, "naive")
+    assert built.height == DAYS + 1 and built["models"].unique().to_list() == ["table + ets"]
 
 
 def test_a_target_without_any_mean_is_left_out() -> None:
-    frame = silent(said({}, series=1, origins=1), *MODELS)
+    frame = silent(forecasts({}, series=1, origins=1), *MODELS)
     assert model_selection.apply(choices_of("ets"), frame, ORDER, "naive").is_empty()
 
 
-def test_choices_serve_later_cutoffs_without_choosing_again() -> None:
-    frame = said({"ets": 0.1}, series=1, origins=3)
-    made = model_selection.apply(choices_of("ets"), frame, ORDER, "naive")
-    assert made.height == 3 * DAYS and made["models"].unique().to_list() == ["ets"]
+def test_a_selection_applies_to_later_cutoffs() -> None:
+    frame = forecasts({"ets": 0.1}, series=1, origins=3)
+    built = model_selection.apply(choices_of("ets"), frame, ORDER, "naive")
+    assert built.height == 3 * DAYS and built["models"].unique().to_list() == ["ets"]
     other = model_selection.apply(choices_of("ets"), frame.with_columns(unique_id=pl.lit(7, pl.Int64)), ORDER, "naive")
     assert other["models"].unique().to_list() == ["table + ets + boosting"]
 

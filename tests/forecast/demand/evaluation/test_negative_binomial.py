@@ -15,10 +15,10 @@ means = st.lists(st.floats(0, 400), min_size=1, max_size=8)
 
 @given(means, st.floats(0, 3))
 def test_quantiles_are_whole_non_negative_and_never_fall(mean: list[float], dispersion: float) -> None:
-    found = negative_binomial.quantiles(mean, dispersion)
-    assert (found >= 0).all()
-    assert (found == np.round(found)).all()
-    assert (np.diff(found, axis=1) >= 0).all()
+    result = negative_binomial.quantiles(mean, dispersion)
+    assert (result >= 0).all()
+    assert (result == np.round(result)).all()
+    assert (np.diff(result, axis=1) >= 0).all()
 
 
 @pytest.mark.parametrize("dispersion", [0.03, 0.4, 2.5])
@@ -55,7 +55,7 @@ def test_the_dispersion_of_a_known_distribution_is_recovered() -> None:
     assert learnt["dispersion"].item() == pytest.approx(0.3, rel=0.05)
 
 
-def test_a_series_with_little_evidence_leans_on_its_pool() -> None:
+def test_a_series_with_little_data_is_shrunk_to_its_pool() -> None:
     rng = np.random.default_rng(8)
     many, few = 4_000, 6
     mean = np.full(many + few, 5.0)
@@ -70,7 +70,7 @@ def test_a_series_with_little_evidence_leans_on_its_pool() -> None:
     assert 0.1 < learnt[2] < learnt[1]
 
 
-def test_no_call_and_none_expected_is_no_dispersion() -> None:
+def test_no_calls_expected_or_observed_give_zero_dispersion() -> None:
     rows = pl.DataFrame({"series": [1, 1], "y": [0.0, 1.0], "mean": [0.0, 0.0]})
     assert negative_binomial.dispersions(negative_binomial.moments(rows, ["series"]), ["series"], [])[
         "dispersion"

@@ -1,4 +1,4 @@
-"""Rolling origins: where they lie, and what stands beside each other there."""
+"""Rolling origins: their cutoffs, and the columns of their rows."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,7 +26,7 @@ def last(**cutoffs: datetime) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"cutoff": STAMP})
 
 
-def test_origins_lie_a_step_apart_before_each_series_own_end() -> None:
+def test_origins_are_a_step_apart_before_each_series_end() -> None:
     ends = last(a=START, b=START + timedelta(days=3))
     targets = rolling_origin.past_targets(ends, "D", 2, timedelta(days=7), 2)
     a = targets.filter(pl.col("unique_id") == "a")
@@ -35,15 +35,15 @@ def test_origins_lie_a_step_apart_before_each_series_own_end() -> None:
     assert targets.filter(pl.col("unique_id") == "b")["cutoff"].max() == START - timedelta(days=4)
 
 
-def test_every_model_is_asked_and_the_outcome_stands_beside_it() -> None:
+def test_every_model_is_run_and_the_outcome_joined() -> None:
     history = pl.DataFrame({"unique_id": [1], "ds": [START], "y": [5.0]}, schema_overrides={"ds": STAMP})
     targets = pl.DataFrame(
         {"unique_id": [1, 1], "cutoff": START, "ds": [START, START + timedelta(days=1)]},
         schema_overrides={"cutoff": STAMP, "ds": STAMP},
     )
     zero = Model("zero", lambda h, t: t.with_columns(mean=pl.lit(0.0), spread_mean=pl.lit(0.5)))
-    one = Model("one", lambda h, t: t.with_columns(mean=pl.lit(1.0)))
-    frame = rolling_origin.run([zero, one], history, targets)
+    single = Model("one", lambda h, t: t.with_columns(mean=pl.lit(1.0)))
+    frame = rolling_origin.run([zero, single], history, targets)
     assert frame.select("model", "y", "mean", "centre").rows() == [
         ("zero", 5.0, 0.0, 0.5),
         ("zero", None, 0.0, 0.5),
@@ -76,19 +76,19 @@ def test_an_origin_reads_the_counts_that_were_known_to_it() -> None:
     known = {days: history.at(START + DAY * days)["y"][0] for days in (1, 2, 3, 4)}
     assert known == {1: 8.0, 2: 11.0, 3: 11.0, 4: 10.0}
     assert history.at(START)["y"][1:].to_list() == [10.0] * 5
-    own = pl.DataFrame({"unique_id": [1], "cutoff": [START + 2 * DAY]}, schema_overrides={"cutoff": STAMP})
-    assert history.before(own)["y"].to_list() == [11.0, 10.0]
+    subset = pl.DataFrame({"unique_id": [1], "cutoff": [START + 2 * DAY]}, schema_overrides={"cutoff": STAMP})
+    assert history.before(subset)["y"].to_list() == [11.0, 10.0]
 
 
-def test_outcomes_are_learnt_as_the_first_origin_after_them_knew_them_and_scored_as_now_known() -> None:
+def test_outcomes_are_used_as_first_known_and_scored_as_now_known() -> None:
     counts = days(*[(START + DAY * i, 10.0) for i in range(4)])
     changes = late((START, START + 2 * DAY, 3.0), (START + DAY, START + 3 * DAY, 4.0))
     end = pl.DataFrame({"unique_id": [1], "cutoff": [START + 4 * DAY]}, schema_overrides={"cutoff": STAMP})
     targets = rolling_origin.past_targets(end, "D", 2, 2 * DAY, 2)
-    one = Model("one", lambda h, t: t.with_columns(mean=pl.lit(1.0)))
-    said = rolling_origin.run([one], History.of(counts, changes), targets).sort("ds")
+    single = Model("one", lambda h, t: t.with_columns(mean=pl.lit(1.0)))
+    predictions = rolling_origin.run([single], History.of(counts, changes), targets).sort("ds")
     # The origin of the third day knew of the first day's three, and of the second day's four nothing yet.
-    assert said.select("y", "y_now").rows() == [(10, 10), (6, 10), (10, 10), (10, 10)]
+    assert predictions.select("y", "y_now").rows() == [(10, 10), (6, 10), (10, 10), (10, 10)]
 
 
 ORIGIN = AS_OF - timedelta(days=14)
@@ -103,15 +103,15 @@ def corrected(known_at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     is_late = (pl.col("hour_start_at") < known_at - DAY) & every_other
     more = pl.when(is_late).then(6).otherwise(0)
     now = FRAME.with_columns(pl.col("calls", "listed_calls") + more)
-    told = pl.lit(known_at).cast(pl.Datetime("us", "UTC")).alias("known_at")
+    stored = pl.lit(known_at).cast(pl.Datetime("us", "UTC")).alias("known_at")
     changes = FRAME.filter(is_late).select(
-        "area_id", "service", "hour_start_at", told, calls=pl.lit(6, pl.Int64), dispatches=pl.lit(0, pl.Int64)
+        "area_id", "service", "hour_start_at", stored, calls=pl.lit(6, pl.Int64), dispatches=pl.lit(0, pl.Int64)
     )
     return now, changes
 
 
 def published(hourly: pl.DataFrame, changes: pl.DataFrame | None) -> Published:
-    """What the pieces of a night say at past origins and ahead, by the hour."""
+    """The hourly results of a night's steps at past origins and ahead."""
     panel = Panel.read(hourly, AS_OF, KOREA, Known({}, {}, changes=changes))
     ids = panel.series.select("unique_id", "pool", "area_level", "cutoff").rename({"area_level": "level"})
     past = rolling_origin.past_targets(ids, "h", 168, timedelta(days=7), 4)
@@ -119,42 +119,42 @@ def published(hourly: pl.DataFrame, changes: pl.DataFrame | None) -> Published:
         ids.with_columns(pl.col("cutoff") + timedelta(days=7)), "h", 168, timedelta(days=7), 1
     )
     targets = pl.concat([past, ahead])
-    told = panel.told()
-    before = told.before(targets.group_by("unique_id").agg(pl.col("cutoff").min()))
-    said = rolling_origin.run(MODELS, told, targets)
-    return combine.published(said, scoring.season_errors(before, "h"), registry.ORDER, registry.BASELINE, "h")
+    stored = panel.known_history()
+    before = stored.before(targets.group_by("unique_id").agg(pl.col("cutoff").min()))
+    predictions = rolling_origin.run(MODELS, stored, targets)
+    return combine.published(predictions, scoring.season_errors(before, "h"), registry.ORDER, registry.BASELINE, "h")
 
 
-def seen(made: Published, until: datetime) -> list[pl.DataFrame]:
-    """Means, ranges and choices at the origins up to an instant, and what they learnt from before it."""
+def seen(built: Published, until: datetime) -> list[pl.DataFrame]:
+    """Means, ranges and selections at the origins up to an instant, and the outcomes used before it."""
     columns = ["unique_id", "cutoff", "ds", "model", "models", "mean", "centre", "dispersion"]
     at_origin = pl.col("cutoff") <= until
-    forecasts = made.forecasts.filter(at_origin).with_columns(
-        pl.Series("levels", made.curves[made.forecasts.filter(at_origin)["curve"]])
+    forecasts = built.forecasts.filter(at_origin).with_columns(
+        pl.Series("levels", built.curves[built.forecasts.filter(at_origin)["curve"]])
     )
     return [
         forecasts.select(*columns, "levels").sort("unique_id", "cutoff", "ds", "model"),
-        made.choices.filter(at_origin),
+        built.choices.filter(at_origin),
     ]
 
 
-def test_what_became_known_after_an_origin_changes_nothing_that_it_says() -> None:
+def test_records_known_after_an_origin_do_not_change_its_forecast() -> None:
     """Neither its means, nor its ranges, nor its choice; and the next origin sees it."""
     last = AS_OF.astimezone(KOREA.zone).replace(minute=0, tzinfo=None) - timedelta(days=14)
     plain, later = published(FRAME, None), published(*corrected(ORIGIN + HOUR))
-    for one, two in zip(seen(plain, last), seen(later, last), strict=True):
-        assert one.height and one.equals(two)
-    one, two = (seen(made, last + timedelta(days=7))[0] for made in (plain, later))
-    assert not one.equals(two)
+    for single, two in zip(seen(plain, last), seen(later, last), strict=True):
+        assert single.height and single.equals(two)
+    single, two = (seen(built, last + timedelta(days=7))[0] for built in (plain, later))
+    assert not single.equals(two)
 
 
-def test_what_was_known_at_an_origins_own_instant_is_read_by_it() -> None:
+def test_records_known_at_an_origins_instant_are_read_by_it() -> None:
     last = AS_OF.astimezone(KOREA.zone).replace(minute=0, tzinfo=None) - timedelta(days=14)
-    one, two = (seen(made, last)[0] for made in (published(FRAME, None), published(*corrected(ORIGIN))))
+    single, two = (seen(built, last)[0] for built in (published(FRAME, None), published(*corrected(ORIGIN))))
     before = pl.col("cutoff") < last
-    assert one.filter(before).equals(two.filter(before)) and not one.equals(two)
+    assert single.filter(before).equals(two.filter(before)) and not single.equals(two)
     level = pl.col("mean").filter(pl.col("cutoff") == last, pl.col("model") == "hour_of_week").mean()
-    assert two.select(level).item() > 1.3 * one.select(level).item()
+    assert two.select(level).item() > 1.3 * single.select(level).item()
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_what_becomes_known_after_as_of_changes_no_issued_forecast_and_no_choice
     again = nightly.forecast_demand(now, AS_OF, KOREA, Known({}, {}, changes=changes))
     assert again.forecasts.equals(tonight.forecasts) and again.choices.equals(tonight.choices)
     hours = pl.col("frequency") == "h"
-    bias = [one.scores.filter(hours, pl.col("model") == registry.BASELINE)["bias"] for one in (again, tonight)]
+    bias = [single.scores.filter(hours, pl.col("model") == registry.BASELINE)["bias"] for single in (again, tonight)]
     assert bias[0].len() and (bias[0] < bias[1] - 0.1).all(), "the same forecasts against more calls"
 
 
@@ -177,9 +177,9 @@ def test_choices_of_hours_and_days_see_no_later_correction_and_tonights_forecast
     now, changes = corrected(AS_OF - timedelta(days=20))
     again = nightly.forecast_demand(now, AS_OF, KOREA, Known({}, {}, changes=changes))
     for freq in ("h", "D"):
-        made = [
-            one.choices.filter(pl.col("frequency") == freq, pl.col("origin_at") < AS_OF - timedelta(days=20))
-            for one in (tonight, again)
+        built = [
+            single.choices.filter(pl.col("frequency") == freq, pl.col("origin_at") < AS_OF - timedelta(days=20))
+            for single in (tonight, again)
         ]
-        assert made[0].height and made[0].equals(made[1])
+        assert built[0].height and built[0].equals(built[1])
     assert not again.forecasts.equals(tonight.forecasts)

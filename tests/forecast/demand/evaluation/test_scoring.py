@@ -83,7 +83,7 @@ def test_crps_of_a_mean_of_zero_is_the_count() -> None:
     assert scoring.crps(frame).to_list() == [0.0, 3.0]
 
 
-def test_brier_judges_the_probability_of_more_calls_than_units_and_is_empty_without_a_capacity() -> None:
+def test_brier_scores_the_probability_of_exceeding_capacity_and_is_null_without_one() -> None:
     frame = with_quantiles(
         pl.DataFrame({"mean": [2.0, 2.0, 2.0], "centre": [2.0, 2.0, 2.0], "dispersion": 0.0, "y": [3.0, 1.0, 1.0]})
     ).with_columns(capacity=pl.Series([2, 2, None], dtype=pl.Int64), scale=pl.lit(1.0), model=pl.lit("m"))
@@ -117,23 +117,23 @@ def compared(factor: float, weeks: int = 10, series: int = 5) -> pl.DataFrame:
 
 def skills(frame: pl.DataFrame) -> dict[str, dict[str, float | None]]:
     scores = scoring.score(frame, ["model"])
-    made = scoring.with_skill(scores, frame, [], "table", ["unique_id", "cutoff"])
-    assert made.columns == ["model", *scoring.SCORES]
-    return {row["model"]: row for row in made.to_dicts()}
+    built = scoring.with_skill(scores, frame, [], "table", ["unique_id", "cutoff"])
+    assert built.columns == ["model", *scoring.SCORES]
+    return {row["model"]: row for row in built.to_dicts()}
 
 
 def test_a_worse_model_has_a_skill_below_zero_with_its_whole_interval_and_every_series_worse() -> None:
-    found = skills(compared(1.4))
-    assert found["table"]["skill"] == 0 and found["table"]["worse_share"] == 0
-    worse = found["other"]
+    result = skills(compared(1.4))
+    assert result["table"]["skill"] == 0 and result["table"]["worse_share"] == 0
+    worse = result["other"]
     assert worse["skill_low"] < worse["skill"] < worse["skill_high"] < 0  # type: ignore[operator]
     assert worse["worse_share"] == 1
     assert worse == skills(compared(1.4).reverse())["other"]
 
 
 def test_skill_over_few_weeks_has_no_interval() -> None:
-    found = skills(compared(1.4, weeks=5))["other"]
-    assert found["skill"] is not None and found["skill_low"] is None
+    result = skills(compared(1.4, weeks=5))["other"]
+    assert result["skill"] is not None and result["skill_low"] is None
 
 
 def test_the_pit_histogram_of_the_truth_is_even_and_that_of_narrow_ranges_is_a_bowl() -> None:
@@ -149,8 +149,8 @@ def test_the_pit_histogram_of_the_truth_is_even_and_that_of_narrow_ranges_is_a_b
 
 def test_older_scores_get_the_newer_columns_empty() -> None:
     old = pl.DataFrame({"model": ["m"], "targets": [3], "mae": [1.0]})
-    made = scoring.complete(old)
-    assert set(scoring.SCORES) <= set(made.columns) and made["crps"].to_list() == [None]
+    built = scoring.complete(old)
+    assert set(scoring.SCORES) <= set(built.columns) and built["crps"].to_list() == [None]
 
 
 @pytest.mark.parametrize("dispersion", [0.0, 9e-7, 1.1e-6, 0.3, 40.0])

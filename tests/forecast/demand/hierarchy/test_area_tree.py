@@ -1,4 +1,4 @@
-"""Trees of areas as series: leaves add up to the region, with what no part counts in a series of its own."""
+"""Area hierarchies as series: leaves sum to the region, with unplaced calls in a separate series."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -31,17 +31,19 @@ def panel(counts: dict[str, list[int]]) -> Panel:
     )
     rows = [(area, START + timedelta(hours=i), float(y)) for area, ys in counts.items() for i, y in enumerate(ys)]
     history = pl.DataFrame(rows, schema=["area_id", "ds", "y"], orient="row")
-    told = history.join(series.select("area_id", "unique_id"), on="area_id").select("unique_id", "ds", "y")
+    stored = history.join(series.select("area_id", "unique_id"), on="area_id").select("unique_id", "ds", "y")
     # One of the last calls of every area became known a day late.
-    late = told.group_by("unique_id").agg(pl.col("ds").max(), pl.lit(1.0).alias("y"))
-    return Panel(series, told, late.select("unique_id", "ds", pl.col("ds").dt.offset_by("1d").alias("seen_from"), "y"))
+    late = stored.group_by("unique_id").agg(pl.col("ds").max(), pl.lit(1.0).alias("y"))
+    return Panel(
+        series, stored, late.select("unique_id", "ds", pl.col("ds").dt.offset_by("1d").alias("seen_from"), "y")
+    )
 
 
-def leaves_add_up(found: Panel, above: pl.DataFrame) -> None:
-    ids = dict(found.series.select("area_id", "unique_id").iter_rows())
-    whole = found.history.filter(pl.col("unique_id") == ids["R"]).sort("ds")
-    for tree in area_tree.members(found.series, above, "R").values():
-        total = found.history.join(tree, on="unique_id", how="semi").group_by("ds").agg(pl.col("y").sum()).sort("ds")
+def leaves_add_up(result: Panel, above: pl.DataFrame) -> None:
+    ids = dict(result.series.select("area_id", "unique_id").iter_rows())
+    whole = result.history.filter(pl.col("unique_id") == ids["R"]).sort("ds")
+    for tree in area_tree.members(result.series, above, "R").values():
+        total = result.history.join(tree, on="unique_id", how="semi").group_by("ds").agg(pl.col("y").sum()).sort("ds")
         assert total["y"].to_list() == whole["y"].to_list()
 
 
@@ -49,45 +51,45 @@ def leaves_add_up(found: Panel, above: pl.DataFrame) -> None:
 def test_the_leaves_of_every_tree_add_up_to_the_region(rows: list[tuple[int, ...]]) -> None:
     a, b, lost, first, unplaced = (list(column) for column in zip(*rows, strict=True))
     region = [sum(row[:3]) for row in rows]
-    station = [min(one, total) for one, total in zip(first, region, strict=True)]
-    other = [max(total - one - gone, 0) for total, one, gone in zip(region, station, unplaced, strict=True)]
-    made = panel({"R": region, "A": a, "B": b, "F": region, "F1": station, "F2": other})
-    above = area_tree.parents(made.series, PARENTS, "R")
-    found = area_tree.with_unplaced(made, above)
-    leaves_add_up(found, above)
-    assert found.series.filter(pl.col("area_level") == area_tree.UNPLACED).height == (sum(lost) > 0) + (
+    station = [min(single, total) for single, total in zip(first, region, strict=True)]
+    other = [max(total - single - gone, 0) for total, single, gone in zip(region, station, unplaced, strict=True)]
+    built = panel({"R": region, "A": a, "B": b, "F": region, "F1": station, "F2": other})
+    above = area_tree.parents(built.series, PARENTS, "R")
+    result = area_tree.with_unplaced(built, above)
+    leaves_add_up(result, above)
+    assert result.series.filter(pl.col("area_level") == area_tree.UNPLACED).height == (sum(lost) > 0) + (
         sum(station) + sum(other) < sum(region)
     )
 
 
-def test_calls_without_a_place_become_known_with_their_areas_others() -> None:
-    made = panel({"R": [9], "A": [4], "B": [3]})
-    found = area_tree.with_unplaced(made, area_tree.parents(made.series, PARENTS, "R"))
-    lost = found.series.filter(pl.col("area_level") == area_tree.UNPLACED)["unique_id"].item()
-    assert found.late.filter(pl.col("unique_id") == lost)["y"].to_list() == [1.0 - 1.0 - 1.0]
-    assert found.history.filter(pl.col("unique_id") == lost)["y"].to_list() == [2.0]
+def test_unplaced_calls_become_known_with_the_others_of_their_area() -> None:
+    built = panel({"R": [9], "A": [4], "B": [3]})
+    result = area_tree.with_unplaced(built, area_tree.parents(built.series, PARENTS, "R"))
+    lost = result.series.filter(pl.col("area_level") == area_tree.UNPLACED)["unique_id"].item()
+    assert result.late.filter(pl.col("unique_id") == lost)["y"].to_list() == [1.0 - 1.0 - 1.0]
+    assert result.history.filter(pl.col("unique_id") == lost)["y"].to_list() == [2.0]
 
 
-def test_a_tree_names_the_areas_above_each_leaf_and_a_leaf_that_lies_higher_stands_for_itself() -> None:
-    made = panel({"R": [7], "F": [5], "F1": [2], "F2": [3], "A": [4], "B": [3]})
-    above = area_tree.parents(made.series, PARENTS, "R")
-    found = area_tree.with_unplaced(made, above)
-    number = dict(found.series.select("area_id", "unique_id").iter_rows())
+def test_members_list_the_areas_above_each_leaf_and_a_higher_leaf_represents_itself() -> None:
+    built = panel({"R": [7], "F": [5], "F1": [2], "F2": [3], "A": [4], "B": [3]})
+    above = area_tree.parents(built.series, PARENTS, "R")
+    result = area_tree.with_unplaced(built, above)
+    number = dict(result.series.select("area_id", "unique_id").iter_rows())
     lost = number["R/fire/unplaced"]
-    tree = area_tree.members(found.series, above, "R")["ems", "calls", "fire"]
+    tree = area_tree.members(result.series, above, "R")["ems", "calls", "fire"]
     assert tree.columns == ["unique_id", "region", "depth 1"]
     assert set(tree.rows()) == {
         (number["F1"], number["R"], number["F"]),
         (number["F2"], number["R"], number["F"]),
         (lost, number["R"], lost),
     }
-    assert next(iter(area_tree.members(found.series, above, "R"))) == ("ems", "calls", "admin")
+    assert next(iter(area_tree.members(result.series, above, "R"))) == ("ems", "calls", "admin")
 
 
 def test_without_a_table_of_areas_all_are_parts_of_the_region_and_without_a_region_nothing_is_added_up() -> None:
-    made = panel({"R": [7], "A": [4], "B": [3]})
-    above = area_tree.parents(made.series, None, "R")
+    built = panel({"R": [7], "A": [4], "B": [3]})
+    above = area_tree.parents(built.series, None, "R")
     assert above["parent_area_id"].to_list() == ["R", "R"]
-    assert area_tree.with_unplaced(made, above).series.equals(made.series)
+    assert area_tree.with_unplaced(built, above).series.equals(built.series)
     alone = panel({"A": [4], "B": [3]})
     assert area_tree.members(alone.series, area_tree.parents(alone.series, None, "R"), "R") == {}

@@ -1,4 +1,4 @@
-"""Forecasts that may stand beside records: nothing of them tells which area's records were withheld."""
+"""Disclosure-safe forecasts: they do not disclose which area's records were withheld."""
 
 from datetime import timedelta
 
@@ -34,33 +34,33 @@ def mart() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def made(mart: pl.DataFrame) -> DemandForecast:
+def built(mart: pl.DataFrame) -> DemandForecast:
     return nightly.forecast_demand(mart, AS_OF, PROFILE)
 
 
-def published(made: DemandForecast, measure: str) -> pl.DataFrame:
-    return made.forecasts.filter(pl.col("measure") == measure, ~pl.col("is_baseline"))
+def published(built: DemandForecast, measure: str) -> pl.DataFrame:
+    return built.forecasts.filter(pl.col("measure") == measure, ~pl.col("is_baseline"))
 
 
 KEYS = ["frequency", "service", "shift", "target_start"]
 
 
-def test_trees_are_apart_where_any_record_is_withheld(mart: pl.DataFrame) -> None:
+def test_a_hierarchy_with_withheld_records_is_apportioned(mart: pl.DataFrame) -> None:
     assert disclosure_safe.trees_apart(mart).rows() == [("ems", "admin"), ("ems", "fire")]
     everything = mart.with_columns(listed_calls="calls", listed_dispatches="dispatches")
     assert disclosure_safe.trees_apart(everything).is_empty()
 
 
-def test_every_area_has_a_share_of_every_forecast_of_a_tree_that_is_apart(
-    made: DemandForecast,
+def test_every_area_has_a_share_of_every_apportioned_forecast(
+    built: DemandForecast,
 ) -> None:
     areas = ["area_id", *KEYS]
-    own = published(made, "calls").filter(pl.col("service") == "ems")
-    shared = published(made, "apportioned_calls")
-    assert shared.select(areas).sort(areas).equals(own.select(areas).sort(areas))
+    subset = published(built, "calls").filter(pl.col("service") == "ems")
+    shared = published(built, "apportioned_calls")
+    assert shared.select(areas).sort(areas).equals(subset.select(areas).sort(areas))
     assert set(shared["frequency"]) == {"h", "D", "S"} and set(shared["model"]) == {disclosure_safe.MODEL}
-    region = [frame.filter(pl.col("area_id") == "11").sort(areas)["mean"] for frame in (own, shared)]
-    assert np.allclose(*region, rtol=2e-3), "of the region as a whole all calls are told"
+    region = [frame.filter(pl.col("area_id") == "11").sort(areas)["mean"] for frame in (subset, shared)]
+    assert np.allclose(*region, rtol=2e-3), "the region as a whole has all calls"
 
 
 def test_readers_of_records_get_the_region_where_it_has_stations_and_no_districts(mart: pl.DataFrame) -> None:
@@ -71,9 +71,9 @@ def test_readers_of_records_get_the_region_where_it_has_stations_and_no_district
     assert shared["area_id"].unique().sort().to_list() == ["11", "F-11010", "F-11020"]
 
 
-def test_shares_of_a_tree_add_up_to_what_is_expected_of_all_its_areas(made: DemandForecast) -> None:
+def test_shares_of_a_tree_add_up_to_what_is_expected_of_all_its_areas(built: DemandForecast) -> None:
     def totals(measure: str) -> pl.DataFrame:
-        areas = published(made, measure).filter(pl.col("service") == "ems", pl.col("area_id") != "11")
+        areas = published(built, measure).filter(pl.col("service") == "ems", pl.col("area_id") != "11")
         return areas.group_by("tree", *KEYS).agg(pl.col("mean").sum()).sort("tree", *KEYS)
 
     all_calls, shared = totals("calls"), totals("apportioned_calls")
@@ -84,8 +84,8 @@ def test_shares_of_a_tree_add_up_to_what_is_expected_of_all_its_areas(made: Dema
     assert np.allclose(shared.filter(exact)["mean"], all_calls.filter(exact)["mean"], rtol=1e-9)
 
 
-def test_a_day_of_the_first_week_is_the_sum_of_its_hours(made: DemandForecast) -> None:
-    shared = published(made, "apportioned_calls").filter(pl.col("area_id") == "11010")
+def test_a_day_of_the_first_week_is_the_sum_of_its_hours(built: DemandForecast) -> None:
+    shared = published(built, "apportioned_calls").filter(pl.col("area_id") == "11010")
     day = shared.filter(pl.col("frequency") == "D").row(2, named=True)
     inside = pl.col("target_start").is_between(day["target_start"], day["target_end"], closed="left")
     hours = shared.filter(pl.col("frequency") == "h", inside)
@@ -99,15 +99,15 @@ def test_shares_are_the_same_wherever_the_withheld_calls_happened() -> None:
     def shares(there: str) -> pl.DataFrame:
         more = pl.concat([hidden if area in ("11", there) else 0 * hidden for area in ("11", "11010", "11020")])
         mart = records.sort("area_id", "hour_start_at").with_columns(pl.col("calls") + more)
-        told = published(nightly.forecast_demand(mart, AS_OF, KOREA), "apportioned_calls").filter(
+        stored = published(nightly.forecast_demand(mart, AS_OF, KOREA), "apportioned_calls").filter(
             pl.col("area_id") != "11"
         )
-        hours = told.filter(pl.col("frequency") == "h").sort("area_id", "target_start")
+        hours = stored.filter(pl.col("frequency") == "h").sort("area_id", "target_start")
         return hours.select("area_id", "target_start", pl.col("mean") / pl.col("mean").sum().over("target_start"))
 
-    one, two = shares("11010"), shares("11020")
-    assert one.height == 2 * 168
-    assert np.allclose(one["mean"], two["mean"], rtol=1e-9)
+    single, two = shares("11010"), shares("11020")
+    assert single.height == 2 * 168
+    assert np.allclose(single["mean"], two["mean"], rtol=1e-9)
 
 
 def test_units_sent_are_shared_where_the_region_has_a_forecast_of_them() -> None:
@@ -122,14 +122,14 @@ def test_units_sent_are_shared_where_the_region_has_a_forecast_of_them() -> None
     ]  # fmt: skip
 
 
-def test_what_is_issued_so_is_scored_against_all_calls(made: DemandForecast, mart: pl.DataFrame) -> None:
+def test_apportioned_forecasts_are_scored_against_all_calls(built: DemandForecast, mart: pl.DataFrame) -> None:
     ahead = timedelta(days=7)
     later = mart.with_columns(pl.col("hour_start_at") + ahead, pl.col("local_date") + ahead)
     outcomes = issued.Outcomes.of(later, AS_OF, PATTERN)
-    scores = issued.score_issued(made.forecasts, outcomes, AS_OF + ahead, PROFILE, {}).filter(
+    scores = issued.score_issued(built.forecasts, outcomes, AS_OF + ahead, PROFILE, {}).filter(
         pl.col("frequency") == "h", pl.col("service") == "ems", pl.col("area_level") == "district"
     )
-    found = {row["measure"]: row for row in scores.filter(~pl.col("is_baseline")).iter_rows(named=True)}
-    assert set(found) == {"calls", "apportioned_calls"}
-    assert found["apportioned_calls"]["targets"] == found["calls"]["targets"]
-    assert found["apportioned_calls"]["pinball"] == pytest.approx(found["calls"]["pinball"], rel=0.05)
+    result = {row["measure"]: row for row in scores.filter(~pl.col("is_baseline")).iter_rows(named=True)}
+    assert set(result) == {"calls", "apportioned_calls"}
+    assert result["apportioned_calls"]["targets"] == result["calls"]["targets"]
+    assert result["apportioned_calls"]["pinball"] == pytest.approx(result["calls"]["pinball"], rel=0.05)

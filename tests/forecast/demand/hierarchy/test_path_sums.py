@@ -16,7 +16,7 @@ from pipelines.forecast.demand.hierarchy.sample_paths import Counts, Paths, Path
 START = datetime(2024, 1, 1)
 
 
-def made(values: Counts) -> Paths:
+def built(values: Counts) -> Paths:
     series, steps, _ = values.shape
     ids = pl.Series("unique_id", [f"s{i}" for i in range(series)])
     return Paths(ids, pl.Series("ds", [START + timedelta(hours=6 * i) for i in range(steps)]), values)
@@ -31,65 +31,65 @@ counts = hnp.arrays(
 def test_every_group_of_crossing_trees_is_the_exact_sum_of_its_series_on_each_path(
     values: Counts, data: st.DataObject
 ) -> None:
-    drawn = made(values)
+    drawn = built(values)
     pairs = [(name, f"{tree}{data.draw(st.integers(0, 2))}") for name in drawn.ids for tree in "xy"]
     membership = pl.DataFrame(pairs, schema=["unique_id", "group"], orient="row")
-    found = path_sums.over_areas(drawn, membership)
-    for group, total in zip(found.ids, found.values, strict=True):
+    result = path_sums.over_areas(drawn, membership)
+    for group, total in zip(result.ids, result.values, strict=True):
         rows = [int(name[1:]) for name, of in pairs if of == group]
         assert (total == values[rows].sum(axis=0)).all()
     for tree in "xy":
-        is_tree = found.ids.str.starts_with(tree).to_numpy()
-        assert (found.values[is_tree].sum(axis=0) == values.sum(axis=0)).all()
+        is_tree = result.ids.str.starts_with(tree).to_numpy()
+        assert (result.values[is_tree].sum(axis=0) == values.sum(axis=0)).all()
 
 
 @given(counts)
 def test_days_are_the_exact_sums_of_their_steps_on_each_path(values: Counts) -> None:
-    drawn = made(values)
-    found = path_sums.over_time(drawn, drawn.starts.dt.truncate("1d"))
-    for i, day in enumerate(found.starts):
+    drawn = built(values)
+    result = path_sums.over_time(drawn, drawn.starts.dt.truncate("1d"))
+    for i, day in enumerate(result.starts):
         inside = (drawn.starts.dt.truncate("1d") == day).to_numpy()
-        assert (found.values[:, i] == values[:, inside].sum(axis=1)).all()
-    assert (found.values.sum(axis=1) == values.sum(axis=1)).all()
+        assert (result.values[:, i] == values[:, inside].sum(axis=1)).all()
+    assert (result.values.sum(axis=1) == values.sum(axis=1)).all()
 
 
 @given(counts)
 def test_areas_then_time_is_time_then_areas(values: Counts) -> None:
-    drawn = made(values)
+    drawn = built(values)
     membership = drawn.ids.to_frame().with_columns(pl.lit("all").alias("group"))
     days = drawn.starts.dt.truncate("1d")
-    one = path_sums.over_time(path_sums.over_areas(drawn, membership), days)
+    single = path_sums.over_time(path_sums.over_areas(drawn, membership), days)
     other = path_sums.over_areas(path_sums.over_time(drawn, days), membership)
-    assert (one.values == other.values).all()
+    assert (single.values == other.values).all()
 
 
 def test_steps_without_a_period_are_left_out() -> None:
-    drawn = made(np.ones((1, 3, 2), np.int32))
-    found = path_sums.over_time(drawn, pl.Series([START, None, START]))
-    assert found.values.tolist() == [[[2, 2]]]
+    drawn = built(np.ones((1, 3, 2), np.int32))
+    result = path_sums.over_time(drawn, pl.Series([START, None, START]))
+    assert result.values.tolist() == [[[2, 2]]]
 
 
-def test_periods_of_another_length_are_refused() -> None:
+def test_periods_of_another_length_are_rejected() -> None:
     with pytest.raises(PathsError, match="one period for every step"):
-        path_sums.over_time(made(np.ones((1, 3, 2), np.int32)), pl.Series([START]))
+        path_sums.over_time(built(np.ones((1, 3, 2), np.int32)), pl.Series([START]))
 
 
-def test_a_group_short_of_a_series_is_refused() -> None:
+def test_a_group_without_one_of_its_series_is_rejected() -> None:
     membership = pl.DataFrame({"unique_id": ["s0", "gone"], "group": ["all", "all"]})
     with pytest.raises(PathsError, match="'all' has no paths of 'gone'"):
-        path_sums.over_areas(made(np.ones((1, 1, 2), np.int32)), membership)
+        path_sums.over_areas(built(np.ones((1, 1, 2), np.int32)), membership)
 
 
 def test_quantiles_are_the_smallest_counts_that_reach_their_level() -> None:
-    found = path_sums.summary(made(np.arange(1, 101, dtype=np.int32)[::-1].reshape(1, 1, 100)))
-    assert found.select(COLUMNS).row(0) == (5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
-    assert found.select("mean", "expected_coverage_80").row(0) == (50.5, 0.81)
+    result = path_sums.summary(built(np.arange(1, 101, dtype=np.int32)[::-1].reshape(1, 1, 100)))
+    assert result.select(COLUMNS).row(0) == (5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
+    assert result.select("mean", "expected_coverage_80").row(0) == (50.5, 0.81)
 
 
 def test_counts_that_are_nearly_always_zero_are_expected_to_over_cover() -> None:
-    found = path_sums.summary(made(np.array([[[0] * 95 + [1] * 5]], np.int32)))
-    assert found.select("q0.9", "expected_coverage_80").row(0) == (0.0, 0.95)
+    result = path_sums.summary(built(np.array([[[0] * 95 + [1] * 5]], np.int32)))
+    assert result.select("q0.9", "expected_coverage_80").row(0) == (0.0, 0.95)
 
 
 def test_no_series_has_no_summary() -> None:
-    assert path_sums.summary(made(np.empty((0, 2, 3), np.int32))).is_empty()
+    assert path_sums.summary(built(np.empty((0, 2, 3), np.int32))).is_empty()

@@ -18,7 +18,7 @@ MEANS = {0: 9.0, 1: 4.0, 2: 6.0, 3: 8.0, 4: 5.0, 5: 3.0, 6: 1.0}
 NOW = ORIGINS[-1]
 
 
-def said(means: dict[int, float], noise: float, seed: int = 1) -> pl.DataFrame:
+def forecasts(means: dict[int, float], noise: float, seed: int = 1) -> pl.DataFrame:
     """A week of hours at six origins; outcomes of a day share a shock of relative size ``noise``."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -37,7 +37,7 @@ def said(means: dict[int, float], noise: float, seed: int = 1) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def quiet() -> reconciliation.Sums:
     listed = pl.DataFrame({"shift": ["night"], "service": ["ems"], "begins": [20], "ends": [32]})
-    rows = said(MEANS, 0.0)
+    rows = forecasts(MEANS, 0.0)
     ahead = rows.filter(pl.col("cutoff") == NOW, pl.col("unique_id") == 0)["ds"]
     family = Family(rows, [ADMIN, STATIONS], "h", shifts.periods(ahead, "ems", listed), is_informed=False)
     return reconciliation.add_up(family, [ORIGINS[4], NOW], IDENTITY)
@@ -70,52 +70,52 @@ def test_independent_poisson_leaves_make_poisson_sums(quiet: reconciliation.Sums
 
 
 def test_leaves_that_move_together_make_sums_that_stay_as_dispersed_as_they_are() -> None:
-    rows = said(MEANS, 0.3)
+    rows = forecasts(MEANS, 0.3)
     ahead = rows.filter(pl.col("cutoff") == NOW, pl.col("unique_id") == 0)["ds"]
     none = pl.DataFrame(schema={"shift": pl.String, "service": pl.String, "begins": pl.Int64, "ends": pl.Int64})
     family = Family(rows, [ADMIN], "h", shifts.periods(ahead, "ems", none), is_informed=False)
-    found = reconciliation.add_up(family, [NOW], IDENTITY)
-    assert found.areas.filter("is_sum")["dispersion"].mean() == pytest.approx(0.09, rel=0.35)
-    region = found.periods.filter(pl.col("unique_id") == 0)
+    result = reconciliation.add_up(family, [NOW], IDENTITY)
+    assert result.areas.filter("is_sum")["dispersion"].mean() == pytest.approx(0.09, rel=0.35)
+    region = result.periods.filter(pl.col("unique_id") == 0)
     assert region["dispersion"].mean() == pytest.approx(0.09, rel=0.35), "all hours of a day share its shock"
 
 
 def test_an_upper_forecast_that_was_right_moves_the_leaves_and_one_that_was_wrong_does_not() -> None:
-    truth = said(MEANS | {0: 10.0}, 0.0)
+    truth = forecasts(MEANS | {0: 10.0}, 0.0)
     high = pl.when(pl.col("unique_id").is_in([1, 2])).then(1.2).otherwise(1.0)
     right = truth.with_columns(pl.col("mean") * high)
     wrong = truth.with_columns(
         pl.when(pl.col("unique_id") == 0).then(pl.col("mean") * 1.2).otherwise("mean").alias("mean")
     )
     for rows, leaf in ((right, 4.0), (wrong, 4.0)):
-        found = reconciliation.add_up(Family(rows, [ADMIN], "h"), [NOW], IDENTITY).areas
-        assert found.filter(pl.col("unique_id") == 1)["mean"].mean() == pytest.approx(leaf, rel=0.03)
+        result = reconciliation.add_up(Family(rows, [ADMIN], "h"), [NOW], IDENTITY).areas
+        assert result.filter(pl.col("unique_id") == 1)["mean"].mean() == pytest.approx(leaf, rel=0.03)
 
 
 def test_sums_made_side_by_side_in_two_processes_are_those_made_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     families = [
-        (Family(said(MEANS, noise), [ADMIN, STATIONS], "h"), [ORIGINS[4], NOW], IDENTITY) for noise in (0.1, 0.3)
+        (Family(forecasts(MEANS, noise), [ADMIN, STATIONS], "h"), [ORIGINS[4], NOW], IDENTITY) for noise in (0.1, 0.3)
     ]
     alone = reconciliation.together(families, 1)
     # A city large enough to be worth a start takes minutes.
     monkeypatch.setattr(reconciliation, "WORTH_A_START", 0)
-    beside = reconciliation.together(families, 2)
-    assert beside.areas.equals(alone.areas)
-    assert beside.periods.equals(alone.periods)
+    adjacent = reconciliation.together(families, 2)
+    assert adjacent.areas.equals(alone.areas)
+    assert adjacent.periods.equals(alone.periods)
 
 
 def test_nothing_from_a_cutoff_on_changes_its_sums(quiet: reconciliation.Sums) -> None:
-    rows = said(MEANS, 0.0)
+    rows = forecasts(MEANS, 0.0)
     later = rows.with_columns(pl.when(pl.col("ds") >= ORIGINS[4]).then(999.0).otherwise("y").alias("y"))
-    one, two = (
+    single, two = (
         reconciliation.add_up(Family(r, [ADMIN, STATIONS], "h"), [ORIGINS[4]], IDENTITY).areas for r in (rows, later)
     )
-    assert one.equals(two)
+    assert single.equals(two)
 
 
 def test_what_is_published_takes_the_sums_and_keeps_the_leaves_own_ranges(quiet: reconciliation.Sums) -> None:
     chosen = (
-        said(MEANS, 0.5)
+        forecasts(MEANS, 0.5)
         .filter(pl.col("cutoff") == NOW)
         .with_columns(
             pl.col("mean").alias("centre"),
@@ -126,9 +126,9 @@ def test_what_is_published_takes_the_sums_and_keeps_the_leaves_own_ranges(quiet:
             curve=pl.lit(3, pl.UInt32),
         )
     )
-    found = reconciliation.added(chosen, quiet)
-    assert found.columns == chosen.columns and found.height == chosen.height
-    region, leaf = (found.filter(pl.col("unique_id") == name) for name in (0, 1))
+    result = reconciliation.added(chosen, quiet)
+    assert result.columns == chosen.columns and result.height == chosen.height
+    region, leaf = (result.filter(pl.col("unique_id") == name) for name in (0, 1))
     assert set(region.select("models", "curve").rows()) == {(reconciliation.MODEL, 0)} and region["mean"][
         0
     ] == pytest.approx(10)

@@ -56,31 +56,31 @@ def test_the_mean_of_the_paths_is_the_mean() -> None:
     assert drawn.values.mean() == pytest.approx(1.7, rel=0.003)
 
 
-def test_moved_levels_give_the_moved_quantiles() -> None:
-    """The first curve says that what the negative binomial calls 10 % holds 20 %: wider ranges; row 0 moves none."""
+def test_recalibrated_levels_give_recalibrated_quantiles() -> None:
+    """The first map says that the negative binomial's 10 % level covers 20 %: wider ranges; row 0 is the identity."""
     curves = np.array([[0.0, 0.1, 0.5, 0.9, 1.0], [0.0, 0.2, 0.5, 0.8, 1.0]])
     tree = members(areas=1, per_area=1)
-    asked = marginals(tree["unique_id"].to_list(), 4, 40.0, 0.1)
-    asked = asked.with_columns(pl.Series("curve", [0, 1, 1, 0]))
-    found = (
-        path_sums.summary(sample_paths.draw(asked, tree, NONE, 1000, curves))
+    targets_of = marginals(tree["unique_id"].to_list(), 4, 40.0, 0.1)
+    targets_of = targets_of.with_columns(pl.Series("curve", [0, 1, 1, 0]))
+    result = (
+        path_sums.summary(sample_paths.draw(targets_of, tree, NONE, 1000, curves))
         .select(negative_binomial.COLUMNS)
         .to_numpy()
     )
     plain = negative_binomial.quantiles([40.0], 0.1)
     moved = negative_binomial.quantiles([40.0], 0.1, np.interp(LEVELS, curves[1], curves[0]).tolist())
-    assert (np.abs(found[[0, 3]] - plain) <= 1).all()
-    assert (np.abs(found[[1, 2]] - moved) <= 1).all()
+    assert (np.abs(result[[0, 3]] - plain) <= 1).all()
+    assert (np.abs(result[[1, 2]] - moved) <= 1).all()
     assert np.abs(plain - moved).max() > 5
 
 
 def test_wide_distributions_give_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     curves = np.array([[0.0, 0.1, 0.9, 1.0], [0.0, 0.2, 0.8, 1.0]])
     tree = members(areas=2)
-    asked = marginals(tree["unique_id"].to_list(), 4, 25.0, 0.3).with_columns(pl.Series("curve", [0, 1, 1, 0] * 6))
-    table = sample_paths.draw(asked, tree, SHARED, 200, curves).values
+    targets_of = marginals(tree["unique_id"].to_list(), 4, 25.0, 0.3).with_columns(pl.Series("curve", [0, 1, 1, 0] * 6))
+    table = sample_paths.draw(targets_of, tree, SHARED, 200, curves).values
     monkeypatch.setattr(sample_paths, "WIDE", 0)
-    assert (sample_paths.draw(asked, tree, SHARED, 200, curves).values == table).mean() > 0.999
+    assert (sample_paths.draw(targets_of, tree, SHARED, 200, curves).values == table).mean() > 0.999
 
 
 def daily_totals(origins: int, seed: int) -> Floats:
@@ -92,13 +92,13 @@ def test_totals_cover_as_the_true_model_does_where_independent_draws_fail() -> N
     tree = members()
     outcomes = daily_totals(1500, seed=11)
     dispersion = float(np.prod([1 + v for v in TRUTH.values()]) - 1)
-    asked = marginals(tree["unique_id"].to_list(), 24, 1.5, dispersion)
+    targets_of = marginals(tree["unique_id"].to_list(), 24, 1.5, dispersion)
 
     def inside(low: float, high: float) -> float:
         return float(((outcomes >= low) & (outcomes <= high)).mean())
 
     def coverage(parts: Shocks) -> float:
-        drawn = sample_paths.draw(asked, tree, parts, 4000)
+        drawn = sample_paths.draw(targets_of, tree, parts, 4000)
         whole = path_sums.over_areas(drawn, tree.select("unique_id", pl.col("nation").alias("group")))
         day = path_sums.summary(path_sums.over_time(whole, drawn.starts.dt.truncate("1d")))
         return inside(day["q0.1"].item(), day["q0.9"].item())
@@ -137,12 +137,12 @@ def test_another_series_batch_or_horizon_changes_no_draw() -> None:
 def test_substitution_takes_its_part_off_the_areas_variance(share: float) -> None:
     """Twelve series of mean 20: Poisson noise 240 and own shocks 4,800 × 0.0645 × (1 - share)², within 12 %."""
     tree = members(areas=1, per_area=12)
-    asked = marginals(tree["unique_id"].to_list(), 20, 20.0, 0.0645)
-    total = sample_paths.draw(asked, tree, Shocks(variances({}), share), 2000).values.sum(axis=0)
+    targets_of = marginals(tree["unique_id"].to_list(), 20, 20.0, 0.0645)
+    total = sample_paths.draw(targets_of, tree, Shocks(variances({}), share), 2000).values.sum(axis=0)
     assert total.var(axis=1).mean() == pytest.approx(240 + 4800 * 0.0645 * (1 - share) ** 2, rel=0.12)
 
 
-def test_whole_groups_draw_the_same_in_any_company_with_substitution() -> None:
+def test_whole_groups_draw_the_same_whatever_other_groups_with_substitution() -> None:
     tree = members()
     both = Shocks(variances(TRUTH), 0.6)
     every = sample_paths.draw(marginals(tree["unique_id"].to_list(), 6, 2.0, 0.4), tree, both, 100)
@@ -150,12 +150,12 @@ def test_whole_groups_draw_the_same_in_any_company_with_substitution() -> None:
     assert (every.values[6:9] == few.values).all()
 
 
-def test_another_cutoff_draws_anew() -> None:
+def test_another_cutoff_gives_other_draws() -> None:
     tree = members(areas=1)
     ids = tree["unique_id"].to_list()
-    one = sample_paths.draw(marginals(ids, 5, 20.0, 0.2), tree, NONE, 100)
+    single = sample_paths.draw(marginals(ids, 5, 20.0, 0.2), tree, NONE, 100)
     other = sample_paths.draw(marginals(ids, 5, 20.0, 0.2, START + timedelta(days=1)), tree, NONE, 100)
-    assert not (one.values == other.values).all()
+    assert not (single.values == other.values).all()
 
 
 def test_expected_counts_beyond_the_marginals_own_still_order() -> None:
@@ -179,14 +179,14 @@ def broken(change: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     [
         ("hole", "one row for every step"),
         ("null", "mean or dispersion is missing"),
-        ("member", "not among the members"),
+        ("member", "missing from the members"),
         ("cutoffs", "one cutoff"),
     ],
 )
-def test_marginals_that_make_no_grid_are_refused(change: str, words: str) -> None:
-    asked, tree = broken(change)
+def test_marginals_without_a_complete_grid_are_rejected(change: str, words: str) -> None:
+    targets_of, tree = broken(change)
     with pytest.raises(PathsError, match=words):
-        sample_paths.draw(asked, tree, NONE, 100)
+        sample_paths.draw(targets_of, tree, NONE, 100)
 
 
 def test_the_calendar_of_the_tests_is_hourly() -> None:

@@ -1,4 +1,4 @@
-"""Upper levels move the bottom where they earned it at earlier origins, and only there."""
+"""Upper levels adjust the bottom only if earlier origins support it."""
 
 from datetime import datetime, timedelta
 
@@ -43,7 +43,7 @@ def above(bottom: pl.DataFrame, level: str, wrong: float = 0.0, seed: int = 2) -
     return named.with_columns(pl.col("mean") * pl.Series(off))
 
 
-def test_an_upper_level_that_knows_better_moves_the_bottom_all_the_way() -> None:
+def test_a_more_accurate_upper_level_adjusts_the_bottom_fully() -> None:
     bottom = backtest(12, wrong=0.3)
     upper = above(bottom, "nation")
     weights = top_down.learn_weights(bottom, upper, MEMBERS, LATE)
@@ -52,23 +52,23 @@ def test_an_upper_level_that_knows_better_moves_the_bottom_all_the_way() -> None
     assert moved["mean"].to_list() == pytest.approx(moved["unique_id"].replace_strict(TRUE).to_list())
 
 
-def test_an_upper_level_that_knows_less_moves_nothing() -> None:
+def test_a_less_accurate_upper_level_changes_nothing() -> None:
     bottom = backtest(12, wrong=0.02)
     upper = above(bottom, "nation", wrong=0.3)
     assert top_down.learn_weights(bottom, upper, MEMBERS, LATE).is_empty()
 
 
-def test_the_same_means_above_move_nothing() -> None:
+def test_equal_means_above_change_nothing() -> None:
     bottom = backtest(12, wrong=0.0)
     assert top_down.learn_weights(bottom, above(bottom, "area"), MEMBERS, LATE).is_empty()
 
 
-def test_two_origins_earn_nothing() -> None:
+def test_two_origins_are_too_few() -> None:
     bottom = backtest(2, wrong=0.3)
     assert top_down.learn_weights(bottom, above(bottom, "nation"), MEMBERS, LATE).is_empty()
 
 
-def test_the_widest_level_has_the_last_word() -> None:
+def test_the_widest_level_is_applied_last() -> None:
     bottom = backtest(12, wrong=0.3)
     upper = pl.concat([above(bottom, "area"), above(bottom, "nation").with_columns(pl.col("mean") * 2)])
     weights = pl.DataFrame([("area", 0, 1.0), ("nation", 0, 1.0)], schema=top_down.SCHEMA, orient="row")
@@ -82,12 +82,12 @@ def test_outcomes_from_the_origin_on_change_no_weight() -> None:
     falsified = bottom.with_columns(
         pl.when(pl.col("ds") < origin).then("y").otherwise(pl.col("mean").round()).alias("y")
     )
-    one, other = (top_down.learn_weights(rows, upper, MEMBERS, origin) for rows in (bottom, falsified))
-    assert one.equals(other) and one.height == 1
-    assert not one.equals(top_down.learn_weights(falsified, upper, MEMBERS, LATE))
+    single, other = (top_down.learn_weights(rows, upper, MEMBERS, origin) for rows in (bottom, falsified))
+    assert single.equals(other) and single.height == 1
+    assert not single.equals(top_down.learn_weights(falsified, upper, MEMBERS, LATE))
 
 
-def test_a_group_that_is_not_known_whole_teaches_nothing() -> None:
+def test_an_incompletely_known_group_is_ignored() -> None:
     bottom = backtest(12, wrong=0.3).with_columns(pl.when(pl.col("unique_id") != "a").then("y").alias("y"))
     assert top_down.learn_weights(bottom, above(bottom, "nation"), MEMBERS, LATE).is_empty()
 

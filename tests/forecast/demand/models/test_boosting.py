@@ -23,7 +23,7 @@ def hours(counts: np.ndarray, series: int = 1) -> pl.DataFrame:
     return pl.DataFrame({"unique_id": series, "ds": ds, "y": counts.astype(float)}, schema_overrides={"ds": STAMP})
 
 
-def asked(cutoff: datetime, n: int, series: int = 1) -> pl.DataFrame:
+def targets_of(cutoff: datetime, n: int, series: int = 1) -> pl.DataFrame:
     ds = [cutoff + timedelta(days=i) for i in range(n)]
     frame = {"unique_id": series, "cutoff": cutoff, "ds": ds}
     return pl.DataFrame(frame, schema_overrides={"cutoff": STAMP, "ds": STAMP})
@@ -35,25 +35,25 @@ def panel(n: int, series: int = 12, seed: int = 1) -> pl.DataFrame:
     return pl.concat(days(rng.poisson(5.0 * (i + 1) * week[np.arange(n) % 7]), i) for i in range(series))
 
 
-def panel_asked(cutoff: datetime, n: int, series: int = 12) -> pl.DataFrame:
-    return pl.concat(asked(cutoff, n, i) for i in range(series))
+def panel_requested(cutoff: datetime, n: int, series: int = 12) -> pl.DataFrame:
+    return pl.concat(targets_of(cutoff, n, i) for i in range(series))
 
 
 def test_the_mean_follows_the_week_and_the_size_of_each_series() -> None:
     cutoff = MONDAY + timedelta(days=280)
-    said = boosting.predict(panel(280), panel_asked(cutoff, 14), "D")
-    assert said["failure"].null_count() == said.height
-    weekend = said["ds"].dt.weekday() >= 6
-    by_series = said.filter(weekend).group_by("unique_id").agg(pl.col("mean").mean()).sort("unique_id")
+    forecasts = boosting.predict(panel(280), panel_requested(cutoff, 14), "D")
+    assert forecasts["failure"].null_count() == forecasts.height
+    weekend = forecasts["ds"].dt.weekday() >= 6
+    by_series = forecasts.filter(weekend).group_by("unique_id").agg(pl.col("mean").mean()).sort("unique_id")
     expected = 7.5 * (by_series["unique_id"] + 1)
     assert ((by_series["mean"] / expected - 1).abs() < 0.12).all()
 
 
 def test_series_without_a_call_cannot_train_it_and_the_reason_is_given() -> None:
     cutoff = MONDAY + timedelta(days=150)
-    said = boosting.predict(days(np.zeros(150)), asked(cutoff, 14), "D")
-    assert said["mean"].null_count() == 14
-    assert said["failure"].unique().to_list() == ["fewer than 10 weeks of history, or no call in them"]
+    forecasts = boosting.predict(days(np.zeros(150)), targets_of(cutoff, 14), "D")
+    assert forecasts["mean"].null_count() == 14
+    assert forecasts["failure"].unique().to_list() == ["fewer than 10 weeks of history, or no call in them"]
 
 
 @pytest.mark.parametrize("freq", ["h", "D"])
@@ -66,9 +66,9 @@ def test_a_shuffled_future_changes_no_prediction(freq: str) -> None:
     future = pl.col("ds") >= cutoff
     altered = history.with_columns(y=pl.when(future).then(pl.col("y").reverse() + 50).otherwise("y"))
     targets = history.filter(future).select("unique_id", pl.lit(cutoff, STAMP).alias("cutoff"), "ds")
-    one, two = (boosting.predict(h, targets, freq) for h in (history, altered))  # type: ignore[arg-type]
-    assert one["mean"].null_count() == 0
-    assert one.equals(two)
+    single, two = (boosting.predict(h, targets, freq) for h in (history, altered))  # type: ignore[arg-type]
+    assert single["mean"].null_count() == 0
+    assert single.equals(two)
 
 
 def test_cutoffs_of_a_day_share_what_was_known_before_all_of_them() -> None:
@@ -81,24 +81,24 @@ def test_cutoffs_of_a_day_share_what_was_known_before_all_of_them() -> None:
         history.filter(pl.col("ds") >= late).select("unique_id", pl.lit(cutoff, STAMP).alias("cutoff"), "ds")
         for cutoff in (early, late)
     )
-    one, two = (boosting.predict(h, targets, "h") for h in (history, altered))
-    assert one.filter(cutoff=early).equals(two.filter(cutoff=early))
-    assert (two.filter(cutoff=late)["mean"] > one.filter(cutoff=late)["mean"]).all()
+    single, two = (boosting.predict(h, targets, "h") for h in (history, altered))
+    assert single.filter(cutoff=early).equals(two.filter(cutoff=early))
+    assert (two.filter(cutoff=late)["mean"] > single.filter(cutoff=late)["mean"]).all()
 
 
-def test_a_series_that_ends_a_day_early_is_still_taught_at_its_own_end() -> None:
+def test_a_series_that_ends_a_day_early_is_still_fitted_at_its_own_end() -> None:
     targets = pl.DataFrame(
         {"unique_id": [1, 1, 1, 2, 2], "cutoff": [MONDAY + timedelta(days=day) for day in (17, 21, 28, 20, 27)]}
     )
-    groups = targets.group_by(boosting._taught_at(), maintain_order=True).agg(pl.struct("unique_id", "cutoff"))
+    groups = targets.group_by(boosting._training_time(), maintain_order=True).agg(pl.struct("unique_id", "cutoff"))
     days = [[(row["cutoff"] - MONDAY).days for row in group] for group in groups["unique_id"]]
     assert sorted(days) == [[17, 20], [21], [27], [28]]
 
 
-def test_a_series_that_begins_late_leaves_the_others_their_early_lessons() -> None:
+def test_a_series_that_begins_late_keeps_early_training_rows_of_others() -> None:
     late = days(np.full(80, 3), 77).with_columns(pl.col("ds") + pl.duration(days=200))
     counts = Counts.of(pl.concat([panel(280), late]), MONDAY, MONDAY + timedelta(days=280), "D")
-    rows, truth, weights = boosting._teaching(counts, 14, 1)
+    rows, truth, weights = boosting._training_rows(counts, 14, 1)
     first = [rows.steps[rows.series == number].min() for number in (0, 12)]
     assert first[0] < 60 and first[1] > 200
     assert np.isfinite(rows.table).all() and np.isfinite(rows.values[:, : len(features.OWN) - 1]).all()
@@ -112,10 +112,10 @@ def test_rows_of_an_origin_read_nothing_from_the_origin_on() -> None:
     altered = counts.copy()
     altered[origin:] = 99
     cutoff = MONDAY + timedelta(hours=len(counts))
-    one, two = (features.at(Counts.of(hours(c), MONDAY, cutoff, "h"), origin, 100) for c in (counts, altered))
-    assert np.array_equal(one.values, two.values, equal_nan=True)
-    assert np.array_equal(one.table, two.table)
-    assert np.isfinite(one.values[:, features.NAMES.index("year_ago")]).all()
+    single, two = (features.at(Counts.of(hours(c), MONDAY, cutoff, "h"), origin, 100) for c in (counts, altered))
+    assert np.array_equal(single.values, two.values, equal_nan=True)
+    assert np.array_equal(single.table, two.table)
+    assert np.isfinite(single.values[:, features.NAMES.index("year_ago")]).all()
 
 
 @pytest.mark.parametrize("late", [0, 29])
@@ -135,46 +135,46 @@ def test_a_level_that_doubled_before_the_cutoff_is_known_at_once() -> None:
     history = panel(300).with_columns(
         y=pl.when(pl.col("ds") >= MONDAY + timedelta(days=210)).then(pl.col("y") * 2).otherwise("y")
     )
-    said = boosting.predict(history, panel_asked(MONDAY + timedelta(days=300), 7), "D")
+    forecasts = boosting.predict(history, panel_requested(MONDAY + timedelta(days=300), 7), "D")
     usual = panel(300).group_by("unique_id").agg(pl.col("y").mean())
-    rate = said.join(usual, on="unique_id").select(pl.col("mean").sum() / pl.col("y").sum()).item()
+    rate = forecasts.join(usual, on="unique_id").select(pl.col("mean").sum() / pl.col("y").sum()).item()
     assert rate == pytest.approx(2, abs=0.2)
 
 
 def test_order_of_rows_changes_no_digit() -> None:
-    targets = panel_asked(MONDAY + timedelta(days=150), 7)
-    one = boosting.predict(panel(150), targets, "D")
-    assert one.equals(boosting.predict(panel(150).sample(fraction=1, shuffle=True, seed=7), targets, "D"))
+    targets = panel_requested(MONDAY + timedelta(days=150), 7)
+    single = boosting.predict(panel(150), targets, "D")
+    assert single.equals(boosting.predict(panel(150).sample(fraction=1, shuffle=True, seed=7), targets, "D"))
 
 
-def test_a_short_or_unknown_series_yields_and_says_why() -> None:
+def test_a_short_or_unknown_series_has_no_mean_and_a_reason() -> None:
     history = pl.concat([panel(150), days(np.full(40, 3), 77).with_columns(pl.col("ds") + pl.duration(days=110))])
     cutoff = MONDAY + timedelta(days=150)
-    targets = pl.concat([panel_asked(cutoff, 2), asked(cutoff, 2, 77), asked(cutoff, 2, 78)])
-    said = boosting.predict(history, targets, "D")
-    yields = said.filter(pl.col("unique_id") > 70)
+    targets = pl.concat([panel_requested(cutoff, 2), targets_of(cutoff, 2, 77), targets_of(cutoff, 2, 78)])
+    forecasts = boosting.predict(history, targets, "D")
+    yields = forecasts.filter(pl.col("unique_id") > 70)
     assert yields["mean"].null_count() == 4
     assert yields["failure"].str.contains("fewer than 10 weeks").all()
-    assert said.filter(pl.col("unique_id") < 70)["mean"].null_count() == 0
+    assert forecasts.filter(pl.col("unique_id") < 70)["mean"].null_count() == 0
 
 
-def test_an_event_known_ahead_raises_its_days_and_one_unknown_is_done_without() -> None:
+def test_an_event_known_ahead_raises_its_days_and_an_unknown_one_is_not_used() -> None:
     n = 300
     event = (np.arange(n + 14) % 9 == 0).astype(float)
     rng = np.random.default_rng(5)
     history = pl.concat(days(rng.poisson(10 * (i + 1) * (1 + event[:n])), i) for i in range(8))
     known = days(event).select("ds", pl.col("y").alias("match"))
     cutoff = MONDAY + timedelta(days=n)
-    targets = panel_asked(cutoff, 14, 8)
-    said = boosting.predict(history, targets, "D", known)
-    rate = said.join(known, on="ds").group_by("match").agg(pl.col("mean").mean()).sort("match")["mean"]
+    targets = panel_requested(cutoff, 14, 8)
+    forecasts = boosting.predict(history, targets, "D", known)
+    rate = forecasts.join(known, on="ds").group_by("match").agg(pl.col("mean").mean()).sort("match")["mean"]
     assert rate[1] / rate[0] > 1.7
     without = boosting.predict(history, targets, "D", known.filter(pl.col("ds") < cutoff + timedelta(days=3)))
     assert without["failure"].unique().to_list() == ["forecast without match: not known for every step ahead"]
     assert without["mean"].equals(boosting.predict(history, targets, "D")["mean"])
 
 
-def test_a_days_covariate_holds_for_its_hours_and_a_series_own_for_itself() -> None:
+def test_a_days_covariate_applies_to_its_hours_and_a_series_own_to_itself() -> None:
     rows = hours(np.zeros(30)).select("unique_id", "ds")
     by_day = pl.DataFrame({"ds": [MONDAY, MONDAY + timedelta(days=1)], "warm": [1, 2]})
     assert covariates.joined(rows, by_day)["warm"].to_list() == [1.0] * 24 + [2.0] * 6
@@ -183,9 +183,9 @@ def test_a_days_covariate_holds_for_its_hours_and_a_series_own_for_itself() -> N
     assert rain[5] == 0.5 and rain.null_count() == 29
 
 
-def test_every_day_has_its_holidays_as_nought_or_one() -> None:
+def test_every_day_has_its_holidays_as_zero_or_one() -> None:
     frame = covariates.holidays("KR", None, date(2025, 1, 20), date(2025, 3, 5))
     assert frame.height == 45 and frame["ds"].dtype == STAMP
-    held = frame.filter(pl.col("ds") == datetime(2025, 1, 29))
-    assert held.select("public", "long_break").row(0) == (1.0, 1.0)
+    kept = frame.filter(pl.col("ds") == datetime(2025, 1, 29))
+    assert kept.select("public", "long_break").row(0) == (1.0, 1.0)
     assert frame.filter(pl.col("ds") == datetime(2025, 3, 1)).select("public", "long_break").row(0) == (1.0, 0.0)

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.forecast.demand.models import prophet
 from pipelines.forecast.demand.models.prophet import NO_HOLIDAYS
-from tests.forecast.demand.conftest import asked
+from tests.forecast.demand.conftest import targets_of
 
 START = datetime(2025, 6, 2)
 
@@ -41,47 +41,49 @@ def test_a_break_that_begins_before_the_first_day_is_still_long() -> None:
 
 def test_the_mean_follows_the_weekday_and_is_never_negative() -> None:
     cutoff = START + timedelta(days=200)
-    said = prophet.predict(days(210), asked(cutoff, 14), NO_HOLIDAYS, 1)
-    weekend = said["ds"].dt.weekday() >= 6
-    assert said["failure"].null_count() == 14
-    assert said.filter(weekend)["mean"].mean() == pytest.approx(40, rel=0.15)
-    assert said.filter(~weekend)["mean"].mean() == pytest.approx(20, rel=0.15)
-    sparse = prophet.predict(days(200, rate=0.02), asked(cutoff, 14), NO_HOLIDAYS, 1)
+    forecasts = prophet.predict(days(210), targets_of(cutoff, 14), NO_HOLIDAYS, 1)
+    weekend = forecasts["ds"].dt.weekday() >= 6
+    assert forecasts["failure"].null_count() == 14
+    assert forecasts.filter(weekend)["mean"].mean() == pytest.approx(40, rel=0.15)
+    assert forecasts.filter(~weekend)["mean"].mean() == pytest.approx(20, rel=0.15)
+    sparse = prophet.predict(days(200, rate=0.02), targets_of(cutoff, 14), NO_HOLIDAYS, 1)
     assert sparse["mean"].min() >= 0
 
 
 def test_nothing_from_the_cutoff_on_changes_the_mean() -> None:
     cutoff = START + timedelta(days=100)
     altered = days(120).with_columns(y=pl.when(pl.col("ds") >= cutoff).then(999.0).otherwise("y"))
-    one, two = (prophet.predict(h, asked(cutoff, 7), NO_HOLIDAYS, 1)["mean"] for h in (days(120), altered))
-    assert one.equals(two)
+    single, two = (prophet.predict(h, targets_of(cutoff, 7), NO_HOLIDAYS, 1)["mean"] for h in (days(120), altered))
+    assert single.equals(two)
 
 
-def test_a_short_or_unknown_series_says_so() -> None:
-    targets = pl.concat([asked(START + timedelta(days=20), 2), asked(START + timedelta(days=20), 1, series=2)])
-    said = prophet.predict(days(20), targets, NO_HOLIDAYS, 1)
-    assert said["mean"].to_list() == [None] * 3
-    assert said["failure"].str.contains("fewer than 56 days").all()
+def test_a_short_or_unknown_series_reports_a_failure() -> None:
+    targets = pl.concat(
+        [targets_of(START + timedelta(days=20), 2), targets_of(START + timedelta(days=20), 1, series=2)]
+    )
+    forecasts = prophet.predict(days(20), targets, NO_HOLIDAYS, 1)
+    assert forecasts["mean"].to_list() == [None] * 3
+    assert forecasts["failure"].str.contains("fewer than 56 days").all()
 
 
 def test_a_fit_that_fails_is_a_failure_of_its_series_alone() -> None:
     bad = days(100, series=2).with_columns(y=pl.lit(float("inf")))
-    targets = pl.concat([asked(START + timedelta(days=100), 1, 1), asked(START + timedelta(days=100), 1, 2)])
-    said = prophet.predict(pl.concat([days(100), bad]), targets, NO_HOLIDAYS, 1)
-    assert said["mean"].is_null().to_list() == [False, True]
-    assert said["failure"][1].startswith("Prophet failed")
+    targets = pl.concat([targets_of(START + timedelta(days=100), 1, 1), targets_of(START + timedelta(days=100), 1, 2)])
+    forecasts = prophet.predict(pl.concat([days(100), bad]), targets, NO_HOLIDAYS, 1)
+    assert forecasts["mean"].is_null().to_list() == [False, True]
+    assert forecasts["failure"][1].startswith("Prophet failed")
 
 
 @pytest.mark.slow
 def test_the_numbers_do_not_depend_on_how_many_processes_fit() -> None:
     history = pl.concat(days(80, series=i, seed=i) for i in range(9))
-    targets = pl.concat(asked(START + timedelta(days=80), 3, series=i) for i in range(9))
-    told: list[tuple[int, int]] = []
+    targets = pl.concat(targets_of(START + timedelta(days=80), 3, series=i) for i in range(9))
+    stored: list[tuple[int, int]] = []
     effects = prophet.holiday_effects("KR", None, date(2025, 6, 1), date(2025, 12, 31))
-    one = prophet.predict(history, targets, effects, 1)
-    two = prophet.predict(history, targets, effects, 2, lambda done, all_: told.append((done, all_)))
-    assert one.equals(two)
-    assert sorted(told)[-1] == (9, 9)
+    single = prophet.predict(history, targets, effects, 1)
+    two = prophet.predict(history, targets, effects, 2, lambda done, all_: stored.append((done, all_)))
+    assert single.equals(two)
+    assert sorted(stored)[-1] == (9, 9)
 
 
 MAIN = """
@@ -96,7 +98,7 @@ print(sum(answer.means is not None for answer in prophet.fit(tasks, prophet.NO_H
 
 
 @pytest.mark.slow
-def test_fits_side_by_side_do_not_need_the_main_module_of_whoever_runs_them(tmp_path: Path) -> None:
+def test_parallel_fits_do_not_need_the_main_module_of_the_caller(tmp_path: Path) -> None:
     script = tmp_path / "scheduler.py"
     script.write_text(MAIN)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
@@ -106,10 +108,10 @@ def test_fits_side_by_side_do_not_need_the_main_module_of_whoever_runs_them(tmp_
 def test_a_short_history_has_no_trend_and_the_newest_level() -> None:
     n = 300
     grown = days(n).with_columns(y=pl.col("y") * np.linspace(1, 3, n))
-    said = prophet.predict(grown, asked(START + timedelta(days=n), 84))["mean"]
-    assert said.tail(7).mean() == pytest.approx(said.head(7).mean(), rel=1e-6)  # type: ignore[arg-type]
+    forecasts = prophet.predict(grown, targets_of(START + timedelta(days=n), 84))["mean"]
+    assert forecasts.tail(7).mean() == pytest.approx(forecasts.head(7).mean(), rel=1e-6)  # type: ignore[arg-type]
     usual = grown.tail(56)["y"].mean()
-    assert said.mean() == pytest.approx(usual, rel=0.12)
+    assert forecasts.mean() == pytest.approx(usual, rel=0.12)
 
 
 def test_hours_have_a_height_for_every_hour_of_the_week() -> None:
@@ -131,22 +133,22 @@ def test_hours_have_a_height_for_every_hour_of_the_week() -> None:
     targets = pl.DataFrame({"unique_id": 1, "cutoff": cutoff, "ds": ds}).with_columns(
         pl.col("cutoff", "ds").cast(pl.Datetime("us"))
     )
-    said = prophet.predict(history, targets, freq="h")["mean"].to_numpy()
-    assert said[week == 30].mean() == pytest.approx(30, rel=0.2)
-    assert said[night & (week == 5)].mean() == pytest.approx(5, abs=2)
-    assert said.min() >= 0
+    forecasts = prophet.predict(history, targets, freq="h")["mean"].to_numpy()
+    assert forecasts[week == 30].mean() == pytest.approx(30, rel=0.2)
+    assert forecasts[night & (week == 5)].mean() == pytest.approx(5, abs=2)
+    assert forecasts.min() >= 0
 
 
-def test_what_is_known_ahead_enters_and_what_is_not_is_named() -> None:
+def test_covariates_known_ahead_are_used_and_others_reported() -> None:
     event = (np.arange(214) % 9 == 0).astype(float)
     rng = np.random.default_rng(9)
     history = days(200).with_columns(y=pl.Series(rng.poisson(20 * (1 + event[:200]))).cast(pl.Float64))
     known = days(214).select("ds").with_columns(match=event, never=pl.lit(0.0))
-    targets = asked(START + timedelta(days=200), 14)
-    said = prophet.predict(history, targets, covariates=known)
-    rate = said.join(known, on="ds").group_by("match").agg(pl.col("mean").mean()).sort("match")["mean"]
+    targets = targets_of(START + timedelta(days=200), 14)
+    forecasts = prophet.predict(history, targets, covariates=known)
+    rate = forecasts.join(known, on="ds").group_by("match").agg(pl.col("mean").mean()).sort("match")["mean"]
     assert rate[1] / rate[0] > 1.6
-    assert said["failure"].null_count() == 14
+    assert forecasts["failure"].null_count() == 14
     short = known.filter(pl.col("ds") < START + timedelta(days=205))
     without = prophet.predict(history, targets, covariates=short)
     assert without["mean"].null_count() == 0
