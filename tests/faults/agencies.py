@@ -1,4 +1,4 @@
-"""The three agencies in small: a dozen clean records each, and honest answers or drops made from whatever they hold."""
+"""The three agencies in small: a dozen clean records each, and valid answers or drops of any records."""
 
 import base64
 import csv
@@ -17,7 +17,7 @@ from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile
 from pipelines.feeds import fire_119, investigation_cases, police_112
 from pipelines.feeds.feed import Feed
-from tests.faults.server import Answer, Asked
+from tests.faults.server import Answer, Question
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -39,7 +39,7 @@ PAGE = 5
 
 @dataclass(frozen=True)
 class Agency:
-    """One agency: its feed, the names of its columns by what they hold, and its clean records."""
+    """One agency: its feed, the names of its columns by content, and its clean records."""
 
     name: str
     feed: Feed
@@ -59,7 +59,7 @@ class Agency:
         return [self.full(self.record(number, DAYS[number >= ROWS // 2])) for number in range(ROWS)]
 
     def full(self, row: Row) -> Row:
-        """A record with every declared column; what is not given is null."""
+        """Return a record with every declared column; missing values are null."""
         return dict.fromkeys(self.feed.columns) | row
 
 
@@ -184,40 +184,41 @@ def profile() -> Profile:
     return korea.model_copy(update={"feeds": dict(korea.feeds) | entries, "simulator": simulator})
 
 
-def police_answer(rows: Rows, asked: Asked, body: Callable[[bytes], bytes]) -> Answer:
-    """A page of the export of changes."""
-    if asked.headers.get("x-api-key") != KEY:
+def police_answer(rows: Rows, question: Question, body: Callable[[bytes], bytes]) -> Answer:
+    """Return a page of the export of changes."""
+    if question.headers.get("x-api-key") != KEY:
         return Answer(b'{"error":"unknown key"}', 401)
-    start, end = (datetime.fromisoformat(asked.query[name]) for name in ("updated_from", "updated_to"))
-    found = [row for row in rows if _inside(str(row.get("updated_at")), "%Y-%m-%dT%H:%M:%S%z", start, end)]
-    page, size = int(asked.query["page"]), int(asked.query["page_size"])
+    start, end = (datetime.fromisoformat(question.query[name]) for name in ("updated_from", "updated_to"))
+    sent_records = [row for row in rows if _inside(str(row.get("updated_at")), "%Y-%m-%dT%H:%M:%S%z", start, end)]
+    page, size = int(question.query["page"]), int(question.query["page_size"])
     content = {
         "page": page,
-        "pages": max(1, -(-len(found) // size)),
-        "total": len(found),
-        "incidents": found[(page - 1) * size : page * size],
+        "pages": max(1, -(-len(sent_records) // size)),
+        "total": len(sent_records),
+        "incidents": sent_records[(page - 1) * size : page * size],
     }
     return Answer(body(written(content)))
 
 
-def fire_answer(rows: Rows, asked: Asked, body: Callable[[bytes], bytes]) -> Answer:
-    """A page in the portal's convention."""
-    if asked.query.get("serviceKey") != KEY:
+def fire_answer(rows: Rows, question: Question, body: Callable[[bytes], bytes]) -> Answer:
+    """Return a page in the portal's convention."""
+    if question.query.get("serviceKey") != KEY:
         return portal_error("SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 30)
     zone = AS_OF.tzinfo
     start, end = (
-        datetime.strptime(asked.query[name], "%Y%m%d%H%M%S").replace(tzinfo=zone) for name in ("chgDtFrom", "chgDtTo")
+        datetime.strptime(question.query[name], "%Y%m%d%H%M%S").replace(tzinfo=zone)
+        for name in ("chgDtFrom", "chgDtTo")
     )
-    found = [row for row in rows if _inside(str(row.get("chg_dt")), "%Y%m%d%H%M%S", start, end)]
-    page, size = int(asked.query["pageNo"]), int(asked.query["numOfRows"])
-    items = found[(page - 1) * size : page * size]
+    sent_records = [row for row in rows if _inside(str(row.get("chg_dt")), "%Y%m%d%H%M%S", start, end)]
+    page, size = int(question.query["pageNo"]), int(question.query["numOfRows"])
+    items = sent_records[(page - 1) * size : page * size]
     content = {
         "response": {
             "header": {"resultCode": "00", "resultMsg": "NORMAL SERVICE"},
             "body": {
                 "pageNo": page,
                 "numOfRows": size,
-                "totalCount": len(found),
+                "totalCount": len(sent_records),
                 "items": {"item": items} if items else "",
             },
         }
@@ -226,12 +227,12 @@ def fire_answer(rows: Rows, asked: Asked, body: Callable[[bytes], bytes]) -> Ans
 
 
 def written(content: Row) -> bytes:
-    """A page as JSON."""
+    """Return a page as JSON."""
     return orjson.dumps(content)
 
 
 def portal_error(message: str, code: int) -> Answer:
-    """An error as the portal sends it: XML with status 200."""
+    """Return an error as the portal sends it: XML with status 200."""
     return Answer(
         (
             "<OpenAPI_ServiceResponse><cmmMsgHeader><errMsg>SERVICE ERROR</errMsg>"
@@ -243,7 +244,7 @@ def portal_error(message: str, code: int) -> Answer:
 
 
 def _inside(text: str, form: str, start: datetime, end: datetime) -> bool:
-    """Whether a record changed inside a window; one whose instant is wrong is sent with every window."""
+    """Return whether a record changed inside a window; one with an invalid update time is sent with every window."""
     try:
         at = datetime.strptime(text, form)
     except ValueError:
@@ -260,18 +261,18 @@ def drop(
     signer: Ed25519PrivateKey = SIGNER,
     manifest: Callable[[Row], Row] = lambda content: content,
 ) -> Files:
-    """The files of every day from the first to ``until``: the day's changes, its manifest and its signature."""
+    """Return the files of every day from the first to ``until``: the day's changes, its manifest and its signature."""
     files: Files = {}
     known = [str(day) for day in _days(until)]
     names = list(dict.fromkeys(name for row in rows for name in row)) or list(INVESTIGATION.feed.columns)
     for day in _days(until):
-        mine = [
+        days_rows = [
             row
             for row in rows
             if (str(row.get("변경일시") or "")[:10] == str(day))
             or (day == DAYS[-1] and str(row.get("변경일시") or "")[:10] not in known)
         ]
-        files |= signed(day, body(sheet(mine, names)), len(mine), signer, manifest)
+        files |= signed(day, body(sheet(days_rows, names)), len(days_rows), signer, manifest)
     return files
 
 
@@ -282,19 +283,19 @@ def signed(
     signer: Ed25519PrivateKey = SIGNER,
     manifest: Callable[[Row], Row] = lambda content: content,
 ) -> Files:
-    """One day's file with its manifest and signature."""
+    """Return one day's file with its manifest and signature."""
     name = f"cases_{day:%Y%m%d}"
     listed = {"name": f"{name}.csv", "rows": rows, "sha256": hashlib.sha256(content).hexdigest()}
-    told = orjson.dumps(manifest({"agency": "investigation", "date": str(day), "files": [listed]}))
+    stated = orjson.dumps(manifest({"agency": "investigation", "date": str(day), "files": [listed]}))
     return {
         f"{name}.csv": content,
-        f"{name}.manifest.json": told,
-        f"{name}.manifest.sig": base64.b64encode(signer.sign(told)),
+        f"{name}.manifest.json": stated,
+        f"{name}.manifest.sig": base64.b64encode(signer.sign(stated)),
     }
 
 
 def sheet(rows: Rows, names: Sequence[str]) -> bytes:
-    """CP949 CSV of some records; the header alone if there are none."""
+    """Return a CP949 CSV of some records; only the header without any."""
     out = io.StringIO()
     writer = csv.DictWriter(out, names, lineterminator="\r\n")
     writer.writeheader()
@@ -306,7 +307,7 @@ def _days(until: date) -> list[date]:
     return [FIRST + timedelta(days=n) for n in range((until - FIRST).days + 1)]
 
 
-ANSWERS: Mapping[str, Callable[[Rows, Asked, Callable[[bytes], bytes]], Answer]] = {
+ANSWERS: Mapping[str, Callable[[Rows, Question, Callable[[bytes], bytes]], Answer]] = {
     "police": police_answer,
     "fire": fire_answer,
 }

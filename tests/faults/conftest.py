@@ -1,4 +1,4 @@
-"""Fixtures of the fault matrix: three attempts without waiting, and each frame checked by its suite once."""
+"""Fixtures of the fault matrix: three attempts without waiting, and each frame checked by its suite only once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,25 +20,25 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     validate = suites.validate_rows
 
     def once(name: str, frame: pl.DataFrame) -> suites.Verdict:
-        # A suite's verdict depends on nothing but the suite and the frame, and most cases end with the same one.
-        asked = (name, suites.suite_version(name), frame.write_json().encode())
-        if asked not in _verdicts:
-            _verdicts[asked] = validate(name, frame)
-        return _verdicts[asked]
+        # A suite's verdict depends only on the suite and the frame, and most cases have the same frame.
+        question = (name, suites.suite_version(name), frame.write_json().encode())
+        if question not in _verdicts:
+            _verdicts[question] = validate(name, frame)
+        return _verdicts[question]
 
     monkeypatch.setattr(suites, "validate_rows", once)
 
 
 @pytest.fixture
-def hold(
+def run_matrix_case(
     record_property: Callable[[str, object], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[[Case], None]:
-    """Run a case of the matrix and note it for the table."""
+    """Run a case of the matrix and record it for the table."""
 
-    def held(case: Case) -> None:
+    def run_case(case: Case) -> None:
         record_property("fault", case.fault)
         record_property("agency", case.agency.name)
         record_property("declared", f"{case.outcome} {'/'.join(map(str, case.counts))}")
         check(case, monkeypatch, tmp_path)
 
-    return held
+    return run_case

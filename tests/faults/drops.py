@@ -1,4 +1,4 @@
-"""A drop folder that misbehaves: an fsspec file system whose reading of a file may fail or give something else."""
+"""A faulty drop folder: an fsspec file system whose reading of a file may fail or return other bytes."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tests.faults.agencies import Files
 
 Reading = Callable[[str, int, bytes], bytes]
-"""File name, how often it was read, its bytes → what is read instead, or an OSError."""
+"""File name, number of reads, its bytes → the bytes returned instead, or an OSError."""
 
 
 class FaultyFolder(MemoryFileSystem):  # type: ignore[misc]
@@ -32,7 +32,7 @@ class FaultyFolder(MemoryFileSystem):  # type: ignore[misc]
 
 
 def filled(files: Files, reading: Reading | None = None) -> str:
-    """Put files, and nothing else, into the folder; returns its URL."""
+    """Put exactly these files into the folder; return its URL."""
     fsspec.register_implementation("faulty", FaultyFolder, clobber=True)
     FaultyFolder.store.clear()
     FaultyFolder.read.clear()

@@ -1,4 +1,4 @@
-"""Ways in which a source's answers, a folder's files and a server's certificate go wrong."""
+"""Faults of a source's answers, a folder's files and a server's certificate."""
 
 import gzip
 import ipaddress
@@ -21,34 +21,34 @@ from pipelines.config.settings import Settings
 from tests.faults.agencies import DAYS, FIRE, KEY, POLICE, Files, Row
 from tests.faults.drops import Reading
 from tests.faults.matrix import ALL, NOTHING, Declared
-from tests.faults.server import Answer, Asked
+from tests.faults.server import Answer, Question
 
-Change = Callable[[Answer, Asked], Answer]
+Change = Callable[[Answer, Question], Answer]
 FIRST_FILE = f"cases_{DAYS[0]:%Y%m%d}.csv"
 LAST = f"cases_{DAYS[-1]:%Y%m%d}"
 PRIVATE = "http://169.254.169.254/latest"
 
 
 def always(**sent: Any) -> Change:
-    """Every answer sent in another way."""
-    return lambda answer, asked: resent(answer, **sent)
+    """Change how every answer is sent."""
+    return lambda answer, question: resent(answer, **sent)
 
 
 def once(**sent: Any) -> Change:
-    """Only the first answer sent in another way."""
-    return lambda answer, asked: resent(answer, **sent) if asked.number == 1 else answer
+    """Change how only the first answer is sent."""
+    return lambda answer, question: resent(answer, **sent) if question.number == 1 else answer
 
 
 def instead(answer: Answer) -> Change:
-    """Always the same answer."""
-    return lambda _, asked: answer
+    """Always send the same answer."""
+    return lambda _, question: answer
 
 
 def on_page(number: int, change: Callable[[Row], Row]) -> Change:
-    """One page with its content changed."""
+    """Change the content of one page."""
 
-    def changed(answer: Answer, asked: Asked) -> Answer:
-        if asked.query.get("page", asked.query.get("pageNo")) != str(number):
+    def changed(answer: Answer, question: Question) -> Answer:
+        if question.query.get("page", question.query.get("pageNo")) != str(number):
             return answer
         return resent(answer, body=orjson.dumps(change(orjson.loads(answer.body))))
 
@@ -56,7 +56,7 @@ def on_page(number: int, change: Callable[[Row], Row]) -> Change:
 
 
 def resent(answer: Answer, **sent: Any) -> Answer:
-    """An answer sent in another way; what is a function is asked with the answer."""
+    """Change how an answer is sent; functions are called with the answer."""
     given = {name: value(answer) if callable(value) else value for name, value in sent.items()}
     return replace(answer, **given)
 
@@ -66,28 +66,28 @@ def half(answer: Answer) -> int:
 
 
 def fails(code: int, name: str = FIRST_FILE, times: int = 99) -> dict[str, Reading]:
-    """Reading a file ends in an error of the operating system."""
+    """Reading a file raises an error of the operating system."""
 
-    def reading(asked: str, again: int, content: bytes) -> bytes:
-        if asked == name and again <= times:
-            raise OSError(code, os.strerror(code), asked)
+    def reading(question: str, again: int, content: bytes) -> bytes:
+        if question == name and again <= times:
+            raise OSError(code, os.strerror(code), question)
         return content
 
     return {"reading": reading}
 
 
 def gives(change: Callable[[bytes], bytes], name: str = FIRST_FILE) -> dict[str, Reading]:
-    """Reading a file gives other bytes than lie there."""
-    return {"reading": lambda asked, again, content: change(content) if asked == name else content}
+    """Reading a file returns other bytes than stored."""
+    return {"reading": lambda question, again, content: change(content) if question == name else content}
 
 
-def repeats_the_key(asked: str, again: int, content: bytes) -> bytes:
-    """Reading a file ends in an error of the file system's own kind, as SFTP's and S3's are, that shows the key."""
-    raise RuntimeError(f"no access to {asked} for {KEY}")
+def repeats_the_key(question: str, again: int, content: bytes) -> bytes:
+    """Reading a file raises an error of the file system's own type, as SFTP and S3 do, that contains the key."""
+    raise RuntimeError(f"no access to {question} for {KEY}")
 
 
-def lies(change: Callable[[Files], Files]) -> dict[str, Callable[[Files], Files]]:
-    """Other files lie in the folder than the agency left."""
+def folder_with(change: Callable[[Files], Files]) -> dict[str, Callable[[Files], Files]]:
+    """The folder has other files than the agency left."""
     return {"files": change}
 
 
@@ -96,13 +96,13 @@ def without(*names: str) -> Callable[[Files], Files]:
 
 
 def nested(page: Row, **changed: object) -> Row:
-    """A page in the portal's convention with other values in its body."""
+    """Return a page in the portal's convention with other values in its body."""
     response = page["response"]
     return page | {"response": response | {"body": response["body"] | changed}}
 
 
-def same_records(answer: Answer, asked: Asked) -> Answer:
-    """The first records again, whatever page was asked for."""
+def same_records(answer: Answer, question: Question) -> Answer:
+    """Return the first records again, whatever page is requested."""
     page = orjson.loads(answer.body)
     content = (
         page | {"incidents": POLICE.clean[:5]} if "incidents" in page else nested(page, items={"item": FIRE.clean[:5]})
@@ -123,7 +123,7 @@ FAILED_FILE: Declared = {**REFUSED, "says": "cannot be read|the next run reads i
 def certificate(
     host: str = "127.0.0.1", days: int = 2, is_trusted: bool = False
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's certificate that signs itself and ends in so many days, and what the client trusts."""
+    """Return a self-signed server certificate that expires in this many days, and what the client trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
@@ -155,13 +155,13 @@ def certificate(
 
 
 def free_port() -> int:
-    """A port of this machine at which nobody listens."""
+    """Return a port of this machine without a listener."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 def keyless(settings: Settings) -> Settings:
-    """A profile that names no key of the investigation agency."""
+    """Return a profile without a key of the investigation agency."""
     feeds = {name: entry.model_copy(update={"public_key": None}) for name, entry in settings.profile.feeds.items()}
     return settings.model_copy(update={"profile": settings.profile.model_copy(update={"feeds": feeds})})

@@ -1,10 +1,9 @@
-"""The fault matrix: what a case is, how it is run, and what is held against its declaration.
+"""The fault matrix: definition of a case, how it is run, and what is checked.
 
-A case is one fault at one agency. It is run in a home of its own: fetch and load while the fault lasts, then a day
-later without it. Declared are the outcome, the exact accounting, and words of the message. Besides, always: nothing
-stands in raw but what the agency truly holds, received = loaded + unchanged + quarantined + rejected, a refusal leaves
-the cursor where it was, no message shows the key, and after the fault raw and staging equal those of a home that never
-met it.
+A case is one fault at one agency. It is run in a separate home: fetch and load while the fault lasts, then a day later
+without it. It declares the outcome, the exact accounting, and words of the message. In addition, always: raw contains
+only records that the agency holds, received = loaded + unchanged + quarantined + rejected, a rejection leaves the
+cursor unchanged, no message shows the key, and after the fault raw and staging equal those of a home without it.
 """
 
 import ssl
@@ -32,7 +31,7 @@ from pipelines.store import warehouse
 from pipelines.transform import build
 from tests.faults import agencies, drops
 from tests.faults.agencies import AGENCIES, AS_OF, DAYS, Agency, Files, Row, Rows
-from tests.faults.server import Answer, Asked, serving
+from tests.faults.server import Answer, Question, serving
 
 Outcome = Literal["accept", "quarantine", "reject", "retry"]
 Counts = tuple[int, int, int, int, int]
@@ -43,18 +42,18 @@ NOTHING: Counts = (0, 0, 0, 0, 0)
 DAY = timedelta(days=1)
 Found = TypeVar("Found")
 Declared = dict[str, Any]
-"""What is declared of a fault at one agency: fields of `Case`."""
+"""The declaration of a fault at one agency: fields of `Case`."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fault at one agency, how it is injected, and what is declared of it.
+    """One fault at one agency, how it is injected, and its declaration.
 
     ``rows`` changes what the agency sends; ``body`` the bytes of each page or, before signing, each file; ``answer``
-    what its server answers, ``files`` what lies in its folder, ``reading`` what reading a file gives, ``url`` its
-    address. ``truth`` is what the agency holds when the fault is over, the clean records if not given.
-    ``known`` are records that were loaded on a clean day before, ``kept`` versions that raw keeps though the agency
-    has taken them back. ``staged`` is a query of the feed's staging table and the one value it must give.
+    the server's answers, ``files`` the files of its folder, ``reading`` the result of reading a file, ``url`` its
+    address. ``truth`` is what the agency holds when the fault is over; by default the clean records. ``known`` are
+    records loaded on a clean day before, ``kept`` versions that raw keeps although the agency has withdrawn them.
+    ``staged`` is a query of the feed's staging table and its expected single value.
     """
 
     fault: str
@@ -64,7 +63,7 @@ class Case:
     says: str = ""
     rows: Callable[[Rows], Rows] = list
     body: Callable[[bytes], bytes] = bytes
-    answer: Callable[[Answer, Asked], Answer] = lambda answer, asked: answer
+    answer: Callable[[Answer, Question], Answer] = lambda answer, question: answer
     files: Callable[[Files], Files] = dict
     reading: drops.Reading | None = None
     url: Callable[[str], str] = str
@@ -79,7 +78,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run did: its outcome, the sums of its accounting and every message."""
+    """The result of a run: its outcome, the sums of its accounting and every message."""
 
     outcome: Outcome
     counts: Counts
@@ -98,13 +97,20 @@ def fault(
     investigation: Declared | None = None,
     **shared: Any,
 ) -> list[Case]:
-    """A fault at all three agencies: what is shared, and what differs where.
+    """Declare a fault at all three agencies: common fields, and differences per agency.
 
-    ``sets`` are values of one record, under the agency's own column or what it is to the agency (`Agency.id`).
+    ``sets`` are values of one record, by the agency's own column or by its role for the agency (`Agency.id`).
     """
     cases = []
-    for agency, own in zip(AGENCIES.values(), (police, fire, investigation), strict=True):
-        declared: Declared = {"outcome": outcome, "counts": counts, "says": says, "sets": sets, **shared, **(own or {})}
+    for agency, per_agency in zip(AGENCIES.values(), (police, fire, investigation), strict=True):
+        declared: Declared = {
+            "outcome": outcome,
+            "counts": counts,
+            "says": says,
+            "sets": sets,
+            **shared,
+            **(per_agency or {}),
+        }
         if values := declared.pop("sets"):
             columns = {getattr(agency, str(column), column): value for column, value in values.items()}
             declared["rows"] = put(columns)
@@ -113,12 +119,12 @@ def fault(
 
 
 def put(values: Row, *numbers: int) -> Callable[[Rows], Rows]:
-    """Records with other values in one of them, or in those given by number."""
+    """Return records with other values in one of them, or in those given by number."""
     return lambda rows: [row | values if number in (numbers or (3,)) else row for number, row in enumerate(rows)]
 
 
 def check(case: Case, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Run a case and hold it against its declaration and the promises of every case."""
+    """Run a case and check its declaration and the invariants of every case."""
     settings = case.setting(Settings(home=folder, profile=agencies.profile(), as_of=AS_OF))
     clean = case.agency.clean
     known = [] if case.known is None else case.known(clean)
@@ -137,9 +143,9 @@ def check(case: Case, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
     later = Settings(home=folder, profile=agencies.profile(), as_of=settings.as_of + DAY)
     honest = replace(_honest(case.agency), rows=case.truth)
-    _, found = _run(later, honest, monkeypatch, lambda con: _hashes(con, case.agency))
+    _, result = _run(later, honest, monkeypatch, lambda con: _hashes(con, case.agency))
     ever = [*known, *kept, *truth]
-    assert found == _expected(case.agency, ever, later.as_of, monkeypatch), "after the fault"
+    assert result == _expected(case.agency, ever, later.as_of, monkeypatch), "after the fault"
 
 
 def _is_declared(case: Case, seen: Seen) -> None:
@@ -157,7 +163,7 @@ def _honest(agency: Agency) -> Case:
 def _run(
     settings: Settings, case: Case, monkeypatch: pytest.MonkeyPatch, look: Callable[[duckdb.DuckDBPyConnection], Found]
 ) -> tuple[Seen, Found]:
-    """Fetch, load and look; the outcome is told from what happened, not from what was declared."""
+    """Fetch, load and look; the outcome is derived from the run, not from the declaration."""
     feed, refusal = case.agency.feed, ""
     waits: list[float] = []
     monkeypatch.setattr(http, "_sleep", waits.append)
@@ -170,7 +176,7 @@ def _run(
     with warehouse.connect(settings) as con:
         loads = [load for load in loading.load_pending(con, settings, feed) if load.feed == feed.name]
         reasons = con.execute("select distinct reason from ops.quarantine order by 1").fetchall()
-        found = look(con)
+        result = look(con)
     counts = tuple(
         sum(getattr(load, name) for load in loads)
         for name in ("received", "loaded", "unchanged", "quarantined", "rejected")
@@ -183,12 +189,12 @@ def _run(
         outcome = "reject"
     elif any(load.quarantined for load in loads):
         outcome = "quarantine"
-    return Seen(outcome, counts, " ".join(filter(None, messages))), found  # type: ignore[arg-type]
+    return Seen(outcome, counts, " ".join(filter(None, messages))), result  # type: ignore[arg-type]
 
 
 @contextmanager
 def _source(case: Case, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Stand the agency up with its fault."""
+    """Serve the agency with its fault."""
     name = case.agency.feed.name
     rows = case.rows(case.agency.clean)
     monkeypatch.setenv(f"BONGSU_KEY_{name.upper()}", agencies.KEY)
@@ -200,8 +206,8 @@ def _source(case: Case, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
         yield
         return
 
-    def answer(asked: Asked) -> Answer:
-        return case.answer(agencies.ANSWERS[case.agency.name](rows, asked, case.body), asked)
+    def answer(question: Question) -> Answer:
+        return case.answer(agencies.ANSWERS[case.agency.name](rows, question, case.body), question)
 
     server, client = case.tls() if case.tls else (None, None)
     if client:
@@ -233,7 +239,7 @@ def _hashes(con: duckdb.DuckDBPyConnection, agency: Agency) -> dict[str, str]:
 
 
 def _staged(con: duckdb.DuckDBPyConnection, case: Case) -> object:
-    """The one value that the case's query of its staging table gives."""
+    """Return the single value of the case's query of its staging table."""
     if case.staged is None:
         return None
     _stage(con, agencies.profile())
@@ -253,7 +259,7 @@ _hashes_known: dict[tuple[str, bytes, datetime], dict[str, str]] = {}
 
 
 def _expected(agency: Agency, rows: Rows, as_of: datetime, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The hashes of a home that was given these records whole, at once, on a quiet day."""
+    """Return the hashes of a home that received these records complete, at once, without faults."""
     given = [row for number, row in enumerate(rows) if row not in rows[:number]]
     wanted = (agency.name, orjson.dumps(given), as_of)
     if wanted not in _hashes_known:

@@ -1,4 +1,4 @@
-"""A source that misbehaves: an HTTP server whose every answer may be late, cut, dripped, reset or mis-declared."""
+"""A faulty source: an HTTP server whose every answer may be late, cut, slow, reset or mis-declared."""
 
 import asyncio
 import socket
@@ -14,8 +14,8 @@ TLS_HANDSHAKE = b"\x16"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One question; ``number`` counts all that this server was asked, from 1."""
+class Question:
+    """One request; ``number`` counts all requests to this server, from 1."""
 
     path: str
     query: Mapping[str, str]
@@ -27,7 +27,7 @@ class Asked:
 class Answer:
     """What is sent, and how.
 
-    ``wait_seconds`` before the first byte; ``length`` declared in place of the true one; ``sent_bytes`` of the body,
+    ``wait_seconds`` before the first byte; ``length`` declared instead of the true one; ``sent_bytes`` of the body,
     then the end, by a reset if ``is_reset``; ``piece_bytes`` at a time with ``pause_seconds`` between; nothing at all
     if ``is_silent``.
     """
@@ -46,8 +46,8 @@ class Answer:
 
 
 @contextmanager
-def serving(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve answers on loopback from a thread of its own; yields the base URL."""
+def serving(answer: Callable[[Question], Answer], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve answers on loopback from a separate thread; yield the base URL."""
     ready = threading.Event()
     ending: list[Callable[[], object]] = []
     source = _Source(answer)
@@ -66,7 +66,7 @@ def serving(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None
         for task in talking:
             task.cancel()
         await asyncio.gather(*talking, return_exceptions=True)
-        # Closed connections are let go of in the loop's next turns.
+        # Closed connections are released in the loop's next iterations.
         await asyncio.sleep(0.001)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
@@ -80,7 +80,7 @@ def serving(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None
 
 
 class _Source:
-    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, answer: Callable[[Question], Answer]) -> None:
         self.base = ""
         self._answer = answer
         self._number = 0
@@ -99,7 +99,7 @@ class _Source:
                 writer.transport.abort()
             writer.close()
 
-    async def _question(self, reader: asyncio.StreamReader) -> Asked:
+    async def _question(self, reader: asyncio.StreamReader) -> Question:
         begin = await reader.readexactly(1)
         if begin == TLS_HANDSHAKE:
             raise ConnectionAbortedError
@@ -107,7 +107,7 @@ class _Source:
         target = first.split(" ")[1]
         self._number += 1
         parts = urlsplit(target)
-        return Asked(
+        return Question(
             path=parts.path,
             query={name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()},
             headers={name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest if line)},
@@ -116,13 +116,13 @@ class _Source:
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> bool:
-    """Send one answer; returns whether the connection stays open."""
+    """Send one answer; return whether the connection stays open."""
     await asyncio.sleep(answer.wait_seconds)
     is_whole = answer.sent_bytes is None and answer.length is None
     if not answer.is_silent:
         length = len(answer.body) if answer.length is None else answer.length
         headers = {"Content-Type": answer.kind, "Content-Length": str(length), **answer.headers}
-        lines = [f"HTTP/1.1 {answer.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [f"HTTP/1.1 {answer.status} Answer", *(f"{name}: {value}" for name, value in headers.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         body = answer.body[: answer.sent_bytes]
         step = answer.piece_bytes or max(1, len(body))

@@ -1,4 +1,4 @@
-"""Faults of text and form: encodings, archives, bombs, broken JSON and CSV. What is no text of records never loads."""
+"""Faults of text and format: encodings, archives, bombs, broken JSON and CSV. Other content is never loaded."""
 
 import gzip
 import re
@@ -16,7 +16,7 @@ Change = Callable[[bytes], bytes]
 
 
 def text(change: Callable[[str], str], read: str = "utf-8", written: str = "utf-8") -> Change:
-    """The text of a page or file changed, in whatever encodings."""
+    """Change the text of a page or file, in the given encodings."""
     return lambda content: change(content.decode(read)).encode(written)
 
 
@@ -25,22 +25,22 @@ def same(content: str) -> str:
 
 
 def inside(value: bytes) -> Change:
-    """JSON put into the first record."""
-    return lambda content: re.sub(rb'(\[\{|"item":\{)', lambda found: found[0] + value, content, count=1)
+    """Put JSON into the first record."""
+    return lambda content: re.sub(rb'(\[\{|"item":\{)', lambda match: match[0] + value, content, count=1)
 
 
 def mistaken(encoding: str) -> Change:
-    """UTF-8 text read in another encoding and written again."""
+    """Return UTF-8 text decoded in another encoding and encoded again."""
     return lambda content: content.decode(encoding, "replace").encode()
 
 
 def both(change: Change, cases: Change) -> dict[str, Any]:
-    """Bytes changed at the two live agencies, and in the dropped file before it is signed."""
+    """Change the bytes at the two live agencies, and in the dropped file before it is signed."""
     return {"police": {"body": change}, "fire": {"body": change}, "investigation": {"body": cases}}
 
 
 def with_row(row: str) -> Change:
-    """A dropped file with a further line, in CP949."""
+    """Return a dropped file with another line, in CP949."""
     return lambda content: content + row.encode("cp949") + b"\r\n"
 
 
@@ -97,7 +97,7 @@ ENCODINGS = [
         },
     ),
     *fault(
-        "words lost to replacement signs",
+        "words lost to replacement characters",
         **REFUSED,
         says="U+FFFD",
         **both(
@@ -114,7 +114,7 @@ ENCODINGS = [
     ),
     *fault("NUL byte", **REFUSED, says="NUL byte", **both(inside(b'"x":"\x00",'), with_row("\x00"))),
     *fault(
-        "bytes that are no text",
+        "bytes that are not text",
         **REFUSED,
         says="in no encoding known here",
         **both(inside(b'"x":"\xff\xfe\xff",'), lambda content: content + b"\xff\xff\r\n"),
@@ -163,7 +163,7 @@ FORMS = [
         investigation={"outcome": "quarantine", "counts": (12, 11, 0, 1, 0), "rows": put({"시도코드": "inf"})},
     ),
     *fault(
-        "XML where another form was asked for",
+        "XML where another format was requested",
         **REFUSED,
         police={"body": lambda content: b"<?xml version='1.0'?><incidents/>"},
         fire={
@@ -171,7 +171,7 @@ FORMS = [
                 b"<?xml version='1.0'?><response><header><resultCode>00</resultCode></header></response>"
             )
         },
-        investigation={"body": lambda content: b"<?xml version='1.0'?><cases/>", "says": "XML came where CSV"},
+        investigation={"body": lambda content: b"<?xml version='1.0'?><cases/>", "says": "received XML instead"},
     ),
     *fault(
         "XML with entities",
@@ -246,5 +246,5 @@ BOMBS = [
 @pytest.mark.parametrize(
     "case", [*ENCODINGS, *FORMS, *ARCHIVES, *BOMBS], ids=lambda case: f"{case.fault}: {case.agency.name}"
 )
-def test_a_fault_of_text_or_form_ends_as_declared(case: Case, hold: Callable[[Case], None]) -> None:
-    hold(case)
+def test_a_fault_of_text_or_form_ends_as_declared(case: Case, run_matrix_case: Callable[[Case], None]) -> None:
+    run_matrix_case(case)

@@ -16,11 +16,11 @@ from tests.faults.injections import (
     REFUSED,
     always,
     fails,
+    folder_with,
     free_port,
     gives,
     half,
     instead,
-    lies,
     once,
     without,
 )
@@ -121,7 +121,7 @@ CONNECTION = [
         investigation={**FAILED_FILE, **fails(errno.EISDIR)},
     ),
     *fault(
-        "name that nobody knows",
+        "unknown host name",
         **GIVEN_UP,
         says="unknown host",
         url=lambda base: "http://nowhere.invalid",
@@ -163,7 +163,7 @@ STATUSES = [
         **REFUSED,
         says="status 404",
         answer=always(status=404),
-        investigation={**FAILED_FILE, **lies(without(FIRST_FILE))},
+        investigation={**FAILED_FILE, **folder_with(without(FIRST_FILE))},
     ),
     *fault(
         "status 429 with Retry-After, once",
@@ -209,7 +209,7 @@ STATUSES = [
         **REFUSED,
         says="HTML page",
         answer=instead(Answer(b"\n<html><body>Log in</body></html>")),
-        investigation=lies(lambda files: files | signed(DAYS[-1], b"\n<html><body>Log in</body></html>", 0)),
+        investigation=folder_with(lambda files: files | signed(DAYS[-1], b"\n<html><body>Log in</body></html>", 0)),
     ),
     *fault(
         "PDF with status 200",
@@ -228,15 +228,17 @@ STATUSES = [
     *fault(
         "error with status 200",
         **REFUSED,
-        police={"answer": instead(Answer(b'{"error":"internal"}')), "says": "does not answer"},
+        police={"answer": instead(Answer(b'{"error":"internal"}')), "says": "returned no page"},
         fire={"answer": instead(portal_error("SERVICE_KEY_IS_NOT_REGISTERED_ERROR", 30)), "says": "30|secret"},
         investigation={**gives(lambda content: "오류: 관리자에게 문의".encode("cp949")), "says": "SHA-256"},
     ),
     *fault(
         "error with status 200, once",
         **PASSED,
-        police={**REFUSED, "answer": once(body=b'{"error":"busy"}'), "says": "does not answer"},
-        fire={"answer": lambda answer, asked: portal_error("APPLICATION_ERROR", 1) if asked.number == 1 else answer},
+        police={**REFUSED, "answer": once(body=b'{"error":"busy"}'), "says": "returned no page"},
+        fire={
+            "answer": lambda answer, question: portal_error("APPLICATION_ERROR", 1) if question.number == 1 else answer
+        },
         investigation={
             **REFUSED,
             "says": "SHA-256",
@@ -267,14 +269,16 @@ STATUSES = [
         answer=always(status=307, headers={"Location": PRIVATE}),
         investigation={
             "says": "old one sent again",
-            **lies(
+            **folder_with(
                 lambda files: (
                     files
                     | signed(
                         DAYS[-1],
                         files[f"{LAST}.csv"],
                         6,
-                        manifest=lambda told: told | {"files": [told["files"][0] | {"name": "../../etc/passwd"}]},
+                        manifest=lambda manifest: (
+                            manifest | {"files": [manifest["files"][0] | {"name": "../../etc/passwd"}]}
+                        ),
                     )
                 )
             ),
@@ -287,10 +291,12 @@ STATUSES = [
         answer=always(status=301, headers={"Location": "https://stranger.example/"}),
         investigation={
             "says": "old one sent again",
-            **lies(
+            **folder_with(
                 lambda files: (
                     files
-                    | signed(DAYS[-1], files[f"{LAST}.csv"], 6, manifest=lambda told: told | {"agency": "stranger"})
+                    | signed(
+                        DAYS[-1], files[f"{LAST}.csv"], 6, manifest=lambda manifest: manifest | {"agency": "stranger"}
+                    )
                 )
             ),
         },
@@ -300,5 +306,5 @@ STATUSES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [*CONNECTION, *STATUSES], ids=lambda case: f"{case.fault}: {case.agency.name}")
-def test_a_fault_of_the_connection_ends_as_declared(case: Case, hold: Callable[[Case], None]) -> None:
-    hold(case)
+def test_a_fault_of_the_connection_ends_as_declared(case: Case, run_matrix_case: Callable[[Case], None]) -> None:
+    run_matrix_case(case)

@@ -1,4 +1,4 @@
-"""Convergence: whatever the order, split, repetition and interleaving of deliveries, raw and staging end the same."""
+"""Convergence: whatever the order, split, repetition and interleaving of deliveries, raw and staging are the same."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -35,20 +35,22 @@ TORONTO = profiles.load("toronto")
 
 
 def versions(agency: Agency) -> st.SearchStrategy[Rows]:
-    """Versions of a few records of an agency: changed, withdrawn, restored, with one instant of change or several."""
+    """Versions of a few records of an agency: changed, withdrawn, restored, with one update time or several."""
     clean = agency.clean
     changes = {
         agency.category: st.sampled_from([clean[0][agency.category], clean[1][agency.category]]),
         agency.updated: st.sampled_from([clean[0][agency.updated], clean[1][agency.updated], clean[6][agency.updated]]),
         agency.withdrawn: st.sampled_from([clean[0][agency.withdrawn], agency.gone]),
     }
-    one = st.builds(lambda number, changed: clean[number] | changed, st.integers(0, 2), st.fixed_dictionaries(changes))
-    return st.lists(one, min_size=1, max_size=6)
+    row_version = st.builds(
+        lambda number, changed: clean[number] | changed, st.integers(0, 2), st.fixed_dictionaries(changes)
+    )
+    return st.lists(row_version, min_size=1, max_size=6)
 
 
 @st.composite
 def deliveries(draw: st.DrawFn, size: int) -> list[list[list[int]]]:
-    """Rows by number in deliveries and parts: every row at least once, some again, cut anywhere, in any order."""
+    """Rows by number in deliveries and parts: every row at least once, some repeated, split anywhere, in any order."""
     order = draw(st.permutations(range(size)))
     again = draw(st.lists(st.integers(0, size - 1), max_size=3))
     rows = [*order, *again]
@@ -60,18 +62,18 @@ def deliveries(draw: st.DrawFn, size: int) -> list[list[list[int]]]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[dict[str, Rows], list[tuple[str, list[Rows]]]]:
-    """Records of all agencies, and their deliveries one among the other."""
-    held = {name: draw(versions(agency)) for name, agency in AGENCIES.items()}
+    """Records of all agencies, and their interleaved deliveries."""
+    records = {name: draw(versions(agency)) for name, agency in AGENCIES.items()}
     sent = [
         (name, [[rows[number] for number in part] for part in delivery])
-        for name, rows in held.items()
+        for name, rows in records.items()
         for delivery in draw(deliveries(len(rows)))
     ]
-    return held, draw(st.permutations(sent))
+    return records, draw(st.permutations(sent))
 
 
 def part(agency: Agency, rows: Rows) -> bytes:
-    """A page or file with some rows."""
+    """Return a page or file with some rows."""
     if agency is agencies.INVESTIGATION:
         return agencies.sheet(rows, list(agency.feed.columns))
     page = {"incidents": rows} if agency is agencies.POLICE else {"response": {"body": {"items": {"item": rows}}}}
@@ -91,7 +93,7 @@ def toronto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
 
 
 def memory(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A warehouse in memory with everything that staging reads."""
+    """Return an in-memory warehouse with everything that staging reads."""
     con = duckdb.connect()
     con.execute("attach ':memory:' as warehouse; use warehouse; set timezone = 'UTC'; set threads = 1")
     warehouse._set_variables(con, settings)
@@ -119,26 +121,26 @@ def load(con: duckdb.DuckDBPyConnection, feed: Feed, frame: pl.DataFrame, end: d
 def hashes(
     con: duckdb.DuckDBPyConnection, wanted: Sequence[Feed], staged: Sequence[Feed], schemas: Sequence[str]
 ) -> list[str]:
-    """The logical hashes of feeds' tables, after which raw is empty again."""
+    """Return the logical hashes of feeds' tables, and empty raw again."""
     if "staging" in schemas:
         build.stage(con, tuple(staged))
-    found = [warehouse.logical_hash(con, schema, feed.name) for feed in wanted for schema in schemas]
+    table_hashes = [warehouse.logical_hash(con, schema, feed.name) for feed in wanted for schema in schemas]
     for feed in wanted:
         con.execute(f"delete from raw.{feed.name}")
-    return found
+    return table_hashes
 
 
 @pytest.mark.slow
 @CHECKED
 @given(history=histories(), schemas=st.sampled_from([["raw", "staging"], *[["raw"]] * 4]))
-def test_any_order_split_repetition_and_interleaving_of_deliveries_ends_in_the_same_tables(
+def test_any_order_split_repetition_and_interleaving_of_deliveries_gives_the_same_tables(
     korea: duckdb.DuckDBPyConnection, history: tuple[dict[str, Rows], list[tuple[str, list[Rows]]]], schemas: list[str]
 ) -> None:
-    # Staging is a function of raw, so it is made anew in one example of five: it takes as long as all the rest.
-    held, sent = history
+    # Staging is a function of raw, so it is rebuilt in one example of five: it takes as long as everything else.
+    records, sent = history
     registered = feeds.of(agencies.profile())
     keyed = [agency.feed for agency in AGENCIES.values()]
-    for name, rows in held.items():
+    for name, rows in records.items():
         load(korea, AGENCIES[name].feed, AGENCIES[name].feed.parse([part(AGENCIES[name], rows)]))
     at_once = hashes(korea, keyed, registered, schemas)
     for name, parts in sent:
@@ -161,7 +163,7 @@ snapshots = st.lists(st.lists(shooting, min_size=1, max_size=3), min_size=1, max
 @pytest.mark.slow
 @CHECKED
 @given(whole=snapshots, order=st.data())
-def test_any_order_and_repetition_of_whole_snapshots_ends_in_the_same_tables(
+def test_any_order_and_repetition_of_whole_snapshots_gives_the_same_tables(
     toronto: duckdb.DuckDBPyConnection, whole: list[list[dict[str, Any]]], order: st.DataObject
 ) -> None:
     feed = toronto_shootings.FEED

@@ -1,4 +1,4 @@
-"""Faults of order and time: late, early, twice, again, gone, too few, always the same. Any of it converges."""
+"""Faults of order and time: late, early, twice, again, missing, too few, always the same. All of them converge."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,14 +27,14 @@ OLD = {"incident_no": "20190501-000001", "dclr_rcpt_no": "11920190501000001", "ì
 
 
 def version(agency: Agency, rows: Rows, number: int, **changed: object) -> dict[str, Any]:
-    """Another version of a record: changes by what a column is to the agency."""
+    """Return another version of a record: changes by the role of a column for the agency."""
     return rows[number] | {getattr(agency, name): value for name, value in changed.items()}
 
 
-def own(
+def per_agency(
     change: Callable[[Agency, Rows], Rows], *also: str, known: Callable[[Rows], Rows] | None = list
 ) -> dict[str, Declared]:
-    """What an agency sends, and what it holds for good, after a day on which all was well."""
+    """Return what an agency sends, and what it finally holds, after a day without faults."""
     declared = {}
     for agency in AGENCIES.values():
         rows = lambda rows, agency=agency: change(agency, rows)  # noqa: E731
@@ -43,7 +43,7 @@ def own(
 
 
 def changed(number: int, later: bool = True, **values: str) -> Callable[[Agency, Rows], Rows]:
-    """One record in another version, the others as they were."""
+    """Return one record in another version, the others unchanged."""
 
     def sent(agency: Agency, rows: Rows) -> Rows:
         at = LATER[agency.updated] if later else rows[number][agency.updated]
@@ -61,7 +61,7 @@ HISTORY = [
     *fault("delivered again", "accept", (12, 0, 12, 0, 0), known=list),
     *fault("old days after new ones", "accept", (12, 12, 0, 0, 0), rows=lambda rows: list(reversed(rows))),
     *fault(
-        "old day played again beside the new",
+        "old day played again next to the new",
         "accept",
         (18, 0, 18, 0, 0),
         known=list,
@@ -73,21 +73,21 @@ HISTORY = [
         "accept",
         (12, 1, 11, 0, 0),
         staged=("select count(*) from {} where known_at >= '2025-11-04 01:00:00+00'", 1),
-        **own(changed(3, category=another), "truth"),
+        **per_agency(changed(3, category=another), "truth"),
     ),
     *fault(
         "late withdrawal",
         "accept",
         (12, 1, 11, 0, 0),
         staged=("select count(*) from {}", 11),
-        **own(changed(3, withdrawn=lambda agency: agency.gone), "truth"),
+        **per_agency(changed(3, withdrawn=lambda agency: agency.gone), "truth"),
     ),
     *fault(
         "corrected twice, the newer first",
         "accept",
         (13, 2, 11, 0, 0),
         staged=("select count(*) from {}", 12),
-        **own(
+        **per_agency(
             lambda agency, rows: [
                 *changed(3, category=another)(agency, rows),
                 version(agency, rows, 3, updated=EARLIER[agency.updated]),
@@ -96,11 +96,11 @@ HISTORY = [
         ),
     ),
     *fault(
-        "changed without saying so",
+        "changed without a new update time",
         "accept",
         (12, 1, 11, 0, 0),
         staged=("select count(*) from {}", 12),
-        **own(changed(3, later=False, category=another), "truth"),
+        **per_agency(changed(3, later=False, category=another), "truth"),
     ),
     *fault("record that comes late", "accept", (12, 1, 11, 0, 0), known=lambda rows: rows[:11]),
     *fault(
@@ -116,14 +116,14 @@ HISTORY = [
         "accept",
         (12, 1, 11, 0, 0),
         staged=("select count(*) from {}", 12),
-        **own(changed(3, category=another, reported=lambda agency: NOW[agency.reported]), "truth"),
+        **per_agency(changed(3, category=another, reported=lambda agency: NOW[agency.reported]), "truth"),
     ),
     *fault(
         "all records changed at once",
         "accept",
         (12, 12, 0, 0, 0),
         staged=("select count(*) from {}", 12),
-        **own(
+        **per_agency(
             lambda agency, rows: [version(agency, rows, n, updated=LATER[agency.updated]) for n in range(12)], "truth"
         ),
     ),
@@ -135,7 +135,7 @@ HISTORY = [
         "accept",
         (13, 13, 0, 0, 0),
         staged=("select count(*) from {}", 13),
-        **own(
+        **per_agency(
             lambda agency, rows: [
                 *rows,
                 version(agency, rows, 3, id=OLD[agency.id], reported=LONG_AGO[agency.reported]),
@@ -149,5 +149,5 @@ HISTORY = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", HISTORY, ids=lambda case: f"{case.fault}: {case.agency.name}")
-def test_a_fault_of_order_or_time_ends_as_declared(case: Case, hold: Callable[[Case], None]) -> None:
-    hold(case)
+def test_a_fault_of_order_or_time_ends_as_declared(case: Case, run_matrix_case: Callable[[Case], None]) -> None:
+    run_matrix_case(case)

@@ -14,10 +14,10 @@ from tests.faults.injections import (
     REFUSED,
     always,
     certificate,
+    folder_with,
     gives,
     instead,
     keyless,
-    lies,
     nested,
     on_page,
     packed,
@@ -44,7 +44,7 @@ PAGES = [
     *fault(
         "rows shifted between pages, same total",
         **REFUSED,
-        says="records of a page again|run again",
+        says="records of a page on page|run again",
         police={"answer": on_page(3, lambda page: page | {"incidents": [POLICE.clean[9], page["incidents"][1]]})},
         fire={"answer": on_page(3, lambda page: nested(page, items={"item": [FIRE.clean[9], FIRE.clean[11]]}))},
         investigation={
@@ -60,7 +60,7 @@ PAGES = [
         fire={"answer": on_page(2, lambda page: nested(page, pageNo=1))},
         investigation={
             "says": "old one sent again",
-            **lies(
+            **folder_with(
                 lambda files: {name: files[name.replace(f"{DAYS[1]:%Y%m%d}", f"{DAYS[0]:%Y%m%d}")] for name in files}
             ),
         },
@@ -73,7 +73,7 @@ PAGES = [
         fire={"answer": same_records},
         investigation={
             "says": "old one sent again",
-            **lies(
+            **folder_with(
                 lambda files: (
                     files
                     | {
@@ -87,11 +87,11 @@ PAGES = [
     *fault(
         "last page missing",
         **REFUSED,
-        answer=lambda answer, asked: (
-            resent(answer, status=404) if "3" in (asked.query.get("page"), asked.query.get("pageNo")) else answer
+        answer=lambda answer, question: (
+            resent(answer, status=404) if "3" in (question.query.get("page"), question.query.get("pageNo")) else answer
         ),
         says="status 404",
-        investigation={**FAILED_FILE, **lies(without(f"{LAST}.csv"))},
+        investigation={**FAILED_FILE, **folder_with(without(f"{LAST}.csv"))},
     ),
     *fault(
         "last page empty",
@@ -99,21 +99,23 @@ PAGES = [
         says="but sent 10",
         police={"answer": on_page(3, lambda page: page | {"incidents": []})},
         fire={"answer": on_page(3, lambda page: nested(page, items=""))},
-        investigation={"says": "unsigned", **lies(without(f"{LAST}.manifest.json", f"{LAST}.manifest.sig"))},
+        investigation={"says": "unsigned", **folder_with(without(f"{LAST}.manifest.json", f"{LAST}.manifest.sig"))},
     ),
     *fault(
         "counts fewer than it sends",
         **REFUSED,
         says="run again",
-        police={"answer": lambda answer, asked: resent(answer, body=answer.body.replace(b'"total":12', b'"total":8'))},
+        police={
+            "answer": lambda answer, question: resent(answer, body=answer.body.replace(b'"total":12', b'"total":8'))
+        },
         fire={
-            "answer": lambda answer, asked: resent(
+            "answer": lambda answer, question: resent(
                 answer, body=answer.body.replace(b'"totalCount":12', b'"totalCount":8')
             )
         },
         investigation={
             "says": "rows but its manifest states",
-            **lies(lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 5)),
+            **folder_with(lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 5)),
         },
     ),
 ]
@@ -121,13 +123,17 @@ PAGES = [
 
 PACKING = [
     *fault(
-        "compressed answer", "accept", ALL, answer=lambda answer, asked: packed(answer), investigation={"files": dict}
+        "compressed answer",
+        "accept",
+        ALL,
+        answer=lambda answer, question: packed(answer),
+        investigation={"files": dict},
     ),
     *fault(
         "compressed answer cut off, once",
         **PASSED,
-        answer=lambda answer, asked: (
-            resent(packed(answer), body=packed(answer).body[:-9]) if asked.number == 1 else answer
+        answer=lambda answer, question: (
+            resent(packed(answer), body=packed(answer).body[:-9]) if question.number == 1 else answer
         ),
         investigation={**REFUSED, "says": "a gzip file", **gives(lambda content: gzip.compress(content)[:-9])},
     ),
@@ -139,7 +145,7 @@ PACKING = [
         investigation={"says": "a gzip file", **gives(lambda content: gzip.compress(b" " * 3_000_000))},
     ),
     *fault(
-        "compression that was not asked for",
+        "compression that was not requested",
         **REFUSED,
         says="not requested",
         answer=always(headers={"Content-Encoding": "zstd"}),
@@ -154,7 +160,7 @@ TRUST = [
         says="self-signed|SSL_CERT_FILE",
         police={"tls": certificate},
         fire={"tls": certificate},
-        investigation={"says": "unsigned", **lies(without(f"{LAST}.manifest.sig"))},
+        investigation={"says": "unsigned", **folder_with(without(f"{LAST}.manifest.sig"))},
     ),
     *fault(
         "certificate out of date",
@@ -164,10 +170,12 @@ TRUST = [
         fire={"tls": lambda: certificate(days=-2, is_trusted=True)},
         investigation={
             "says": "old one sent again",
-            **lies(
+            **folder_with(
                 lambda files: (
                     files
-                    | signed(DAYS[-1], files[f"{LAST}.csv"], 6, manifest=lambda told: told | {"date": "2024-11-03"})
+                    | signed(
+                        DAYS[-1], files[f"{LAST}.csv"], 6, manifest=lambda manifest: manifest | {"date": "2024-11-03"}
+                    )
                 )
             ),
         },
@@ -180,7 +188,7 @@ TRUST = [
         fire={"tls": lambda: certificate(host="10.9.8.7", is_trusted=True)},
         investigation={
             "says": "another key",
-            **lies(lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 6, STRANGER)),
+            **folder_with(lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 6, STRANGER)),
         },
     ),
     *fault(
@@ -200,7 +208,7 @@ TRUST = [
         **REFUSED,
         police={
             "answer": always(body=lambda answer: answer.body.replace(b'"page"', b'"pag?"')),
-            "says": "does not answer",
+            "says": "returned no page",
         },
         fire={
             "answer": always(body=lambda answer: answer.body.replace(b'"body"', b'"bo?y"')),
@@ -227,5 +235,5 @@ TRUST = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [*PAGES, *PACKING, *TRUST], ids=lambda case: f"{case.fault}: {case.agency.name}")
-def test_a_fault_of_pages_or_trust_ends_as_declared(case: Case, hold: Callable[[Case], None]) -> None:
-    hold(case)
+def test_a_fault_of_pages_or_trust_ends_as_declared(case: Case, run_matrix_case: Callable[[Case], None]) -> None:
+    run_matrix_case(case)

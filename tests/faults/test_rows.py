@@ -1,4 +1,6 @@
-"""Faults in the records themselves: keys, times, places, columns, words. One bad record never stops the good ones."""
+"""Faults in the records themselves: keys, times, coordinates, columns, words. One bad record never blocks the
+others.
+"""
 
 import unicodedata
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from tests.faults.matrix import ALL, Case, Counts, fault, put
 
 ONE: Counts = (12, 11, 0, 1, 0)
 WHOLE: Counts = (12, 0, 0, 0, 12)
-STANDS = ("select count(*) from {}", 12)
+ALL_STAGED = ("select count(*) from {}", 12)
 EVERY = tuple(range(12))
 
 
@@ -26,7 +28,7 @@ def without(column: str) -> Callable[[Rows], Rows]:
 def moved(
     lon: Callable[[int], object], lat: Callable[[int], object], *numbers: int
 ) -> dict[str, Callable[[Rows], Rows]]:
-    """Both coordinates of some records, as the two live agencies name them."""
+    """Return both coordinates of some records, under the names of the two live agencies."""
 
     def at(rows: Rows, x: str, y: str, written: Callable[[object], object]) -> Rows:
         return [
@@ -48,7 +50,7 @@ def places(
     declared: dict[str, Any],
     instead: dict[str, Any],
 ) -> list[Case]:
-    """A fault of coordinates; at the agency that withholds them its counterpart, a fault of the province."""
+    """Declare a fault of coordinates; at the agency that withholds them its counterpart, a fault of the province."""
     rows = moved(lon, lat, *numbers)
     sent = kept_as_sent if declared["outcome"] == "accept" else lambda change: {"rows": change}
     return fault(name, **declared, police=sent(rows["police"]), fire=sent(rows["fire"]), investigation=instead)
@@ -64,24 +66,24 @@ ACCEPTED: dict[str, Any] = {"outcome": "accept", "counts": ALL}
 
 
 def kept_as_sent(rows: Callable[[Rows], Rows]) -> dict[str, Any]:
-    """What is let through as the agency wrote it stands in raw as a version of its own, even when taken back."""
+    """A value accepted as sent is in raw as a separate version, even if it is corrected later."""
     return {"rows": rows, "kept": rows}
 
 
 def decomposed(word: str) -> str:
-    """A word as a Mac writes it: its syllables in letters. Literals in source files tend to be composed again."""
+    """Return a word as a Mac writes it, with its syllables decomposed. Source files tend to compose literals again."""
     apart = unicodedata.normalize("NFD", word)
     assert apart != word
     return apart
 
 
 def mapped(column: str, sent: str, read: str) -> dict[str, Any]:
-    """A word that is let through as sent and reads in staging as ``read``, with the service of the record's kind."""
-    found = (
+    """A word accepted as sent is read in staging as ``read``, with the service of its category."""
+    query = (
         f"select bool_and(service is not null) and count(*) filter (source_category = '{read}') = {{}} from {{{{}}}}"
     )
     usual = {"절도": 4, "구급": 12, "경제": 4}
-    return {**kept_as_sent(put({column: sent})), "staged": (found.format(usual.get(read, 1)), True)}
+    return {**kept_as_sent(put({column: sent})), "staged": (query.format(usual.get(read, 1)), True)}
 
 
 KEYS = [
@@ -94,7 +96,7 @@ KEYS = [
         ONE,
         police={"sets": {"id": "20251102-000004\u200b"}},
         fire={"sets": {"id": "11920251102000004\u200b"}},
-        investigation={"sets": {"id": "수사11-20251102-0004\u3000"}},  # CP949 has no zero-width signs
+        investigation={"sets": {"id": "수사11-20251102-0004\u3000"}},  # CP949 has no zero-width characters
     ),
     *fault("null instant of change", "quarantine", ONE, "no version is the latest", sets={"updated": None}),
     *fault("duplicate rows in one delivery", "accept", (14, 12, 2, 0, 0), rows=lambda rows: [*rows, rows[2], rows[7]]),
@@ -308,7 +310,7 @@ WORDS = [
         "formula in a text",
         "accept",
         ALL,
-        staged=STANDS,
+        staged=ALL_STAGED,
         police=kept_as_sent(put({"station_name": '=HYPERLINK("http://x")'})),
         fire=kept_as_sent(put({"cmptnc_frstn_nm": "=cmd|'/C calc'!A0"})),
         investigation=kept_as_sent(put({"진행상태": "@SUM(1+1)"})),
@@ -317,7 +319,7 @@ WORDS = [
         "SQL in a text",
         "accept",
         ALL,
-        staged=STANDS,
+        staged=ALL_STAGED,
         police=kept_as_sent(put({"category": "'); drop table raw.police_112; --"})),
         fire=kept_as_sent(put({"emrg_rscu_clsf_nm": "'); drop table raw.fire_119; --"})),
         investigation=kept_as_sent(put({"범죄분류": "'); drop table raw.investigation_cases; --"})),
@@ -352,7 +354,7 @@ WORDS = [
 
 
 def tenfold(rows: Rows) -> Rows:
-    """Ten records for each, with numbers of their own."""
+    """Return ten records for each, with separate numbers."""
     name = next(iter(rows[0]))
     return [
         row | {name: f"{row[name][:-2]}{int(row[name][-2:]) + 12 * again:02d}"} for again in range(8) for row in rows
@@ -387,7 +389,7 @@ PLACES = [
         lambda n: 0.0,
         3,
         declared={**ACCEPTED, "staged": ("select count(*) from {} where lon is null", 1)},
-        instead={**kept_as_sent(province("00")), "staged": STANDS},
+        instead={**kept_as_sent(province("00")), "staged": ALL_STAGED},
     ),
     *places(
         "EPSG:5179 instead of degrees",
@@ -420,7 +422,7 @@ PLACES = [
 @pytest.mark.parametrize(
     "case", [*KEYS, *TIMES, *COLUMNS, *WORDS, *PLACES], ids=lambda case: f"{case.fault}: {case.agency.name}"
 )
-def test_a_faulty_record_ends_as_declared(case: Case, hold: Callable[[Case], None]) -> None:
+def test_a_faulty_record_ends_as_declared(case: Case, run_matrix_case: Callable[[Case], None]) -> None:
     sent, clean = ([list(row.items()) for row in rows] for rows in (case.rows(case.agency.clean), case.agency.clean))
     assert sent != clean, "the fault changes nothing"
-    hold(case)
+    run_matrix_case(case)

@@ -58,10 +58,11 @@ def test_the_accounting_of_a_batch_begins_with_its_identity_and_window_and_no_ro
     for start in (None, AS_OF - DAY):
         batch_id = landing.put(settings, "calls", delivery([], start, AS_OF))
         batch = next(batch for batch in landing.batches(settings) if batch.batch_id == batch_id)
-        found = accounting.of(batch, rejected=2, verdict="rejected")
-        assert (found.batch_id, found.feed, found.kind) == (batch_id, "calls", "delivery")
-        assert (found.window_start, found.window_end) == (start.isoformat() if start else None, AS_OF.isoformat())
-        assert (found.received, found.loaded, found.unchanged, found.quarantined, found.rejected) == (0, 0, 0, 0, 2)
+        result = accounting.of(batch, rejected=2, verdict="rejected")
+        assert (result.batch_id, result.feed, result.kind) == (batch_id, "calls", "delivery")
+        assert (result.window_start, result.window_end) == (start.isoformat() if start else None, AS_OF.isoformat())
+        counts = (result.received, result.loaded, result.unchanged, result.quarantined, result.rejected)
+        assert counts == (0, 0, 0, 0, 2)
 
 
 def test_what_a_crash_kept_from_the_ledger_is_entered_once_by_the_next_run(settings: Settings) -> None:

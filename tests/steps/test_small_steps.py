@@ -138,7 +138,7 @@ def test_a_simulation_is_served_until_interrupted_and_reports_where(monkeypatch:
 
 
 class _served:
-    """Stands in for the server."""
+    """Replaces the server."""
 
     def __init__(self, *_: object) -> None: ...
 

@@ -235,8 +235,8 @@ def test_recalibrated_frames_are_stacked_with_the_curves_of_their_own() -> None:
     rows = weeks({0: 0.5, 1: 0.5, 2: 0.5}, origins=4, series=8)
     parts = [calibration.recalibrated(rows.with_columns(dispersion=pl.lit(spread))) for spread in (0.1, 1.5)]
     frame, curves = calibration.stacked(parts)
-    own = [curves[frame["curve"]] for frame, curves in parts]
-    assert (curves[frame["curve"]] == np.vstack(own)).all()
+    subset = [curves[frame["curve"]] for frame, curves in parts]
+    assert (curves[frame["curve"]] == np.vstack(subset)).all()
     assert curves.shape[0] == sum(curves.shape[0] for _, curves in parts) - 1
     assert (frame["curve"] == 0).sum() == sum((frame["curve"] == 0).sum() for frame, _ in parts) > 0
 
@@ -245,15 +245,15 @@ def test_a_curve_is_nearer_to_the_identity_the_less_its_origins_agree() -> None:
     """One half of the misses is too wide; of each of two pairs of origins the sum is the same."""
     steady = pl.concat([kept_counts(origin, 0.4) for origin in range(4)])
     torn = pl.concat([kept_counts(origin, 0.4 + (0.3 if origin % 2 else -0.3)) for origin in range(4)])
-    one, other = (abs(calibration._curves(daily)["p0.25"].item() - 0.25) for daily in (steady, torn))
-    assert 0 < other < one / 2
+    first_item, other = (abs(calibration._curves(daily)["p0.25"].item() - 0.25) for daily in (steady, torn))
+    assert 0 < other < first_item / 2
 
 
 OUTCOMES = 1000.0
 
 
 def kept_counts(origin: int, share: float) -> pl.DataFrame:
-    """Counts of one origin: this share of the PITs lies in the inner half, evenly, and the rest evenly outside."""
+    """Counts of one origin: this share of the PITs is in the inner half, evenly, and the rest evenly outside."""
     inner = np.clip((calibration.GRID - 0.25) / 0.5, 0, 1)
     outer = np.clip(calibration.GRID / 0.25, 0, 1) / 2 + np.clip((calibration.GRID - 0.75) / 0.25, 0, 1) / 2
     below = OUTCOMES * (share * inner + (1 - share) * outer)

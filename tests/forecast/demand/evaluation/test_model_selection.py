@@ -200,12 +200,12 @@ def losses_of(**scores: list[float]) -> pl.DataFrame:
 
 
 def chosen_of(lost: pl.DataFrame, scale: float | None = 1.0) -> dict[str, object]:
-    asked = pl.DataFrame(
+    requested = pl.DataFrame(
         {"unique_id": [0], "pool": "p", "level": "l", "cutoff": START + timedelta(days=100), "block": 0},
         schema_overrides={"cutoff": STAMP, "block": pl.Int8},
     )
     scales = pl.DataFrame({"unique_id": [0], "scale": [scale]}, schema_overrides={"scale": pl.Float64})
-    return model_selection.choose(asked, lost, scales, ["table", "ets"], "D").row(0, named=True)
+    return model_selection.choose(requested, lost, scales, ["table", "ets"], "D").row(0, named=True)
 
 
 @pytest.mark.parametrize(("errors", "models"), [(1.5, "table + ets"), (1.99, "table + ets"), (2.5, "ets")])
@@ -246,19 +246,19 @@ def test_one_origin_alone_passes_over_no_candidate() -> None:
 
 
 def test_without_any_known_outcome_there_is_no_loss_and_the_default_is_chosen() -> None:
-    frame = said({}, series=1, origins=2).with_columns(y=pl.lit(None, pl.Float64))
+    frame = forecasts({}, series=1, origins=2).with_columns(y=pl.lit(None, pl.Float64))
     lost = model_selection.losses(calibration.with_quantiles(frame), ORDER, "naive")
     assert lost.is_empty()
     assert chosen(frame)["chosen_by"].unique().to_list() == ["default"]
 
 
 def test_a_target_without_an_answer_is_charged_the_first_model_and_then_the_naive_one() -> None:
-    frame = said({"table": 0.5, "ets": -0.2, "naive": 1.0}, series=1, origins=1)
+    frame = forecasts({"table": 0.5, "ets": -0.2, "naive": 1.0}, series=1, origins=1)
     lost: dict[tuple[str, ...], dict[str, float]] = {}
     for silenced in ((), ("ets",), ("ets", "table")):
-        taught = calibration.with_quantiles(silent(frame, *silenced).filter(pl.col("mean").is_not_null()))
-        found = model_selection.losses(taught, ["table", "ets"], "naive").filter(pl.col("block") == 1)
-        lost[silenced] = dict(found.select("candidate", "loss").iter_rows())
+        fitted = calibration.with_quantiles(silent(frame, *silenced).filter(pl.col("mean").is_not_null()))
+        result = model_selection.losses(fitted, ["table", "ets"], "naive").filter(pl.col("block") == 1)
+        lost[silenced] = dict(result.select("candidate", "loss").iter_rows())
     assert lost[("ets",)]["ets"] == lost[()]["table"] == lost[("ets",)]["table + ets"]
     naive = calibration.with_quantiles(frame.filter(pl.col("model") == "naive", pl.col("block") == 1))
     expected = naive.select(scoring.mean_pinball()).to_series().sum()
