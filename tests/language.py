@@ -57,6 +57,8 @@ CLEAN = [
     "pipelines/forecast/*",
     "tests/forecast/*",
     "tests/faults/*",
+    "tests/benchmarks/*",
+    "tests/equivalence/*",
 ]
 
 # A blank stands for a blank or an underscore, and letters and digits bound a word: names of tests are checked too.

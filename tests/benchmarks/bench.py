@@ -1,7 +1,7 @@
-"""Whole steps against what a user would otherwise pick, in one run: `make bench`. Prints seconds and ratios.
+"""Whole steps compared with alternatives that a user would otherwise choose, in one run: `make bench`.
 
 `python -m tests.benchmarks.bench risk gi_star` runs the rows whose names hold one of the words, and no other.
-Peaks are of arrays and objects (tracemalloc), in a run of its own: it slows what it watches, and does not see what
+Peaks are of arrays and objects (tracemalloc), in a separate run: it slows the measured code, and does not see what
 LightGBM allocates.
 """
 
@@ -163,8 +163,8 @@ def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
     there, cells = past.grid, past.events[RISK_CATEGORY].cell
 
     def theirs() -> None:
-        held = np.vstack([there.row[cells], there.column[cells]])
-        gaussian_kde(held)(np.vstack([there.row, there.column])[:, ::20])
+        kept_points = np.vstack([there.row[cells], there.column[cells]])
+        gaussian_kde(kept_points)(np.vstack([there.row, there.column])[:, ::20])
 
     took, peak = seconds(ours), peak_megabytes(ours)
     what = f"{len(registry.MODELS)} risk models, {there.size:,} cells (peak {peak:.0f} MB)"
@@ -196,21 +196,21 @@ def scan_against_plain_numpy() -> tuple[str, float, str, float]:
     weight = rng.lognormal(0, 0.7, side * side)
     cell, age = rng.choice(side * side, 50_000, p=weight / weight.sum()), rng.integers(0, 365, 50_000)
     y, x = np.divmod(np.arange(side * side), side) * np.array(250.0)
-    made = scan_windows.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
-    usual = made.inside[:, None] * scan_windows.windows(age) / cell.size
+    year = scan_windows.circles(x, y, np.bincount(cell, minlength=side * side), scan.MAX_RADIUS_M)
+    usual = year.inside[:, None] * scan_windows.windows(age) / cell.size
     recent = age < scan_windows.MAX_DAYS
 
     def ours(permutations: int) -> None:
         # Nothing beats an infinite ratio: no permutation is spared.
-        scan.permuted(made, cell, age, permutations, np.array([np.inf]), rng)
+        scan.permuted(year, cell, age, permutations, np.array([np.inf]), rng)
 
     def theirs() -> None:
         for _ in range(2):
-            held = np.zeros((side * side, scan_windows.MAX_DAYS))
-            np.add.at(held, (rng.permutation(cell)[recent], age[recent]), 1)
-            added = np.vstack([np.zeros(scan_windows.MAX_DAYS), held.cumsum(axis=1)[made.cell].cumsum(axis=0)])
-            ends = np.searchsorted(made.ring, np.arange(made.centre.size), side="right")
-            count = added[ends] - added[made.first[made.centre]]
+            kept_points = np.zeros((side * side, scan_windows.MAX_DAYS))
+            np.add.at(kept_points, (rng.permutation(cell)[recent], age[recent]), 1)
+            added = np.vstack([np.zeros(scan_windows.MAX_DAYS), kept_points.cumsum(axis=1)[year.cell].cumsum(axis=0)])
+            ends = np.searchsorted(year.ring, np.arange(year.centre.size), side="right")
+            count = added[ends] - added[year.first[year.centre]]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = scan_windows.log_ratio(count, usual, cell.size)
             np.where((count > usual) & (count >= scan_windows.MIN_INCIDENTS), ratio, 0).max()

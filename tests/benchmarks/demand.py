@@ -1,13 +1,13 @@
-"""Forecasts of demand beside the peers: `python -m tests.benchmarks.demand PANEL [FOLDER [try]]`.
+"""Forecasts of demand compared with peers: `python -m tests.benchmarks.demand PANEL [FOLDER [try]]`.
 
-PANEL: wales, san_francisco or montgomery. Models compete, and ranges are learnt, at origins before each scored one;
-the scored ones are the locked half. `try` scores the last two development origins instead, to see that all works.
-FOLDER keeps what was forecast, so that tables can be printed again without another run.
+PANEL: wales, san_francisco or montgomery. Models compete, and ranges are fitted, at origins before each scored one;
+the scored ones are the locked half. `try` scores the last two development origins instead, as a test run.
+FOLDER stores the forecasts, so that tables can be printed again without another run.
 
 Ours: `chosen`, each level's own forecast; `chosen, coherent`, sums of joint sample paths of the bottom, whose own
-ranges stay the same; `chosen, informed`, the same with bottom means that upper levels inform. Single models of ours
-have negative binomial ranges; `boosting` is LightGBM with a Poisson mean. Prophet is asked above the bottom only, as
-the nightly run does. Default Prophet and AutoETS are asked above the bottom and for a random sample of it.
+ranges stay the same; `chosen, informed`, the same with bottom means adjusted by upper levels. Single models of ours
+have negative binomial ranges; `boosting` is LightGBM with a Poisson mean. Prophet is run above the bottom only, as
+the nightly run does. Default Prophet and AutoETS are run above the bottom and for a random sample of it.
 """
 
 import sys
@@ -37,14 +37,14 @@ FIRST_LEAD = {"wales": 42, "san_francisco": 0, "montgomery": 0}
 """Days ahead from which targets are scored: the Welsh study plans days 43 to 84."""
 REFERENCES = ("default Prophet", "AutoETS", "Prophet and ETS", "trailing-year table")
 SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
-"""Series of the bottom that slow peers are asked for."""
+"""Bottom series for which slow peers are run."""
 SEED = 11
 ROW = ["unique_id", "cutoff", "ds", "model", "models", "mean", *COLUMNS, "expected", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is forecast: a panel, origins that only teach, origins that are scored, and from which day ahead."""
+    """The forecasts: a panel, training origins, scored origins, and the first day ahead."""
 
     panel: Panel
     teaching: list[datetime]
@@ -67,9 +67,9 @@ def trial(name: str, is_try: bool) -> Trial:
     return Trial(panel, panel.development, panel.locked, FIRST_LEAD[name], SAMPLE[name])
 
 
-def asked(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
-    """Targets with ``level``, ``pool`` (a level; at the bottom of several services, the service) and "
-    "``is_requested``."""
+def targets_ahead(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
+    """Targets with ``level``, ``pool`` (a level; at the bottom of several services, the service) and
+    ``is_requested``."""
     is_bottom = pl.col("level") == BOTTOM
     service = pl.col("name").str.split(" | ").list.first()
     has_services = "service" in panel.series["level"]
@@ -79,7 +79,7 @@ def asked(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
 
 
 def ours(what: Trial) -> Published:
-    """All of our models at all origins, the choice at each, and ranges."""
+    """All of our models at all origins, the selection at each, and ranges."""
     panel, freq = what.panel, what.panel.freq
     known = demand_models.models(panel)
     every = known | {"prophet_mean": partial(registry._where_dense, least=0.0, fit=known["prophet_mean"])}
@@ -87,28 +87,28 @@ def ours(what: Trial) -> Published:
         rolling_origin.Model(TABLE[freq] if name == "table" else name, _timed(name, predict))
         for name, predict in every.items()
     ]
-    said = rolling_origin.run(named, panel.history, asked(panel, [*what.teaching, *what.scored]))
+    predictions = rolling_origin.run(named, panel.history, targets_ahead(panel, [*what.teaching, *what.scored]))
     scales = scoring.season_errors(panel.history.filter(pl.col("ds") < what.teaching[0]), freq)
-    return _timed("choice and ranges", combine.published)(said, scales, registry.ORDER, BASELINE, freq)
+    return _timed("choice and ranges", combine.published)(predictions, scales, registry.ORDER, BASELINE, freq)
 
 
 def _timed(name: str, work: Callable) -> Callable:  # type: ignore[type-arg]
     def call(*given, **named):  # type: ignore[no-untyped-def]
         begin = time.perf_counter()
-        found = work(*given, **named)
+        result = work(*given, **named)
         print(f"{name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
-        return found
+        return result
 
     return call
 
 
-def ranged(what: Trial, made: Published) -> pl.DataFrame:
+def ranged(what: Trial, built: Published) -> pl.DataFrame:
     """``ROW`` of the scored targets of every model of ours."""
-    due = made.forecasts.filter(what.due())
-    found = calibration.with_quantiles(due, made.curves)
-    return found.with_columns(
-        scoring.expected_coverage(found, made.curves).alias("expected"),
-        scoring.crps(found, made.curves).alias("exact"),
+    due = built.forecasts.filter(what.due())
+    result = calibration.with_quantiles(due, built.curves)
+    return result.with_columns(
+        scoring.expected_coverage(result, built.curves).alias("expected"),
+        scoring.crps(result, built.curves).alias("exact"),
     ).select(ROW)
 
 
@@ -116,36 +116,38 @@ def members(panel: Panel) -> pl.DataFrame:
     """``unique_id`` of the bottom and the series above it, widest first."""
     up = panel.series.select("unique_id", pl.col("parent").alias("above"))
     levels = [level for level in panel.series["level"].unique(maintain_order=True) if level != BOTTOM]
-    found = panel.series.filter(pl.col("level") == BOTTOM).select("unique_id", pl.col("parent").alias(levels[-1]))
+    result = panel.series.filter(pl.col("level") == BOTTOM).select("unique_id", pl.col("parent").alias(levels[-1]))
     for fine, wide in zip(levels[:0:-1], levels[-2::-1], strict=True):
-        found = found.join(up.rename({"unique_id": fine, "above": wide}), on=fine, how="left")
-    return found.select("unique_id", *levels).sort("unique_id")
+        result = result.join(up.rename({"unique_id": fine, "above": wide}), on=fine, how="left")
+    return result.select("unique_id", *levels).sort("unique_id")
 
 
-def coherent(what: Trial, made: Published) -> pl.DataFrame:
-    """``ROW`` of sums of joint sample paths, learnt before each scored origin."""
+def coherent(what: Trial, built: Published) -> pl.DataFrame:
+    """``ROW`` of sums of joint sample paths, fitted before each scored origin."""
     tree = members(what.panel)
-    chosen = made.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
+    chosen = built.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
     bottom = chosen.filter(pl.col("level") == BOTTOM)
     upper = chosen.filter(pl.col("level") != BOTTOM).rename({"unique_id": "group"})
     upper = upper.select("level", "group", "cutoff", "ds", "mean")
-    found = []
+    result = []
     for cutoff in what.scored:
         weights = top_down.learn_weights(bottom, upper, tree, cutoff)
         moved = top_down.informed(bottom, upper, tree, weights)
         print(f"{cutoff:%Y-%m-%d} weights {weights.rows()}", file=sys.stderr, flush=True)
         for name, rows in ((f"{CHOSEN}, coherent", bottom), (f"{CHOSEN}, informed", moved)):
             now = rows.filter(pl.col("cutoff") == cutoff, what.due())
-            drawn = sample_paths.draw(now, tree, common_shocks.learn(rows, tree, cutoff), curves=made.curves)
-            found += [_told(part, what, cutoff, name) for part in (drawn, path_sums.over_areas(drawn, _groups(tree)))]
-    return pl.concat(found)
+            drawn = sample_paths.draw(now, tree, common_shocks.learn(rows, tree, cutoff), curves=built.curves)
+            result += [
+                _rows_of(part, what, cutoff, name) for part in (drawn, path_sums.over_areas(drawn, _groups(tree)))
+            ]
+    return pl.concat(result)
 
 
 def _groups(tree: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(tree.select("unique_id", pl.col(level).alias("group")) for level in tree.columns[1:])
 
 
-def _told(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
+def _rows_of(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
     read = path_sums.summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
     y = read.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")["y"].to_numpy()
     return read.with_columns(
@@ -157,7 +159,7 @@ def _told(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str) -
 
 
 def sampled(what: Trial) -> pl.DataFrame:
-    """Series of the bottom that slow peers are asked for, drawn once."""
+    """Bottom series for which slow peers are run, drawn once."""
     return what.panel.series.filter(pl.col("level") == BOTTOM).sample(what.sample, seed=SEED).sort("unique_id")
 
 
@@ -177,18 +179,18 @@ def peers(what: Trial) -> pl.DataFrame:
             is_slow = name in ("default Prophet", "AutoETS")
             answers[name] = _timed(name, peer)(panel.history, few if is_slow else due, panel.freq)
     return pl.concat(
-        said.with_columns(
+        predictions.with_columns(
             pl.lit(name).alias("model"),
             pl.lit(name).alias("models"),
             pl.lit(None if name == "trailing-year table" else 0.8, pl.Float64).alias("expected"),
             pl.lit(None, pl.Float64).alias("exact"),
         ).select(ROW)
-        for name, said in answers.items()
+        for name, predictions in answers.items()
     )
 
 
 def labelled(what: Trial, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with outcome, scale and level; the sample of the bottom stands beside the bottom as a level of its own."""
+    """Rows with outcome, scale and level; the sample of the bottom is a separate level next to the bottom."""
     known = what.panel.history.filter(pl.col("ds") < what.scored[0])
     full = (
         rows.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")
@@ -202,25 +204,25 @@ def labelled(what: Trial, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def sample_name(what: Trial) -> str:
-    """The words for the sample of the bottom."""
+    """The name of the sample of the bottom."""
     return f"{BOTTOM}, {what.sample} drawn"
 
 
 def kept(path: Path | None, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """What ``make`` gives, from the file where there is one."""
+    """The result of ``make``, from the file if there is one."""
     if path is not None and path.exists():
         return pl.read_parquet(path)
-    found = make()
+    result = make()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found.write_parquet(path)
-    return found
+        result.write_parquet(path)
+    return result
 
 
 def _of_ours(what: Trial) -> pl.DataFrame:
-    made = ours(what)
-    own = _timed("quantiles", ranged)(what, made)
-    return pl.concat([own, _timed("paths", coherent)(what, made)])
+    built = ours(what)
+    our_rows = _timed("quantiles", ranged)(what, built)
+    return pl.concat([our_rows, _timed("paths", coherent)(what, built)])
 
 
 def main() -> None:
@@ -229,9 +231,9 @@ def main() -> None:
     what = trial(name, "try" in sys.argv[3:])
     stem = None if folder is None else f"{name}_try" if "try" in sys.argv[3:] else name
     place = None if folder is None else folder / str(stem)
-    mine = kept(place and place.with_name(f"{stem}_ours.parquet"), partial(_of_ours, what))
+    stored_ours = kept(place and place.with_name(f"{stem}_ours.parquet"), partial(_of_ours, what))
     theirs = kept(place and place.with_name(f"{stem}_peers.parquet"), partial(peers, what))
-    rows = labelled(what, pl.concat([mine, theirs]))
+    rows = labelled(what, pl.concat([stored_ours, theirs]))
     console = Console(width=190)
     days = [f"{origin:%Y-%m-%d}" for origin in (what.teaching[0], what.scored[0], what.scored[-1])]
     console.print(f"{name}: taught from {days[0]}, {len(what.scored)} origins scored, {days[1]} to {days[2]}")
@@ -239,13 +241,13 @@ def main() -> None:
     # Hours: a locked half of few weeks has too few blocks of seven days.
     block_days = 1 if what.panel.freq == "h" else 7
     demand_scores.show(rows, [table, *REFERENCES], demand_peers.PEERS, console, block_days)
-    own = rows.filter(pl.col("level") != sample_name(what))
-    series = demand_scores.by_series(own, table)
+    our_rows = rows.filter(pl.col("level") != sample_name(what))
+    series = demand_scores.by_series(our_rows, table)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=190, fmt_str_lengths=60):
-        told = series.filter(pl.col("skill").is_not_null()).drop("unique_id", "model", "usual")
-        print(told.head(10), told.filter(pl.col("rate") >= backtest_figure.BUSY).head(10))
+        shown = series.filter(pl.col("skill").is_not_null()).drop("unique_id", "model", "usual")
+        print(shown.head(10), shown.filter(pl.col("rate") >= backtest_figure.BUSY).head(10))
     if place:
-        demand_scores.draw(own, series, place.with_suffix(".png"))
+        demand_scores.draw(our_rows, series, place.with_suffix(".png"))
 
 
 if __name__ == "__main__":

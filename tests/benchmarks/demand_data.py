@@ -1,6 +1,6 @@
 """Real demand for benchmarks: Wales and San Francisco by day, Montgomery by hour, each with its levels.
 
-Every loader gives ``Panel(history, series, freq, horizon, origins)``. Origins are cutoffs, oldest first: the earlier
+Every loader returns ``Panel(history, series, freq, horizon, origins)``. Origins are cutoffs, oldest first: the earlier
 half is for development, the later half is locked for the final benchmark. The records stay outside the project.
 """
 
@@ -23,7 +23,7 @@ CONTROLS = {"BC": NORTH, "HD": CENTRAL, "POW": CENTRAL, "SB": CENTRAL, "AB": SOU
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Series and how they are tried.
+    """Series and how they are tested.
 
     ``history``: ``unique_id, ds, y``, zeros present; ``series``: ``unique_id, name, level, parent`` (the parent's
     ``unique_id``, null at the top); ``covariates``: ``ds`` and 0/1 columns of days known ahead.
@@ -186,7 +186,7 @@ def _welsh_days() -> pl.DataFrame:
     ][1:]
     day = pl.from_epoch(pl.col("A").cast(pl.Int64) - 25_569, "d").cast(pl.Datetime("us")).alias("ds")
 
-    def held(column: str, name: str) -> pl.Expr:
+    def flag(column: str, name: str) -> pl.Expr:
         return pl.col(column).is_not_null().cast(pl.Float64).alias(name)
 
     return (
@@ -194,9 +194,9 @@ def _welsh_days() -> pl.DataFrame:
         .drop_nulls("A")
         .select(
             day,
-            held("C", "public"),
-            held("B", "festive"),
-            held("D", "school"),
+            flag("C", "public"),
+            flag("B", "festive"),
+            flag("D", "school"),
             (pl.col("E") == "1").fill_null(False).cast(pl.Float64).alias("rugby"),
         )
         .unique("ds", keep="first")

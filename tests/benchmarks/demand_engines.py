@@ -1,9 +1,9 @@
 """One backtest of demand on every engine: `python -m tests.benchmarks.demand_engines [SERIES] [BATCH]`.
 
 Drawn hourly series of half a year, a day ahead from a few origins, in batches: on this process, on two processes, on a
-local Ray cluster of two workers and on local Spark with two. Each runs in a process of its own that leaves its frames;
+local Ray cluster of two workers and on local Spark with two. Each runs in a separate process that stores its frames;
 the table says how long it took, the engine's start included, and whether every frame is equal to that of one process,
-to the last digit. Engines that are not installed are said to be so. Give a number of series and the most of a batch.
+to the last digit. Engines that are not installed are reported. Give a number of series and the most of a batch.
 """
 
 import importlib.util
@@ -45,27 +45,27 @@ def backtest(engine: str, processes: int, count: int, batch: int, folder: Path) 
 
         ray.init(num_cpus=processes, include_dashboard=False, log_to_driver=False, logging_level="error")
     begin = time.perf_counter()
-    found = own_series.backtest(series, "h", AHEAD, ORIGINS, AHEAD * 7, processes, batch=batch)
+    result = own_series.backtest(series, "h", AHEAD, ORIGINS, AHEAD * 7, processes, batch=batch)
     took = time.perf_counter() - begin
-    for field in fields(found):
-        getattr(found, field.name).write_parquet(folder / f"{field.name}.parquet")
+    for field in fields(result):
+        getattr(result, field.name).write_parquet(folder / f"{field.name}.parquet")
     return took
 
 
 def frames(folder: Path) -> Frames:
-    """What a run left, by name."""
+    """The frames of a run, by name."""
     return {path.stem: pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
 
 
 def lacking(engine: str) -> str | None:
-    """Words where an engine is not installed."""
+    """A message if an engine is not installed."""
     missing = [name for name in NEEDS.get(engine, ()) if importlib.util.find_spec(name) is None]
     return f"not installed: {', '.join(missing)} (pip install 'bongsu[distributed]')" if missing else None
 
 
-def differing(one: Frames, other: Frames) -> list[str]:
+def differing(single: Frames, other: Frames) -> list[str]:
     """Frames that are not equal to the last digit."""
-    return [name for name in one if name not in other or not one[name].equals(other[name])]
+    return [name for name in single if name not in other or not single[name].equals(other[name])]
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def seconds(engine: str, processes: int, count: int, batch: int, folder: Path) -> float:
-    """Seconds of one engine, in a process of its own."""
+    """Seconds of one engine, in a separate process."""
     words = [engine, str(processes), str(count), str(batch), str(folder)]
     command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.demand_engines", *words]
     # Workers of a cluster import this package by name.

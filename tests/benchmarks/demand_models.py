@@ -1,8 +1,8 @@
 """Means of demand models at development origins: `python -m tests.benchmarks.demand_models PANEL [MODEL or PEER …]`.
 
 PANEL: wales, san_francisco or montgomery; peers ("default Prophet", say) fit every series and take long. Prints, by
-level, the errors of each model's mean over the same targets; where a model has no mean for a series the table stands
-in, and `served` says for what share of targets it had one. The locked origins are not touched.
+level, the errors of each model's mean over the same targets; where a model has no mean for a series the table is used
+instead, and `served` is the share of targets for which it had one. The locked origins are not touched.
 """
 
 import resource
@@ -35,13 +35,13 @@ def models(panel: Panel) -> dict[str, Predict]:
     }
 
 
-def errors(panel: Panel, said: pl.DataFrame, origins_from: object) -> pl.DataFrame:
-    """Errors of means by level: plain, and scaled by each series' own lag-season error before the first origin.
+def errors(panel: Panel, forecasts: pl.DataFrame, origins_from: object) -> pl.DataFrame:
+    """Errors of means by level: plain, and scaled by each series' own seasonal-naive MAE before the first origin.
 
     Args:
         panel: Series, history and levels.
-        said: ``unique_id, cutoff, ds, mean, model, served``.
-        origins_from: The first cutoff: scales see only what lies before.
+        forecasts: ``unique_id, cutoff, ds, mean, model, served``.
+        origins_from: The first cutoff: scales use only earlier data.
     """
     known = panel.history.filter(pl.col("ds") < origins_from)
     season = pl.col("y").diff().over("unique_id", pl.col("ds").dt.weekday(), pl.col("ds").dt.hour(), order_by="ds")
@@ -49,7 +49,7 @@ def errors(panel: Panel, said: pl.DataFrame, origins_from: object) -> pl.DataFra
     scale = scale.join(scoring.season_errors(known, panel.freq), on="unique_id")
     miss = pl.col("mean") - pl.col("y")
     per_series = (
-        said.join(panel.history, on=["unique_id", "ds"])
+        forecasts.join(panel.history, on=["unique_id", "ds"])
         .join(panel.series, on="unique_id")
         .join(scale, on="unique_id")
         .group_by("level", "model", "unique_id", "scale", "r")
@@ -95,21 +95,21 @@ def _log_ratio() -> pl.Expr:
 
 
 def run(panel: Panel, wanted: list[str]) -> pl.DataFrame:
-    """Ask the wanted models (none named: all of ours) at the development origins; print processor seconds a fit."""
-    asked = targets(panel, panel.development)
-    fits = asked.select("unique_id", "cutoff").unique().height
-    table = hour_of_week.predict(panel.history, asked, panel.freq).rename({"mean": "table"})
+    """Run the wanted models (none named: all of ours) at the development origins; print processor seconds a fit."""
+    targets_ahead = targets(panel, panel.development)
+    fits = targets_ahead.select("unique_id", "cutoff").unique().height
+    table = hour_of_week.predict(panel.history, targets_ahead, panel.freq).rename({"mean": "table"})
     answers = []
     peers = {name: partial(peer, freq=panel.freq) for name, peer in PEERS.items()}
     ours = models(panel)
     for name in wanted or ours:
         predict = (ours | peers)[name]
         begin = _processor_seconds()
-        said = predict(panel.history, asked)
+        forecasts = predict(panel.history, targets_ahead)
         took = _processor_seconds() - begin
         print(f"{name}: {took:.1f} s, {took / fits:.4f} s a series and origin", flush=True)
         answers.append(
-            said.join(table.select(*KEYS, "table"), on=KEYS).select(
+            forecasts.join(table.select(*KEYS, "table"), on=KEYS).select(
                 *KEYS,
                 pl.coalesce("mean", "table").alias("mean"),
                 pl.col("mean").is_not_null().alias("served"),

@@ -1,7 +1,7 @@
-"""What a user would otherwise pick, each with its own quantiles: rows of targets with ``mean`` and ``q0.05 … q0.99``.
+"""Alternatives for users, each with its own quantiles: rows of targets with ``mean`` and ``q0.05 … q0.99``.
 
-Default Prophet with its sampled intervals, AutoETS with its own, last week again, the trailing year's table, and the
-mean of Prophet and ETS (Monks et al. 2023 is its kin). Negative quantiles stay as the peers gave them.
+Default Prophet with its sampled intervals, AutoETS with its own, seasonal naive, the trailing year's table, and the
+mean of Prophet and ETS (similar to Monks et al. 2023). Negative quantiles stay as the peers gave them.
 """
 
 from collections.abc import Callable
@@ -25,47 +25,48 @@ One = Callable[[pl.DataFrame, pl.DataFrame], tuple[Floats, Floats]]
 
 
 def prophet_default(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Prophet as it comes, one fit per series and cutoff, quantiles from a thousand of its samples, seeded."""
+    """Prophet with default settings, one fit per series and cutoff, quantiles from a thousand of its samples,
+    seeded."""
     from prophet import Prophet
 
     prophet._silence()
 
-    def one(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
+    def single(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
         model = Prophet().fit(past.select("ds", "y").to_pandas())
         np.random.seed(int(wanted["unique_id"][0]) % 2**31)
         ahead = pd.DataFrame({"ds": wanted["ds"].to_numpy()})
         drawn = model.predictive_samples(ahead)["yhat"]
         return model.predict(ahead)["yhat"].to_numpy(), np.quantile(drawn, LEVELS, axis=1).T
 
-    return _each(history, targets, one)
+    return _each(history, targets, single)
 
 
 def auto_ets(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """AutoETS of statsforecast on the counts as they are, with its own normal intervals; a day's season for hours."""
+    """AutoETS of statsforecast on untransformed counts, with its own normal intervals; a day's season for hours."""
     from statsforecast.models import AutoETS
 
-    def one(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
+    def single(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
         steps = _leads(past, wanted, freq)
         model = AutoETS(season_length=24 if freq == "h" else 7)
-        said = model.forecast(past["y"].to_numpy(), h=int(steps.max()), level=[80])
-        spread = (said["hi-80"] - said["mean"])[steps - 1] / norm.ppf(0.9)
-        mean = said["mean"][steps - 1]
+        text = model.forecast(past["y"].to_numpy(), h=int(steps.max()), level=[80])
+        spread = (text["hi-80"] - text["mean"])[steps - 1] / norm.ppf(0.9)
+        mean = text["mean"][steps - 1]
         return mean, mean[:, None] + spread[:, None] * norm.ppf(LEVELS)[None, :]
 
-    return _each(history, targets, one)
+    return _each(history, targets, single)
 
 
 def seasonal_naive(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Last week again, with normal intervals that widen with the weeks ahead (Hyndman & Athanasopoulos)."""
+    """Seasonal naive, with normal intervals that widen with the weeks ahead (Hyndman & Athanasopoulos)."""
 
-    def one(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
+    def single(past: pl.DataFrame, wanted: pl.DataFrame) -> tuple[Floats, Floats]:
         y, season = past["y"].to_numpy(), SEASON[freq]
         ahead = _leads(past, wanted, freq) - 1
         mean = y[-season:][ahead % season]
         spread = np.sqrt(np.mean((y[season:] - y[:-season]) ** 2) * (ahead // season + 1))
         return mean, mean[:, None] + spread[:, None] * norm.ppf(LEVELS)[None, :]
 
-    return _each(history, targets, one)
+    return _each(history, targets, single)
 
 
 def trailing_year(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
@@ -85,12 +86,12 @@ def trailing_year(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency)
 
 
 def prophet_and_ets(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Means and quantiles of default Prophet and AutoETS, averaged side by side."""
+    """Means and quantiles of default Prophet and AutoETS, averaged."""
     return averaged([prophet_default(history, targets, freq), auto_ets(history, targets, freq)], targets)
 
 
 def averaged(answers: list[pl.DataFrame], targets: pl.DataFrame) -> pl.DataFrame:
-    """Equal-weight mean of what several peers said, quantile by quantile."""
+    """Equal-weight mean of several peers' forecasts, quantile by quantile."""
     means = pl.concat(answers).group_by(KEYS).agg(pl.col("mean", *COLUMNS).mean())
     return targets.select(KEYS).join(means, on=KEYS, how="left", maintain_order="left")
 
@@ -110,12 +111,12 @@ def _leads(past: pl.DataFrame, wanted: pl.DataFrame, freq: Frequency) -> NDArray
     return seconds // int(STEP[freq].total_seconds())
 
 
-def _each(history: pl.DataFrame, targets: pl.DataFrame, one: One) -> pl.DataFrame:
-    """Ask ``one`` for every series and cutoff of the targets."""
+def _each(history: pl.DataFrame, targets: pl.DataFrame, single: One) -> pl.DataFrame:
+    """Run ``fit`` for every series and cutoff of the targets."""
     lines = history.sort("unique_id", "ds").partition_by("unique_id", as_dict=True)
     parts = []
     for (name, cutoff), wanted in targets.select(KEYS).group_by("unique_id", "cutoff", maintain_order=True):
-        mean, quantiles = one(lines[(name,)].filter(pl.col("ds") < cutoff), wanted)
+        mean, quantiles = single(lines[(name,)].filter(pl.col("ds") < cutoff), wanted)
         parts.append(
             wanted.with_columns(
                 pl.Series("mean", mean), *[pl.Series(c, quantiles[:, i]) for i, c in enumerate(COLUMNS)]

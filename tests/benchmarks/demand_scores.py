@@ -1,4 +1,4 @@
-"""Scores of the demand benchmark by level and model: one rule for ours and for peers, who give quantiles alone."""
+"""Scores of the demand benchmark by level and model: one rule for ours and for peers, which have quantiles only."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,11 +19,11 @@ GROUP: Final = ["level", "model"]
 KEYS: Final = ["unique_id", "cutoff"]
 _EDGES: Final = np.array([0.0, *(np.array(LEVELS[1:]) + np.array(LEVELS[:-1])) / 2, 1.0])
 WIDTHS: Final = np.diff(_EDGES).tolist()
-"""Share of all levels for which each published one stands."""
+"""Share of all levels represented by each published one."""
 
 
 def crps() -> pl.Expr:
-    """CRPS from the published quantiles: twice the pinball loss over all levels, each standing for its neighbours."""
+    """CRPS from the published quantiles: twice the pinball loss over all levels, each representing its neighbours."""
     parts = [2 * w * scoring.pinball(c, level) for c, level, w in zip(COLUMNS, LEVELS, WIDTHS, strict=True)]
     return pl.sum_horizontal(*parts)
 
@@ -41,9 +41,11 @@ def by_level(rows: pl.DataFrame) -> pl.DataFrame:
         crps().alias("crps"),
         pl.col("y").is_between(pl.col("q0.1"), pl.col("q0.9")).alias("covered"),
     )
-    own = measured.group_by(*GROUP, "unique_id", "scale").agg(pl.col("error").abs().mean().alias("mae"))
+    group = measured.group_by(*GROUP, "unique_id", "scale").agg(pl.col("error").abs().mean().alias("mae"))
     each = (
-        own.filter(pl.col("scale") > 0).group_by(GROUP).agg((pl.col("mae") / pl.col("scale")).mean().alias("mean_mase"))
+        group.filter(pl.col("scale") > 0)
+        .group_by(GROUP)
+        .agg((pl.col("mae") / pl.col("scale")).mean().alias("mean_mase"))
     )
     known = pl.col("scale").is_not_null()
     return (
@@ -87,8 +89,8 @@ def show(
     console.print(_scores(scores))
     table = Table("level", "model", "over", "skill", "95 % interval", "series worse", title="paired skill")
     for reference in references:
-        found = over(rows, scores, reference, block_days)
-        for row in found.filter(pl.col("model").str.starts_with(CHOSEN)).iter_rows(named=True):
+        result = over(rows, scores, reference, block_days)
+        for row in result.filter(pl.col("model").str.starts_with(CHOSEN)).iter_rows(named=True):
             between = f"{_number(row['skill_low'], '+.4f')} to {_number(row['skill_high'], '+.4f')}"
             words = (row["level"], row["model"], reference)
             table.add_row(*words, _number(row["skill"], "+.4f"), between, _number(row["worse_share"], ".1%"))
@@ -149,8 +151,8 @@ def by_series(rows: pl.DataFrame, table: str) -> pl.DataFrame:
 def draw(rows: pl.DataFrame, series: pl.DataFrame, path: Path) -> None:
     """A good, a typical and a bad series after the last origin."""
     names = series.drop("unique_id", "rate").rename({"name": "unique_id"})
-    told = rows.filter(pl.col("model") == CHOSEN).drop("unique_id").rename({"name": "unique_id"})
-    backtest_figure.save(Backtest(told, series, names, series, series), path)
+    shown = rows.filter(pl.col("model") == CHOSEN).drop("unique_id").rename({"name": "unique_id"})
+    backtest_figure.save(Backtest(shown, series, names, series, series), path)
 
 
 def _number(value: float | None, form: str) -> str:

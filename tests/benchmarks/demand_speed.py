@@ -1,10 +1,10 @@
 """The nightly refresh of hourly demand in seconds, memory and loss: `python -m tests.benchmarks.demand_speed 50 500`.
 
-Hourly series of a year are drawn, so that the true rates are known: each its own day and week, a level that wanders,
-a time of year for all. Each way forecasts the week after with ranges, in a process of its own that reads the series
+Hourly series of a year are drawn, so that the true rates are known: each its own day and week, a drifting level,
+a time of year for all. Each method forecasts the week after with ranges, in a process of its own that reads the series
 from a file and writes its quantiles, as `bongsu predict demand` does; its own imports are not timed, those of children
 are. Memory is the peak of the process and its children together, seconds of processor are those of all of them. Ours
-chooses models and learns ranges anew, on two processes; the others fit once on one: default Prophet with its samples,
+selects models and fits ranges again, on two processes; the others fit once on one: default Prophet with its samples,
 AutoETS with a day's season, and LightGBM-Poisson of all series with a negative binomial learnt on the last week. Losses
 are compared on the same `SAMPLE` series; the oracle knows the rates.
 """
@@ -43,13 +43,13 @@ Clock = Floats
 
 def rate(number: int) -> Floats:
     """Calls an hour of one series, the week ahead included."""
-    own, hour = np.random.default_rng(number), np.arange(HOURS + AHEAD)
-    day = 1 + own.uniform(0.3, 0.8) * np.sin(2 * np.pi * (hour / 24 - own.uniform()))
-    week = np.where(hour // 24 % 7 >= 5, own.uniform(0.7, 1.3), 1.0)
+    group, hour = np.random.default_rng(number), np.arange(HOURS + AHEAD)
+    day = 1 + group.uniform(0.3, 0.8) * np.sin(2 * np.pi * (hour / 24 - group.uniform()))
+    week = np.where(hour // 24 % 7 >= 5, group.uniform(0.7, 1.3), 1.0)
     year = 1 + 0.15 * np.sin(2 * np.pi * hour / 8766)
     weeks = np.arange(0, HOURS + AHEAD + 168, 168)
-    level = np.interp(hour, weeks, own.normal(0, 0.03, weeks.size).cumsum())
-    return np.asarray(np.exp(own.normal(-0.5, 1) + level) * day * week * year)
+    level = np.interp(hour, weeks, group.normal(0, 0.03, weeks.size).cumsum())
+    return np.asarray(np.exp(group.normal(-0.5, 1) + level) * day * week * year)
 
 
 def drawn(count: int, first: int = 0) -> pl.DataFrame:
@@ -78,7 +78,7 @@ def written(count: int, folder: Path) -> tuple[Path, pl.DataFrame]:
 def clock() -> Clock:
     """Seconds, and seconds of processor of this process and the children that ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return np.array([time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)])
+    return np.array([time.perf_counter(), sum(single.ru_utime + single.ru_stime for single in used)])
 
 
 def ours(source: Path, target: Path) -> Clock:
@@ -93,7 +93,7 @@ def ours(source: Path, target: Path) -> Clock:
 
 
 def one_by_one(source: Path, target: Path, fit: Callable[[pl.DataFrame], Floats]) -> Clock:
-    """Seconds of a way that fits series by series; its rows of quantiles are those of the hours ahead."""
+    """Seconds of a method that fits series by series; its rows of quantiles are those of the hours ahead."""
     lines = pl.read_parquet(source).partition_by("unique_id", maintain_order=True)
     fit(lines[0].head(1000))
     begin = clock()
@@ -103,10 +103,10 @@ def one_by_one(source: Path, target: Path, fit: Callable[[pl.DataFrame], Floats]
     return took
 
 
-def answer(name: str, found: Floats) -> pl.DataFrame:
+def answer(name: str, result: Floats) -> pl.DataFrame:
     """``unique_id, ds`` and quantiles of one series."""
     ds = [END + timedelta(hours=i) for i in range(AHEAD)]
-    values = {column: found[:, i] for i, column in enumerate(COLUMNS)}
+    values = {column: result[:, i] for i, column in enumerate(COLUMNS)}
     return pl.DataFrame({"unique_id": name, "ds": ds, **values}, schema_overrides={"ds": pl.Datetime("us")})
 
 
@@ -132,9 +132,9 @@ def ets(source: Path, target: Path) -> Clock:
     from statsforecast.models import AutoETS
 
     def fit(line: pl.DataFrame) -> Floats:
-        said = AutoETS(season_length=24).forecast(line["y"].to_numpy(), h=AHEAD, level=[80])
-        spread = (said["hi-80"] - said["mean"]) / norm.ppf(0.9)
-        return np.asarray(said["mean"][:, None] + spread[:, None] * norm.ppf(LEVELS)[None, :])
+        forecasts = AutoETS(season_length=24).forecast(line["y"].to_numpy(), h=AHEAD, level=[80])
+        spread = (forecasts["hi-80"] - forecasts["mean"]) / norm.ppf(0.9)
+        return np.asarray(forecasts["mean"][:, None] + spread[:, None] * norm.ppf(LEVELS)[None, :])
 
     return one_by_one(source, target, fit)
 
@@ -154,18 +154,20 @@ def lightgbm(source: Path, target: Path) -> Clock:
     rows = pl.concat([series, ahead.with_columns(y=pl.lit(None, pl.Float64))]).sort(KEYS)
     rows = rows.with_columns(ds.dt.hour().alias("hour"), ds.dt.weekday().alias("weekday"), *lags, *levels)
 
-    def means(known: pl.DataFrame, asked: pl.DataFrame) -> Floats:
+    def means(known: pl.DataFrame, ahead: pl.DataFrame) -> Floats:
         model = LGBMRegressor(objective="poisson", n_jobs=1, verbosity=-1)
         model.fit(known.select(names).to_numpy(), known["y"].to_numpy())
-        return np.asarray(model.predict(asked.select(names).to_numpy()))
+        return np.asarray(model.predict(ahead.select(names).to_numpy()))
 
-    known, asked = rows.drop_nulls(["y", "mean28"]), rows.filter(y.is_null())
-    held = known.filter(ds >= END - timedelta(hours=AHEAD))
-    said = means(known.filter(ds < END - timedelta(hours=AHEAD)), held)
-    dispersion = max(float((((held["y"].to_numpy() - said) ** 2) - said).sum() / (said**2).sum()), 0.0)
-    values = negative_binomial.quantiles(means(known, asked), dispersion)
+    known, ahead = rows.drop_nulls(["y", "mean28"]), rows.filter(y.is_null())
+    last_week = known.filter(ds >= END - timedelta(hours=AHEAD))
+    forecasts = means(known.filter(ds < END - timedelta(hours=AHEAD)), last_week)
+    dispersion = max(
+        float((((last_week["y"].to_numpy() - forecasts) ** 2) - forecasts).sum() / (forecasts**2).sum()), 0.0
+    )
+    values = negative_binomial.quantiles(means(known, ahead), dispersion)
     took = clock() - begin
-    asked.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS)).write_parquet(target)
+    ahead.select(KEYS).with_columns(pl.Series(c, values[:, i]) for i, c in enumerate(COLUMNS)).write_parquet(target)
     return took
 
 
@@ -173,22 +175,22 @@ WAYS = {"ours": ours, "prophet": prophet, "ets": ets, "lightgbm": lightgbm}
 
 
 def measured(way: str, source: Path, target: Path) -> tuple[float, float, float]:
-    """Seconds, seconds of processor and peak megabytes of one way, in a process of its own."""
+    """Seconds, seconds of processor and peak megabytes of one way, in a separate process."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.demand_speed", way, str(source), str(target)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         root, peak = psutil.Process(child.pid), 0
         while child.poll() is None:
             peak = max(peak, resident(root))
             time.sleep(0.1)
-        said, _ = child.communicate()
+        forecasts, _ = child.communicate()
     if child.returncode:
         raise RuntimeError(f"{way} failed: run {' '.join(command)}")
-    seconds, processor = map(float, said.split()[-2:])
+    seconds, processor = map(float, forecasts.split()[-2:])
     return seconds, processor, peak / 1e6
 
 
 def resident(root: psutil.Process) -> int:
-    """Bytes that a process and its children hold now."""
+    """Bytes used by a process and its children now."""
     total = 0
     try:
         for process in [root, *root.children(recursive=True)]:
@@ -198,9 +200,9 @@ def resident(root: psutil.Process) -> int:
     return total
 
 
-def loss(said: pl.DataFrame, after: pl.DataFrame, scales: pl.DataFrame) -> float:
+def loss(forecasts: pl.DataFrame, after: pl.DataFrame, scales: pl.DataFrame) -> float:
     """Scaled pinball of the week after: the sum of losses over the sum of scales."""
-    rows = after.join(said, on=KEYS, how="left").join(scales, on="unique_id")
+    rows = after.join(forecasts, on=KEYS, how="left").join(scales, on="unique_id")
     return float(rows.select(scoring.mean_pinball().sum() / pl.col("scale").sum()).item())
 
 
@@ -211,32 +213,32 @@ def oracle(after: pl.DataFrame) -> pl.DataFrame:
 
 
 def table(console: Console, counts: tuple[int, ...] = COUNTS) -> None:
-    """Print every way: ours for all counts, the others on samples."""
-    found = Table("hourly series of a year, 7 days ahead", "series", "seconds", "a series", "of processor", "peak MB",
+    """Print every method: ours for all counts, the others on samples."""
+    result = Table("hourly series of a year, 7 days ahead", "series", "seconds", "a series", "of processor", "peak MB",
                   "scaled pinball, sample", "all its series", "oracle")  # fmt: skip
-    asked = [("ours", "ours, chosen and calibrated anew", count) for count in counts] + [
+    methods = [("ours", "ours, selected and calibrated again", count) for count in counts] + [
         (way, name, count) for way, (name, count) in RIVALS.items()
     ]
     with tempfile.TemporaryDirectory() as folder:
-        files = {count: written(count, Path(folder)) for count in {count for _, _, count in asked}}
-        for way, name, count in asked:
+        files = {count: written(count, Path(folder)) for count in {count for _, _, count in methods}}
+        for way, name, count in methods:
             source, after = files[count]
             target = Path(folder) / f"{way}-{count}.parquet"
             took, processor, peak = measured(way, source, target)
-            said, true = pl.read_parquet(target).select(*KEYS, *COLUMNS), oracle(after)
+            forecasts, true = pl.read_parquet(target).select(*KEYS, *COLUMNS), oracle(after)
             scales = scoring.season_errors(pl.read_parquet(source), "h")
             sample = after.filter(pl.col("unique_id") < f"s{SAMPLE:05}")
-            losses = [loss(said, sample, scales), loss(said, after, scales), loss(true, after, scales)]
+            losses = [loss(forecasts, sample, scales), loss(forecasts, after, scales), loss(true, after, scales)]
             times = [f"{took:.1f}", f"{took / count:.4f}", f"{processor / count:.4f}", f"{peak:,.0f}"]
-            found.add_row(name, f"{count:,}", *times, *[f"{value:.4f}" for value in losses])
+            result.add_row(name, f"{count:,}", *times, *[f"{value:.4f}" for value in losses])
         small = files[SAMPLE][1]
         best = loss(oracle(small), small, scoring.season_errors(pl.read_parquet(files[SAMPLE][0]), "h"))
-        found.add_row("oracle", f"{SAMPLE}", "", "", "", "", f"{best:.4f}", "", "")
-    console.print(found)
+        result.add_row("oracle", f"{SAMPLE}", "", "", "", "", f"{best:.4f}", "", "")
+    console.print(result)
 
 
 def main() -> None:
-    """Run one way, or with counts alone print the table."""
+    """Run one method, or with counts only, print the table."""
     words = sys.argv[1:]
     if words and words[0] in WAYS:
         print(*WAYS[words[0]](Path(words[1]), Path(words[2])))

@@ -83,7 +83,7 @@ OPERATORS: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.BitOr: ast.BitAnd,
 }
 NAMES: Final = {
-    one: other
+    single: other
     for pair in (
         ("min", "max"),
         ("minimum", "maximum"),
@@ -92,7 +92,7 @@ NAMES: Final = {
         ("floor", "ceil"),
         ("first", "last"),
     )
-    for one, other in (pair, pair[::-1])
+    for single, other in (pair, pair[::-1])
 }
 LOGGERS: Final = ("log", "logger", "logging", "warnings")
 
@@ -225,11 +225,11 @@ def passes(tree: Path, module: str, limit: float | None = None) -> bool:
         *TESTS[module],
     ]
     # The same examples and the same order every time, the tree's own code, and no bytecode of a fault.
-    own = {"CI": "true", "PYTHONHASHSEED": "0", "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    subset = {"CI": "true", "PYTHONHASHSEED": "0", "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
         command,
         cwd=tree,
-        env=os.environ | own,
+        env=os.environ | subset,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

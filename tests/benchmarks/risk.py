@@ -4,7 +4,7 @@ Twenty-four calendar months; the stack is also given the twelve windows before t
 each area: hits, PAI and PEI* with 95 % intervals, and the paired gain over the best simple count (chosen on earlier
 origins) and over prospective hot spots. A FOLDER receives all scores as Parquet.
 
-The models were made on earlier months than those that score: Portland 2014-03 to 2015-02, Toronto 2017 and 2018,
+The models were developed on earlier months than the scored ones: Portland 2014-03 to 2015-02, Toronto 2017 and 2018,
 Chicago 2014 and 2015. An earlier state of the code was chosen while these very tables were looked at.
 """
 
@@ -86,9 +86,9 @@ def scores(city: str) -> pl.DataFrame:
     return scored.scores
 
 
-def print_scores(console: Console, city: str, found: pl.DataFrame) -> None:
+def print_scores(console: Console, city: str, result: pl.DataFrame) -> None:
     """One table per category and area."""
-    for (category, cells), group in found.group_by("category", "cells", maintain_order=True):
+    for (category, cells), group in result.group_by("category", "cells", maintain_order=True):
         share = group["area_share"][0]
         what = f"{city}, {category}: {cells} cells, {share:.2%} of the area, {group['incidents'][0]} incidents"
         heads = ("model", "hits", "hit rate", "PAI", "95 %", "PEI*", "gain over best count", "gain over prospective")
@@ -110,14 +110,14 @@ def main() -> None:
     """One city's tables."""
     city = sys.argv[1]
     begin = time.perf_counter()
-    found = scores(city)
+    result = scores(city)
     console = Console(width=150)
-    print_scores(console, city, found)
+    print_scores(console, city, result)
     console.print(f"{time.perf_counter() - begin:.0f} s")
     if len(sys.argv) > 2:
         folder = Path(sys.argv[2])
         folder.mkdir(parents=True, exist_ok=True)
-        found.write_parquet(folder / f"{city}.parquet")
+        result.write_parquet(folder / f"{city}.parquet")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Two-hour slots of the week on real records: `python -m tests.benchmarks.risk_slots toronto|chicago [FOLDER]`.
 
-Twenty-four windows of 28 days, one from the start of each month, and the twelve months before them to choose on. One
+Twenty-four windows of 28 days, one from the start of each month, and the twelve months before them for selection. One
 per cent of all cells × 84 slots is selected: hits, hit share over share (PAI), and the paired gain of `slots` over the
 best simple count times the region's table of hours, with 95 % intervals. A FOLDER receives every window as Parquet.
 
-Toronto's records tell a local date and, beside it, a local hour, heaped at 0 and 12; Chicago's tell minutes.
+Toronto's records have a local date and a separate local hour, with peaks at 0 and 12; Chicago's have minutes.
 """
 
 import sys
@@ -34,7 +34,7 @@ HOURS = {
     "toronto": ("toronto/police_mci.parquet", pl.col("occurrencehour").cast(pl.Int64)),
     "chicago": ("chicago/aggravated_assaults.parquet", pl.col("date").str.slice(0, 19).str.to_datetime().dt.hour()),
 }
-"""Where each city's local hours stand, row by row as in `risk`."""
+"""Position of each city's local hours, row by row as in `risk`."""
 
 
 def records(city: str) -> tuple[pl.DataFrame, Task, date]:
@@ -84,13 +84,13 @@ def windows(city: str, first: date | None = None) -> pl.DataFrame:
             return backtest.backtest(there.history, times[category], category, spans, rates, SHARE)[1]
 
         with ThreadPoolExecutor(2) as pool:
-            found = pl.concat(pool.map(tried, sorted(times)))
-    return found.filter(pl.col("origin_day") >= begin)
+            result = pl.concat(pool.map(tried, sorted(times)))
+    return result.filter(pl.col("origin_day") >= begin)
 
 
-def print_scores(console: Console, city: str, found: pl.DataFrame) -> None:
+def print_scores(console: Console, city: str, result: pl.DataFrame) -> None:
     """One row per category and model."""
-    pooled = scoring.score(found, ["category", "model"], (BEST_COUNT, BEST_COUNT))
+    pooled = scoring.score(result, ["category", "model"], (BEST_COUNT, BEST_COUNT))
     heads = ("category", "model", "incidents", "hits", "hit share", "PAI", "95 %", "gain", "95 %", "log score")
     table = Table(*heads, title=f"{city}: {SHARE:.0%} of cell-slots, {MONTHS} windows of {DAYS} days")
     for row in pooled.iter_rows(named=True):
@@ -106,17 +106,17 @@ def main() -> None:
     """One city's table."""
     city = sys.argv[1]
     begin = time.perf_counter()
-    found = windows(city)
+    result = windows(city)
     console = Console(width=150)
-    print_scores(console, city, found)
+    print_scores(console, city, result)
     ends = pl.lit(date(1970, 1, 1)) + pl.duration(days=pl.col("origin_day"))
-    span = found.select(ends.min().alias("first"), ends.max().alias("last")).row(0)
+    span = result.select(ends.min().alias("first"), ends.max().alias("last")).row(0)
     console.print(f"windows from {span[0]:%Y-%m-%d} to {span[1] + timedelta(days=DAYS):%Y-%m-%d}")
     console.print(f"{time.perf_counter() - begin:.0f} s")
     if len(sys.argv) > 2:
         folder = Path(sys.argv[2])
         folder.mkdir(parents=True, exist_ok=True)
-        found.write_parquet(folder / f"{city}_slots.parquet")
+        result.write_parquet(folder / f"{city}_slots.parquet")
 
 
 if __name__ == "__main__":

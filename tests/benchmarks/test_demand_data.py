@@ -1,4 +1,4 @@
-"""The benchmark's loaders add up, and its peers see only the past."""
+"""The benchmark's loaders are additive, and its peers see only the past."""
 
 from datetime import datetime, timedelta
 
@@ -23,8 +23,8 @@ def test_every_level_adds_up_to_the_total_and_no_locked_origin_is_for_developmen
     assert set(panel.series["parent"].drop_nulls()) <= known
     assert panel.series["parent"].null_count() == 1
     assert max(panel.development) < min(panel.locked)
-    asked = demand_data.targets(panel, panel.origins, panel.series.head(1))
-    last = asked.join(panel.history, on=["unique_id", "ds"], how="left")
+    requested = demand_data.targets(panel, panel.origins, panel.series.head(1))
+    last = requested.join(panel.history, on=["unique_id", "ds"], how="left")
     assert last["y"].null_count() == 0 and last.height == len(panel.origins) * panel.horizon
 
 
@@ -38,7 +38,7 @@ def test_a_peer_sees_only_the_past_and_its_quantiles_rise(name: str) -> None:
     cutoff = ds[180]
     targets = history.filter(pl.col("ds") >= cutoff).select("unique_id", pl.lit(cutoff, stamp).alias("cutoff"), "ds")
     altered = history.with_columns(y=pl.when(pl.col("ds") >= cutoff).then(900.0).otherwise("y"))
-    one, two = (demand_peers.PEERS[name](h, targets, "D") for h in (history, altered))
-    assert one.equals(two) and one["mean"].null_count() == 0
-    assert (np.diff(one.select(COLUMNS).to_numpy(), axis=1) >= 0).all()
-    assert one["mean"].mean() == pytest.approx(20, rel=0.2)
+    single, two = (demand_peers.PEERS[name](h, targets, "D") for h in (history, altered))
+    assert single.equals(two) and single["mean"].null_count() == 0
+    assert (np.diff(single.select(COLUMNS).to_numpy(), axis=1) >= 0).all()
+    assert single["mean"].mean() == pytest.approx(20, rel=0.2)

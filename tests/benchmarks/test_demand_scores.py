@@ -15,7 +15,7 @@ DAYS = 140
 
 
 def rows(shift: float, model: str) -> pl.DataFrame:
-    """Normal forecasts, whose middle lies ``shift`` from the truth's, of one series over twenty weeks."""
+    """Normal forecasts, whose centre is ``shift`` from the truth's, of one series over twenty weeks."""
     y = np.random.default_rng(4).normal(size=DAYS)
     ds = [datetime(2025, 1, 1) + timedelta(days=i) for i in range(DAYS)]
     frame = pl.DataFrame({"ds": ds, "y": y}, schema_overrides={"ds": pl.Datetime("us")})
@@ -28,11 +28,11 @@ def rows(shift: float, model: str) -> pl.DataFrame:
 
 
 def test_crps_from_published_levels_is_that_of_the_whole_distribution() -> None:
-    made = rows(0.0, "chosen")
-    y = made["y"].to_numpy()
+    built = rows(0.0, "chosen")
+    y = built["y"].to_numpy()
     exact = y * (2 * norm.cdf(y) - 1) + 2 * norm.pdf(y) - 1 / np.sqrt(np.pi)
     assert sum(demand_scores.WIDTHS) == pytest.approx(1)
-    assert made.select(demand_scores.crps().mean()).item() == pytest.approx(exact.mean(), rel=0.02)
+    assert built.select(demand_scores.crps().mean()).item() == pytest.approx(exact.mean(), rel=0.02)
 
 
 def test_a_model_that_left_targets_out_is_not_compared() -> None:
@@ -41,10 +41,10 @@ def test_a_model_that_left_targets_out_is_not_compared() -> None:
 
 
 @pytest.mark.parametrize("block_days", [1, 7])
-def test_a_forecast_off_the_truth_loses_with_an_interval_that_says_so(block_days: int) -> None:
+def test_a_biased_forecast_loses_with_an_interval_below_zero(block_days: int) -> None:
     both = pl.concat([rows(0.0, "chosen"), rows(1.0, "off")])
-    found = demand_scores.over(both, demand_scores.by_level(both), "off", block_days)
-    skill, low, worse = found.filter(pl.col("model") == "chosen").select("skill", "skill_low", "worse_share").row(0)
+    result = demand_scores.over(both, demand_scores.by_level(both), "off", block_days)
+    skill, low, worse = result.filter(pl.col("model") == "chosen").select("skill", "skill_low", "worse_share").row(0)
     assert 0 < low < skill < 1 and worse == 0
 
 
@@ -56,6 +56,6 @@ def test_the_bottom_is_a_member_of_every_level_above_it() -> None:
         "parent": [None, 0, 0, 1, 2],
     })  # fmt: skip
     empty = pl.DataFrame()
-    found = demand.members(Panel(empty, series, "D", 1, [], empty))
-    assert found.columns == ["unique_id", "total", "board"]
-    assert found.rows() == [(3, 0, 1), (4, 0, 2)]
+    result = demand.members(Panel(empty, series, "D", 1, [], empty))
+    assert result.columns == ["unique_id", "total", "board"]
+    assert result.rows() == [(3, 0, 1), (4, 0, 2)]

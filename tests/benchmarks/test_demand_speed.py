@@ -1,11 +1,11 @@
-"""What the benchmarks of speed and engines lean on."""
+"""Helpers of the benchmarks of speed and engines."""
 
 import polars as pl
 
 from tests.benchmarks import demand_engines, demand_speed
 
 
-def test_a_series_is_drawn_the_same_whatever_is_drawn_beside_it() -> None:
+def test_a_series_does_not_depend_on_other_drawn_series() -> None:
     assert demand_speed.drawn(3).filter(unique_id="s00002").equals(demand_speed.drawn(1, 2))
 
 
@@ -19,6 +19,6 @@ def test_the_oracle_loses_least() -> None:
 
 
 def test_a_last_digit_is_a_difference() -> None:
-    one = {"scores": pl.DataFrame({"mae": [0.1 + 0.2]})}
-    assert demand_engines.differing(one, {"scores": pl.DataFrame({"mae": [0.3]})}) == ["scores"]
-    assert demand_engines.differing(one, {"scores": one["scores"].clone()}) == []
+    single = {"scores": pl.DataFrame({"mae": [0.1 + 0.2]})}
+    assert demand_engines.differing(single, {"scores": pl.DataFrame({"mae": [0.3]})}) == ["scores"]
+    assert demand_engines.differing(single, {"scores": single["scores"].clone()}) == []

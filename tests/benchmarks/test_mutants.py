@@ -106,10 +106,10 @@ def test_a_fault_that_the_tests_notice_is_killed_and_the_tree_is_as_before(
     monkeypatch.setattr(mutants, "TESTS", {"doubling.py": ("test_it.py",)})
     possible = mutants.mutants("doubling.py", source)
 
-    def one(old: str, new: str) -> Mutant:
+    def mutant_of(old: str, new: str) -> Mutant:
         return next(mutant for mutant in possible if (mutant.old, mutant.new) == (old, new))
 
     assert mutants.passes(tmp_path, "doubling.py")
-    assert mutants.is_killed(tmp_path, one("2", "3"), limit=60)
-    assert not mutants.is_killed(tmp_path, one("return 5", "return None"), limit=60)
+    assert mutants.is_killed(tmp_path, mutant_of("2", "3"), limit=60)
+    assert not mutants.is_killed(tmp_path, mutant_of("return 5", "return None"), limit=60)
     assert (tmp_path / "doubling.py").read_bytes() == source

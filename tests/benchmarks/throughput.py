@@ -1,4 +1,4 @@
-"""Landing to core at national volume: records a second by stage, peak memory, beside a plain read of the same bytes.
+"""Landing to core at national volume: records a second by stage, peak memory, and a plain read of the same bytes.
 
 Each part runs in a process of its own, so that its memory is its own:
 `python -m tests.benchmarks.throughput land|load|plain FOLDER [ROWS]` prints what it measured as JSON.
@@ -59,21 +59,21 @@ def settings(folder: Path) -> Settings:
 
 
 def land(folder: Path, rows: int) -> dict[str, float]:
-    """Land at least so many rows of calls, and lay the same bytes beside for the plain reader."""
-    asked, done, spent = settings(folder), 0, 0.0
+    """Land at least so many rows of calls, and store the same bytes for the plain reader."""
+    requested, done, spent = settings(folder), 0, 0.0
     first = END
     while done < rows:
         first, last = first - timedelta(days=DAYS), first
-        made = simulator.tables(asked.profile, first, last)
+        built = simulator.tables(requested.profile, first, last)
         for feed in FRAMES:
-            pages = tuple(_pages(feed, made[feed]))
-            _lay_beside(folder / "plain" / feed, first, pages)
-            # Later versions of its calls come with it, so the delivery is asked for after the last of them.
-            start = datetime.combine(first, midnight(), asked.profile.zone).astimezone(UTC)
+            pages = tuple(_pages(feed, built[feed]))
+            _store_plain(folder / "plain" / feed, first, pages)
+            # It includes later versions of its calls, so the delivery is requested after the last of them.
+            start = datetime.combine(first, midnight(), requested.profile.zone).astimezone(UTC)
             begin = time.perf_counter()
-            landing.put(asked, feed, Delivery(pages, start, asked.as_of))
+            landing.put(requested, feed, Delivery(pages, start, requested.as_of))
             spent += time.perf_counter() - begin
-            done += made[feed].height
+            done += built[feed].height
     return {"rows": done, "land": spent}
 
 
@@ -81,12 +81,12 @@ def load(folder: Path) -> dict[str, float]:
     """Everything between landing and core, with the seconds of each stage."""
     import great_expectations  # noqa: F401  imported before the clock starts: a run pays for it once
 
-    asked = settings(folder)
+    requested = settings(folder)
     measured: dict[str, float] = {}
-    with warehouse.connect(asked) as con:
+    with warehouse.connect(requested) as con:
         begin, stage = time.perf_counter(), "load"
         for feed in FRAMES:
-            loading.load_pending(con, asked, feeds.named(asked.profile, feed))
+            loading.load_pending(con, requested, feeds.named(requested.profile, feed))
 
         def note(following: str) -> None:
             nonlocal begin, stage
@@ -94,16 +94,16 @@ def load(folder: Path) -> dict[str, float]:
             measured[stage] = now - begin
             begin, stage = now, following
 
-        for feed in feeds.of(asked.profile):
+        for feed in feeds.of(requested.profile):
             merge.prepare(con, feed)
-        build.build(con, asked, note)
+        build.build(con, requested, note)
         measured.pop("marts", None)
         (measured["core rows"],) = con.execute("select count(*) from core.incidents").fetchall()[0]
     return measured
 
 
 def plain(folder: Path) -> dict[str, float]:
-    """The same bytes read by DuckDB alone: no decryption, contract, suite, versions, accounting, areas or core."""
+    """The same bytes read by DuckDB only: no decryption, contract, suite, versions, accounting, areas or core."""
     begin = time.perf_counter()
     with duckdb.connect(str(folder / "plain.duckdb"), config={"threads": 2, "memory_limit": "2GB"}) as con:
         for feed, path in PLAIN.items():
@@ -122,15 +122,15 @@ def table(console: Console) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             console.print(f"{millions} million records: making and landing them …")
-            found = {
+            result = {
                 **_child("land", folder, millions * 1_000_000),
                 **_child("load", folder),
                 **_child("plain", folder),
             }
-            columns.append(found)
+            columns.append(result)
     printed = Table("landing to core, 2 cores", *(f"{m} million" for m in MILLIONS))
     stages = [name for name in columns[0] if name not in {"rows", "land", "plain", "core rows"} and "GiB" not in name]
-    ours = [sum(found[name] for name in stages) for found in columns]
+    ours = [sum(result[name] for name in stages) for result in columns]
     for name in stages:
         printed.add_row(f"{name}, records/s", *(f"{c['rows'] / c[name]:,.0f}" for c in columns))
     printed.add_section()
@@ -155,7 +155,7 @@ def _pages(feed: str, records: pl.DataFrame) -> Iterator[bytes]:
         yield FRAMES[feed].format(rows=records.height, records=page.write_json()).encode()
 
 
-def _lay_beside(folder: Path, first: date, pages: tuple[bytes, ...]) -> None:
+def _store_plain(folder: Path, first: date, pages: tuple[bytes, ...]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, page in enumerate(pages):
         (folder / f"{first:%Y%m%d}-{number:05}.json").write_bytes(page)

@@ -1,8 +1,8 @@
-"""Coherent paths on Welsh ambulance days: `python -m tests.benchmarks.wales_paths`.
+"""Additive paths on Welsh ambulance days: `python -m tests.benchmarks.wales_paths`.
 
 691 series (board × category × nature), horizons of 43 to 84 days, origins in the earlier half of the data alone; means
-from the weekday table. Compared at total, control area, board and bottom, by day and by week: independent series added
-up, shared shocks, shared shocks with informed means, and each level's own forecast, which does not add up.
+from the weekday table. Compared at total, control area, board and bottom, by day and by week: independent series
+summed, common shocks, common shocks with adjusted means, and each level's own forecast, which is not additive.
 """
 
 import os
@@ -62,7 +62,7 @@ def trees(members: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(members.select(SERIES, pl.col(level).alias("group")) for level in LEVELS[:-1])
 
 
-def said(history: pl.DataFrame, level: str) -> pl.DataFrame:
+def forecasts(history: pl.DataFrame, level: str) -> pl.DataFrame:
     """The weekday table's means at all origins, with dispersions learnt before each."""
     ids = history.select(SERIES).unique().sort(SERIES).with_columns(pl.lit(level).alias("pool"))
     cutoffs = [FIRST + STEP * i for i in range(ORIGINS)]
@@ -109,13 +109,13 @@ def scores(drawn: Paths, outcomes: pl.DataFrame, scale: pl.DataFrame) -> pl.Data
     )  # fmt: skip
 
 
-def alone(said_level: pl.DataFrame, cutoff: datetime, width: int) -> Paths:
+def alone(level_forecasts: pl.DataFrame, cutoff: datetime, width: int) -> Paths:
     """Each level's own negative binomials, as if they were paths: no sum over time or areas means anything."""
-    rows = said_level.filter(pl.col("cutoff") == cutoff).sort(SERIES, "ds")
+    rows = level_forecasts.filter(pl.col("cutoff") == cutoff).sort(SERIES, "ds")
     ids, starts = rows[SERIES].unique(maintain_order=True), rows["ds"].unique().sort()
     levels = ((np.arange(width) + 0.5) / width).tolist()
-    found = negative_binomial.quantiles(rows["centre"].to_numpy(), rows["dispersion"].to_numpy(), levels)
-    return Paths(ids, starts, found.reshape(len(ids), len(starts), width).astype(np.int32))
+    result = negative_binomial.quantiles(rows["centre"].to_numpy(), rows["dispersion"].to_numpy(), levels)
+    return Paths(ids, starts, result.reshape(len(ids), len(starts), width).astype(np.int32))
 
 
 def uppers(levels: dict[str, pl.DataFrame]) -> pl.DataFrame:
@@ -130,7 +130,7 @@ def uppers(levels: dict[str, pl.DataFrame]) -> pl.DataFrame:
 def ways(
     levels: dict[str, pl.DataFrame], members: pl.DataFrame, cutoff: datetime
 ) -> dict[str, tuple[pl.DataFrame, Shocks]]:
-    """Marginals and shocks of each way to join the bottom series, learnt before ``cutoff``."""
+    """Marginals and shocks of each method to join the bottom series, fitted before ``cutoff``."""
     bottom, upper, now = levels["bottom"], uppers(levels), pl.col("cutoff") == cutoff
     weights = top_down.learn_weights(bottom, upper, members, cutoff)
     moved = top_down.informed(bottom, upper, members, weights)
@@ -171,24 +171,24 @@ def at(
     scale: pl.DataFrame,
 ) -> pl.DataFrame:
     """Scores of every way at one origin."""
-    found = []
+    result = []
     for way, (marginals, learnt) in ways(levels, members, cutoff).items():
         start = time.process_time()
         bottom = sample_paths.draw(marginals, members, learnt)
         upper = path_sums.over_areas(bottom, trees(members))
         print(f"{way}: {time.process_time() - start:.1f} s of CPU")
         parts = [scores(bottom, outcomes, scale), scores(upper, outcomes, scale), by_week(upper, outcomes, scale)]
-        found.append(pl.concat(parts).with_columns(pl.lit(way).alias("way")))
-    own = [scores(alone(rows, cutoff, sample_paths.PATHS), outcomes, scale) for rows in levels.values()]
-    found.append(pl.concat(own).with_columns(pl.lit("each level alone").alias("way")))
-    return pl.concat(found)
+        result.append(pl.concat(parts).with_columns(pl.lit(way).alias("way")))
+    group = [scores(alone(rows, cutoff, sample_paths.PATHS), outcomes, scale) for rows in levels.values()]
+    result.append(pl.concat(group).with_columns(pl.lit("each level alone").alias("way")))
+    return pl.concat(result)
 
 
 def main() -> None:
     """Run all origins and print the comparison."""
     history, members = series()
     histories = panels(history, members)
-    levels = {level: said(rows, level) for level, rows in histories.items()}
+    levels = {level: forecasts(rows, level) for level, rows in histories.items()}
     cutoffs = [FIRST + STEP * i for i in range(ORIGINS)][-SCORED:]
     outcomes = pl.concat(rows.with_columns(pl.lit(level).alias("level")) for level, rows in histories.items())
     known = [rows.filter(pl.col("ds") < cutoffs[0]) for rows in histories.values()]

@@ -36,14 +36,14 @@ def main() -> None:
     parser.add_argument("place", nargs="?", choices=tuple(LAST), default="small")
     parser.add_argument("--base", help="another base commit than that of renames.yml")
     parser.add_argument("--keep", type=Path, help="keep both homes in this folder")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     renames = Renames.read(Path(__file__).with_name("renames.yml"))
-    with tempfile.TemporaryDirectory() as scratch, worktree(asked.base or commit(renames.base)) as base:
-        folder = asked.keep or Path(scratch)
+    with tempfile.TemporaryDirectory() as scratch, worktree(options.base or commit(renames.base)) as base:
+        folder = options.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        homes = built(base, asked.place, folder)
+        homes = built(base, options.place, folder)
         lines = list(compared(base, *homes, renames))
-    print("\n".join(lines) or f"{asked.place}: every table is equal")
+    print("\n".join(lines) or f"{options.place}: every table is equal")
     sys.exit(bool(lines))
 
 
@@ -52,10 +52,10 @@ def commit(subject: str) -> str:
     log = subprocess.run(
         ["git", "log", "--format=%H %s"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    found = [line.partition(" ")[0] for line in log if line.partition(" ")[2] == subject]
-    if not found:
+    matches = [line.partition(" ")[0] for line in log if line.partition(" ")[2] == subject]
+    if not matches:
         sys.exit(f"no commit has the subject {subject!r}: fetch the whole history, or give --base")
-    return found[0]
+    return matches[0]
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def built(base: Path, place: str, folder: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def addresses(place: str) -> Iterator[Mapping[str, str]]:
-    """Environment variables that lead feeds to the shared files; of simulated agencies none are needed."""
+    """Environment variables that point feeds to the shared files; simulated agencies need none."""
     if place != "toronto":
         yield {}
         return
@@ -123,11 +123,13 @@ def compared(base: Path, before: Path, after: Path, renames: Renames) -> Iterato
     released = Path("published") / "current" / "audiences"
     for folder in sorted((before / released).iterdir()):
         file = f"{folder.name}.duckdb"
-        own = {f"{folder.name}.{name.removeprefix('views.')}": grain for name, grain in grains.items()}
+        own_grains = {f"{folder.name}.{name.removeprefix('views.')}": grain for name, grain in grains.items()}
         if not (after / released / folder.name / file).is_file():
             yield f"{folder.name}: this audience has no file"
         else:
-            yield from differences(folder / file, after / released / folder.name / file, renames, own, folder.name)
+            yield from differences(
+                folder / file, after / released / folder.name / file, renames, own_grains, folder.name
+            )
 
 
 if __name__ == "__main__":

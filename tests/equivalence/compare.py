@@ -17,7 +17,7 @@ EXACT: Final = frozenset({"raw", "reference", "staging", "core", "marts"})
 
 
 class Renames(BaseModel):
-    """What is called otherwise in the new tables, and which differences are meant; see ``renames.yml``."""
+    """Renamed tables and columns, and intended differences; see ``renames.yml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -120,17 +120,17 @@ def _by_key(
     is_different = [_differs(column, columns[column], types[column], is_exact) for column in compared]
     counts = ["_is_new is null", "_is_old is null", *(f"_is_old and _is_new and {test}" for test in is_different)]
     key = " and ".join(f'b."{column}" is not distinct from a."{columns[column]}"' for column in grain)
-    found = con.execute(
+    result = con.execute(
         f"""
         select {", ".join(f"count(*) filter ({test})" for test in counts)}
         from (select *, true as _is_old from {pair.before}) as b
         full join (select *, true as _is_new from {pair.after}) as a on {key}
         """
     ).fetchall()[0]
-    for label, rows in zip(("only before", "only after"), found[:2], strict=True):
+    for label, rows in zip(("only before", "only after"), result[:2], strict=True):
         if rows:
             yield f"{pair.name}: {rows} rows {label}"
-    for column, rows in zip(compared, found[2:], strict=True):
+    for column, rows in zip(compared, result[2:], strict=True):
         if rows:
             yield f"{pair.name}.{column}: {rows} rows differ"
 
@@ -139,8 +139,8 @@ def _as_multisets(con: duckdb.DuckDBPyConnection, pair: Pair, columns: Mapping[s
     """How many rows only one side has, of the columns that both have."""
     before = f"select {_listed(columns)} from {pair.before}"
     after = f"select {_listed(columns.values())} from {pair.after}"
-    for label, one, other in (("only before", before, after), ("only after", after, before)):
-        rows = con.execute(f"select count(*) from (({one}) except all ({other}))").fetchall()[0][0]
+    for label, side, other in (("only before", before, after), ("only after", after, before)):
+        rows = con.execute(f"select count(*) from (({side}) except all ({other}))").fetchall()[0][0]
         if rows:
             yield f"{pair.name}: {rows} rows {label}"
 

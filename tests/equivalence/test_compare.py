@@ -1,4 +1,4 @@
-"""The comparison of two builds: whatever differs and is not listed is named."""
+"""The comparison of two builds: unlisted differences are reported."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_every_table_and_column_must_be_mapped(compared: Compared) -> None:
     ]
 
 
-def test_listed_renames_drops_and_additions_are_no_differences(compared: Compared) -> None:
+def test_listed_renames_drops_and_additions_are_not_differences(compared: Compared) -> None:
     renamed = CALLS.replace("marts.calls", "marts.demand").replace("hour, calls)", "hour, units)")
     renamed += "; create table marts.more as select 1 as x; alter table marts.demand add column z integer"
     assert (
@@ -104,7 +104,7 @@ def test_a_column_whose_values_are_meant_to_differ_is_not_compared_and_a_changed
     compared: Compared,
 ) -> None:
     other = CALLS.replace("('A', 1, 2)", "('A', 1, 7)")
-    assert compared(CALLS, other, values={"*.calls": "counted anew"}) == []
+    assert compared(CALLS, other, values={"*.calls": "counted again"}) == []
     assert compared(DEMAND, DEMAND.replace("::double", "::float"))[0] == "forecast.demand.mean: DOUBLE became FLOAT"
 
 
@@ -116,7 +116,7 @@ def test_tables_of_a_release_are_named_by_their_audience(compared: Compared) -> 
     ]
 
 
-def test_the_base_commit_is_found_by_its_subject_and_an_unknown_one_ends_in_advice(
+def test_the_base_commit_is_found_by_its_subject_and_an_unknown_one_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Log:
