@@ -1,4 +1,4 @@
-"""A small warehouse: every table of the dictionary, a few rows where a release needs them."""
+"""A small warehouse: every table of the dictionary, with the few rows that a release needs."""
 
 import shutil
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def settings_at(home: Path, **given: Any) -> Settings:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home with a filled warehouse and its views: copy it, never write to it."""
+    """A home with a filled warehouse and its views: copy it, do not write to it."""
     settings = settings_at(tmp_path_factory.mktemp("template"))
     with warehouse.connect(settings) as con:
         fill(con, settings)
@@ -64,13 +64,13 @@ def released(template: Settings, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def filled(template: Settings, tmp_path: Path) -> Settings:
-    """Settings of a home of its own with a filled warehouse."""
+    """Settings of a separate home with a filled warehouse."""
     shutil.copytree(template.home, tmp_path / "home")
     return settings_at(tmp_path / "home")
 
 
 def for_audience(settings: Settings, audience: str, **given: Any) -> Settings:
-    """The same home, publishing for one audience only: quicker where the others do not matter."""
+    """The same home, publishing for one audience only, which is faster."""
     profile = settings.profile.model_copy(update={"audiences": (audience,)} | given.pop("profile", {}))
     return settings_at(settings.home, profile=profile, **given)
 
@@ -83,7 +83,7 @@ def con(filled: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def create_all(con: duckdb.DuckDBPyConnection) -> None:
-    """Make every table that the dictionary knows, empty, but for the views."""
+    """Create every table of the dictionary, empty, except the views."""
     known = dictionary.load()
     for name, table in known.tables.items():
         if not name.startswith(("views.", "release.")):
@@ -92,14 +92,14 @@ def create_all(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, *rows: dict[str, Any]) -> None:
-    """Insert rows by column name; columns that are not given are null."""
+    """Insert rows by column name; missing columns are null."""
     con.register("_rows", pl.DataFrame(rows, infer_schema_length=None).to_arrow())
     con.execute(f"insert into {table} by name select * from _rows")
     con.unregister("_rows")
 
 
 def incident(incident_id: str, **given: Any) -> dict[str, Any]:
-    """A police theft in Jongno, unless told otherwise."""
+    """A police theft in Jongno by default."""
     agency = given.get("agency", "police")
     return {
         "incident_id": incident_id,
@@ -132,7 +132,7 @@ def incident(incident_id: str, **given: Any) -> dict[str, Any]:
 
 
 def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Fill the tables that a release is made from."""
+    """Fill the tables from which a release is built."""
     create_all(con)
     _fill_reference(con)
     _fill_core(con)
@@ -151,7 +151,7 @@ def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
     for feed, agency in (("police_112", "police"), ("fire_119", "fire"), ("investigation_cases", "investigation")):
-        said = {"legal_basis": "law", "purpose": "demand", "impact_assessment": "done", "retention_days": 1825}
+        facts = {"legal_basis": "law", "purpose": "demand", "impact_assessment": "done", "retention_days": 1825}
         fixed = {
             "kind": "keyed",
             "is_reference": False,
@@ -159,7 +159,7 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
             "freshness_hours": 30.0,
             "is_simulated": True,
         }
-        insert(con, "reference.feeds", {"feed": feed, "agency": agency} | said | fixed)
+        insert(con, "reference.feeds", {"feed": feed, "agency": agency} | facts | fixed)
         insert(
             con,
             "marts.feed_status",
@@ -232,7 +232,7 @@ def _fill_cells(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_hot_spots(con: duckdb.DuckDBPyConnection) -> None:
-    """Thefts of a year: one cell hot and another not, and what the other tables of places say of them."""
+    """Thefts of a year: one cell hot and another not, with the other tables of places."""
     for cell_id, incidents, z, p, is_hot in (("다사5353", 12, 4.2, 0.0001, True), ("다사5453", 1, 0.1, 0.4, False)):
         spot = {
             "cell_id": cell_id, "cell_metres": 1000, "category": "theft", "incidents": incidents, "gi_star_z": z,
@@ -282,16 +282,17 @@ def _fill_risk(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
-    """Curve and calibration of the theft risk: twice what was expected in the second tenth, too few months for ends."""
+    """Curve and calibration of the theft risk: twice the expectation in the second tenth, too few months for "
+    "intervals."""
     for model in ("stack", "best_count", "prospective"):
-        told = {"reference_at": AS_OF, "category": "theft", "window": "month", "model": model, "origins": 6}
-        told["is_baseline"] = model == "best_count"
+        common = {"reference_at": AS_OF, "category": "theft", "window": "month", "model": model, "origins": 6}
+        common["is_baseline"] = model == "best_count"
         steps = ({"area_share": share, "hits": hits} for share, hits in ((0.01, 12), (0.5, 80)))
         insert(
             con,
             "forecast.risk_curves",
             *(
-                told
+                common
                 | step
                 | {"incidents": 100, "hit_rate": step["hits"] / 100, "pai": step["hits"] / step["area_share"] / 100}
                 for step in steps
@@ -302,7 +303,7 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
                 con,
                 "forecast.risk_calibration",
                 *(
-                    told
+                    common
                     | {"band": band, "cells": 10 * band, "expected_incidents": 10.0, "incidents": 20}
                     | {"calibration_ratio": 2.0, "calibration_ratio_low": 1.1, "calibration_ratio_high": 9.0}
                     for band in range(11)
@@ -315,19 +316,19 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
         ("다사540540", 20, None, 1),
     ):
         start = AS_OF + timedelta(hours=hour)
-        told = {"reference_at": AS_OF, "cell_id": cell_id, "hour": hour, "rank": rank, "baseline_rank": baseline_rank}
+        common = {"reference_at": AS_OF, "cell_id": cell_id, "hour": hour, "rank": rank, "baseline_rank": baseline_rank}
         when = {"slot_start": start, "slot_end": start + timedelta(hours=2)}
         expected = {"expected": 0.02, "baseline_expected": 0.01, "method": "boosting against count_all"}
-        insert(con, "forecast.risk_slots", slot | told | when | expected)
+        insert(con, "forecast.risk_slots", slot | common | when | expected)
     for model, hits in (("slots", 9), ("best_count", 8)):
-        told = {"reference_at": AS_OF, "origin_kind": "backtest", "category": "theft", "model": model}
+        common = {"reference_at": AS_OF, "origin_kind": "backtest", "category": "theft", "model": model}
         scored = {"is_baseline": model == "best_count", "area_share": 0.01, "origins": 6, "incidents": 80}
         caught = {"untimed_incidents": 20, "hits": hits, "hit_rate": hits / 80, "pai": hits / 0.8}
-        insert(con, "forecast.risk_slots_scores", told | scored | caught)
+        insert(con, "forecast.risk_slots_scores", common | scored | caught)
 
 
 def _fill_weeks(con: duckdb.DuckDBPyConnection) -> None:
-    """What the analyst's tables say of thefts by the week: a burst in the newest one, in Jongno."""
+    """The analyst's weekly tables of thefts: a burst in the newest week, in Jongno."""
     for area_id, level, newest in (("11", "region", 31), ("11010", "district", 22), ("11020", "district", 2)):
         for category in ("theft", "all"):
             of = {"area_id": area_id, "category": category}
@@ -351,7 +352,7 @@ def _weeks(newest: int) -> list[dict[str, Any]]:
 
 
 def _spans(newest: int) -> list[dict[str, Any]]:
-    """The newest week, its four weeks and its year beside those of before."""
+    """The newest week, its four weeks and its year, with those of the years before."""
     end, before = YEAR["window_end_date"], 10
     limits = {"expected_low": 2, "expected_high": 20, "signal": "high" if newest > 20 else None}
     return [
@@ -371,15 +372,15 @@ def _spans(newest: int) -> list[dict[str, Any]]:
 
 
 def _fill_shapes_of_crime(con: duckdb.DuckDBPyConnection) -> None:
-    """A year of thefts by hour of the week, by how few places hold them, and beside the year before."""
+    """A year of thefts by hour of the week, by concentration, and compared with the year before."""
     of = {"category": "theft"} | YEAR
     timed = {"weight": 5.0, "share": 1 / 168, "incidents": 840, "start_only_incidents": 800, "too_long_incidents": 3}
     hours = [{"weekday": hour // 24 + 1, "hour": hour % 24, "untimed_incidents": 60} for hour in range(168)]
     insert(con, "patterns.aoristic", *(of | timed | hour for hour in hours))
     for kind, places in (("cell", 60000), ("corner", 800)):
         shares = {"places_25_share": 0.01, "places_50_share": 0.03, "places_80_share": 0.125}
-        told = {"place_kind": kind, "places": places, "incidents": 840, "gini": 0.95, "gini_generalised": 0.4}
-        insert(con, "patterns.concentration", of | told | shares)
+        common = {"place_kind": kind, "places": places, "incidents": 840, "gini": 0.95, "gini_generalised": 0.4}
+        insert(con, "patterns.concentration", of | common | shares)
         steps = [{"share_of_crime": step / 100, "share_of_places": (step / 250) ** 2} for step in range(101)]
         insert(con, "patterns.lorenz", *({"category": "theft", "place_kind": kind} | step for step in steps))
     compared = of | {"window_days": 365, "incidents": 840, "incidents_before": 800}
@@ -397,9 +398,9 @@ def _fill_repeats(con: duckdb.DuckDBPyConnection) -> None:
         band = {"distance_from_m": 0, "distance_to_m": distance_to, "days_from": days_to - 7, "days_to": days_to}
         pairs = {"observed_pairs": observed, "expected_pairs": 10.0 if distance_to else 0.0}
         ratio = observed / 10 if distance_to else None
-        told = {"incidents": 340, "sampled_share": 1.0, "shared_place_share": 0.6, "permutations": 999}
+        common = {"incidents": 340, "sampled_share": 1.0, "shared_place_share": 0.6, "permutations": 999}
         judged = {"category": "theft", "pair_ratio": ratio, "permutation_p_value": p}
-        insert(con, "patterns.near_repeats", YEAR | band | pairs | told | judged)
+        insert(con, "patterns.near_repeats", YEAR | band | pairs | common | judged)
     place = {"category": "theft", "cell_id": "다사530530", "cell_metres": 100, "permutations": 999}
     for number, is_unusual in ((1, True), (2, False)):
         chain = {"chain_id": f"theft-2026111{number}-다사530530", "incidents": 3 + number, "extent_m": 84.0}
@@ -410,10 +411,10 @@ def _fill_repeats(con: duckdb.DuckDBPyConnection) -> None:
             insert(con, "patterns.near_repeat_members", {"chain_id": chain["chain_id"], "incident_id": incident_id})
     for rank, is_signal in ((1, True), (2, False)):
         circle = {"radius_m": 200.0, "geometry": box(126.97, 37.57, 126.98, 37.58).wkb, "cluster_rank": rank}
-        found = {"incidents": 9, "expected_incidents": 1.5, "excess_ratio": 6.0, "log_likelihood_ratio": 8.9}
+        result = {"incidents": 9, "expected_incidents": 1.5, "excess_ratio": 6.0, "log_likelihood_ratio": 8.9}
         judged = {"permutation_p_value": 0.001 * rank**4, "recurrence_days": 1000 / rank**4, "is_signal": is_signal}
         days = YEAR | {"cluster_start_date": date(2026, 11, 12)}
-        insert(con, "patterns.space_time_clusters", place | circle | found | judged | days)
+        insert(con, "patterns.space_time_clusters", place | circle | result | judged | days)
 
 
 def _fill_core(con: duckdb.DuckDBPyConnection) -> None:
@@ -506,7 +507,7 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_demand_quality(con: duckdb.DuckDBPyConnection) -> None:
-    """Which models are in force, and how a backtest went."""
+    """The models in use, and the result of a backtest."""
     chosen = {
         "reference_at": AS_OF, "frequency": "h", "tree": "admin", "measure": "calls", "origin_at": AS_OF,
         "horizon_block": "day 1", "chosen_at": AS_OF, "models": "hour_of_week + boosting", "model_weight": 0.5,
@@ -575,13 +576,13 @@ def _fill_books(con: duckdb.DuckDBPyConnection) -> None:
     batch = {"batch_id": "b1", "feed": "police_112", "kind": "delivery", "verdict": "accepted"}
     counts = {"received": 100, "loaded": 90, "unchanged": 5, "quarantined": 5, "rejected": 0}
     insert(con, "ops.batches", batch | counts)
-    held = {
+    quarantined = {
         "feed": "police_112",
         "batch_id": "b1",
         "row_number": 7,
         "expectation": "expect_column_values_to_be_between",
     }
-    insert(con, "ops.quarantine", held | {"reason": "in Korea", "content": '{"lon": "OFFENDING-VALUE-999"}'})
+    insert(con, "ops.quarantine", quarantined | {"reason": "in Korea", "content": '{"lon": "OFFENDING-VALUE-999"}'})
     check = {"expectation": "expect_column_values_to_be_between", "column": "lon", "severity": "critical"}
     insert(
         con,

@@ -1,4 +1,4 @@
-"""An audience gets the tables, rows and columns that the dictionary lists for it, and nothing else."""
+"""An audience gets the tables, rows and columns that the dictionary lists for it, and no others."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_a_hidden_column_is_in_no_selection_and_no_description_of_its_audience()
     assert "baseline_calls" in dictionary.load().published("dispatch")["staffing"].columns
 
 
-def test_an_audience_without_tables_is_refused() -> None:
+def test_an_audience_without_tables_is_rejected() -> None:
     with pytest.raises(AudienceError, match="'press' gets no table"):
         audiences.check(["public", "press"])
 

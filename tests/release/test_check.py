@@ -7,13 +7,13 @@ from pipelines.schema import check
 from pipelines.schema.dictionary import DictionaryError
 
 
-def test_an_unlisted_table_fails_and_the_message_says_what_to_add(con: duckdb.DuckDBPyConnection) -> None:
+def test_an_unlisted_table_fails_and_the_message_states_what_to_add(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("create table views.secrets (name varchar)")
     with pytest.raises(DictionaryError, match=r"views\.secrets is not listed: add it to sql/dictionary/views\.yml"):
         check.check(con, "views")
 
 
-def test_an_unlisted_column_fails_and_the_message_says_what_to_add(con: duckdb.DuckDBPyConnection) -> None:
+def test_an_unlisted_column_fails_and_the_message_states_what_to_add(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("alter table views.incidents add column caller_phone varchar")
     with pytest.raises(
         DictionaryError, match=r"'caller_phone' to the table's `columns:` in sql/dictionary/views\.yml with"

@@ -1,4 +1,4 @@
-"""A manifest that cannot be read, or a file of it, is named with the reason."""
+"""An unreadable manifest or file of a release is reported with the reason."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pipelines.release import manifest
 from pipelines.release.manifest import ManifestError
 
 
-def test_a_missing_manifest_and_one_that_cannot_be_read_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_and_an_unreadable_manifest_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"manifest\.json is missing"):
         manifest.read(tmp_path)
     (tmp_path / manifest.FILE).mkdir()
@@ -17,15 +17,13 @@ def test_a_missing_manifest_and_one_that_cannot_be_read_are_told_apart(tmp_path:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"files": []}', b'{"files": {}, "sha256": "0"}'])
-def test_a_manifest_that_was_altered_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_an_altered_manifest_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / manifest.FILE).write_bytes(content)
     with pytest.raises(ManifestError, match="is not what was written"):
         manifest.read(tmp_path)
 
 
-def test_a_file_of_a_release_that_the_disk_does_not_give_back_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_file_of_a_release_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreadable(_: Path) -> None:
         raise OSError(5, "Input/output error")
 

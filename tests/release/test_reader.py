@@ -1,4 +1,4 @@
-"""Reading the current release: what cannot be read is answered with what can be."""
+"""Reading the current release: errors list what can be read."""
 
 from pathlib import Path
 
@@ -25,17 +25,17 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def test_a_statement_that_fails_is_answered_with_the_tables_there_are(home: Settings) -> None:
+def test_a_failing_statement_lists_the_available_tables(home: Settings) -> None:
     with pytest.raises(ReaderError, match=r"(?s)not_there does not exist.*Tables for public: feed_status"):
         reader.query(home, "from not_there")
 
 
-def test_an_audience_that_does_not_exist_is_answered_with_those_that_do(home: Settings) -> None:
+def test_an_unknown_audience_lists_the_available_ones(home: Settings) -> None:
     with pytest.raises(ReaderError, match="there is no audience 'press'; this release has public"):
         reader.query(home, "from feed_status", "press")
 
 
-def test_a_reader_reaches_no_file_and_changes_nothing(home: Settings, tmp_path: Path) -> None:
+def test_a_reader_cannot_open_files_or_change_data(home: Settings, tmp_path: Path) -> None:
     (tmp_path / "secret.csv").write_text("a\n1\n")
     for sql in (f"from '{tmp_path}/secret.csv'", "delete from feed_status", "set enable_external_access = true"):
         with pytest.raises(ReaderError):

@@ -1,4 +1,4 @@
-"""A release: whole, the same for the same content, flipped in one step, and refused when it should be."""
+"""A release: complete, identical for identical content, switched atomically, and rejected if it must be."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def test_a_release_is_named_by_as_of_and_content(released: Path) -> None:
     assert os.readlink(released.parents[1] / "current") == f"releases/{released.name}"
 
 
-def test_everything_that_carries_data_lies_under_its_audience(released: Path) -> None:
+def test_every_file_with_data_is_under_its_audience(released: Path) -> None:
     assert {path.name for path in released.iterdir()} == {"audiences", "manifest.json"}
     assert {path.name for path in (released / "audiences").iterdir()} == set(AUDIENCES)
     for audience in AUDIENCES:
@@ -69,7 +69,7 @@ def test_everything_that_carries_data_lies_under_its_audience(released: Path) ->
             assert (folder / name).is_file(), name
 
 
-def test_the_manifest_names_every_file_and_every_table(released: Path) -> None:
+def test_the_manifest_lists_every_file_and_every_table(released: Path) -> None:
     content = manifest.read(released)
     assert content["release_id"] == released.name
     assert content["as_of"] == "2026-11-22T20:15:00+00:00"
@@ -80,11 +80,11 @@ def test_the_manifest_names_every_file_and_every_table(released: Path) -> None:
     assert content["audiences"]["police"]["tables"]["incidents"]["rows"] == 2
 
 
-def test_a_whole_release_reads_back_without_a_problem(released: Path) -> None:
+def test_a_complete_release_reads_back_without_a_problem(released: Path) -> None:
     assert readback.problems(released) == []
 
 
-def test_readback_notices_a_flipped_bit(copy: Path) -> None:
+def test_readback_detects_a_flipped_bit(copy: Path) -> None:
     path = copy / "audiences/fire/fire.duckdb"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -92,22 +92,22 @@ def test_readback_notices_a_flipped_bit(copy: Path) -> None:
     assert readback.problems(copy) == ["audiences/fire/fire.duckdb is not what was written"]
 
 
-def test_readback_notices_missing_strange_and_misplaced_files(copy: Path) -> None:
+def test_readback_detects_missing_unknown_and_misplaced_files(copy: Path) -> None:
     (copy / "audiences/fire/dictionary.md").unlink()
     (copy / "audiences/fire/fire.duckdb.wal").write_bytes(b"x")
     (copy / "notes.txt").write_text("x")
-    found = "\n".join(readback.problems(copy))
-    assert "audiences/fire/dictionary.md is missing" in found
-    assert "fire.duckdb.wal: the file was not checkpointed" in found
-    assert "notes.txt lies outside the audiences' folders" in found
+    result = "\n".join(readback.problems(copy))
+    assert "audiences/fire/dictionary.md is missing" in result
+    assert "fire.duckdb.wal: the file was not checkpointed" in result
+    assert "notes.txt lies outside the audiences' folders" in result
 
 
-def test_readback_notices_other_content_than_the_manifest_says(copy: Path) -> None:
+def test_readback_detects_content_that_differs_from_the_manifest(copy: Path) -> None:
     content = manifest.read(copy)
     content["audiences"]["police"]["tables"]["incidents"]["rows"] = 3
     manifest.write(copy, content)
-    found = readback.problems(copy)
-    assert len(found) == 2 and all("table incidents reads back as" in problem for problem in found)
+    result = readback.problems(copy)
+    assert len(result) == 2 and all("table incidents reads back as" in problem for problem in result)
 
 
 def flip_a_bit(path: Path) -> None:
@@ -128,7 +128,7 @@ def problems_of(settings: Settings) -> str:
     return "\n".join(monitoring.status(settings, AS_OF, current_release(settings)).problems)
 
 
-def test_a_flipped_bit_in_any_file_is_named(home: Settings) -> None:
+def test_a_flipped_bit_in_any_file_is_reported(home: Settings) -> None:
     folder = publish.publish(home)
     assert "damaged" not in problems_of(home)
     assert integrity.verify(home) == len(list(manifest.files(folder)))
@@ -201,13 +201,13 @@ def test_a_damaged_file_is_not_queried(home: Settings) -> None:
     )
 
 
-def test_an_audience_that_does_not_exist_is_not_taken_for_damage(home: Settings) -> None:
+def test_an_unknown_audience_is_not_reported_as_damage(home: Settings) -> None:
     publish.publish(home)
     with pytest.raises(ReaderError, match="there is no audience 'press'; this release has fire"):
         reader.query(home, "from release", "press")
 
 
-def test_a_damaged_older_release_is_named_by_verify_alone(home: Settings) -> None:
+def test_a_damaged_older_release_is_reported_by_verify_only(home: Settings) -> None:
     older = publish.publish(home)
     changed(home)
     publish.publish(home)
@@ -217,7 +217,7 @@ def test_a_damaged_older_release_is_named_by_verify_alone(home: Settings) -> Non
         integrity.verify(home)
 
 
-def test_a_release_that_an_earlier_version_made_is_not_taken_for_damaged(home: Settings) -> None:
+def test_a_release_of_an_earlier_version_is_not_reported_as_damaged(home: Settings) -> None:
     folder = publish.publish(home)
     content = manifest.read(folder)
     del content["sha256"]
@@ -232,7 +232,7 @@ def test_publishing_the_same_content_again_changes_nothing(home: Settings) -> No
     assert {path: path.stat().st_mtime_ns for path in home.published.rglob("*")} == before
 
 
-def test_how_often_we_ran_makes_no_new_release(home: Settings) -> None:
+def test_the_number_of_runs_makes_no_new_release(home: Settings) -> None:
     first = publish.publish(home)
     with warehouse.connect(home) as con:
         con.execute("insert into ops.batches select * replace ('b2' as batch_id) from ops.batches")
@@ -261,7 +261,7 @@ def test_all_releases_but_the_current_one_can_be_removed(home: Settings) -> None
     assert readback.problems(second) == []
 
 
-def test_what_a_dead_run_left_aside_is_removed(home: Settings) -> None:
+def test_leftovers_of_a_dead_run_are_removed(home: Settings) -> None:
     leftover = home.published / "releases" / ".tmp-20261122T2015Z-deadbeef"
     leftover.mkdir(parents=True)
     (leftover / "half").write_text("x")
@@ -285,7 +285,7 @@ def test_a_release_that_does_not_read_back_keeps_the_last_one(home: Settings, mo
     assert home.current.resolve() == first
 
 
-def test_the_link_always_leads_to_a_whole_release(home: Settings) -> None:
+def test_the_link_always_points_to_a_complete_release(home: Settings) -> None:
     first = publish.publish(home)
     changed(home)
     second = publish.publish(home)
@@ -297,7 +297,7 @@ def test_the_link_always_leads_to_a_whole_release(home: Settings) -> None:
 
 
 @pytest.mark.parametrize("field", ["legal_basis", "purpose", "impact_assessment"])
-def test_a_feed_without_its_grounds_refuses_the_release(filled: Settings, field: str) -> None:
+def test_a_feed_without_its_legal_basis_fails_the_release(filled: Settings, field: str) -> None:
     profile = filled.profile
     feeds = dict(profile.feeds) | {"fire_119": profile.feeds["fire_119"].model_copy(update={field: " "})}
     without = settings_at(filled.home, profile=profile.model_copy(update={"feeds": feeds}))
@@ -327,7 +327,7 @@ def test_a_released_file_needs_no_wal_and_carries_the_notice(released: Path) -> 
         assert con.execute("select release_id from release").fetchall() == [(released.name,)]
 
 
-def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) -> None:
+def test_layers_open_in_a_gis_and_state_that_they_are_simulated(released: Path) -> None:
     folder = released / "audiences/police/geo"
     assert {path.stem for path in folder.iterdir()} == {
         f"{name}_SIMULATED"
@@ -350,12 +350,12 @@ def test_layers_open_in_a_gis_and_say_that_they_are_simulated(released: Path) ->
     assert content["name"] == "hot_spots 모의자료 SIMULATED"
 
 
-def test_a_release_can_be_read_by_its_group_and_written_by_its_owner_alone(released: Path) -> None:
+def test_a_release_is_readable_by_its_group_and_writable_by_its_owner_only(released: Path) -> None:
     published = released.parents[1]
     assert [path for path in unexpected_modes(published.parent) if path.startswith(str(published))] == []
 
 
-def test_lineage_leads_from_a_published_table_to_its_sources_and_to_nothing_else(released: Path) -> None:
+def test_lineage_of_a_published_table_has_its_sources_only(released: Path) -> None:
     lineage = orjson.loads((released / "audiences/public/lineage/lineage.json").read_bytes())["made_from"]
     assert lineage["views.crime_quarterly"] == ["marts.crime_quarterly", "marts.feed_status"]
     assert lineage["marts.crime_quarterly"] == ["core.incidents"]

@@ -1,4 +1,4 @@
-"""The published tables: who sees what, held against the rows of the small warehouse."""
+"""The published tables: who sees what, checked on the rows of the small warehouse."""
 
 import re
 from collections import Counter
@@ -76,17 +76,17 @@ MATRIX = {
     "weekly": {"police"},
     "withheld_records": AGENCIES,
 }
-"""Who sees what. A change here is a change of the promise to the agencies and the public."""
+"""Who sees what. A change here changes the agreement with the agencies and the public."""
 
 
 def rows(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> list[dict[str, Any]]:
-    """What an audience gets of a table."""
+    """The rows of a table for an audience."""
     (entry,) = [entry for entry in audiences.tables_of(audience) if entry.name == table]
     return con.execute(entry.select).pl().to_dicts()
 
 
 def names(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> set[str]:
-    """Which records an audience gets, by the names that they have with us."""
+    """The records of an audience, by their internal ids."""
     ours = dict(con.execute("select record_id, incident_id from views.listed_incidents").fetchall())
     return {ours[row["record_id"]] for row in rows(con, audience, table)}
 
@@ -96,7 +96,7 @@ def rebuilt(con: duckdb.DuckDBPyConnection, *names: str) -> None:
     views.build(con, names)
 
 
-def test_the_audiences_of_every_table_are_as_promised() -> None:
+def test_the_audiences_of_every_table_are_as_agreed() -> None:
     listed = {
         name.removeprefix("views."): set(table.audiences)
         for name, table in dictionary.load().tables.items()
@@ -112,7 +112,7 @@ def test_every_view_has_a_file_or_shows_a_table_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((paths.SQL / "views").glob("*.sql")), ids=lambda path: path.stem)
-def test_a_view_says_its_grain_and_needs_no_extension(path: Any) -> None:
+def test_a_view_states_its_grain_and_needs_no_extension(path: Any) -> None:
     text = path.read_text("utf-8")
     assert text.startswith("-- ") and "Grain: " in text.splitlines()[0]
     assert not re.search(r"\bst_|pivot|query_table", text.lower())
@@ -135,7 +135,7 @@ def test_police_and_fire_see_their_own_incidents_only(con: duckdb.DuckDBPyConnec
     assert {row["agency"] for row in rows(con, "fire", "incidents")} == {"fire"}
 
 
-def test_no_incident_names_the_record_of_another_agency(con: duckdb.DuckDBPyConnection) -> None:
+def test_no_incident_refers_to_a_record_of_another_agency(con: duckdb.DuckDBPyConnection) -> None:
     columns = dictionary.load().tables["views.incidents"].columns
     assert not {"joint_incident_id", "incident_id", "source_id"} & set(columns)
     assert "fire_119" not in str(rows(con, "police", "incidents"))
@@ -155,7 +155,7 @@ def test_sensitive_matters_and_unknown_words_are_withheld_and_counted(con: duckd
     assert withheld == [(2025, "category unknown", None), (2025, "sensitive matter", 10)], "this year's would date them"
 
 
-def test_a_year_or_quarter_whose_last_days_have_not_come_is_not_whole(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_year_or_quarter_without_its_last_days_is_not_complete(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", incident("police_112:5", **SENSITIVE, local_date=date(2025, 5, 1)))
     whole = ("crime_quarterly", "demand_quarterly", "sensitive_yearly", "withheld_records")
     rebuilt(con, *whole)
@@ -173,7 +173,7 @@ def test_a_year_or_quarter_whose_last_days_have_not_come_is_not_whole(con: duckd
     assert [len(con.execute(f"from views.{name}").fetchall()) for name in whole] == [0, 0, 0, 1]
 
 
-def test_the_name_of_a_record_says_nothing_of_the_number_that_its_agency_gave_it(
+def test_the_released_id_of_a_record_does_not_reveal_the_agencys_number(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     before = {row["record_id"] for row in rows(con, "police", "incidents")}
@@ -185,14 +185,14 @@ def test_the_name_of_a_record_says_nothing_of_the_number_that_its_agency_gave_it
     assert not {row["record_id"] for row in rows(con, "police", "incidents")} & before
 
 
-def test_records_alike_in_all_that_names_them_have_names_of_their_own(con: duckdb.DuckDBPyConnection) -> None:
+def test_records_with_equal_content_have_distinct_ids(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", *(incident(f"police_112:{number}") for number in (5, 6)))
     rebuilt(con, "listed_incidents", "incidents")
-    found = [row["record_id"] for row in rows(con, "police", "incidents")]
-    assert len(found) == len(set(found)) == 4
+    result = [row["record_id"] for row in rows(con, "police", "incidents")]
+    assert len(result) == len(set(result)) == 4
 
 
-def test_a_chain_names_the_records_that_police_may_read_and_no_other(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_chain_lists_only_records_that_police_may_read(con: duckdb.DuckDBPyConnection) -> None:
     shown = {row["record_id"] for row in rows(con, "police", "incidents")}
     members = rows(con, "police", "near_repeat_members")
     assert "incident_id" not in members[0] and "112:" not in str(members)
@@ -201,34 +201,34 @@ def test_a_chain_names_the_records_that_police_may_read_and_no_other(con: duckdb
     assert {row["record_id"] for row in members} <= shown
 
 
-def test_clusters_and_chains_have_their_place(con: duckdb.DuckDBPyConnection) -> None:
+def test_clusters_and_chains_have_a_location(con: duckdb.DuckDBPyConnection) -> None:
     for table in ("near_repeat_chains", "space_time_clusters"):
         for row in rows(con, "police", table):
             assert row["admin_area_id"] == "11010" and row["geometry"]
 
 
-def test_police_read_the_slots_that_are_selected_and_not_those_of_the_baseline_alone(
+def test_police_read_the_selected_slots_and_not_those_of_the_baseline_only(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
-    found = rows(con, "police", "risk_slots")
-    assert sorted((row["cell_id"], row["hour"], row["rank"]) for row in found) == [
+    result = rows(con, "police", "risk_slots")
+    assert sorted((row["cell_id"], row["hour"], row["rank"]) for row in result) == [
         ("다사530530", 20, 1),
         ("다사530530", 22, 2),
     ]
-    assert {row["admin_area_id"] for row in found} == {"11010"}
+    assert {row["admin_area_id"] for row in result} == {"11010"}
 
 
-def test_units_are_joined_to_their_incident_by_its_name(con: duckdb.DuckDBPyConnection) -> None:
+def test_units_are_joined_to_their_incident_by_its_released_id(con: duckdb.DuckDBPyConnection) -> None:
     shown = {row["record_id"] for row in rows(con, "fire", "incidents")}
     assert {row["record_id"] for row in rows(con, "fire", "dispatches")} == shown and len(shown) == 2
 
 
-def test_a_place_from_caller_lookup_is_given_as_district_only(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_location_from_caller_lookup_is_released_as_district_only(con: duckdb.DuckDBPyConnection) -> None:
     for audience in sorted(AGENCIES):
-        (found,) = [row for row in rows(con, audience, "incidents") if row["location_source"] == "caller_lookup"]
-        assert found["admin_area_id"] == "11010"
+        (result,) = [row for row in rows(con, audience, "incidents") if row["location_source"] == "caller_lookup"]
+        assert result["admin_area_id"] == "11010"
         hidden = ("lon", "lat", "cell_id", "police_area_id", "fire_area_id")
-        assert [found[name] for name in hidden] == [None] * len(hidden)
+        assert [result[name] for name in hidden] == [None] * len(hidden)
     sent = {row["unit_id"]: row["fire_area_id"] for row in rows(con, "fire", "dispatches")}
     assert sent == {"구급1": "F-1", "구급2": None}
 
@@ -248,10 +248,10 @@ def test_a_sensitive_case_is_not_counted_by_month(con: duckdb.DuckDBPyConnection
         incident("investigation_cases:3", **same, category="corruption", local_date=date(2025, 11, 3)),
     )
     rebuilt(con, "cases")
-    found = {(row["month_start_date"], row["category"]): row for row in rows(con, "investigation", "cases")}
-    assert set(found) == {(date(2026, 11, 1), "corruption"), (date(2025, 11, 1), "corruption")}
-    assert found[date(2026, 11, 1), "corruption"]["cases_year_before"] == 1
-    assert {row["area_id"] for row in found.values()} == {"11"}
+    result = {(row["month_start_date"], row["category"]): row for row in rows(con, "investigation", "cases")}
+    assert set(result) == {(date(2026, 11, 1), "corruption"), (date(2025, 11, 1), "corruption")}
+    assert result[date(2026, 11, 1), "corruption"]["cases_year_before"] == 1
+    assert {row["area_id"] for row in result.values()} == {"11"}
 
 
 def test_the_public_sees_whole_quarters_and_years_only(con: duckdb.DuckDBPyConnection) -> None:
@@ -273,7 +273,9 @@ def test_a_year_or_quarter_that_began_before_the_first_record_is_not_published(c
     assert not [row for name in yearly for row in con.execute(f"from views.{name}").fetchall()]
 
 
-def test_what_never_enters_risk_is_a_share_of_a_whole_year_in_whole_per_cent(con: duckdb.DuckDBPyConnection) -> None:
+def test_records_excluded_from_risk_are_a_share_of_a_whole_year_in_integer_per_cent(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
     con.execute("delete from core.incidents")
     con.execute("update marts.risk_exclusions set incidents = 9")
     insert(
@@ -323,7 +325,7 @@ def test_the_public_sees_no_police_demand_and_no_station(con: duckdb.DuckDBPyCon
     assert {row["level"] for row in rows(con, "public", "areas")} == {"nation", "province", "district"}
 
 
-def test_the_public_learns_no_number_of_incidents_from_the_audit(con: duckdb.DuckDBPyConnection) -> None:
+def test_the_audit_discloses_no_number_of_incidents_to_the_public(con: duckdb.DuckDBPyConnection) -> None:
     (model, baseline) = sorted(rows(con, "public", "risk_audit"), key=lambda row: row["is_baseline"])
     assert (model["hit_rate"], model["pai"], baseline["pai"]) == (0.12, 12.0, 10.0)
     assert "incidents" not in model and "hits" not in model
@@ -354,7 +356,7 @@ def test_planners_read_model_baseline_and_units_in_one_row(con: duckdb.DuckDBPyC
     assert all(row["units_required"] is None for row in forecast if row["frequency"] == "D")
 
 
-def test_readers_of_records_get_shares_of_the_region_where_any_record_is_withheld(
+def test_readers_of_records_get_apportioned_forecasts_if_any_record_is_withheld(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute(
@@ -372,21 +374,21 @@ def test_readers_of_records_get_shares_of_the_region_where_any_record_is_withhel
     warehouse.run_models(con, "marts", ["demand_apart"])
     rebuilt(con, "demand_forecast", "demand_forecast_long", "staffing")
     for table in ("demand_forecast", "staffing"):
-        told = {
+        common = {
             audience: {(row["service"], row["basis"], row["expected_calls"]) for row in rows(con, audience, table)}
             for audience in ("dispatch", "police", "fire")
         }
         means = {3.0, 60.0} if table == "demand_forecast" else {3.0}
         of_police = {("police_code_0_1", "both", mean) for mean in means}
-        assert told["dispatch"] == {("ems", "all", mean) for mean in means} | of_police, table
-        assert told["police"] == of_police, table
-        assert told["fire"] == {("ems", "listed", 2.0)}, table
+        assert common["dispatch"] == {("ems", "all", mean) for mean in means} | of_police, table
+        assert common["police"] == of_police, table
+        assert common["fire"] == {("ems", "listed", 2.0)}, table
     assert 2.0 not in {
         row["value"] for row in rows(con, "dispatch", "demand_forecast_long") if row["output_type"] == "mean"
     }
 
 
-def test_beside_records_scores_are_of_many_targets_scaled_and_rounded_where_any_record_is_withheld(
+def test_readers_of_records_get_scaled_and_rounded_scores_if_any_record_is_withheld(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute("insert into marts.demand_apart values ('ems', 'admin')")
@@ -396,13 +398,13 @@ def test_beside_records_scores_are_of_many_targets_scaled_and_rounded_where_any_
     )
     rebuilt(con, "forecast_scores")
     for audience in ("public", "fire"):
-        told = rows(con, audience, "forecast_scores")
-        assert {(row["targets"], row["mase"]) for row in told} == {(600, 0.712)}, audience
-        assert not {"mae", "pinball", "wis", "crps", "bias"} & set(told[0])
+        common = rows(con, audience, "forecast_scores")
+        assert {(row["targets"], row["mase"]) for row in common} == {(600, 0.712)}, audience
+        assert not {"mae", "pinball", "wis", "crps", "bias"} & set(common[0])
     assert {row["targets"] for row in rows(con, "dispatch", "forecast_scores")} == {100, 600}
 
 
-def test_a_withheld_record_without_shares_leaves_readers_of_records_no_forecast_rather_than_all_calls(
+def test_without_apportioned_forecasts_readers_of_records_get_none(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute("insert into marts.demand_apart values ('ems', 'admin')")
@@ -427,30 +429,30 @@ def test_units_sent_and_calls_are_never_in_one_table(con: duckdb.DuckDBPyConnect
     assert rows(con, "police", "dispatch_forecast") == []
 
 
-def test_shifts_that_begin_together_have_a_row_each(con: duckdb.DuckDBPyConnection) -> None:
+def test_shifts_with_the_same_start_have_separate_rows(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         "insert into forecast.demand by name select demand.* replace ('S' as frequency, name as shift) "
         "from forecast.demand as demand cross join (values ('day'), ('duty')) shifts (name) where frequency = 'D'"
     )
     rebuilt(con, "demand_forecast", "demand_forecast_long")
-    found = rows(con, "dispatch", "demand_forecast")
-    counts = Counter((row["frequency"], row["shift"]) for row in found)
+    result = rows(con, "dispatch", "demand_forecast")
+    counts = Counter((row["frequency"], row["shift"]) for row in result)
     assert counts["S", "day"] == counts["S", "duty"] == counts["D", None] > 0
-    assert all(row["baseline_calls"] is not None for row in found)
+    assert all(row["baseline_calls"] is not None for row in result)
     assert not [row for row in rows(con, "dispatch", "demand_forecast_long") if row["horizon"] is None]
 
 
 def test_the_long_form_has_the_mean_and_fourteen_quantiles(con: duckdb.DuckDBPyConnection) -> None:
     long = rows(con, "dispatch", "demand_forecast_long")
     assert len(long) == 2 * (len(DISTRICTS) + 1) * len(SERVICES) * (48 + 2) * 15
-    one = [row for row in long if row["model_id"] == "hour_of_week" and row["location"] == "11010"][:15]
-    assert [row["output_type"] for row in one] == ["mean"] + ["quantile"] * 14
-    assert one[0]["target"] == "ems calls per day" and one[0]["reference_date"] == date(2026, 11, 23)
+    single = [row for row in long if row["model_id"] == "hour_of_week" and row["location"] == "11010"][:15]
+    assert [row["output_type"] for row in single] == ["mean"] + ["quantile"] * 14
+    assert single[0]["target"] == "ems calls per day" and single[0]["reference_date"] == date(2026, 11, 23)
 
 
 def test_joint_responses_are_counted_once_per_event(con: duckdb.DuckDBPyConnection) -> None:
-    (found,) = rows(con, "dispatch", "joint_responses")
-    assert (found["area_id"], found["agencies"], found["joint_incidents"]) == ("11010", "fire + police", 1)
+    (result,) = rows(con, "dispatch", "joint_responses")
+    assert (result["area_id"], result["agencies"], result["joint_incidents"]) == ("11010", "fire + police", 1)
 
 
 def test_the_investigation_agency_is_in_no_count_of_joint_responses(con: duckdb.DuckDBPyConnection) -> None:
@@ -467,13 +469,13 @@ def test_the_investigation_agency_is_in_no_count_of_joint_responses(con: duckdb.
     assert rows(con, "dispatch", "joint_responses") == before
 
 
-def test_rows_that_a_retry_lets_in_are_not_received_twice(con: duckdb.DuckDBPyConnection) -> None:
+def test_rows_accepted_by_a_retry_are_not_counted_as_received_twice(con: duckdb.DuckDBPyConnection) -> None:
     retry = {"batch_id": "b2", "feed": "police_112", "kind": "retry", "received": 5, "quarantined": 0, "rejected": 0}
     insert(con, "ops.batches", retry | {"loaded": 3, "unchanged": 1})
     rebuilt(con, "accounting", "accounting_shares")
-    (found,) = rows(con, "police", "accounting")
+    (result,) = rows(con, "police", "accounting")
     counts = ("batches", "received", "loaded", "unchanged", "quarantined", "rejected", "released")
-    assert [found[name] for name in counts] == [2, 100, 90, 5, 5, 0, 4]
+    assert [result[name] for name in counts] == [2, 100, 90, 5, 5, 0, 4]
     assert rows(con, "public", "accounting_shares")[0]["quarantined_share"] == 0.05
 
 
@@ -483,7 +485,7 @@ def test_an_agency_sees_the_quality_of_its_own_feeds_and_of_the_gates(con: duckd
     assert "checked" not in rows(con, "public", "quality_shares")[0]
 
 
-def test_all_learn_the_state_of_feeds_and_only_dispatch_their_counts(con: duckdb.DuckDBPyConnection) -> None:
+def test_all_audiences_see_the_state_of_feeds_and_only_dispatch_their_counts(con: duckdb.DuckDBPyConnection) -> None:
     states = [(row["feed"], row["state"]) for row in rows(con, "public", "feed_health")]
     assert states == [("fire_119", "silent"), ("police_112", "usual")]
     assert set(rows(con, "public", "feed_health")[0]) == {"feed", "agency", "state", "is_alarm", "rule"}
@@ -494,7 +496,7 @@ def test_all_learn_the_state_of_feeds_and_only_dispatch_their_counts(con: duckdb
     assert rows(con, "dispatch", "feed_health")[0]["records"] == 12345
 
 
-def test_of_investigation_cases_nobody_gets_a_count_of_two_days(con: duckdb.DuckDBPyConnection) -> None:
+def test_no_audience_gets_counts_of_investigation_cases_by_day(con: duckdb.DuckDBPyConnection) -> None:
     counts = {"records": 3, "expected_records": 2.0, "silent_hours": 20, "times_usual": 1.5}
     case = {
         "feed": "investigation_cases",

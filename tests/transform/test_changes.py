@@ -1,4 +1,4 @@
-"""Changes of incidents: what was reclassified, moved or withdrawn and when, who may read of it, how much to expect."""
+"""Changes of incidents: reclassified, relocated or withdrawn and when, who may read them, and revision rates."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -44,7 +44,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def version(days: float = 0, number: int = 1, **given: Any) -> dict[str, Any]:
-    """A version of a theft, known so many days after its report."""
+    """A version of a theft, known this many days after its report."""
     return {
         "incident_id": f"police_112:{number}",
         "agency": "police",
@@ -70,53 +70,55 @@ def changes(con: duckdb.DuckDBPyConnection, *versions: dict[str, Any]) -> list[t
     ).fetchall()
 
 
-def test_a_reclassification_is_told_in_both_vocabularies(con: duckdb.DuckDBPyConnection) -> None:
-    found = changes(con, version(), version(9, source_category="폭력"))
-    assert found == [("category", "theft", "violence", 9.0), ("source_category", "절도", "폭력", 9.0)]
+def test_a_reclassification_has_both_vocabularies(con: duckdb.DuckDBPyConnection) -> None:
+    result = changes(con, version(), version(9, source_category="폭력"))
+    assert result == [("category", "theft", "violence", 9.0), ("source_category", "절도", "폭력", 9.0)]
 
 
-def test_another_word_for_the_same_is_no_reclassification(con: duckdb.DuckDBPyConnection) -> None:
-    found = changes(con, version(), version(1, source_category="빈집털이"))
-    assert found == [("source_category", "절도", "빈집털이", 1.0)]
+def test_another_source_category_with_the_same_mapping_is_not_a_reclassification(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    result = changes(con, version(), version(1, source_category="빈집털이"))
+    assert result == [("source_category", "절도", "빈집털이", 1.0)]
 
 
 def test_withdrawn_and_restored_are_two_changes(con: duckdb.DuckDBPyConnection) -> None:
-    found = changes(con, version(), version(2, is_withdrawn=True), version(3, priority=1))
-    assert found == [
+    result = changes(con, version(), version(2, is_withdrawn=True), version(3, priority=1))
+    assert result == [
         ("status", "standing", "withdrawn", 2.0),
         ("priority", "2", "1", 3.0),
         ("status", "withdrawn", "standing", 3.0),
     ]
 
 
-def test_of_a_moved_place_only_the_distance_is_told(con: duckdb.DuckDBPyConnection) -> None:
+def test_only_the_distance_of_a_relocation_is_released(con: duckdb.DuckDBPyConnection) -> None:
     assert changes(con, version(), version(1, lat=37.51)) == [("place", "exact", "exact", 1.0)]
     ((metres,),) = con.execute("select distance_m from core.incident_changes").fetchall()
     assert metres == pytest.approx(1112, abs=1)
 
 
-def test_a_place_that_was_filled_in_moved_no_distance(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_location_added_later_has_no_distance(con: duckdb.DuckDBPyConnection) -> None:
     nowhere = {"lon": None, "lat": None, "location_quality": "none"}
     assert changes(con, version(**nowhere), version(1)) == [("place", "none", "exact", 1.0)]
     assert con.execute("select distance_m from core.incident_changes").fetchall() == [(None,)]
 
 
-def test_how_far_a_telephone_was_from_the_place_is_not_told(con: duckdb.DuckDBPyConnection) -> None:
+def test_the_distance_from_a_caller_lookup_is_not_released(con: duckdb.DuckDBPyConnection) -> None:
     telephone = {"location_quality": "centroid", "location_source": "caller_lookup"}
     assert changes(con, version(**telephone), version(1, lat=37.51)) == [("place", "centroid", "exact", 1.0)]
     assert con.execute("select distance_m from core.incident_changes").fetchall() == [(None,)]
 
 
-def test_a_record_that_vanished_is_withdrawn_when_its_list_was_made(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_vanished_record_is_withdrawn_at_the_time_of_its_list(con: duckdb.DuckDBPyConnection) -> None:
     gone = {"incident_id": "police_112:7", "agency": "police", "feed": "police_112", "service": "police"}
-    said = {"source_category": "절도", "reported_at": REPORTED, "missing_at": REPORTED + 6 * DAY}
-    insert(con, "staging.missing", gone | said, gone | said | {"incident_id": "police_112:1"})
-    found = changes(con, version(), version(1, source_category="폭력"))
-    assert found[2:] == [("status", "standing", "withdrawn", 6.0)] * 2
+    facts = {"source_category": "절도", "reported_at": REPORTED, "missing_at": REPORTED + 6 * DAY}
+    insert(con, "staging.missing", gone | facts, gone | facts | {"incident_id": "police_112:1"})
+    result = changes(con, version(), version(1, source_category="폭력"))
+    assert result[2:] == [("status", "standing", "withdrawn", 6.0)] * 2
 
 
 @pytest.mark.parametrize("hidden", ["스토킹", "새로운 말"])
-def test_nobody_reads_of_a_record_that_was_sensitive_or_unknown_at_any_time(
+def test_changes_of_records_ever_sensitive_or_unknown_are_not_released(
     con: duckdb.DuckDBPyConnection, hidden: str
 ) -> None:
     changes(con, version(), version(1, source_category=hidden), version(2), version(number=2))
@@ -131,8 +133,8 @@ def test_an_agency_reads_the_changes_of_its_records_by_their_released_name(con: 
     insert(con, "core.incidents", incident("police_112:1"))
     views.build(con, ["listed_incidents", "incident_changes"])
     (entry,) = [entry for entry in audiences.tables_of("police") if entry.name == "incident_changes"]
-    found = con.execute(entry.select).pl()
-    assert found["record_id"].n_unique() == 1 and not {"incident_id", "lon", "lat"} & set(found.columns)
+    result = con.execute(entry.select).pl()
+    assert result["record_id"].n_unique() == 1 and not {"incident_id", "lon", "lat"} & set(result.columns)
     (entry,) = [entry for entry in audiences.tables_of("fire") if entry.name == "incident_changes"]
     assert con.execute(entry.select).fetchall() == []
 
@@ -141,10 +143,10 @@ def rates(con: duckdb.DuckDBPyConnection, complete: datetime = AS_OF) -> dict[tu
     con.execute("delete from marts.feed_status")
     insert(con, "marts.feed_status", {"feed": "police_112", "agency": "police", "complete_through_at": complete})
     warehouse.run_models(con, "marts", ["revision_rates"])
-    found = con.execute(
+    result = con.execute(
         "select changed, within_days, incidents, changed_incidents from marts.revision_rates"
     ).fetchall()
-    return {(changed, days): (incidents, count) for changed, days, incidents, count in found}
+    return {(changed, days): (incidents, count) for changed, days, incidents, count in result}
 
 
 def test_the_share_of_changed_records_counts_withdrawn_ones_and_no_withheld_one(con: duckdb.DuckDBPyConnection) -> None:
@@ -161,12 +163,12 @@ def test_the_share_of_changed_records_counts_withdrawn_ones_and_no_withheld_one(
         version(1, 2, source_category="스토킹"),
         version(2, 2),
     )
-    found = rates(con)
-    assert found["category", 7] == (8, 0) and found["category", 30] == (8, 1)
-    assert found["status", 7] == (8, 1), "seven listed records that stand, and the withdrawn one"
+    result = rates(con)
+    assert result["category", 7] == (8, 0) and result["category", 30] == (8, 1)
+    assert result["status", 7] == (8, 1), "seven current releasable records, and the withdrawn one"
 
 
-def test_a_month_is_judged_when_its_last_day_had_the_time_to_change(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_month_is_evaluated_once_its_last_day_had_time_to_change(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)))
     changes(con, version(), version(9, source_category="폭력"))
     complete = datetime(2026, 9, 30, 15, tzinfo=UTC)
@@ -174,7 +176,7 @@ def test_a_month_is_judged_when_its_last_day_had_the_time_to_change(con: duckdb.
     assert {days for _, days in rates(con, complete - timedelta(seconds=1))} == {7}
 
 
-def test_a_month_that_was_read_in_part_is_not_judged(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_partly_read_month_is_not_evaluated(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)))
     changes(con, version(), version(9, source_category="폭력"))
     con.execute("update ops.batches set window_start = window_start + interval 1 hour")
@@ -190,7 +192,7 @@ def test_a_share_of_few_records_is_not_published(con: duckdb.DuckDBPyConnection)
     assert con.execute("select within_days, changed_share from views.revision_rates").fetchall() == [(30, 0.03)]
 
 
-def test_how_often_cases_are_revised_is_for_their_agency_and_not_for_the_public(
+def test_revision_rates_of_cases_are_for_their_agency_only(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     row = {"month_start_date": date(2026, 8, 1), "changed": "category", "within_days": 7, "incidents": 200}
@@ -215,17 +217,17 @@ def test_a_record_whose_times_were_corrected_counts_in_one_month_only(con: duckd
         version(number=2, reported_at=july),
         version(3, 2, is_withdrawn=True),
     )
-    told = con.execute("select incident_id, count(distinct local_date) from core.incident_changes group by all")
-    assert set(told.fetchall()) == {("police_112:1", 1), ("police_112:2", 1)}
+    common = con.execute("select incident_id, count(distinct local_date) from core.incident_changes group by all")
+    assert set(common.fetchall()) == {("police_112:1", 1), ("police_112:2", 1)}
     assert all(changed <= incidents for incidents, changed in rates(con).values())
 
 
-def test_what_was_never_reported_has_its_month_by_occurrence_and_no_days_after_a_report(
+def test_records_without_a_report_time_use_the_month_of_occurrence_and_have_no_days_after_report(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     happened = {"reported_at": None, "occurred_at": REPORTED - 20 * DAY}
-    found = changes(con, version(**happened), version(9, source_category="폭력", **happened))
-    assert [days for *_, days in found] == [None, None]
+    result = changes(con, version(**happened), version(9, source_category="폭력", **happened))
+    assert [days for *_, days in result] == [None, None]
     assert con.execute("select distinct local_date from core.incident_changes").fetchall() == [(date(2026, 7, 21),)]
     insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)) | happened)
     assert rates(con) == {}

@@ -1,4 +1,4 @@
-"""States of crime: each judged by what it said, known since it was first told, and what may never enter."""
+"""States of crime: each evaluated on its own values, known since first received, and exclusions."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,15 +27,15 @@ def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             ("스토킹", "stalking", True),
         ):
             insert(con, "reference.category_map", {"feed": "police_112", "source_category": word, "category": category})
-            told = {"category": category, "is_sensitive": is_sensitive, "is_risk_allowed": not is_sensitive}
-            insert(con, "reference.categories", told)
+            common = {"category": category, "is_sensitive": is_sensitive, "is_risk_allowed": not is_sensitive}
+            insert(con, "reference.categories", common)
         insert(con, "reference.places", HERE | {"cell_id": "here", "admin_area_id": "11010"})
         insert(con, "reference.places", THERE | {"cell_id": "there", "admin_area_id": "11020"})
         yield con
 
 
 def version(days: float = 0, **given: Any) -> dict[str, Any]:
-    """A version of a theft, known so many days after its report."""
+    """A version of a theft, known this many days after its report."""
     return {
         "incident_id": "police_112:1",
         "agency": "police",
@@ -52,32 +52,32 @@ def version(days: float = 0, **given: Any) -> dict[str, Any]:
 
 
 def states(con: duckdb.DuckDBPyConnection, *versions: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Category, cell, and the days after the report from and until which it was known so."""
+    """Category, cell, and the days after the report from and until which the state was known."""
     if versions:
         insert(con, "staging.versions", *versions)
     warehouse.run_models(con, "core", ["restricted_incidents"])
     warehouse.run_models(con, "marts", ["crime_points"])
-    found = con.execute(
+    result = con.execute(
         "select category, cell_id, known_at, superseded_at from marts.crime_points order by known_at"
     ).fetchall()
     return [
         (category, cell, *(None if at is None else (at - FIRST) / DAY for at in ends))
-        for category, cell, *ends in found
+        for category, cell, *ends in result
     ]
 
 
-def test_a_record_that_was_always_told_alike_is_known_since_it_was_first_told(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_record_with_equal_versions_is_known_since_it_was_first_received(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", incident("police_112:1", known_at=FIRST + 9 * DAY, cell_id="here"))
     assert states(con) == [("theft", "here", 9, None)]
     insert(con, "staging.firsts", {"incident_id": "police_112:1", "first_known_at": FIRST})
     assert states(con) == [("theft", "here", 0, None)]
 
 
-def test_a_record_that_was_withdrawn_stood_until_then(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_withdrawn_record_is_current_until_then(con: duckdb.DuckDBPyConnection) -> None:
     assert states(con, version(), version(7, is_withdrawn=True)) == [("theft", "here", 0, 7)]
 
 
-def test_a_record_that_vanished_stood_until_it_was_missed(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_vanished_record_is_current_until_it_was_missed(con: duckdb.DuckDBPyConnection) -> None:
     gone = version(2, missing_at=FIRST + 6 * DAY)
     del gone["is_withdrawn"]
     insert(con, "staging.missing", gone, gone | {"incident_id": "police_112:2"})
@@ -97,9 +97,9 @@ def test_a_record_that_vanished_stood_until_it_was_missed(con: duckdb.DuckDBPyCo
         {"location_source": "caller_lookup", "location_quality": "centroid"},
         {"location_quality": "none", "lon": None, "lat": None},
     ],
-    ids=["found by patrol", "unknown channel", "caller look-up", "no place"],
+    ids=["found by patrol", "unknown channel", "caller look-up", "no location"],
 )
-def test_each_state_is_judged_by_what_it_said(con: duckdb.DuckDBPyConnection, barred: dict[str, Any]) -> None:
+def test_each_state_is_evaluated_on_its_own_values(con: duckdb.DuckDBPyConnection, barred: dict[str, Any]) -> None:
     assert states(con, version(**barred), version(3), version(5)) == [
         ("theft", "here", 3, 5),
         ("theft", "here", 5, None),
@@ -107,9 +107,7 @@ def test_each_state_is_judged_by_what_it_said(con: duckdb.DuckDBPyConnection, ba
 
 
 @pytest.mark.parametrize("barred", [{"is_discovered": True}, {"location_source": "caller_lookup"}])
-def test_what_a_patrol_is_now_known_to_have_found_was_not_known_then(
-    con: duckdb.DuckDBPyConnection, barred: dict[str, Any]
-) -> None:
+def test_a_later_discovery_flag_does_not_apply_earlier(con: duckdb.DuckDBPyConnection, barred: dict[str, Any]) -> None:
     assert states(con, version(), version(3, **barred)) == [("theft", "here", 0, 3)]
 
 
@@ -124,7 +122,7 @@ def test_a_record_that_is_sensitive_or_unmapped_in_any_version_never_enters(
     assert states(con, *versions) == []
 
 
-def test_what_vanished_as_a_sensitive_matter_never_enters(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_record_vanished_as_sensitive_never_enters(con: duckdb.DuckDBPyConnection) -> None:
     gone = version(2, missing_at=FIRST + 6 * DAY, source_category="스토킹")
     del gone["is_withdrawn"]
     insert(con, "staging.missing", gone)
@@ -132,11 +130,11 @@ def test_what_vanished_as_a_sensitive_matter_never_enters(con: duckdb.DuckDBPyCo
     assert states(con) == []
 
 
-def test_a_record_is_seen_where_it_was_then(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_record_has_its_location_of_that_time(con: duckdb.DuckDBPyConnection) -> None:
     assert states(con, version(), version(3, **THERE)) == [("theft", "here", 0, 3), ("theft", "there", 3, None)]
 
 
-def test_the_district_that_the_source_names_is_that_of_todays_place(con: duckdb.DuckDBPyConnection) -> None:
+def test_the_district_of_the_source_belongs_to_the_current_location(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", incident("police_112:1", admin_area_id="11030", **THERE))
     states(con, version(), version(3, **THERE))
     named = con.execute("select admin_area_id from marts.crime_points order by known_at").fetchall()

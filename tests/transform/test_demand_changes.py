@@ -1,4 +1,4 @@
-"""What became known late of demand: the counts of an earlier day are today's less what was told since."""
+"""Late changes of demand: the counts known on an earlier day are today's minus what was received since."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ KEYS = ["area_id", "service", "hour_start_at"]
 
 @pytest.fixture
 def con(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Two districts, two stations of each tree, three places; no record yet, all feeds read for ever."""
+    """Two districts, two stations of each tree, three places; no records yet, all feeds read indefinitely."""
     monkeypatch.setattr(suites, "validate_rows", accept_all)
     short = KOREA.model_copy(update={"demand": KOREA.demand.model_copy(update={"history_days": 4})})
     with warehouse.connect(settings_at(tmp_path, profile=short)) as con:
@@ -51,22 +51,22 @@ def con(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.Duck
         columns = ("area_id", "tree", "level", "parent_area_id")
         insert(con, "reference.areas", *(dict(zip(columns, row, strict=True)) for row in areas))
         for (lon, lat), names in PLACES.items():
-            found = dict(zip(("admin_area_id", "police_area_id", "fire_area_id"), names, strict=True))
-            insert(con, "reference.places", {"lon": lon, "lat": lat} | found)
+            actual = dict(zip(("admin_area_id", "police_area_id", "fire_area_id"), names, strict=True))
+            insert(con, "reference.places", {"lon": lon, "lat": lat} | actual)
         for feed in FEEDS:
             insert(con, "ops.cursors", {"feed": feed.name, "fetched_through_at": datetime(2027, 1, 1, tzinfo=UTC)})
         yield con
 
 
 def tell(con: duckdb.DuckDBPyConnection, *calls: dict[str, Any], units: tuple[dict[str, Any], ...] = ()) -> None:
-    """Take in versions of 112 calls and rows of 119 calls, in place of any before."""
+    """Load versions of 112 calls and rows of 119 calls, replacing any before."""
     con.execute("drop table if exists raw.police_112; drop table if exists raw.fire_119")
-    for feed, told in zip(FEEDS, (calls, units), strict=True):
-        load(con, feed, rows(feed, *(told or ({},))))
+    for feed, common in zip(FEEDS, (calls, units), strict=True):
+        load(con, feed, rows(feed, *(common or ({},))))
 
 
 def built(con: duckdb.DuckDBPyConnection, hours: float) -> pl.DataFrame:
-    """``marts.demand_hourly`` so many hours after the report, what was told later unknown."""
+    """``marts.demand_hourly`` this many hours after the report, without later versions."""
     as_of(con, (REPORTED + hours * HOUR).isoformat())
     build.stage(con, FEEDS)
     warehouse.run_models(con, "core", ["restricted_incidents", "incidents", "dispatches"])
@@ -85,11 +85,11 @@ def built(con: duckdb.DuckDBPyConnection, hours: float) -> pl.DataFrame:
 
 def changes(con: duckdb.DuckDBPyConnection, area_id: str = "11") -> list[tuple[Any, ...]]:
     """Service, hours after the report, calls and dispatches of an area."""
-    found = con.execute(
+    actual = con.execute(
         "select service, known_at, calls, dispatches from marts.demand_changes where area_id = ? order by all",
         [area_id],
     ).fetchall()
-    return [(service, (at - REPORTED) / HOUR, calls, sent) for service, at, calls, sent in found]
+    return [(service, (at - REPORTED) / HOUR, calls, sent) for service, at, calls, sent in actual]
 
 
 def at(hours: float) -> str:
@@ -97,28 +97,33 @@ def at(hours: float) -> str:
 
 
 def version(hours: float, number: int = 1, **given: Any) -> dict[str, Any]:
-    """A version of a 112 call, written so many hours after its report."""
-    told = {"incident_no": f"20251101-{number:06}", "reported_at": at(0), "occurred_at": at(0), "updated_at": at(hours)}
-    return call(**(told | given))
+    """A version of a 112 call, written this many hours after its report."""
+    common = {
+        "incident_no": f"20251101-{number:06}",
+        "reported_at": at(0),
+        "occurred_at": at(0),
+        "updated_at": at(hours),
+    }
+    return call(**(common | given))
 
 
 def row(hours: float, number: int = 1, **given: Any) -> dict[str, Any]:
-    """A row of an ambulance at a 119 call, written so many hours after the report."""
+    """A row of an ambulance at a 119 call, written this many hours after the report."""
 
     def local(after: float) -> str:
         return (REPORTED + (9 + after) * HOUR).strftime("%Y%m%d%H%M%S")
 
-    told = {"dclr_rcpt_no": f"20251101{number:05}", "dclr_dt": local(0), "chg_dt": local(hours)}
-    return unit(**(told | {"dspt_drtv_dt": local(0.05)} | given))
+    common = {"dclr_rcpt_no": f"20251101{number:05}", "dclr_dt": local(0), "chg_dt": local(hours)}
+    return unit(**(common | {"dspt_drtv_dt": local(0.05)} | given))
 
 
-def test_what_was_known_in_its_own_hour_and_closed_later_is_no_change(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_call_known_in_its_own_hour_and_closed_later_is_not_a_change(con: duckdb.DuckDBPyConnection) -> None:
     tell(con, version(0.1), version(5, closed_at=at(5)), units=(row(0.1), row(5)))
     built(con, 20)
     assert changes(con) == []
 
 
-def test_a_call_told_late_or_withdrawn_is_a_change_when_it_is_told(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_late_or_withdrawn_call_is_a_change_when_it_is_received(con: duckdb.DuckDBPyConnection) -> None:
     tell(con, version(30), version(0.1, 2), version(40, 2, is_withdrawn=True))
     built(con, 50)
     assert changes(con) == [("police_code_0_1", 30, 1, 0), ("police_code_0_1", 40, -1, 0)]
@@ -126,7 +131,7 @@ def test_a_call_told_late_or_withdrawn_is_a_change_when_it_is_told(con: duckdb.D
     assert changes(con, "F-1") == []
 
 
-def test_a_call_that_moves_leaves_one_cell_for_another(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_relocated_call_moves_from_one_cell_to_another(con: duckdb.DuckDBPyConnection) -> None:
     tell(con, version(0.1), version(30, lon=126.99, lat=37.56), version(40, lon=126.99, lat=37.56, priority=3))
     built(con, 50)
     assert changes(con, "11110") == [("police_code_0_1", 30, -1, 0)]
@@ -136,17 +141,22 @@ def test_a_call_that_moves_leaves_one_cell_for_another(con: duckdb.DuckDBPyConne
     assert changes(con) == [("police_code_0_1", 40, -1, 0), ("police_code_3", 40, 1, 0)]
 
 
-def test_a_call_that_vanished_stood_until_it_was_missed(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_vanished_call_is_current_until_it_was_missed(con: duckdb.DuckDBPyConnection) -> None:
     tell(con, version(0.1, 2))
     built(con, 50)
     gone = {"incident_id": "police_112:9", "feed": "police_112", "service": "police", "priority": 2}
-    said = {"reported_at": REPORTED, "named_area_id": "11140", "known_at": REPORTED, "missing_at": REPORTED + 40 * HOUR}
-    insert(con, "staging.missing", gone | said)
+    facts = {
+        "reported_at": REPORTED,
+        "named_area_id": "11140",
+        "known_at": REPORTED,
+        "missing_at": REPORTED + 40 * HOUR,
+    }
+    insert(con, "staging.missing", gone | facts)
     warehouse.run_models(con, "marts", ["demand_changes"])
     assert changes(con, "11140") == [("police_code_2", 40, -1, 0)]
 
 
-def test_units_told_late_or_withdrawn_change_what_was_sent_and_no_call(con: duckdb.DuckDBPyConnection) -> None:
+def test_late_or_withdrawn_units_change_dispatches_and_no_call(con: duckdb.DuckDBPyConnection) -> None:
     pump: dict[str, Any] = {"vhcl_no": "펌프2"}
     tell(con, units=(row(0.1), row(30, **pump), row(40, **pump, del_yn="Y")))
     built(con, 50)
@@ -182,7 +192,7 @@ FIRE = st.builds(
     phases=[Phase.explicit, Phase.generate],
 )
 @given(st.lists(POLICE, max_size=6), st.lists(FIRE, max_size=6), st.sampled_from([2.0, 20.0, 50.0]))
-def test_what_was_known_then_is_what_is_known_now_less_what_was_told_since(
+def test_counts_known_then_are_those_known_now_minus_later_changes(
     con: duckdb.DuckDBPyConnection, calls: list[dict[str, Any]], units: list[dict[str, Any]], hours: float
 ) -> None:
     # Records of long before, so that every hour of the history is known at both instants.
@@ -198,6 +208,6 @@ def test_what_was_known_then_is_what_is_known_now_less_what_was_told_since(
     )
     both = then.join(counts, on=KEYS, suffix="_again")
     assert both["hour_start_at"].min() == REPORTED.replace(minute=0) - 6 * HOUR
-    # Units sent are unknown, and no zero, as long as no unit of the service was ever told.
+    # Units sent are unknown, not zero, as long as no unit of the service was ever received.
     wrong = (pl.col("calls") != pl.col("calls_again")) | (pl.col("dispatches") != pl.col("dispatches_again"))
     assert both.filter(wrong).rows() == []

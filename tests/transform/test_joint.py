@@ -75,7 +75,7 @@ def test_too_far_too_late_or_of_one_agency_is_not_one_event(other: dict[str, obj
     assert linked(incident("p1"), other) == {}
 
 
-def test_what_hangs_together_is_one_event_under_its_smallest_id() -> None:
+def test_linked_records_are_one_event_under_its_smallest_id() -> None:
     chain = [incident("p1"), incident("f9", north_m=90), incident("p0", north_m=180), incident("i5", north_m=280)]
     expected = {name: "f9" for name in ("f9", "i5", "p0", "p1")}
     assert linked(*chain) == expected
@@ -83,15 +83,15 @@ def test_what_hangs_together_is_one_event_under_its_smallest_id() -> None:
 
 
 @pytest.mark.parametrize("quality", ["centroid", "withheld", "none"])
-def test_places_that_are_not_the_scene_take_no_part(quality: str) -> None:
+def test_locations_other_than_the_scene_are_ignored(quality: str) -> None:
     assert linked(incident("p1"), incident("f1", location_quality=quality)) == {}
 
 
-def test_places_outside_the_region_take_no_part() -> None:
+def test_locations_outside_the_region_are_ignored() -> None:
     assert linked(incident("p1", lat=0.0, lon=0.0), incident("f1", lat=0.0, lon=0.0), outside=("p1", "f1")) == {}
 
 
-def test_the_time_of_the_event_serves_where_no_report_time_is_known_unless_it_is_vague() -> None:
+def test_the_occurrence_time_is_used_without_a_report_time_unless_it_is_vague() -> None:
     known = incident("p1", reported_at=None, occurred_at=NOON, occurred_until=NOON + timedelta(hours=1))
     vague = incident("p1", reported_at=None, occurred_at=NOON, occurred_until=NOON + timedelta(days=1))
     assert linked(known, incident("f1")) == {"f1": "f1", "p1": "f1"}
@@ -114,13 +114,13 @@ def test_the_limits_can_be_tightened() -> None:
         ("theft", "fire", True),
         ("other", "ems", False),
         ("other", "fire", True),
-        ("a word that nobody mapped", "ems", False),
+        ("an unmapped category", "ems", False),
         ("traffic_accident", None, False),
     ],
 )
 def test_only_calls_that_bring_both_agencies_out_are_one_event(police: str, fire: str | None, is_one: bool) -> None:
-    found = linked(incident("p1", source_category=police), incident("f1", service=fire))
-    assert bool(found) == is_one
+    result = linked(incident("p1", source_category=police), incident("f1", service=fire))
+    assert bool(result) == is_one
 
 
 def test_police_and_investigation_are_linked_whatever_the_category() -> None:
@@ -141,7 +141,7 @@ def test_where_calls_are_dense_only_the_nearest_are_linked() -> None:
     assert set(linked(*quiet, *elsewhere)) == {"f1", "p1"}
 
 
-def test_records_at_random_have_a_partner_by_chance_no_more_often_than_is_said() -> None:
+def test_random_records_have_a_partner_no_more_often_than_documented() -> None:
     rng = np.random.default_rng(11)
     days, size = 10, 0.04
     records = [
@@ -154,15 +154,15 @@ def test_records_at_random_have_a_partner_by_chance_no_more_often_than_is_said()
         for name, count in (("p", 6_000), ("f", 3_000))
         for number in range(count)
     ]
-    found = linked(*records)
-    fire = sum(name.startswith("f") for name in found) / 3_000
+    result = linked(*records)
+    fire = sum(name.startswith("f") for name in result) / 3_000
     # With fixed limits more than a third of these records would have a partner.
     assert 0.0005 < fire < 2 * joint.MAX_CHANCE
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_the_records_plays_no_part(random: Random) -> None:
+def test_the_order_of_the_records_does_not_matter(random: Random) -> None:
     rng = np.random.default_rng(3)
     records = [
         incident(
@@ -177,7 +177,7 @@ def test_the_order_of_the_records_plays_no_part(random: Random) -> None:
     assert linked(*records) == expected != {}
 
 
-def test_boxes_lose_no_pair_that_comparing_all_with_all_would_find(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_find_every_pair_of_a_full_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joint, "MAX_CHANCE", 1e9)
     rng = np.random.default_rng(7)
     records = [
@@ -191,16 +191,16 @@ def test_boxes_lose_no_pair_that_comparing_all_with_all_would_find(monkeypatch: 
     ]
     near = {
         name
-        for one in records
+        for single in records
         for other in records
-        if one["agency"] != other["agency"]
-        and abs(one["reported_at"] - other["reported_at"]) <= joint.MAX_GAP  # type: ignore[operator]
+        if single["agency"] != other["agency"]
+        and abs(single["reported_at"] - other["reported_at"]) <= joint.MAX_GAP  # type: ignore[operator]
         and np.hypot(
-            (one["lat"] - other["lat"]) / METRE,  # type: ignore[operator]
-            (one["lon"] - other["lon"]) / METRE * np.cos(np.radians((one["lat"] + other["lat"]) / 2)),  # type: ignore[operator]
+            (single["lat"] - other["lat"]) / METRE,  # type: ignore[operator]
+            (single["lon"] - other["lon"]) / METRE * np.cos(np.radians((single["lat"] + other["lat"]) / 2)),  # type: ignore[operator]
         )
         <= joint.MAX_DISTANCE_M
-        for name in (one["incident_id"],)
+        for name in (single["incident_id"],)
     }
     assert len(near) > 20
     assert set(linked(*records)) == near

@@ -1,4 +1,4 @@
-"""The marts: what is not known yet is no zero, and nothing withheld is left when records are subtracted from counts."""
+"""The marts: unknown is not zero, and withheld records are not disclosed by differencing."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -45,7 +45,7 @@ def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def fetched(con: duckdb.DuckDBPyConnection, **through: datetime) -> None:
-    """Set up to when feeds have been fetched, and build marts and views."""
+    """Set the feeds' cursors, and build marts and views."""
     con.execute("delete from ops.cursors")
     for feed, instant in through.items():
         insert(con, "ops.cursors", {"feed": feed, "fetched_through_at": instant})
@@ -63,7 +63,7 @@ def published(con: duckdb.DuckDBPyConnection, audience: str) -> dict[str, pl.Dat
 
 
 def last_hours(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
-    """Per service, where its demand ends."""
+    """The end of each service's demand."""
     rows = con.execute("select service, max(hour_start_at) from marts.demand_hourly group by 1").fetchall()
     return {service: last.astimezone(UTC) + HOUR for service, last in rows}
 
@@ -74,7 +74,7 @@ def test_demand_ends_where_the_feed_of_its_service_does(con: duckdb.DuckDBPyConn
     assert last_hours(con) == {"police_code_0_1": EDGE, "police_code_2": EDGE, "ems": EDGE - 7 * HOUR}
 
 
-def test_a_declared_delay_is_no_day_without_calls(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_declared_delay_is_not_a_day_without_calls(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("update reference.feeds set delay_seconds = 86400 where feed = 'police_112'")
     built(con)
     assert last_hours(con) == {"police_code_0_1": EDGE - 24 * HOUR, "police_code_2": EDGE - 24 * HOUR, "ems": EDGE}
@@ -97,7 +97,7 @@ def test_a_service_of_two_feeds_ends_where_the_first_of_them_does(con: duckdb.Du
     assert "ems" not in last_hours(con)
 
 
-def test_demand_ends_where_the_forecasts_stop_reading_it(con: duckdb.DuckDBPyConnection) -> None:
+def test_demand_ends_where_forecasts_stop_reading_it(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("update reference.feeds set delay_seconds = 3600 where feed = 'fire_119'")
     fetched(con, police_112=AS_OF - 30 * HOUR, fire_119=AS_OF + HOUR)
     through = inputs.services_complete_until(con)
@@ -116,41 +116,41 @@ def test_hours_inside_the_edge_are_zeros_and_a_call_after_it_is_not_counted(con:
     assert con.execute(f"{district} and service = 'police_code_2'").fetchall() == [(4, 240, 240)]
 
 
-def test_units_sent_are_unknown_where_the_agency_tells_of_none(con: duckdb.DuckDBPyConnection) -> None:
-    found = con.execute(
+def test_units_sent_are_unknown_if_the_agency_reports_none(con: duckdb.DuckDBPyConnection) -> None:
+    result = con.execute(
         "select service, sum(dispatches), count(dispatches) = count(*) from marts.demand_hourly "
         "where area_id = '11' group by 1 order by 1"
     ).fetchall()
-    assert found == [("ems", 2, True), ("police_code_0_1", None, False), ("police_code_2", None, False)]
+    assert result == [("ems", 2, True), ("police_code_0_1", None, False), ("police_code_2", None, False)]
 
 
-def test_an_earlier_day_run_again_says_the_same_of_its_feeds(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_rerun_of_an_earlier_day_gives_the_same_feed_status(con: duckdb.DuckDBPyConnection) -> None:
     before = warehouse.logical_hash(con, "marts", "feed_status")
     insert(con, "ops.batches", {"feed": "fire_119", "kind": "delivery", "received": 9, "loaded": 9})
     fetched(con, police_112=AS_OF + 48 * HOUR, fire_119=AS_OF + HOUR, investigation_cases=AS_OF)
     assert warehouse.logical_hash(con, "marts", "feed_status") == before
 
 
-def test_feeds_of_boundaries_are_not_judged_stale(con: duckdb.DuckDBPyConnection) -> None:
+def test_boundary_feeds_are_never_stale(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("update reference.feeds set is_reference = true where feed = 'fire_119'")
     built(con)
     assert con.execute("select count(*) from marts.feed_status where feed = 'fire_119'").fetchall() == [(0,)]
 
 
-def test_only_records_of_known_and_not_sensitive_words_are_listed(con: duckdb.DuckDBPyConnection) -> None:
+def test_only_records_with_known_and_not_sensitive_categories_are_releasable(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("delete from staging.incidents")
     for number, word in enumerate(("절도", "스토킹", "새로운 말")):
         row = {"incident_id": f"police_112:{number}", "agency": "police", "feed": "police_112", "source_category": word}
         days = {"occurred_at": AS_OF - 48 * HOUR, "reported_at": AS_OF - 24 * HOUR}
         insert(con, "staging.incidents", row | days)
     warehouse.run_models(con, "core")
-    found = con.execute("select category, is_listed, local_date from core.incidents order by incident_id").fetchall()
+    result = con.execute("select category, is_listed, local_date from core.incidents order by incident_id").fetchall()
     reported = date(2026, 11, 22)
-    assert found == [("theft", True, reported), ("stalking", False, reported), ("other", False, reported)]
+    assert result == [("theft", True, reported), ("stalking", False, reported), ("other", False, reported)]
 
 
 def staged(number: int, **given: Any) -> dict[str, Any]:
-    """A record of theft as staging has it, without a place, unless told otherwise."""
+    """A staged record of theft, without a location by default."""
     return {
         "incident_id": f"police_112:{number}",
         "agency": "police",
@@ -163,7 +163,7 @@ def staged(number: int, **given: Any) -> dict[str, Any]:
     } | given
 
 
-def test_a_record_without_a_place_counts_in_the_area_that_it_names_and_one_outside_is_counted_apart(
+def test_a_record_without_a_location_counts_in_its_named_area_and_one_outside_separately(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute("delete from staging.incidents")
@@ -180,9 +180,9 @@ def test_a_record_without_a_place_counts_in_the_area_that_it_names_and_one_outsi
     areas.locate(con, profiles.load("korea"))
     warehouse.run_models(con, "core")
     built(con)
-    found = con.execute("select source_category, admin_area_id, cell_id from core.incidents order by incident_id").pl()
-    assert found["admin_area_id"].to_list() == ["11020", "11020", None, "11010", "11010", None]
-    assert found["cell_id"][:3].to_list() == [None, None, None]
+    result = con.execute("select source_category, admin_area_id, cell_id from core.incidents order by incident_id").pl()
+    assert result["admin_area_id"].to_list() == ["11020", "11020", None, "11010", "11010", None]
+    assert result["cell_id"][:3].to_list() == [None, None, None]
     totals = dict(
         con.execute(
             "select area_id, sum(calls)::bigint from marts.demand_hourly "
@@ -195,7 +195,7 @@ def test_a_record_without_a_place_counts_in_the_area_that_it_names_and_one_outsi
     assert shut["failed"].to_list() == [1, 1]
 
 
-def test_several_provinces_have_totals_of_their_own_and_the_nation_has_all(con: duckdb.DuckDBPyConnection) -> None:
+def test_several_provinces_have_separate_totals_and_the_nation_has_all(con: duckdb.DuckDBPyConnection) -> None:
     for area_id, level, parent in (("26", "province", "KR"), ("26010", "district", "26")):
         row = {"area_id": area_id, "tree": "admin", "level": level, "parent_area_id": parent}
         insert(con, "reference.areas", row)
@@ -218,7 +218,7 @@ def test_several_provinces_have_totals_of_their_own_and_the_nation_has_all(con: 
 
 
 def stations(con: duckdb.DuckDBPyConnection) -> None:
-    """Jongno lies in one fire station's area, Jung in two; both of one headquarters, as are the police stations."""
+    """Jongno is in one fire station's area, Jung in two; both of one headquarters, as are the police stations."""
     con.execute(
         "delete from core.incidents; delete from core.dispatches; delete from reference.areas where tree <> 'admin'"
     )
@@ -248,7 +248,7 @@ def ambulance(number: int, **given: Any) -> dict[str, Any]:
     return incident(f"fire_119:{number}", **(fire | given))
 
 
-def test_every_tree_counts_the_services_of_its_own_agency_up_to_its_headquarters(
+def test_every_hierarchy_counts_the_services_of_its_agency_up_to_its_headquarters(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     stations(con)
@@ -267,7 +267,7 @@ def test_every_tree_counts_the_services_of_its_own_agency_up_to_its_headquarters
         "select tree, level, count(distinct area_id), count(*) / count(distinct hour_start_at) "
         "from marts.demand_hourly where service = 'ems' group by 1, 2 order by 1, 2"
     ).fetchall()
-    # Zeros are rows, the whole stands once, and no police area says anything of ambulances.
+    # Zeros are rows, the whole has one row, and police areas have no ambulances.
     assert levels == [
         ("admin", "district", 3, 3),
         ("admin", "province", 1, 1),
@@ -276,7 +276,7 @@ def test_every_tree_counts_the_services_of_its_own_agency_up_to_its_headquarters
     ]
 
 
-def test_a_call_without_a_place_counts_in_the_stations_that_hold_all_of_its_district(
+def test_a_call_without_a_location_counts_in_stations_that_cover_its_whole_district(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     stations(con)
@@ -286,7 +286,7 @@ def test_a_call_without_a_place_counts_in_the_stations_that_hold_all_of_its_dist
     assert totals(con, "ems") == {"11": 2, "11010": 1, "11020": 1, "F": 2, "F-1": 1}
 
 
-def test_no_release_tells_by_a_station_where_in_its_district_a_telephone_stood(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_station_never_discloses_a_caller_location_within_its_district(con: duckdb.DuckDBPyConnection) -> None:
     stations(con)
     telephone = {"location_source": "caller_lookup", "fire_area_id": "F-1"}
     insert(
@@ -302,7 +302,7 @@ def test_no_release_tells_by_a_station_where_in_its_district_a_telephone_stood(c
         *({"incident_id": f"fire_119:{n}", "unit_id": "구급1", "service": "ems"} for n in (1, 2)),
     )
     built(con)
-    # The first one's station holds all of its district, so that it says no more than the district does.
+    # The first one's station covers its whole district, so it discloses no more than the district.
     for column in ("calls", "listed_calls"):
         assert totals(con, "ems", column) == {"11": 3, "11010": 1, "11020": 2, "F": 3, "F-1": 2}
     for column in ("dispatches", "listed_dispatches"):
@@ -322,8 +322,8 @@ def test_crime_is_counted_in_the_quarter_in_which_it_happened(con: duckdb.DuckDB
         incident("police_112:3", **happened, local_date=date(2026, 11, 1)),
     )
     built(con)
-    found = con.execute("select quarter_start_date, incidents from marts.crime_quarterly").fetchall()
-    assert found == [(date(2026, 7, 1), 2)], "what comes later would make a published quarter grow by single reports"
+    result = con.execute("select quarter_start_date, incidents from marts.crime_quarterly").fetchall()
+    assert result == [(date(2026, 7, 1), 2)], "later reports would change a published quarter by single incidents"
     assert con.execute("select distinct local_date from marts.crime_daily").fetchall() == [(date(2026, 9, 30),)]
     con.execute("update staging.incidents set reported_at = timestamptz '2026-07-01 00:00:00+00'")
     # Local midnight of 1 July, and an hour later.
@@ -352,7 +352,7 @@ def test_time_before_the_first_record_of_a_feed_is_unknown(con: duckdb.DuckDBPyC
 
 
 def withheld(number: int, kind: dict[str, Any]) -> list[dict[str, Any]]:
-    """A police and a fire record that nobody may read."""
+    """A police and a fire record that are not releasable."""
     fire = {"agency": "fire", "service": "ems", "priority": None, "first_arrived_at": AS_OF - 71 * HOUR}
     return [
         incident(f"police_112:{number}", first_arrived_at=AS_OF - 71 * HOUR, **kind),
@@ -362,10 +362,10 @@ def withheld(number: int, kind: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", [SENSITIVE, UNMAPPED], ids=["sensitive", "unmapped"])
 @pytest.mark.parametrize("audience", ["police", "fire"])
-def test_a_withheld_record_changes_nothing_that_its_agency_gets(
+def test_a_withheld_record_does_not_change_its_agencys_tables(
     con: duckdb.DuckDBPyConnection, audience: str, kind: dict[str, Any]
 ) -> None:
-    # That any call of a service was withheld in a year is no secret (sensitive_yearly): what a second one changes is.
+    # It is public that a service had withheld calls in a year (sensitive_yearly): the effect of a second one is not.
     insert(con, "core.incidents", *withheld(49, kind))
     built(con)
     before = published(con, audience)
@@ -381,7 +381,7 @@ def test_a_withheld_record_changes_nothing_that_its_agency_gets(
 
 
 @pytest.mark.parametrize("audience", ["police", "fire"])
-def test_demand_less_records_is_nothing_in_any_area_and_hour(con: duckdb.DuckDBPyConnection, audience: str) -> None:
+def test_demand_minus_records_is_zero_in_every_area_and_hour(con: duckdb.DuckDBPyConnection, audience: str) -> None:
     insert(con, "core.incidents", *withheld(50, SENSITIVE), *withheld(51, UNMAPPED))
     built(con)
     for name, table in published(con, audience).items():
@@ -402,7 +402,7 @@ def test_demand_less_records_is_nothing_in_any_area_and_hour(con: duckdb.DuckDBP
 
 
 @pytest.mark.parametrize("audience", ["public", "dispatch", "police", "fire", "investigation"])
-def test_who_reads_records_gets_no_count_of_all_calls_and_nobody_gets_both(audience: str) -> None:
+def test_readers_of_records_get_no_count_of_all_calls_and_no_audience_gets_both(audience: str) -> None:
     tables = {entry.name: set(entry.table.columns) for entry in audiences.tables_of(audience)}
     columns = set().union(*tables.values())
     of_all = {"calls", "dispatches", "baseline_calls", "calls_answered", "calls_for_units"}
@@ -434,7 +434,7 @@ def test_calls_answered_are_more_than_demand_and_never_part_of_it(con: duckdb.Du
     demand = "select sum(calls) from marts.demand_hourly where service in ('ems', 'police_code_2') and area_id = '11'"
     before = con.execute(demand).fetchall()
     built(con)
-    found = con.execute(
+    result = con.execute(
         """
         select agency, area_id, calls_answered, calls_for_units, dispatches, listed_calls_answered, listed_dispatches
         from marts.calls_hourly
@@ -443,12 +443,12 @@ def test_calls_answered_are_more_than_demand_and_never_part_of_it(con: duckdb.Du
         """,
         [AS_OF - 50 * HOUR],
     ).fetchall()
-    assert found == [
+    assert result == [
         ("fire", "11", 2, 1, 2, 2, 2),
         ("fire", "11010", 1, 1, 2, 1, 2),
         ("police", "11", 2, 1, None, 1, None),
         ("police", "11010", 2, 1, None, 1, None),
-    ], "advice without a place counts in the region; what a patrol found is no call"
+    ], "advice without a place counts in the region; a discovery by patrol is not a call"
     (after,) = con.execute(demand).fetchall()
     assert after[0] == before[0][0] + 3, "the ambulance call, and both police calls of priority 2"
 
@@ -459,14 +459,14 @@ def test_calls_answered_have_every_hour_in_which_all_services_of_the_agency_are_
     hours = (
         "select agency, count(distinct hour_start_at), max(hour_start_at) from marts.calls_hourly group by 1 order by 1"
     )
-    # The fixture serves no fire or police service but these.
+    # The fixture has only these fire and police services.
     assert con.execute(hours).fetchall() == [("fire", 240, EDGE - HOUR), ("police", 240, EDGE - HOUR)]
     assert con.execute("select count(*) from marts.calls_hourly where calls_for_units > calls_answered").fetchall() == [
         (0,)
     ]
 
 
-def test_a_case_of_the_investigation_agency_shows_by_category_province_and_month_and_nowhere_else(
+def test_investigation_cases_appear_only_by_category_province_and_month(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     everyone = ("public", "dispatch", "police", "fire", "investigation")
@@ -499,7 +499,7 @@ def test_a_case_of_the_investigation_agency_shows_by_category_province_and_month
     assert {"area_id", "month_start_date", "category", "cases"} <= set(published(con, "investigation")["cases"].columns)
 
 
-def test_a_delay_counts_from_the_first_state_in_which_a_call_was_told(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_delay_counts_from_the_first_received_version_of_a_call(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("delete from core.incidents; update reference.feeds set delay_seconds = 3600 where feed = 'police_112'")
     hour = (AS_OF - 50 * HOUR).replace(minute=0)
     reported = {"reported_at": hour + HOUR / 2}
@@ -510,16 +510,16 @@ def test_a_delay_counts_from_the_first_state_in_which_a_call_was_told(con: duckd
         incident("police_112:2", known_at=hour + 9 * HOUR, **reported),
         incident("police_112:3", known_at=hour + 90 * HOUR, **reported),
     )
-    told = {"feed": "police_112", "known_at": hour + 3.5 * HOUR}
-    insert(con, "staging.versions", {"incident_id": "police_112:3"} | told)
-    # Closed late, told at once.
+    common = {"feed": "police_112", "known_at": hour + 3.5 * HOUR}
+    insert(con, "staging.versions", {"incident_id": "police_112:3"} | common)
+    # Closed late, received at once.
     insert(con, "core.incidents", incident("police_112:4", known_at=hour + 40 * HOUR, **reported))
     insert(con, "staging.firsts", {"incident_id": "police_112:4", "first_known_at": hour + HOUR})
     built(con)
-    found = con.execute(
+    result = con.execute(
         "select service, hour_start_at, delay_hours, calls from marts.demand_delays order by delay_hours"
     ).fetchall()
-    assert [(service, late, calls) for service, _, late, calls in found] == [
+    assert [(service, late, calls) for service, _, late, calls in result] == [
         ("police_code_2", 0, 2),
         ("police_code_2", 2, 1),
         ("police_code_2", 7, 1),

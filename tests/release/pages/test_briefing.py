@@ -1,4 +1,4 @@
-"""The briefing: self-contained, honest about staleness, and no more than its audience may know."""
+"""The briefing: self-contained, with stale feeds reported, and limited to what its audience may see."""
 
 import re
 from pathlib import Path
@@ -72,21 +72,21 @@ def test_only_the_police_read_which_hot_places_are_new(released: Path) -> None:
         assert "Which hot places" not in page(released, audience)
 
 
-def test_where_no_place_is_hot_of_late_the_page_says_so(filled: Settings) -> None:
+def test_without_recent_hot_places_the_page_states_it(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update patterns.emerging_hot_spots set emerging_class = 'no pattern'")
     section = page(publish.publish(for_audience(filled, "police")), "police").partition("Which hot places are new")[2]
     assert "No such place now: Theft." in section and "new 1</li>" not in section
 
 
-def test_police_read_the_weekly_table_its_burst_and_the_weeks_and_nobody_else_does(released: Path) -> None:
+def test_only_the_police_read_the_weekly_table_its_burst_and_the_weeks(released: Path) -> None:
     text = page(released, "police")
     section = text[text.index("Reported crime lately") : text.index("What to expect")]
     assert "from Monday 16 November to Sunday 22 November 2026" in section
     row = re.search(r"<tr><th scope=\"row\">All of these.*?</tr>", section, re.DOTALL)
     assert row is not None and "<b>31</b>" in row[0] and "2–20" in row[0] and ">high<" in row[0] and "+210 %" in row[0]
-    found = re.findall(r'"row">(\w+)</th><td class="l">[^<]*</td><td><b>(\d+)</b>', section)
-    assert found == [("종로구", "22"), ("중구", "2")], "the week out of the ordinary before the rise over 28 days"
+    result = re.findall(r'"row">(\w+)</th><td class="l">[^<]*</td><td><b>(\d+)</b>', section)
+    assert result == [("종로구", "22"), ("중구", "2")], "the week out of the ordinary before the rise over 28 days"
     assert "Week by week" in section and "When in the week" in section and "63 of unknown time left out" in section
     for audience in set(AUDIENCES) - {"police"}:
         assert "Reported crime lately" not in page(released, audience)
@@ -100,13 +100,13 @@ def test_only_the_police_read_which_hours_of_the_coming_week_are_selected(releas
         assert "Which hours of the coming week" not in page(released, audience)
 
 
-def test_a_heap_is_an_hour_that_stands_out_by_more_than_chance() -> None:
+def test_a_peak_is_an_hour_that_exceeds_chance() -> None:
     heaped = [0.12] + [0.04] * 22 + [0.04]
     assert trends.is_heap(heaped, 0, 1000) and not trends.is_heap(heaped, 0, 30)
     assert not trends.is_heap([1 / 24] * 24, 12, 100_000)
 
 
-def test_the_public_reads_quarters_scores_and_grounds_but_no_units(released: Path) -> None:
+def test_the_public_reads_quarters_scores_and_legal_bases_but_no_units(released: Path) -> None:
     text = page(released, "public")
     assert "the quarter from 1 July 2026" in text and "On what ground each feed is used" in text
     assert "Units required by district" not in text and "What to expect" not in text
@@ -121,14 +121,14 @@ def test_numbers_of_the_forecast_are_on_the_page(released: Path) -> None:
     assert row is not None and "<b>60</b>" in row[0] and "12–108" in row[0] and "<b>18</b>" in row[0]
 
 
-def test_a_degraded_forecast_says_why(filled: Settings) -> None:
+def test_a_degraded_forecast_states_the_reason(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update forecast.demand set degraded_reason = 'fire_119 is stale' where service = 'ems'")
     text = page(publish.publish(for_audience(filled, "dispatch")), "dispatch")
     assert "Some forecasts are worse than usual:</b> fire_119 is stale (ems)" in text
 
 
-def test_pages_appear_where_nothing_has_been_forecast_or_counted(filled: Settings) -> None:
+def test_pages_are_written_without_forecasts_or_counts(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         for schema, table in warehouse.tables(con, "forecast", "dispatch", "patterns", "marts", "core", "ops"):
             if table != "feed_status":
@@ -139,7 +139,7 @@ def test_pages_appear_where_nothing_has_been_forecast_or_counted(filled: Setting
         assert "No batch yet" in page(published, audience, "quality_report.html")
 
 
-def test_real_data_carry_no_notice_and_no_korean(filled: Settings) -> None:
+def test_real_data_have_no_notice_and_no_korean(filled: Settings) -> None:
     real = {"notice": "", "time_zone": profiles.load("toronto").time_zone, "title": "Toronto"}
     text = page(publish.publish(for_audience(filled, "dispatch", profile=real)), "dispatch")
     assert "SIMULATED" not in text and "봉수" not in text and 'lang="ko"' not in text
@@ -152,7 +152,7 @@ def test_the_quality_report_gives_rules_and_counts_never_values(released: Path) 
     assert "5.0 %" in page(released, "public", "quality_report.html")
 
 
-def test_police_read_what_repeats_and_what_gathers_and_nobody_else_does(released: Path) -> None:
+def test_only_the_police_read_repeats_and_clusters(released: Path) -> None:
     text = page(released, "police")
     assert '<td title="31 pairs, 10 expected, p = 0.001" class="s4">3.1</td>' in text
     assert '<td title="11 pairs, 10 expected, p = 0.300">1.1</td>' in text, "no shade without significance"

@@ -32,7 +32,7 @@ def test_ticks_are_round_and_reach_the_highest(highest: float, ticks: list[float
     assert figures._ticks(highest) == ticks
 
 
-def test_a_chart_tells_the_numbers_of_each_step() -> None:
+def test_a_chart_has_the_numbers_of_each_step() -> None:
     points = [Point(NOON, actual=4), Point(NOON + timedelta(hours=1), expected=5.25, low=2, high=9, baseline=6)]
     drawn = figures.forecast_chart(points, NOON + timedelta(hours=1), timedelta(hours=1), "a & b", "모의자료")
     assert "Mon 23 Nov 12:00 · 4 calls came" in drawn
@@ -45,7 +45,7 @@ def test_a_chart_of_nothing_but_zeros_is_drawn() -> None:
     assert figures.forecast_chart(points, NOON, timedelta(hours=1), "x", "").startswith("<svg")
 
 
-def test_names_in_a_picture_cannot_break_out_of_it() -> None:
+def test_names_in_a_picture_are_escaped() -> None:
     drawn = figures.district_map([Shape("<b>", box(0, 0, 1, 1), 1.0, "<script>")], 'say "x"', "", unit="calls")
     assert "<script>" not in drawn and "<b>" not in drawn and "say &quot;x&quot;" in drawn
 
