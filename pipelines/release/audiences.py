@@ -1,7 +1,7 @@
-"""Who sees what: the tables and rows that each audience gets, as the dictionary allows.
+"""Audiences: the tables and rows that each audience gets, as defined in the dictionary.
 
-A view or a column mask inside a file protects nothing, so every audience has files of its own, made from these
-selections and nothing else.
+A view or a column mask inside a file protects nothing, so every audience has separate files, built from these
+selections only.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pipelines.schema.dictionary import quoted
 
 
 class AudienceError(BongsuError):
-    """An audience of the profile has no table, or the dictionary names one that no profile has."""
+    """Report that an audience of the profile has no table, or that the dictionary and the profiles differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Published:
 
     @property
     def select(self) -> str:
-        """The only query that fills this table of a release: listed columns, allowed rows, in order of the grain."""
+        """Return the query that fills this table of a release: listed columns, allowed rows, in order of the grain."""
         columns = ", ".join(quoted(column) for column in self.table.columns)
         where = f" where {self.where}" if self.where else ""
         order = ", ".join(quoted(column) for column in self.table.grain)
@@ -34,10 +34,10 @@ class Published:
 
 
 def tables_of(audience: str) -> list[Published]:
-    """The tables that an audience gets, by name.
+    """Return the tables of an audience, by name.
 
     Raises:
-        AudienceError: the dictionary gives it none.
+        AudienceError: The dictionary lists none for it.
     """
     published = dictionary.load().published(audience)
     if not published:
@@ -48,10 +48,10 @@ def tables_of(audience: str) -> list[Published]:
 
 
 def check(audiences: Sequence[str]) -> None:
-    """Hold the profile's audiences against the dictionary's.
+    """Check the profile's audiences against the dictionary's.
 
     Raises:
-        AudienceError: the profile names an audience that the dictionary does not know.
+        AudienceError: The profile names an audience that is not in the dictionary.
     """
     for audience in audiences:
         tables_of(audience)

@@ -1,4 +1,4 @@
-"""Whether published releases are still what was written: a disk, an editor or a person may alter a file afterwards."""
+"""Check that published releases are unchanged: a disk, an editor or a person may alter a file afterwards."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ REPAIR = "run `bongsu publish` to build it again"
 
 
 def missing(settings: Settings) -> list[str]:
-    """One line if there is no current release to read, none if there is."""
+    """Return one line if there is no current release to read, otherwise none."""
     if settings.current.exists():
         return []
     if settings.current.is_symlink():
@@ -19,26 +19,28 @@ def missing(settings: Settings) -> list[str]:
 
 
 def problems(release: Path, only: Iterable[str] = (), repair: str = REPAIR) -> list[str]:
-    """One line per file of a release, or per given file, that differs from the manifest; none when it is whole."""
+    """Return one line per file of a release, or per given file, that differs from the manifest; none if it is
+    intact.
+    """
     return [f"release {release.name} is damaged: {damage}; {repair}" for damage in manifest.damages(release, only)]
 
 
 def verify(settings: Settings) -> int:
-    """Check every file of every release, the current one first; returns how many were checked.
+    """Check every file of every release, the current one first; return the number of files checked.
 
     Raises:
-        ManifestError: with one line per damaged file, or because the current release is missing.
+        ManifestError: With one line per damaged file, or because the current release is missing.
     """
     folder, current = (settings.published / "releases").resolve(), settings.current.resolve()
     releases = [path for path in folder.glob("*") if not path.name.startswith(".")]
     lines = missing(settings) if settings.current.is_symlink() else []
     for release in sorted(releases, key=lambda path: (path != current, path.name)):
-        found = (
+        result = (
             problems(release)
             if release == current
             else problems(release, repair="remove its folder: it is not current")
         )
-        lines += found if release.exists() else []  # a run may remove an old release meanwhile
+        lines += result if release.exists() else []  # a run may remove an old release meanwhile
     if lines:
         raise manifest.ManifestError("\n".join(lines))
     return sum(1 for release in releases for _ in manifest.files(release))

@@ -1,8 +1,8 @@
-"""The manifest: what a release holds, so that anybody can check that it is whole and the same.
+"""The manifest: the content of a release, so that anyone can check that it is complete and unchanged.
 
-Per table rows and logical hash (independent of row order and of the clock), per file SHA-256 and size, ``as_of``, code
-version, the state of every feed, and the manifest's own SHA-256. It holds no data, so its place is outside the folders
-of the audiences.
+Per table row count and logical hash (independent of row order and of the clock), per file SHA-256 and size, ``as_of``,
+code version, the state of every feed, and the manifest's own SHA-256. It contains no data, so it is stored outside the
+folders of the audiences.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ OWN = "sha256"
 
 
 class ManifestError(BongsuError):
-    """A release differs from its manifest, or has none: what, and what to do."""
+    """Report that a release differs from its manifest, or has none: what, and what to do."""
 
 
 @cache
 def code_version() -> str:
-    """Bongsu's version and a hash of its code, SQL and rules: other code may say other things of the same data."""
+    """Return Bongsu's version and a hash of its code, SQL and rules: other code may give other results."""
     digest = hashlib.sha256()
     package = Path(__file__).parent.parent
     for root, pattern in ((package, "**/*"), (paths.SQL, "**/*"), (paths.EXPECTATIONS, "**/*.json")):
@@ -41,7 +41,7 @@ def code_version() -> str:
 
 
 def tables_of(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows and logical hash of every table of a released DuckDB file: reads every value of it."""
+    """Return row count and logical hash of every table of a released DuckDB file, reading every value."""
     with duckdb.connect(path, read_only=True) as con:
         con.execute("set timezone = 'UTC'")
         names = [name for (name,) in con.execute("select table_name from duckdb_tables() order by all").fetchall()]
@@ -49,7 +49,7 @@ def tables_of(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def tables_of_parquet(folder: Path) -> dict[str, dict[str, Any]]:
-    """The same of a folder of Parquet files."""
+    """Return the same for a folder of Parquet files."""
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")
         paths = sorted(folder.glob("*.parquet"))
@@ -59,12 +59,12 @@ def tables_of_parquet(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def files_of(root: Path) -> dict[str, dict[str, Any]]:
-    """SHA-256 and size of every file below a release, but its manifest."""
+    """Return SHA-256 and size of every file below a release, except its manifest."""
     return {name: _described(root / name) for name in names(root)}
 
 
 def damages(root: Path, only: Iterable[str] = ()) -> list[str]:
-    """How the files of a release, or only some, differ from its manifest: one line each, none when it is whole."""
+    """Return how the files of a release, or some of them, differ from its manifest: one line each, none if intact."""
     try:
         written = read(root)["files"]
     except ManifestError as error:
@@ -74,17 +74,17 @@ def damages(root: Path, only: Iterable[str] = ()) -> list[str]:
 
 
 def names(root: Path) -> list[str]:
-    """The names below a release of all its files but the manifest, in order."""
+    """Return the names below a release of all its files except the manifest, in order."""
     return [str(path.relative_to(root)) for path in files(root) if path != root / FILE]
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Every file below a folder, in order."""
+    """Yield every file below a folder, in order."""
     return (path for path in sorted(root.rglob("*")) if path.is_file())
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, read in pieces."""
+    """Return the SHA-256 of a file, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -98,7 +98,7 @@ def read(root: Path) -> dict[str, Any]:
     """Read the manifest of a release.
 
     Raises:
-        ManifestError: it is missing, or not what was written.
+        ManifestError: It is missing, or was altered.
     """
     try:
         content = orjson.loads((root / FILE).read_bytes())
@@ -114,7 +114,7 @@ def read(root: Path) -> dict[str, Any]:
 
 
 def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """How fresh each feed is, for the manifest."""
+    """Return how fresh each feed is, for the manifest."""
     frame = con.execute(
         "select feed, agency, data_as_of::varchar as data_as_of, is_stale, stale_reason from views.feed_status "
         "order by feed"
@@ -124,7 +124,7 @@ def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def content_hash(parts: Sequence[object]) -> str:
-    """One hash of everything that a release is made from."""
+    """Return one hash of everything from which a release is built."""
     return hashlib.sha256(orjson.dumps(list(parts), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -145,7 +145,7 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def _is_own(content: dict[str, Any]) -> bool:
-    """Whether a manifest has its own hash; those of earlier versions state none."""
+    """Return whether a manifest has its own hash; those of earlier versions have none."""
     return content.get(OWN) in (None, _own_hash(content))
 
 

@@ -1,4 +1,4 @@
-"""Read the current release: one audience's file, read-only, sealed off from files and network."""
+"""Read the current release: one audience's file, read-only, without access to files and network."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from pipelines.release import integrity
 
 
 class ReaderError(BongsuError):
-    """There is nothing to read, or not for this audience: what to do next."""
+    """Report that there is nothing to read, or not for this audience: what to do next."""
 
 
 def database(settings: Settings, audience: str) -> Path:
-    """The DuckDB file of an audience in the release that is current now.
+    """Return the DuckDB file of an audience in the current release.
 
     Raises:
-        ReaderError: nothing was published yet, there is no such audience, or its file is damaged.
+        ReaderError: Nothing is published yet, there is no such audience, or its file is damaged.
     """
-    # The link is resolved once, so that a flip in between cannot mix two releases.
+    # The link is resolved once, so that a switch in between cannot mix two releases.
     release = settings.current.resolve()
     name = f"audiences/{audience}/{audience}.duckdb"
     if problems := integrity.missing(settings) or integrity.problems(release, (name,)):
@@ -35,7 +35,7 @@ def query(settings: Settings, sql: str, audience: str = "public") -> pl.DataFram
     """Run one statement on the current release of an audience.
 
     Raises:
-        ReaderError: nothing to read, or the statement cannot be run; the message lists the tables.
+        ReaderError: There is nothing to read, or the statement cannot be run; the message lists the tables.
     """
     with duckdb.connect(str(database(settings, audience)), read_only=True) as con:
         con.execute("set timezone = 'UTC'")

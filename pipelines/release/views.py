@@ -1,4 +1,4 @@
-"""The views that releases are made of: files of ``sql/views``, and tables shown as they are."""
+"""The views from which releases are built: files of ``sql/views``, and tables shown unchanged."""
 
 from collections.abc import Collection
 
@@ -10,10 +10,10 @@ from pipelines.store import warehouse
 
 
 def build(con: duckdb.DuckDBPyConnection, names: Collection[str] | None = None) -> dict[str, set[str]]:
-    """Build the views, or those named, as tables of schema ``views``; returns what each was made from.
+    """Build the views, or the given ones, as tables of schema ``views``; return the tables that each reads.
 
     Raises:
-        DictionaryError: a view and the dictionary differ.
+        DictionaryError: A view and the dictionary differ.
     """
     selects = pass_through_views() | warehouse.selects("views")
     edges = warehouse.run_selects(

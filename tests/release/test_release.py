@@ -99,7 +99,7 @@ def test_readback_detects_missing_unknown_and_misplaced_files(copy: Path) -> Non
     result = "\n".join(readback.problems(copy))
     assert "audiences/fire/dictionary.md is missing" in result
     assert "fire.duckdb.wal: the file was not checkpointed" in result
-    assert "notes.txt lies outside the audiences' folders" in result
+    assert "notes.txt is outside the audiences' folders" in result
 
 
 def test_readback_detects_content_that_differs_from_the_manifest(copy: Path) -> None:

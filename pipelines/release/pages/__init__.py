@@ -1,1 +1,1 @@
-"""Pages of a release: the briefing, its sections and pictures, and the quality report."""
+"""Pages of a release: the briefing, its sections and figures, and the quality report."""

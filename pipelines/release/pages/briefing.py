@@ -1,8 +1,8 @@
-"""The briefing: one page per audience that a planner can read in the morning, print, and open without a network.
+"""The briefing: one page per audience for planners to read in the morning, print, and open without a network.
 
-It reads the audience's own released DuckDB file and nothing else, so it cannot say more than that audience may know.
-Sections appear where the audience has their tables. Ranges come from the forecasts themselves: a total has its own
-forecast, since percentiles of parts do not add up.
+It reads only the audience's own released DuckDB file, so it cannot disclose more than that audience may see. A section
+appears if the audience has its tables. Ranges come from the forecasts themselves: a total has its own forecast, because
+percentiles of parts are not additive.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ AUDIENCES: Mapping[str, tuple[str, str]] = {
 
 
 def render(database: Path, audience: str) -> str:
-    """The page of one audience, made from its released DuckDB file."""
+    """Render the page of one audience from its released DuckDB file."""
     with duckdb.connect(database, read_only=True) as con:
         con.execute("set timezone = 'UTC'")
         page = Page(con)

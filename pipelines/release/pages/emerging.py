@@ -1,4 +1,4 @@
-"""The police briefing's maps of emerging hot spots: which hot places are new, lasting, growing or gone."""
+"""The police briefing's maps of emerging hot spots: which hot places are new, persistent, intensifying or past."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,28 +21,28 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "oscillating": ("#8a6d1d", "hot in the last step, cold in another"),
     "historical": ("#8d99a6", "hot in the 11 steps before the last, not in it"),
 }
-"""Colour and meaning of each hot class: violet and pink for what begins, red for what lasts, grey for what has gone."""
+"""Colour and meaning of each hot class: violet and pink for new, red for persistent, grey for past."""
 
 COLD: Final = ("#2c679d", "fewer incidents than chance explains, whatever its class")
 
 SHOWN: Final = 3
 WIDTH: Final = 560
-"""Wider than the hot-spot maps: here the colour of a single square must be told from its neighbour's."""
+"""Wider than the hot-spot maps: here the colour of a single square must be distinguishable from its neighbour's."""
 
 
 def section(page: Page) -> dict[str, Any] | None:
-    """The maps, the meaning of the classes, and which categories have no class anywhere."""
+    """Return the maps, the meaning of the classes, and the categories without any class."""
     if not page.has("emerging_hot_spots", "hot_spots") or page.areas is None:
         return None
-    found = page.frame(
+    result = page.frame(
         f"from emerging_hot_spots where emerging_class <> '{NO_PATTERN}' order by category, incidents desc, cell_id"
     )
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
-    shown = found["category"].unique().sort().to_list()
+    shown = result["category"].unique().sort().to_list()
     known = page.frame("select distinct category from hot_spots order by category")["category"].to_list()
     return {
         "maps": [
-            _map(page, found.filter(pl.col("category") == category), labels.get(category, category))
+            _map(page, result.filter(pl.col("category") == category), labels.get(category, category))
             for category in shown
         ],
         "classes": [(name, meaning) for name, (_, meaning) in COLOURS.items()],
@@ -50,12 +50,12 @@ def section(page: Page) -> dict[str, Any] | None:
     }
 
 
-def _map(page: Page, found: pl.DataFrame, label: str) -> dict[str, Any]:
-    """The classed cells of a category on the districts, a legend of the classes that occur, and the newest places."""
+def _map(page: Page, result: pl.DataFrame, label: str) -> dict[str, Any]:
+    """Return the classed cells of a category on the districts, a legend of their classes, and the newest places."""
     assert page.areas is not None
     outlines = outlines_of(page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district")))
     names = page.areas.select(pl.col("area_id").alias("admin_area_id"), pl.col("name").alias("district"))
-    cells = found.join(names, on="admin_area_id", how="left", maintain_order="left")
+    cells = result.join(names, on="admin_area_id", how="left", maintain_order="left")
     described = f"{label}: {cells.height} cells with an emerging pattern on the districts"
     svg = figures.cell_map(outlines, _shapes(cells), [], described, page.notice, width=WIDTH, colour=_colour)
     return {"label": label, "svg": Markup(svg), "legend": _legend(cells), "newest": _newest(cells)}
@@ -80,7 +80,7 @@ def _colour(shape: figures.Shape) -> str:
 
 
 def _legend(cells: pl.DataFrame) -> list[dict[str, Any]]:
-    """The classes that occur, in the order of ``COLOURS``, cold ones together at the end."""
+    """Return the classes that occur, in the order of ``COLOURS``, cold ones together at the end."""
     counted = dict(cells.group_by("emerging_class").len().iter_rows())
     rows = [
         {"name": name, "colour": colour, "meaning": meaning, "cells": counted[f"{name} hot"]}
@@ -92,7 +92,7 @@ def _legend(cells: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _newest(cells: pl.DataFrame) -> list[dict[str, Any]]:
-    """Cells to look at first: hot of late and not long before, those with most incidents of their own."""
+    """Return the cells to look at first: recently hot and not long before, with the most incidents of their own."""
     fresh = cells.filter(pl.col("emerging_class").is_in(["new hot", "consecutive hot", "intensifying hot"]))
     shown = ("cell_id", "district", "emerging_class", "incidents", "hot_steps")
     return fresh.filter(pl.col("incidents") > 0).head(SHOWN).select(shown).fill_null("").to_dicts()

@@ -1,7 +1,7 @@
-"""Pictures for pages that must open without a network: SVG text, made from numbers, nothing fetched.
+"""Figures for pages that open without a network: SVG text, built from numbers, without external resources.
 
-Every picture carries an accessible description and, for simulated data, the notice inside the picture itself, since
-pictures are cut out and passed on.
+Every figure has an accessible description and, for simulated data, the notice inside the figure itself, because figures
+are copied and passed on.
 """
 
 import math
@@ -14,7 +14,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 RAMP = ("#eaf0f6", "#c6d8e8", "#93b7d4", "#5a90bd", "#2c679d", "#123f6b")
-"""Light to dark, one hue: reads as an order, in grey print and to colour-blind eyes too."""
+"""Light to dark, one hue: readable as an order, also in grey print and for colour-blind readers."""
 
 Scale = Callable[[float], float]
 """From a number to pixels."""
@@ -24,7 +24,7 @@ INK, MUTED, LINE, HOT = "#1a2230", "#5b6675", "#d5dbe3", "#c2410c"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One area on a map: ``value`` None is drawn empty; ``label`` is shown when the pointer rests on it."""
+    """One area on a map: ``value`` None is drawn empty; ``label`` is the tooltip."""
 
     name: str
     geometry: BaseGeometry
@@ -34,7 +34,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One time step of a forecast chart; what is unknown is None."""
+    """One time step of a forecast chart; unknown values are None."""
 
     start: datetime
     actual: float | None = None
@@ -47,9 +47,9 @@ class Point:
 def district_map(
     shapes: Sequence[Shape], description: str, notice: str, *, unit: str, ranked: Sequence[str] = (), width: int = 520
 ) -> str:
-    """A map of areas in classes of about equal size, with legend.
+    """Draw a map of areas in classes of about equal size, with legend.
 
-    All areas are named on it; where ``ranked`` names some, those are numbered in that order instead.
+    All areas are named on it; if ``ranked`` names some, those are numbered in that order instead.
     """
     place, height = _projection([shape.geometry for shape in shapes], width)
     known = sorted(shape.value for shape in shapes if shape.value is not None)
@@ -80,7 +80,7 @@ def cell_map(
     width: int = 330,
     colour: Callable[[Shape], str] = lambda _: HOT,
 ) -> str:
-    """A small map of grid squares, hot ones unless ``colour`` says more, on district outlines.
+    """Draw a small map of grid squares, hot ones unless ``colour`` is given, on district outlines.
 
     ``marks`` (lon, lat) are drawn as dots.
     """
@@ -108,7 +108,7 @@ def forecast_chart(
     width: int = 560,
     height: int = 210,
 ) -> str:
-    """Past calls, then what to expect with its range and the baseline, on local time."""
+    """Draw past calls, then expected calls with their range and the baseline, in local time."""
     left, right, top, bottom = 38, 10, 14, 30
     first, last = points[0].start, points[-1].start + step
     seconds = (last - first).total_seconds()
@@ -153,14 +153,14 @@ def forecast_chart(
     parts += [
         f'<rect x="{x(point.start):.1f}" y="{top}" width="{wide:.1f}" height="{height - top - bottom}" '
         f'fill="transparent">'
-        f"<title>{escape(_told(point, step))}</title></rect>"
+        f"<title>{escape(_tooltip(point, step))}</title></rect>"
         for point in points
     ]
     return _svg(width, height, description, notice, *parts)
 
 
 def bars(values: Sequence[float | None], description: str, notice: str, *, width: int = 150, height: int = 26) -> str:
-    """A row of small bars: the shape of a series. Too small for a stamp, it carries the notice in its description."""
+    """Draw a row of small bars: the shape of a series. Too small for a stamp, it has the notice in its description."""
     highest = max((value for value in values if value), default=1)
     wide = width / max(len(values), 1)
     drawn = [
@@ -174,7 +174,7 @@ def bars(values: Sequence[float | None], description: str, notice: str, *, width
 
 
 def picture(width: int, height: float, description: str, notice: str, *parts: str) -> str:
-    """A picture as wide as its column, from parts drawn elsewhere, with its description and the notice inside it."""
+    """Draw a figure as wide as its column, from parts drawn elsewhere, with its description and the notice inside."""
     return _svg(width, height, description, notice, *parts)
 
 
@@ -243,7 +243,7 @@ def _badge(x: float, y: float, number: str) -> str:
 
 
 def _breaks(known: Sequence[float]) -> list[float]:
-    """Lower bounds of classes of about equal size, each bound once."""
+    """Return lower bounds of classes of about equal size, each bound once."""
     if not known:
         return []
     classes = min(len(RAMP), len(set(known)))
@@ -262,13 +262,13 @@ def _legend(known: Sequence[float], breaks: Sequence[float], y: float, unit: str
     if not breaks:
         return ""
     wide = 58
-    told = [number(bound) for bound in breaks]
-    if len(set(told)) < len(told):
-        told = [f"{bound:,.2f}" for bound in breaks]
+    labels = [number(bound) for bound in breaks]
+    if len(set(labels)) < len(labels):
+        labels = [f"{bound:,.2f}" for bound in breaks]
     boxes = [
         f'<rect x="{2 + wide * number}" y="{y:.0f}" width="{wide}" height="9" fill="{_colour(number, len(breaks))}"/>'
         f'<text x="{2 + wide * number}" y="{y + 20:.0f}" font-size="9.5" fill="{MUTED}">{text}</text>'
-        for number, text in enumerate(told)
+        for number, text in enumerate(labels)
     ]
     end = 2 + wide * len(breaks)
     return (
@@ -278,7 +278,7 @@ def _legend(known: Sequence[float], breaks: Sequence[float], y: float, unit: str
 
 
 def _ticks(highest: float) -> list[float]:
-    """Round values from zero to at least the highest, about four of them."""
+    """Return round values from zero to at least the highest, about four of them."""
     rough = highest / 4 or 1
     power = 10 ** math.floor(math.log10(rough))
     size = max(next(factor for factor in (1, 2, 2.5, 5, 10) if rough <= factor * power) * power, 0.5)
@@ -296,7 +296,7 @@ def _value_axis(ticks: Sequence[float], y: Callable[[float], float], left: float
 def _day_axis(
     first: datetime, last: datetime, step: timedelta, x: Callable[[datetime], float], top: float, bottom: float
 ) -> list[str]:
-    """A line at each local midnight; each day named, or each Monday where days are narrow."""
+    """Draw a line at each local midnight; each day is named, or each Monday if days are narrow."""
     weekly = step >= timedelta(days=1)
     day = first.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1 if first.hour else 0)
     parts = []
@@ -316,23 +316,23 @@ def _day_axis(
     return parts
 
 
-def _told(point: Point, step: timedelta) -> str:
-    """What a chart says when the pointer rests on a time step."""
+def _tooltip(point: Point, step: timedelta) -> str:
+    """Return the tooltip of a time step of a chart."""
     when = point.start.strftime("%a %-d %b" if step >= timedelta(days=1) else "%a %-d %b %H:%M")
-    said = [f"{when}"]
+    message = [f"{when}"]
     if point.actual is not None:
-        said.append(f"{number(point.actual)} calls came")
+        message.append(f"{number(point.actual)} calls observed")
     if point.expected is not None:
-        said.append(f"{number(point.expected)} expected")
+        message.append(f"{number(point.expected)} expected")
     if point.low is not None and point.high is not None:
-        said.append(f"likely {number(point.low)} to {number(point.high)}")
+        message.append(f"likely {number(point.low)} to {number(point.high)}")
     if point.baseline is not None:
-        said.append(f"baseline {number(point.baseline)}")
-    return " · ".join(said)
+        message.append(f"baseline {number(point.baseline)}")
+    return " · ".join(message)
 
 
 def number(value: float) -> str:
-    """A number of calls for people: as many decimals as it deserves."""
+    """Format a number of calls, with as many decimals as are meaningful."""
     if value >= 10 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""The page's outlook: what to expect, where, in what range, and the units that it needs."""
+"""The page's forecast: expected calls, their location and range, and the units required."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -20,14 +20,14 @@ FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 HOURLY_FROM = 4.0
-"""Calls per hour from which a chart by the hour shows more than noise; rarer services are drawn by the day."""
+"""Minimum calls per hour of an hourly chart; rarer services are drawn by day, because hours would show only noise."""
 
 ROWS_SHOWN = 25
-"""Longer tables fold the rest away."""
+"""Longer tables are collapsed."""
 
 
 def degraded(page: Page) -> list[dict[str, Any]]:
-    """Why some forecasts are worse than usual, with how many rows it touches."""
+    """Return why some forecasts are degraded, with the number of rows affected."""
     if page.forecast is None:
         return []
     return (
@@ -40,18 +40,20 @@ def degraded(page: Page) -> list[dict[str, Any]]:
 
 
 def outlook(page: Page) -> dict[str, Any] | None:
-    """Per service: the next whole day with its range, against the baseline, and the busiest hour and its units."""
+    """Return per service the next whole day with its range, against the baseline, and the busiest hour and its
+    units.
+    """
     if page.forecast is None:
         return None
     daily = page.region_rows("D")
     hourly = page.region_rows("h").filter(pl.col("target_start") < page.as_of + timedelta(hours=24))
     units = _peak_units(page)
-    found = []
+    result = []
     for service in ordered(hourly["service"].unique().to_list() + daily["service"].unique().to_list()):
         days = daily.filter(pl.col("service") == service).sort("target_start")
         hours = hourly.filter(pl.col("service") == service).sort("expected_calls", descending=True)
-        # Means add up over hours; their percentiles do not, so the day has a range of its own.
-        found.append(
+        # Means are additive over hours; percentiles are not, so the day has its own range.
+        result.append(
             page.label(service)
             | {
                 "day": days.row(0, named=True) if days.height else None,
@@ -61,18 +63,18 @@ def outlook(page: Page) -> dict[str, Any] | None:
             }
         )
     first = daily["target_start"].min()
-    return {"rows": found, "day": first if isinstance(first, datetime) else None}
+    return {"rows": result, "day": first if isinstance(first, datetime) else None}
 
 
 def demand_maps(page: Page) -> list[dict[str, Any]]:
-    """Expected calls per district on the next whole day, police and fire apart (means add up, percentiles not)."""
+    """Map expected calls per district on the next whole day, police and fire separately (means are additive)."""
     if page.forecast is None or page.areas is None:
         return []
     daily = page.forecast.filter(pl.col("frequency") == "D")
     first = daily["target_start"].min()
     if first is None:
         return []
-    found = []
+    result = []
     for title, korean, services in FAMILIES.values():
         wanted = daily.filter((pl.col("target_start") == first) & pl.col("service").is_in(services))
         if wanted.height:
@@ -81,19 +83,19 @@ def demand_maps(page: Page) -> list[dict[str, Any]]:
             )
             unit = "calls expected"
             described = f"Map of districts by {title.lower()} expected on {_day(first)}"
-            found.append(district_map(page, title, korean, expected, described, unit) | {"day": first})
-    return found
+            result.append(district_map(page, title, korean, expected, described, unit) | {"day": first})
+    return result
 
 
 def charts(page: Page) -> list[dict[str, Any]]:
-    """Per service of the whole region: what came, what is expected, in what range, beside the baseline."""
+    """Chart each service of the whole region: observed and expected calls with their range, and the baseline."""
     actuals = page.local("demand_hourly")
     if page.forecast is None or actuals is None:
         return []
     # An agency that reads records gets the calls of those records only; forecasts are of all calls.
     calls = "calls" if "calls" in actuals.columns else "listed_calls"
     actuals = actuals.filter(pl.col("area_id").is_in(page.region)).with_columns(calls=pl.col(calls))
-    found = []
+    result = []
     for service in ordered(page.forecast["service"].unique().to_list()):
         hours = page.region_rows("h").filter(pl.col("service") == service).sort("target_start")
         past = actuals.filter(pl.col("service") == service).sort("hour_start_at")
@@ -101,7 +103,7 @@ def charts(page: Page) -> list[dict[str, Any]]:
         step = timedelta(hours=1) if is_hourly else timedelta(days=1)
         ahead = hours if is_hourly else page.region_rows("D").filter(pl.col("service") == service).head(14)
         if ahead.height:
-            # Hours that the feed could not know yet are no zeros: they are left out.
+            # Hours that the feed cannot know yet are not zeros: they are left out.
             known = min(page.as_of, *ahead["data_as_of"].drop_nulls())
             points = _past(past, known, is_hourly) + _ahead(ahead.sort("target_start"))
             label = page.label(service)
@@ -109,15 +111,15 @@ def charts(page: Page) -> list[dict[str, Any]]:
                 f"{label['name']}: calls of the last days, then expected calls with the range that eight in ten "
                 f"{'hours' if is_hourly else 'days'} should keep within"
             ) + (", and the baseline" if page.has_baseline else "")
-            # By the day the forecast begins at a midnight, so the line stands there.
+            # By day the forecast begins at midnight, so the line is there.
             now = page.as_of if is_hourly else next(point.start for point in points if point.expected is not None)
             chart = figures.forecast_chart(points, now, step, described, page.notice)
-            found.append(label | {"svg": Markup(chart), "is_hourly": is_hourly})
-    return found
+            result.append(label | {"svg": Markup(chart), "is_hourly": is_hourly})
+    return result
 
 
 def days_ahead(page: Page) -> dict[str, Any] | None:
-    """The next seven whole days per service for the whole region."""
+    """Return the next seven whole days per service for the whole region."""
     if page.forecast is None:
         return None
     daily = page.region_rows("D").sort("target_start")
@@ -131,7 +133,9 @@ def days_ahead(page: Page) -> dict[str, Any] | None:
 
 
 def units(page: Page) -> dict[str, Any] | None:
-    """Units required per district and service: the most in any hour of the next three spans of eight hours."""
+    """Return units required per district and service: the maximum of any hour of the next three spans of eight
+    hours.
+    """
     staffing = page.local("staffing")
     if staffing is None or not staffing.height:
         return None
@@ -182,7 +186,7 @@ def units(page: Page) -> dict[str, Any] | None:
 
 
 def _peak_units(page: Page) -> dict[str, dict[str, Any]]:
-    """Per service: the hour of the next day in which the districts together need most units."""
+    """Return per service the hour of the next day in which the districts together need most units."""
     staffing = page.local("staffing")
     if staffing is None:
         return {}
@@ -200,7 +204,7 @@ def _peak_units(page: Page) -> dict[str, dict[str, Any]]:
 
 
 def _past(past: pl.DataFrame, known: datetime, is_hourly: bool) -> list[figures.Point]:
-    """What came: seven days by the hour, or the last 28 whole days."""
+    """Return observed calls: seven days by hour, or the last 28 whole days."""
     if is_hourly:
         wanted = past.filter(pl.col("hour_start_at").is_between(known - timedelta(days=7), known, closed="left"))
         pairs = wanted.select("hour_start_at", "calls").iter_rows()

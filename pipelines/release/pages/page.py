@@ -1,4 +1,4 @@
-"""One audience's released file, and what its pages have in common: words, numbers, maps, the template environment."""
+"""One audience's released file, and the common parts of its pages: words, numbers, maps, the template environment."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -29,15 +29,15 @@ SERVICES: Mapping[str, tuple[str, str]] = {
     "life_safety": ("Life safety", "생활안전"),
     "investigation": ("Investigation", "수사"),
 }
-"""How services are called on a page, most urgent first."""
+"""Names of services on a page, most urgent first."""
 
 NAMES_SHOWN = 40
-"""A map of more areas than this numbers the highest, as in the table beside it, instead of naming all."""
+"""A map of more areas numbers the highest, as in the table next to it, instead of naming all."""
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """Templates with everything escaped and nothing silently missing."""
+    """Return the template environment, which escapes everything and fails on missing values."""
     loaded = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -50,7 +50,7 @@ def environment() -> jinja2.Environment:
 
 
 class Page:
-    """The questions that the page asks of one audience's file."""
+    """The queries of a page on one audience's file."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
@@ -71,19 +71,19 @@ class Page:
             self.forecast = self.forecast.with_columns(baseline_calls=pl.lit(None, pl.Float64))
 
     def has(self, *names: str) -> bool:
-        """Whether this audience has all of these tables."""
+        """Return whether this audience has all of these tables."""
         return all(name in self.tables for name in names)
 
     def frame(self, sql: str) -> pl.DataFrame:
-        """The answer to a query."""
+        """Return the result of a query."""
         return self.con.execute(sql).pl()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """A whole small table, or nothing where the audience has none."""
+        """Return a whole small table, or nothing if the audience does not have it."""
         return self.frame(f"from {table} order by all").to_dicts() if self.has(table) else []
 
     def label(self, service: str) -> dict[str, str]:
-        """A service's name in English, and in Korean where the page speaks Korean."""
+        """Return a service's name in English, and in Korean if the page has Korean."""
         english, korean = SERVICES.get(service, (service.replace("_", " ").title(), ""))
         return {"key": service, "name": english, "korean": korean if self.is_korean else ""}
 
@@ -102,7 +102,7 @@ class Page:
         return self.areas.filter(is_district)["area_id"].to_list()
 
     def local(self, table: str) -> pl.DataFrame | None:
-        """A table with its instants in local time."""
+        """Return a table with its instants in local time."""
         if not self.has(table):
             return None
         where = " where local_date >= (select as_of::date - 40 from release)" if table == "demand_hourly" else ""
@@ -111,13 +111,13 @@ class Page:
         return frame.with_columns(pl.col(instants).dt.convert_time_zone(self.zone.key))
 
     def region_rows(self, frequency: str) -> pl.DataFrame:
-        """The forecast of the whole region at one frequency."""
+        """Return the forecast of the whole region at one frequency."""
         assert self.forecast is not None
         return self.forecast.filter((pl.col("frequency") == frequency) & pl.col("area_id").is_in(self.region))
 
 
 def ordered(services: Iterable[str]) -> list[str]:
-    """Services, most urgent first; unknown ones at the end by name."""
+    """Return services, most urgent first; unknown ones at the end by name."""
     known = list(SERVICES)
     return sorted(set(services), key=lambda name: (known.index(name) if name in known else len(known), name))
 
@@ -125,7 +125,7 @@ def ordered(services: Iterable[str]) -> list[str]:
 def district_map(
     page: Page, title: str, korean: str, values: pl.DataFrame, described: str, unit: str
 ) -> dict[str, Any]:
-    """A map of districts by a value, with the highest of them as rows."""
+    """Return a map of districts by a value, with the highest of them as rows."""
     assert page.areas is not None
     districts = page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district"))
     joined = districts.join(values, on="area_id", how="left", maintain_order="left")
@@ -148,30 +148,30 @@ def district_map(
 
 
 def outlines_of(frame: pl.DataFrame) -> list[Any]:
-    """The outlines of a frame's rows."""
+    """Return the outlines of a frame's rows."""
     return list(shapely.from_wkb([bytes(value) for value in frame["geometry"]]))
 
 
 def _count(value: float | None) -> str:
-    """A number of things, a dash when unknown."""
+    """Format a count, a dash if unknown."""
     return "–" if value is None else figures.number(value)
 
 
 def _percent(value: float | None) -> str:
-    """A difference in per cent, with its sign."""
+    """Format a difference in per cent, with its sign."""
     return "–" if value is None else f"{round(100 * value) + 0:+d} %".replace("+0 ", "0 ").replace("-", "−")
 
 
 def _share(value: float | None) -> str:
-    """A share in per cent."""
+    """Format a share in per cent."""
     return "–" if value is None else f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.1f} %"
 
 
 def _word(value: object) -> str:
-    """A name from the data for people to read."""
+    """Format a name from the data for readers."""
     return str(value).replace("_", " ")
 
 
 def _stamp(value: datetime | None, zone: ZoneInfo) -> str:
-    """An instant in local time."""
+    """Format an instant in local time."""
     return "–" if value is None else value.astimezone(zone).strftime("%a %-d %b %H:%M")

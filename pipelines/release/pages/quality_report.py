@@ -1,6 +1,6 @@
-"""The quality report: every expectation with how often it failed, and what became of every row.
+"""The quality report: every expectation with its number of failures, and the row accounting.
 
-Made from the audience's own released file. It gives expectations and counts (for the public: shares), never the
+Built from the audience's own released file. It shows expectations and counts (for the public: shares), never the
 offending values.
 """
 
@@ -12,7 +12,7 @@ from pipelines.release.pages.page import environment
 
 
 def render(database: Path, audience: str) -> str:
-    """The report of one audience, made from its released DuckDB file."""
+    """Render the report of one audience from its released DuckDB file."""
     with duckdb.connect(database, read_only=True) as con:
         con.execute("set timezone = 'UTC'")
         tables = {name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()}

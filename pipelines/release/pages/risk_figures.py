@@ -1,7 +1,7 @@
-"""Pictures of how good risk is: the curve of what a list of cells catches, and the calibration of expected counts.
+"""Figures of risk quality: the hit curve of a list of cells, and the calibration of expected counts.
 
-Each takes the rows of one category as ``risk_curves`` and ``risk_calibration`` hold them, in SVG parts: one picture
-for a page, or one below the other on a sheet.
+Each takes the rows of one category from ``risk_curves`` and ``risk_calibration`` and returns SVG parts: one figure for
+a page, or several below each other on a sheet.
 """
 
 import math
@@ -29,7 +29,7 @@ RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def hit_curve(curve: pl.DataFrame) -> list[str]:
-    """Hit rate against share of area, with the line of chance. Both axes by square root: the small shares count."""
+    """Draw hit rate against share of area, with the line of chance. Both axes use square roots, for small shares."""
     x, y = _roots(LEFT, WIDTH - RIGHT), _roots(CURVE_HEIGHT - BOTTOM, TOP)
     parts = [_tick(share, x(share), y(share)) for share in SHARES]
     parts.append(_named(LEFT + (WIDTH - LEFT - RIGHT) / 2, CURVE_HEIGHT - 4, "share of the area"))
@@ -44,14 +44,16 @@ def hit_curve(curve: pl.DataFrame) -> list[str]:
         parts.append(f'<path d="M{line}" fill="none" {style}/>')
         parts += [
             f'<circle cx="{x(row["area_share"]):.1f}" cy="{y(row["hit_rate"]):.1f}" r="5" fill="transparent">'
-            f"<title>{escape(_curve_told(model, row))}</title></circle>"
+            f"<title>{escape(_curve_tooltip(model, row))}</title></circle>"
             for row in rows
         ]
     return parts
 
 
 def calibration(counted: pl.DataFrame) -> list[str]:
-    """Observed over expected by band, with intervals, for stack and best count; the first place is all cells."""
+    """Draw observed over expected by band, with intervals, for stack and best count; the first position is all
+    cells.
+    """
     wide = (WIDTH - LEFT - RIGHT) / 11
     span = math.log2(RATIOS[-1])
 
@@ -71,25 +73,29 @@ def calibration(counted: pl.DataFrame) -> list[str]:
         f'text-anchor="middle" fill="{MUTED}">{band or "all"}</text>'
         for band in range(11)
     ]
-    parts.append(_named(LEFT + (WIDTH - LEFT - RIGHT) / 2, RATIO_HEIGHT - 4, "tenths of the expected, riskiest first"))
+    parts.append(
+        _named(
+            LEFT + (WIDTH - LEFT - RIGHT) / 2, RATIO_HEIGHT - 4, "tenths of the expected incidents, highest risk first"
+        )
+    )
     for place, (model, style) in zip((0.38, 0.62), STYLES.items(), strict=False):
         for row in counted.filter(model=model).drop_nulls("calibration_ratio").iter_rows(named=True):
             x = LEFT + wide * (row["band"] + place)
             low, high = row["calibration_ratio_low"], row["calibration_ratio_high"]
             whisker = "" if low is None else f'<path d="M{x:.1f} {y(low):.1f}V{y(high):.1f}" {style}/>'
             colour = HOT if model == "best_count" else "#123f6b"
-            # Off the scale: hollow, on its edge.
+            # Off the scale: hollow, on the edge.
             fill = colour if RATIOS[0] <= row["calibration_ratio"] <= RATIOS[-1] else "#fff"
             parts.append(
                 f'{whisker}<circle cx="{x:.1f}" cy="{y(row["calibration_ratio"]):.1f}" r="2.6" fill="{fill}" '
                 f'stroke="{colour}">'
-                f"<title>{escape(_ratio_told(model, row))}</title></circle>"
+                f"<title>{escape(_ratio_tooltip(model, row))}</title></circle>"
             )
     return parts
 
 
 def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str, models: int) -> str:
-    """Figures one below the other, each under its title, with the key of its models on top: a file of its own."""
+    """Draw figures below each other, each under its title, with the key of its models on top: a separate file."""
     step = TITLE_HEIGHT + height
     parts = _key(models)
     for number, (title, drawn) in enumerate(panels):
@@ -101,7 +107,7 @@ def sheet(panels: Sequence[tuple[str, list[str]]], height: int, description: str
 
 
 def _key(models: int) -> list[str]:
-    """What the lines are; ``models`` are the first of `STYLES`."""
+    """Draw the key of the lines; ``models`` are the first of `STYLES`."""
     return [
         f'<path d="M{LEFT + 104 * n} 8h22" fill="none" {style}/>'
         f'<text x="{LEFT + 104 * n + 27}" y="11.5" font-size="10" fill="{INK}">{model.replace("_", " ")}</text>'
@@ -127,16 +133,16 @@ def _named(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.0f}" y="{y:.0f}" font-size="10" text-anchor="middle" fill="{MUTED}">{escape(text)}</text>'
 
 
-def _curve_told(model: str, row: dict[str, Any]) -> str:
+def _curve_tooltip(model: str, row: dict[str, Any]) -> str:
     where = f"{row['area_share']:.2%} of the area"
-    told = f"{model.replace('_', ' ')}: {row['hits']} of {row['incidents']} incidents in {where}"
+    tooltip = f"{model.replace('_', ' ')}: {row['hits']} of {row['incidents']} incidents in {where}"
     likely = "" if row["pai_low"] is None else f" ({row['pai_low']:.1f} to {row['pai_high']:.1f})"
-    return f"{told}, PAI {row['pai']:.1f}{likely}"
+    return f"{tooltip}, PAI {row['pai']:.1f}{likely}"
 
 
-def _ratio_told(model: str, row: dict[str, Any]) -> str:
+def _ratio_tooltip(model: str, row: dict[str, Any]) -> str:
     where = f"tenth {row['band']}" if row["band"] else "all cells"
-    told = f"{model.replace('_', ' ')}, {where}: {row['incidents']} of {row['expected_incidents']:.1f} expected"
+    tooltip = f"{model.replace('_', ' ')}, {where}: {row['incidents']} of {row['expected_incidents']:.1f} expected"
     low, high = row["calibration_ratio_low"], row["calibration_ratio_high"]
     likely = "" if low is None else f" ({low:.2f} to {high:.2f})"
-    return f"{told}, ratio {row['calibration_ratio']:.2f}{likely}"
+    return f"{tooltip}, ratio {row['calibration_ratio']:.2f}{likely}"

@@ -1,4 +1,4 @@
-"""The police's pictures of risk: what the list catches as the area grows, and whether expected counts come true."""
+"""The police's figures of risk quality: hits of the list as the area grows, and calibration of expected counts."""
 
 from typing import Any
 
@@ -9,40 +9,40 @@ from pipelines.release.pages.page import Page
 
 
 def section(page: Page) -> list[dict[str, Any]]:
-    """Per category: the curve and the calibration of the newest backtest, with the totals; nothing for others."""
+    """Return per category the curve and the calibration of the newest backtest, with the totals; else nothing."""
     if not page.has("risk_curves", "risk_calibration"):
         return []
     curves = page.frame("from risk_curves order by category, model, area_share")
     counted = page.frame("from risk_calibration order by category, model, band")
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
-    found = []
+    result = []
     for category in sorted(set(curves["category"]) & set(counted["category"])):
         label = labels.get(category, category)
-        own = counted.filter(category=category)
-        whole = own.filter(model="stack", band=0).to_dicts()
-        found.append(
+        of_category = counted.filter(category=category)
+        whole = of_category.filter(model="stack", band=0).to_dicts()
+        result.append(
             {
                 "label": label,
                 "whole": whole[0] if whole else None,
                 "curve": _drawn(
                     page,
-                    f"{label}: share of later incidents that fell into the first cells of the list, by share of area",
+                    f"{label}: share of later incidents in the first cells of the list, by share of area",
                     risk_figures.CURVE_HEIGHT,
                     risk_figures.hit_curve(curves.filter(category=category)),
                 ),
                 "calibration": _drawn(
                     page,
-                    f"{label}: observed over expected incidents, from the riskiest cells to the safest",
+                    f"{label}: observed over expected incidents, from the highest risk to the lowest",
                     risk_figures.RATIO_HEIGHT,
-                    risk_figures.calibration(own),
+                    risk_figures.calibration(of_category),
                 ),
             }
         )
-    return found
+    return result
 
 
 def _drawn(page: Page, description: str, height: int, parts: list[str]) -> Markup:
-    # The notice has a line of its own: the axis is named where it would stand.
+    # The notice has a separate line: the axis label is in its usual place.
     return Markup(
         figures.picture(risk_figures.WIDTH, height + (14 if page.notice else 0), description, page.notice, *parts)
     )

@@ -1,4 +1,4 @@
-"""What has been: hot spots, scores of past forecasts, joint responses, the public's quarter, cases."""
+"""The track record: hot spots, scores of past forecasts, joint responses, the public's quarter, cases."""
 
 from datetime import date, timedelta
 from itertools import product
@@ -12,7 +12,7 @@ from pipelines.release.pages.page import Page, district_map, ordered, outlines_o
 
 
 def hot_spots(page: Page) -> list[dict[str, Any]]:
-    """Per category: a small map of hot cells, with the selected risk cells as dots."""
+    """Return per category a small map of hot cells, with the selected risk cells as dots."""
     if not page.has("hot_spots") or page.areas is None:
         return []
     hot = page.frame("from hot_spots where is_hot order by gi_star_z desc, cell_id")
@@ -20,7 +20,7 @@ def hot_spots(page: Page) -> list[dict[str, Any]]:
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
     names = dict(page.areas.select("area_id", "name").iter_rows())
     outlines = outlines_of(page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district")))
-    found = []
+    result = []
     for category in sorted(set(hot["category"]) | set(marks)):
         cells = hot.filter(pl.col("category") == category)
         drawn = [
@@ -30,15 +30,15 @@ def hot_spots(page: Page) -> list[dict[str, Any]]:
         label = labels.get(category, category)
         described = f"{label}: {cells.height} hot cells on the districts"
         svg = figures.cell_map(outlines, drawn, marks.get(category, []), described, page.notice)
-        # A cell may be hot for its neighbours alone; the list is of those with incidents of their own.
-        own = cells.filter(pl.col("incidents") > 0).sort("incidents", "cell_id", descending=[True, False])
-        top = [row | {"district": names.get(row["admin_area_id"], "")} for row in own.head(3).to_dicts()]
-        found.append({"label": label, "hot": cells.height, "svg": Markup(svg), "top": top})
-    return found
+        # A cell may be hot because of its neighbours only; the list has those with incidents of their own.
+        of_category = cells.filter(pl.col("incidents") > 0).sort("incidents", "cell_id", descending=[True, False])
+        top = [row | {"district": names.get(row["admin_area_id"], "")} for row in of_category.head(3).to_dicts()]
+        result.append({"label": label, "hot": cells.height, "svg": Markup(svg), "top": top})
+    return result
 
 
 def scores(page: Page) -> list[dict[str, Any]]:
-    """How past demand forecasts did against the baseline: issued ones where there are any, else the backtest."""
+    """Score past demand forecasts against the baseline: issued ones if there are any, else the backtest."""
     if not page.has("forecast_scores"):
         return []
     scores = page.frame(
@@ -71,23 +71,23 @@ def scores(page: Page) -> list[dict[str, Any]]:
         where not added.is_baseline
         """
     )
-    found = []
+    result = []
     for frequency in ("D", "h"):
         for service in ordered(scores["service"].to_list()):
-            own = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service)).to_dicts()
-            if own:
-                models = sorted({row["model"] for row in own})
-                shared = {name: own[0][name] for name in ("origin_kind", "origins", "frequency")}
-                levels = {row["area_level"]: row for row in own}
-                found.append(page.label(service) | shared | {"model": ", ".join(models), "levels": levels})
-    return found
+            of_category = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service)).to_dicts()
+            if of_category:
+                models = sorted({row["model"] for row in of_category})
+                shared = {name: of_category[0][name] for name in ("origin_kind", "origins", "frequency")}
+                levels = {row["area_level"]: row for row in of_category}
+                result.append(page.label(service) | shared | {"model": ", ".join(models), "levels": levels})
+    return result
 
 
 def risk_scores(page: Page) -> list[dict[str, Any]]:
-    """How past risk forecasts did, beside the best simple count: of the stack, and by whole windows only."""
+    """Score past risk forecasts of the stack against the best simple count, for whole windows only."""
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
     if page.has("risk_scores"):
-        found = page.frame(
+        result = page.frame(
             """
             with added as (
                 select category, "window", origin_kind, model, is_baseline, round(area_share, 3) as share,
@@ -102,15 +102,15 @@ def risk_scores(page: Page) -> list[dict[str, Any]]:
         ).to_dicts()
     else:
         audited = [row for row in page.rows("risk_audit") if row["model"] in ("stack", "best_count")]
-        found = sorted(
+        result = sorted(
             audited,
             key=lambda row: (row["category"], row["area_share"], row["window"], row["origin_kind"], row["is_baseline"]),
         )
-    return [row | {"label": labels.get(row["category"], row["category"])} for row in found]
+    return [row | {"label": labels.get(row["category"], row["category"])} for row in result]
 
 
 def risk_slots(page: Page) -> list[dict[str, Any]]:
-    """Per category: what is expected in the selected cells by weekday and two hours, and how such lists did."""
+    """Return per category the expectation in the selected cells by weekday and two hours, and scores of past lists."""
     if not page.has("risk_slots", "risk_slots_scores"):
         return []
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
@@ -125,22 +125,24 @@ def risk_slots(page: Page) -> list[dict[str, Any]]:
         for row in page.rows("risk_slots_scores")
         if row["origin_kind"] == "backtest"
     }
-    found = []
-    for (category,), own in week.partition_by("category", as_dict=True, maintain_order=True).items():
+    result = []
+    for (category,), of_category in week.partition_by("category", as_dict=True, maintain_order=True).items():
         label = labels.get(str(category), str(category))
         slots = dict.fromkeys(product(range(1, 8), range(0, 24, 2)), (0.0, "none expected"))
-        for day, hour, expected, selected in own.drop("category").iter_rows():
+        for day, hour, expected, selected in of_category.drop("category").iter_rows():
             slots[day, hour] = expected, f"{expected:.2f} expected in {selected} cells"
         legend = f"darkest: {max(slots.values())[0]:.2f} expected in two hours"
         described = f"{label}: expected incidents of the coming week in the selected cells, by weekday and two hours"
         svg = trend_figures.week_heat_map(slots, legend, described, page.notice, hours=2)
         ours, plain = (tried.get((str(category), is_baseline)) for is_baseline in (False, True))
-        found.append({"label": label, "svg": Markup(svg), "ours": ours, "plain": plain, "cells": own["cells"].sum()})
-    return found
+        result.append(
+            {"label": label, "svg": Markup(svg), "ours": ours, "plain": plain, "cells": of_category["cells"].sum()}
+        )
+    return result
 
 
 def joint(page: Page) -> dict[str, Any] | None:
-    """Joint responses of the last whole month: the districts with most of them, and the months before."""
+    """Return joint responses of the last whole month: the districts with most of them, and the months before."""
     if not page.has("joint_responses"):
         return None
     months = page.frame(
@@ -152,7 +154,7 @@ def joint(page: Page) -> dict[str, Any] | None:
     whole = [month for month in months["month_start_date"] if _next_month(month) <= page.as_of.date()]
     if not whole:
         return None
-    found = page.frame(
+    result = page.frame(
         f"""
         select areas.name, sum(joint_incidents)::bigint as joint_incidents
         from joint_responses left join areas using (area_id)
@@ -165,11 +167,11 @@ def joint(page: Page) -> dict[str, Any] | None:
         past["joint_incidents"].to_list(), "Joint responses per month", page.notice, width=460, height=110
     )
     total = past["joint_incidents"].to_list()[-1]
-    return {"month": whole[0], "rows": found, "total": total, "svg": Markup(drawn), "months": past.height}
+    return {"month": whole[0], "rows": result, "total": total, "svg": Markup(drawn), "months": past.height}
 
 
 def quarter(page: Page) -> dict[str, Any] | None:
-    """The last whole quarter for the public: calls and reported crime per district."""
+    """Return the last whole quarter for the public: calls and reported crime per district."""
     if not page.has("crime_quarterly", "demand_quarterly"):
         return None
     last = (
@@ -211,7 +213,7 @@ def quarter(page: Page) -> dict[str, Any] | None:
 
 
 def cases(page: Page) -> dict[str, Any] | None:
-    """Investigation: cases per category in the last whole month, the year before, and the shape of the months."""
+    """Return investigation cases per category in the last whole month, the year before, and the monthly series."""
     if not page.has("cases"):
         return None
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
@@ -224,13 +226,13 @@ def cases(page: Page) -> dict[str, Any] | None:
     whole = sorted(month for month in set(cases["month_start_date"]) if _next_month(month) <= page.as_of.date())[-13:]
     if not whole:
         return None
-    found = []
+    result = []
     for category in sorted(set(cases["category"])):
-        own = {row["month_start_date"]: row for row in cases.filter(pl.col("category") == category).to_dicts()}
-        series = [own.get(month, {}).get("cases", 0) for month in whole]
+        of_category = {row["month_start_date"]: row for row in cases.filter(pl.col("category") == category).to_dicts()}
+        series = [of_category.get(month, {}).get("cases", 0) for month in whole]
         drawn = figures.bars(series, f"{labels.get(category, category)}: cases per month", page.notice)
-        last = own.get(whole[-1], {})
-        found.append(
+        last = of_category.get(whole[-1], {})
+        result.append(
             {
                 "label": labels.get(category, category),
                 "cases": series[-1],
@@ -238,20 +240,20 @@ def cases(page: Page) -> dict[str, Any] | None:
                 "svg": Markup(drawn),
             }
         )
-    found.sort(key=lambda row: (-row["cases"], row["label"]))
-    return {"month": whole[-1], "first": whole[0], "rows": found}
+    result.sort(key=lambda row: (-row["cases"], row["label"]))
+    return {"month": whole[-1], "first": whole[0], "rows": result}
 
 
 def _selected_cells(page: Page) -> dict[str, list[tuple[float, float]]]:
     if not page.has("risk_selected", "cells"):
         return {}
-    found: dict[str, list[tuple[float, float]]] = {}
+    result: dict[str, list[tuple[float, float]]] = {}
     for category, lon, lat in page.con.execute(
         "select category, lon, lat from risk_selected join cells using (cell_id, cell_metres) "
         "where \"window\" = 'week' order by category, rank"
     ).fetchall():
-        found.setdefault(category, []).append((lon, lat))
-    return found
+        result.setdefault(category, []).append((lon, lat))
+    return result
 
 
 def _next_month(month: date) -> date:

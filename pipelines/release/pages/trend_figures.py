@@ -1,4 +1,4 @@
-"""Pictures of series: a control chart of weeks and a heat map of the hours of the week, as ``figures`` draws them."""
+"""Figures of series: a control chart of weeks and a heat map of the hours of the week, drawn with ``figures``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week of a control chart: its count, and what was usual by the weeks before, None where unknown."""
+    """One week of a control chart: its count, and the usual range from the weeks before, None if unknown."""
 
     start: date
     incidents: int
@@ -24,7 +24,7 @@ class Week:
 
 
 def control_chart(weeks: Sequence[Week], description: str, notice: str, *, width: int = 360, height: int = 150) -> str:
-    """Weekly counts as a line on the band of what was usual; weeks outside it are dots."""
+    """Draw weekly counts as a line on the band of the usual range; weeks outside it are dots."""
     left, right, top, bottom = 34, 8, 10, 32
     highest = max(max(week.incidents, week.high or 0) for week in weeks) or 1
     step = (width - left - right) / len(weeks)
@@ -58,7 +58,7 @@ def control_chart(weeks: Sequence[Week], description: str, notice: str, *, width
             parts.append(f'<circle cx="{x(number + 0.5):.1f}" cy="{y(week.incidents):.1f}" r="3" fill="{HOT}"/>')
         parts.append(
             f'<rect x="{x(number):.1f}" y="{top}" width="{step:.1f}" height="{height - top - bottom}" '
-            f'fill="transparent"><title>{escape(_told(week))}</title></rect>'
+            f'fill="transparent"><title>{escape(_tooltip(week))}</title></rect>'
         )
     return figures.picture(width, height, description, notice, *parts)
 
@@ -72,15 +72,15 @@ def week_heat_map(
     hours: int = 1,
     width: int = 360,
 ) -> str:
-    """Days down, hours across, darker for more.
+    """Draw days down, hours across, darker for more.
 
     Args:
-        cells: How much there is, and the words for it, by weekday (1 Monday) and first hour.
-        legend: What the darkest means.
-        description: For those who cannot see it.
-        notice: Written inside the picture.
-        hours: Of a cell.
-        width: Of the picture.
+        cells: The value and its text, by weekday (1 Monday) and first hour.
+        legend: Meaning of the darkest colour.
+        description: Accessible description.
+        notice: Written inside the figure.
+        hours: Hours of a cell.
+        width: Width of the figure.
     """
     left, top, tall = 32, 4, 15
     wide = (width - left - 4) / 24
@@ -91,10 +91,10 @@ def week_heat_map(
     ]
     for (day, hour), (amount, words) in cells.items():
         colour = RAMP[min(int(len(RAMP) * amount / highest), len(RAMP) - 1)]
-        told = f"{WEEKDAYS[day - 1]} {hour:02d}:00 to {hour + hours:02d}:00: {words}"
+        tooltip = f"{WEEKDAYS[day - 1]} {hour:02d}:00 to {hour + hours:02d}:00: {words}"
         parts.append(
             f'<rect x="{left + wide * hour:.1f}" y="{top + tall * (day - 1)}" width="{wide * hours - 0.8:.1f}" '
-            f'height="{tall - 1}" fill="{colour}"><title>{escape(told)}</title></rect>'
+            f'height="{tall - 1}" fill="{colour}"><title>{escape(tooltip)}</title></rect>'
         )
     below = top + tall * 7 + 11
     parts += [
@@ -120,7 +120,7 @@ def _axis(highest: float, y: figures.Scale, left: float, right: float) -> list[s
 
 
 def _months(starts: Sequence[date], x: figures.Scale, bottom: float) -> list[str]:
-    """A mark at the first week of each second month, with the year at the first of them."""
+    """Draw a mark at the first week of each second month, with the year at the first of them."""
     parts, shown = [], 0
     for number, start in enumerate(starts):
         begins = number and start.month != starts[number - 1].month
@@ -134,8 +134,8 @@ def _months(starts: Sequence[date], x: figures.Scale, bottom: float) -> list[str
     return parts
 
 
-def _told(week: Week) -> str:
-    """What a chart says when the pointer rests on a week."""
+def _tooltip(week: Week) -> str:
+    """Return the tooltip of a week."""
     last = week.start + timedelta(days=6)
-    said = f"{week.start:%-d %b} to {last:%-d %b %Y}: {week.incidents}"
-    return said if week.low is None else f"{said} · usual {week.low} to {week.high}"
+    message = f"{week.start:%-d %b} to {last:%-d %b %Y}: {week.incidents}"
+    return message if week.low is None else f"{message} · usual {week.low} to {week.high}"

@@ -1,4 +1,4 @@
-"""What an analyst looks at first: crime of the last days, weeks out of the ordinary, hours of the week, concentration.
+"""Trends for analysts: crime of the last days, unusual weeks, hours of the week, concentration.
 
 For the police only: the section appears where the audience has the tables.
 """
@@ -17,7 +17,7 @@ ALL = "all"
 
 
 def trends(page: Page) -> dict[str, Any] | None:
-    """The section's content, or None where the audience has not its tables or nothing was reported."""
+    """Return the section's content, or None if the audience lacks its tables or nothing was reported."""
     if not page.has("weekly", "control_chart", "aoristic", "concentration", "district_harm"):
         return None
     weekly = page.frame("from weekly order by area_id, category, span")
@@ -40,21 +40,21 @@ def trends(page: Page) -> dict[str, Any] | None:
 
 
 def _region(weekly: pl.DataFrame, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """One row per category, the most frequent first and their sum last, with its three spans."""
+    """Return one row per category, the most frequent first and their sum last, with its three spans."""
     rows = weekly.filter(pl.col("area_level") == "region").to_dicts()
-    found: dict[str, dict[str, Any]] = {}
+    result: dict[str, dict[str, Any]] = {}
     for row in rows:
-        found.setdefault(row["category"], {})[row["span"]] = row
+        result.setdefault(row["category"], {})[row["span"]] = row
     listed = [
         {"category": name, "label": labels.get(name, name), "spans": spans}
-        for name, spans in found.items()
+        for name, spans in result.items()
         if len(spans) == len(SPANS)
     ]
     return sorted(listed, key=lambda row: (row["category"] == ALL, -row["spans"][SPANS[2]]["incidents"], row["label"]))
 
 
 def _districts(weekly: pl.DataFrame, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """Districts and categories with more than was to be expected: weeks out of the ordinary, then rises in 28 days."""
+    """Return districts and categories with more than expected: unusual weeks, then rises in 28 days."""
     local = weekly.filter(pl.col("area_level") == "district", pl.col("category") != ALL)
     week, month = (local.filter(pl.col("span") == span) for span in SPANS[:2])
     both = week.select("area_id", "area_name", "category", "incidents", "expected_low", "expected_high", "signal").join(
@@ -70,76 +70,74 @@ def _districts(weekly: pl.DataFrame, labels: dict[str, str]) -> list[dict[str, A
         on=["area_id", "category"],
     )
     is_high = pl.col("signal") == "high"
-    # Only a rise is listed: a fall of the same surprise needs nobody today.
+    # Only rises are listed: an equally unusual fall needs no action today.
     is_rising = ((pl.col("rise") > 0) & (pl.col("e_test_p") < 0.05)).fill_null(False)
-    found = (
+    result = (
         both.filter(is_high.fill_null(False) | is_rising)
         .with_columns(over=pl.when(is_high).then(pl.col("incidents") - pl.col("expected_high")))
         .sort("over", "e_test_p", "area_id", "category", descending=[True, False, False, False], nulls_last=True)
         .head(DISTRICTS_SHOWN)
     )
-    return [row | {"label": labels.get(row["category"], row["category"])} for row in found.to_dicts()]
+    return [row | {"label": labels.get(row["category"], row["category"])} for row in result.to_dicts()]
 
 
 def _charts(page: Page, weekly: pl.DataFrame, labels: dict[str, str]) -> list[dict[str, Any]]:
     regions = weekly.filter(pl.col("area_level") == "region")["area_id"].unique()
     drawn = page.frame("from control_chart order by category, week_start_date")
     drawn = drawn.filter(pl.col("area_id").is_in(regions.implode()))
-    found = []
+    result = []
     for row in _region(weekly, labels):
-        own = drawn.filter(pl.col("category") == row["category"])
-        if own.is_empty():
+        of_category = drawn.filter(pl.col("category") == row["category"])
+        if of_category.is_empty():
             continue
         weeks = [
             trend_figures.Week(*week)
-            for week in own.select(
+            for week in of_category.select(
                 "week_start_date", "incidents", "centre", "expected_low", "expected_high", "signal"
             ).iter_rows()
         ]
         outside = sum(week.signal is not None for week in weeks)
-        described = (
-            f"{row['label']}: {len(weeks)} weeks, {outside} out of the ordinary, {weeks[-1].incidents} in the last"
-        )
+        described = f"{row['label']}: {len(weeks)} weeks, {outside} unusual, {weeks[-1].incidents} in the last"
         svg = trend_figures.control_chart(weeks, described, page.notice)
-        found.append({"label": row["label"], "outside": outside, "svg": Markup(svg)})
-    return found
+        result.append({"label": row["label"], "outside": outside, "svg": Markup(svg)})
+    return result
 
 
 def _hours(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """Heat maps of the week; with each, how far its midnight and noon stand out from the hours beside them."""
+    """Draw heat maps of the week; with each, whether its midnight and noon exceed the adjacent hours."""
     chart = page.frame("from aoristic where share is not null order by category = 'all', category, weekday, hour")
-    found = []
-    for (category,), own in chart.partition_by("category", as_dict=True, maintain_order=True).items():
-        shares = {(day, hour): share for day, hour, share in own.select("weekday", "hour", "share").iter_rows()}
+    result = []
+    for (category,), of_category in chart.partition_by("category", as_dict=True, maintain_order=True).items():
+        shares = {(day, hour): share for day, hour, share in of_category.select("weekday", "hour", "share").iter_rows()}
         by_hour = [sum(share for (_, at), share in shares.items() if at == hour) for hour in range(24)]
         label = labels.get(str(category), str(category))
         busiest = max(shares, key=lambda at: (shares[at], at))
         cells = {at: (share, f"{100 * share:.2f} % of the week") for at, share in shares.items()}
         legend = f"darkest: {100 * shares[busiest]:.1f} % an hour; even: {100 / 168:.1f} %"
         described = f"{label} by day and hour; most on {trend_figures.WEEKDAYS[busiest[0] - 1]} at {busiest[1]}:00"
-        row = own.row(0, named=True)
-        found.append(
+        row = of_category.row(0, named=True)
+        result.append(
             {
                 "label": label,
                 "svg": Markup(trend_figures.week_heat_map(cells, legend, described, page.notice)),
                 "left_out": row["too_long_incidents"] + row["untimed_incidents"],
                 "incidents": row["incidents"],
-                "heaps": [hour for hour in (0, 12) if is_heap(by_hour, hour, row["incidents"])],
+                "peaks": [hour for hour in (0, 12) if is_peak(by_hour, hour, row["incidents"])],
             }
         )
-    return found
+    return result
 
 
-def is_heap(by_hour: list[float], hour: int, incidents: int) -> bool:
-    """Whether an hour has half as much again as the busier of the hours beside it, and more than chance makes."""
-    beside = max(by_hour[hour - 1], by_hour[(hour + 1) % 24])
-    excess = (by_hour[hour] - beside) * incidents
-    # The difference of two counts varies by the root of their sum.
-    return by_hour[hour] > 1.5 * beside and bool(excess > 3 * ((by_hour[hour] + beside) * incidents) ** 0.5)
+def is_peak(by_hour: list[float], hour: int, incidents: int) -> bool:
+    """Return whether an hour exceeds the busier adjacent hour by half and by more than chance."""
+    adjacent = max(by_hour[hour - 1], by_hour[(hour + 1) % 24])
+    excess = (by_hour[hour] - adjacent) * incidents
+    # The standard deviation of the difference of two counts is the root of their sum.
+    return by_hour[hour] > 1.5 * adjacent and bool(excess > 3 * ((by_hour[hour] + adjacent) * incidents) ** 0.5)
 
 
 def _concentration(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """How concentrated crime is over cells, and how similar its pattern is to the span before."""
+    """Return how concentrated crime is over cells, and how similar its pattern is to the span before."""
     if not page.has("point_pattern_test"):
         return []
     rows = page.frame(
@@ -156,7 +154,7 @@ def _concentration(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _harm(page: Page) -> list[dict[str, Any]]:
-    """Districts with most harm, and the part of it in hot spots."""
+    """Return districts with most harm, and the part of it in hot spots."""
     return page.frame(
         "select * exclude (geometry), hot_harm / nullif(harm, 0) as hot_share from district_harm "
         f"where harm > 0 order by harm desc, area_id limit {DISTRICTS_SHOWN}"

@@ -44,7 +44,7 @@ def test_a_stale_feed_is_named_at_the_top(released: Path, audience: str) -> None
 
 def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> None:
     text = page(released, "dispatch")
-    assert "What to expect" in text and "Units required by district" in text and "112 긴급" in text
+    assert "Expected calls" in text and "Units required by district" in text and "112 긴급" in text
     assert "reported crime was dense" not in text and "다사" not in text
 
 
@@ -54,62 +54,62 @@ def test_police_and_fire_read_their_own_services(released: Path) -> None:
 
 
 def test_only_the_police_see_the_curve_of_risk_and_its_calibration(released: Path) -> None:
-    section = page(released, "police").partition("What the list of cells catches")[2].partition("<h3>")[0]
+    section = page(released, "police").partition("Hit rate of the list and calibration")[2].partition("<h3>")[0]
     assert "stack: 12 of 100 incidents in 1.00% of the area, PAI 12.0" in section
     assert "prospective: 80 of 100 incidents in 50.00% of the area, PAI 1.6" in section
     assert "stack, tenth 2: 20 of 10.0 expected, ratio 2.00 (1.10 to 9.00)" in section
     assert "observed over expected: 20 of 10</small>" in section
     for audience in set(AUDIENCES) - {"police"}:
-        assert "What the list of cells catches" not in page(released, audience)
+        assert "Hit rate of the list and calibration" not in page(released, audience)
 
 
 def test_only_the_police_read_which_hot_places_are_new(released: Path) -> None:
-    section = page(released, "police").partition("Which hot places are new")[2].partition("<h2>")[0]
+    section = page(released, "police").partition("Emerging hot spots:")[2].partition("<h2>")[0]
     assert "new 1</li>" in section and "cold 1</li>" in section and "다사5353: new hot, 1 of 12 steps hot" in section
     assert emerging.COLOURS["new"][0] in section and emerging.COLD[0] in section
     assert "sporadic 0" not in section, "classes that do not occur are not in the legend"
     for audience in set(AUDIENCES) - {"police"}:
-        assert "Which hot places" not in page(released, audience)
+        assert "Emerging hot spots:" not in page(released, audience)
 
 
 def test_without_recent_hot_places_the_page_states_it(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update patterns.emerging_hot_spots set emerging_class = 'no pattern'")
-    section = page(publish.publish(for_audience(filled, "police")), "police").partition("Which hot places are new")[2]
-    assert "No such place now: Theft." in section and "new 1</li>" not in section
+    section = page(publish.publish(for_audience(filled, "police")), "police").partition("Emerging hot spots:")[2]
+    assert "No emerging hot spot now: Theft." in section and "new 1</li>" not in section
 
 
 def test_only_the_police_read_the_weekly_table_its_burst_and_the_weeks(released: Path) -> None:
     text = page(released, "police")
-    section = text[text.index("Reported crime lately") : text.index("What to expect")]
+    section = text[text.index("Recent reported crime") : text.index("Expected calls")]
     assert "from Monday 16 November to Sunday 22 November 2026" in section
     row = re.search(r"<tr><th scope=\"row\">All of these.*?</tr>", section, re.DOTALL)
     assert row is not None and "<b>31</b>" in row[0] and "2–20" in row[0] and ">high<" in row[0] and "+210 %" in row[0]
     result = re.findall(r'"row">(\w+)</th><td class="l">[^<]*</td><td><b>(\d+)</b>', section)
-    assert result == [("종로구", "22"), ("중구", "2")], "the week out of the ordinary before the rise over 28 days"
+    assert result == [("종로구", "22"), ("중구", "2")], "the unusual week before the rise over 28 days"
     assert "Week by week" in section and "When in the week" in section and "63 of unknown time left out" in section
     for audience in set(AUDIENCES) - {"police"}:
-        assert "Reported crime lately" not in page(released, audience)
+        assert "Recent reported crime" not in page(released, audience)
 
 
 def test_only_the_police_read_which_hours_of_the_coming_week_are_selected(released: Path) -> None:
     text = page(released, "police")
-    assert "Which hours of the coming week" in text and "Tue 20:00 to 22:00: 0.02 expected in 1 cells" in text
-    assert "past lists held 11 % of 80 incidents, the count 10 %; 20 of unknown hour left out" in text
+    assert "Risk by hour in the coming week" in text and "Tue 20:00 to 22:00: 0.02 expected in 1 cells" in text
+    assert "past lists had 11 % of 80 incidents, the count 10 %; 20 of unknown hour left out" in text
     for audience in ("public", "dispatch", "fire", "investigation"):
-        assert "Which hours of the coming week" not in page(released, audience)
+        assert "Risk by hour in the coming week" not in page(released, audience)
 
 
 def test_a_peak_is_an_hour_that_exceeds_chance() -> None:
-    heaped = [0.12] + [0.04] * 22 + [0.04]
-    assert trends.is_heap(heaped, 0, 1000) and not trends.is_heap(heaped, 0, 30)
-    assert not trends.is_heap([1 / 24] * 24, 12, 100_000)
+    peaked = [0.12] + [0.04] * 22 + [0.04]
+    assert trends.is_peak(peaked, 0, 1000) and not trends.is_peak(peaked, 0, 30)
+    assert not trends.is_peak([1 / 24] * 24, 12, 100_000)
 
 
 def test_the_public_reads_quarters_scores_and_legal_bases_but_no_units(released: Path) -> None:
     text = page(released, "public")
-    assert "the quarter from 1 July 2026" in text and "On what ground each feed is used" in text
-    assert "Units required by district" not in text and "What to expect" not in text
+    assert "the quarter from 1 July 2026" in text and "Legal basis of each feed" in text
+    assert "Units required by district" not in text and "Expected calls" not in text
 
 
 def test_investigation_waits_for_a_whole_month(released: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_degraded_forecast_states_the_reason(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update forecast.demand set degraded_reason = 'fire_119 is stale' where service = 'ems'")
     text = page(publish.publish(for_audience(filled, "dispatch")), "dispatch")
-    assert "Some forecasts are worse than usual:</b> fire_119 is stale (ems)" in text
+    assert "Some forecasts are degraded:</b> fire_119 is stale (ems)" in text
 
 
 def test_pages_are_written_without_forecasts_or_counts(filled: Settings) -> None:
@@ -136,7 +136,7 @@ def test_pages_are_written_without_forecasts_or_counts(filled: Settings) -> None
     published = publish.publish(filled)
     for audience in AUDIENCES:
         assert "</html>" in page(published, audience)
-        assert "No batch yet" in page(published, audience, "quality_report.html")
+        assert "No batches yet" in page(published, audience, "quality_report.html")
 
 
 def test_real_data_have_no_notice_and_no_korean(filled: Settings) -> None:
@@ -156,7 +156,7 @@ def test_only_the_police_read_repeats_and_clusters(released: Path) -> None:
     text = page(released, "police")
     assert '<td title="31 pairs, 10 expected, p = 0.001" class="s4">3.1</td>' in text
     assert '<td title="11 pairs, 10 expected, p = 0.300">1.1</td>' in text, "no shade without significance"
-    assert "60 % share their place with another" in text
+    assert "60 % share their location with another" in text
     signal = re.search(r'<tr><th scope="row">Theft <span class="tag bad">signal</span>.*?</tr>', text)
     assert signal is not None and "<b>9</b>" in signal[0] and "1000 nights" in signal[0] and "종로구" in signal[0]
     assert "Map of districts with space-time clusters: 1" in text and "since 12 November, 1.5 expected" in text

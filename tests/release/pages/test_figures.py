@@ -35,7 +35,7 @@ def test_ticks_are_round_and_reach_the_highest(highest: float, ticks: list[float
 def test_a_chart_has_the_numbers_of_each_step() -> None:
     points = [Point(NOON, actual=4), Point(NOON + timedelta(hours=1), expected=5.25, low=2, high=9, baseline=6)]
     drawn = figures.forecast_chart(points, NOON + timedelta(hours=1), timedelta(hours=1), "a & b", "모의자료")
-    assert "Mon 23 Nov 12:00 · 4 calls came" in drawn
+    assert "Mon 23 Nov 12:00 · 4 calls observed" in drawn
     assert "Mon 23 Nov 13:00 · 5.2 expected · likely 2 to 9 · baseline 6" in drawn
     assert 'aria-label="a &amp; b"' in drawn and "모의자료" in drawn
 
