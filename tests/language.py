@@ -1,7 +1,7 @@
 """Report lines that contain an expression the project's language rules ban, with the replacement to use.
 
-`python -m tests.language` checks the files in CLEAN (part of `make check`); `python -m tests.language GLOB ...` checks
-other tracked files. The exit status is 1 when a line is reported.
+`python -m tests.language` checks CLEAN without PENDING (part of `make check`); `python -m tests.language GLOB ...`
+checks other tracked files. The exit status is 1 when a line is reported.
 """
 
 import ast
@@ -15,65 +15,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("*.py", "*.sql", "*.md", "*.yml", "*.toml", "*.j2", "Makefile")
-# Globs of the files that are enforced. A room joins in the commit that cleans it.
-CLEAN = [
-    "tests/language.py",
-    "tests/test_language.py",
-    "pipelines/feeds/*",
-    "tests/feeds/*",
-    "pipelines/simulator/*",
-    "tests/simulator/*",
-    "pipelines/areas/*",
-    "pipelines/quality/*",
-    "tests/areas/*",
-    "tests/quality/*",
-    "pipelines/ingest/*",
-    "pipelines/store/*",
-    "pipelines/continuity/*",
-    "pipelines/config/*",
-    "pipelines/monitoring/*",
-    "tests/ingest/*",
-    "tests/store/*",
-    "tests/continuity/*",
-    "tests/config/*",
-    "tests/monitoring/*",
-    "pipelines/patterns/*",
-    "pipelines/dispatch/*",
-    "tests/patterns/*",
-    "tests/dispatch/*",
-    "pipelines/steps/*",
-    "pipelines/cli/*",
-    "pipelines/forecast/parallel.py",
-    "dags/*",
-    "tests/steps/*",
-    "tests/forecast/test_parallel.py",
-    "tests/conftest.py",
-    "tests/places.py",
-    "tests/replay.py",
-    "tests/soda.py",
-    "tests/test_*.py",
-    "pipelines/forecast/risk/*",
-    "tests/forecast/risk/*",
-    "pipelines/forecast/*",
-    "tests/forecast/*",
-    "tests/faults/*",
-    "tests/benchmarks/*",
-    "tests/equivalence/*",
-    "pipelines/release/pages/*",
-    "pipelines/release/audiences.py",
-    "pipelines/release/integrity.py",
-    "pipelines/release/manifest.py",
-    "pipelines/release/readback.py",
-    "pipelines/release/reader.py",
-    "pipelines/release/views.py",
-    "tests/release/*",
-    "tests/transform/*",
-    "Makefile",
-    "pyproject.toml",
-    "dags/",
-]
+# Globs of the files that are enforced, and of those that are not reworded yet.
+CLEAN = ["*"]
+PENDING = ["README.md", "CHANGELOG.md", "docs/*", "sql/*", "expectations/*",
+           "pipelines/schema/*", "pipelines/transform/*",
+           *(f"pipelines/release/{name}.py" for name in ("dictionary", "exports", "lineage", "publish"))]  # fmt: skip
 
-# A blank stands for a blank or an underscore, and letters and digits bound a word: names of tests are checked too.
+# A blank matches a blank or an underscore, and letters and digits bound a word: names of tests are checked too.
 BANNED = {
     r"told|tells|telling": "reported, received, stated; `known_at` for when a version was known",
     r"(held|holds?|holding) (\w+ ){0,6}against": "compare with, check with",
@@ -101,14 +49,7 @@ NAMES = {"found", "told", "said", "asked", "made", "held", "one", "mine", "own",
 NAME_THE_CONTENT = "a name that states the content, such as matches, scores or record"
 
 
-class Allowed(NamedTuple):
-    """A permitted use: glob of files, pattern of the line, reason."""
-
-    files: str
-    pattern: str
-    reason: str
-
-
+Allowed = NamedTuple("Allowed", [("files", str), ("pattern", str), ("reason", str)])  # noqa: UP014
 ALLOWED = [
     Allowed("tests/language.py", "", "the list itself"),
     Allowed("tests/test_language.py", "", "examples of banned expressions"),
@@ -145,8 +86,9 @@ def hits(path: str, text: str) -> Iterator[Hit]:
 
 def main(globs: list[str]) -> int:
     """Print every hit in the tracked files that match `globs`, with a summary; return the exit status."""
-    tracked = subprocess.check_output(["git", "ls-files", *FILES], cwd=ROOT, text=True)
-    paths = [path for path in tracked.split() if (ROOT / path).is_file() and any(fnmatch(path, glob) for glob in globs)]
+    tracked = subprocess.check_output(["git", "ls-files", *FILES], cwd=ROOT, text=True).split()
+    paths = [path for path in tracked if any(fnmatch(path, glob) for glob in globs) and (ROOT / path).is_file()]
+    paths = [path for path in paths if globs != CLEAN or not any(fnmatch(path, glob) for glob in PENDING)]
     reported = [(path, hit) for path in paths for hit in hits(path, (ROOT / path).read_text("utf-8"))]
     for path, hit in reported:
         print(f"{path}:{hit.line}: `{hit.words}`; use: {hit.use}")
