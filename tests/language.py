@@ -1,7 +1,6 @@
 """Report lines that contain an expression the project's language rules ban, with the replacement to use.
 
-`python -m tests.language` checks CLEAN without PENDING (part of `make check`); `python -m tests.language GLOB ...`
-checks other tracked files. The exit status is 1 when a line is reported.
+Exit with 1 if there is one. Arguments are globs of tracked files; without any, CLEAN except PENDING (in `make check`).
 """
 
 import ast

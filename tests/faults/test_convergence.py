@@ -99,7 +99,7 @@ def memory(settings: Settings) -> duckdb.DuckDBPyConnection:
     warehouse._set_variables(con, settings)
     for schema in warehouse.SCHEMAS:
         con.execute(f"create schema {schema}")
-    con.execute(warehouse._OPS)
+    warehouse._create_bookkeeping(con)
     registered = feeds.of(settings.profile)
     for feed in registered:
         merge.prepare(con, feed)

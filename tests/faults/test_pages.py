@@ -187,7 +187,7 @@ TRUST = [
         police={"tls": lambda: certificate(host="10.9.8.7", is_trusted=True)},
         fire={"tls": lambda: certificate(host="10.9.8.7", is_trusted=True)},
         investigation={
-            "says": "another key",
+            "says": "not have a valid signature",
             **folder_with(lambda files: files | signed(DAYS[-1], files[f"{LAST}.csv"], 6, STRANGER)),
         },
     ),
