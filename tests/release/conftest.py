@@ -282,8 +282,7 @@ def _fill_risk(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
-    """Curve and calibration of the theft risk: twice the expectation in the second tenth, too few months for "
-    "intervals."""
+    """Insert the theft risk's curve and calibration: few months, second tenth at twice the expected count."""
     for model in ("stack", "best_count", "prospective"):
         common = {"reference_at": AS_OF, "category": "theft", "window": "month", "model": model, "origins": 6}
         common["is_baseline"] = model == "best_count"
