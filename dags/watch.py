@@ -1,5 +1,6 @@
-"""Hourly: load new data of the watched feeds and check them; no data, a volume spike or drop, or an unreadable feed
-fails the run within hours instead of the next morning.
+"""Load and check the watched feeds every hour.
+
+A feed without data, with a volume spike or drop, or unreadable fails the run within hours, not the next morning.
 
 Builds and publishes nothing: the daily run does, and reads its lag again whatever a watch has read. Watched are feeds
 with `watched = true` in the profile. Conf: `{"profile": "korea"}`; without it the home's profile.

@@ -63,8 +63,9 @@ class Cell:
         return code
 
     def contains(self, x: float, y: float) -> bool:
-        """Return whether the cell contains a point, including its lower and left edge, excluding its upper and right
-        one.
+        """Return whether the cell contains a point.
+
+        The lower and left edges belong to the cell, the upper and right ones do not.
         """
         return self.x_m <= x < self.x_m + self.cell_metres and self.y_m <= y < self.y_m + self.cell_metres
 
@@ -76,8 +77,9 @@ class Cell:
 
 
 def cell_code(style: Style, metres: int, x: float, y: float) -> str | None:
-    """Return the code of the cell that contains a point; None outside the grid or for a coordinate that is not
-    finite.
+    """Return the code of the cell that contains a point.
+
+    None outside the grid or for a coordinate that is not finite.
     """
     _check_side(style, metres)
     if not (math.isfinite(x) and math.isfinite(y)):

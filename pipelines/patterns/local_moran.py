@@ -89,8 +89,9 @@ def gathering_p_value(values: Floats, neighbours: Integers, *seed: object, permu
 
 
 def _slack(values: Floats) -> float:
-    """Return a tolerance: sums of rates depend on the order of addition in their last digits, but must compare as
-    equal.
+    """Return the tolerance for comparing sums of rates.
+
+    Their last digits depend on the order of addition, but equal sums must compare as equal.
     """
     return 1e-9 * float(np.abs(values).max())
 

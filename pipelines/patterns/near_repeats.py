@@ -83,8 +83,9 @@ def near_repeats(points: pl.DataFrame, window_end: date, permutations: int = PER
 
 
 def of_last_year(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
-    """Return the incidents of the year before ``window_end``, each with its ``day`` since its start; in a fixed
-    order.
+    """Return the incidents of the year before ``window_end``, in a fixed order.
+
+    ``day`` counts from the start of that year.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     return (

@@ -144,8 +144,9 @@ def cluster(xy: Floats, weight: Floats, radius: float, least: float) -> Integers
 
 
 def _around(tree: Any, xy: Floats, weight: Floats, radius: float) -> Floats:
-    """Count incidents within the radius of each place, in chunks of about ``MAX_PAIRS``: dense places have many
-    pairs.
+    """Count incidents within the radius of each place.
+
+    In chunks of about ``MAX_PAIRS``: dense places have many pairs.
     """
     pairs_before = np.cumsum(tree.query_ball_point(xy, radius, return_length=True))
     chunks = np.split(xy, np.flatnonzero(np.diff(pairs_before // MAX_PAIRS)) + 1)

@@ -51,8 +51,9 @@ class _File(BaseModel):
 
 
 def version(feed: str) -> str:
-    """Return a short hash of a feed's corrections, empty without any: when it changes, the feed's rows are read
-    again.
+    """Return a short hash of a feed's corrections; empty without any.
+
+    When it changes, the feed's rows are read again.
     """
     path = _path(feed)
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""

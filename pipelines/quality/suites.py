@@ -173,8 +173,9 @@ def _grouped(rules: dict[str, Any], rows: int) -> list[tuple[Sequence[str], list
 
 
 def _pandas(frame: pl.DataFrame) -> "pd.DataFrame":
-    """Convert a frame for Great Expectations: text as Arrow columns, numbers as NumPy columns, which it compares in
-    bulk.
+    """Convert a frame for Great Expectations.
+
+    Text becomes Arrow columns, and numbers NumPy columns, which it compares in bulk.
     """
     texts = frame.select(pl.col(pl.String)).to_pandas(use_pyarrow_extension_array=True)
     others = frame.select(pl.exclude(pl.String)).to_pandas()

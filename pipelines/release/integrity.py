@@ -19,8 +19,9 @@ def missing(settings: Settings) -> list[str]:
 
 
 def problems(release: Path, only: Iterable[str] = (), repair: str = REPAIR) -> list[str]:
-    """Return one line per file of a release, or per given file, that differs from the manifest; none if it is
-    intact.
+    """Return one line per file that differs from the manifest; none if all are intact.
+
+    Checks every file of the release, or the given files.
     """
     return [f"release {release.name} is damaged: {damage}; {repair}" for damage in manifest.damages(release, only)]
 

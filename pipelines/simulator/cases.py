@@ -28,8 +28,9 @@ WEEKEND = 0.15
 
 
 def versions(profile: Profile, first: date, last: date) -> pl.DataFrame:
-    """Return all versions of the cases received on the local days [first, last), with ``_updated`` for selecting
-    days.
+    """Return all versions of the cases received on the local days [first, last).
+
+    ``_updated`` is for selecting days.
     """
     parts = [of_province(profile, province, first, last) for province in provinces(profile)]
     return pl.concat(parts).sort("_updated", "사건번호")

@@ -25,8 +25,9 @@ def lognormal(median: Floats | float, spread: Floats | float, u: Floats) -> Floa
 
 
 def local(seconds: Integers, zone: str) -> Integers:
-    """Convert instants to local seconds since 1970. Offsets are looked up by quarter hour, within which none
-    changes.
+    """Convert instants to local seconds since 1970.
+
+    Offsets are looked up by quarter hour, within which none changes.
     """
     if not seconds.size:
         return seconds

@@ -71,8 +71,9 @@ class Records:
 
 
 def records(profile: Profile, province: str, first: date, last: date) -> Records:
-    """Return calls of a province received on the local days [first, last), numbered within each day by reception
-    time.
+    """Return calls of a province received on the local days [first, last).
+
+    They are numbered within each day by reception time.
     """
     happened = range(first.toordinal() - LONGEST_LAG_DAYS, last.toordinal())
     happened_events = events.joined(

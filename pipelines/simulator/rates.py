@@ -94,8 +94,9 @@ def fire(province: str, districts: tuple[str, ...]) -> Rates:
 
 @cache
 def joint(province: str, districts: tuple[str, ...]) -> Rates:
-    """Return the rates of events that police and fire both attend, by `joint_calls.csv`, with the shapes of police
-    calls.
+    """Return the rates of events that police and fire both attend.
+
+    Read from `joint_calls.csv`, with the shapes of police calls.
     """
     events = table("joint_calls")
     calls = police(province, districts)

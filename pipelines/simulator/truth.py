@@ -79,8 +79,9 @@ def linked(calls: pl.DataFrame, joint: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def kept(calls: pl.DataFrame) -> pl.DataFrame:
-    """Return the few rows of ``truth_police`` that `linked` needs, so that a nation's year need not be in memory at
-    once.
+    """Return the rows of ``truth_police`` that `linked` needs.
+
+    They are few, so that a nation's year need not be in memory at once.
     """
     is_needed = pl.col("origin").is_in(["near_repeat", "joint"]) | pl.col("vanished").is_not_null()
     return calls.filter(is_needed | pl.col("category").is_in(NEAR_REPEAT_CATEGORIES)).select(_LINKS)

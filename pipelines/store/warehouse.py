@@ -73,8 +73,9 @@ def discard(settings: Settings) -> None:
 
 
 def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load a DuckDB extension by path from its installed wheel, without network and without writing to a user's
-    home.
+    """Load a DuckDB extension by path from its installed wheel.
+
+    It needs no network and writes nothing to a user's home.
     """
     package = find_spec(f"duckdb_extension_{name}")
     if package is None or not package.submodule_search_locations:

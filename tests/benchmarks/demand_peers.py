@@ -25,8 +25,10 @@ One = Callable[[pl.DataFrame, pl.DataFrame], tuple[Floats, Floats]]
 
 
 def prophet_default(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Prophet with default settings, one fit per series and cutoff, quantiles from a thousand of its samples,
-    seeded."""
+    """Prophet with default settings, one fit per series and cutoff.
+
+    Quantiles come from a thousand of its samples, seeded.
+    """
     from prophet import Prophet
 
     prophet._silence()

@@ -1,5 +1,6 @@
-"""Faults in the records themselves: keys, times, coordinates, columns, words. One bad record never blocks the
-others.
+"""Faults in the records themselves: keys, times, coordinates, columns, words.
+
+One bad record never blocks the others.
 """
 
 import unicodedata

@@ -79,8 +79,9 @@ def test_every_agency_has_a_rule_for_a_new_code_list(feed: str) -> None:
 
 
 def test_undeclared_columns_never_leave_raw() -> None:
-    """Undeclared columns may hold anything, even personal data: no model reads them, and a release lists its
-    columns.
+    """Undeclared columns may hold anything, even personal data.
+
+    No model reads them, and a release lists its columns.
     """
     models = {path: path.read_text("utf-8") for path in paths.SQL.rglob("*.sql")}
     assert [path.name for path, text in models.items() if re.search(r"\b_extra\b", text)] == []

@@ -1,5 +1,6 @@
-"""A simulated month with late records, reclassifications and withdrawals gives the same result however it is read.
-Slow.
+"""A simulated month gives the same result however it is read. Slow.
+
+The month has late records, reclassifications and withdrawals.
 """
 
 from collections.abc import Callable
@@ -58,8 +59,9 @@ def hashes(settings: Settings) -> dict[str, str]:
 
 
 def without_the_unrepeatable(settings: Settings) -> dict[str, str]:
-    """Hashes without data that cannot be requested afterwards: a day's list of keys, calls that vanished at the
-    source.
+    """Hashes without data that cannot be requested afterwards.
+
+    That is a day's list of keys, and calls that vanished at the source.
     """
     truth = simulator.tables(settings.profile, FIRST - timedelta(days=60), LAST)
     with warehouse.connect(settings) as con:

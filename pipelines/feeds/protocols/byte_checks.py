@@ -255,8 +255,9 @@ def _depth(part: bytes) -> int:
 
 
 def _unescaped(part: bytes) -> bytes:
-    """Remove escaped quotation marks from JSON: first whole pairs of backslashes, then a backslash and what it
-    escapes.
+    """Remove escaped quotation marks from JSON.
+
+    First whole pairs of backslashes, then a backslash and what it escapes.
     """
     return part.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in part else part
 

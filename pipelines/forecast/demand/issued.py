@@ -30,8 +30,9 @@ class Outcomes:
     def of(
         hourly: pl.DataFrame, since: datetime | None = None, shifts: Mapping[str, Shift] | None = None
     ) -> "Outcomes":
-        """Build from ``marts.demand_hourly`` as now known: hours without a row are unknown, none before ``since`` is
-        due.
+        """Build from ``marts.demand_hourly`` as now known.
+
+        Hours without a row are unknown; none before ``since`` is due.
         """
         measured = [_measured(hourly, measure) for measure in MEASURES]
         due = [part if since is None else part.filter(pl.col("hour_start_at") >= since) for part in measured]

@@ -233,8 +233,9 @@ def _daily(panel: Panel, run: Run) -> Result:
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
-    """Return the series and how they are forecast: models other than the weekly table are for calls above stations
-    only.
+    """Return the series and how they are forecast.
+
+    Models other than the weekly table are for calls above stations only.
     """
     is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", area_tree.UNPLACED])
     level = pl.col("area_level").alias("level")
@@ -246,8 +247,9 @@ def _kept(run: Run, panel: Panel, freq: Frequency) -> pl.DataFrame | None:
 
 
 def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
-    """Restrict a model other than the baselines to calls above stations, and of a reused selection to its own
-    series.
+    """Restrict a model other than the baselines to calls above stations.
+
+    Of a reused selection, it is also restricted to its own series.
     """
     if model.name in (BASELINE, *TABLE.values()):
         return model

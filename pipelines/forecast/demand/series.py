@@ -41,8 +41,9 @@ class History:
 
     @staticmethod
     def of(counts: pl.DataFrame, late: pl.DataFrame) -> "History":
-        """Build from counts and ``unique_id, ds, seen_from, y``; changes of hours or days without a count are left
-        out.
+        """Build from counts and ``unique_id, ds, seen_from, y``.
+
+        Changes of hours or days without a count are left out.
         """
         keys = ["unique_id", "ds"]
         touched = counts.with_row_index("row").join(late.select(keys).unique(), on=keys, how="semi")
@@ -54,8 +55,9 @@ class History:
         return self._without(self.late.filter(pl.col("seen_from") > cutoff))
 
     def before(self, cutoffs: pl.DataFrame) -> pl.DataFrame:
-        """Return the history before each series' own cutoff (``unique_id, cutoff``) as known there, as ``unique_id, ds,
-        y``.
+        """Return the history before each series' own cutoff, as known there.
+
+        ``unique_id, cutoff`` in; ``unique_id, ds, y`` out.
         """
         unseen = self.late.join(cutoffs, on="unique_id").filter(pl.col("seen_from") > pl.col("cutoff"))
         known = self._without(unseen).join(cutoffs, on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))

@@ -44,8 +44,9 @@ def floors() -> list[Model]:
 
 
 def of_services(shifts: Mapping[str, Shift]) -> pl.DataFrame:
-    """Return one row per shift and service: ``shift, service, begins`` and ``ends``, hours after the midnight it begins
-    on.
+    """Return one row per shift and service: ``shift, service, begins, ends``.
+
+    ``begins`` and ``ends`` are hours after the midnight of the day on which the shift begins.
     """
     rows = [
         (name, service, shift.begins.hour, shift.begins.hour + shift.hours)

@@ -86,7 +86,8 @@ def cells_within(area_km2: float, cell_m2: float) -> int:
 
 
 def cells_of_share(share: float, cells: float) -> int:
-    """Return how many of ``cells`` make up at most a share of the area; at least one, because an empty list is
-    useless.
+    """Return how many of ``cells`` make up at most a share of the area.
+
+    At least one, because an empty list is useless.
     """
     return max(int(share * cells + 1e-9), 1) if cells else 0

@@ -1,5 +1,6 @@
-"""Rates per resident, raw and smoothed by Empirical Bayes, because rates of small places vary by chance (Marshall
-1991).
+"""Rates per resident, raw and smoothed by Empirical Bayes (Marshall 1991).
+
+Smoothed because rates of small places vary by chance.
 """
 
 from typing import Final

@@ -133,8 +133,9 @@ def log_ratio(count: Floats, expected: Floats, total: int) -> Floats:
 
 
 def separate(candidates: Cylinders, discs: Circles, x: Floats, y: Floats, most: int) -> Integers:
-    """Return the most likely cylinder, then the next that shares no cell with a likelier one, and so on; up to
-    ``most``.
+    """Return the most likely cylinders, which share no cell; up to ``most``.
+
+    First the most likely one, then the next that shares no cell with a likelier one, and so on.
     """
     # Among equals, the one with the smallest circle, then the shortest time.
     order = np.lexsort(

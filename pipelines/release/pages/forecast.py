@@ -40,8 +40,9 @@ def degraded(page: Page) -> list[dict[str, Any]]:
 
 
 def outlook(page: Page) -> dict[str, Any] | None:
-    """Return per service the next whole day with its range, against the baseline, and the busiest hour and its
-    units.
+    """Return the next whole day per service.
+
+    With its range, the baseline for comparison, the busiest hour and the units required in it.
     """
     if page.forecast is None:
         return None
@@ -133,8 +134,9 @@ def days_ahead(page: Page) -> dict[str, Any] | None:
 
 
 def units(page: Page) -> dict[str, Any] | None:
-    """Return units required per district and service: the maximum of any hour of the next three spans of eight
-    hours.
+    """Return units required per district and service.
+
+    Each is the maximum of any hour of the next three spans of eight hours.
     """
     staffing = page.local("staffing")
     if staffing is None or not staffing.height:

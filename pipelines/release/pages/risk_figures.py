@@ -51,8 +51,9 @@ def hit_curve(curve: pl.DataFrame) -> list[str]:
 
 
 def calibration(counted: pl.DataFrame) -> list[str]:
-    """Draw observed over expected by band, with intervals, for stack and best count; the first position is all
-    cells.
+    """Draw observed over expected by band, with intervals, for stack and best count.
+
+    The first position is all cells.
     """
     wide = (WIDTH - LEFT - RIGHT) / 11
     span = math.log2(RATIOS[-1])

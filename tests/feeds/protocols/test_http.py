@@ -20,8 +20,9 @@ OK: Answer = (200, {"Content-Type": "application/json"}, b'{"fine": true}')
 
 @contextmanager
 def answering(answers: Sequence[Answer]) -> Iterator[tuple[str, list[Mapping[str, str]]]]:
-    """A server that returns these answers in turn and then repeats the last; yields its URL and the queries
-    received.
+    """Serve these answers in turn, then repeat the last.
+
+    Yields the URL and the queries received.
     """
     seen: list[Mapping[str, str]] = []
 

@@ -187,8 +187,9 @@ def _grouped(wanted: pl.DataFrame, past: pl.DataFrame, freq: Frequency) -> pl.Da
 
 
 def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
-    """Return the selection of each group and block: the first candidate, by ``rank``, that the best one does not
-    beat.
+    """Return the selection of each group and block.
+
+    It is the first candidate, by ``rank``, that the best one does not beat.
     """
     finalists = _finalists(scores, order)
     keys = [*GROUP, "candidate"]
@@ -221,8 +222,9 @@ def _decided(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
 
 
 def _finalists(scores: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:
-    """Return single models and the means of the best three and two, with ``score, origins`` and ``rank``: 0 is
-    default.
+    """Return single models and the means of the best three and of the best two.
+
+    Columns ``score, origins`` and ``rank``: rank 0 is the default.
     """
     place = pl.col("candidate").replace_strict(list(order), range(len(order)), default=None, return_dtype=pl.Int64)
     means = (

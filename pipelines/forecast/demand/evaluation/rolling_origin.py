@@ -113,8 +113,9 @@ def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.Data
 
 
 def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Return past targets of days: origins ``DAILY_STEP`` apart, three before the newest whose whole horizon has
-    passed.
+    """Return past targets of daily forecasts.
+
+    Three origins, ``DAILY_STEP`` apart, before the newest one whose whole horizon has passed.
 
     The origins after that one are used for the ranges of the near days only.
     """

@@ -95,8 +95,9 @@ def brier(scored: pl.DataFrame, curves: Floats = IDENTITY) -> pl.Series:
 
 
 def season_errors(history: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Return the scales of errors, the seasonal-naive MAE: the change from one week to the next, slot by slot, per
-    series.
+    """Return the scales of errors: the seasonal-naive MAE per series.
+
+    It is the mean change from one week to the next, slot by slot.
 
     Args:
         history: ``unique_id, ds, y``, known before the forecasts.

@@ -93,8 +93,9 @@ def _totals(
 
 
 def _weights(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return ``block, weight``: the best weight of each block, if its mean gain over origins exceeds twice its
-    error.
+    """Return the best weight of each block: ``block, weight``.
+
+    A block has one only if its mean gain over origins exceeds twice its standard error.
     """
     gain = [
         (pl.col("y") * weight * pl.col("ratio").log() - pl.col("total") * (pl.col("ratio") ** weight - 1))

@@ -50,8 +50,9 @@ class Counts:
 
     @staticmethod
     def of(history: pl.DataFrame, start_of_axis: datetime, cutoff: datetime, freq: Frequency) -> "Counts":
-        """Build from ``unique_id, ds, y``. The axis ends before ``cutoff``, and begins a whole number of weeks before
-        it.
+        """Build from ``unique_id, ds, y``.
+
+        The axis ends before ``cutoff`` and begins a whole number of weeks before it.
         """
         season, step = SEASON[freq], STEP[freq]
         weeks = max(math.ceil((cutoff - start_of_axis) / (step * season)), 1)
@@ -86,8 +87,9 @@ class Rows:
 
 
 def at(counts: Counts, origin: int, leads: int) -> Rows:
-    """Return rows of every series for the ``leads`` steps from ``origin`` (an axis position) on; no later data is
-    read.
+    """Return rows of every series for the ``leads`` steps from ``origin`` on.
+
+    ``origin`` is a position on the axis; no later data is read.
     """
     day = SEASON[counts.freq] // 7
     table = _table(counts, origin)

@@ -178,8 +178,9 @@ def _answer(task: Task, holiday_days: pd.DataFrame | None) -> Answer:
 
 
 def _model(task: Task, holiday_days: pd.DataFrame | None) -> "Prophet":
-    """Build the model. Days: weekday, and a trend if two years support one. Hours: a separate value per hour of the
-    week.
+    """Build the model.
+
+    Days: weekday, and a trend if two years support one. Hours: a separate value per hour of the week.
 
     Prophet's own daily season is the same on all days and adds to the weekday; demand at night differs at weekends.
     """
@@ -204,8 +205,9 @@ def _model(task: Task, holiday_days: pd.DataFrame | None) -> "Prophet":
 
 
 def _level(task: Task, fitted: Floats) -> float:
-    """Return calls of the last weeks over those that a flat line expects: the newest level, without extending a
-    trend.
+    """Return the ratio of recent calls to those that a flat line expects.
+
+    It gives the newest level, without extending a trend.
     """
     age = (task.wanted.min() - task.days) / np.timedelta64(1, "D")
     weight = 0.5 ** (age / LEVEL_HALF_LIFE_DAYS)

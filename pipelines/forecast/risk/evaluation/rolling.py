@@ -81,8 +81,9 @@ class Backtest:
         return stack.placed(rates, self.category, origin)
 
     def choice(self, origin: int, cells: int, is_trained: bool) -> Choice:
-        """Select what is issued for this many cells: by earlier trials, or the count if `stack.reason` gives a
-        reason.
+        """Select what is issued for this many cells.
+
+        Chosen by earlier trials, or the count if `stack.reason` gives a reason.
         """
         chosen = stack.choose(self.history, self.category, origin, self.trials, cells)
         reason = stack.reason(self.history.known_days(origin), is_trained)

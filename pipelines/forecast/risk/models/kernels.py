@@ -18,8 +18,9 @@ FLOOR: Final = 0.05
 
 
 def prospective(history: History, category: str, until: int) -> Floats:
-    """Return prospective hot spots: an incident of the last eight weeks raises risk within 400 m, less with distance
-    and age.
+    """Return prospective hot spots.
+
+    An incident of the last eight weeks raises risk within 400 m, less with distance and age.
 
     Weight 1/(1 + distance in half cells) × 1/(1 + age in weeks) (Bowers, Johnson and Pease 2004). Scaled to the
     incidents of those weeks.

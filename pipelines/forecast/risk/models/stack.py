@@ -152,8 +152,9 @@ def order(placed: Mapping[str, Ints], choice: Choice) -> Ints:
 
 
 def count_order(count: Floats, finer: Ints) -> Ints:
-    """Return all cells, best first, by a count; cells with equal counts by their rank in a finer rate, which is
-    unique.
+    """Return all cells, best first, by a count.
+
+    Cells with equal counts are ordered by their rank in a finer rate, which is unique.
     """
     return np.lexsort((finer, -count))
 
@@ -176,8 +177,9 @@ def _named(count: str) -> str:
 
 
 def _mixed(placed: Mapping[str, Ints], count: str, cells: int) -> Ints:
-    """Return the first ``cells`` cells of the mixture; ties in the mean log rank are broken by boosting's unique
-    ranks.
+    """Return the first ``cells`` cells of the mixture.
+
+    Ties in the mean log rank are broken by boosting's unique ranks.
     """
     parts = [weight * np.log(placed[count if name == BEST_COUNT else name]) for name, weight in WEIGHTS.items()]
     mean = np.asarray(sum(parts))
