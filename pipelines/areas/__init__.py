@@ -20,8 +20,7 @@ def build(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     """Create ``reference.areas`` and ``reference.cells``.
 
     Raises:
-            AreaError: There are no boundaries for this profile, for example because the boundary feed has no data
-                yet.
+        AreaError: There are no boundaries for this profile, for example because the boundary feed has no data yet.
     """
     metric_crs(profile)  # fails before any work
     warehouse.write_frame(con, "reference", "areas", trees.trees(con, profile))

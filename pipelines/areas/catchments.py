@@ -24,8 +24,7 @@ def nearest(lons: Sequence[float], lats: Sequence[float], region: Any, crs: str)
 
     Returns:
         One polygon per station in EPSG:4326, in the order given; None for a station at the location of an earlier one,
-        or too far
-            outside the region to be nearest to any part of it.
+        or too far outside the region to be nearest to any part of it.
     """
     if not len(lons):
         return []

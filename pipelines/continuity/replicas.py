@@ -39,8 +39,7 @@ def replicate(settings: Settings, url: str) -> int:
 
     Raises:
         ContinuityError: The copy belongs to another home or is ahead of this home, a file is damaged here, or a file
-        did not
-            arrive as sent.
+            did not arrive as sent.
         LedgerError: This home's ledger is broken.
     """
     system, root = source.opened(url)
@@ -80,8 +79,7 @@ def restore(home: Path, url: str, master_key: Path) -> int:
 
     Raises:
         ContinuityError: The home is not empty, the copy cannot be read, is not a copy, lacks a file or lost the end of
-        its
-            ledger, a file in it is a link, or the master key is missing.
+            its ledger, a file in it is a link, or the master key is missing.
         LedgerError: The chain of the copy's ledger is broken.
         LandingError, RecordError: The ledger lists a path outside the home, or a file in the copy was altered.
         ProfileError: The copy's profile cannot be loaded.

@@ -106,20 +106,16 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
 
     Args:
         forecasts: ``forecast.demand``; only hourly rows of calls, of all and of apportioned ones, of one
-        ``reference_at``
-            are used: the published forecast, and the ``seasonal_naive`` baseline.
+            ``reference_at`` are used: the published forecast, and the ``seasonal_naive`` baseline.
         minutes: ``service, service_minutes, units_per_call`` from ``workload.service_minutes``; a service without a
-        row, or
-            with 0 minutes (advice by telephone), needs no unit and is left out.
+            row, or with 0 minutes (advice by telephone), needs no unit and is left out.
         max_wait_probability: Share of calls for which no unit may be free.
 
     Returns:
         ``dispatch.staffing``. ``workload_erlangs`` is for expected calls; ``units_required`` is for the whole
-            distribution, with the recalibrated quantiles of ``method``; ``unit_hour_utilisation`` is workload over
-                units;
-            ``prob_over_capacity`` is null: no capacity is known yet. Areas are not additive: the region's row is
-                planned as one
-            area without borders, and hierarchies overlap.
+        distribution, with the recalibrated quantiles of ``method``; ``unit_hour_utilisation`` is workload over units;
+        ``prob_over_capacity`` is null: no capacity is known yet. Areas are not additive: the region's row is planned as
+        one area without borders, and hierarchies overlap.
     """
     keys = ["area_id", "service", "measure", "target_start"]
     hours = forecasts.filter(pl.col("frequency") == "h", pl.col("measure").is_in(["calls", MEASURE["calls"]]))

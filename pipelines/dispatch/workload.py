@@ -17,11 +17,9 @@ def service_minutes(dispatches: pl.DataFrame, assumed: Mapping[str, float]) -> p
 
     Args:
         dispatches: One row per call and unit: ``incident_id, service, dispatched_at, available_at``. A call with a time
-        that
-            is missing, out of order, or longer than a day is not measured. May be empty.
+            that is missing, out of order, or longer than a day is not measured. May be empty.
         assumed: Minutes of one unit per service, for services without enough calls; its keys are the services of the
-        result,
-            and a service that needs no unit has 0.
+            result, and a service that needs no unit has 0.
 
     Returns:
         ``service, service_minutes`` (of one unit)``, units_per_call, is_measured``.

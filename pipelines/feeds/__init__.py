@@ -59,7 +59,7 @@ def of(profile: Profile) -> tuple[Feed, ...]:
     """Return the feeds of a profile: registered feeds in registry order, then those with a kind in profile order.
 
     Raises:
-            ProfileError: The profile names an unregistered feed or declares one that is invalid.
+        ProfileError: The profile names an unregistered feed or declares one that is invalid.
     """
     known = {feed.name for feed in FEEDS}
     declared = [name for name, source in profile.feeds.items() if source.kind]
@@ -79,7 +79,7 @@ def named(profile: Profile, name: str) -> Feed:
     """Return one feed of a profile.
 
     Raises:
-            ProfileError: The profile has no such feed.
+        ProfileError: The profile has no such feed.
     """
     for feed in of(profile):
         if feed.name == name:

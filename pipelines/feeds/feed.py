@@ -98,7 +98,7 @@ def conform(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     Returns the declared columns in declared order and type, plus ``_extra`` (JSON of undeclared columns, or null).
 
     Raises:
-            FeedError: A declared column is missing or cannot be cast to its type; the message names the difference.
+        FeedError: A declared column is missing or cannot be cast to its type; the message names the difference.
     """
     renamed = frame.rename(
         {old: new for old, new in feed.aliases.items() if old in frame.columns and new not in frame.columns}

@@ -61,7 +61,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     A missing manifest or signature is skipped here: the delivery is stored without it, and `verify` rejects it.
 
     Raises:
-            FeedError: The profile has no key, or a day's file is missing.
+        FeedError: The profile has no key, or a day's file is missing.
     """
     _key(request.source)
     system, folder = file_drop.opened(request.url)
@@ -81,7 +81,7 @@ def verify(parts: Sequence[bytes], source: FeedSource, start: datetime | None, e
     """Verify a delivery's manifests, their signatures, and that the drops cover the days of the window.
 
     Raises:
-            FeedError: A drop is unsigned, signed by another key, altered, of another day, repeated or missing.
+        FeedError: A drop is unsigned, signed by another key, altered, of another day, repeated or missing.
     """
     key = _key(source)
     days = _days(start or end, end)

@@ -16,8 +16,8 @@ def masked(text: str, secret: str | None) -> str:
     """Return a text with the secret, and parts of it, masked in whatever encoding they appear.
 
     Args:
-            text: A message.
-            secret: The key as given; it may appear quoted for a URL. None masks nothing.
+        text: A message.
+        secret: The key as given; it may appear quoted for a URL. None masks nothing.
     """
     hidden = [False] * len(text)
     for key in {secret, unquote(secret)} if secret else ():

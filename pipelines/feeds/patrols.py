@@ -27,7 +27,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read the files of the local days that end in the request's window; yield one delivery per chunk of the window.
 
     Raises:
-            FeedError: A day's file is missing or cannot be read.
+        FeedError: A day's file is missing or cannot be read.
     """
     system, folder = file_drop.opened(request.url)
 

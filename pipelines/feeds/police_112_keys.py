@@ -51,7 +51,7 @@ def inspect(parts: Sequence[bytes], source: FeedSource, start: datetime | None, 
     """Reject a list that is empty or incomplete: calls missing from it would be treated as withdrawn.
 
     Raises:
-            FeedError: Pages are missing, repeated or of different lists, or a number is repeated.
+        FeedError: Pages are missing, repeated or of different lists, or a number is repeated.
     """
     numbers: list[int] = []
     totals: set[int] = set()

@@ -37,10 +37,8 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
 
     Returns:
         ``patterns.aoristic``: 168 rows per category, ``weekday`` 1 (Monday) to 7, ``hour`` 0 to 23. The weights of a
-        category
-            sum to ``incidents``, those with a time; ``start_only_incidents`` of them have no span. Excluded
-                incidents are counted
-            in separate columns. ``share`` is null if there are no weights.
+        category sum to ``incidents``, those with a time; ``start_only_incidents`` of them have no span. Excluded
+        incidents are counted in separate columns. ``share`` is null if there are no weights.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     seconds = (pl.col("occurred_until") - pl.col("occurred_from")).dt.total_seconds()
@@ -88,8 +86,7 @@ def hours_of_week(begin: NDArray[np.int64], seconds: NDArray[np.int64]) -> NDArr
 
     Returns:
         Weights in millionths; they sum to a million per incident exactly: an hour gets the rounded share of everything
-        up to
-            its end, minus the rounded share of everything up to its start.
+        up to its end, minus the rounded share of everything up to its start.
     """
     first = begin // 3600
     # An instant is a span of one second in its hour; the end second is excluded.

@@ -61,8 +61,7 @@ def area_hot_spots(
 
     Returns:
         ``patterns.area_hot_spots``, with ``SCHEMA``: every area of each hierarchy × category with any incident in it,
-        zeros
-            included. Rates are per 10,000 people in the year; null without a population.
+        zeros included. Rates are per 10,000 people in the year; null without a population.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))

@@ -30,8 +30,7 @@ def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, w
 
     Args:
         points: One row per incident: ``category, cell_id`` (risk grid), ``local_date, x_m, y_m`` (metres). Incidents in
-        a cell
-            that is not in the list (its centre is outside the region) are not counted for cells.
+            a cell that is not in the list (its centre is outside the region) are not counted for cells.
         cells: ``reference.cells``: ``cell_id, cell_metres``.
         cell_metres: Side of the risk cells.
         window_end: The first local date excluded.

@@ -38,8 +38,7 @@ def control_chart(points: pl.DataFrame, history_start: date | None, window_end: 
 
     Returns:
         ``patterns.control_chart``: zeros included; ``signal`` is ``high``, ``low`` or null. ``centre`` and limits are
-        null
-            without eight preceding weeks.
+        null without eight preceding weeks.
     """
     weeks = _weeks(history_start, window_end)
     week = (window_end - pl.col("local_date")).dt.total_days() - 1

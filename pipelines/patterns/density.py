@@ -4,15 +4,11 @@ Quartic kernel 3 / (pi h²) (1 - d² / h²)² within the bandwidth h (Silverman 
 at the centre of every risk cell. Two choices matter more than the kernel:
 
 * The **bandwidth** is one for all categories and nights, so that surfaces can be compared: five times the shorter side
-of the
-  region over 150 (Chainey and Ratcliffe 2005), in whole 50 m, at least two cells and at most 1,000 m. Rules based
-      on the
-  scatter of the points (Silverman, Scott) smooth a whole city into one peak and give several kilometres.
+  of the region over 150 (Chainey and Ratcliffe 2005), in whole 50 m, at least two cells and at most 1,000 m. Rules
+  based on the scatter of the points (Silverman, Scott) smooth a whole city into one peak and give several kilometres.
 * At the **edge** of the region a part of the kernel is where crime is unknown, not absent. Each density is divided by
-the
-  share of the kernel inside the region (Diggle 1985), measured on the cells and returned as ``kernel_share``; where
-      that
-  is small, the density of the cell rests on few points.
+  the share of the kernel inside the region (Diggle 1985), measured on the cells and returned as ``kernel_share``; where
+  that is small, the density of the cell rests on few points.
 """
 
 from collections.abc import Iterator

@@ -82,8 +82,7 @@ def emerging_hot_spots(
 
     Returns:
         ``patterns.emerging_hot_spots``, with ``SCHEMA``: cells that were hot or cold in at least one step; other cells
-        have no
-            pattern and no row. ``incidents`` are those of the 12 steps.
+        have no pattern and no row. ``incidents`` are those of the 12 steps.
     """
     start = window_end - timedelta(days=STEPS * STEP_DAYS)
     forerun = start - timedelta(days=STEP_DAYS)

@@ -31,15 +31,14 @@ def district_harm(
         points: One row per incident: ``category, cell_id`` (risk grid), ``admin_area_id, local_date``.
         cells: ``reference.cells``: ``cell_id, map_cell_id``.
         hot: ``patterns.hot_spots``: ``category, cell_id, is_hot`` of map cells. An incident is in a hot spot if its map
-        cell is
-            hot for its own category.
+            cell is hot for its own category.
         districts: ``area_id`` of every district.
         weights: ``category, harm``.
         window_end: The first local date excluded.
 
     Returns:
         ``patterns.district_harm``: one row per district, zeros included; ``harm_share`` is its share of the harm of all
-            districts, null if there is none.
+        districts, null if there is none.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     hot_cells = hot.filter("is_hot").select("category", map_cell_id="cell_id", is_hot=pl.lit(True))

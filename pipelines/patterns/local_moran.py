@@ -47,7 +47,7 @@ def local_moran(values: Floats, neighbours: Integers, *seed: object, permutation
 
     Returns:
         I as in Anselin (1995, equation 12) with the variance over n - 1, as in esda and GeoDa. The p-value is twice the
-            smaller tail of the neighbours' sum, at most 1 (GeoDa shows the tail itself).
+        smaller tail of the neighbours' sum, at most 1 (GeoDa shows the tail itself).
     """
     n, count = values.size, neighbour_count(neighbours)
     nothing = np.full(n, np.nan)

@@ -88,10 +88,8 @@ def near_repeat_chains(
 
     Returns:
         ``patterns.near_repeat_chains``, newest first: ``cell_id`` is that of the incident nearest to the chain's
-        centre,
-            ``extent_m`` the greatest distance of an incident from that centre; a chain is open if an incident on
-                ``window_end``
-            could still join it.
+        centre, ``extent_m`` the greatest distance of an incident from that centre; a chain is open if an incident on
+        ``window_end`` could still join it.
     """
     frames = [pl.DataFrame(schema=CHAINS)]
     for category, links, day, members in _by_category(points, window_end):

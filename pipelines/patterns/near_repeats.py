@@ -57,9 +57,8 @@ def near_repeats(points: pl.DataFrame, window_end: date, permutations: int = PER
 
     Returns:
         ``patterns.near_repeats``: every category × distance band × time band, zeros included. A band is from above
-            ``distance_from_m`` to ``distance_to_m`` (the first: 0 to 0), and from ``days_from`` to ``days_to``,
-                both inclusive.
-            ``pair_ratio`` is null if no pairs are expected.
+        ``distance_from_m`` to ``distance_to_m`` (the first: 0 to 0), and from ``days_from`` to ``days_to``, both
+        inclusive. ``pair_ratio`` is null if no pairs are expected.
     """
     frames = []
     for (category,), incidents in of_last_year(points, window_end).group_by("category", maintain_order=True):

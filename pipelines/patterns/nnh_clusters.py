@@ -6,14 +6,13 @@ errors, so that a share p of random means would be smaller still (Clark and Evan
 
     0.5 sqrt(A / N) - t(p) 0.26136 sqrt(A) / N
 
-1. Count the points within the threshold of every point, itself included. 2. The point with the highest count becomes a
-seed; all points within the threshold of it that are in no cluster yet form its
-   cluster, if they are at least ``MIN_POINTS``. (Ties go to the smaller easting, then northing; the counts of step
-       1 are
-   not repeated as points are used up.) 3. Continue down to the points with fewer than ``MIN_POINTS`` around them.
-       Other points stay without a cluster. 4. The mean centres of the clusters are points in turn: second-order
-       clusters are formed from them by the same rule, with
-   their own threshold and at least ``MIN_CLUSTERS`` of them. CrimeStat continues to higher orders; we stop at two.
+1. Count the points within the threshold of every point, itself included.
+2. The point with the highest count becomes a seed; all points within the threshold of it that are in no cluster yet
+   form its cluster, if they are at least ``MIN_POINTS``. (Ties go to the smaller easting, then northing; the counts of
+   step 1 are not repeated as points are used up.)
+3. Continue down to the points with fewer than ``MIN_POINTS`` around them. Other points stay without a cluster.
+4. The mean centres of the clusters are points in turn: second-order clusters are formed from them by the same rule,
+   with their own threshold and at least ``MIN_CLUSTERS`` of them. CrimeStat continues to higher orders; we stop at two.
 
 Points moved to one junction are one place with a weight, so a junction may be a cluster alone. Outlines are convex
 hulls, widened by 25 m, about a junction's width, so that a cluster at one place has an outline too. Finding a cluster
@@ -70,10 +69,8 @@ def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: da
 
     Returns:
         ``patterns.nnh_clusters``, with ``SCHEMA``. ``nnh_cluster_id`` is the category, the order and a number, 1 having
-        the
-            most incidents; ``incidents`` of a second-order cluster are those of its first-order ones. ``lon, lat``
-                is the mean
-            centre and ``geometry`` (WKB) the widened hull, EPSG:4326.
+        the most incidents; ``incidents`` of a second-order cluster are those of its first-order ones. ``lon, lat`` is
+        the mean centre and ``geometry`` (WKB) the widened hull, EPSG:4326.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))

@@ -49,17 +49,14 @@ def places(points: pl.DataFrame, known: pl.DataFrame, history_start: date | None
 
     Args:
         points: One row per incident and kind of place: ``category, place_kind, place_id, local_date``. Incidents at
-        unknown
-            places are not counted.
+            unknown places are not counted.
         known: All places: ``place_kind, place_id``.
         history_start: First local date of the records.
         window_end: The first local date excluded.
 
     Returns:
         Every place with an incident in either span, per category: shares of the category's incidents in known places of
-        that
-            kind, two-sided ``fisher_p``, and whether it differs, alone and with the false discovery rate
-                controlled.
+        that kind, two-sided ``fisher_p``, and whether it differs, alone and with the false discovery rate controlled.
     """
     days = span_days(history_start, window_end)
     if days == 0:
@@ -96,8 +93,8 @@ def similarity(tested: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         ``patterns.point_pattern_test``: ``similarity`` over all places, ``similarity_robust`` over those with any
-        incident,
-            ``similarity_fdr`` the same with the false discovery rate controlled. Null if one span has no incident.
+        incident, ``similarity_fdr`` the same with the false discovery rate controlled. Null if one span has no
+        incident.
     """
     has_test = (pl.col("incidents").sum() > 0) & (pl.col("incidents_before").sum() > 0)
     different = pl.col("is_different").sum()

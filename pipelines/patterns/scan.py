@@ -70,10 +70,8 @@ def space_time_clusters(
 
     Returns:
         ``patterns.space_time_clusters``: per category the most likely cluster, then those that share no cell with a
-        likelier
-            one. ``radius_m`` is measured between cell centres: 0 is one cell. A cluster lasts from
-                ``cluster_start_date`` until the
-            day before ``window_end_date``.
+        likelier one. ``radius_m`` is measured between cell centres: 0 is one cell. A cluster lasts from
+        ``cluster_start_date`` until the day before ``window_end_date``.
     """
     placed = (
         cells.filter(pl.col("cell_metres") == cell_metres)

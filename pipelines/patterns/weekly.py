@@ -3,19 +3,14 @@
 Notes:
 
 * Only complete days count, and spans are comparable: every span, this year's and earlier ones, counts only what was
-reported
-  by its end. Late reports add to this year's span later, so last year's must not include a year of them. The counts
-      may
-  therefore be lower than in tables of everything known now. Where a source has no report times (Toronto), the day
-      of the
-  incident is used, and the last days are not comparable: they may still fill up.
+  reported by its end. Late reports add to this year's span later, so last year's must not include a year of them. The
+  counts may therefore be lower than in tables of everything known now. Where a source has no report times (Toronto),
+  the day of the incident is used, and the last days are not comparable: they may still fill up.
 * Earlier spans end on the same day of the year (29 February: on the 28th). 7 and 28 days contain every weekday equally
-often,
-  so their counts are comparable whatever weekday a date is; year to date is a day longer from March of a leap year
-      on.
+  often, so their counts are comparable whatever weekday a date is; year to date is a day longer from March of a leap
+  year on.
 * A year is known only if the records reach back to its span's first day. The records begin with the first report: an
-old
-  offence that was reported late does not make them older.
+  old offence that was reported late does not make them older.
 """
 
 from calendar import isleap
@@ -54,18 +49,15 @@ def weekly(
         areas: ``area_id, area_level`` of every area to list.
         weights: ``category, harm`` of every category.
         chart: The result of ``control_chart`` for the same points: its newest week gives the 7 days their expected
-        range.
+            range.
         history_start: First local date of the records.
         window_end: The first local date that is not complete.
 
     Returns:
         ``patterns.weekly``: every area × category in the records × span, zeros included. ``incidents_year_before`` and
-        the
-            columns derived from it, and ``mean_before``, are null where the records do not reach; ``change_share``
-                also if last
-            year had none; ``e_test_p`` also for the year to date, over which crime drifts too much for a test of
-                chance. ``harm``
-            is the sum of the incidents' weights.
+        the columns derived from it, and ``mean_before``, are null where the records do not reach; ``change_share`` also
+        if last year had none; ``e_test_p`` also for the year to date, over which crime drifts too much for a test of
+        chance. ``harm`` is the sum of the incidents' weights.
     """
     categories = points.select("category").unique().filter(pl.col("category") != ALL).sort("category")
     if categories.is_empty() or history_start is None:

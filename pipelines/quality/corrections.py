@@ -64,7 +64,7 @@ def read(feed: Feed) -> tuple[Correction, ...]:
 
     Raises:
         CorrectionError: The file cannot be read, names a column that the feed lacks, has a value of the wrong type, or
-        corrects one value twice.
+            corrects one value twice.
     """
     path = _path(feed.name)
     if not path.is_file():

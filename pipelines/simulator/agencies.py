@@ -8,7 +8,7 @@ def settings(profile: Profile) -> tuple[int, float]:
     """Return seed and scale.
 
     Raises:
-            ValueError: The profile has no simulated agencies.
+        ValueError: The profile has no simulated agencies.
     """
     if profile.simulator is None:
         raise ValueError(f"profile {profile.name!r} has no [simulator]: nothing to simulate")

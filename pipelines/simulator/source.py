@@ -20,7 +20,7 @@ def opened(
     Dropped files are kept under ``settings.work`` for the duration.
 
     Raises:
-            ValueError: This feed is not simulated.
+        ValueError: This feed is not simulated.
     """
     profile = settings.profile
     if feed == "investigation_cases":

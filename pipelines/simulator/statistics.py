@@ -43,7 +43,7 @@ def crime_by_district(source: Path) -> pl.DataFrame:
     similar population.
 
     Raises:
-            ValueError: The file has no column for a district of the boundaries.
+        ValueError: The file has no column for a district of the boundaries.
     """
     raw = pl.read_csv(io.BytesIO(source.read_bytes().decode("cp949").encode()))
     minor, regions = raw.columns[1], raw.columns[2:]

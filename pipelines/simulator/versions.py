@@ -28,7 +28,7 @@ def turns(written: Sequence[tuple[Flags, Integers]], window: tuple[int, int] | N
     """Return the versions written in a half-open window of instants, or all of them.
 
     Args:
-            written: For each turn, which records have such a version, and when it is written.
+        written: For each turn, which records have such a version, and when it is written.
         window: UTC seconds.
     """
     start, end = window or (0, NEVER)

@@ -16,8 +16,7 @@ def load(settings: Settings, feed: str, _progress: Progress = silent) -> dict[st
 
     Raises:
         StepError: A batch is rejected; its rows are counted and the cursor is unchanged. Every load repeats this until
-        a later
-            batch covers the same window.
+            a later batch covers the same window.
     """
     with run_log.recorded(settings, "load", feed):
         source = feeds.named(settings.profile, feed)

@@ -57,8 +57,7 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
 
     Raises:
         LandingError: This batch was destroyed and must not be restored, or its window ends in the future, which would
-        move
-            the feed's cursor past records still to come. Only a simulated place may be ahead of the clock.
+            move the feed's cursor past records still to come. Only a simulated place may be ahead of the clock.
     """
     now = datetime.now(UTC)
     if delivery.window_end > now + AHEAD and not settings.profile.is_simulated:
@@ -199,8 +198,7 @@ def check(settings: Settings, batch: Batch) -> None:
 
     Raises:
         LandingError: The bytes are missing or altered, a live batch has lost its key, a destroyed one still has it, or
-        the key
-            does not open the bytes.
+            the key does not open the bytes.
     """
     where = blob_path(settings, batch.feed, batch.batch_id)
     sealed = where.read_bytes() if where.exists() else b""

@@ -46,7 +46,7 @@ def declared(name: str, profile: Profile) -> Feed:
     """Build the feed that a profile declares under this name.
 
     Raises:
-            ProfileError: The entry names no polygon or force.
+        ProfileError: The entry names no polygon or force.
     """
     source = profile.feeds[name]
     named = source.resource or ""
@@ -72,7 +72,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read every month that the API serves as one delivery with one part per month.
 
     Raises:
-            FeedError: The API cannot be read, or its answer is not a list of crimes.
+        FeedError: The API cannot be read, or its answer is not a list of crimes.
     """
     named = request.source.resource or ""
     base = request.url.rstrip("/")

@@ -23,7 +23,7 @@ def declared(name: str, profile: Profile) -> Feed:
     """Build the feed of boundaries or stations that a profile declares under this name.
 
     Raises:
-            ProfileError: `[areas]` does not state which properties to read, or the entry has no agency.
+        ProfileError: `[areas]` does not state which properties to read, or the entry has no agency.
     """
     areas, source = profile.areas, profile.feeds[name]
     read = {
@@ -52,7 +52,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Download `request.url` as one delivery with one part.
 
     Raises:
-            FeedError: It cannot be read, is not a feature collection, or was cut off by the server.
+        FeedError: It cannot be read, is not a feature collection, or was cut off by the server.
     """
     body = http.get(request.url)
     where = http.place(request.url)

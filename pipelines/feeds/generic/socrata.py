@@ -73,7 +73,7 @@ def declared(name: str, profile: Profile) -> Feed:
     """Build the feed that a profile declares under this name.
 
     Raises:
-            ProfileError: The entry is incomplete, or names an invalid table or column.
+        ProfileError: The entry is incomplete, or names an invalid table or column.
     """
     source = profile.feeds[name]
     if problems := list(_problems(source)):
@@ -98,9 +98,8 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read the rows that changed in the request's window, one delivery per chunk, or the whole table as one delivery.
 
     Raises:
-            TooLarge: A window has more rows than one delivery may hold.
-            FeedError: The portal cannot be read, the table lacks a mapped column, or the pages do not match the row
-                count.
+        TooLarge: A window has more rows than one delivery may hold.
+        FeedError: The portal cannot be read, the table lacks a mapped column, or the pages do not match the row count.
     """
     updated_at = request.source.columns.get("updated_at")
     with http.session() as client:
@@ -123,9 +122,9 @@ def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | No
     may describe persons. Unmapped columns are not requested, but a portal may still send them.
 
     Args:
-            parts: Pages as received.
-            columns: Project column, or `point`, → source column.
-            category: Source category of every row, for a table without a category column.
+        parts: Pages as received.
+        columns: Project column, or `point`, → source column.
+        category: Source category of every row, for a table without a category column.
     """
     pages = [part for part in parts if part.strip() not in (b"", b"[]")]
     frames = [_renamed(pl.read_json(page, infer_schema_length=None), columns, category) for page in pages]

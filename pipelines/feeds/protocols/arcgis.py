@@ -23,7 +23,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read a whole layer (`request.url` ends in its number) as one delivery: every page is a part, as received.
 
     Raises:
-            FeedError: The layer cannot be read, or its pages do not match the row count it states.
+        FeedError: The layer cannot be read, or its pages do not match the row count it states.
     """
     with http.session() as client:
         layer, _ = _ask(client, request, request.url, {})

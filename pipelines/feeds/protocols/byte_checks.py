@@ -65,14 +65,14 @@ def inspect(part: bytes, content_type: str, encoding: str, where: str) -> None:
     A UTF-8 byte order mark is accepted: Excel writes one, and the parsers skip it.
 
     Args:
-            part: One page or file, byte for byte as received.
-            content_type: `json`, `csv` or `xml`.
-            encoding: Python's name of the encoding. Text in another encoding is rejected, never guessed.
-            where: Source named in the message: a URL without secrets, a file, a batch.
+        part: One page or file, byte for byte as received.
+        content_type: `json`, `csv` or `xml`.
+        encoding: Python's name of the encoding. Text in another encoding is rejected, never guessed.
+        where: Source named in the message: a URL without secrets, a file, a batch.
 
     Raises:
-            FeedError: The part is empty, an archive, an image, of another content type, cut off, in another
-                encoding, encoded twice, nested too deep, or has an oversized value or record or too many names.
+        FeedError: The part is empty, an archive, an image, of another content type, cut off, in another encoding,
+            encoded twice, nested too deep, or has an oversized value or record or too many names.
     """
     head = part[:512].removeprefix(_BOM).lstrip()
     if not head:

@@ -25,7 +25,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read a whole datastore resource (`request.url` is the portal) as one delivery: every page is a part, as received.
 
     Raises:
-            FeedError: The portal cannot be read, or its pages do not match the total it states.
+        FeedError: The portal cannot be read, or its pages do not match the total it states.
     """
     named = request.source.resource
     if not named:

@@ -64,8 +64,8 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
     """Read all pages of an operation, byte for byte.
 
     Raises:
-            TooLarge: The operation counts more rows than one delivery may hold; only its first page was read.
-            FeedError: The portal returns an error, pages contradict each other, or rows are missing from its count.
+        TooLarge: The operation counts more rows than one delivery may hold; only its first page was read.
+        FeedError: The portal returns an error, pages contradict each other, or rows are missing from its count.
     """
     url = f"{request.url.rstrip('/')}/{operation}"
     form = request.source.result_type or "json"
@@ -210,8 +210,8 @@ def _xml(part: bytes, where: str = "the answer") -> ElementTree.Element:
     """Return the root of an answer.
 
     Raises:
-            FeedError: It is not well-formed UTF-8 XML, or it declares a document type, whose entities could expand
-                without limit.
+        FeedError: It is not well-formed UTF-8 XML, or it declares a document type, whose entities could expand without
+            limit.
     """
     try:
         text = part.decode("utf-8-sig")

@@ -27,7 +27,7 @@ def opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     contain the user and password of the URL.
 
     Raises:
-            FeedError: The URL names a file system that is not installed, or the file system does not answer.
+        FeedError: The URL names a file system that is not installed, or the file system does not answer.
     """
     try:
         system, folder = fsspec.url_to_fs(url)
@@ -47,7 +47,7 @@ def listed(system: fsspec.AbstractFileSystem, folder: str, ending: str) -> list[
     """Return the names of the files in a folder with this ending, in order.
 
     Raises:
-            FeedError: The folder cannot be read, or has no such file.
+        FeedError: The folder cannot be read, or has no such file.
     """
     try:
         names = sorted(path.rsplit("/", 1)[-1] for path in system.ls(folder, detail=False))
@@ -63,7 +63,7 @@ def read(system: fsspec.AbstractFileSystem, folder: str, name: str) -> bytes:
     """Read a file, byte for byte.
 
     Raises:
-            FeedError: It cannot be read, or is larger than ``MAX_BYTES``.
+        FeedError: It cannot be read, or is larger than ``MAX_BYTES``.
     """
     path = f"{folder}/{name}"
     try:
@@ -81,8 +81,8 @@ def rows(parts: Sequence[bytes]) -> pl.DataFrame:
     """Parse the rows of all files, every field as text, empty fields as null; a file with only a header has no rows.
 
     Raises:
-            UnicodeDecodeError: A file is not CP949.
-            polars.exceptions.ComputeError: A row has more fields than the header.
+        UnicodeDecodeError: A file is not CP949.
+        polars.exceptions.ComputeError: A row has more fields than the header.
     """
     frames = [pl.read_csv(io.BytesIO(part.decode(ENCODING).encode()), infer_schema=False) for part in parts]
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()

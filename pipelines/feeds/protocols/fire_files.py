@@ -25,7 +25,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read all CSV files of the feed's folder, ordered by name, as one delivery.
 
     Raises:
-            FeedError: A file cannot be read, there is none, or they are too large together.
+        FeedError: A file cannot be read, there is none, or they are too large together.
     """
     system, folder = file_drop.opened(request.url)
     names = file_drop.listed(system, folder, ".csv")

@@ -98,15 +98,14 @@ def get(
     """Read a URL and return the body byte for byte (transfer compression undone): JSON or XML in UTF-8.
 
     Args:
-            url: http or https; may have a query, to which `params` are added.
-            params: Query parameters; those that are None are left out.
-            headers: Sent with the request; never shown in an error.
-            timeout_seconds: Limit of each wait for more bytes; of connecting, at most ten seconds.
-            client: From `session()`, to keep one connection open; without it, one is opened for this call.
+        url: http or https; may have a query, to which `params` are added.
+        params: Query parameters; those that are None are left out.
+        headers: Sent with the request; never shown in an error.
+        timeout_seconds: Limit of each wait for more bytes; of connecting, at most ten seconds.
+        client: From `session()`, to keep one connection open; without it, one is opened for this call.
 
     Raises:
-            FeedError: The source cannot be read; the message states where (without secrets), why and what to do
-                next.
+        FeedError: The source cannot be read; the message states where (without secrets), why and what to do next.
     """
     target = _target(url)
     if client is None:
@@ -138,7 +137,7 @@ def decode(body: bytes, where: str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-            FeedError: The body is not JSON or not an object; the message shows `where` and how the body begins.
+        FeedError: The body is not JSON or not an object; the message shows `where` and how the body begins.
     """
     try:
         content = orjson.loads(body.removeprefix(BOM))

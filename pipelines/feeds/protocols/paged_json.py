@@ -29,8 +29,8 @@ def pages(
     ``names`` are the parameters of the window's two ends; ``opening`` is the byte with which each record begins.
 
     Raises:
-            TooLarge: The window has more records than one delivery may hold; only its first page was read.
-            FeedError: A page is not what it states, or the pages lack records that the source counted.
+        TooLarge: The window has more records than one delivery may hold; only its first page was read.
+        FeedError: A page is not what it states, or the pages lack records that the source counted.
     """
     headers = {"X-API-Key": request.secret} if request.secret else None
     url = request.url.rstrip("/") + path
@@ -95,7 +95,7 @@ def checked(records: Sequence[msgspec.Raw], opening: bytes = b"{") -> Sequence[m
     """Return the records of a page after checking that each begins with `opening`.
 
     Raises:
-            msgspec.ValidationError: A record begins differently.
+        msgspec.ValidationError: A record begins differently.
     """
     if wrong := next((record for record in records if memoryview(record)[:1] != opening), None):
         raise msgspec.ValidationError(f"a record begins {bytes(wrong)[:20]!r}, not {opening!r}")

@@ -15,7 +15,7 @@ def decode(body: bytes, where: str) -> list[dict[str, Any]]:
     """Read a JSON list of objects.
 
     Raises:
-            FeedError: The body is not JSON or not such a list; the message shows `where` and how the body begins.
+        FeedError: The body is not JSON or not such a list; the message shows `where` and how the body begins.
     """
     try:
         rows = orjson.loads(body.removeprefix(_BOM))

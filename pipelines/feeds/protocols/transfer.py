@@ -35,13 +35,13 @@ def receive(response: httpx.Response, deadline: float, where: str) -> bytes:
     """Return the whole body of a streamed answer, unpacked.
 
     Args:
-            response: Of `httpx.Client.stream`, its body not yet read.
-            deadline: On the monotonic clock: a server that trickles bytes cannot block a run forever.
-            where: Source named in messages.
+        response: Of `httpx.Client.stream`, its body not yet read.
+        deadline: On the monotonic clock: a server that trickles bytes cannot block a run forever.
+        where: Source named in messages.
 
     Raises:
-            CutOff: The failure may be temporary.
-            FeedError: The body is too large, a bomb, compressed in an unrequested way, or not text.
+        CutOff: The failure may be temporary.
+        FeedError: The body is too large, a bomb, compressed in an unrequested way, or not text.
     """
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(_OTHER_MEDIA):

@@ -11,12 +11,12 @@ def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[byte
     """Yield one delivery per chunk of the request's window, oldest first; a chunk with too many rows is halved.
 
     Args:
-            request: The request.
-            read: Returns the parts of a half-open window in UTC.
+        request: The request.
+        read: Returns the parts of a half-open window in UTC.
 
     Raises:
-            TooLarge: A single second has more rows than one delivery may hold.
-            FeedError: The request has no start, which only snapshots may omit, or ``read`` fails.
+        TooLarge: A single second has more rows than one delivery may hold.
+        FeedError: The request has no start, which only snapshots may omit, or ``read`` fails.
     """
     waiting = list(windows(request))[::-1]
     while waiting:
@@ -38,7 +38,7 @@ def windows(request: Request) -> Iterator[tuple[datetime, datetime]]:
     Instants are truncated to whole seconds, the resolution of the sources.
 
     Raises:
-            FeedError: The request has no start, which only snapshots may omit.
+        FeedError: The request has no start, which only snapshots may omit.
     """
     if request.window_start is None:
         raise FeedError("a keyed feed needs the start of its window: set --from, or use the stored cursor")

@@ -55,8 +55,7 @@ def score_issued(
 
     Returns:
         ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and the rest of its
-        grain; only
-            targets fully in the known past count. A later call scores the same issue on more targets.
+        grain; only targets fully in the known past count. A later call scores the same issue on more targets.
     """
     keys = ["frequency", "area_id", "service", "counted", "shift"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))

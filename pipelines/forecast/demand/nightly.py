@@ -102,18 +102,15 @@ def forecast_demand(
 
     Args:
         hourly: ``marts.demand_hourly``: with zeros, one row per area, service and known hour. A service may end before
-        the
-            others: then it is forecast from its own end. One without a row has no forecast. The others may change a
-                little, because
-            calibration and boosting use several services. Without any row there is no forecast.
+            the others: then it is forecast from its own end. One without a row has no forecast. The others may change a
+            little, because calibration and boosting use several services. Without any row there is no forecast.
         as_of: The instant (UTC) of issue, stored as ``reference_at``; nothing after it is read.
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
         known: How far each service's records reach and why they are degraded; none: complete up to ``as_of``.
         processes: Processes that fit Prophet in parallel.
         progress: Called with (fits done, total fits).
         kept: ``forecast.demand_choices`` of an earlier night. A selection of the last week is reused, if every series
-        has one;
-            otherwise models compete again.
+            has one; otherwise models compete again.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
     """
     known = known or Known({}, {})

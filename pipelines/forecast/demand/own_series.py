@@ -90,7 +90,7 @@ def predict(
         freq: ``h`` or ``D``.
         horizon: Steps ahead.
         processes: Number of parallel processes, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend on
-        either.
+            either.
         progress: Called with text about the progress.
         batch: Maximum series fitted together and in memory at once; the numbers depend on it.
 

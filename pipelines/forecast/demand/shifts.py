@@ -131,8 +131,7 @@ def means(hours: pl.DataFrame, days: pl.DataFrame, shifts: pl.DataFrame) -> pl.D
 
     Returns:
         ``series_id, shift, ds, mean``: the sum over the shift's hours if all are forecast, else over its parts of days;
-        a shift
-            covered by neither has no row.
+        a shift covered by neither has no row.
     """
     keys, weekday = ["series_id", "shift", "ds"], pl.col("ds").dt.weekday().alias("weekday")
     at = pl.col("ds") + pl.duration(hours=pl.col("hour"))
@@ -184,8 +183,7 @@ def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         ds: Local hours of one series, none missing between the first and the last except those skipped by clocks; a
-        repeated one
-            occurs twice.
+            repeated one occurs twice.
         service: The service.
         shifts: As from ``of_services``.
 
@@ -216,8 +214,7 @@ def named_series(series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         The columns of ``series`` with ``series_id`` (its ``unique_id``), ``shift``, a separate ``unique_id`` and
-        ``pool``, and as
-            ``cutoff`` the midnight from which on no shift has ended yet.
+        ``pool``, and as ``cutoff`` the midnight from which on no shift has ended yet.
     """
     last = (pl.col("cutoff") - pl.duration(hours=pl.col("ends"))).dt.truncate("1d") + pl.duration(days=1)
     named = (

@@ -69,7 +69,7 @@ def forecast_risk(
     Args:
         crime_points: ``marts.crime_points``: ``cell_id, category, local_date, occurred_at, occurred_until, known_at,
             superseded_at``. Incidents in a cell that is not in ``cells`` (its centre is outside the region) are not
-                ranked.
+            ranked.
         cells: ``reference.cells`` of any grid; the risk grid is used.
         as_of: The instant (UTC) of issue.
         profile: Grid, time zone, run time, selected share of the area.

@@ -21,8 +21,7 @@ def on_map(
     Args:
         crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
         cells: ``reference.cells``, both grids. Incidents in a risk cell whose map cell is not listed (its centre is
-        outside the
-            region) are not counted.
+            outside the region) are not counted.
         map_metres: Side of the map cells.
         start: First local date.
         end: The first local date excluded: a whole number of steps after ``start``.

@@ -26,8 +26,7 @@ def e_test(first: int, second: int, exposure_first: float = 1.0, exposure_second
 
     Returns:
         Probability of rates at least as far apart, in units of their standard error, if both had the pooled rate; NaN
-        if both
-            counts are 0.
+        if both counts are 0.
 
     Raises:
         ValueError: A count is negative, or an exposure is not positive.

@@ -26,8 +26,7 @@ def rates(incidents: Floats, population: Floats) -> tuple[Floats, Floats]:
 
     Returns:
         Two arrays; NaN if the population is unknown. Such places are excluded from the overall rate too. If the places
-        differ
-            no more than by chance, every Empirical-Bayes rate is the overall rate.
+        differ no more than by chance, every Empirical-Bayes rate is the overall rate.
     """
     known = np.isfinite(population) & (population > 0)
     raw, steadied = np.full(incidents.size, np.nan), np.full(incidents.size, np.nan)

@@ -52,8 +52,7 @@ def losses(predictions: pl.DataFrame, order: Sequence[str], naive: str) -> pl.Da
 
     Returns:
         ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets)``, answered`` (targets for which
-        the
-            candidate has a forecast)``, targets, calls, last``.
+        the candidate has a forecast)``, targets, calls, last``.
     """
     # Sorted, so that sums are identical to the last digit whatever the order of rows.
     known = predictions.filter(pl.col("y").is_not_null()).sort(TARGET)
@@ -122,10 +121,9 @@ def choose(
 
     Returns:
         ``unique_id, cutoff, block`` and ``CHOICE``, sorted: ``models`` (joined by " + "), the ``weight`` of each,
-        ``score``
-            (mean scaled pinball at earlier origins), ``runner_up, runner_up_score, standard_error`` (of the
-                difference between the
-            two), ``origins`` and ``chosen_by`` (series, cluster, or default without an earlier origin).
+        ``score`` (mean scaled pinball at earlier origins), ``runner_up, runner_up_score, standard_error`` (of the
+        difference between the two), ``origins`` and ``chosen_by`` (series, cluster, or default without an earlier
+        origin).
     """
     scaled = lost.join(scales, on="unique_id", how="left", maintain_order="left").with_columns(
         (pl.col("scale").fill_null(0.0) * pl.col("targets")).alias("scale")

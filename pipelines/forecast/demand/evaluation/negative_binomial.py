@@ -120,15 +120,13 @@ def dispersions(counted: pl.DataFrame, by: Sequence[str], pool: Sequence[str]) -
 
     Args:
         found: ``moments`` of groups no wider than ``by``; ``factor``, if present, is the ratio of a row's dispersion to
-        that of
-            its group (by its horizon, for example).
+            that of its group (by its horizon, for example).
         by: Columns of a group; they include ``pool``.
         pool: Columns of the wider group to shrink towards; none: everything.
 
     Returns:
         The ``by`` columns, ``dispersion`` and ``information``: the information of the group itself, as one over the
-        variance of
-            its estimate.
+        variance of its estimate.
     """
     factor = pl.col("factor") if "factor" in counted.columns else pl.lit(1.0)
     excess, squares = pl.col("excess").sum(), (factor * pl.col("mean_2")).sum()

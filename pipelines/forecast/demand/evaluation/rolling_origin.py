@@ -67,8 +67,7 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
 
     Returns:
         The targets' columns, ``y`` (as the first origin after it knew it, for later origins)``, y_now`` (as known now,
-        for
-            scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
+        for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
     """
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []

@@ -105,8 +105,7 @@ def season_errors(history: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
 
     Returns:
         ``unique_id, scale`` (mean absolute change)``, scale_squared`` (mean squared change); null if less than two
-        weeks are
-            known.
+        weeks are known.
     """
     change = pl.col("y").diff().over(["unique_id", "slot"], order_by="ds")
     return (

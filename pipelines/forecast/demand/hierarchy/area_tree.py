@@ -100,8 +100,7 @@ def members(series: pl.DataFrame, above: pl.DataFrame, whole_id: str) -> dict[tu
 
     Returns:
         ``unique_id`` of the leaves, ``region`` and one column per depth below it, widest first: the ``unique_id`` of
-        the area
-            there; a leaf at a higher level represents itself.
+        the area there; a leaf at a higher level represents itself.
     """
     parent = dict(above.select("area_id", "parent_area_id").iter_rows())
     by_family = {}

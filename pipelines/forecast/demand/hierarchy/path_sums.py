@@ -21,8 +21,7 @@ def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
     Args:
         paths: Paths of series.
         membership: ``unique_id, group``, one row per series and group to which it belongs; hierarchies may cross, and a
-        series
-            may be in any number of groups. Series without a row are ignored.
+            series may be in any number of groups. Series without a row are ignored.
 
     Returns:
         Paths whose ids are the groups, sorted.
@@ -52,8 +51,7 @@ def over_time(paths: Paths, periods: pl.Series) -> Paths:
     Args:
         paths: Paths by step.
         periods: The beginning of each step's period, in the order of ``paths.starts``; null leaves a step out. The
-        caller
-            ensures that periods are complete.
+            caller ensures that periods are complete.
 
     Returns:
         Paths whose starts are the periods, sorted.

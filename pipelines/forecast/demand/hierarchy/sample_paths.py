@@ -71,8 +71,7 @@ def draw(
 
     Args:
         marginals: ``unique_id, cutoff, ds, mean, dispersion``: every series has every step, one cutoff. ``curve``
-        (optional) is
-            the row of ``curves`` that recalibrates a step; 0 is the identity.
+            (optional) is the row of ``curves`` that recalibrates a step; 0 is the identity.
         members: ``unique_id`` and the levels above it, widest first, as for ``common_shocks.learn``.
         learnt: Shocks estimated before the cutoff; ``common_shocks.INDEPENDENT``: series and steps are independent.
         paths: Number of paths; with a multiple of 100 each published level is between two strata.

@@ -51,7 +51,7 @@ def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, w
 
     Args:
         bottom: ``unique_id, cutoff, ds, block, mean``, more columns kept; whole groups, otherwise sums would be
-        incomplete.
+            incomplete.
         upper: ``level, group, cutoff, ds, mean``; without any the bottom is unchanged.
         members: As for ``learn_weights``.
         weights: As from ``learn_weights``.

@@ -81,7 +81,7 @@ def predict(
         targets: ``unique_id, cutoff, ds``, more columns kept.
         holiday_days: As from ``holiday_effects``; empty: none.
         processes: Number of parallel processes, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend on
-        either.
+            either.
         progress: Called after each batch of fits.
         freq: ``h`` or ``D``.
         covariates: As described in the module ``covariates``; they become regressors.

@@ -16,8 +16,7 @@ def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Freque
 
     Returns:
         ``targets`` with ``mean``, and ``spread_mean``, the mean of that last week, which gives the ranges if the last
-        value is
-            zero: a count of zero has no spread by itself. A slot never seen takes ``spread_mean``.
+        value is zero: a count of zero has no spread by itself. A slot never seen takes ``spread_mean``.
     """
     known = []
     for cutoff, group in series.by_cutoff(targets):

@@ -69,10 +69,8 @@ def pooled(counted: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         ``category, model`` and `CALIBRATION`: sums over the windows, including ``cells``; the ratio of observed to
-        expected with
-            the 95 % interval of a bootstrap over blocks of windows, as in `scoring`: wider than Poisson's, because
-                months differ.
-            Null if nothing was expected, and for too few windows.
+        expected with the 95 % interval of a bootstrap over blocks of windows, as in `scoring`: wider than Poisson's,
+        because months differ. Null if nothing was expected, and for too few windows.
     """
     by = ["category", "model", "band"]
     groups = counted.sort(*by, "origin_day").partition_by(by, maintain_order=True)
