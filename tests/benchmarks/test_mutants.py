@@ -113,3 +113,12 @@ def test_a_fault_that_the_tests_notice_is_killed_and_the_tree_is_as_before(
     assert mutants.is_killed(tmp_path, mutant_of("2", "3"), limit=60)
     assert not mutants.is_killed(tmp_path, mutant_of("return 5", "return None"), limit=60)
     assert (tmp_path / "doubling.py").read_bytes() == source
+
+
+def test_tests_that_cannot_run_kill_no_mutant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "m.py").write_text("x = 1\n")
+    (tmp_path / "test_it.py").write_text("def test_it() -> None: ...\n")
+    (tmp_path / "conftest.py").write_text("import not_installed\n")
+    monkeypatch.setattr(mutants, "TESTS", {"m.py": ("test_it.py",)})
+    with pytest.raises(RuntimeError, match=r"(?s)the tests of m\.py cannot run: .*not_installed"):
+        mutants.passes(tmp_path, "m.py", 60)
