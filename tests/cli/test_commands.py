@@ -260,7 +260,7 @@ def task_of(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
     def backtested(*arguments: Any) -> pl.DataFrame:
         given["backtest"] = arguments
         arguments[-2](1, 4)
-        arguments[-1]("2 points lie outside")
+        arguments[-1]("2 points are outside")
         return pl.DataFrame({"model": ["stack"], "pai": [12.0]})
 
     monkeypatch.setattr("pipelines.steps.own_data.predict_risk", predicted)
@@ -290,7 +290,7 @@ def test_backtest_risk_prints_its_scores_and_notes(task_of: dict[str, tuple[Any,
     assert done.exit_code == 0, done.exception
     assert task_of["backtest"][2:7] == (date(2026, 1, 5), 7, 6, 28, Path("scores"))
     assert "stack" in done.stdout and "12" in done.stdout
-    assert "2 points lie outside" in done.output
+    assert "2 points are outside" in done.output
 
 
 def test_simulate_writes_rows_of_the_provinces_named_and_says_they_are_simulated(

@@ -266,7 +266,7 @@ def test_a_curve_of_origins_that_agree_is_as_trusted_as_their_number_of_outcomes
     (row,) = calibration._curves(pl.concat([kept_counts(origin, 0.4) for origin in range(4)])).to_dicts()
     prior, noise = calibration.USUAL_MISS**2, 1 / (6 * 4 * OUTCOMES)
     trust = min(prior / (prior + noise), calibration.MOST_TRUST)
-    # With two fifths in the inner half, three tenths lie below the lower quarter.
+    # With two fifths in the inner half, three tenths are below the lower quarter.
     assert row["p0.25"] == pytest.approx(0.25 + trust * 0.05)
     assert row["p0.75"] == pytest.approx(0.75 - trust * 0.05)
     assert calibration._curves(kept_counts(0, 0.4)).is_empty(), "one origin says nothing of how much origins differ"

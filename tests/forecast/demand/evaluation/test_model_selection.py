@@ -200,12 +200,12 @@ def losses_of(**scores: list[float]) -> pl.DataFrame:
 
 
 def chosen_of(lost: pl.DataFrame, scale: float | None = 1.0) -> dict[str, object]:
-    requested = pl.DataFrame(
+    wanted = pl.DataFrame(
         {"unique_id": [0], "pool": "p", "level": "l", "cutoff": START + timedelta(days=100), "block": 0},
         schema_overrides={"cutoff": STAMP, "block": pl.Int8},
     )
     scales = pl.DataFrame({"unique_id": [0], "scale": [scale]}, schema_overrides={"scale": pl.Float64})
-    return model_selection.choose(requested, lost, scales, ["table", "ets"], "D").row(0, named=True)
+    return model_selection.choose(wanted, lost, scales, ["table", "ets"], "D").row(0, named=True)
 
 
 @pytest.mark.parametrize(("errors", "models"), [(1.5, "table + ets"), (1.99, "table + ets"), (2.5, "ets")])

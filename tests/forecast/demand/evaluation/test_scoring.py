@@ -189,7 +189,7 @@ def test_the_share_of_series_that_lose_more_counts_series_and_small_differences(
     assert -0.2 < actual["skill"] < 0  # type: ignore[operator]
 
 
-def test_the_bins_of_a_pit_histogram_are_tenths_and_the_outermost_values_lie_in_the_outermost_bins() -> None:
+def test_the_bins_of_a_pit_histogram_are_tenths_and_the_outermost_values_are_in_the_outermost_bins() -> None:
     frame = pl.DataFrame(
         {
             "unique_id": [1, 2], "cutoff": datetime(2026, 1, 5), "ds": datetime(2026, 1, 6), "model": "m",

@@ -143,7 +143,7 @@ def test_the_interval_of_a_ratio_holds_the_ratio_of_the_sums_and_depends_on_its_
     assert scoring.ratio_interval(top, pl.Series(np.zeros(12)), "theft") == (None, None)
 
 
-def test_every_draw_holds_as_many_windows_in_blocks_of_three_that_go_round() -> None:
+def test_every_draw_holds_as_many_windows_in_blocks_of_three_that_wrap_around() -> None:
     drawn = scoring._draws(8, "theft")
     assert drawn.shape == (DRAWS + 1, 8)
     assert drawn[0].tolist() == list(range(8))
