@@ -73,7 +73,7 @@ def test_a_cluster_gives_the_same_answers(engine: str) -> None:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """Replaces Fugue and Ray: results arrive in another order; the arguments of Ray's start are recorded."""
+    """A fake of Fugue and Ray: tasks come back in another order; what Ray is started with is noted."""
     seen: dict[str, object] = {}
 
     def transform(tasks: pd.DataFrame, work: Callable[[pd.DataFrame], pd.DataFrame], **options: object) -> pd.DataFrame:

@@ -58,11 +58,16 @@ def test_the_accounting_of_a_batch_begins_with_its_identity_and_window_and_no_ro
     for start in (None, AS_OF - DAY):
         batch_id = landing.put(settings, "calls", delivery([], start, AS_OF))
         batch = next(batch for batch in landing.batches(settings) if batch.batch_id == batch_id)
-        result = accounting.of(batch, rejected=2, verdict="rejected")
-        assert (result.batch_id, result.feed, result.kind) == (batch_id, "calls", "delivery")
-        assert (result.window_start, result.window_end) == (start.isoformat() if start else None, AS_OF.isoformat())
-        counts = (result.received, result.loaded, result.unchanged, result.quarantined, result.rejected)
-        assert counts == (0, 0, 0, 0, 2)
+        record = accounting.of(batch, rejected=2, verdict="rejected")
+        assert (record.batch_id, record.feed, record.kind) == (batch_id, "calls", "delivery")
+        assert (record.window_start, record.window_end) == (start.isoformat() if start else None, AS_OF.isoformat())
+        assert (record.received, record.loaded, record.unchanged, record.quarantined, record.rejected) == (
+            0,
+            0,
+            0,
+            0,
+            2,
+        )
 
 
 def test_what_a_crash_kept_from_the_ledger_is_entered_once_by_the_next_run(settings: Settings) -> None:

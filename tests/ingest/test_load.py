@@ -463,8 +463,8 @@ def test_an_empty_first_snapshot_is_accepted(settings: Settings) -> None:
 
 
 def test_a_row_that_disappears_and_returns_in_snapshots_keeps_its_first_and_last_one(settings: Settings) -> None:
-    single, two = {"category": "fire", "day": "1"}, {"category": "fire", "day": "2"}
-    for days, rows in ((3, [single, single]), (2, [two]), (1, [single, two])):
+    first, second = {"category": "fire", "day": "1"}, {"category": "fire", "day": "2"}
+    for days, rows in ((3, [first, first]), (2, [second]), (1, [first, second])):
         load(settings, SNAPSHOT, delivery(rows, end=AS_OF - timedelta(days=days)))
     with warehouse.connect(settings) as con:
         seen = con.execute(

@@ -43,7 +43,7 @@ def test_loading_a_refused_batch_fails_until_it_is_understood(
     monkeypatch.setattr(feeds, "named", lambda _profile, _name: KEYED)
     landing.put(settings, "calls", delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
     for _ in range(2):
-        with pytest.raises(StepError, match=r"calls: 1 batches refused; first: .*lacks the columns"):
+        with pytest.raises(StepError, match=r"calls: 1 batches rejected; first: .*lacks the columns"):
             load(settings, "calls")
     landing.put(settings, "calls", delivery([{"id": "A1", "category": "theft", "updated": 1}], None, AS_OF))
     assert load(settings, "calls")["loaded"] == 1
@@ -138,7 +138,7 @@ def test_a_simulation_is_served_until_interrupted_and_reports_where(monkeypatch:
 
 
 class _served:
-    """Replaces the server."""
+    """A fake of the server."""
 
     def __init__(self, *_: object) -> None: ...
 

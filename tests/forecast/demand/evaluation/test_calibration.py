@@ -235,8 +235,8 @@ def test_recalibrated_frames_are_stacked_with_the_curves_of_their_own() -> None:
     rows = weeks({0: 0.5, 1: 0.5, 2: 0.5}, origins=4, series=8)
     parts = [calibration.recalibrated(rows.with_columns(dispersion=pl.lit(spread))) for spread in (0.1, 1.5)]
     frame, curves = calibration.stacked(parts)
-    subset = [curves[frame["curve"]] for frame, curves in parts]
-    assert (curves[frame["curve"]] == np.vstack(subset)).all()
+    expected = [curves[frame["curve"]] for frame, curves in parts]
+    assert (curves[frame["curve"]] == np.vstack(expected)).all()
     assert curves.shape[0] == sum(curves.shape[0] for _, curves in parts) - 1
     assert (frame["curve"] == 0).sum() == sum((frame["curve"] == 0).sum() for frame, _ in parts) > 0
 
@@ -245,8 +245,8 @@ def test_a_curve_is_nearer_to_the_identity_the_less_its_origins_agree() -> None:
     """One half of the misses is too wide; of each of two pairs of origins the sum is the same."""
     steady = pl.concat([kept_counts(origin, 0.4) for origin in range(4)])
     torn = pl.concat([kept_counts(origin, 0.4 + (0.3 if origin % 2 else -0.3)) for origin in range(4)])
-    first_item, other = (abs(calibration._curves(daily)["p0.25"].item() - 0.25) for daily in (steady, torn))
-    assert 0 < other < first_item / 2
+    far, near = (abs(calibration._curves(daily)["p0.25"].item() - 0.25) for daily in (steady, torn))
+    assert 0 < near < far / 2
 
 
 OUTCOMES = 1000.0

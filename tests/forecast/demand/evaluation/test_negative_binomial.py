@@ -109,9 +109,9 @@ def test_a_group_weighs_by_its_information_against_a_pool_that_weighs_one_over_i
         negative_binomial.moments(rows, ["series", "pool"]), ["series", "pool"], ["pool"]
     ).sort("series")
     pooled = (26.0 + -10.0) / (2 * 16 + 2 * 36)
-    subset = [26 / 32, -10 / 72]
+    estimates = [26 / 32, -10 / 72]
     weights = learnt["information"].to_numpy()
-    expected = (np.array(subset) * weights + pooled / pooled**2) / (weights + 1 / pooled**2)
+    expected = (np.array(estimates) * weights + pooled / pooled**2) / (weights + 1 / pooled**2)
     assert learnt["dispersion"].to_list() == pytest.approx(expected.clip(0.0).tolist())
 
 

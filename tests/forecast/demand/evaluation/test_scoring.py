@@ -166,8 +166,8 @@ def test_crps_ends_for_any_dispersion_and_is_that_of_the_cumulative_probabilitie
 @pytest.mark.parametrize(("days", "is_given"), [(35, False), (36, True)])
 def test_a_skill_has_an_interval_from_the_sixth_week_of_seven_days_on(days: int, is_given: bool) -> None:
     frame = compared(1.4).filter(pl.col("ds") < datetime(2026, 1, 5) + timedelta(days=days))
-    actual = skills(frame)["other"]
-    assert (actual["skill_low"] is not None) == (actual["skill_high"] is not None) == is_given
+    row = skills(frame)["other"]
+    assert (row["skill_low"] is not None) == (row["skill_high"] is not None) == is_given
 
 
 def test_the_skill_is_one_less_the_ratio_of_losses_and_nothing_without_a_loss_to_compare_with() -> None:
@@ -184,9 +184,9 @@ def test_the_share_of_series_that_lose_more_counts_series_and_small_differences(
     worse = (pl.col("model") == "other") & (pl.col("unique_id") == 2)
     quantiles = [pl.when(worse).then(pl.col(name) + 3).otherwise(pl.col(name)).alias(name) for name in COLUMNS]
     twice = pl.concat([frame, frame.with_columns(cutoff=pl.col("cutoff") - timedelta(days=7))])
-    actual = skills(twice.with_columns(quantiles))["other"]
-    assert actual["worse_share"] == 0.25
-    assert -0.2 < actual["skill"] < 0  # type: ignore[operator]
+    row = skills(twice.with_columns(quantiles))["other"]
+    assert row["worse_share"] == 0.25
+    assert -0.2 < row["skill"] < 0  # type: ignore[operator]
 
 
 def test_the_bins_of_a_pit_histogram_are_tenths_and_the_outermost_values_are_in_the_outermost_bins() -> None:
@@ -196,11 +196,11 @@ def test_the_bins_of_a_pit_histogram_are_tenths_and_the_outermost_values_are_in_
             "y": [0.0, 500.0], "centre": [50.0, 50.0], "dispersion": [0.1, 0.1],
         }
     )  # fmt: skip
-    actual = scoring.pit_histogram(frame, ["model"])
-    assert actual["pit_low"].to_list() == pytest.approx([i / 10 for i in range(10)])
-    assert actual["pit_high"].to_list() == pytest.approx([i / 10 for i in range(1, 11)])
-    assert actual["targets"].to_list() == [1, *[0] * 8, 1]
-    assert actual["expected_targets"].to_list() == [0.2] * 10
+    row = scoring.pit_histogram(frame, ["model"])
+    assert row["pit_low"].to_list() == pytest.approx([i / 10 for i in range(10)])
+    assert row["pit_high"].to_list() == pytest.approx([i / 10 for i in range(1, 11)])
+    assert row["targets"].to_list() == [1, *[0] * 8, 1]
+    assert row["expected_targets"].to_list() == [0.2] * 10
 
 
 def test_forecasts_without_a_known_scale_enter_no_scaled_score() -> None:

@@ -106,12 +106,12 @@ def test_a_gain_is_the_difference_to_each_baseline_on_the_same_draws() -> None:
             windows([3, 4, 2, 3, 4, 2, 3, 3], "prospective"),
         ]
     )
-    result = scored(frame, "best_count", "prospective")
-    row = result["stack"]
+    scores = scored(frame, "best_count", "prospective")
+    row = scores["stack"]
     assert list(row) == [*BY, *SCORES, *GAINS]
     # One hit more of ten in a fiftieth of the area, in every window.
     assert [row[name] for name in GAINS] == pytest.approx([5, 5, 5, 10, 10, 10])
-    assert [result["best_count"][name] for name in GAINS[:3]] == [0, 0, 0]
+    assert [scores["best_count"][name] for name in GAINS[:3]] == [0, 0, 0]
 
 
 def test_a_gain_needs_the_baseline_in_the_same_windows_of_the_same_category() -> None:
