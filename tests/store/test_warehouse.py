@@ -111,7 +111,7 @@ def test_the_file_opens_read_only_without_its_log_or_any_extension(settings: Set
 def test_a_damaged_file_is_named_with_its_remedy_and_can_be_discarded(settings: Settings, content: bytes) -> None:
     settings.work.mkdir(parents=True)
     settings.warehouse.write_bytes(content)
-    message = r"cannot be opened .*`bongsu rebuild` makes it again"
+    message = r"cannot be opened .*`bongsu rebuild`"
     with pytest.raises(warehouse.WarehouseError, match=message), warehouse.connect(settings):
         pass
     warehouse.discard(settings)

@@ -189,7 +189,7 @@ def test_points_outside_the_boundary_do_not_count_even_in_a_cell_that_touches_it
     reported: list[str] = []
     task = Task("EPSG:26917", boundary(tmp_path), 300, 0.3)
     assert own_grid.place(frame, task, reported.append).history.events["all"].cell.size == 2
-    assert reported == ["2 of 4 points lie outside the boundary, or nowhere, and are left out"]
+    assert reported == ["2 of 4 points are outside the boundary, or have no coordinates, and are left out"]
 
 
 def test_a_backtest_beyond_the_points_is_rejected(tmp_path: Path) -> None:
@@ -237,5 +237,7 @@ def test_a_boundary_without_a_crs_is_refused_with_what_to_add(tmp_path: Path) ->
 
 def test_a_backtest_before_the_first_point_names_what_to_change(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
-    with pytest.raises(PointsError, match="the points begin after the first window: give a later --start or fewer"):
+    with pytest.raises(
+        PointsError, match=r"the points begin after the first window: .* later --start or fewer --origins"
+    ):
         own_points.backtest_points(some(), task, date(2020, 1, 1), 7, 2, 7)

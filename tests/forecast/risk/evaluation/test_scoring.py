@@ -122,7 +122,9 @@ def test_a_gain_needs_the_baseline_in_the_same_windows_of_the_same_category() ->
             windows([3] * 6, "prospective", category="burglary"),
         ]
     )
-    assert [scored(frame, "best_count", "prospective")["stack"][name] for name in GAINS] == [None] * 6
+    gains = scoring.score(frame, BY, ("best_count", "prospective")).filter(model="stack").select(GAINS)
+    assert gains.rows() == [(None,) * 6]
+    assert set(gains.dtypes) == {pl.Float64}, "also where no row has a gain"
 
 
 def test_months_without_an_incident_leave_the_interval_to_the_others() -> None:
