@@ -1,5 +1,7 @@
 """The ledger: lines edited, removed, inserted or moved are detected."""
 
+import os
+import stat
 from pathlib import Path
 
 import orjson
@@ -67,3 +69,15 @@ def test_a_line_that_is_not_an_entry_breaks_the_chain(path: Path, line: bytes) -
     path.write_bytes(path.read_bytes() + line + b"\n")
     with pytest.raises(ledger.LedgerError):
         ledger.verify(path)
+
+
+def test_a_file_is_written_whole_and_for_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        for content in (b"first", b"2nd"):
+            ledger.write_durably(tmp_path / "folder" / "file", content)
+            assert (tmp_path / "folder" / "file").read_bytes() == content
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "folder" / "file").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["file"], "nothing is left aside"
