@@ -124,7 +124,8 @@ def test_a_gain_needs_the_baseline_in_the_same_windows_of_the_same_category() ->
     )
     gains = scoring.score(frame, BY, ("best_count", "prospective")).filter(model="stack").select(GAINS)
     assert gains.rows() == [(None,) * 6]
-    assert set(gains.dtypes) == {pl.Float64}, "also where no row has a gain"
+    alone = scoring.score(windows([5] * 6), BY, ("best_count", "prospective")).select(GAINS)
+    assert set(alone.dtypes) == {pl.Float64}, "also where no row has a gain"
 
 
 def test_months_without_an_incident_leave_the_interval_to_the_others() -> None:
