@@ -218,11 +218,11 @@ def passes(tree: Path, module: str, limit: float | None = None) -> bool:
     """
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow"]
     # The same examples and the same order every time, the tree's own code, and no bytecode of a fault.
-    subset = {"CI": "true", "PYTHONHASHSEED": "0", "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {"CI": "true", "PYTHONHASHSEED": "0", "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
         [*command, *TESTS[module]],
         cwd=tree,
-        env=os.environ | own,
+        env=os.environ | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

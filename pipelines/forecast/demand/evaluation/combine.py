@@ -20,8 +20,9 @@ class Published:
     """Frames of one run.
 
     ``forecasts``: the targets' columns, ``model`` (``CHOSEN`` for the published forecast, else a model's name)``,
-    models`` (the models of the mean)``, mean, centre, dispersion, is_calibrated, curve, failure, method, is_reconciled``; no
-    quantiles yet. ``choices``: as from ``model_selection.choose``. ``curves``: as from ``calibration.recalibrated``.
+    models`` (the models of the mean)``, mean, centre, dispersion, is_calibrated, curve, failure, method,
+    is_reconciled``; no quantiles yet. ``choices``: as from ``model_selection.choose``. ``curves``: as from
+    ``calibration.recalibrated``.
     """
 
     forecasts: pl.DataFrame
