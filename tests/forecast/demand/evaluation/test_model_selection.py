@@ -256,8 +256,8 @@ def test_a_target_without_an_answer_is_charged_the_first_model_and_then_the_naiv
     frame = forecasts({"table": 0.5, "ets": -0.2, "naive": 1.0}, series=1, origins=1)
     lost: dict[tuple[str, ...], dict[str, float]] = {}
     for silenced in ((), ("ets",), ("ets", "table")):
-        taught = calibration.with_quantiles(silent(frame, *silenced).filter(pl.col("mean").is_not_null()))
-        losses = model_selection.losses(taught, ["table", "ets"], "naive").filter(pl.col("block") == 1)
+        trained = calibration.with_quantiles(silent(frame, *silenced).filter(pl.col("mean").is_not_null()))
+        losses = model_selection.losses(trained, ["table", "ets"], "naive").filter(pl.col("block") == 1)
         lost[silenced] = dict(losses.select("candidate", "loss").iter_rows())
     assert lost[("ets",)]["ets"] == lost[()]["table"] == lost[("ets",)]["table + ets"]
     naive = calibration.with_quantiles(frame.filter(pl.col("model") == "naive", pl.col("block") == 1))
