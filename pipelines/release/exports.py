@@ -105,9 +105,9 @@ def _described(tables: Mapping[str, Table], release: Release) -> dict[str, pl.Da
         for column in table.columns
     ]
     schema = dict.fromkeys(_own_tables()["dictionary"].columns, pl.String)
-    own = pl.DataFrame([asdict(release)], schema_overrides={"as_of": pl.Datetime("us", "UTC")})
+    described = pl.DataFrame([asdict(release)], schema_overrides={"as_of": pl.Datetime("us", "UTC")})
     return {
-        "release": own.select(_own_tables()["release"].columns),
+        "release": described.select(_own_tables()["release"].columns),
         "dictionary": pl.DataFrame(listed, schema=schema, orient="row"),
     }
 

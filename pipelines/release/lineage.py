@@ -32,8 +32,8 @@ def above(edges: Iterable[tuple[str, str]], targets: Iterable[str]) -> dict[str,
             wanted.add(target)
             open_ends += sources.get(target, ())
     kept = {target: sources.get(target, set()) for target in wanted}
-    # Bookkeeping tables read themselves; a circle is no order.
-    order = graphlib.TopologicalSorter({target: found - {target} for target, found in sorted(kept.items())})
+    # Bookkeeping tables read themselves; a circle has no order.
+    order = graphlib.TopologicalSorter({target: sources - {target} for target, sources in sorted(kept.items())})
     return {target: sorted(kept[target]) for target in order.static_order() if kept.get(target)}
 
 

@@ -53,7 +53,7 @@ def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
     for folder in (settings.published, releases):
         create_traversable(folder)
     with warehouse.connect(settings) as con:
-        # Only who holds the warehouse publishes, so what lies aside now was left by a run that died.
+        # Only the holder of the warehouse publishes, so what is aside now was left by a run that was killed.
         for leftover in releases.glob(".tmp-*"):
             remove(leftover)
         progress("views")
@@ -124,7 +124,7 @@ def write(
     aside: Path,
     progress: Progress = lambda _: None,
 ) -> None:
-    """Write all files of a release into a folder that nobody reads yet."""
+    """Write all files of a release into a folder that has no readers yet."""
     described = {}
     edges = lineage.edges(con, made_from)
     for audience in settings.profile.audiences:
@@ -160,7 +160,7 @@ def write_audience(
     exports.write_database(con, database, published, release)
     exports.write_parquet(database, folder / "parquet", release)
     exports.write_geo(database, folder / "geo", published, release)
-    said = {
+    about = {
         "profile": release.profile,
         "title": release.title,
         "notice": release.notice,
@@ -168,7 +168,7 @@ def write_audience(
         "release_id": release.release_id,
     }
     _text(folder / "dictionary.md", dictionary.markdown(audience, tables, release.title, release.notice))
-    _json(folder / "datapackage.json", dictionary.datapackage(audience, tables, said))
+    _json(folder / "datapackage.json", dictionary.datapackage(audience, tables, about))
     _json(folder / "lineage" / "lineage.json", lineage.document(edges, [f"views.{name}" for name in tables]))
     _text(folder / "quality_report.html", quality_report.render(database, audience))
     _text(folder / "briefing" / "index.html", briefing.render(database, audience))
@@ -214,7 +214,7 @@ def prune(releases: Path, current: Path, keep: int) -> list[str]:
 
 
 def prune_others(settings: Settings) -> list[str]:
-    """Remove every release but the current one, and what dead runs left aside: nobody reads there what was destroyed.
+    """Remove every release but the current one, and what killed runs left: destroyed rows cannot be read there.
 
     Publish first, else the current release is still the one before the destruction. Opens the warehouse, so that no
     release is in the making meanwhile. Returns the names of the releases that are gone.
@@ -231,7 +231,7 @@ def prune_others(settings: Settings) -> list[str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a release. It first goes out of sight, so that nobody opens half of it."""
+    """Remove a release. It is hidden first, so that no reader opens half of it."""
     hidden = folder if folder.name.startswith(".tmp-") else folder.with_name(f".tmp-gone-{folder.name}")
     if hidden != folder:
         os.rename(folder, hidden)

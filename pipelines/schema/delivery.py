@@ -1,4 +1,4 @@
-"""What a source delivers: bytes as received, and the window that was asked for."""
+"""What a source delivers: bytes as received, and the window that was requested."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery: its parts (pages, files) byte for byte as received, and the window that was asked for.
+    """One delivery: its parts (pages, files) byte for byte as received, and the window that was requested.
 
     ``window_start`` is None for a snapshot. The window is half open; both ends are UTC.
     """

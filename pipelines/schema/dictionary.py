@@ -141,7 +141,7 @@ def load(folder: Path = FOLDER) -> Dictionary:
     """Read and check the dictionary.
 
     Raises:
-        DictionaryError: a column is listed but not defined, or defined twice; a table that is no view has an audience.
+        DictionaryError: a column is not defined, or defined twice; a table outside ``views`` has an audience.
     """
     columns: dict[str, Any] = {}
     tables: dict[str, Any] = {}

@@ -60,7 +60,7 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
     """Run the staging files of the feeds and unite each kind of them: ``staging.incidents``, ``dispatches`` and so on.
 
     A feed has the file of its incidents and those further ones that somebody wrote. What speaks of lists of keys runs
-    only where the profile has that feed of keys. Calls that such a list lacks are no incidents any more.
+    only where the profile has that feed of keys. Calls that such a list lacks are removed.
     """
     names = [feed.name for feed in registered if not feed.is_reference]
     listed = {feed.name.removesuffix("_keys") for feed in registered if feed.name.endswith("_keys")}
@@ -69,7 +69,10 @@ def stage(con: duckdb.DuckDBPyConnection, registered: tuple[Feed, ...]) -> dict[
         table: [f"{name}{suffix}" for name in names if name in listed or table not in incident.OF_LISTS]
         for table, suffix in incident.STAGED.items()
     }
-    wanted = {table: [part for part in found if part in written or part in names] for table, found in parts.items()}
+    wanted = {
+        table: [part for part in listed_parts if part in written or part in names]
+        for table, listed_parts in parts.items()
+    }
     rows = [f"{name}{suffix}" for name in names for suffix in INTERMEDIATE if f"{name}{suffix}" in written]
     optional = [feed.name for feed in registered if feed.name in incident.OPTIONAL]
     edges = warehouse.run_selects(
@@ -115,8 +118,8 @@ def _copies(written: Mapping[str, str], shared: str, name: str) -> dict[str, str
 def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered: tuple[Feed, ...]) -> None:
     """What the profile says, as tables: feeds, categories, their maps, demand services."""
     rows = [_feed_row(profile, feed) for feed in registered]
-    told = {"service": pl.String, "location_quality": pl.String, "is_discovered": pl.Boolean}
-    warehouse.write_frame(con, "reference", "feeds", pl.DataFrame(rows, schema_overrides=told))
+    types = {"service": pl.String, "location_quality": pl.String, "is_discovered": pl.Boolean}
+    warehouse.write_frame(con, "reference", "feeds", pl.DataFrame(rows, schema_overrides=types))
     categories = [
         {
             "category": name,
@@ -185,7 +188,7 @@ def _feed_row(profile: Profile, feed: Feed) -> dict[str, object]:
 
 
 def _write_words(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """What the sources' words for priorities mean, and which of their categories are no incidents."""
+    """What the sources' words for priorities mean, and which of their categories do not count as incidents."""
     priorities = [(feed, *pair) for feed, entry in profile.feeds.items() for pair in entry.priorities.items()]
     columns = {"feed": pl.String, "source_priority": pl.String, "priority": pl.Int32}
     warehouse.write_frame(con, "reference", "priority_map", pl.DataFrame(priorities, schema=columns, orient="row"))

@@ -180,7 +180,7 @@ def _write_boxed(con: duckdb.DuckDBPyConnection, limits: dict[str, float]) -> No
 def _write_near(con: duckdb.DuckDBPyConnection, limits: dict[str, float]) -> None:
     """Records of two agencies within both limits, as the temporary table ``near``; ``reach`` 1 is at the limit.
 
-    In boxes twice as wide as the limits, the partners of a record lie in its own box or in the one beside its nearer
+    In boxes twice as wide as the limits, the partners of a record are in its own box or in the one next to its nearer
     wall: two boxes each way, eight in all. Only the smaller agency of two looks around.
     """
     con.execute(

@@ -1,10 +1,10 @@
--- What of an incident was changed after it was first told, and when. Grain: incident_id, changed_at, changed.
+-- What of an incident was changed after it was first received, and when. Grain: incident_id, changed_at, changed.
 --
 -- Category and source_category in their words, priority, status (standing or withdrawn) and place. Of a moved place only
 -- how far it moved, and nothing where one of both is the position of a caller's telephone. is_listed: the incident is not
--- restricted, so its own agency may read of it. Where no report is told, days_after_report is null.
+-- restricted, so its own agency may read of it. Without a report, days_after_report is null.
 with
-told as (
+received as (
     select
         incident_id, agency, feed, service, source_category, priority, occurred_at, reported_at, lon, lat, location_quality,
         location_source, is_withdrawn, known_at, false as is_missing
@@ -16,19 +16,19 @@ told as (
 ),
 versions as (
     select
-        told.*,
+        received.*,
         coalesce(category_map.category, 'other') as category,
-        told.incident_id not in (select incident_id from core.restricted_incidents) as is_listed,
+        received.incident_id not in (select incident_id from core.restricted_incidents) as is_listed,
         -- One instant for all versions, else an incident whose time was corrected would lie in two months.
-        min(told.reported_at) over each_told as first_reported_at,
+        min(received.reported_at) over each_record as first_reported_at,
         timezone(
             getvariable('time_zone'),
-            coalesce(first_reported_at, min(told.occurred_at) over each_told, min(told.known_at) over each_told)
+            coalesce(first_reported_at, min(received.occurred_at) over each_record, min(received.known_at) over each_record)
         )::date as local_date
-    from told
+    from received
     left join reference.category_map
-        on category_map.feed = told.feed and category_map.source_category = told.source_category
-    window each_told as (partition by told.incident_id)
+        on category_map.feed = received.feed and category_map.source_category = received.source_category
+    window each_record as (partition by received.incident_id)
 ),
 steps as (
     select
@@ -56,7 +56,7 @@ measured as (
             )
         ) as moved_m
     from steps
-    -- A call that was told once and vanished has no version to compare with.
+    -- A call with one version that vanished has none to compare with.
     where turn > 1 or is_missing
 ),
 listed as (

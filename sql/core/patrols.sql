@@ -1,6 +1,6 @@
--- Minutes of patrol by cell of the risk grid and slot; empty where no agency tells of them. Grain: cell_id, slot_start_at.
+-- Minutes of patrol by cell of the risk grid and slot; empty where no agency reports them. Grain: cell_id, slot_start_at.
 --
--- What lies in no cell of that grid says nothing of any forecast: left out here, and counted in the findings of the run.
+-- What is in no cell of that grid is left out here and counted in the alerts of the run.
 select patrols.cell_id, patrols.slot_start_at, patrols.slot_end_at, patrols.patrol_minutes, patrols.known_at
 from staging.patrols as patrols
 semi join (

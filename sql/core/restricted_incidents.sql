@@ -1,4 +1,4 @@
--- Incidents that nobody may read as a record: any row or version has a sensitive source category, or else an unmapped one,
+-- Incidents that are not releasable as records: any row or version has a sensitive source category, or else an unmapped one,
 -- which could be sensitive. source_category is the one that decides. Grain: incident_id.
 with words as (
     select incident_id, feed, source_category from staging.incidents

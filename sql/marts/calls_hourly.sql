@@ -1,7 +1,7 @@
 -- Calls answered, those of them that ask for a unit, and units sent, by agency, area (district, province, the region as a
 -- whole) and hour, zeros present, for the hours in which the demand of all the agency's services is known.
 -- What call-takers answer is more than demand: advice, hang-ups and repeats of one event count here and nowhere else.
--- What a patrol found is no call. Listed ones are counted apart as in demand_hourly. Grain: agency, area_id, hour_start_at.
+-- What a patrol found is not a call. Listed ones are counted apart as in demand_hourly. Grain: agency, area_id, hour_start_at.
 with served as (
     select distinct feeds.agency, demand_services.demand_service
     from reference.demand_services
@@ -39,10 +39,10 @@ calls as (
         incidents.is_listed,
         exists(
             select 1
-            from reference.demand_services as asked
-            where asked.needs_units
-                and asked.service = incidents.service
-                and incidents.priority is not distinct from coalesce(asked.priority, incidents.priority)
+            from reference.demand_services as requested
+            where requested.needs_units
+                and requested.service = incidents.service
+                and incidents.priority is not distinct from coalesce(requested.priority, incidents.priority)
         ) as is_for_unit,
         coalesce(sent.dispatches, 0) as dispatches
     from core.incidents

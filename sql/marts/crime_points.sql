@@ -1,10 +1,10 @@
 -- Reported crime that may enter patterns and risk, one row per state that a record was in: how an incident was read
 -- from known_at until superseded_at, so that any past moment can be seen as it was known then.
 --
--- Each state is judged by what it said itself: category, place, whether a patrol found it, how it was located. A record
--- that was withdrawn or vanished since stood until then. A restricted incident never enters, whatever a state said: any
--- row or version of it is a sensitive matter or has an unmapped source category. What was always told
--- alike is known since it was first told. superseded_at is null for what is known now. The district that the source
+-- Each state is judged by its own content: category, place, whether a patrol found it, how it was located. A record
+-- that was withdrawn or vanished since existed until then. A restricted incident never enters, whatever a state says: any
+-- row or version of it is a sensitive matter or has an unmapped source category. What never
+-- changed is known since it was first received. superseded_at is null for what is known now. The district that the source
 -- names, and occurred_until, are today's. Grain: incident_id, known_at.
 with
 versions as (
@@ -57,7 +57,7 @@ judged as (
             changed.is_discovered, changed.location_source, changed.location_quality, places.cell_id
         ) is null
 ),
-told_alike as (
+unchanged as (
     select
         incidents.* exclude (known_at),
         coalesce(firsts.first_known_at, incidents.known_at) as known_at,
@@ -72,7 +72,7 @@ states as (
     select
         incident_id, category, lon, lat, cell_id, admin_area_id, police_area_id, occurred_at, occurred_until, reported_at,
         known_at, superseded_at
-    from told_alike
+    from unchanged
 )
 select
     incident_id,

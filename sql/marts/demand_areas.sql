@@ -1,4 +1,4 @@
--- In which areas of a tree a call counts, below the nation: in the one that it names or lies in and in every one above
+-- In which areas of a tree a call counts, below the nation: in the one that it names or is in and in every one above
 -- that; without a place in the tree, in those that hold every place ever recorded in its district.
 -- area_id is an area of the tree, or the district of a call without a place in it. Grain: tree, area_id, in_area_id.
 with recursive counting as (

@@ -1,12 +1,12 @@
 -- What of demand_hourly became known only after its hour had ended, and when: for each of its rows, what was known at an
 -- instant is what it counts less the changes known after that instant.
 --
--- Calls told late, withdrawn, restored or vanished, and those told anew with another service, CODE, time, place or number
--- of units. Each state of a record counts where it said and as what it said until the next one; what stands now counts as
+-- Calls received late, withdrawn, restored or vanished, and those received again with another service, CODE, time, place or
+-- number of units. Each state of a record counts where and as what it says until the next one; what is valid now counts as
 -- core.incidents has it. Areas, and the stations that serve a district, are today's, as are the units of feeds whose
--- versions do not tell them. Grain: area_id, service, hour_start_at, known_at.
+-- versions do not have them. Grain: area_id, service, hour_start_at, known_at.
 with
-told as (
+spans as (
     select
         versions.*, coalesce(lead(versions.known_at) over each_incident, missing.missing_at) as superseded_at
     from staging.versions
@@ -23,7 +23,7 @@ vanished as (
     where missing.incident_id not in (select incident_id from staging.versions)
 ),
 past as (
-    select * exclude (is_withdrawn) from told where not is_withdrawn and superseded_at is not null
+    select * exclude (is_withdrawn) from spans where not is_withdrawn and superseded_at is not null
     union all by name
     select * from vanished
 ),

@@ -1,7 +1,7 @@
 -- Calls and dispatches by area of every tree, service and hour, zeros present, for the whole hours in which all feeds of
 -- the service are complete: all levels below the nation of the administrative tree and of the service's own agency's
 -- tree, and the region as a whole, once.
--- What lies before or after is unknown and has no row; a service with a feed that was never fetched has none at all.
+-- What is before or after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
 -- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, it counts by its
 -- district, as one without a place: station areas cross districts, so both would tell where the telephone stood.

@@ -1,6 +1,6 @@
 -- What became of each feed's places: how many records have one, how many of those lie in no area of the region, how many
--- in another district than their source names. A wrong CRS that still lies inside the country shows here. Points moved
--- to the nearest crossing often stand on a border, so they are not held against the district they name.
+-- in another district than their source names. A wrong CRS that is still inside the country shows here. Points moved
+-- to the nearest crossing are often on a border, so they are not compared with the district they name.
 -- Grain: feed.
 with named as (
     select area_id from reference.areas where tree = 'admin' and level = 'district'

@@ -1,9 +1,9 @@
 -- How many records of a month were changed within 7, 30 and 90 days of their report. Grain: feed, month_start_date, changed, within_days.
 --
--- Records are those that their own agency may read, so that no count here tells of a withheld one. A month appears once
+-- Records are those that their own agency may read, so that no count here discloses a withheld one. A month appears once
 -- the feed is complete through the last of its days and as many more: what is young has not had the time to change.
 -- Records that tell of no report (a source that dates the occurrence alone) are left out: nothing can be so many days
--- after it. Each record lies in one month, and the changed ones are a part of it: no share exceeds one. Of a month before
+-- after it. Each record is in one month, and the changed ones are a part of it: no share exceeds one. Of a month before
 -- the feed was first read only those records are known that have changed, so it never appears.
 with
 hidden as (
@@ -29,7 +29,7 @@ months as (
 begun as (
     select feed, min(window_start) as first_at from ops.batches where verdict = 'accepted' group by feed
 ),
-asked as (
+requested as (
     select months.*, feeds.agency, kinds.changed, spans.within_days
     from months
     join reference.feeds on feeds.feed = months.feed and feeds.kind = 'keyed'
@@ -48,17 +48,17 @@ changes as (
     group by all
 )
 select
-    asked.feed,
-    asked.agency,
-    asked.month_start_date,
-    asked.changed,
-    asked.within_days,
-    asked.incidents,
+    requested.feed,
+    requested.agency,
+    requested.month_start_date,
+    requested.changed,
+    requested.within_days,
+    requested.incidents,
     count(changes.incident_id) as changed_incidents
-from asked
+from requested
 left join changes
-    on changes.feed = asked.feed
-    and changes.month_start_date = asked.month_start_date
-    and changes.changed = asked.changed
-    and changes.first_after <= asked.within_days
+    on changes.feed = requested.feed
+    and changes.month_start_date = requested.month_start_date
+    and changes.changed = requested.changed
+    and changes.first_after <= requested.within_days
 group by all

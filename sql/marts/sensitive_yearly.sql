@@ -1,4 +1,4 @@
--- Sensitive matters, by province and year and never finer; what lies in none of several provinces counts for the nation.
+-- Sensitive matters, by province and year and never finer; what is in none of several provinces counts for the nation.
 -- Grain: area_id, year, category.
 with admin as (
     select area_id, level, parent_area_id from reference.areas where tree = 'admin'

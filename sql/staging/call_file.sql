@@ -1,6 +1,6 @@
 -- 119 calls of a province's call-reception file; rows of one number and day are one. Grain: incident_id.
 --
--- The name in quotes stands for the feed, whose rows are in <feed>_cleaned. Times are the first unit's; a call is closed
+-- The name in quotes is that of the feed, whose rows are in <feed>_cleaned. Times are the first unit's; a call is closed
 -- when its last unit is back. Advice, hang-ups and repeats need no unit: their service is null, so that they count as
 -- calls and not as demand.
 with

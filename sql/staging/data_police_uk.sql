@@ -1,7 +1,7 @@
 -- Street-level crimes of data.police.uk, each month from the newest delivery that holds it. Grain: incident_id.
 --
--- The month is all that is known of the time: a crime lies between occurred_at and occurred_until, and was known after it.
--- Points are moved to a street point. What is published was recorded by a force, whoever told it: is_discovered is null.
+-- The month is all that is known of the time: a crime is between occurred_at and occurred_until, and was known after it.
+-- Points are moved to a street point. What is published was recorded by a force, whoever reported it: is_discovered is null.
 with
 monthly as (
     select

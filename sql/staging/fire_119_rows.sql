@@ -1,7 +1,7 @@
 -- Every version of every row of a 119 call, one row per unit, that was known at as_of. Grain: source_id, unit_id, known_at, _row_hash.
 --
 -- A class that is not described here needs what was sent: unit_service is the service of the unit's kind, so that the
--- call is not lost to demand. unit_id is empty in the row of a call that sent nobody.
+-- call is not lost to demand. unit_id is empty in the row of a call without a unit.
 with
 versions as (
     select

@@ -1,6 +1,6 @@
 -- Records of a feed with one row per record: the newest version known at as_of, without withdrawn ones. Grain: incident_id.
 --
--- The name in quotes stands for a feed that has the file <feed>_rows and no file of its own for this table.
+-- The name in quotes is that of a feed that has the file <feed>_rows and no file of its own for this table.
 select
     'keyed:' || keyed_rows.source_id as incident_id,
     keyed_rows.agency,

@@ -1,4 +1,4 @@
--- The newest lists of 112 call numbers known at as_of, each held against the calls we know: is it believed? Grain: snapshot.
+-- The newest lists of 112 call numbers known at as_of, each compared with the calls we know: is it accepted? Grain: snapshot.
 --
 -- A list speaks of the numbers up to its last one, from the day after its first one's (of that day it may tell a part), and
 -- of calls that were known before it was made. One that lacks more of these than max_missing_share is cut off or of another place: it

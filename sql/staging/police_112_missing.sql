@@ -1,8 +1,8 @@
 -- 112 calls that vanished without notice: the newest list believed lacks their number. Grain: incident_id.
 --
--- A call is missing since the first list after the last sign of it, which is a version of its record or a list with its
+-- A call is missing since the first list after its last appearance, which is a version of its record or a list with its
 -- number. Every list brings new numbers, so each is the first of some and its instant is known. A record changed after the
--- list was made stands again.
+-- list was made counts again.
 with
 newest as (
     select * from staging.police_112_lists where is_believed order by snapshot desc limit 1

@@ -1,8 +1,8 @@
 -- Rows of a Socrata table, every version of each that was known at as_of. Grain: row_id, known_at, _row_hash.
 --
--- The name in quotes stands for the feed that a profile declares: one file serves all cities. Instants without offset
+-- The name in quotes is that of the feed that a profile declares: one file serves all cities. Instants without offset
 -- are local; in the hour that an autumn night has twice, DuckDB takes one of both. Yes and no come as true, Y, 1 and the
--- like. The district that a row names is found by its code or by its name, whatever zeros and signs are around it.
+-- like. The district that a row names is found by its code or by its name, whatever zeros and other characters are around it.
 with
 "table" as (
     -- A keyed feed's table knows no snapshots: taken by name, those columns are null there.

@@ -1,8 +1,8 @@
--- What was known at as_of of the records of a Socrata table that were not always told alike: every version of each.
+-- What was known at as_of of the records of a Socrata table whose versions differ: every version of each.
 -- Grain: incident_id, known_at.
 --
 -- Only category, priority, time, place, withholding and discovery are watched, in the record's first row: its units' rows, which share
--- them, come each at its own time and are no versions of it. Two versions of one instant count as one.
+-- them, come each at its own time and are not versions of it. Two versions of one instant count as one.
 with
 first_rows as (
     select *, coalesce(reported_at, occurred_at) as called_at

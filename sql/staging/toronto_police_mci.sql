@@ -5,7 +5,7 @@
 -- local date, not to the instant, so that it holds on the two days a year that have 23 or 25 hours; of an hour that
 -- occurs twice DuckDB takes one, of an hour that does not occur the one after.
 -- An hour is all that is known: an offence happened between occurred_at and one hour later. 0 and 12 also stand for
--- unknown hours and cannot be told from real ones.
+-- unknown hours and cannot be distinguished from real ones.
 -- is_discovered is false: the five categories (assault, break and enter, auto theft, robbery, theft over 5,000 dollars)
 -- are offences with a victim who reports them; none is an offence that patrols come upon, such as drugs.
 -- Points are moved to the nearest intersection; 0,0 means no place, but the neighbourhood that is named still counts.

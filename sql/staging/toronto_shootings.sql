@@ -1,7 +1,7 @@
 -- Toronto shootings and firearm discharges, standing in for investigation cases; the version of each event with the
 -- highest row number of the portal. Grain: incident_id.
 --
--- An hour is all that is known of the time: an event lies between occurred_at and occurred_until. Without an hour the
+-- An hour is all that is known of the time: an event is between occurred_at and occurred_until. Without an hour the
 -- part of the day bounds it (all such rows say Night, which is midnight to six), else the whole local day.
 -- The point is read from GeoJSON as well as from the Python literal of the shared vintage. NSA (not specified) events
 -- sit at 0,0: no place, no area. is_discovered is null: how an event came to notice is not published.

@@ -1,7 +1,7 @@
 -- 119 calls of Busan's files of units sent; rows of one report instant and district are one. Grain: incident_id.
 --
--- The name in quotes stands for the feed, whose rows are in <feed>_cleaned. The numbers are those of units' own reports,
--- so they cannot tell calls apart; the file has no calls that sent nobody.
+-- The name in quotes is that of the feed, whose rows are in <feed>_cleaned. The numbers are those of units' own reports,
+-- so they cannot distinguish calls; the file has no calls without a unit.
 with
 calls as (
     select

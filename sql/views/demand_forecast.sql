@@ -1,6 +1,6 @@
 -- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start, basis.
 -- Units sent have a table of their own, dispatch_forecast. Trees overlap: add up areas of one tree and level only.
--- basis: where records leave calls out, no audience gets forecasts of all calls beside records (all), but such as share
+-- basis: where records leave calls out, no audience gets forecasts of all calls next to records (all), but those that share
 -- the region's forecast by listed calls (listed).
 with issued as (
     select *, coalesce(shift, '') as turn

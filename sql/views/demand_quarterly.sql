@@ -2,7 +2,7 @@
 -- Counts of 1 to 7 are hidden, the others rounded to 5. There is no total, which could narrow a hidden count.
 -- A running quarter published every day would give days away by subtraction, and one whose last days have not been
 -- fetched yet is not whole either; one that began before the history is short. Listed calls, since everybody can lay the
--- public's file beside that of an agency with records.
+-- public's file next to that of an agency with records.
 with history as (
     select service, min(local_date) as first_date, max(hour_start_at) + interval 1 hour as complete_through_at
     from marts.demand_hourly

@@ -1,6 +1,6 @@
 -- The newest forecast of units sent. Grain: frequency, area_id, service, shift, target_start, basis.
 -- basis is as in demand_forecast.
--- Only where the agency tells of them; calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
+-- Only where the agency reports them; calls are in demand_forecast. Trees overlap: add up areas of one tree and level only.
 with chosen as (
     select *
     from forecast.demand

@@ -1,4 +1,4 @@
--- Whether each feed tells what is usual for it: silence, flood and dearth by fixed limits. Grain: feed.
+-- Whether each feed delivers what is usual for it: no data, volume spike and volume drop by fixed limits. Grain: feed.
 -- Of investigation cases the state alone: so few come in that a count of two days would date single ones.
 select
     feed,

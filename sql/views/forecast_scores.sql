@@ -1,5 +1,5 @@
 -- How well past demand forecasts did. Grain: reference_at, origin_kind, frequency, service, measure, area_level, model, is_baseline.
--- Errors of few targets, beside forecasts and records, tell the calls that have no record: of a service with such calls
+-- Errors of few targets, next to forecasts and records, disclose the calls that have no record: of a service with such calls
 -- readers of records and the public get scores of many targets at once (is_pooled), scaled and rounded.
 select
     scores.reference_at, scores.origin_kind, scores.frequency, scores.service, scores.measure, scores.area_level,

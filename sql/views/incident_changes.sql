@@ -1,4 +1,4 @@
--- What of the agency's own records was changed after it was first told, and when; of a place only how far it moved. Grain: record_id, changed_at, changed.
+-- What of the agency's own records was changed after it was first received, and when; of a place only how far it moved. Grain: record_id, changed_at, changed.
 -- A record that is withdrawn leaves table incidents and this one; revision_rates counts it.
 select
     listed.record_id, listed.agency, listed.feed, changes.changed_at, changes.days_after_report, changes.changed,

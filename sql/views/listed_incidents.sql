@@ -1,6 +1,6 @@
 -- Incidents that an agency may read of its own, each with its name in the release. Grain: incident_id.
 with placed as (
-    -- The position of a caller's telephone is nobody's business below the district. Station areas go too:
+    -- The position of a caller's telephone is not shown below the district. Station areas go too:
     -- they cross district lines, so both together would say more than the district.
     select *, location_source is distinct from 'caller_lookup' as may_be_placed
     from core.incidents
@@ -25,12 +25,12 @@ named as (
         {
             'feed': feed, 'source_category': source_category, 'reported_at': reported_at, 'occurred_at': occurred_at,
             'lon': lon, 'lat': lat, 'admin_area_id': admin_area_id
-        } as told
+        } as content
     from shown
 )
 -- Agencies number their records without gaps, so a number that is missing would date a withheld record, and a hash of
--- the number is found by trying all numbers. The name is made from nothing but what stands in the row itself.
+-- the number is found by trying all numbers. The name is made from the row itself only.
 select
-    * exclude (told),
-    md5(told::varchar || ' ' || row_number() over (partition by told order by incident_id)) as record_id
+    * exclude (content),
+    md5(content::varchar || ' ' || row_number() over (partition by content order by incident_id)) as record_id
 from named

@@ -12,7 +12,7 @@ from (
         ),
         (
             'day_of_week',
-            'Calls and units sent per day for every area and service, twelve weeks ahead: for sparse series, stations, units, and beside every other model',
+            'Calls and units sent per day for every area and service, twelve weeks ahead: for sparse series, stations, units, and next to every other model',
             'Calls of the last year by local day of the week, newer weeks weighing more',
             'Persons; anything but place, time and service',
             'seasonal_naive',
@@ -112,7 +112,7 @@ from (
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
-            'Learns from the last eighteen months; tells how many better than where; a black box but for what goes in'
+            'Learns from the last eighteen months; better at how many than at where; a black box but for what goes in'
         ),
         (
             'boosting',
