@@ -41,8 +41,8 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
     for batch in pending:
         known = recorded.get(batch.batch_id)
         if batch.is_destroyed or (known is not None and known.verdict != "accepted"):
-            gone = accounting.of(batch, verdict="rejected", message="destroyed before it was loaded")
-            accounting.enter_alone(con, settings, batch, known or gone)
+            destroyed = accounting.of(batch, verdict="rejected", message="destroyed before it was loaded")
+            accounting.enter_alone(con, settings, batch, known or destroyed)
         else:
             readable.append(batch)
     done = []
@@ -88,8 +88,8 @@ def _load(
     with warehouse.transaction(con):
         if problem:
             verdict = "unreadable" if gathered.problem else "rejected"
-            all_of_it = gathered.received
-            account = accounting.of(batch, received=all_of_it, rejected=all_of_it, verdict=verdict, message=problem)
+            received = gathered.received
+            account = accounting.of(batch, received=received, rejected=received, verdict=verdict, message=problem)
         else:
             loaded = merge.merge(con, feed, batch)
             merge.keep_quarantined(con, gathered)
@@ -103,12 +103,12 @@ def _forget_outdated(con: duckdb.DuckDBPyConnection, settings: Settings, feed: F
 
     It has rows of destroyed batches, after a crash during a destruction, or rows read under other corrections.
     """
-    gone = {batch.batch_id for batch in landing.batches(settings, feed.name) if batch.is_destroyed}
+    destroyed = {batch.batch_id for batch in landing.batches(settings, feed.name) if batch.is_destroyed}
     loaded_ids = {row[0] for row in con.execute(f'select distinct _batch_id from raw."{feed.name}"').fetchall()}
     version = corrections.version(feed.name)
     read_under = con.execute("select version from ops.corrected where feed = ?", [feed.name]).fetchall()
     has_new_corrections = [(version,)] != (read_under or [("",)])
-    if not (gone & loaded_ids or has_new_corrections):
+    if not (destroyed & loaded_ids or has_new_corrections):
         return
     with warehouse.transaction(con):
         merge.forget(con, feed)

@@ -167,8 +167,8 @@ _QUARANTINED = {
 
 
 def _empty_batch(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
-    given = "* exclude (_copy, _first_snapshot, _last_snapshot)" if feed.kind == "snapshot" else "*"
-    con.execute(f'create or replace temp table _batch as select {given} from raw."{feed.name}" where false')
+    columns = "* exclude (_copy, _first_snapshot, _last_snapshot)" if feed.kind == "snapshot" else "*"
+    con.execute(f'create or replace temp table _batch as select {columns} from raw."{feed.name}" where false')
 
 
 def _append(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch, accepted: pl.DataFrame) -> None:

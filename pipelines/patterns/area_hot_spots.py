@@ -70,8 +70,10 @@ def area_hot_spots(
         column = LEVELS[places.tree][1]
         counted = inside.drop_nulls(column).group_by("category", pl.col(column).alias("area_id")).len("incidents")
         for category in counted["category"].unique().sort():
-            here = counted.filter(pl.col("category") == category)
-            full = pl.DataFrame({"area_id": places.area_ids}).join(here, "area_id", how="left", maintain_order="left")
+            of_category = counted.filter(pl.col("category") == category)
+            full = pl.DataFrame({"area_id": places.area_ids}).join(
+                of_category, "area_id", how="left", maintain_order="left"
+            )
             frames.append(
                 pl.DataFrame({"area_id": places.area_ids}).with_columns(
                     pl.lit(places.tree).alias("tree"),

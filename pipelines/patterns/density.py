@@ -130,6 +130,6 @@ def _places(points: pl.DataFrame) -> Iterator[tuple[str, Floats, Floats, Floats]
     """Yield, per category, the distinct places and the incidents at each: snapped points share a place."""
     counted = points.group_by("category", "x_m", "y_m").len("count").sort("category", "x_m", "y_m")
     for category in counted["category"].unique().sort():
-        here = counted.filter(pl.col("category") == category)
-        x, y, count = (here[name].cast(pl.Float64).to_numpy() for name in ("x_m", "y_m", "count"))
+        of_category = counted.filter(pl.col("category") == category)
+        x, y, count = (of_category[name].cast(pl.Float64).to_numpy() for name in ("x_m", "y_m", "count"))
         yield category, x, y, count

@@ -81,8 +81,8 @@ def gathering_p_value(values: Floats, neighbours: Integers, *seed: object, permu
     p = np.ones(n)
     for k in np.unique(count):
         ranked = np.sort(values[drawn[:, : k + 1]].sum(axis=1))
-        here = count == k
-        p[here] = (permutations - np.searchsorted(ranked, total[here] - _slack(values), side="left") + 1) / (
+        has_k = count == k
+        p[has_k] = (permutations - np.searchsorted(ranked, total[has_k] - _slack(values), side="left") + 1) / (
             permutations + 1
         )
     return p
@@ -119,7 +119,7 @@ def _tails(values: Floats, total: Floats, count: Integers, drawn: Integers) -> t
     upper, lower = np.ones(total.size), np.ones(total.size)
     permutations = drawn.shape[0]
     for k in np.unique(count[count > 0]):
-        here = count == k
+        has_k = count == k
         sums = values[drawn[:, :k]].sum(axis=1)
         ranked = np.sort(sums)
         above = permutations - np.searchsorted(ranked, total - slack, side="left").astype(float)
@@ -132,6 +132,6 @@ def _tails(values: Floats, total: Floats, count: Integers, drawn: Integers) -> t
         less = (instead <= at + slack).astype(float) - (included <= at + slack)
         above += np.bincount(itself, weights=more, minlength=total.size)
         below += np.bincount(itself, weights=less, minlength=total.size)
-        upper[here] = (above[here] + 1) / (permutations + 1)
-        lower[here] = (below[here] + 1) / (permutations + 1)
+        upper[has_k] = (above[has_k] + 1) / (permutations + 1)
+        lower[has_k] = (below[has_k] + 1) / (permutations + 1)
     return upper, lower

@@ -136,13 +136,13 @@ def _judged(
 ) -> pl.DataFrame:
     """Return, per ``chain``, how often chance produces one that exceeds its surroundings as much anywhere."""
     around = 1 + np.bincount(links.pairs.ravel(), minlength=links.size)
-    which, ours = scores(links.chains(day), day, around)
+    which, observed = scores(links.chains(day), day, around)
     runs = int(np.clip(_WORK // len(links.pairs), min(FEWEST_PERMUTATIONS, permutations), permutations))
     best = np.zeros(runs)
     for number in range(runs):
         permuted = rng.permutation(day)
         best[number] = scores(links.chains(permuted), permuted, around)[1].max(initial=0)
-    p = (1 + (best[None, :] >= ours[:, None] - 1e-9).sum(axis=1)) / (1 + runs)
+    p = (1 + (best[None, :] >= observed[:, None] - 1e-9).sum(axis=1)) / (1 + runs)
     return pl.DataFrame(
         {"chain": which, "permutation_p_value": p, "permutations": np.full(p.size, runs), "is_unusual": p <= UNUSUAL_P}
     )

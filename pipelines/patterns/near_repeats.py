@@ -159,17 +159,17 @@ def _counted(bands: list[tuple[Indices, Indices]], day: NDArray[np.int16]) -> In
     lags = np.zeros((len(bands), longest + 1), dtype=np.int64)
     for row, (first, second) in zip(lags, bands, strict=True):
         for at in range(0, first.size, _PAIRS_AT_ONCE):
-            here, there = first[at : at + _PAIRS_AT_ONCE], second[at : at + _PAIRS_AT_ONCE]
-            row += np.bincount(np.abs(np.take(day, here) - np.take(day, there)), minlength=longest + 1)
+            left, right = first[at : at + _PAIRS_AT_ONCE], second[at : at + _PAIRS_AT_ONCE]
+            row += np.bincount(np.abs(np.take(day, left) - np.take(day, right)), minlength=longest + 1)
     return np.add.reduceat(lags, [0, *(upper + 1 for upper in DAYS)], axis=1)[:, :-1]
 
 
 def _in_time_bands(day: NDArray[np.int16]) -> Integers:
     """Count all pairs, at any distance, by band of days between them."""
     count = np.bincount(day)
-    apart = [int((count * (count - 1)).sum() // 2)]
-    apart += [int((count[lag:] * count[:-lag]).sum()) for lag in range(1, DAYS[-1] + 1)]
-    return np.add.reduceat(np.array(apart), [0, *(upper + 1 for upper in DAYS[:-1])])
+    pairs_by_lag = [int((count * (count - 1)).sum() // 2)]
+    pairs_by_lag += [int((count[lag:] * count[:-lag]).sum()) for lag in range(1, DAYS[-1] + 1)]
+    return np.add.reduceat(np.array(pairs_by_lag), [0, *(upper + 1 for upper in DAYS[:-1])])
 
 
 def _rows(category: str, observed: Integers, expected: Floats, p: Floats) -> pl.DataFrame:

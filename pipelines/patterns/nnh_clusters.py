@@ -149,9 +149,9 @@ def _around(tree: Any, xy: Floats, weight: Floats, radius: float) -> Floats:
     chunks = np.split(xy, np.flatnonzero(np.diff(pairs_before // MAX_PAIRS)) + 1)
     counts = []
     for chunk in chunks:
-        here = KDTree(chunk)
-        pairs = here.sparse_distance_matrix(tree, radius, output_type="ndarray")
-        counts.append(np.bincount(pairs["i"], weight[pairs["j"]], minlength=here.n))
+        chunk_tree = KDTree(chunk)
+        pairs = chunk_tree.sparse_distance_matrix(tree, radius, output_type="ndarray")
+        counts.append(np.bincount(pairs["i"], weight[pairs["j"]], minlength=chunk_tree.n))
     return np.concatenate(counts)
 
 

@@ -126,10 +126,10 @@ def fisher(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     for incidents in np.unique(sums):
         chance = _splits(int(incidents), int(left.sum()), int(right.sum()))
         ranked = np.sort(chance)
-        here = sums == incidents
+        is_sum = sums == incidents
         # Probabilities that differ only in their last digits count as equal.
-        place = np.searchsorted(ranked, chance[left[here]] * (1 + 1e-7), side="right")
-        p[here] = np.cumsum(ranked)[place - 1]
+        place = np.searchsorted(ranked, chance[left[is_sum]] * (1 + 1e-7), side="right")
+        p[is_sum] = np.cumsum(ranked)[place - 1]
     return np.minimum(p, 1.0)
 
 

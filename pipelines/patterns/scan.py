@@ -137,7 +137,7 @@ def _of_category(group: pl.DataFrame, category: str, window_end: date, permutati
 
 
 def permuted(
-    rings: Circles, cell: Integers, age: Integers, permutations: int, ours: Floats, rng: np.random.Generator
+    rings: Circles, cell: Integers, age: Integers, permutations: int, observed: Floats, rng: np.random.Generator
 ) -> Floats:
     """Return the best log ratio of each permutation; fewer if the most likely cluster is exceeded often.
 
@@ -146,18 +146,18 @@ def permuted(
         cell: The cell of each incident of the whole span.
         age: Their ages in days, 0 for the last day.
         permutations: Maximum number of permutations.
-        ours: The log ratios of the observed clusters, most likely first.
+        observed: The log ratios of the observed clusters, most likely first.
         rng: Generator of the permutations.
     """
     recent = np.sort(age[age < MAX_DAYS])
     of_window, best = windows(age), np.zeros(permutations)
-    if not ours.size:
+    if not observed.size:
         return best[:0]
     beaten = 0
     for number in range(permutations):
         drawn = rng.permutation(cell)[: recent.size]
         best[number] = cylinders(rings, drawn, recent, of_window, cell.size).ratio.max(initial=0.0)
-        beaten += int(best[number] >= ours[0] - 1e-9)
+        beaten += int(best[number] >= observed[0] - 1e-9)
         if beaten == ENOUGH_BEATEN:
             return best[: number + 1]
     return best

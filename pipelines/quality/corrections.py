@@ -123,20 +123,20 @@ def report(feed: Feed, frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(counts)
 
 
-def _by_column(given: Iterable[Correction]) -> Iterable[tuple[str, list[list[Correction]]]]:
+def _by_column(corrections: Iterable[Correction]) -> Iterable[tuple[str, list[list[Correction]]]]:
     """Group corrections by the corrected column, and within it by the columns that identify the record."""
-    entries = sorted(given, key=lambda entry: (entry.column, sorted(entry.key)))
+    entries = sorted(corrections, key=lambda entry: (entry.column, sorted(entry.key)))
     for column, of_column in groupby(entries, key=lambda entry: entry.column):
         yield column, [list(part) for _, part in groupby(of_column, key=lambda entry: sorted(entry.key))]
 
 
 def _table(feed: Feed, entries: list[Correction]) -> pl.DataFrame:
     names, column = list(entries[0].key), entries[0].column
-    given = {name: [entry.key[name] for entry in entries] for name in names}
+    keys = {name: [entry.key[name] for entry in entries] for name in names}
     values = {"_expect": [entry.expect for entry in entries], "_value": [entry.value for entry in entries]}
     types = {name: feed.columns[name] for name in names} | dict.fromkeys(values, feed.columns[column])
     try:
-        table = pl.DataFrame(given | values, schema=types, strict=True)
+        table = pl.DataFrame(keys | values, schema=types, strict=True)
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise CorrectionError(
             f"{_path(feed.name)}: a value for {column} is not of its type {feed.columns[column]}: {error}"

@@ -104,7 +104,7 @@ def _timed(province: str, records: Events, reported: Integers, profile: Profile)
     scene = lognormal(SCENE_MINUTES[code] * 60, 0.6, u[:, U.SCENE]).astype(np.int64)
     talked = lognormal(240.0, 0.5, u[:, U.SCENE]).astype(np.int64)
     closed = np.where(needs_unit, arrived + scene, reported + talked)
-    apart = again(u[:, U.CHANGE_DAYS], 0)
+    change_delay = again(u[:, U.CHANGE_DAYS], 0)
     vanishes = np.abs(u[:, U.CHANGE] - 0.5) < VANISHED / 2
     return Records(
         province=province,
@@ -115,8 +115,8 @@ def _timed(province: str, records: Events, reported: Integers, profile: Profile)
         dispatched=np.where(needs_unit, dispatched, NONE),
         arrived=np.where(needs_unit, arrived, NONE),
         closed=closed,
-        changed=closed + DAY + (apart * 29 * DAY).astype(np.int64),
-        vanished=np.where(vanishes, closed + DAY + (apart * 19 * DAY).astype(np.int64), NEVER),
+        changed=closed + DAY + (change_delay * 29 * DAY).astype(np.int64),
+        vanished=np.where(vanishes, closed + DAY + (change_delay * 19 * DAY).astype(np.int64), NEVER),
     )
 
 

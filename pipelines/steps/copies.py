@@ -50,12 +50,15 @@ def drill(settings: Settings, url: str | None, progress: Progress = silent) -> i
         progress("restore")
         restored = settings.model_copy(update={"home": Path(aside) / "home"})
         replicas.restore(restored.home, url, settings.keys / "master.key")
-        theirs = rebuild(restored, progress)
+        restored_hashes = rebuild(restored, progress)
         with warehouse.connect(settings) as con:
-            ours = {name: digest for name, digest in warehouse.hashes(con).items() if not name.startswith("views.")}
-        different = sorted(name for name, digest in ours.items() if theirs.get(name) != digest)
+            original_hashes = {
+                name: digest for name, digest in warehouse.hashes(con).items() if not name.startswith("views.")
+            }
+        different = sorted(name for name, digest in original_hashes.items() if restored_hashes.get(name) != digest)
         if different:
             raise StepError(
-                f"{len(different)} of {len(ours)} tables differ after the restore: {', '.join(different[:5])}"
+                f"{len(different)} of {len(original_hashes)} tables differ after the restore: "
+                f"{', '.join(different[:5])}"
             )
-        return len(ours)
+        return len(original_hashes)

@@ -105,8 +105,8 @@ def read(settings: Settings) -> None:
 def fit(settings: Settings, progress: Progress = silent) -> None:
     """Run the models; opens no warehouse."""
     with run_log.recorded(settings, "forecast_fit"):
-        given = Inputs(**handover.load(_folder(settings) / "inputs"))
-        handover.save(_folder(settings) / "outputs", models(given, settings, progress))
+        data = Inputs(**handover.load(_folder(settings) / "inputs"))
+        handover.save(_folder(settings) / "outputs", models(data, settings, progress))
 
 
 def write(settings: Settings) -> None:
@@ -130,23 +130,23 @@ def handed_over(settings: Settings) -> Path:
     return settings.work / "forecast"
 
 
-def models(given: Inputs, settings: Settings, progress: Progress) -> dict[str, pl.DataFrame]:
+def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl.DataFrame]:
     """Run the models of demand and risk; returns a frame per kind of record."""
     profile, as_of = settings.profile, settings.as_of
     calls = demand.forecast_demand(
-        given.demand_hourly,
+        data.demand_hourly,
         as_of,
         profile,
-        given.known,
+        data.known,
         settings.max_processes,
         partial(_count, progress, "Prophet fits"),
-        given.selected,
-        given.areas,
+        data.selected,
+        data.areas,
     )
-    ((complete_until, stale_reason),) = given.police.iter_rows()
+    ((complete_until, stale_reason),) = data.police.iter_rows()
     crime = risk.forecast_risk(
-        given.crime,
-        given.cells,
+        data.crime,
+        data.cells,
         as_of,
         profile,
         complete_until,

@@ -51,13 +51,13 @@ def backtest_demand(
     """
     from pipelines.forecast.demand import backtest_figure
 
-    given = read(source)
-    result = own_series.backtest(given, freq, horizon, origins, step, PROCESSES, progress)
+    frame = read(source)
+    result = own_series.backtest(frame, freq, horizon, origins, step, PROCESSES, progress)
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
     backtest_figure.save(result, folder / "series.png")
     scored = set(result.series_scores["unique_id"].cast(pl.String))
-    unscored = sorted(set(given["unique_id"].cast(pl.String).unique()) - scored)
+    unscored = sorted(set(frame["unique_id"].cast(pl.String).unique()) - scored)
     if unscored:
         named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
         note(f"{len(unscored)} series are too short for one origin and not scored: {named}; use a shorter horizon")
@@ -90,8 +90,8 @@ def backtest_risk(
     note: own_grid.Note = own_grid.ignore_note,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
-    given = read(source, is_dated=False)
-    result = own_points.backtest_points(given, task, start, days, origins, step, progress, note)
+    frame = read(source, is_dated=False)
+    result = own_points.backtest_points(frame, task, start, days, origins, step, progress, note)
     _keep(folder, result.scores, windows=result.windows, curves=result.curves, calibration=result.calibration)
     categories = result.curves["category"].unique().sort().to_list()
     for name, frame, draw, height, models in (

@@ -308,7 +308,8 @@ def test_simulate_writes_rows_of_the_provinces_named_and_says_they_are_simulated
     done = own_data("simulate", *words)
     assert done.exit_code == 0, done.exception
     assert chosen == [(("11",), 0.01, "2026-03-02", 2, tmp_path)]
-    assert "1,200 rows" in done.output and "SIMULATED" in done.output
+    printed = " ".join(done.output.split())
+    assert "1,200 rows" in printed and "SIMULATED" in printed
 
 
 def test_simulate_serves_until_interrupted(step: Callable[..., Calls]) -> None:

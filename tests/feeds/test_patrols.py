@@ -69,7 +69,7 @@ def test_files_are_loaded_from_the_folder_into_core(tmp_path: Path) -> None:
         assert patrols == [("다사530530", datetime(2025, 11, 1, 11, tzinfo=UTC), 25.0)]
         (note,) = [sql for sql in alerts._NOTES if "staging.patrols" in sql]
         ((_, message),) = con.execute(note).fetchall()
-        assert message.startswith("patrols: 3 of 4 slots name no cell of the risk grid")
+        assert message.startswith("patrols: 3 of 4 slots have no cell of the risk grid")
 
 
 def test_a_profile_without_the_feed_has_an_empty_table_of_patrols(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.patterns.hot_spots import discoveries, moran_columns
-from pipelines.patterns.local_moran import _dealt, _tails, gathering_p_value, local_moran
+from pipelines.patterns.local_moran import _drawn, _tails, gathering_p_value, local_moran
 from pipelines.patterns.statistics.neighbours import NONE, neighbour_count, neighbour_sum, queen
 
 
@@ -43,12 +43,12 @@ def test_shared_permutations_give_the_same_result_as_separate_ones() -> None:
     rng = np.random.default_rng(4)
     values, neighbours = rng.poisson(2, 36).astype(float), grid(6)
     total, count = neighbour_sum(values, neighbours), neighbour_count(neighbours)
-    dealt = _dealt(36, 8, 300, "shared")
-    upper, lower = _tails(values, total, count, dealt)
+    drawn = _drawn(36, 8, 300, "shared")
+    upper, lower = _tails(values, total, count, drawn)
     for place in range(36):
         k = count[place]
         sums = []
-        for row in dealt:
+        for row in drawn:
             taken = list(row[:k])
             if place in taken:
                 taken[taken.index(place)] = row[k]
@@ -58,9 +58,9 @@ def test_shared_permutations_give_the_same_result_as_separate_ones() -> None:
 
 
 def test_a_permutation_draws_distinct_places_uniformly() -> None:
-    dealt = _dealt(5, 3, 20_000, "fair")
-    assert dealt.shape == (20_000, 4) and all(len(set(row)) == 4 for row in dealt[:500])
-    share = np.array([np.bincount(column, minlength=5) for column in dealt.T]) / 20_000
+    drawn = _drawn(5, 3, 20_000, "fair")
+    assert drawn.shape == (20_000, 4) and all(len(set(row)) == 4 for row in drawn[:500])
+    share = np.array([np.bincount(column, minlength=5) for column in drawn.T]) / 20_000
     assert share == pytest.approx(np.full((4, 5), 0.2), abs=0.015)
 
 

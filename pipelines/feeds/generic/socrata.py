@@ -241,7 +241,7 @@ def _text(instant: datetime, zone: ZoneInfo) -> str:
 
 
 def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | None) -> pl.DataFrame:
-    known = {ours: _as_text(page, theirs) for ours, theirs in columns.items() if ours != "point"}
+    known = {name: _as_text(page, column) for name, column in columns.items() if name != "point"}
     known |= _axes(page, columns["point"]) if "point" in columns else {}
     source_id = known.get("source_id", pl.lit(""))
     filled = {"source_id": source_id, "row_id": source_id, "category": pl.lit(category, pl.String)} | known

@@ -287,8 +287,10 @@ def forecast(
             pl.lit("S").alias("frequency"),
         )
     )
-    apart = disclosure_safe.replacements(full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"])
-    return tables.issued(with_quantiles(pl.concat([full, apart])))
+    shared_rows = disclosure_safe.replacements(
+        full.filter(~pl.col("is_baseline")), shared, ["series_id", "shift", "ds"]
+    )
+    return tables.issued(with_quantiles(pl.concat([full, shared_rows])))
 
 
 def _named(means_of: pl.DataFrame, panel: Panel) -> pl.DataFrame:

@@ -94,15 +94,15 @@ def _with_minutes(known: pl.DataFrame, patrols: pl.DataFrame | None) -> pl.DataF
     if patrols is None:
         return known.with_columns(pl.lit(None, pl.Float64).alias("patrol_minutes"))
     spans = known.select(_SPAN).unique()
-    there = (
+    minutes = (
         spans.join(patrols.sort("cell_id", "slot_start_at"), how="cross")
         .filter(pl.col("slot_start_at") >= pl.col("target_start"), pl.col("slot_start_at") < pl.col("target_end"))
         .group_by(*_SPAN, "cell_id", maintain_order=True)
         .agg(pl.col("patrol_minutes").sum())
     )
-    recorded = there.select(*_SPAN, pl.lit(True).alias("is_recorded")).unique()
+    recorded = minutes.select(*_SPAN, pl.lit(True).alias("is_recorded")).unique()
     return (
-        known.join(there, on=[*_SPAN, "cell_id"], how="left", maintain_order="left")
+        known.join(minutes, on=[*_SPAN, "cell_id"], how="left", maintain_order="left")
         .join(recorded, on=_SPAN, how="left", maintain_order="left")
         .with_columns(pl.when("is_recorded").then(pl.col("patrol_minutes").fill_null(0.0)))
     )

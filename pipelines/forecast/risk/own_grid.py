@@ -156,9 +156,9 @@ def _boxes(corners: pl.DataFrame, side: float) -> list[bytes]:
     return list(shapely.to_wkb(shapely.box(west, south, west + side, south + side)))
 
 
-def _coordinates(points: pl.DataFrame, given: str, grid: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _coordinates(points: pl.DataFrame, crs: str, grid: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if {"x", "y"} <= set(points.columns):
-        names, source = ("x", "y"), CRS.from_user_input(given)
+        names, source = ("x", "y"), CRS.from_user_input(crs)
     elif {"lon", "lat"} <= set(points.columns):
         names, source = ("lon", "lat"), CRS.from_epsg(4326)
     else:
@@ -193,5 +193,5 @@ def _days(points: pl.DataFrame) -> pl.DataFrame:
 def _category(points: pl.DataFrame) -> pl.Expr:
     if "category" not in points.columns:
         return pl.lit(ALL).alias("category")
-    given = pl.col("category").cast(pl.String)
-    return pl.when(given.str.strip_chars() == "").then(None).otherwise(given).fill_null(UNKNOWN).alias("category")
+    text = pl.col("category").cast(pl.String)
+    return pl.when(text.str.strip_chars() == "").then(None).otherwise(text).fill_null(UNKNOWN).alias("category")

@@ -55,8 +55,8 @@ def predict_points(
         PointsError: A column is missing, no point before ``start`` is inside the boundary, or the area is too small.
     """
     day = day_number(start)
-    there = place(points, task, note)
-    past = there.history
+    placed = place(points, task, note)
+    past = placed.history
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
     if not known:
@@ -65,16 +65,16 @@ def predict_points(
     count = _counter(progress, len(known) * (len(windows) + 1))
 
     def ranked(category: str) -> pl.DataFrame:
-        backtest, _, _ = rolling.run(past, category, windows, (there.selected,), count)
-        listed = backtest.ranked(day, there.selected)
+        backtest, _, _ = rolling.run(past, category, windows, (placed.selected,), count)
+        listed = backtest.ranked(day, placed.selected)
         count()
-        return listed.hstack(there.cells.select("cell_id", "geometry")[listed["cell"]]).select(
+        return listed.hstack(placed.cells.select("cell_id", "geometry")[listed["cell"]]).select(
             "cell_id", "category", pl.col("expected") * days, "rank", "is_selected", "geometry"
         )
 
     with ThreadPoolExecutor(THREADS) as workers:
         frames = list(workers.map(ranked, known))
-    return Risk(pl.concat(frames), there.crs)
+    return Risk(pl.concat(frames), placed.crs)
 
 
 def backtest_points(
@@ -103,13 +103,13 @@ def backtest_points(
         Each window by its ``origin_date``, and all pooled.
     """
     last = day_number(start)
-    there = place(points, task, note)
-    if there.last_day + 1 < last + days:
-        known = EPOCH + timedelta(days=there.last_day)
+    placed = place(points, task, note)
+    if placed.last_day + 1 < last + days:
+        known = EPOCH + timedelta(days=placed.last_day)
         raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
-    windows = [(day, days) for day in starts if there.history.known_days(day) > 0]
-    return scored(there.history, windows, (there.selected,), there.cell_share, progress)
+    windows = [(day, days) for day in starts if placed.history.known_days(day) > 0]
+    return scored(placed.history, windows, (placed.selected,), placed.cell_share, progress)
 
 
 def scored(

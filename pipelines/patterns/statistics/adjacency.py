@@ -24,9 +24,9 @@ def touching(shapes: Any, gap: float = GAP_DEGREES) -> NDArray[np.int64]:
     """
     shapes = np.asarray(shapes, dtype=object)
     left, right = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=gap)
-    apart = left != right
-    order = np.lexsort((right[apart], left[apart]))
-    left, right = left[apart][order], right[apart][order]
+    differs = left != right
+    order = np.lexsort((right[differs], left[differs]))
+    left, right = left[differs][order], right[differs][order]
     count = np.bincount(left, minlength=shapes.size)
     positions = np.full((shapes.size, int(count.max()) if count.size else 0), NONE, dtype=np.int64)
     first = np.cumsum(count) - count

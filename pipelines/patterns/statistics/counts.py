@@ -43,7 +43,7 @@ def on_map(
         .agg(pl.col("incidents").sum().cast(pl.Int64))
     )
     for category in counted["category"].unique().sort():
-        here = counted.filter(pl.col("category") == category)
+        of_category = counted.filter(pl.col("category") == category)
         counts = np.zeros((steps, tested.height))
-        counts[here["step"].to_numpy(), here["place"].to_numpy()] = here["incidents"].to_numpy()
+        counts[of_category["step"].to_numpy(), of_category["place"].to_numpy()] = of_category["incidents"].to_numpy()
         yield category, counts

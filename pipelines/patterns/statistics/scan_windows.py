@@ -145,7 +145,7 @@ def separate(candidates: Cylinders, discs: Circles, x: Floats, y: Floats, most: 
     while order.size and len(chosen) < most:
         best = order[0]
         chosen.append(int(best))
-        here, there = discs.centre[candidates.ring[best]], discs.centre[candidates.ring[order]]
-        apart = np.hypot(x[there] - x[here], y[there] - y[here])
-        order = order[apart > discs.radius[candidates.ring[best]] + discs.radius[candidates.ring[order]] + 1e-3]
+        centre, centres = discs.centre[candidates.ring[best]], discs.centre[candidates.ring[order]]
+        distance = np.hypot(x[centres] - x[centre], y[centres] - y[centre])
+        order = order[distance > discs.radius[candidates.ring[best]] + discs.radius[candidates.ring[order]] + 1e-3]
     return np.array(chosen, dtype=np.int64)

@@ -134,9 +134,9 @@ def risk_slots(page: Page) -> list[dict[str, Any]]:
         legend = f"darkest: {max(slots.values())[0]:.2f} expected in two hours"
         described = f"{label}: expected incidents of the coming week in the selected cells, by weekday and two hours"
         svg = trend_figures.week_heat_map(slots, legend, described, page.notice, hours=2)
-        ours, plain = (tried.get((str(category), is_baseline)) for is_baseline in (False, True))
+        issued, plain = (tried.get((str(category), is_baseline)) for is_baseline in (False, True))
         result.append(
-            {"label": label, "svg": Markup(svg), "ours": ours, "plain": plain, "cells": of_category["cells"].sum()}
+            {"label": label, "svg": Markup(svg), "issued": issued, "plain": plain, "cells": of_category["cells"].sum()}
         )
     return result
 

@@ -46,9 +46,9 @@ def test_order_does_not_matter_and_equal_counts_do_not_differ() -> None:
 
 def test_two_zeros_give_no_p_value_and_invalid_input_is_rejected() -> None:
     assert math.isnan(e_test(0, 0))
-    with pytest.raises(ValueError, match="no rates"):
+    with pytest.raises(ValueError, match="are not rates"):
         e_test(3, -2)
-    with pytest.raises(ValueError, match="no rates"):
+    with pytest.raises(ValueError, match="are not rates"):
         e_test(3, 3, 1, 0)
 
 

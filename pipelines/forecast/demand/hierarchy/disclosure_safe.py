@@ -37,7 +37,7 @@ class Shares:
     days: pl.DataFrame
 
 
-def trees_apart(hourly: pl.DataFrame) -> pl.DataFrame:
+def separate_trees(hourly: pl.DataFrame) -> pl.DataFrame:
     """Return ``service, tree`` in which some area's releasable counts differ from all counts.
 
     Args:
@@ -70,13 +70,13 @@ def shares(
         profile: Time zone, region.
         known: How far each service's records reach.
     """
-    apart = trees_apart(hourly.filter(pl.col("hour_start_at") < as_of))
-    if apart.is_empty():
+    separate = separate_trees(hourly.filter(pl.col("hour_start_at") < as_of))
+    if separate.is_empty():
         none = hours.select("unique_id", "ds", "mean").clear()
         return Shares(none, none)
-    panel = _listed(hourly, apart, as_of, profile, known)
-    by_hour = _shared(panel, panel.history, hours, members, apart, "h")
-    by_day = _shared(panel, panel.by_day().history, days, members, apart, "D")
+    panel = _listed(hourly, separate, as_of, profile, known)
+    by_hour = _shared(panel, panel.history, hours, members, separate, "h")
+    by_day = _shared(panel, panel.by_day().history, days, members, separate, "D")
     whole = of_hours.periods.filter(pl.col("frequency") == "D").select("unique_id", pl.col("period").alias("ds"))
     summed = (
         hours.select("unique_id", "ds")
@@ -90,11 +90,11 @@ def shares(
     return Shares(by_hour, pl.concat([summed, further]))
 
 
-def _listed(hourly: pl.DataFrame, apart: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
+def _listed(hourly: pl.DataFrame, separate: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
     """Return the panel of releasable counts, known as far as all counts are: the region keeps all of its own."""
     is_whole = pl.col("area_id") == profile.areas.whole_id
-    regions = hourly.filter(is_whole).join(apart, on="service", how="semi")
-    areas = hourly.filter(~is_whole).join(apart, on=["service", "tree"], how="semi")
+    regions = hourly.filter(is_whole).join(separate, on="service", how="semi")
+    areas = hourly.filter(~is_whole).join(separate, on=["service", "tree"], how="semi")
     read = areas.with_columns(pl.col(f"listed_{name}").alias(name) for name in MEASURES)
     return Panel.read(pl.concat([regions, read]), as_of, profile, replace(known, changes=None))
 
@@ -104,14 +104,14 @@ def _shared(
     history: pl.DataFrame,
     published: pl.DataFrame,
     members: Mapping[tuple[str, str, str], pl.DataFrame],
-    apart: pl.DataFrame,
+    separate: pl.DataFrame,
     freq: Frequency,
 ) -> pl.DataFrame:
     """Return ``unique_id, ds, mean`` of the region, of the apportioned leaves, and of the areas between."""
     once = published.unique(["unique_id", "ds"], keep="first", maintain_order=True)
-    pairs = set(apart.iter_rows())
+    pairs = set(separate.iter_rows())
     # The region's own mean is of all calls.
-    regions = panel.series.filter(pl.col("area_level") == WHOLE).join(apart, on=["service", "tree"], how="semi")
+    regions = panel.series.filter(pl.col("area_level") == WHOLE).join(separate, on=["service", "tree"], how="semi")
     flags = [once.join(regions, on="unique_id", how="semi", maintain_order="left").select("unique_id", "ds", "mean")]
     for (service, _, tree), leaves_of in members.items():
         # Calls in no part of an area have no releasable series; the areas above the leaves share them.

@@ -95,7 +95,7 @@ def draw(
         group = [each[place] for place in places]
         common -= _made_up(group, learnt, calendar, paths)
         for place, marginal in zip(places, group, strict=True):
-            shock = common + _own(marginal, learnt, calendar, paths)
+            shock = common + _own_shocks(marginal, learnt, calendar, paths)
             order = _order(_scores(*_expected(marginal, calendar["cutoff"][0], shock)))
             np.put_along_axis(values[place], order, _sorted_values(marginal, calendar["cutoff"][0], paths, curves), 1)
     return Paths(ids, calendar["ds"], values)
@@ -137,7 +137,7 @@ def _descend(
         yield from _descend(part, levels[1:], learnt, calendar, above + shock)
 
 
-def _own(marginal: _Marginal, learnt: Shocks, calendar: pl.DataFrame, paths: int) -> Draws:
+def _own_shocks(marginal: _Marginal, learnt: Shocks, calendar: pl.DataFrame, paths: int) -> Draws:
     """Return log shocks of one series: those of its days and weeks, and each step's own."""
     total = common_shocks.draw(learnt.variances, SERIES, marginal.name, calendar, paths)
     # The dispersion that the shocks do not explain is each step's own.
@@ -155,7 +155,7 @@ def _made_up(group: list[_Marginal], learnt: Shocks, calendar: pl.DataFrame, pat
     total = np.zeros((calendar.height, paths), np.float32)
     for marginal in group:
         share = learnt.substitution * marginal.mean / np.maximum(whole, 1e-12)
-        total += _own(marginal, learnt, calendar, paths) * share.astype(np.float32)[:, None]
+        total += _own_shocks(marginal, learnt, calendar, paths) * share.astype(np.float32)[:, None]
     return total
 
 

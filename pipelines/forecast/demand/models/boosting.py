@@ -169,8 +169,8 @@ def _training_rows(counts: Counts, leads: int, seed: int) -> tuple[Rows, Doubles
     """Return rows of past origins, their outcomes and weights; rows with more information are more likely drawn."""
     season, end = SEASON[counts.freq], counts.values.shape[1]
     weeks = end // season - WARM_UP_WEEKS
-    apart = max(math.ceil(weeks / MOST_ORIGINS), 1)
-    origins = [end - season * week for week in range(1, weeks + 1, apart)]
+    step = max(math.ceil(weeks / MOST_ORIGINS), 1)
+    origins = [end - season * week for week in range(1, weeks + 1, step)]
     drawn = np.random.default_rng(seed)
     total = len(counts.values) * sum(min(leads, end - origin) for origin in origins)
     parts = []

@@ -76,7 +76,7 @@ class SlotRates:
             name: lots.leading(rate.astype(np.float32), self.cell_hours) for name, rate in self.rates.items()
         }
 
-    def ours(self, name: str) -> Shares:
+    def expected(self, name: str) -> Shares:
         """Return incidents a day with the cells' own hours."""
         return self.rates[name].astype(np.float32)[:, None] * self.cell_hours
 
@@ -150,7 +150,7 @@ def score_window(
     most = int(np.sort(outcome)[::-1][:first].sum())
     rows = []
     for model, name, table in (
-        (MODEL, chosen.rate, rates.ours(chosen.rate)),
+        (MODEL, chosen.rate, rates.expected(chosen.rate)),
         (BEST_COUNT, f"{chosen.count} × {PLAIN}", rates.baseline(chosen.count)),
     ):
         caught = outcome[_listed(places, tried.best[name])]

@@ -165,7 +165,7 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
     rates = backtest.slot_rates(known.history, times, category, until, boosted[until])
     reason = stack.reason(known.history.known_days(until), boosted[until] is not None)
     chosen = backtest.choose(times, until, trials, reason)
-    ours, plain = rates.ours(chosen.rate).ravel(), rates.baseline(chosen.count).ravel()
+    expected, plain = rates.expected(chosen.rate).ravel(), rates.baseline(chosen.count).ravel()
     first = backtest.selected(known.history.grid.size, share)
     lots = Lots.of(known.history.grid.size, SLOTS, first, category, until)
     cell_rate = rates.rates[chosen.rate].astype(np.float32)
@@ -181,10 +181,10 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
             "cell_id": known.cell_ids.gather(places // SLOTS),
             "category": pl.repeat(category, places.size, eager=True),
             "slot": places % SLOTS,
-            "expected": ours[places].astype(float) * level * DAYS,
+            "expected": expected[places].astype(float) * level * DAYS,
             "baseline_expected": plain[places].astype(float) * DAYS,
             **{name: _ranked(best, places) for name, best in zip(_RANKS.values(), lists, strict=True)},
-            "area_share": np.full(places.size, first / ours.size),
+            "area_share": np.full(places.size, first / expected.size),
             "method": pl.repeat(method(chosen, timed, seen.slot.size - timed), places.size, eager=True),
         }
     ), scored

@@ -190,8 +190,8 @@ def features(history: History, category: str, until: int) -> Table:
 def _season(events: Events, size: int, until: int) -> Floats:
     """Return incidents of any year within six weeks of the coming month's time of year."""
     middle = until + WINDOW_DAYS / 2
-    apart = np.abs((events.day - middle + _YEAR / 2) % _YEAR - _YEAR / 2)
-    return np.bincount(events.cell[apart <= _SEASON_DAYS], minlength=size).astype(float)
+    distance = np.abs((events.day - middle + _YEAR / 2) % _YEAR - _YEAR / 2)
+    return np.bincount(events.cell[distance <= _SEASON_DAYS], minlength=size).astype(float)
 
 
 def _since(events: Events, size: int, until: int) -> Floats:

@@ -46,9 +46,9 @@ KEYS = ["frequency", "service", "shift", "target_start"]
 
 
 def test_a_hierarchy_with_withheld_records_is_apportioned(mart: pl.DataFrame) -> None:
-    assert disclosure_safe.trees_apart(mart).rows() == [("ems", "admin"), ("ems", "fire")]
+    assert disclosure_safe.separate_trees(mart).rows() == [("ems", "admin"), ("ems", "fire")]
     everything = mart.with_columns(listed_calls="calls", listed_dispatches="dispatches")
-    assert disclosure_safe.trees_apart(everything).is_empty()
+    assert disclosure_safe.separate_trees(everything).is_empty()
 
 
 def test_every_area_has_a_share_of_every_apportioned_forecast(

@@ -165,7 +165,7 @@ def test_a_shuffled_future_does_not_change_a_forecast() -> None:
     )  # fmt: skip
     single, two = (backtest.slot_rates(history(each), each, "theft", origin, np.ones(144)) for each in (seen, shuffled))
     assert single.levels == two.levels
-    assert all(np.array_equal(single.ours(name), two.ours(name)) for name in single.rates)
+    assert all(np.array_equal(single.expected(name), two.expected(name)) for name in single.rates)
     assert all(np.array_equal(single.baseline(name), two.baseline(name)) for name in single.counts)
 
 
