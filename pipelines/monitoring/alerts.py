@@ -80,7 +80,7 @@ from newest where not is_believed order by feed
 _NOTES = (
     """
     select feed, format(
-        '{}: delivers the undeclared column {} since {}: {:,} values are kept aside; declare it, or add '
+        '{}: delivers the undeclared column {} since {}: {:,} values are kept in _extra; declare it, or add '
         'it to the aliases, in the feed''s module',
         feed, "column", strftime(min(window_end), '%Y-%m-%d'), sum("rows")::bigint
     ) as message

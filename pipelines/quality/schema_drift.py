@@ -1,6 +1,6 @@
 """Schema drift: a source changes its format without notice, and the change is reported.
 
-An undeclared column is kept aside in ``_extra`` and reported. A changed code list or unit shows in the share of rows
+An undeclared column is kept in ``_extra`` and reported. A changed code list or unit shows in the share of rows
 that break a rule which single rows may break: a few new words are counted and mapped to other, but when most words are
 new, the code list has changed and the batch is rejected.
 """

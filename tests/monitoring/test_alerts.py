@@ -61,9 +61,9 @@ def test_unknown_columns_categories_and_corrected_errors_are_notices_with_what_t
     )
     assert not alerts_found["is_alarm"].any()
     column, word, correction = alerts_found["message"]
-    assert "the column colour" in column and "since 2026-03-02: 7 values" in column
+    assert "undeclared column colour" in column and "since 2026-03-02: 7 values" in column
     assert '"드론": 3 incidents' in word and "[feeds.police_112.categories]" in word
-    assert "corrections of category" in correction and "in 1 rows, of 1 records" in correction
+    assert "corrections of category" in correction and "in 1 rows of 1 records" in correction
     assert "expectations/corrections/police_112.json" in correction
 
 
