@@ -585,7 +585,7 @@ def test_a_folder_that_holds_a_file_is_not_restored_into(settings: Settings, cop
 def test_a_url_without_a_copy_is_rejected_and_nothing_is_created_there(
     settings: Settings, copy: Path, home: Path, tmp_path: Path, url: str
 ) -> None:
-    refused(settings, url.format(tmp_path.as_uri()), home, "holds no ledger|cannot be opened")
+    refused(settings, url.format(tmp_path.as_uri()), home, "has no ledger|cannot be opened")
 
 
 def test_the_restore_command_leaves_nothing_of_a_hostile_copy(

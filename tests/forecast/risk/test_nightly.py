@@ -265,9 +265,3 @@ def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecas
     assert (none["incidents"], none["hit_rate"], none["pai"]) == (0, None, None)
     early = issued.score_issued(result.forecasts, outcome, over - timedelta(hours=1), KOREA)
     assert set(early["window"]) == {"day"}
-
-
-def test_a_forecast_without_a_window_column_is_scored_as_a_week(result: nightly.RiskForecast) -> None:
-    old = result.forecasts.filter(window="week").drop("window", "method")
-    over = datetime(2026, 3, 10, 15, tzinfo=UTC)
-    assert set(issued.score_issued(old, daily(crime()), over, KOREA)["window"]) == {"week"}
