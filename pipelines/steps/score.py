@@ -1,6 +1,6 @@
 """Score: compare past forecasts with the observed values of targets that have passed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,6 +16,7 @@ from pipelines.monitoring import run_log
 from pipelines.steps import inputs
 from pipelines.store import issues, ledger, records, warehouse
 
+FORECASTS: Final = ("demand", "risk", "risk_slots")
 DAILY: Final = 8
 """Days for which an issue of demand is scored every day; after that once a week.
 
@@ -51,20 +52,28 @@ class Observed:
 def score(settings: Settings) -> None:
     """Score issued forecasts whose targets have passed, and record the scores."""
     with run_log.recorded(settings, "score"):
+        due = due_issues(settings)
+        if not any(due.values()):
+            return
         with warehouse.connect(settings) as con:
             observed = Observed.read(con, settings)
-        for kind, scores in scored(observed, settings).items():
+        for kind, scores in scored(due, observed, settings).items():
             records.write(settings, kind, issues.stamp(settings.as_of), scores)
 
 
-def scored(observed: Observed, settings: Settings) -> dict[str, pl.DataFrame]:
+def due_issues(settings: Settings) -> dict[str, list[ledger.Entry]]:
+    """Past issues to score in this run, by forecast."""
+    due = {forecast: issues.past(settings, forecast) for forecast in FORECASTS}
+    return due | {"demand": [entry for entry in due["demand"] if is_scored_today(entry, settings.as_of)]}
+
+
+def scored(
+    due: Mapping[str, Sequence[ledger.Entry]], observed: Observed, settings: Settings
+) -> dict[str, pl.DataFrame]:
     """The scores of past issues by kind of record; without those of which no target has passed."""
     scores = {}
     for forecast, score_issue in _scorers(observed, settings).items():
-        past = issues.past(settings, forecast)
-        if forecast == "demand":
-            past = [entry for entry in past if is_scored_today(entry, settings.as_of)]
-        frames = [score_issue(issue) for issue in issues.frames(settings, past)]
+        frames = [score_issue(issue) for issue in issues.frames(settings, due[forecast])]
         if any(not frame.is_empty() for frame in frames):
             scores[f"{forecast}_scores"] = pl.concat(frames, how="vertical_relaxed")
     return scores

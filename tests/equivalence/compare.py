@@ -52,7 +52,8 @@ def differences(
         before: DuckDB file of the base commit.
         after: DuckDB file of the working tree.
         renames: Names that changed and differences that are meant.
-        grains: Key columns of the old tables by ``schema.table``. Tables without one are compared as multisets of rows.
+        grains: Key columns of the old tables by ``schema.table``. Where what is left of them without intended
+            differences is no longer a key, tables are compared as multisets of rows.
         audience: The audience whose released file this is, which takes the place of the schema in names.
     """
     with duckdb.connect() as con:
@@ -101,8 +102,9 @@ def _table_differences(
         if before[column] != after[named.get(column, column)]:
             yield f"{pair.name}.{column}: {before[column]} became {after[named.get(column, column)]}"
     columns = {column: named.get(column, column) for column in shared}
-    if grain and set(grain) <= columns.keys() and _is_key(con, pair.before, grain):
-        yield from _by_key(con, pair, columns, before, grain)
+    key = [column for column in grain if column in columns]
+    if _is_key(con, pair.before, key) and _is_key(con, pair.after, [columns[column] for column in key]):
+        yield from _by_key(con, pair, columns, before, key)
     elif columns:
         yield from _as_multisets(con, pair, columns)
 
@@ -157,8 +159,9 @@ def _differs(old: str, new: str, dtype: str, is_exact: bool) -> str:
     return f"({b} is distinct from {a} and not coalesce({close}, false))"
 
 
-def _is_key(con: duckdb.DuckDBPyConnection, table: str, grain: Sequence[str]) -> bool:
-    return not con.execute(f"select 1 from {table} group by {_listed(grain)} having count(*) > 1 limit 1").fetchall()
+def _is_key(con: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]) -> bool:
+    query = f"select 1 from {table} group by {_listed(key)} having count(*) > 1 limit 1"
+    return bool(key) and not con.execute(query).fetchall()
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:

@@ -108,6 +108,14 @@ def test_a_column_whose_values_are_meant_to_differ_is_not_compared_and_a_changed
     assert compared(DEMAND, DEMAND.replace("::double", "::float"))[0] == "forecast.demand.mean: DOUBLE became FLOAT"
 
 
+def test_a_key_is_what_is_left_of_it_without_a_column_that_is_meant_to_differ(compared: Compared) -> None:
+    sql = (
+        "create schema marts; create table marts.calls as from (values ('A', {}, 0.1::double + {})) t(area_id, hour, x)"
+    )
+    renames = {"values": {"*.hour": "counted from another day"}}
+    assert compared(sql.format(1, 0), sql.format(2, 1), **renames) == ["marts.calls.x: 1 rows differ"]
+
+
 def test_tables_of_a_release_are_named_by_their_audience(compared: Compared) -> None:
     sql = "create table incidents as select {} as record_id"
     assert compared(sql.format(1), sql.format(2), audience="police") == [

@@ -123,7 +123,8 @@ def issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
 def score_past(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """The score step on an open warehouse."""
-    for kind, scores in score.scored(score.Observed.read(con, settings), settings).items():
+    observed = score.Observed.read(con, settings)
+    for kind, scores in score.scored(score.due_issues(settings), observed, settings).items():
         records.write(settings, kind, issues.stamp(settings.as_of), scores)
 
 
@@ -148,6 +149,14 @@ def test_the_first_issue_is_scored_and_a_later_one_is_only_kept(
     score_past(con, settings)
     assert scored(settings)["hit_rate"].to_list() == [0.0]
     assert len(records.entries(settings, "risk_forecasts")) == 2
+
+
+def test_a_first_run_has_nothing_to_score_and_opens_no_warehouse(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score.warehouse, "connect", pytest.fail)
+    score.score(settings)
+    assert records.entries(settings, "demand_scores") == []
 
 
 def test_scores_are_split_by_patrol_if_patrols_are_recorded(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
