@@ -24,6 +24,7 @@ class Renames(BaseModel):
     base: str
     tables: Mapping[str, str] = {}
     columns: Mapping[str, Mapping[str, str]] = {}
+    recoded: Mapping[str, Mapping[str, str]] = {}
     dropped: Mapping[str, str] = {}
     added: Mapping[str, str] = {}
     values: Mapping[str, str] = {}
@@ -36,7 +37,7 @@ class Renames(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A table of the old file and the one that corresponds to it, as ``database.schema.table``, quoted."""
+    """A table of the old file and the one that corresponds to it, as SQL reads them."""
 
     name: str
     before: str
@@ -67,7 +68,8 @@ def differences(
             f"{name}: new and not listed" for name in new if name not in wanted.values() and name not in renames.added
         ]
         for name in sorted(name for name in wanted if wanted[name] in new):
-            pair = Pair(name, _quoted("before", old[name]), _quoted("after", new[wanted[name]]))
+            before_table = _recoded(con, name, _quoted("before", old[name]), renames)
+            pair = Pair(name, before_table, _quoted("after", new[wanted[name]]))
             lines += _table_differences(con, pair, renames, grains.get(name, ()))
         return lines
 
@@ -83,7 +85,12 @@ def _tables(con: duckdb.DuckDBPyConnection, alias: str, audience: str | None) ->
 def _table_differences(
     con: duckdb.DuckDBPyConnection, pair: Pair, renames: Renames, grain: Sequence[str]
 ) -> Iterator[str]:
-    named = dict(renames.columns.get(pair.name, {}))
+    named = {
+        column: new
+        for pattern, names in renames.columns.items()
+        if fnmatchcase(pair.name, pattern)
+        for column, new in names.items()
+    }
     before, after = (_columns(con, table) for table in (pair.before, pair.after))
     kept = [column for column in before if f"{pair.name}.{column}" not in renames.dropped]
     for column in kept:
@@ -107,6 +114,23 @@ def _table_differences(
         yield from _by_key(con, pair, columns, before, key)
     elif columns:
         yield from _as_multisets(con, pair, columns)
+
+
+def _recoded(con: duckdb.DuckDBPyConnection, name: str, table: str, renames: Renames) -> str:
+    """The old table with the new names of values."""
+    columns = _columns(con, table)
+    replaced = [
+        f"{_case(column, values)} as {_listed([column])}"
+        for pattern, values in renames.recoded.items()
+        for column in columns
+        if fnmatchcase(f"{name}.{column}", pattern)
+    ]
+    return f"(select * replace ({', '.join(replaced)}) from {table})" if replaced else table
+
+
+def _case(column: str, values: Mapping[str, str]) -> str:
+    choices = " ".join(f"when '{old}' then '{new}'" for old, new in values.items())
+    return f'case "{column}" {choices} else "{column}" end'
 
 
 def _by_key(

@@ -100,6 +100,18 @@ def test_listed_renames_drops_and_additions_are_not_differences(compared: Compar
     )
 
 
+def test_renamed_columns_of_any_table_and_renamed_values_are_not_differences(compared: Compared) -> None:
+    sql = "create schema marts; create table marts.calls as from (values ('{}', 1, 2)) t({}, hour, calls)"
+    before, after = sql.format("listed", "area_id"), sql.format("releasable", "place_id")
+    columns = {"*": {"area_id": "place_id"}}
+    assert compared(before, after, columns=columns, recoded={"*.area_id": {"listed": "releasable"}}) == []
+
+
+def test_a_renamed_value_that_is_not_listed_is_a_difference(compared: Compared) -> None:
+    sql = "create schema marts; create table marts.calls as from (values ('{}', 1, 2)) t(area_id, hour, calls)"
+    assert compared(sql.format("listed"), sql.format("releasable")) != []
+
+
 def test_a_column_whose_values_are_meant_to_differ_is_not_compared_and_a_changed_type_is_named(
     compared: Compared,
 ) -> None:
