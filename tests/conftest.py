@@ -81,7 +81,7 @@ def unexpected_modes(home: Path) -> dict[str, str]:
 KEYED = Feed(
     name="calls",
     agency="police",
-    kind="keyed",
+    load_type="keyed",
     columns={"id": pl.String, "category": pl.String, "updated": pl.Int64},
     key=("id",),
     updated_at="updated",
@@ -92,7 +92,7 @@ KEYED = Feed(
 SNAPSHOT = Feed(
     name="reports",
     agency="fire",
-    kind="snapshot",
+    load_type="snapshot",
     columns={"category": pl.String, "day": pl.String},
     fetch=lambda request: iter(()),
     parse=toy_parse,

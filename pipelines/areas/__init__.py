@@ -7,9 +7,9 @@ All geometry is WKB in EPSG:4326; distances and cells are in the profile's metri
 import duckdb
 import polars as pl
 
-from pipelines.areas import trees
+from pipelines.areas import hierarchies
+from pipelines.areas.hierarchies import AREA_COLUMNS, AreaError
 from pipelines.areas.places import metric_crs, write_cells, write_places
-from pipelines.areas.trees import AREA_COLUMNS, AreaError
 from pipelines.config.profile import Profile
 from pipelines.store import warehouse
 
@@ -23,7 +23,7 @@ def build(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
         AreaError: There are no boundaries for this profile, for example because the boundary feed has no data yet.
     """
     metric_crs(profile)  # fails before any work
-    warehouse.write_frame(con, "reference", "areas", trees.trees(con, profile))
+    warehouse.write_frame(con, "reference", "areas", hierarchies.hierarchies(con, profile))
     write_cells(con, profile)
 
 
@@ -41,4 +41,4 @@ def districts(profile: Profile) -> pl.DataFrame:
     Raises:
         AreaError: The profile's boundaries come from a feed.
     """
-    return trees.districts(None, profile)
+    return hierarchies.districts(None, profile)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import shapely
 
-_TREES = ("admin", "police", "fire")
+_HIERARCHIES = ("admin", "police", "fire")
 
 
 def locate(con: duckdb.DuckDBPyConnection, points: str) -> None:
@@ -31,16 +31,17 @@ def locate(con: duckdb.DuckDBPyConnection, points: str) -> None:
     ).fetchnumpy()
     lon, lat = (np.asarray(spots[axis], dtype=float) for axis in ("lon", "lat"))
     areas = con.execute(
-        "select area_id, tree, geometry from reference.areas where level in ('district', 'station') order by area_id"
+        "select area_id, hierarchy, geometry from reference.areas where area_level in ('district', 'station') "
+        "order by area_id"
     ).fetchall()
     names = [area_id for area_id, _, _ in areas]
     of_shape: dict[bytes, list[tuple[str, int]]] = {}
-    for number, (_, tree, geometry) in enumerate(areas):
-        of_shape.setdefault(bytes(geometry), []).append((tree, number))
-    area_numbers = {tree: np.full(len(lon), len(names), dtype=np.int32) for tree in _TREES}
+    for number, (_, hierarchy, geometry) in enumerate(areas):
+        of_shape.setdefault(bytes(geometry), []).append((hierarchy, number))
+    area_numbers = {hierarchy: np.full(len(lon), len(names), dtype=np.int32) for hierarchy in _HIERARCHIES}
     for inside, named in zip(_inside(list(of_shape), lon, lat), of_shape.values(), strict=True):
-        for tree, number in named:
-            area_numbers[tree][inside] = np.minimum(area_numbers[tree][inside], number)
+        for hierarchy, number in named:
+            area_numbers[hierarchy][inside] = np.minimum(area_numbers[hierarchy][inside], number)
     con.register("_spots", pl.DataFrame({"lon": lon, "lat": lat, **area_numbers}).to_arrow())
     con.register("_names", pl.DataFrame({"number": range(len(names)), "area_id": names}).to_arrow())
     con.execute(

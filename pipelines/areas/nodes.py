@@ -26,8 +26,8 @@ class AreaError(BongsuError, ValueError):
 
 
 def nodes(
-    tree: str,
-    level: str,
+    hierarchy: str,
+    area_level: str,
     parents: str | Sequence[str | None] | None,
     area_ids: Sequence[str],
     names: Sequence[str],
@@ -42,8 +42,8 @@ def nodes(
     return pl.DataFrame(
         {
             "area_id": area_ids,
-            "tree": [tree] * len(area_ids),
-            "level": [level] * len(area_ids),
+            "hierarchy": [hierarchy] * len(area_ids),
+            "area_level": [area_level] * len(area_ids),
             "parent_area_id": [parents] * len(area_ids) if parents is None or isinstance(parents, str) else parents,
             "name": names,
             "population": population or [None] * len(area_ids),
@@ -56,11 +56,11 @@ def nodes(
     )
 
 
-def stations(tree: str, parent: str, located: pl.DataFrame, region: Any, crs: str) -> pl.DataFrame:
+def stations(hierarchy: str, parent: str, located: pl.DataFrame, region: Any, crs: str) -> pl.DataFrame:
     """Return the catchments of a region's stations: the part nearest to each.
 
     Args:
-        tree: ``police`` or ``fire``.
+        hierarchy: ``police`` or ``fire``.
         parent: Area above them.
         located: ``area_id, name, lon, lat``; a station that is not nearest to any part of the region gets no row.
         region: The region to divide, EPSG:4326.
@@ -70,7 +70,7 @@ def stations(tree: str, parent: str, located: pl.DataFrame, region: Any, crs: st
     with_area = [number for number, shape in enumerate(shapes) if shape is not None]
     kept = located[with_area]
     return nodes(
-        tree,
+        hierarchy,
         "station",
         parent,
         kept["area_id"].to_list(),

@@ -107,7 +107,7 @@ def _is_whole(con: duckdb.DuckDBPyConnection, profile: Profile) -> bool:
     warehouse.load_extension(con, "spatial")
     square_metres = con.execute(
         f"select sum(st_area(st_transform(st_geomfromwkb(geometry), 'EPSG:4326', '{metric_crs(profile)}'))) "
-        "from reference.areas where tree = 'admin' and level = 'district'"
+        "from reference.areas where hierarchy = 'admin' and area_level = 'district'"
     ).fetchall()[0][0]
     return bool(square_metres <= MAX_WHOLE_CELLS * profile.grid.cell_metres**2)
 
@@ -129,7 +129,7 @@ def _whole(profile: Profile, metres: int) -> str:
                     min(st_ymin(shape)) as bottom_m, max(st_ymax(shape)) as top_m
                 from (
                     select st_transform(st_geomfromwkb(geometry), 'EPSG:4326', '{metric_crs(profile)}') as shape
-                    from reference.areas where tree = 'admin' and level = 'district'
+                    from reference.areas where hierarchy = 'admin' and area_level = 'district'
                 )
             )
         ), unnest(range(first_row, end_row)) as rows (row_m)

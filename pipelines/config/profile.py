@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pipelines.config.errors import BongsuError
 
@@ -91,11 +91,17 @@ class FeedSource(_Part):
     max_missing_share: float = Field(
         0.05, ge=0, le=1, description="a list of keys that lacks a larger share of the known records is ignored"
     )
-    silence_hours: float = Field(
-        6, gt=0, description="alarm after this long without a record, unless chance explains it"
+    no_data_hours: float = Field(
+        6,
+        gt=0,
+        validation_alias=AliasChoices("no_data_hours", "silence_hours"),
+        description="alarm after this long without a record, unless chance explains it",
     )
-    flood_ratio: float = Field(
-        5, gt=1, description="alarm when an hour has this many times the usual records, unless chance explains it"
+    spike_ratio: float = Field(
+        5,
+        gt=1,
+        validation_alias=AliasChoices("spike_ratio", "flood_ratio"),
+        description="alarm when an hour has this many times the usual records, unless chance explains it",
     )
     max_rows: int = Field(500_000, gt=0, description="maximum rows of one delivery; a window with more is split")
     result_type: Literal["json", "xml"] | None = Field(
@@ -111,21 +117,31 @@ class FeedSource(_Part):
     services: tuple[str, ...] = Field((), description="services that its records may have")
     categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
     resource: str | None = Field(None, description="table, layer or resource at the source")
-    kind: Literal["socrata", "data_police_uk", "geojson"] | None = Field(
-        None, description="kind of source without a module; without it, a registered feed"
+    source_type: Literal["socrata", "data_police_uk", "geojson"] | None = Field(
+        None,
+        validation_alias=AliasChoices("source_type", "kind"),
+        description="protocol of a source without a module; without it, a registered feed",
     )
     agency: Literal["police", "fire", "investigation"] | None = Field(
-        None, description="of a kind: agency of the records"
+        None, description="of a source type: agency of the records"
     )
-    columns: Mapping[str, str] = Field(default_factory=dict, description="of a kind: project column → source column")
-    category: str | None = Field(None, description="of a kind: source category of every record, if no column has it")
-    excluded_categories: tuple[str, ...] = Field((), description="of a kind: source categories that are not incidents")
-    priorities: Mapping[str, int] = Field(default_factory=dict, description="of a kind: source priority → number")
+    columns: Mapping[str, str] = Field(
+        default_factory=dict, description="of a source type: project column → source column"
+    )
+    category: str | None = Field(
+        None, description="of a source type: source category of every record, if no column has it"
+    )
+    excluded_categories: tuple[str, ...] = Field(
+        (), description="of a source type: source categories that are not incidents"
+    )
+    priorities: Mapping[str, int] = Field(
+        default_factory=dict, description="of a source type: source priority → number"
+    )
     location_quality: Literal["exact", "snapped", "centroid"] = Field(
-        "exact", description="of a kind: quality of the coordinates"
+        "exact", description="of a source type: quality of the coordinates"
     )
     is_discovered: bool | None = Field(
-        None, description="of a kind: false if all records were reported by a caller, if no column has it"
+        None, description="of a source type: false if all records were reported by a caller, if no column has it"
     )
     crs: str = Field("EPSG:4326", pattern=r"^(EPSG:\d+|KATEC)$", description="CRS of the source's coordinates")
 

@@ -1,7 +1,7 @@
 """Feeds: one module per source, the protocols they share, and this registry.
 
 A new agency needs one module here, one file in ``sql/staging/``, one suite in ``expectations/`` and one line below. A
-feed with a ``kind`` needs none of them: its profile declares everything.
+feed with a ``source_type`` needs none of them: its profile declares everything.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ FEEDS: tuple[Feed, ...] = (
 )
 
 
-KINDS: Mapping[str, Callable[[str, Profile], Feed]] = {
+SOURCE_TYPES: Mapping[str, Callable[[str, Profile], Feed]] = {
     "socrata": socrata.declared,
     "data_police_uk": data_police_uk.declared,
     "geojson": geojson.declared,
@@ -56,23 +56,24 @@ _TAKEN = ("incidents", "dispatches", "versions", "firsts", "words", "rows", "exc
 
 
 def of(profile: Profile) -> tuple[Feed, ...]:
-    """Return the feeds of a profile: registered feeds in registry order, then those with a kind in profile order.
+    """Return the feeds of a profile: registered feeds in registry order, then those with a source type in profile
+    order.
 
     Raises:
         ProfileError: The profile names an unregistered feed or declares one that is invalid.
     """
     known = {feed.name for feed in FEEDS}
-    declared = [name for name, source in profile.feeds.items() if source.kind]
+    declared = [name for name, source in profile.feeds.items() if source.source_type]
     if unknown := sorted(set(profile.feeds) - known - set(declared)):
         raise ProfileError(
             f"profile {profile.name} names feeds that are not registered: {unknown}; registered: {sorted(known)}; "
-            f"feeds may also be declared with a kind ({', '.join(KINDS)})"
+            f"feeds may also be declared with a source_type ({', '.join(SOURCE_TYPES)})"
         )
     endings = tuple(f"_{word}" for word in _TAKEN if word != "incidents")
     if taken := [name for name in declared if name in known or name in _TAKEN or name.endswith(endings)]:
         raise ProfileError(f"profile {profile.name} declares {taken}: these names are already in use, choose others")
     registered = tuple(feed for feed in FEEDS if feed.name in profile.feeds)
-    return registered + tuple(KINDS[profile.feeds[name].kind or ""](name, profile) for name in declared)
+    return registered + tuple(SOURCE_TYPES[profile.feeds[name].source_type or ""](name, profile) for name in declared)
 
 
 def named(profile: Profile, name: str) -> Feed:

@@ -54,7 +54,7 @@ class Feed:
 
     name: str
     agency: str
-    kind: Literal["keyed", "snapshot"]
+    load_type: Literal["keyed", "snapshot"]
     columns: Mapping[str, pl.DataType | type[pl.DataType]]
     fetch: Callable[[Request], Iterator[Delivery]]
     parse: Callable[[Sequence[bytes]], pl.DataFrame]

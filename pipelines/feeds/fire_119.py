@@ -42,7 +42,7 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 FEED = Feed(
     name="fire_119",
     agency="fire",
-    kind="keyed",
+    load_type="keyed",
     columns=dict.fromkeys(
         (
             "dclr_rcpt_no",

@@ -167,7 +167,7 @@ def _key(source: FeedSource) -> Ed25519PublicKey:
 FEED = Feed(
     name="investigation_cases",
     agency="investigation",
-    kind="keyed",
+    load_type="keyed",
     columns=dict.fromkeys(
         ("사건번호", "접수일", "범죄분류", "시도코드", "시도명", "진행상태", "삭제여부", "변경일시"), pl.String
     ),

@@ -56,7 +56,7 @@ def _days(start: datetime, end: datetime, zone: ZoneInfo) -> list[date]:
 FEED = Feed(
     name="patrols",
     agency="police",
-    kind="keyed",
+    load_type="keyed",
     columns=dict.fromkeys(("cell_id", "slot_start", "slot_end", "minutes", "recorded_at"), pl.String),
     fetch=fetch,
     parse=parse,

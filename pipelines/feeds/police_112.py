@@ -33,7 +33,7 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 FEED = Feed(
     name="police_112",
     agency="police",
-    kind="keyed",
+    load_type="keyed",
     columns={
         "incident_no": pl.String,
         "category": pl.String,

@@ -100,7 +100,7 @@ def _read(parts: Sequence[bytes]) -> Iterator[Page]:
 FEED = Feed(
     name="police_112_keys",
     agency="police",
-    kind="snapshot",
+    load_type="snapshot",
     columns={"incident_no": pl.String},
     fetch=fetch,
     parse=parse,

@@ -21,7 +21,7 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 FEED = Feed(
     name="toronto_fire_incidents",
     agency="fire",
-    kind="snapshot",
+    load_type="snapshot",
     columns={
         "area_of_origin": pl.String,
         "estimated_dollar_loss": pl.Float64,

@@ -13,7 +13,7 @@ from pipelines.feeds.generic import geojson
 FEED = Feed(
     name="toronto_neighbourhoods",
     agency="police",
-    kind="snapshot",
+    load_type="snapshot",
     columns={
         "Neighbourh": pl.String,
         "Hood_ID": pl.String,

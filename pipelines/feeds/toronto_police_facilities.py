@@ -12,7 +12,7 @@ from pipelines.feeds.generic import geojson
 FEED = Feed(
     name="toronto_police_facilities",
     agency="police",
-    kind="snapshot",
+    load_type="snapshot",
     columns={
         "FACILITY": pl.String,
         "ORGANIZATION": pl.String,

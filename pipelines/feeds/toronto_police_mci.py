@@ -29,7 +29,7 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 FEED = Feed(
     name="toronto_police_mci",
     agency="police",
-    kind="snapshot",
+    load_type="snapshot",
     columns={
         "occurrencedate": pl.String,
         "occurrencehour": pl.Int64,

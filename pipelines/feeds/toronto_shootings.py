@@ -16,7 +16,7 @@ from pipelines.feeds.protocols import ckan
 FEED = Feed(
     name="toronto_shootings",
     agency="investigation",
-    kind="keyed",
+    load_type="keyed",
     key=("EVENT_UNIQUE_ID",),
     updated_at="X_id",
     columns={

@@ -7,21 +7,37 @@ with the rows, and then in the ledger, which outlives the warehouse.
 from collections.abc import Iterable, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 
 import duckdb
 
 from pipelines.config.settings import Settings
-from pipelines.store import ledger, warehouse
+from pipelines.store import ledger, record_upgrades, warehouse
 from pipelines.store.landing import Batch
+
+
+class BatchType(StrEnum):
+    """What a batch is: a delivery, or a retry of one under changed rules or corrections, which names it.
+
+    A retry accepts a rejected batch, releases quarantined rows, or quarantines rows that had been accepted.
+    """
+
+    DELIVERY = "delivery"
+    ACCEPTANCE = "acceptance"
+    RELEASE = "release"
+    REQUARANTINE = "requarantine"
 
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """Accounting of one batch: row counts, and the verdict ``accepted``, ``rejected`` or ``unreadable``."""
+    """Accounting of one batch: row counts, and the verdict ``accepted``, ``rejected`` or ``unreadable``.
+
+    ``retried_batch_id`` is the delivery that a retry is of.
+    """
 
     batch_id: str
     feed: str
-    kind: str
+    batch_type: str
     window_start: str | None
     window_end: str
     received: int = 0
@@ -31,16 +47,14 @@ class Accounting:
     rejected: int = 0
     verdict: str = "accepted"
     message: str = ""
+    retried_batch_id: str | None = None
 
 
 def acknowledged(settings: Settings) -> list[Accounting]:
     """Return the accounting of every batch, from the ledger, in order."""
     names = Accounting.__dataclass_fields__
     return [
-        Accounting(
-            **{name: value for name, value in entry.items() if name in names and name != "kind"},
-            kind=entry["load"],
-        )
+        Accounting(**{name: value for name, value in record_upgrades.load_entry(entry).items() if name in names})
         for entry in ledger.read(settings.ledger, "load")
     ]
 
@@ -55,7 +69,7 @@ def acknowledge(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     ).pl()
     for row in rows.iter_rows(named=True):
         if row["batch_id"] not in written:
-            ledger.append(settings.ledger, "load", load=row.pop("kind"), **row)
+            ledger.append(settings.ledger, "load", **row)
 
 
 def backfilled(settings: Settings) -> set[str]:
@@ -86,7 +100,7 @@ def of(batch: Batch, **known: int | str) -> Accounting:
     blank = Accounting(
         batch_id=batch.batch_id,
         feed=batch.feed,
-        kind="delivery",
+        batch_type=BatchType.DELIVERY,
         window_start=batch.window_start.isoformat() if batch.window_start else None,
         window_end=batch.window_end.isoformat(),
     )
@@ -105,9 +119,9 @@ def enter(con: duckdb.DuckDBPyConnection, settings: Settings, batch: Batch, acco
     recorded = [
         Accounting(*row)
         for row in con.execute(
-            "select batch_id, feed, kind, strftime(window_start, '%Y-%m-%dT%H:%M:%S+00:00'), "
+            "select batch_id, feed, batch_type, strftime(window_start, '%Y-%m-%dT%H:%M:%S+00:00'), "
             "strftime(window_end, '%Y-%m-%dT%H:%M:%S+00:00'), received, loaded, unchanged, quarantined, rejected, "
-            "verdict, message from ops.batches where feed = ?",
+            "verdict, message, retried_batch_id from ops.batches where feed = ?",
             [batch.feed],
         ).fetchall()
     ]

@@ -58,7 +58,7 @@ def prepare(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
     """Create an empty ``raw.<feed>`` if it does not exist: a feed that never delivered still has its table."""
     declared = pl.DataFrame(schema={**feed.columns, "_extra": pl.String, "_row": pl.Int64})
     con.register("_declared", declared.to_arrow())
-    seen = ", 0::bigint as _copy, '' as _first_snapshot, '' as _last_snapshot" if feed.kind == "snapshot" else ""
+    seen = ", 0::bigint as _copy, '' as _first_snapshot, '' as _last_snapshot" if feed.load_type == "snapshot" else ""
     con.execute(
         f'create table if not exists raw."{feed.name}" as '
         f"select *, 0::ubigint as _row_hash, '' as _batch_id{seen} from _declared where false"
@@ -104,7 +104,7 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
     limit = settings.profile.feeds[feed.name].max_quarantine_share
     if gathered.bad > gathered.received * limit:
         return f"{gathered.bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
-    is_empty = feed.kind == "snapshot" and not gathered.received
+    is_empty = feed.load_type == "snapshot" and not gathered.received
     if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
         return "an empty snapshot, after snapshots with rows: nothing changed"
     return schema_drift.refusal(feed.suite, gathered.results)
@@ -112,7 +112,7 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
 
 def merge(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) -> int:
     """Append the new rows of ``_batch`` to ``raw.<feed>``; return their number."""
-    merged = _merge_keyed(con, feed) if feed.kind == "keyed" else _merge_snapshot(con, feed, batch)
+    merged = _merge_keyed(con, feed) if feed.load_type == "keyed" else _merge_snapshot(con, feed, batch)
     con.execute("drop table _batch")
     return merged
 
@@ -167,7 +167,7 @@ _QUARANTINED = {
 
 
 def _empty_batch(con: duckdb.DuckDBPyConnection, feed: Feed) -> None:
-    columns = "* exclude (_copy, _first_snapshot, _last_snapshot)" if feed.kind == "snapshot" else "*"
+    columns = "* exclude (_copy, _first_snapshot, _last_snapshot)" if feed.load_type == "snapshot" else "*"
     con.execute(f'create or replace temp table _batch as select {columns} from raw."{feed.name}" where false')
 
 
@@ -175,7 +175,7 @@ def _append(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch, accepted: 
     columns = ", ".join(f'"{name}"' for name in sorted(feed.columns))
     # Rows of a snapshot are identified only by their hash, and DuckDB's own hash collides for one text in twelve when
     # they differ in the last characters of two of their eight-byte blocks, as 20251225-11000023 may.
-    row_hash = f"md5_number_lower(row({columns})::varchar)" if feed.kind == "snapshot" else f"hash({columns})"
+    row_hash = f"md5_number_lower(row({columns})::varchar)" if feed.load_type == "snapshot" else f"hash({columns})"
     con.register("_accepted", accepted.to_arrow(compat_level=pl.CompatLevel.newest()))
     con.execute(
         f"insert into _batch by name select *, {row_hash} as _row_hash, ? as _batch_id from _accepted",

@@ -1,27 +1,31 @@
 """Reprocess quarantined rows and rejected batches under the current parser and rules, and account for them.
 
-The accounting of a delivery is immutable, so later changes of its rows are recorded by batches of kind ``retry``: a
-rejected batch that is accepted, rows released from quarantine, and rows that a replay quarantines although they were
-accepted before, because the rules or the corrections changed. For every batch, rows quarantined minus rows released
-always equals its rows in ``ops.quarantine``. The last 64 characters of a retry's message are the id of the original
-batch.
+The accounting of a delivery is immutable, so later changes of its rows are recorded by retries, batches that name
+it in ``retried_batch_id``: a rejected batch that is accepted, rows released from quarantine, and rows that a replay
+quarantines although they were accepted before, because the rules or the corrections changed. For every batch, rows
+quarantined minus rows released always equals its rows in ``ops.quarantine``.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 import duckdb
 
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
 from pipelines.ingest import accounting, chunks, merge
+from pipelines.ingest.accounting import BatchType
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch
 
-ACCEPTED = "accepted now: refused batch "
-RELEASED = "released from quarantine of batch "
-HELD_BACK = "held back since the rules or corrections changed: rows of batch "
+MESSAGES: Final[Mapping[BatchType, str]] = {
+    BatchType.ACCEPTANCE: "accepted under the current rules",
+    BatchType.RELEASE: "released from quarantine",
+    BatchType.REQUARANTINE: "quarantined since the rules or corrections changed",
+}
+"""What a retry says to people."""
 
 
 def retry_refused(
@@ -44,8 +48,7 @@ def retry_refused(
                 continue
             counts = gathered.counts(merge.merge(con, feed, batch))
             merge.keep_quarantined(con, gathered)
-            message = f"{ACCEPTED}{batch.batch_id}"
-            fresh = replace(accounting.of(batch, **counts), batch_id=retry_id, kind="retry", message=message)
+            fresh = _retry(batch, retry_id, BatchType.ACCEPTANCE, counts)
             done.append(accounting.enter(con, settings, batch, recorded.get(retry_id, fresh)))
     return done
 
@@ -53,7 +56,7 @@ def retry_refused(
 def retry_quarantined(
     con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, recorded: Mapping[str, accounting.Accounting]
 ) -> list[accounting.Accounting]:
-    """Retry quarantined rows under the current rules; those that pass become a new batch of kind ``retry``.
+    """Retry quarantined rows under the current rules; those that pass become a new batch, a release.
 
     In a replay, rows pass or are quarantined at once, under the current rules and corrections. The retries in the
     ledger are recorded all the same, and a difference not yet accounted for is accounted for here: rows that pass now
@@ -63,15 +66,17 @@ def retry_quarantined(
     batches = {batch.batch_id: batch for batch in landing.batches(settings, feed.name) if not batch.is_destroyed}
     for retried in recorded.values():
         # A rejected batch once accepted that cannot be read now stays rejected, and every load reports it.
-        is_refused = retried.message.startswith(ACCEPTED) and retried.message[-64:] in batches
-        if retried.kind == "retry" and not is_refused and not _exists(con, retried.batch_id):
+        is_refused = retried.batch_type == BatchType.ACCEPTANCE and retried.retried_batch_id in batches
+        is_retry = retried.batch_type != BatchType.DELIVERY
+        if is_retry and not is_refused and not _exists(con, retried.batch_id):
             accounting.insert(con, retried, None)
     done = [_release(con, settings, feed, batch, version) for batch in _waiting(con, settings, feed, version)]
     for batch_id, released in _unaccounted(con, feed):
         if batch_id in batches:
             batch = batches[batch_id]
             counts = {"loaded": released} if released > 0 else {"quarantined": -released}
-            done.append(_enter(con, batch, version, RELEASED if released > 0 else HELD_BACK, counts))
+            batch_type = BatchType.RELEASE if released > 0 else BatchType.REQUARANTINE
+            done.append(_enter(con, batch, version, batch_type, counts))
     return [account for account in done if account is not None]
 
 
@@ -81,9 +86,9 @@ def _unaccounted(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[tuple[str, 
         """
         with accounted as (
             select
-                if(kind = 'retry', right(message, 64), batch_id) as origin,
-                sum(if(starts_with(message, $released), -received, quarantined)) as quarantined,
-                bool_or(verdict = 'accepted' and (kind = 'delivery' or starts_with(message, $accepted))) as is_accepted
+                coalesce(retried_batch_id, batch_id) as origin,
+                sum(if(batch_type = 'release', -received, quarantined)) as quarantined,
+                bool_or(verdict = 'accepted' and batch_type in ('delivery', 'acceptance')) as is_accepted
             from ops.batches where feed = $feed group by all
         ),
         in_quarantine as (
@@ -94,7 +99,7 @@ def _unaccounted(con: duckdb.DuckDBPyConnection, feed: Feed) -> list[tuple[str, 
         from accounted left join in_quarantine using (origin)
         where is_accepted and released <> 0 order by origin
         """,
-        {"feed": feed.name, "released": RELEASED, "accepted": ACCEPTED},
+        {"feed": feed.name},
     ).fetchall()
 
 
@@ -119,24 +124,33 @@ def _release(
         merge.keep_quarantined(con, gathered)
         if not gathered.accepted:
             return None
-        return _enter(con, batch, version, RELEASED, {"loaded": loaded, "unchanged": gathered.accepted - loaded})
+        return _enter(
+            con, batch, version, BatchType.RELEASE, {"loaded": loaded, "unchanged": gathered.accepted - loaded}
+        )
 
 
 def _enter(
-    con: duckdb.DuckDBPyConnection, batch: Batch, version: str, what: str, counts: Mapping[str, int]
+    con: duckdb.DuckDBPyConnection, batch: Batch, version: str, batch_type: BatchType, counts: Mapping[str, int]
 ) -> accounting.Accounting:
     """Record a retry of some rows of a batch. Rules may change back, so its id counts the retries before it."""
-    message = f"{what}{batch.batch_id}"
     ((before,),) = con.execute(
-        "select count(*) from ops.batches where kind = 'retry' and right(message, 64) = ?", [batch.batch_id]
+        "select count(*) from ops.batches where retried_batch_id = ?", [batch.batch_id]
     ).fetchall()
-    account = replace(
-        accounting.of(batch, received=sum(counts.values()), message=message, **counts),
-        batch_id=_retry_id(batch.batch_id, f"{version} {before}"),
-        kind="retry",
-    )
+    retry_id = _retry_id(batch.batch_id, f"{version} {before}")
+    account = _retry(batch, retry_id, batch_type, {"received": sum(counts.values()), **counts})
     accounting.insert(con, account, batch.received_at)
     return account
+
+
+def _retry(batch: Batch, retry_id: str, batch_type: BatchType, counts: Mapping[str, int]) -> accounting.Accounting:
+    """Return the accounting of a retry: the window of its batch, an id of its own."""
+    return replace(
+        accounting.of(batch, **counts),
+        batch_id=retry_id,
+        batch_type=batch_type,
+        message=MESSAGES[batch_type],
+        retried_batch_id=batch.batch_id,
+    )
 
 
 def _retry_id(batch_id: str, why: str) -> str:

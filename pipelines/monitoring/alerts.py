@@ -28,20 +28,16 @@ def gather(con: duckdb.DuckDBPyConnection, judged: pl.DataFrame) -> pl.DataFrame
     return pl.concat([alarms(judged), _selected(con, _LISTS, is_alarm=True), *(_selected(con, sql) for sql in _NOTES)])
 
 
-VOLUME = {"silent": "no data", "flooded": "volume spike", "thin": "volume drop"}
-"""States of ``ops.feed_health`` that are alarms → words of the message."""
-
-
 def alarms(judged: pl.DataFrame) -> pl.DataFrame:
     """Return an alert for each feed with an unusual volume, with its limit."""
     message = pl.format(
         "{}: {}: {} records in {} h, expected {}; {} h without any. Ask the agency. Limit: {}",
         "feed",
-        pl.col("state").replace(VOLUME),
+        pl.col("state").str.replace("_", " "),
         "records",
         pl.lit(feed_volume.JUDGED_HOURS),
         pl.col("expected_records").round(0).cast(pl.Int64),
-        "silent_hours",
+        "no_data_hours",
         "rule",
     )
     return judged.filter("is_alarm").select("feed", "is_alarm", message=message)
@@ -74,7 +70,7 @@ select feed, format(
     'Ask the agency; if so many records are really gone, raise max_missing_share of {}_keys in the profile',
     feed, strftime(listed_at, '%Y-%m-%d %H:%M UTC'), missing_keys, known_keys, feed
 ) as message
-from newest where not is_believed order by feed
+from newest where not is_accepted order by feed
 """
 
 _NOTES = (

@@ -2,7 +2,7 @@
 
 The usual volume is estimated from the feed's preceding eight weeks: records per hour of the week by time of report, and
 their variation beyond chance (negative binomial). An alarm needs both a fixed limit from the profile
-(``silence_hours``, ``flood_ratio``) and a chance below one in a million, so that a feed of three records a day does not
+(``no_data_hours``, ``spike_ratio``) and a chance below one in a million, so that a feed of three records a day does not
 raise an alarm every night and a busy one not at every storm. Only whole hours for which the feed is complete are
 checked; a feed that could not be fetched is stale (`marts.feed_status`), not without data.
 """
@@ -33,7 +33,7 @@ FEWEST_DAYS: Final = 14
 FEWEST_RECORDS: Final = 10
 """Fewer records in an hour or day are not a spike, and where fewer are usual, few records are not a drop."""
 
-ALARMS: Final = ("silent", "flooded", "thin")
+ALARMS: Final = ("no_data", "volume_spike", "volume_drop")
 HOUR = timedelta(hours=1)
 
 SCHEMA: Final = frame_schema("ops.feed_health")
@@ -118,9 +118,9 @@ def counts(con: duckdb.DuckDBPyConnection, feed: str, through: datetime, first: 
 def judge(records: Integers, through: datetime, zone: ZoneInfo, source: FeedSource) -> dict[str, object]:
     """Check the last two days of a feed's hourly records, which end at ``through``, against those before them.
 
-    Returns the columns of ``ops.feed_health`` except feed and agency. ``state`` is usual, silent (no record for too
-    long), flooded (an hour or day of far more than usual), thin (a day of far fewer) or unknown (less than two weeks of
-    history).
+    Returns the columns of ``ops.feed_health`` except feed and agency. ``state`` is usual, no_data (no record for too
+    long), volume_spike (an hour or day of far more than usual), volume_drop (a day of far fewer) or unknown (less than
+    two weeks of history).
     """
     answer: dict[str, object] = {
         "state": "unknown",
@@ -133,15 +133,19 @@ def judge(records: Integers, through: datetime, zone: ZoneInfo, source: FeedSour
     if len(records) < FEWEST_DAYS * 24 + JUDGED_HOURS:
         return answer
     usual = learn(records, through, zone)
-    silence, is_silent = _silence(records, usual, source.silence_hours)
-    times, is_flooded = _flood(records, usual, source.flood_ratio)
-    states = {"silent": is_silent, "flooded": is_flooded, "thin": _is_thin(records, usual, source.flood_ratio)}
+    silence, has_no_data = _without_records(records, usual, source.no_data_hours)
+    times, is_spike = _spike(records, usual, source.spike_ratio)
+    states = {
+        "no_data": has_no_data,
+        "volume_spike": is_spike,
+        "volume_drop": _is_drop(records, usual, source.spike_ratio),
+    }
     state = next((name for name, holds in states.items() if holds), "usual")
     return answer | {
         "state": state,
         "is_alarm": state in ALARMS,
         "expected_records": round(float(usual.mean[-JUDGED_HOURS:].sum()), 1),
-        "silent_hours": silence,
+        "no_data_hours": silence,
         "times_usual": round(times, 1),
     }
 
@@ -149,8 +153,8 @@ def judge(records: Integers, through: datetime, zone: ZoneInfo, source: FeedSour
 def rule(source: FeedSource) -> str:
     """Return the feed's fixed limits in one line."""
     return (
-        f"alarm when nothing is reported for {source.silence_hours:g} h, when an hour or day brings more than "
-        f"{source.flood_ratio:g} times what is usual, or a day less than 1/{source.flood_ratio:g} of it, and chance "
+        f"alarm when nothing is reported for {source.no_data_hours:g} h, when an hour or day brings more than "
+        f"{source.spike_ratio:g} times what is usual, or a day less than 1/{source.spike_ratio:g} of it, and chance "
         "would do so less than once in a million"
     )
 
@@ -176,7 +180,7 @@ def learn(records: Integers, through: datetime, zone: ZoneInfo) -> Usual:
     return Usual(mean, max(float(beyond), 0.02))
 
 
-def _silence(records: Integers, usual: Usual, limit_hours: float) -> tuple[int, bool]:
+def _without_records(records: Integers, usual: Usual, limit_hours: float) -> tuple[int, bool]:
     """Return the longest spell without a record that reaches into the checked hours, and whether it is an alarm."""
     edges = np.flatnonzero(np.diff(np.r_[0, (records == 0).astype(np.int64), 0]))
     spells = [
@@ -190,7 +194,7 @@ def _silence(records: Integers, usual: Usual, limit_hours: float) -> tuple[int, 
     return int(longest), alarm
 
 
-def _flood(records: Integers, usual: Usual, ratio: float) -> tuple[float, bool]:
+def _spike(records: Integers, usual: Usual, ratio: float) -> tuple[float, bool]:
     """Return the last day's volume relative to the usual, and whether any checked hour or day is an alarm."""
     alarm = False
     for width in (1, 24):
@@ -200,7 +204,7 @@ def _flood(records: Integers, usual: Usual, ratio: float) -> tuple[float, bool]:
     return float(many[-1] / max(expected[-1], 1e-9)), alarm
 
 
-def _is_thin(records: Integers, usual: Usual, ratio: float) -> bool:
+def _is_drop(records: Integers, usual: Usual, ratio: float) -> bool:
     few, expected = _sums(records, usual, 24)
     rare = usual.chance_of_fewer(few, expected) < CHANCE
     return bool((rare & (few * ratio < expected) & (expected >= FEWEST_RECORDS)).any())

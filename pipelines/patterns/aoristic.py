@@ -32,17 +32,18 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
     """Return the weight of each hour of the week in the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, local_date, occurred_from, occurred_until`` (local time without zone).
+        points: One row per incident: ``category, occurrence_date, occurred_from, occurred_until`` (local time without
+            zone).
         window_end: The first local date excluded.
 
     Returns:
         ``patterns.aoristic``: 168 rows per category, ``weekday`` 1 (Monday) to 7, ``hour`` 0 to 23. The weights of a
         category sum to ``incidents``, those with a time; ``start_only_incidents`` of them have no span. Excluded
-        incidents are counted in separate columns. ``share`` is null if there are no weights.
+        incidents are counted in separate columns. ``category_share`` is null if there are no weights.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     seconds = (pl.col("occurred_until") - pl.col("occurred_from")).dt.total_seconds()
-    events = points.filter(pl.col("local_date").is_between(start, window_end, closed="left")).select(
+    events = points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left")).select(
         "category",
         "occurred_from",
         has_span=(seconds > 0).fill_null(False),
@@ -64,7 +65,7 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
                 .cast(WEIGHT)
                 .alias("weight"),
                 (pl.col("parts") / (spread.height * PARTS) if spread.height else pl.lit(None, pl.Float64)).alias(
-                    "share"
+                    "category_share"
                 ),
                 pl.lit(start).alias("window_start_date"),
                 pl.lit(window_end).alias("window_end_date"),

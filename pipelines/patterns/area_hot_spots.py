@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 class _Places(NamedTuple):
     """The areas of one hierarchy: ids, population (NaN if unknown) and neighbours."""
 
-    tree: str
+    hierarchy: str
     area_ids: pl.Series
     people: Floats
     neighbours: NDArray[np.int64]
@@ -54,8 +54,8 @@ def area_hot_spots(
     """Test the areas of both hierarchies per category over the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, local_date, admin_area_id, police_area_id``.
-        areas: ``reference.areas``: ``area_id, tree, level, geometry`` (WKB, EPSG:4326) and the population.
+        points: One row per incident: ``category, occurrence_date, admin_area_id, police_area_id``.
+        areas: ``reference.areas``: ``area_id, hierarchy, area_level, geometry`` (WKB, EPSG:4326) and the population.
         window_end: The first local date excluded.
         population: Column of ``areas`` with the denominator of rates: residents, or daytime population.
 
@@ -64,10 +64,10 @@ def area_hot_spots(
         zeros included. Rates are per 10,000 people in the year; null without a population.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
-    inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+    inside = points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
     frames = [pl.DataFrame(schema=SCHEMA)]
-    for places in _trees(areas, population):
-        column = LEVELS[places.tree][1]
+    for places in _hierarchies(areas, population):
+        column = LEVELS[places.hierarchy][1]
         counted = inside.drop_nulls(column).group_by("category", pl.col(column).alias("area_id")).len("incidents")
         for category in counted["category"].unique().sort():
             of_category = counted.filter(pl.col("category") == category)
@@ -76,22 +76,22 @@ def area_hot_spots(
             )
             frames.append(
                 pl.DataFrame({"area_id": places.area_ids}).with_columns(
-                    pl.lit(places.tree).alias("tree"),
+                    pl.lit(places.hierarchy).alias("hierarchy"),
                     pl.lit(category).alias("category"),
                     pl.lit(start).alias("window_start_date"),
                     pl.lit(window_end).alias("window_end_date"),
                     *_tested(full["incidents"].fill_null(0), places, category, window_end),
                 )
             )
-    return pl.concat(frames).sort("tree", "category", "area_id")
+    return pl.concat(frames).sort("hierarchy", "category", "area_id")
 
 
-def _trees(areas: pl.DataFrame, population: str) -> Iterator[_Places]:
-    for tree, (level, _) in LEVELS.items():
-        level_areas = areas.filter((pl.col("tree") == tree) & (pl.col("level") == level)).sort("area_id")
+def _hierarchies(areas: pl.DataFrame, population: str) -> Iterator[_Places]:
+    for hierarchy, (level, _) in LEVELS.items():
+        level_areas = areas.filter((pl.col("hierarchy") == hierarchy) & (pl.col("area_level") == level)).sort("area_id")
         people = level_areas[population].cast(pl.Float64).fill_null(np.nan).to_numpy()
         yield _Places(
-            tree, level_areas["area_id"], people, touching(shapely.from_wkb(level_areas["geometry"].to_list()))
+            hierarchy, level_areas["area_id"], people, touching(shapely.from_wkb(level_areas["geometry"].to_list()))
         )
 
 
@@ -107,7 +107,7 @@ def _tested(incidents: pl.Series, places: _Places, *seed: object) -> list[pl.Ser
     p = np.maximum.reduce(
         [
             norm.sf(z),
-            gathering_p_value(values, places.neighbours, places.tree, *seed, permutations=PERMUTATIONS),
+            gathering_p_value(values, places.neighbours, places.hierarchy, *seed, permutations=PERMUTATIONS),
             _chance(counts, places.people if is_rate else np.ones(counts.size), places.neighbours),
         ]
     )
@@ -119,7 +119,7 @@ def _tested(incidents: pl.Series, places: _Places, *seed: object) -> list[pl.Ser
         pl.Series("gi_star_z", z),
         pl.Series("p_value", p),
         pl.Series("is_hot", discoveries(p, FALSE_DISCOVERY_RATE)),
-        *moran_columns(local_moran(values, places.neighbours, places.tree, *seed, permutations=PERMUTATIONS)),
+        *moran_columns(local_moran(values, places.neighbours, places.hierarchy, *seed, permutations=PERMUTATIONS)),
     ]
 
 

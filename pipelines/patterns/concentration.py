@@ -29,8 +29,8 @@ def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, w
     """Measure how concentrated reported crime was in the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, cell_id`` (risk grid), ``local_date, x_m, y_m`` (metres). Incidents in
-            a cell that is not in the list (its centre is outside the region) are not counted for cells.
+        points: One row per incident: ``category, cell_id`` (risk grid), ``occurrence_date, x_m, y_m`` (metres).
+            Incidents in a cell that is not in the list (its centre is outside the region) are not counted for cells.
         cells: ``reference.cells``: ``cell_id, cell_metres``.
         cell_metres: Side of the risk cells.
         window_end: The first local date excluded.
@@ -122,7 +122,7 @@ def _counts(
     series = []
     for kind, (inside, place, places) in kinds.items():
         counted = (
-            inside.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+            inside.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
             .group_by("category", place)
             .agg(pl.len().cast(pl.Int64).alias("incidents"))
         )

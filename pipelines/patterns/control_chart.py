@@ -32,7 +32,7 @@ def control_chart(points: pl.DataFrame, history_start: date | None, window_end: 
     """Return weekly counts of the last 53 weeks per area and category, with their limits.
 
     Args:
-        points: One row per incident and area in which it counts: ``area_id, category, local_date, reported_date``.
+        points: One row per incident and area in which it counts: ``area_id, category, occurrence_date, report_date``.
         history_start: First local date of the records; weeks before it are not listed.
         window_end: The first local date that is not complete.
 
@@ -41,12 +41,12 @@ def control_chart(points: pl.DataFrame, history_start: date | None, window_end: 
         null without eight preceding weeks.
     """
     weeks = _weeks(history_start, window_end)
-    week = (window_end - pl.col("local_date")).dt.total_days() - 1
+    week = (window_end - pl.col("occurrence_date")).dt.total_days() - 1
     counted = (
         points.with_columns(week=week // 7)
         # Floor division assigns the day after the window to week −1.
         .filter(pl.col("week").is_between(0, weeks - 1))
-        .filter(pl.col("reported_date") < pl.lit(window_end) - pl.duration(days=7 * pl.col("week")))
+        .filter(pl.col("report_date") < pl.lit(window_end) - pl.duration(days=7 * pl.col("week")))
         .group_by("area_id", "category", "week")
         .agg(pl.len().cast(pl.Int64).alias("incidents"))
     )

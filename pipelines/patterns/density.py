@@ -34,7 +34,7 @@ def density(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_
     """Return the density per risk cell and category over the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, local_date, x_m, y_m`` in the metric CRS of the cells.
+        points: One row per incident: ``category, occurrence_date, x_m, y_m`` in the metric CRS of the cells.
         cells: ``reference.cells``: ``cell_id, cell_metres, x_m, y_m`` (lower-left corners).
         cell_metres: Side of the risk cells.
         window_end: The first local date excluded.
@@ -44,7 +44,7 @@ def density(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     grid = cells.filter(pl.col("cell_metres") == cell_metres).sort("cell_id")
-    inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+    inside = points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
     frames = [pl.DataFrame(schema=SCHEMA)]
     if not grid.is_empty():
         raster = _Raster(grid["x_m"].to_numpy(), grid["y_m"].to_numpy(), cell_metres)

@@ -75,7 +75,7 @@ def emerging_hot_spots(
     """Classify every map cell per category by its last 12 steps of 30 days.
 
     Args:
-        crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
+        crime_daily: ``marts.crime_daily``: ``cell_id, category, occurrence_date, incidents``, on the risk grid.
         cells: ``reference.cells``: ``cell_id, cell_metres, map_cell_id, x_m, y_m``, both grids.
         map_metres: Side of the map cells that are tested.
         window_end: The first local date excluded.

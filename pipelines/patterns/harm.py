@@ -28,7 +28,7 @@ def district_harm(
     """Return the harm of each district in the year before ``window_end``, and the part of it in hot cells.
 
     Args:
-        points: One row per incident: ``category, cell_id`` (risk grid), ``admin_area_id, local_date``.
+        points: One row per incident: ``category, cell_id`` (risk grid), ``admin_area_id, occurrence_date``.
         cells: ``reference.cells``: ``cell_id, map_cell_id``.
         hot: ``patterns.hot_spots``: ``category, cell_id, is_hot`` of map cells. An incident is in a hot spot if its map
             cell is hot for its own category.
@@ -43,7 +43,7 @@ def district_harm(
     start = window_end - timedelta(days=WINDOW_DAYS)
     hot_cells = hot.filter("is_hot").select("category", map_cell_id="cell_id", is_hot=pl.lit(True))
     counted = (
-        points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+        points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
         .join(cells.select("cell_id", "map_cell_id").unique("cell_id"), on="cell_id", how="left")
         .join(hot_cells, on=["category", "map_cell_id"], how="left")
         .group_by(pl.col("admin_area_id").alias("area_id"), "category")

@@ -35,7 +35,7 @@ def hot_spots(crime_daily: pl.DataFrame, cells: pl.DataFrame, map_metres: int, w
     """Find hot map cells per category in the year before ``window_end``.
 
     Args:
-        crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
+        crime_daily: ``marts.crime_daily``: ``cell_id, category, occurrence_date, incidents``, on the risk grid.
         cells: ``reference.cells``: ``cell_id, cell_metres, map_cell_id, x_m, y_m``, both grids.
         map_metres: Side of the map cells that are tested.
         window_end: The first local date excluded.

@@ -81,7 +81,7 @@ def near_repeat_chains(
     """Find the chains of the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``incident_id, category, cell_id, local_date, x_m, y_m`` (metric CRS).
+        points: One row per incident: ``incident_id, category, cell_id, occurrence_date, x_m, y_m`` (metric CRS).
         cell_metres: Side of the cells that ``cell_id`` names.
         window_end: The first local date excluded.
         permutations: Maximum number of permutations of the days.
@@ -178,8 +178,8 @@ def _named(members: pl.DataFrame) -> pl.DataFrame:
         .agg(
             pl.col("category", "cell_id").first(),
             pl.len().alias("incidents"),
-            pl.col("local_date").min().alias("first_incident_date"),
-            pl.col("local_date").max().alias("last_incident_date"),
+            pl.col("occurrence_date").min().alias("first_incident_date"),
+            pl.col("occurrence_date").max().alias("last_incident_date"),
             pl.col("away").max().alias("extent_m"),
         )
     )

@@ -51,7 +51,7 @@ def near_repeats(points: pl.DataFrame, window_end: date, permutations: int = PER
     """Return the Knox table of each category over the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, local_date, x_m, y_m`` (metric CRS).
+        points: One row per incident: ``category, occurrence_date, x_m, y_m`` (metric CRS).
         window_end: The first local date excluded.
         permutations: Maximum number of permutations of the days.
 
@@ -88,9 +88,9 @@ def of_last_year(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     return (
-        points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
-        .with_columns(day=(pl.col("local_date") - pl.lit(start)).dt.total_days())
-        .sort("category", "local_date", "x_m", "y_m", *(c for c in ("incident_id",) if c in points.columns))
+        points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
+        .with_columns(day=(pl.col("occurrence_date") - pl.lit(start)).dt.total_days())
+        .sort("category", "occurrence_date", "x_m", "y_m", *(c for c in ("incident_id",) if c in points.columns))
     )
 
 

@@ -34,9 +34,9 @@ class Crime:
     """Reported crime that may be used in patterns, as known at ``as_of``, with cells and areas.
 
     ``points``: one row per incident, by category and day: ``incident_id, category, cell_id`` (risk grid),
-    ``admin_area_id, police_area_id, local_date, reported_date, occurred_from, occurred_until`` (local time without
+    ``admin_area_id, police_area_id, occurrence_date, report_date, occurred_from, occurred_until`` (local time without
     zone, may be null), ``x_m, y_m`` (the profile's metric CRS).
-    ``daily``: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``.
+    ``daily``: ``marts.crime_daily``: ``cell_id, category, occurrence_date, incidents``.
     ``cells``: ``reference.cells``, both grids. ``areas``: ``reference.areas``.
     ``complete_until``: the first local date excluded: that of ``as_of``, or an earlier one if records are not complete
     up to it, because missing days of a feed without data must not count as days without crime.
@@ -57,7 +57,7 @@ class Crime:
     @property
     def listed_areas(self) -> pl.DataFrame:
         """The region, then its districts: ``area_id, area_level``."""
-        districts = (pl.col("tree") == "admin") & (pl.col("level") == "district")
+        districts = (pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district")
         region = pl.DataFrame({"area_id": [self.profile.areas.whole_id], "area_level": ["region"]})
         inner = self.areas.filter(districts).select("area_id", pl.lit("district").alias("area_level"))
         return pl.concat([region, inner.sort("area_id")])
@@ -116,7 +116,9 @@ def _point_pattern_places(crime: Crime) -> pl.DataFrame:
     points = rollups.with_all_categories(crime.points).join(parents, on="cell_id", how="left")
     placed = pl.concat(
         [
-            points.select("category", "local_date", pl.lit(kind).alias("place_kind"), pl.col(name).alias("place_id"))
+            points.select(
+                "category", "occurrence_date", pl.lit(kind).alias("place_kind"), pl.col(name).alias("place_id")
+            )
             for kind, name in (("map_cell", "map_cell_id"), ("district", "admin_area_id"))
         ]
     )

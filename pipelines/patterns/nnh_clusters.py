@@ -62,7 +62,7 @@ def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: da
     """Find clusters of first and second order per category over the year before ``window_end``.
 
     Args:
-        points: One row per incident: ``category, local_date, x_m, y_m``.
+        points: One row per incident: ``category, occurrence_date, x_m, y_m``.
         area_km2: Area of the region of the points.
         crs: The metric CRS of ``x_m`` and ``y_m``.
         window_end: The first local date excluded.
@@ -73,7 +73,7 @@ def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: da
         the mean centre and ``geometry`` (WKB) the widened hull, EPSG:4326.
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
-    inside = points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
+    inside = points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
     counted = inside.group_by("category", "x_m", "y_m").len("count").sort("category", "x_m", "y_m")
     frames = [
         _category(counted.filter(pl.col("category") == category), category, area_km2)
@@ -98,7 +98,7 @@ def nnh_clusters(points: pl.DataFrame, area_km2: float, crs: str, window_end: da
 
 def region_km2(areas: pl.DataFrame, crs: str) -> float:
     """Return the area of all districts of ``reference.areas`` in a metric CRS, km²."""
-    districts = areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district"))
+    districts = areas.filter((pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district"))
     forward = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     shapes = np.array(shapely.from_wkb(districts["geometry"].to_list()), dtype=object)
     return float(shapely.area(shapely.transform(shapes, forward.transform, interleaved=False)).sum() / 1e6)

@@ -48,8 +48,8 @@ def places(points: pl.DataFrame, known: pl.DataFrame, history_start: date | None
     """Test each place.
 
     Args:
-        points: One row per incident and kind of place: ``category, place_kind, place_id, local_date``. Incidents at
-            unknown places are not counted.
+        points: One row per incident and kind of place: ``category, place_kind, place_id, occurrence_date``. Incidents
+            at unknown places are not counted.
         known: All places: ``place_kind, place_id``.
         history_start: First local date of the records.
         window_end: The first local date excluded.
@@ -62,8 +62,10 @@ def places(points: pl.DataFrame, known: pl.DataFrame, history_start: date | None
     if days == 0:
         return pl.DataFrame(schema=PLACE_TYPES)
     middle = window_end - timedelta(days=days)
-    inside = points.filter(pl.col("local_date").is_between(middle - timedelta(days=days), window_end, closed="left"))
-    is_later = pl.col("local_date") >= middle
+    inside = points.filter(
+        pl.col("occurrence_date").is_between(middle - timedelta(days=days), window_end, closed="left")
+    )
+    is_later = pl.col("occurrence_date") >= middle
     counted = (
         inside.join(known, on=["place_kind", "place_id"], how="semi")
         .group_by("category", "place_kind", "place_id")
@@ -151,8 +153,8 @@ def _tested(group: pl.DataFrame) -> pl.DataFrame:
     later, before = group["incidents"].to_numpy(), group["incidents_before"].to_numpy()
     p = fisher(later, before)
     return group.with_columns(
-        share=pl.col("incidents") / max(int(later.sum()), 1),
-        share_before=pl.col("incidents_before") / max(int(before.sum()), 1),
+        category_share=pl.col("incidents") / max(int(later.sum()), 1),
+        category_share_before=pl.col("incidents_before") / max(int(before.sum()), 1),
         fisher_p=pl.Series(p, dtype=pl.Float64),
         is_different=pl.Series(p < LEVEL),
         is_different_fdr=pl.Series(discoveries(p, LEVEL)),

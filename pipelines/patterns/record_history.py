@@ -21,13 +21,13 @@ def history_start(points: pl.DataFrame, window_end: date) -> date | None:
     """Return the first local date from which incidents were reported without a gap, as found by `first_day`.
 
     Args:
-        points: One row per incident: ``reported_date``.
+        points: One row per incident: ``report_date``.
         window_end: The first local date excluded.
 
     Returns:
         None without any incident.
     """
-    days = points["reported_date"].drop_nulls().cast(pl.Int32).to_numpy().astype(np.int64)
+    days = points["report_date"].drop_nulls().cast(pl.Int32).to_numpy().astype(np.int64)
     day = first_day(days, (window_end - _EPOCH).days)
     return None if day is None else _EPOCH + timedelta(days=day)
 

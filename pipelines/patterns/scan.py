@@ -62,7 +62,8 @@ def space_time_clusters(
     """Find the most likely space-time clusters of each category that are still active.
 
     Args:
-        points: One row per incident: ``category, cell_id, local_date``. Those outside the listed cells are not counted.
+        points: One row per incident: ``category, cell_id, occurrence_date``. Those outside the listed cells are not
+            counted.
         cells: ``reference.cells``: ``cell_id, cell_metres, x_m, y_m`` (lower-left corner, metric CRS).
         cell_metres: Side of the cells that form the circles.
         window_end: The first local date excluded; clusters last until the day before.
@@ -80,8 +81,8 @@ def space_time_clusters(
     )
     start = window_end - timedelta(days=BACKGROUND_DAYS)
     counted = (
-        points.filter(pl.col("local_date").is_between(start, window_end, closed="left"))
-        .select("category", "cell_id", age=(pl.lit(window_end) - pl.col("local_date")).dt.total_days() - 1)
+        points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left"))
+        .select("category", "cell_id", age=(pl.lit(window_end) - pl.col("occurrence_date")).dt.total_days() - 1)
         .join(placed, on="cell_id")
         .sort("category", "cell_id", "age")
     )

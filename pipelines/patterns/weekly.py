@@ -44,7 +44,7 @@ def weekly(
     """Return counts per area, category and span, with those of the years before.
 
     Args:
-        points: One row per incident and area in which it counts: ``area_id, category, local_date, reported_date``.
+        points: One row per incident and area in which it counts: ``area_id, category, occurrence_date, report_date``.
             Categories include ``all``, their sum.
         areas: ``area_id, area_level`` of every area to list.
         weights: ``category, harm`` of every category.
@@ -114,7 +114,7 @@ def _span(
 
 def _count(points: pl.DataFrame, start: date, end: date, name: str) -> pl.DataFrame:
     """Count incidents that happened in a span and were reported by its end."""
-    inside = points.filter(pl.col("local_date").is_between(start, end, closed="left"), pl.col("reported_date") < end)
+    inside = points.filter(pl.col("occurrence_date").is_between(start, end, closed="left"), pl.col("report_date") < end)
     return inside.group_by(KEYS).agg(pl.len().cast(pl.Int64).alias(name))
 
 

@@ -44,7 +44,7 @@ def check(feed: Feed, frame: pl.DataFrame, verdict: Verdict, window_end: datetim
         return verdict
     last_day = f"{(window_end + TOLERANCE).astimezone(zone):%Y%m%d}"
     late = {column: _late(frame[column], last_day) for column in feed.timestamp_columns}
-    severity = "critical" if feed.kind == "keyed" else "warning"
+    severity = "critical" if feed.load_type == "keyed" else "warning"
     rows = [frame.filter(is_late).select("_row") for is_late in late.values() if severity == "critical"]
     failed = pl.concat([pl.DataFrame(schema={"_row": pl.Int64}), *rows]).unique(maintain_order=True)
     added = pl.DataFrame(

@@ -80,6 +80,7 @@ def datapackage(audience: str, tables: Mapping[str, Table], release: Mapping[str
                             "type": _FRICTIONLESS[columns[column].type],
                             "description": columns[column].meaning,
                             **({"unit": unit} if (unit := columns[column].unit) else {}),
+                            **({"constraints": {"enum": list(values)}} if (values := columns[column].values) else {}),
                         }
                         for column in table.columns
                     ],

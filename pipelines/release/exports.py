@@ -40,7 +40,11 @@ class Release:
 def write_database(
     con: duckdb.DuckDBPyConnection, path: Path, published: Sequence[Published], release: Release
 ) -> None:
-    """Write one audience's DuckDB file, with a comment on every table and column."""
+    """Write one audience's DuckDB file, with a comment on every table and column.
+
+    Schema ``previous`` shows what was renamed since the previous version under its old name, so that queries of
+    readers go on for one version.
+    """
     tables = {entry.name: entry.table for entry in published}
     con.execute(f"attach {_text(path)} as released (storage_version {_text(warehouse.STORAGE_VERSION)})")
     try:
@@ -52,10 +56,24 @@ def write_database(
                 con.execute(f"create table released.main.{name} as select * from _frame")
                 con.unregister("_frame")
             for name, table in {**tables, **_own_tables()}.items():
-                _comment(con, name, *dictionary.comments(table, release.notice))
+                _comment(con, "table", f"main.{quoted(name)}", *dictionary.comments(table, release.notice))
+            for name, table in tables.items():
+                if table.renamed or table.formerly:
+                    _show_as_before(con, name, table, release.notice)
         con.execute("checkpoint released")
     finally:
         con.execute("detach released")
+
+
+def _show_as_before(con: duckdb.DuckDBPyConnection, name: str, table: Table, notice: str) -> None:
+    """Create the view of a released table under the names of the previous version."""
+    old_names = {column: table.renamed.get(column, column) for column in table.columns}
+    columns = ", ".join(f"{quoted(column)} as {quoted(old)}" for column, old in old_names.items())
+    view = f"previous.{quoted(table.formerly or name)}"
+    con.execute("create schema if not exists released.previous")
+    con.execute(f"create view released.{view} as select {columns} from main.{quoted(name)}")
+    meaning, meanings = dictionary.comments(table, notice)
+    _comment(con, "view", view, meaning, {old_names[column]: text for column, text in meanings.items()})
 
 
 def write_parquet(path: Path, folder: Path, release: Release) -> None:
@@ -100,7 +118,14 @@ def write_geo(path: Path, folder: Path, published: Sequence[Published], release:
 def _described(tables: Mapping[str, Table], release: Release) -> dict[str, pl.DataFrame]:
     columns = load().columns
     listed = [
-        (name, column, columns[column].type, columns[column].unit, columns[column].meaning)
+        (
+            name,
+            column,
+            columns[column].type,
+            columns[column].unit,
+            ", ".join(columns[column].values) or None,
+            columns[column].meaning,
+        )
         for name, table in sorted({**tables, **_own_tables()}.items())
         for column in table.columns
     ]
@@ -117,10 +142,11 @@ def _own_tables() -> dict[str, Table]:
     return {name: tables[f"release.{name}"] for name in ("release", "dictionary")}
 
 
-def _comment(con: duckdb.DuckDBPyConnection, name: str, table: str, columns: Mapping[str, str]) -> None:
-    con.execute(f"comment on table released.main.{quoted(name)} is {_text(table)}")
-    for column, meaning in columns.items():
-        con.execute(f"comment on column released.main.{quoted(name)}.{quoted(column)} is {_text(meaning)}")
+def _comment(con: duckdb.DuckDBPyConnection, shape: str, name: str, meaning: str, columns: Mapping[str, str]) -> None:
+    """Comment a table or view, named as SQL reads it, and its columns."""
+    con.execute(f"comment on {shape} released.{name} is {_text(meaning)}")
+    for column, text in columns.items():
+        con.execute(f"comment on column released.{name}.{quoted(column)} is {_text(text)}")
 
 
 def _text(value: str | Path) -> str:

@@ -14,7 +14,7 @@ def edges(con: duckdb.DuckDBPyConnection, views: Mapping[str, Iterable[str]]) ->
     """All edges (source, target): of the models, of Python's tables and of the views just built."""
     known: set[tuple[str, str]] = set()
     if warehouse.exists(con, "ops", "lineage"):
-        known |= set(con.execute("select source, target from ops.lineage").fetchall())
+        known |= set(con.execute("select source_table, target_table from ops.lineage").fetchall())
     known |= {(source, target) for target, table in load().tables.items() for source in table.inputs}
     return known | {(source, target) for target, sources in views.items() for source in sources}
 

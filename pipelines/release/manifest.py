@@ -116,7 +116,7 @@ def read(root: Path) -> dict[str, Any]:
 def feed_states(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return how fresh each feed is, for the manifest."""
     frame = con.execute(
-        "select feed, agency, data_as_of::varchar as data_as_of, is_stale, stale_reason from views.feed_status "
+        "select feed, agency, newest_known_at::varchar as data_as_of, is_stale, stale_reason from views.feed_status "
         "order by feed"
     ).pl()
     states: list[dict[str, Any]] = frame.to_dicts()

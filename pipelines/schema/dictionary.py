@@ -73,7 +73,8 @@ class Table(BaseModel):
     """One table: meaning, grain, columns in order; of a view also who gets which rows, and not which columns.
 
     ``inputs`` are what Python makes it from; the inputs of SQL are read from the SQL. ``copies`` is the table of which
-    a view has all columns.
+    a view has all columns. ``formerly`` is the table's name in the previous version and ``renamed`` that of columns, by
+    today's name: releases show both for one version more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +87,8 @@ class Table(BaseModel):
     audiences: Mapping[str, str | None] = {}
     hidden: Mapping[str, tuple[str, ...]] = {}
     is_bookkeeping: bool = False
+    formerly: str | None = None
+    renamed: Mapping[str, str] = {}
 
     def shown_to(self, audience: str) -> "Table":
         """The table with the columns that an audience gets."""
@@ -193,6 +196,8 @@ def _entries(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def _check_audiences(folder: Path, name: str, table: Table) -> None:
     if table.audiences and not name.startswith("views."):
         raise DictionaryError(f"{folder}: {name} has audiences, but only schema views is published")
+    if unknown := table.renamed.keys() - set(table.columns):
+        raise DictionaryError(f"{folder}: {name} renames {sorted(unknown)}, which are not its columns")
     for audience, hidden in table.hidden.items():
         if wrong := [column for column in hidden if column not in table.columns or column in table.grain]:
             raise DictionaryError(f"{folder}: {name} hides {wrong} from {audience}: not its columns, or in its grain")

@@ -26,7 +26,7 @@ from pipelines.store import handover, issues, records, warehouse
 TABLES: Final = {
     "demand_forecasts": "demand",
     "demand_backtests": "demand_scores",
-    "demand_choices": "demand_choices",
+    "demand_selections": "demand_selections",
     "risk_forecasts": "risk",
     "risk_backtests": "risk_scores",
     "risk_curves": "risk_curves",
@@ -69,7 +69,7 @@ class Inputs:
             police=_police(con, settings),
             areas=inputs.areas(con),
             cells=inputs.cells(con),
-            selected=issues.before(settings, "demand_choices"),
+            selected=issues.before(settings, "demand_selections"),
         )
 
     @property
@@ -157,7 +157,7 @@ def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl
     return {
         "demand_forecasts": calls.forecasts,
         "demand_backtests": calls.scores,
-        "demand_choices": calls.choices,
+        "demand_selections": calls.choices,
         "risk_forecasts": crime.forecasts,
         "risk_backtests": crime.scores,
         "risk_curves": crime.curves,

@@ -11,20 +11,20 @@ from pipelines.config.settings import Settings
 def demand_hourly(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """``marts.demand_hourly``: every known hour of every area and demand service."""
     return con.execute(
-        "select tree, level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches, listed_calls, "
-        "listed_dispatches from marts.demand_hourly"
+        "select hierarchy, area_level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches, "
+        "releasable_calls, releasable_dispatches from marts.demand_hourly"
     ).pl()
 
 
 def crime_daily(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """``marts.crime_daily``: incidents by category, risk cell and local date."""
-    return con.execute("from marts.crime_daily order by category, cell_id, local_date").pl()
+    return con.execute("from marts.crime_daily order by category, cell_id, occurrence_date").pl()
 
 
 def crime_versions(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Every version of reported crime, so that past origins see what was known then."""
     return con.execute(
-        "select category, cell_id, local_date, occurred_at, occurred_until, known_at, superseded_at "
+        "select category, cell_id, occurrence_date, occurred_at, occurred_until, known_at, superseded_at "
         "from marts.crime_points order by all"
     ).pl()
 

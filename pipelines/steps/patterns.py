@@ -37,11 +37,11 @@ def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> nightly.Crime:
 def _points(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
     """Reported crime as known now, with coordinates in the profile's metric CRS and local times."""
     points = con.execute(
-        "select incident_id, category, lon, lat, cell_id, admin_area_id, police_area_id, local_date, "
-        "coalesce(timezone(getvariable('time_zone'), reported_at)::date, local_date) as reported_date, "
+        "select incident_id, category, lon, lat, cell_id, admin_area_id, police_area_id, occurrence_date, "
+        "coalesce(timezone(getvariable('time_zone'), reported_at)::date, occurrence_date) as report_date, "
         "timezone(getvariable('time_zone'), occurred_at) as occurred_from, "
         "timezone(getvariable('time_zone'), occurred_until) as occurred_until "
-        "from marts.crime_points where superseded_at is null order by category, local_date, incident_id"
+        "from marts.crime_points where superseded_at is null order by category, occurrence_date, incident_id"
     ).pl()
     to_metres = Transformer.from_crs("EPSG:4326", profile.crs, always_xy=True)
     x, y = to_metres.transform(points["lon"].to_numpy(), points["lat"].to_numpy())

@@ -30,7 +30,7 @@ def watch(settings: Settings, progress: Progress = silent) -> list[str]:
         StepError: with one line per feed that failed, or whose volume is not usual; `status` shows it.
     """
     registered = feeds.of(settings.profile)
-    watched = [feed for feed in registered if feed.kind == "keyed" and settings.profile.feeds[feed.name].watched]
+    watched = [feed for feed in registered if feed.load_type == "keyed" and settings.profile.feeds[feed.name].watched]
     names = [feed.name for feed in watched]
     with run_log.recorded(settings, "watch"):
         failures = _fetched(settings, watched, progress)

@@ -5,19 +5,56 @@ of its Parquet file; records from before there was one are of version 1.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the records written today."""
 
 _SUFFIX: Final = " (moved)"
 
 
+FORMER_KINDS: Final[Mapping[str, str]] = {"demand_selections": "demand_choices"}
+"""Kinds of records that had another name."""
+_RENAMED_IN_3: Final[Mapping[str, str]] = {
+    "tree": "hierarchy",
+    "level": "area_level",
+    "chosen_at": "selected_at",
+    "chosen_by": "selected_by",
+}
+_RETRIES_BEFORE_3: Final[Mapping[str, str]] = {
+    "accepted now: ": "acceptance",
+    "released from ": "release",
+    "held back since ": "requarantine",
+}
+
+
 def upgraded(kind: str, version: int, frame: pl.DataFrame) -> pl.DataFrame:
     """Return a record in today's columns and values."""
-    return _FROM_1[kind](frame) if version < VERSION and kind in _FROM_1 else frame
+    if version < 2 and kind in _FROM_1:
+        frame = _FROM_1[kind](frame)
+    return _from_2(kind, frame) if version < 3 else frame
+
+
+def load_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ledger's entry of a load in today's fields: once a retry named its batch at the end of its message."""
+    if "load" not in entry:
+        return dict(entry)
+    message = entry.get("message", "")
+    retry = next((name for start, name in _RETRIES_BEFORE_3.items() if message.startswith(start)), None)
+    if entry["load"] == "delivery" or retry is None:
+        return {**entry, "batch_type": entry["load"]}
+    return {**entry, "batch_type": retry, "retried_batch_id": message[-64:]}
+
+
+def _from_2(kind: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns had other names; disclosure-safe measures were called apportioned."""
+    ranking = {"method": "ranking_method"} if kind in ("risk_forecasts", "risk_slots_forecasts") else {}
+    renamed = frame.rename({**_RENAMED_IN_3, **ranking}, strict=False)
+    if "measure" not in renamed.columns:
+        return renamed
+    return renamed.with_columns(pl.col("measure").str.replace("^apportioned_", "disclosure_safe_"))
 
 
 def _demand_forecasts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -57,7 +57,7 @@ def entries(settings: Settings, kind: str, since: str | None = None, until: str 
     return [
         entry
         for entry in ledger.read(settings.ledger, "record")
-        if entry["record_kind"] == kind
+        if entry["record_kind"] in (kind, record_upgrades.FORMER_KINDS.get(kind))
         and (since is None or entry["name"][: len(since)] >= since)
         and (until is None or entry["name"][: len(until)] <= until)
     ]

@@ -52,7 +52,7 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable
     progress("marts")
     edges |= warehouse.run_models(con, "marts")
     rows = sorted((source, target) for target, sources in edges.items() for source in sources)
-    lineage = pl.DataFrame(rows, schema={"source": pl.String, "target": pl.String}, orient="row")
+    lineage = pl.DataFrame(rows, schema={"source_table": pl.String, "target_table": pl.String}, orient="row")
     warehouse.write_frame(con, "ops", "lineage", lineage)
 
 
@@ -127,7 +127,7 @@ def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered
             "is_crime": category.is_crime,
             "is_risk_allowed": category.is_risk_allowed,
             "is_sensitive": category.is_sensitive,
-            "harm": category.harm,
+            "harm_weight": category.harm,
             "service": category.service,
         }
         for name, category in profile.categories.items()
@@ -170,7 +170,7 @@ def _feed_row(profile: Profile, feed: Feed) -> dict[str, object]:
     return {
         "feed": feed.name,
         "agency": feed.agency,
-        "kind": feed.kind,
+        "load_type": feed.load_type,
         "is_reference": feed.is_reference,
         "delay_seconds": int(timedelta(hours=entry.delay_hours).total_seconds()),
         "freshness_hours": entry.freshness_hours,
@@ -182,7 +182,7 @@ def _feed_row(profile: Profile, feed: Feed) -> dict[str, object]:
         "is_simulated": profile.is_simulated,
         "crs": definition(entry.crs),
         "service": entry.services[0] if entry.services else None,
-        "location_quality": entry.location_quality if entry.kind else None,
+        "location_quality": entry.location_quality if entry.source_type else None,
         "is_discovered": entry.is_discovered,
     }
 

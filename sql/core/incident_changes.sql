@@ -1,7 +1,7 @@
 -- What of an incident was changed after it was first received, and when. Grain: incident_id, changed_at, changed.
 --
 -- Category and source_category in their words, priority, status (standing or withdrawn) and place. Of a moved place only
--- how far it moved, and nothing where one of both is the position of a caller's telephone. is_listed: the incident is not
+-- how far it moved, and nothing where one of both is the position of a caller's telephone. is_releasable: the incident is not
 -- restricted, so its own agency may read of it. Without a report, days_after_report is null.
 with
 received as (
@@ -18,13 +18,13 @@ versions as (
     select
         received.*,
         coalesce(category_map.category, 'other') as category,
-        received.incident_id not in (select incident_id from core.restricted_incidents) as is_listed,
+        received.incident_id not in (select incident_id from core.restricted_incidents) as is_releasable,
         -- One instant for all versions, else an incident whose time was corrected would lie in two months.
         min(received.reported_at) over each_record as first_reported_at,
         timezone(
             getvariable('time_zone'),
             coalesce(first_reported_at, min(received.occurred_at) over each_record, min(received.known_at) over each_record)
-        )::date as local_date
+        )::date as report_date
     from received
     left join reference.category_map
         on category_map.feed = received.feed and category_map.source_category = received.source_category
@@ -98,7 +98,7 @@ select
     change.old as "before",
     change.new as "after",
     case when change.changed = 'place' and not is_telephone then moved_m end as distance_m,
-    is_listed,
-    local_date
+    is_releasable,
+    report_date
 from listed
 where change.is_change

@@ -1,6 +1,6 @@
 -- Every incident of every agency as now known, with its place, category and joint incident.
 -- A source category that is sensitive or unmapped in any row or version decides for the whole incident
--- (core.restricted_incidents). An incident is listed when none is: then its own agency may read it as a record.
+-- (core.restricted_incidents). An incident is releasable when none is: then its own agency may read it as a record.
 -- A snapped point may lie on the border of its district, so there the district that the source names comes first.
 -- Grain: incident_id.
 with staged as (
@@ -8,7 +8,7 @@ with staged as (
         incidents.* replace (
             if(restricted.incident_id is null, incidents.source_category, restricted.source_category) as source_category
         ),
-        restricted.incident_id is null as is_listed
+        restricted.incident_id is null as is_releasable
     from staging.incidents
     left join core.restricted_incidents as restricted on restricted.incident_id = incidents.incident_id
 ),
@@ -62,14 +62,14 @@ select
     joint_links.joint_incident_id,
     placed.known_at,
     coalesce(categories.is_sensitive, false) as is_sensitive,
-    placed.is_listed,
+    placed.is_releasable,
     coalesce(categories.is_crime, false) as is_crime,
     risk_exclusion(
         placed.agency, categories.is_sensitive, categories.is_risk_allowed, placed.is_discovered, placed.location_source,
         placed.location_quality, placed.cell_id
     ) is null as is_risk_allowed,
-    placed.local_at::date as local_date,
-    hour(placed.local_at)::integer as local_hour
+    placed.local_at::date as report_date,
+    hour(placed.local_at)::integer as report_hour
 from placed
 left join reference.categories on categories.category = placed.category
 left join reference.joint_links on joint_links.incident_id = placed.incident_id

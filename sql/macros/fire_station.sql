@@ -1,4 +1,4 @@
 -- The area of the fire station of a name; the first one where several share it.
 create or replace temporary macro fire_station(station_name) as (
-    select min(area_id) from reference.areas where tree = 'fire' and level = 'station' and name = station_name
+    select min(area_id) from reference.areas where hierarchy = 'fire' and area_level = 'station' and name = station_name
 )

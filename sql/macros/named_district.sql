@@ -7,6 +7,6 @@ create or replace temporary macro named_district(district_name, province_name) a
         )
     from reference.areas as districts
     left join reference.areas as provinces on provinces.area_id = districts.parent_area_id
-    where districts.tree = 'admin' and districts.level = 'district'
+    where districts.hierarchy = 'admin' and districts.area_level = 'district'
         and replace(districts.name, ' ', '') = district_name
 )

@@ -19,7 +19,7 @@ panel as (
         count(*) as services
     from marts.demand_hourly as demand
     join served on served.demand_service = demand.service
-    where demand.tree = 'admin'
+    where demand.hierarchy = 'admin'
     group by all
 ),
 known as (
@@ -36,7 +36,7 @@ calls as (
         incidents.agency,
         incidents.admin_area_id,
         date_trunc('hour', coalesce(incidents.reported_at, incidents.occurred_at)) as hour_start_at,
-        incidents.is_listed,
+        incidents.is_releasable,
         exists(
             select 1
             from reference.demand_services as requested
@@ -57,20 +57,20 @@ counted as (
         count(*) as calls_answered,
         count(*) filter (is_for_unit) as calls_for_units,
         sum(dispatches) as dispatches,
-        count(*) filter (is_listed) as listed_calls_answered,
-        count(*) filter (is_listed and is_for_unit) as listed_calls_for_units,
-        coalesce(sum(dispatches) filter (is_listed), 0) as listed_dispatches
+        count(*) filter (is_releasable) as releasable_calls_answered,
+        count(*) filter (is_releasable and is_for_unit) as releasable_calls_for_units,
+        coalesce(sum(dispatches) filter (is_releasable), 0) as releasable_dispatches
     from calls
     group by all
 ),
 admin as (
-    select area_id, level, parent_area_id from reference.areas where tree = 'admin'
+    select area_id, area_level, parent_area_id from reference.areas where hierarchy = 'admin'
 ),
 -- As in demand_hourly: a call counts in its area, in its province, and, with or without a place, in the region.
 counting as (
-    select area_id, area_id as in_area_id from admin where level in ('district', 'province')
+    select area_id, area_id as in_area_id from admin where area_level in ('district', 'province')
     union all
-    select area_id, parent_area_id as in_area_id from admin where level = 'district'
+    select area_id, parent_area_id as in_area_id from admin where area_level = 'district'
 ),
 placed as (
     select counted.* exclude (admin_area_id), counting.in_area_id as area_id
@@ -96,9 +96,9 @@ select
     coalesce(summed.calls_answered, 0)::bigint as calls_answered,
     coalesce(summed.calls_for_units, 0)::bigint as calls_for_units,
     if(known.has_units, coalesce(summed.dispatches, 0), null)::bigint as dispatches,
-    coalesce(summed.listed_calls_answered, 0)::bigint as listed_calls_answered,
-    coalesce(summed.listed_calls_for_units, 0)::bigint as listed_calls_for_units,
-    if(known.has_units, coalesce(summed.listed_dispatches, 0), null)::bigint as listed_dispatches
+    coalesce(summed.releasable_calls_answered, 0)::bigint as releasable_calls_answered,
+    coalesce(summed.releasable_calls_for_units, 0)::bigint as releasable_calls_for_units,
+    if(known.has_units, coalesce(summed.releasable_dispatches, 0), null)::bigint as releasable_dispatches
 from known
 left join summed
     on summed.agency = known.agency

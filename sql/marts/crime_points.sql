@@ -85,7 +85,7 @@ select
     occurred_at,
     occurred_until,
     reported_at,
-    timezone(getvariable('time_zone'), coalesce(occurred_at, reported_at))::date as local_date,
+    timezone(getvariable('time_zone'), coalesce(occurred_at, reported_at))::date as occurrence_date,
     known_at,
     superseded_at
 from states

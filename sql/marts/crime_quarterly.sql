@@ -7,12 +7,12 @@ with dated as (
     select
         incidents.admin_area_id as area_id,
         incidents.category,
-        incidents.local_date as reported_date,
+        incidents.report_date as report_date,
         date_trunc(
             'quarter', timezone(getvariable('time_zone'), coalesce(incidents.occurred_at, incidents.reported_at))
         )::date as quarter_start_date
     from core.incidents
-    join reference.areas on areas.area_id = incidents.admin_area_id and areas.tree = 'admin' and areas.level = 'district'
+    join reference.areas on areas.area_id = incidents.admin_area_id and areas.hierarchy = 'admin' and areas.area_level = 'district'
     where incidents.agency = 'police' and incidents.is_crime and not incidents.is_sensitive
 ),
 history as (
@@ -21,6 +21,6 @@ history as (
 select dated.area_id, dated.quarter_start_date, dated.category, count(*) as incidents
 from dated
 cross join history
-where dated.reported_date < dated.quarter_start_date + interval 4 months
+where dated.report_date < dated.quarter_start_date + interval 4 months
     and timezone(getvariable('time_zone'), dated.quarter_start_date::timestamp) >= history.complete_from_at
 group by all

@@ -94,7 +94,7 @@ counted as (
     group by all
 ),
 lying as (
-    select counted.*, admin_area_id as area_id, 'admin' as tree from counted
+    select counted.*, admin_area_id as area_id, 'admin' as hierarchy from counted
     union all
     select counted.*, coalesce(police_area_id, admin_area_id), 'police' from counted
     union all
@@ -103,8 +103,8 @@ lying as (
 placed as (
     select demand_areas.in_area_id as area_id, lying.service, hour_start_at, known_at, calls, dispatches
     from lying
-    join marts.demand_areas on demand_areas.tree = lying.tree and demand_areas.area_id = lying.area_id
-    semi join marts.demand_trees as trees on trees.service = lying.service and trees.tree = lying.tree
+    join marts.demand_areas on demand_areas.hierarchy = lying.hierarchy and demand_areas.area_id = lying.area_id
+    semi join marts.demand_hierarchies as hierarchies on hierarchies.service = lying.service and hierarchies.hierarchy = lying.hierarchy
     where demand_areas.in_area_id not in (select area_id from marts.region)
     union all
     select region.area_id, service, hour_start_at, known_at, calls, dispatches

@@ -1,11 +1,11 @@
--- Calls and dispatches by area of every tree, service and hour, zeros present, for the whole hours in which all feeds of
--- the service are complete: all levels below the nation of the administrative tree and of the service's own agency's
--- tree, and the region as a whole, once.
+-- Calls and dispatches by area of every hierarchy, service and hour, zeros present, for the whole hours in which all feeds of
+-- the service are complete: all levels below the nation of the administrative hierarchy and of the service's own agency's
+-- hierarchy, and the region as a whole, once.
 -- What is before or after is unknown and has no row; a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
 -- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, it counts by its
 -- district, as one without a place: station areas cross districts, so both would tell where the telephone stood.
--- Trees overlap: add up areas of one tree and level only. Grain: area_id, service, hour_start_at.
+-- Hierarchies overlap: add up areas of one hierarchy and level only. Grain: area_id, service, hour_start_at.
 with services as (
     select
         *,
@@ -22,7 +22,7 @@ calls as (
         if(incidents.location_source is distinct from 'caller_lookup', incidents.police_area_id, null) as police_area_id,
         if(incidents.location_source is distinct from 'caller_lookup', incidents.fire_area_id, null) as fire_area_id,
         demand_services.demand_service as service,
-        incidents.is_listed,
+        incidents.is_releasable,
         coalesce(incidents.reported_at, incidents.occurred_at) as called_at,
         coalesce(sent.dispatches, 0) as dispatches
     from core.incidents
@@ -40,16 +40,16 @@ counted as (
         date_trunc('hour', calls.called_at) as hour_start_at,
         count(*) as calls,
         sum(calls.dispatches) as dispatches,
-        count(*) filter (calls.is_listed) as listed_calls,
-        coalesce(sum(calls.dispatches) filter (calls.is_listed), 0) as listed_dispatches
+        count(*) filter (calls.is_releasable) as releasable_calls,
+        coalesce(sum(calls.dispatches) filter (calls.is_releasable), 0) as releasable_dispatches
     from calls
     join services on services.service = calls.service
     where calls.called_at >= services.known_from_at and calls.called_at < services.known_until_at
     group by all
 ),
--- A call without a place in a tree counts there by its district.
+-- A call without a place in a hierarchy counts there by its district.
 lying as (
-    select counted.*, admin_area_id as area_id, 'admin' as tree from counted
+    select counted.*, admin_area_id as area_id, 'admin' as hierarchy from counted
     union all
     select counted.*, coalesce(police_area_id, admin_area_id), 'police' from counted
     union all
@@ -58,7 +58,7 @@ lying as (
 placed as (
     select lying.*, demand_areas.in_area_id
     from lying
-    join marts.demand_areas on demand_areas.tree = lying.tree and demand_areas.area_id = lying.area_id
+    join marts.demand_areas on demand_areas.hierarchy = lying.hierarchy and demand_areas.area_id = lying.area_id
 ),
 summed as (
     select
@@ -67,10 +67,10 @@ summed as (
         hour_start_at,
         sum(calls)::bigint as calls,
         sum(dispatches)::bigint as dispatches,
-        sum(listed_calls)::bigint as listed_calls,
-        sum(listed_dispatches)::bigint as listed_dispatches
+        sum(releasable_calls)::bigint as releasable_calls,
+        sum(releasable_dispatches)::bigint as releasable_dispatches
     from placed
-    semi join marts.demand_trees as trees on trees.service = placed.service and trees.tree = placed.tree
+    semi join marts.demand_hierarchies as hierarchies on hierarchies.service = placed.service and hierarchies.hierarchy = placed.hierarchy
     where in_area_id not in (select area_id from marts.region)
     group by all
     union all
@@ -80,8 +80,8 @@ summed as (
         hour_start_at,
         sum(calls)::bigint,
         sum(dispatches)::bigint,
-        sum(listed_calls)::bigint,
-        sum(listed_dispatches)::bigint
+        sum(releasable_calls)::bigint,
+        sum(releasable_dispatches)::bigint
     from counted
     cross join marts.region
     group by all
@@ -95,8 +95,8 @@ hours as (
 ),
 panel as (
     select
-        areas.tree,
-        areas.level,
+        areas.hierarchy,
+        areas.area_level,
         areas.area_id,
         hours.service,
         hours.has_units,
@@ -104,13 +104,13 @@ panel as (
         hours.local_at::date as local_date,
         hour(hours.local_at)::integer as local_hour
     from reference.areas as areas
-    join marts.demand_trees as trees on trees.tree = areas.tree
-    join hours on hours.service = trees.service
-    where areas.level <> 'nation' or areas.area_id in (select area_id from marts.region)
+    join marts.demand_hierarchies as hierarchies on hierarchies.hierarchy = areas.hierarchy
+    join hours on hours.service = hierarchies.service
+    where areas.area_level <> 'nation' or areas.area_id in (select area_id from marts.region)
 )
 select
-    panel.tree,
-    panel.level,
+    panel.hierarchy,
+    panel.area_level,
     panel.area_id,
     panel.service,
     panel.hour_start_at,
@@ -118,8 +118,8 @@ select
     panel.local_hour,
     coalesce(summed.calls, 0) as calls,
     if(panel.has_units, coalesce(summed.dispatches, 0), null) as dispatches,
-    coalesce(summed.listed_calls, 0) as listed_calls,
-    if(panel.has_units, coalesce(summed.listed_dispatches, 0), null) as listed_dispatches
+    coalesce(summed.releasable_calls, 0) as releasable_calls,
+    if(panel.has_units, coalesce(summed.releasable_dispatches, 0), null) as releasable_dispatches
 from panel
 left join summed
     on summed.area_id = panel.area_id

@@ -7,7 +7,7 @@ with fetched as (
 records as (
     select
         incidents.feed,
-        max(incidents.known_at) as data_as_of,
+        max(incidents.known_at) as newest_known_at,
         any_value(fetched.first_window_at) as first_window_at,
         -- A record older than the first window is a stray one. A snapshot has no window: it holds all there is.
         min(coalesce(incidents.reported_at, incidents.occurred_at)) filter (
@@ -34,8 +34,8 @@ measured as (
                 getvariable('time_zone'), date_trunc('day', timezone(getvariable('time_zone'), records.first_record_at))
             )
         ) as complete_from_at,
-        records.data_as_of,
-        date_diff('minute', records.data_as_of, getvariable('as_of')::timestamptz) / 60.0 as age_hours,
+        records.newest_known_at,
+        date_diff('minute', records.newest_known_at, getvariable('as_of')::timestamptz) / 60.0 as age_hours,
         feeds.freshness_hours
     from reference.feeds
     left join ops.cursors on cursors.feed = feeds.feed
@@ -49,7 +49,7 @@ judged as (
             when fetched_through_at is null then 'never fetched'
             when fetched_through_at < getvariable('as_of')::timestamptz
                 then 'fetched only through ' || strftime(timezone('UTC', fetched_through_at), '%Y-%m-%d %H:%M UTC')
-            when data_as_of is null then 'no record'
+            when newest_known_at is null then 'no record'
             when age_hours > freshness_hours
                 then 'newest record is ' || round(age_hours)::integer || ' h old, limit ' || round(freshness_hours)::integer || ' h'
         end as stale_reason
@@ -62,7 +62,7 @@ select
     complete_from_at,
     fetched_through_at,
     fetched_through_at - to_seconds(delay_seconds) as complete_through_at,
-    data_as_of,
+    newest_known_at,
     age_hours::double as age_hours,
     freshness_hours,
     stale_reason is not null as is_stale,

@@ -3,7 +3,7 @@
 -- to the nearest crossing are often on a border, so they are not compared with the district they name.
 -- Grain: feed.
 with named as (
-    select area_id from reference.areas where tree = 'admin' and level = 'district'
+    select area_id from reference.areas where hierarchy = 'admin' and area_level = 'district'
 ),
 judged as (
     select

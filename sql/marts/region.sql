@@ -1,9 +1,9 @@
 -- The region: all that the profile covers, its one province or the nation. Grain: area_id.
 select
     if(
-        count(*) filter (level = 'province') = 1,
-        max(area_id) filter (level = 'province'),
-        max(area_id) filter (level = 'nation')
+        count(*) filter (area_level = 'province') = 1,
+        max(area_id) filter (area_level = 'province'),
+        max(area_id) filter (area_level = 'nation')
     ) as area_id
 from reference.areas
-where tree = 'admin'
+where hierarchy = 'admin'

@@ -1,4 +1,4 @@
--- Response times by district, service and month, from report to first arrival, split into their parts; of listed
+-- Response times by district, service and month, from report to first arrival, split into their parts; of releasable
 -- incidents only, so that nothing is left when their records are subtracted. Grain: area_id, service, month_start_date.
 with first_units as (
     select
@@ -13,7 +13,7 @@ timed as (
     select
         incidents.admin_area_id as area_id,
         incidents.service,
-        date_trunc('month', incidents.local_date)::date as month_start_date,
+        date_trunc('month', incidents.report_date)::date as month_start_date,
         date_diff('second', incidents.reported_at, coalesce(first_units.dispatched_at, incidents.first_dispatched_at))
             as call_processing_seconds,
         date_diff('second', first_units.dispatched_at, first_units.en_route_at) as turnout_seconds,
@@ -22,7 +22,7 @@ timed as (
             as response_seconds
     from core.incidents
     left join first_units on first_units.incident_id = incidents.incident_id
-    where incidents.is_listed
+    where incidents.is_releasable
 )
 select
     area_id,

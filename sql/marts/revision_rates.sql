@@ -7,19 +7,19 @@
 -- the feed was first read only those records are known that have changed, so it never appears.
 with
 hidden as (
-    select distinct incident_id from core.incident_changes where not is_listed
+    select distinct incident_id from core.incident_changes where not is_releasable
 ),
 reported as (
-    select feed, date_trunc('month', local_date)::date as month_start_date, incident_id
+    select feed, date_trunc('month', report_date)::date as month_start_date, incident_id
     from core.incidents
     anti join hidden using (incident_id)
-    where is_listed and reported_at is not null
+    where is_releasable and reported_at is not null
     union all
     -- A withdrawn record is in core.incidents no more.
-    select distinct feed, date_trunc('month', local_date)::date as month_start_date, incident_id
+    select distinct feed, date_trunc('month', report_date)::date as month_start_date, incident_id
     from core.incident_changes
     anti join core.incidents using (incident_id)
-    where is_listed and days_after_report is not null
+    where is_releasable and days_after_report is not null
 ),
 months as (
     select feed, month_start_date, count(*) as incidents
@@ -32,7 +32,7 @@ begun as (
 requested as (
     select months.*, feeds.agency, kinds.changed, spans.within_days
     from months
-    join reference.feeds on feeds.feed = months.feed and feeds.kind = 'keyed'
+    join reference.feeds on feeds.feed = months.feed and feeds.load_type = 'keyed'
     join marts.feed_status as status on status.feed = months.feed
     join begun on begun.feed = months.feed and timezone(getvariable('time_zone'), month_start_date::timestamp) >= first_at
     cross join (values ('category'), ('priority'), ('place'), ('status')) as kinds (changed)
@@ -44,7 +44,7 @@ changes as (
     select reported.feed, reported.month_start_date, changed, incident_id, min(days_after_report) as first_after
     from core.incident_changes
     join reported using (incident_id)
-    where is_listed and "after" is distinct from 'standing'
+    where is_releasable and "after" is distinct from 'standing'
     group by all
 )
 select

@@ -1,6 +1,6 @@
 -- Reported crime that may not enter risk, by year and by the first rule that keeps it out. Grain: year, category, reason.
 select
-    year(incidents.local_date)::integer as year,
+    year(incidents.report_date)::integer as year,
     incidents.category,
     risk_exclusion(
         incidents.agency, incidents.is_sensitive, categories.is_risk_allowed, incidents.is_discovered,

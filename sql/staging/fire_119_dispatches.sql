@@ -5,7 +5,7 @@
 with stations as (
     select name, substr(area_id, 3, 2) as province_id, min(area_id) as area_id
     from reference.areas
-    where tree = 'fire' and level = 'station'
+    where hierarchy = 'fire' and area_level = 'station'
     group by name, province_id
 )
 select

@@ -54,6 +54,6 @@ select
     coalesce(compared.missing_keys, 0) as missing_keys,
     coalesce(compared.missing_keys, 0)
         <= coalesce(compared.known_keys, 0)
-        * (select max_missing_share from reference.feeds where feed = 'police_112_keys') as is_believed
+        * (select max_missing_share from reference.feeds where feed = 'police_112_keys') as is_accepted
 from spans
 left join compared on compared.snapshot = spans.snapshot

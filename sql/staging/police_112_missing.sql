@@ -5,7 +5,7 @@
 -- list was made counts again.
 with
 newest as (
-    select * from staging.police_112_lists where is_believed order by snapshot desc limit 1
+    select * from staging.police_112_lists where is_accepted order by snapshot desc limit 1
 ),
 held as (
     select * from raw.police_112_keys where _copy = 1

@@ -51,7 +51,7 @@ area_words as (
             {'rank': 1, 'word': ltrim(regexp_replace(lower(name), '[^\pL\pN]', '', 'g'), '0')}
         ], recursive := true)
     from reference.areas
-    where tree = 'admin' and level = 'district'
+    where hierarchy = 'admin' and area_level = 'district'
 ),
 named as (
     select word, min_by(area_id, {'rank': rank, 'area_id': area_id}) as area_id from area_words group by word

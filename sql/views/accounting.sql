@@ -4,12 +4,12 @@ with added as (
     select
         feed,
         count(*) as batches,
-        coalesce(sum(received) filter (kind = 'delivery'), 0)::bigint as received,
-        coalesce(sum(loaded) filter (kind = 'delivery'), 0)::bigint as loaded,
-        coalesce(sum(unchanged) filter (kind = 'delivery'), 0)::bigint as unchanged,
-        coalesce(sum(quarantined) filter (kind = 'delivery'), 0)::bigint as quarantined,
-        coalesce(sum(rejected) filter (kind = 'delivery'), 0)::bigint as rejected,
-        coalesce(sum(loaded + unchanged) filter (kind = 'retry'), 0)::bigint as released
+        coalesce(sum(received) filter (batch_type = 'delivery'), 0)::bigint as received,
+        coalesce(sum(loaded) filter (batch_type = 'delivery'), 0)::bigint as loaded,
+        coalesce(sum(unchanged) filter (batch_type = 'delivery'), 0)::bigint as unchanged,
+        coalesce(sum(quarantined) filter (batch_type = 'delivery'), 0)::bigint as quarantined,
+        coalesce(sum(rejected) filter (batch_type = 'delivery'), 0)::bigint as rejected,
+        coalesce(sum(loaded + unchanged) filter (batch_type <> 'delivery'), 0)::bigint as released
     from ops.batches
     group by feed
 )

@@ -1,8 +1,8 @@
 -- Investigation cases per category, province and month, place withheld. Grain: area_id, month_start_date, category.
 with received as (
     select
-        case when areas.level = 'district' then areas.parent_area_id else areas.area_id end as area_id,
-        date_trunc('month', incidents.local_date)::date as month_start_date,
+        case when areas.area_level = 'district' then areas.parent_area_id else areas.area_id end as area_id,
+        date_trunc('month', incidents.report_date)::date as month_start_date,
         incidents.category
     from core.incidents as incidents
     left join reference.areas as areas on areas.area_id = incidents.admin_area_id

@@ -1,11 +1,11 @@
--- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start, basis.
--- Units sent have a table of their own, dispatch_forecast. Trees overlap: add up areas of one tree and level only.
--- basis: where records leave calls out, no audience gets forecasts of all calls next to records (all), but those that share
--- the region's forecast by listed calls (listed).
+-- The newest forecast of calls as planners read it. Grain: frequency, area_id, service, shift, target_start, disclosure_basis.
+-- Units sent have a table of their own, dispatch_forecast. Hierarchies overlap: add up areas of one hierarchy and level only.
+-- disclosure_basis: where records leave calls out, no audience gets forecasts of all calls next to records (all), but those that share
+-- the region's forecast by releasable calls (releasable).
 with issued as (
     select *, coalesce(shift, '') as turn
     from forecast.demand
-    where measure in ('calls', 'apportioned_calls')
+    where measure in ('calls', 'disclosure_safe_calls')
 ),
 chosen as (
     select *
@@ -29,16 +29,16 @@ hourly_units as (
 select
     chosen.reference_at,
     chosen.frequency,
-    chosen.tree,
-    chosen.level,
+    chosen.hierarchy,
+    chosen.area_level,
     chosen.area_id,
     areas.name as area_name,
     chosen.service,
     case
-        when chosen.measure = 'apportioned_calls' then 'listed'
+        when chosen.measure = 'disclosure_safe_calls' then 'releasable'
         when apart.service is not null then 'all'
         else 'both'
-    end as basis,
+    end as disclosure_basis,
     chosen.shift,
     chosen.target_start,
     chosen.target_end,
@@ -58,5 +58,5 @@ select
 from chosen
 left join baseline using (frequency, reference_at, area_id, service, turn, target_start, measure)
 left join hourly_units using (frequency, reference_at, area_id, service, target_start, measure)
-left join marts.demand_apart as apart on apart.service = chosen.service and apart.tree = chosen.tree
+left join marts.demand_apart as apart on apart.service = chosen.service and apart.hierarchy = chosen.hierarchy
 left join reference.areas as areas on areas.area_id = chosen.area_id

@@ -20,7 +20,7 @@ with listed as (
             {'output_type': 'quantile', 'output_type_id': 0.99::double, 'value': "q0.99"}
         ]) as output
     from forecast.demand
-    where measure = 'calls' and tree = 'admin' and frequency in ('h', 'D')
+    where measure = 'calls' and hierarchy = 'admin' and frequency in ('h', 'D')
 )
 select
     model as model_id,

@@ -9,9 +9,9 @@ with history as (
     group by service
 ),
 counted as (
-    select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(listed_calls)::bigint as calls
+    select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(releasable_calls)::bigint as calls
     from marts.demand_hourly
-    where service in ('fire', 'ems') and tree = 'admin' and level = 'district'
+    where service in ('fire', 'ems') and hierarchy = 'admin' and area_level = 'district'
     group by all
 )
 select counted.area_id, counted.quarter_start_date, counted.service, disclosable_count(counted.calls) as calls

@@ -4,4 +4,4 @@ select
     sent.arrived_at, sent.patient_contact_at, sent.left_scene_at, sent.hospital_at, sent.available_at, sent.agency,
     sent.service, shown.admin_area_id, shown.fire_area_id
 from core.dispatches as sent
-join views.listed_incidents as shown on shown.incident_id = sent.incident_id
+join views.releasable_incidents as shown on shown.incident_id = sent.incident_id

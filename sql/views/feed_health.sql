@@ -9,7 +9,7 @@ select
     judged_through_at,
     if(agency = 'investigation', null, records) as records,
     if(agency = 'investigation', null, expected_records) as expected_records,
-    if(agency = 'investigation', null, silent_hours) as silent_hours,
+    if(agency = 'investigation', null, no_data_hours) as no_data_hours,
     if(agency = 'investigation', null, times_usual) as times_usual,
     rule
 from ops.feed_health

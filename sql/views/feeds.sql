@@ -3,7 +3,7 @@ select
     feeds.feed,
     feeds.agency,
     feeds.is_reference,
-    timezone(getvariable('time_zone'), status.data_as_of)::date as data_as_of_date,
+    timezone(getvariable('time_zone'), status.newest_known_at)::date as newest_known_date,
     status.is_stale,
     feeds.freshness_hours,
     feeds.legal_basis,

@@ -10,5 +10,5 @@ select
     round(scores.skill_low, 3) as skill_low, round(scores.skill_high, 3) as skill_high,
     round(scores.worse_share, 3) as worse_share,
     scores.service not in (select service from marts.demand_apart)
-        or (scores.targets >= 500 and scores.measure not like 'apportioned%') as is_pooled
+        or (scores.targets >= 500 and scores.measure not like 'disclosure_safe%') as is_pooled
 from forecast.demand_scores as scores

@@ -4,13 +4,13 @@ with events as (
     select
         joint_incident_id,
         first(admin_area_id order by incident_id) as area_id,
-        first(local_date order by incident_id) as local_date,
+        first(report_date order by incident_id) as report_date,
         string_agg(distinct agency, ' + ' order by agency) as agencies
     from core.incidents
     where joint_incident_id is not null and agency in ('police', 'fire')
     group by joint_incident_id
     having count(distinct agency) > 1
 )
-select area_id, date_trunc('month', local_date)::date as month_start_date, agencies, count(*) as joint_incidents
+select area_id, date_trunc('month', report_date)::date as month_start_date, agencies, count(*) as joint_incidents
 from events
 group by all

@@ -21,7 +21,7 @@ from (
         (
             'combination',
             'Calls per hour and day above stations: the mean of the models that were best for the series, or several of them over an area level',
-            'What its models read (forecast_choices lists them)',
+            'What its models read (forecast_selections lists them)',
             'Persons; anything but place, time and service',
             'seasonal_naive',
             'As its models. Selected on earlier origins, once a week'
@@ -29,14 +29,14 @@ from (
         (
             'share_of_region',
             'Calls and units sent of areas, for readers of records where some calls have none: what is expected of all areas, shared among them',
-            'The published forecasts of a tree''s areas added up, and the weekly tables of listed calls',
+            'The published forecasts of a hierarchy''s areas added up, and the weekly tables of releasable calls',
             'Persons; of an area, calls that have no record',
             'seasonal_naive',
             'What an area''s withheld calls differ from the region''s is not in it. Quantiles are those of the forecast of all calls, moved to this mean'
         ),
         (
             'sum_of_parts',
-            'Calls and units sent of areas above the leaves of their tree, and of the days and shifts of the first week: means that add up',
+            'Calls and units sent of areas above the leaves of their hierarchy, and of the days and shifts of the first week: means that add up',
             'The published forecasts of the parts (areas, hours), moved by the area''s own forecast where that paid before, and how far parts were missed together',
             'Persons; anything but place, time and service',
             'seasonal_naive',

@@ -2,7 +2,7 @@
 with outlines as (
     select 'district' as place_kind, area_id as place_id, geometry
     from reference.areas
-    where tree = 'admin' and level = 'district'
+    where hierarchy = 'admin' and area_level = 'district'
     union all
     select 'map_cell' as place_kind, cell_id as place_id, geometry from reference.cells
 )

@@ -12,7 +12,7 @@ excluded as (
     select year, reason, sum(incidents)::bigint as incidents from marts.risk_exclusions group by year, reason
 ),
 entered as (
-    select year(local_date)::integer as year, count(*) as incidents from core.incidents where is_risk_allowed group by all
+    select year(report_date)::integer as year, count(*) as incidents from core.incidents where is_risk_allowed group by all
 ),
 counted as (
     select year, incidents from excluded

@@ -13,7 +13,7 @@ select
     risk_slots.baseline_expected,
     risk_slots.rank::bigint as rank,
     risk_slots.data_as_of,
-    risk_slots.method,
+    risk_slots.ranking_method,
     risk_slots.degraded_reason
 from forecast.risk_slots as risk_slots
 left join reference.cells as cells

@@ -1,17 +1,17 @@
--- Units required per area, service and hour, for the newest forecast. Grain: area_id, service, target_start, basis.
--- basis is as in demand_forecast.
+-- Units required per area, service and hour, for the newest forecast. Grain: area_id, service, target_start, disclosure_basis.
+-- disclosure_basis is as in demand_forecast.
 select
     staffing.reference_at,
     staffing.area_id,
-    areas.tree,
-    areas.level,
+    areas.hierarchy,
+    areas.area_level,
     areas.name as area_name,
     staffing.service,
     case
-        when staffing.measure = 'apportioned_calls' then 'listed'
+        when staffing.measure = 'disclosure_safe_calls' then 'releasable'
         when apart.service is not null then 'all'
         else 'both'
-    end as basis,
+    end as disclosure_basis,
     staffing.target_start,
     staffing.target_end,
     staffing.expected_calls,
@@ -29,4 +29,4 @@ select
     staffing.degraded_reason
 from dispatch.staffing as staffing
 left join reference.areas as areas on areas.area_id = staffing.area_id
-left join marts.demand_apart as apart on apart.service = staffing.service and apart.tree = areas.tree
+left join marts.demand_apart as apart on apart.service = staffing.service and apart.hierarchy = areas.hierarchy

@@ -12,10 +12,10 @@ with known as (
 withheld as (
     select
         agency,
-        year(local_date) as year,
+        year(report_date) as year,
         case when is_sensitive then 'sensitive matter' else 'category unknown' end as reason
     from core.incidents
-    where not is_listed
+    where not is_releasable
 ),
 counted as (
     select agency, year, reason, count(*) as incidents

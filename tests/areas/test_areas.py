@@ -172,7 +172,7 @@ def test_names_lose_their_province_and_keep_their_city(name: str, code: str, cle
 
 def test_the_three_hierarchies_meet_only_at_the_nation(seoul: duckdb.DuckDBPyConnection) -> None:
     rows = seoul.execute(
-        "select tree, level, parent_area_id, count(*), bool_or(is_approximated) from reference.areas "
+        "select hierarchy, area_level, parent_area_id, count(*), bool_or(is_approximated) from reference.areas "
         "group by all order by all"
     ).fetchall()
     assert rows == [
@@ -199,12 +199,16 @@ def test_an_areas_point_is_inside_it_and_ids_are_unique(seoul: duckdb.DuckDBPyCo
 
 
 def test_stations_cover_the_whole_region(seoul: duckdb.DuckDBPyConnection) -> None:
-    rows = seoul.execute("select tree, level, geometry from reference.areas where geometry is not null").fetchall()
+    rows = seoul.execute(
+        "select hierarchy, area_level, geometry from reference.areas where geometry is not null"
+    ).fetchall()
     size = {
-        tree: sum(
-            shapely.from_wkb(shape).area for t, level, shape in rows if t == tree and level in ("district", "station")
+        hierarchy: sum(
+            shapely.from_wkb(shape).area
+            for name, level, shape in rows
+            if name == hierarchy and level in ("district", "station")
         )
-        for tree in ("admin", "police", "fire")
+        for hierarchy in ("admin", "police", "fire")
     }
     assert size["police"] == pytest.approx(size["admin"], rel=1e-9)
     assert size["fire"] == pytest.approx(size["admin"], rel=1e-9)
@@ -256,9 +260,9 @@ def test_a_profile_without_provinces_covers_the_nation_and_every_tree_nests(con:
     assert (NATION.areas.whole_id, KOREA.areas.whole_id, TORONTO.areas.whole_id) == ("KR", "11", "TOR")
     areas.build(con, NATION)
     rows = con.execute(
-        "select area.tree, area.level, upper.level, count(*), count(distinct area.parent_area_id) "
+        "select area.hierarchy, area.area_level, upper.area_level, count(*), count(distinct area.parent_area_id) "
         "from reference.areas as area left join reference.areas as upper on upper.area_id = area.parent_area_id "
-        "and (upper.tree = area.tree or upper.level = 'nation') group by all order by all"
+        "and (upper.hierarchy = area.hierarchy or upper.area_level = 'nation') group by all order by all"
     ).fetchall()
     assert rows == [
         ("admin", "district", "province", 251, 17),
@@ -277,7 +281,7 @@ def test_a_profile_without_provinces_covers_the_nation_and_every_tree_nests(con:
     stations = con.execute(
         "select st_area(st_geomfromwkb(upper.geometry)), sum(st_area(st_geomfromwkb(area.geometry))) "
         "from reference.areas as area join reference.areas as upper on upper.area_id = area.parent_area_id "
-        "where area.level = 'station' group by upper.area_id, upper.geometry"
+        "where area.area_level = 'station' group by upper.area_id, upper.geometry"
     ).fetchall()
     assert all(whole == pytest.approx(parts, rel=1e-6) for whole, parts in stations)
     # The 10 million risk cells are not built in advance, the 100,000 map cells are; cells of recorded places follow.
@@ -325,10 +329,10 @@ def test_containment_equals_duckdbs_test_of_every_point_and_area(
     expected = seoul.execute(
         """
         select points.lon, points.lat,
-            min(area_id) filter (where tree = 'admin'), min(area_id) filter (where tree = 'police'),
-            min(area_id) filter (where tree = 'fire')
+            min(area_id) filter (where hierarchy = 'admin'), min(area_id) filter (where hierarchy = 'police'),
+            min(area_id) filter (where hierarchy = 'fire')
         from staging.points
-        join (from reference.areas where level in ('district', 'station')) as area
+        join (from reference.areas where area_level in ('district', 'station')) as area
             on st_intersects(st_geomfromwkb(geometry), st_point(points.lon, points.lat))
         group by all order by all
         """
@@ -352,7 +356,7 @@ def test_a_point_on_a_border_is_located_once_in_the_smallest_area(
         [box(x * 0.01, y * 0.01, (x + wide) * 0.01, (y + high) * 0.01) for x, y, wide, high in boxes],
     )
     area_rows = [
-        {"area_id": f"A{number}", "tree": "admin", "level": "district", "geometry": shapely.to_wkb(shape)}
+        {"area_id": f"A{number}", "hierarchy": "admin", "area_level": "district", "geometry": shapely.to_wkb(shape)}
         for number, shape in enumerate(shapes)
         if not shape.is_empty
     ]
@@ -376,7 +380,8 @@ def test_boundaries_come_from_the_latest_delivery_of_the_feed(con: duckdb.DuckDB
     toronto_raw(con, {"007": WEST, "97": EAST}, [*DIVISIONS, *DIVISIONS, ("55 Substation", -79.39, 43.66)])
     areas.build(con, TORONTO)
     rows = con.execute(
-        "select area_id, level, parent_area_id, name, population, is_approximated from reference.areas order by all"
+        "select area_id, area_level, parent_area_id, name, population, is_approximated "
+        "from reference.areas order by all"
     ).fetchall()
     assert rows == [
         ("CA", "nation", None, "CA", None, False),
@@ -443,7 +448,7 @@ def test_toronto_has_140_neighbourhoods_that_agree_with_the_polices_own_naming(c
         rows = [feature["properties"] | {"geometry": json.dumps(feature["geometry"])} for feature in features]
         warehouse.write_frame(con, "raw", table, pl.DataFrame(rows).with_columns(pl.lit("1").alias("_last_snapshot")))
     areas.build(con, TORONTO)
-    counts = dict(con.execute("select level || tree, count(*) from reference.areas group by all").fetchall())
+    counts = dict(con.execute("select area_level || hierarchy, count(*) from reference.areas group by all").fetchall())
     assert counts == {"nationadmin": 1, "provinceadmin": 1, "districtadmin": 140, "stationpolice": 16, "stationfire": 1}
     con.execute(
         f"create table staging.incidents as select Long as lon, Lat as lat, Neighbourhood as named "
@@ -468,7 +473,7 @@ def test_a_profile_without_a_facilities_feed_has_one_police_area(con: duckdb.Duc
     toronto_raw(con, {"001": WEST}, DIVISIONS)
     plain = TORONTO.model_copy(update={"areas": TORONTO.areas.model_copy(update={"facilities_feed": None})})
     areas.build(con, plain)
-    assert con.execute("select area_id from reference.areas where tree = 'police'").fetchall() == [("P-TOR",)]
+    assert con.execute("select area_id from reference.areas where hierarchy = 'police'").fetchall() == [("P-TOR",)]
     nameless = TORONTO.model_copy(update={"areas": TORONTO.areas.model_copy(update={"feed": None})})
     with pytest.raises(areas.AreaError, match="has no areas"):
         areas.build(con, nameless)
@@ -483,7 +488,7 @@ def test_a_crs_that_is_not_a_code_is_rejected(con: duckdb.DuckDBPyConnection, cr
 def test_facilities_without_any_division_give_one_police_area(con: duckdb.DuckDBPyConnection) -> None:
     toronto_raw(con, {"001": WEST}, [("Headquarters", -79.39, 43.66)])
     areas.build(con, TORONTO)
-    assert con.execute("select area_id from reference.areas where tree = 'police'").fetchall() == [("P-TOR",)]
+    assert con.execute("select area_id from reference.areas where hierarchy = 'police'").fetchall() == [("P-TOR",)]
 
 
 # Catchments

@@ -251,7 +251,7 @@ def _stage(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
     for feed in registered:
         merge.prepare(con, feed)
     build.write_reference(con, profile, registered)
-    con.execute("create or replace table reference.areas (area_id text, tree text, level text, name text)")
+    con.execute("create or replace table reference.areas (area_id text, hierarchy text, area_level text, name text)")
     build.stage(con, registered)
 
 

@@ -104,7 +104,7 @@ def memory(settings: Settings) -> duckdb.DuckDBPyConnection:
     for feed in registered:
         merge.prepare(con, feed)
     build.write_reference(con, settings.profile, registered)
-    con.execute("create table reference.areas (area_id text, tree text, level text, name text)")
+    con.execute("create table reference.areas (area_id text, hierarchy text, area_level text, name text)")
     return con
 
 

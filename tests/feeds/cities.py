@@ -62,7 +62,7 @@ def memory(profile: Profile, now: str = "2026-10-01 10:00:00+00") -> duckdb.Duck
         con.execute(f"create schema {schema}")
     build.write_reference(con, profile, feeds.of(profile))
     areas = [("C-017", "Nob Hill", "admin", "district"), ("C-6", "Gresham", "admin", "district")]
-    frame = pl.DataFrame(areas, schema=["area_id", "name", "tree", "level"], orient="row")
+    frame = pl.DataFrame(areas, schema=["area_id", "name", "hierarchy", "area_level"], orient="row")
     warehouse.write_frame(con, "reference", "areas", frame)
     con.execute("set variable time_zone = ?", [profile.time_zone])
     merge.prepare(con, feed_of(profile))

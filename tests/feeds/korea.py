@@ -32,7 +32,7 @@ def memory(delay_seconds: int = 0) -> duckdb.DuckDBPyConnection:
                 ('11110', 'admin', 'district', '종로구', '11'),
                 ('11140', 'admin', 'district', '중구', '11'),
                 ('26110', 'admin', 'district', '중구', '26')
-        ) as area(area_id, tree, level, name, parent_area_id)
+        ) as area(area_id, hierarchy, area_level, name, parent_area_id)
         """
     )
     con.execute("set variable time_zone = 'Asia/Seoul'")

@@ -88,7 +88,7 @@ def test_names_in_use_are_rejected(name: str) -> None:
 
 def test_a_feed_without_a_kind_must_be_registered() -> None:
     content = renamed("chicago_thefts")
-    content["feeds"]["chicago_thefts"]["kind"] = None
+    content["feeds"]["chicago_thefts"]["source_type"] = None
     with pytest.raises(ProfileError, match="not registered: \\['chicago_thefts'\\]"):
         feeds.of(Profile.model_validate(content))
 
@@ -117,7 +117,7 @@ def test_boundaries_become_districts_with_their_parts_merged() -> None:
     collection = orjson.dumps({"type": "FeatureCollection", "features": features})
     load(con, districts, districts.parse([collection]))
     areas.build(con, profile)
-    districts = con.execute("select area_id from reference.areas where level = 'district' order by 1").fetchall()
+    districts = con.execute("select area_id from reference.areas where area_level = 'district' order by 1").fetchall()
     assert districts == [("C-17",), ("C-9",)]
     warehouse.load_extension(con, "spatial")
     (parts,) = con.execute(

@@ -169,7 +169,7 @@ def test_a_list_missing_too_many_numbers_is_ignored_for_the_previous_one(
     listed(con, *NUMBERS[20:60], at=LISTED + WEEK)
     assert missing(con) == {GONE: LISTED}
     believed = con.execute(
-        "select missing_keys, is_believed from staging.police_112_lists order by snapshot"
+        "select missing_keys, is_accepted from staging.police_112_lists order by snapshot"
     ).fetchall()
     assert believed == [(1, True), (40, False)]
 

@@ -59,7 +59,7 @@ def test_the_accounting_of_a_batch_begins_with_its_identity_and_window_and_no_ro
         batch_id = landing.put(settings, "calls", delivery([], start, AS_OF))
         batch = next(batch for batch in landing.batches(settings) if batch.batch_id == batch_id)
         record = accounting.of(batch, rejected=2, verdict="rejected")
-        assert (record.batch_id, record.feed, record.kind) == (batch_id, "calls", "delivery")
+        assert (record.batch_id, record.feed, record.batch_type) == (batch_id, "calls", "delivery")
         assert (record.window_start, record.window_end) == (start.isoformat() if start else None, AS_OF.isoformat())
         assert (record.received, record.loaded, record.unchanged, record.quarantined, record.rejected) == (
             0,

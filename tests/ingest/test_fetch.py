@@ -148,7 +148,7 @@ def test_a_rejected_watch_that_is_accepted_later_is_still_not_a_run(
     profile = elsewhere.profile.model_copy(update={"feeds": lenient})
     later = elsewhere.model_copy(update={"profile": profile, "as_of": watched_at})
     with warehouse.connect(later) as con:
-        assert [account.kind for account in load.load_pending(con, later, KEYED)] == ["retry"]
+        assert [account.batch_type for account in load.load_pending(con, later, KEYED)] == ["acceptance"]
     assert intake.read_by_runs(later, "calls") == AS_OF
 
 

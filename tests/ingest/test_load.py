@@ -87,7 +87,7 @@ def test_rows_are_released_from_quarantine_when_the_rules_change(settings: Setti
     suite = paths.EXPECTATIONS / "calls.json"
     suite.write_text(suite.read_text().replace('"column": "id"', '"column": "category"'))
     (done,) = load(settings, KEYED)
-    assert (done.kind, done.received, done.loaded) == ("retry", 1, 1)
+    assert (done.batch_type, done.received, done.loaded) == ("release", 1, 1)
     with warehouse.connect(settings) as con:
         assert con.execute("select count(*) from ops.quarantine").fetchall() == [(0,)]
         assert con.execute("select sum(quarantined) from ops.batches").fetchall() == [(1,)]
@@ -175,7 +175,7 @@ def test_rows_accepted_and_quarantined_by_changing_corrections_are_accounted_for
         assert booked == sorted((entry.batch_id,) for entry in accounting.acknowledged(settings))
     retries = accounting.acknowledged(settings)[1:]
     assert [(a.received, a.loaded, a.quarantined) for a in retries] == [(1, 1, 0), (1, 0, 1)] * 2
-    assert "held back since the rules or corrections changed" in retries[1].message
+    assert "quarantined since the rules or corrections changed" in retries[1].message
     settings.warehouse.unlink()
     load(settings, KEYED)
     assert accounting.acknowledged(settings)[1:] == retries
@@ -282,7 +282,7 @@ def test_a_rejected_batch_is_loaded_once_its_column_is_mapped(settings: Settings
         assert len(loading.refused(con, KEYED)) == 1
     with_alias = replace(KEYED, aliases={"klass": "category"})
     (done,) = load(settings, with_alias)
-    assert (done.kind, done.received, done.loaded) == ("retry", 1, 1)
+    assert (done.batch_type, done.received, done.loaded) == ("acceptance", 1, 1)
     assert accounting.cursor(accounting.acknowledged(settings), "calls") == AS_OF
     with warehouse.connect(settings) as con:
         assert loading.refused(con, with_alias) == []
@@ -307,7 +307,7 @@ def test_checks_of_a_rejected_batch_are_kept_on_retry_and_replay(settings: Setti
     suite = paths.EXPECTATIONS / "calls.json"
     suite.write_text(suite.read_text().replace('"critical"', '"warning"'))
     (done,) = load(settings, KEYED)
-    assert (done.kind, done.loaded) == ("retry", 2)
+    assert (done.batch_type, done.loaded) == ("acceptance", 2)
     assert drift_rows() == [(1, 1)]
 
 
@@ -345,7 +345,7 @@ def test_a_replay_under_looser_rules_accounts_for_released_rows(settings: Settin
     settings.warehouse.unlink()
     load(settings, KEYED)
     assert len(table(settings, KEYED)[1]) == 10
-    assert [(a.kind, a.received) for a in accounting.acknowledged(settings)] == [("delivery", 10), ("retry", 1)]
+    assert [(a.batch_type, a.received) for a in accounting.acknowledged(settings)] == [("delivery", 10), ("release", 1)]
 
 
 def test_a_batch_that_was_loaded_and_cannot_be_read_any_more_is_an_error(settings: Settings) -> None:
@@ -431,8 +431,8 @@ def test_a_refused_batch_once_accepted_stays_refused_in_a_replay_that_cannot_rea
     assert table(settings, KEYED)[1] == []
     with warehouse.connect(settings) as con:
         assert len(loading.refused(con, KEYED)) == 1
-        assert con.execute("select kind, loaded from ops.batches").fetchall() == [("delivery", 0)]
-    assert [(a.kind, a.loaded) for a in accounting.acknowledged(settings)] == [("delivery", 0), ("retry", 1)]
+        assert con.execute("select batch_type, loaded from ops.batches").fetchall() == [("delivery", 0)]
+    assert [(a.batch_type, a.loaded) for a in accounting.acknowledged(settings)] == [("delivery", 0), ("acceptance", 1)]
 
 
 def test_a_destroyed_batch_that_was_never_loaded_is_accounted_for_as_rejected(settings: Settings) -> None:
@@ -519,4 +519,4 @@ def test_quarantined_rows_wait_while_their_batch_cannot_be_read(settings: Settin
         con.execute("alter table raw.calls drop column extent")
         assert con.execute("select count(*) from ops.quarantine").fetchall() == [(1,)]
     (done,) = load(settings, KEYED)
-    assert (done.kind, done.loaded) == ("retry", 1)
+    assert (done.batch_type, done.loaded) == ("release", 1)

@@ -36,8 +36,8 @@ def test_without_deviations_there_are_no_alerts(korea: Settings) -> None:
 
 
 def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None:
-    row = {"feed": "police_112", "state": "silent", "is_alarm": True, "records": 9, "expected_records": 1004.6}
-    judged = pl.DataFrame([row | {"silent_hours": 7, "rule": "3 h"}], schema=feed_volume.SCHEMA)
+    row = {"feed": "police_112", "state": "no_data", "is_alarm": True, "records": 9, "expected_records": 1004.6}
+    judged = pl.DataFrame([row | {"no_data_hours": 7, "rule": "3 h"}], schema=feed_volume.SCHEMA)
     (alert,) = gathered(korea, judged).iter_rows(named=True)
     assert alert["is_alarm"] and "police_112: no data: 9 records in 48 h, expected 1005; 7 h" in alert["message"]
     assert alert["message"].endswith("Limit: 3 h")
@@ -45,9 +45,9 @@ def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None
 
 def test_an_ignored_list_of_keys_is_an_alarm(korea: Settings) -> None:
     row = {"feed": "police_112", "snapshot": "b", "listed_at": AS_OF, "known_keys": 1000, "missing_keys": 400}
-    (alert,) = gathered(korea, staging__lists=row | {"is_believed": False}).iter_rows(named=True)
+    (alert,) = gathered(korea, staging__lists=row | {"is_accepted": False}).iter_rows(named=True)
     assert alert["is_alarm"] and "lacks 400 of 1,000 known records" in alert["message"]
-    assert gathered(korea, staging__lists=row | {"is_believed": True}).is_empty()
+    assert gathered(korea, staging__lists=row | {"is_accepted": True}).is_empty()
 
 
 def test_unknown_columns_categories_and_corrected_errors_are_notices_with_what_to_do(korea: Settings) -> None:
@@ -93,21 +93,21 @@ def kept(settings: Settings, *messages: tuple[bool, str]) -> None:
 
 
 def test_status_shows_the_alerts_of_the_last_run(korea: Settings) -> None:
-    kept(korea, (True, "silent"), (False, "a new word"))
+    kept(korea, (True, "no_data"), (False, "a new word"))
     later = korea.model_copy(update={"as_of": AS_OF + timedelta(days=1)})
     for settings, at in ((korea, AS_OF), (later, AS_OF + timedelta(hours=9))):
         report = home_status(settings, at)
-        assert "silent" in report.problems and "a new word" in report.notes
+        assert "no_data" in report.problems and "a new word" in report.notes
     kept(later)
-    assert "silent" not in home_status(later, later.as_of).problems
+    assert "no_data" not in home_status(later, later.as_of).problems
 
 
 def test_check_reports_alarms_and_not_notices(korea: Settings) -> None:
-    kept(korea, (True, "silent"), (False, "a new word"))
-    assert "silent" in problems(korea) and "a new word" not in monitoring.problems(korea, current_release(korea))
+    kept(korea, (True, "no_data"), (False, "a new word"))
+    assert "no_data" in problems(korea) and "a new word" not in monitoring.problems(korea, current_release(korea))
 
 
 def test_the_same_alerts_again_are_not_stored_twice(korea: Settings) -> None:
-    kept(korea, (True, "silent"))
-    kept(korea, (True, "silent"))
+    kept(korea, (True, "no_data"))
+    kept(korea, (True, "no_data"))
     assert len(list((korea.records / alerts.KIND).iterdir())) == 1

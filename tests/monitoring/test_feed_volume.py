@@ -18,7 +18,7 @@ from tests.release.conftest import create_all, insert, settings_at
 
 SEOUL = ZoneInfo("Asia/Seoul")
 THROUGH = datetime(2026, 3, 2, 20, tzinfo=UTC)
-SOURCE = profiles.load("korea").feeds["police_112"].model_copy(update={"silence_hours": 3.0, "flood_ratio": 5.0})
+SOURCE = profiles.load("korea").feeds["police_112"].model_copy(update={"no_data_hours": 3.0, "spike_ratio": 5.0})
 HISTORY = feed_volume.LEARNT_DAYS * 24 + feed_volume.JUDGED_HOURS
 
 
@@ -48,9 +48,9 @@ def test_a_busy_feed_without_data_is_noticed_at_the_fixed_limit(per_day: float) 
     records[-2:] = 0
     assert judged(records)["state"] == "usual"
     records[-3:] = 0
-    assert judged(records)["state"] == "silent"
-    assert judged(records)["silent_hours"] == 3
-    assert judged(records, silence_hours=4.0)["state"] == "usual"
+    assert judged(records)["state"] == "no_data"
+    assert judged(records)["no_data_hours"] == 3
+    assert judged(records, no_data_hours=4.0)["state"] == "usual"
 
 
 def test_a_low_volume_feed_may_have_no_data_for_a_day_but_not_a_month() -> None:
@@ -58,26 +58,26 @@ def test_a_low_volume_feed_may_have_no_data_for_a_day_but_not_a_month() -> None:
     records[-24:] = 0
     assert judged(records)["state"] == "usual"
     records[-30 * 24 :] = 0
-    assert judged(records)["state"] in ("usual", "silent")
-    assert judged(np.r_[ordinary(2), np.zeros(30 * 24, np.int64)][-HISTORY - 24 * 28 :])["state"] == "silent"
+    assert judged(records)["state"] in ("usual", "no_data")
+    assert judged(np.r_[ordinary(2), np.zeros(30 * 24, np.int64)][-HISTORY - 24 * 28 :])["state"] == "no_data"
 
 
 def test_a_filled_gap_is_reported_for_two_days() -> None:
     records = ordinary(500)
     records[-20:-12] = 0
-    assert judged(records)["state"] == "silent"
+    assert judged(records)["state"] == "no_data"
 
 
 def test_ten_times_the_records_are_noticed_in_the_first_hour() -> None:
     records = ordinary(500)
     records[-1] = 10 * max(records[-25], 10)
-    assert judged(records)["state"] == "flooded"
+    assert judged(records)["state"] == "volume_spike"
 
 
 def test_a_spike_of_a_low_volume_feed_is_noticed_by_the_day() -> None:
     records = ordinary(8)
     records[-24:] = 5
-    assert judged(records)["state"] == "flooded"
+    assert judged(records)["state"] == "volume_spike"
 
 
 def test_twice_the_records_are_not_a_spike() -> None:
@@ -89,7 +89,7 @@ def test_twice_the_records_are_not_a_spike() -> None:
 def test_a_tenth_of_the_records_is_noticed_though_the_feed_has_data() -> None:
     records = ordinary(2000)
     records[-24:] //= 10
-    assert judged(records)["state"] == "thin"
+    assert judged(records)["state"] == "volume_drop"
 
 
 def test_without_two_weeks_of_history_no_volume_is_usual() -> None:
@@ -160,6 +160,6 @@ def test_a_simulated_year_raises_no_alarm_and_a_cut_feed_does_within_five_hours(
         at = (through + timedelta(hours=end)).astimezone(UTC)
         assert feed_volume.judge(records, at, SEOUL, source)["state"] == "usual", at
         cut = np.r_[records[5:], np.zeros(5, np.int64)]
-        assert feed_volume.judge(cut, at + timedelta(hours=5), SEOUL, source)["state"] == "silent", at
+        assert feed_volume.judge(cut, at + timedelta(hours=5), SEOUL, source)["state"] == "no_data", at
         flooded = np.r_[records[3:], 10 * year[feed][end : end + 3]]
-        assert feed_volume.judge(flooded, at + timedelta(hours=3), SEOUL, source)["state"] == "flooded", at
+        assert feed_volume.judge(flooded, at + timedelta(hours=3), SEOUL, source)["state"] == "volume_spike", at

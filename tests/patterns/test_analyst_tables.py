@@ -23,7 +23,7 @@ MINE = (
 )  # fmt: skip
 POINTS = {
     "incident_id": pl.String, "category": pl.String, "cell_id": pl.String, "admin_area_id": pl.String,
-    "police_area_id": pl.String, "local_date": pl.Date, "reported_date": pl.Date, "occurred_from": pl.Datetime("us"),
+    "police_area_id": pl.String, "occurrence_date": pl.Date, "report_date": pl.Date, "occurred_from": pl.Datetime("us"),
     "occurred_until": pl.Datetime("us"), "x_m": pl.Float64, "y_m": pl.Float64,
 }  # fmt: skip
 
@@ -34,8 +34,8 @@ def crime(settings: Settings, points: pl.DataFrame, cells: int = 4) -> nightly.C
     fine = [row | {"cell_id": f"c{number}", "x_m": 100 * number} for number in range(cells)]
     coarse = [row | {"cell_id": "m", "cell_metres": 1000}] if cells else []
     schema = {"cell_id": pl.String, "cell_metres": pl.Int32, "map_cell_id": pl.String, "x_m": pl.Int64, "y_m": pl.Int64}
-    areas = {"area_id": ["11", "11010"], "tree": ["admin"] * 2, "level": ["province", "district"]}
-    daily = points.group_by("cell_id", "category", "local_date").agg(pl.len().alias("incidents"))
+    areas = {"area_id": ["11", "11010"], "hierarchy": ["admin"] * 2, "area_level": ["province", "district"]}
+    daily = points.group_by("cell_id", "category", "occurrence_date").agg(pl.len().alias("incidents"))
     return nightly.Crime(
         points, daily, pl.DataFrame(fine + coarse, schema=schema), pl.DataFrame(areas), END, settings.profile
     )
@@ -51,8 +51,8 @@ def year_of_thefts(seed: int = 3) -> pl.DataFrame:
         "cell_id": [f"c{number}" for number in rng.integers(0, 4, 400)],
         "admin_area_id": "11010",
         "police_area_id": None,
-        "local_date": days,
-        "reported_date": [day + late for day, late in zip(days, delays, strict=True)],
+        "occurrence_date": days,
+        "report_date": [day + late for day, late in zip(days, delays, strict=True)],
         "occurred_from": [datetime(day.year, day.month, day.day, 7) for day in days],
         "occurred_until": [datetime(day.year, day.month, day.day, 7) + timedelta(minutes=500) for day in days],
         "x_m": rng.integers(0, 40, 400) * 10.0,
@@ -102,7 +102,7 @@ def test_every_pattern_ends_where_the_records_do_and_not_at_the_day_of_the_run(s
     )
     stale, then = (
         replace(crime(settings, points), complete_until=silent, areas=areas)
-        for points in (whole.points, whole.points.filter(pl.col("local_date") < silent))
+        for points in (whole.points, whole.points.filter(pl.col("occurrence_date") < silent))
     )
     built = nightly.TABLES[table](stale)
     assert built.equals(nightly.TABLES[table](then))

@@ -19,7 +19,7 @@ def points(*spans: tuple[datetime | None, datetime | None]) -> pl.DataFrame:
     return pl.DataFrame(
         {"occurred_from": [start for start, _ in spans], "occurred_until": [end for _, end in spans]},
         schema={"occurred_from": pl.Datetime("us"), "occurred_until": pl.Datetime("us")},
-    ).with_columns(pl.lit("burglary").alias("category"), pl.lit(MONDAY.date()).alias("local_date"))
+    ).with_columns(pl.lit("burglary").alias("category"), pl.lit(MONDAY.date()).alias("occurrence_date"))
 
 
 def weights(frame: pl.DataFrame) -> dict[tuple[int, int], Decimal]:
@@ -29,7 +29,7 @@ def weights(frame: pl.DataFrame) -> dict[tuple[int, int], Decimal]:
 def test_a_span_is_spread_over_its_hours_by_their_part_of_it() -> None:
     chart = aoristic.aoristic(points((MONDAY + 1.5 * HOUR, MONDAY + 4 * HOUR)), END)
     assert weights(chart) == {(1, 1): Decimal("0.2"), (1, 2): Decimal("0.4"), (1, 3): Decimal("0.4")}
-    assert chart.height == 168 and chart["share"].sum() == 1
+    assert chart.height == 168 and chart["category_share"].sum() == 1
 
 
 def test_a_sunday_night_continues_into_monday() -> None:
@@ -57,7 +57,7 @@ def test_spans_over_a_week_and_missing_times_are_counted_separately() -> None:
 
 def test_without_times_the_share_is_null() -> None:
     chart = aoristic.aoristic(points((None, None)), END)
-    assert chart["share"].null_count() == 168 and chart["weight"].sum() == 0
+    assert chart["category_share"].null_count() == 168 and chart["weight"].sum() == 0
     assert aoristic.aoristic(points(), END).schema == pl.Schema(aoristic.TYPES) == chart.schema
 
 

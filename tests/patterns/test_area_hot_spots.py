@@ -22,13 +22,15 @@ def squares(side: int = SIDE, size: float = 0.01) -> list[shapely.Polygon]:
     return [shapely.box(x * size, y * size, (x + 1) * size, (y + 1) * size) for y in range(side) for x in range(side)]
 
 
-def areas(population: list[int | None] | None = None, tree: str = "admin", level: str = "district") -> pl.DataFrame:
+def areas(
+    population: list[int | None] | None = None, hierarchy: str = "admin", level: str = "district"
+) -> pl.DataFrame:
     shapes = squares()
     return pl.DataFrame(
         {
-            "area_id": [f"{tree}{i:02d}" for i in range(len(shapes))],
-            "tree": tree,
-            "level": level,
+            "area_id": [f"{hierarchy}{i:02d}" for i in range(len(shapes))],
+            "hierarchy": hierarchy,
+            "area_level": level,
             "population": pl.Series(population or [1000] * len(shapes), dtype=pl.Int64),
             "geometry": [shapely.to_wkb(shape) for shape in shapes],
         }
@@ -40,11 +42,11 @@ def points(counts: dict[int, int], category: str = "theft", day: date = END - ti
     return pl.DataFrame(
         {
             "category": category,
-            "local_date": day,
+            "occurrence_date": day,
             "admin_area_id": [f"admin{i:02d}" for i in place],
             "police_area_id": [f"police{i:02d}" for i in place],
         },
-        schema_overrides={"category": pl.String, "local_date": pl.Date, "admin_area_id": pl.String},
+        schema_overrides={"category": pl.String, "occurrence_date": pl.Date, "admin_area_id": pl.String},
     )
 
 
@@ -134,7 +136,7 @@ def test_where_the_population_is_unknown_counts_are_tested_and_rates_are_null() 
     some = areas([None] * 64)
     stations = areas([None] * 64, "police", "station")
     frame = area_hot_spots(points({0: 40, 1: 3, 63: 2}), pl.concat([some, stations]), END)
-    assert frame.group_by("tree").agg(pl.len(), pl.col("incidents").sum()).sort("tree").rows() == [
+    assert frame.group_by("hierarchy").agg(pl.len(), pl.col("incidents").sum()).sort("hierarchy").rows() == [
         ("admin", 64, 45),
         ("police", 64, 45),
     ]

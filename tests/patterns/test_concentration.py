@@ -15,9 +15,9 @@ CELLS = pl.DataFrame({"cell_id": [f"c{i}" for i in range(10)], "cell_metres": 10
 def points(counts: dict[str, int], category: str = "theft", day: date = END - timedelta(days=1)) -> pl.DataFrame:
     cells = [cell for cell, count in counts.items() for _ in range(count)]
     at = [float(sum(map(ord, cell))) for cell in cells]
-    frame = {"category": category, "cell_id": cells, "local_date": day, "x_m": at, "y_m": at}
+    frame = {"category": category, "cell_id": cells, "occurrence_date": day, "x_m": at, "y_m": at}
     return pl.DataFrame(
-        frame, schema_overrides={"cell_id": pl.String, "local_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64}
+        frame, schema_overrides={"cell_id": pl.String, "occurrence_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64}
     )
 
 

@@ -19,10 +19,10 @@ def points(*rows: tuple[int, int, int]) -> pl.DataFrame:
         {
             "area_id": "11",
             "category": "theft",
-            "local_date": [day for day, _ in days],
-            "reported_date": [day + timedelta(days=delay) for day, delay in days],
+            "occurrence_date": [day for day, _ in days],
+            "report_date": [day + timedelta(days=delay) for day, delay in days],
         },
-        schema_overrides={"local_date": pl.Date, "reported_date": pl.Date},
+        schema_overrides={"occurrence_date": pl.Date, "report_date": pl.Date},
     )
 
 

@@ -21,7 +21,7 @@ def cells(columns: int = 60, rows: int = 40, side: int = 100) -> pl.DataFrame:
 def points(xy: np.ndarray, category: str = "theft", day: date = END - timedelta(days=1)) -> pl.DataFrame:
     x, y = np.asarray(xy, float).reshape(-1, 2).T
     return pl.DataFrame({"x_m": x + 900_000, "y_m": y + 1_900_000}).with_columns(
-        category=pl.lit(category), local_date=pl.lit(day)
+        category=pl.lit(category), occurrence_date=pl.lit(day)
     )
 
 

@@ -38,10 +38,10 @@ def crime(counts: np.ndarray, category: str = "theft") -> pl.DataFrame:
         {
             "cell_id": [f"m{i:03d}" for i in place],
             "category": category,
-            "local_date": [END - timedelta(days=1 + STEP_DAYS * (len(counts) - 1 - int(s))) for s in step],
+            "occurrence_date": [END - timedelta(days=1 + STEP_DAYS * (len(counts) - 1 - int(s))) for s in step],
             "incidents": counts[step, place].astype(np.int64),
         },
-        schema_overrides={"category": pl.String, "cell_id": pl.String, "local_date": pl.Date},
+        schema_overrides={"category": pl.String, "cell_id": pl.String, "occurrence_date": pl.Date},
     )
 
 

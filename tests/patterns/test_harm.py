@@ -15,7 +15,7 @@ DISTRICTS = pl.DataFrame({"area_id": ["A", "B", "C"]})
 
 def points(*rows: tuple[str, str, str, int]) -> pl.DataFrame:
     seen = [(*row[:3], END - timedelta(days=row[3])) for row in rows]
-    schema = {"category": pl.String, "cell_id": pl.String, "admin_area_id": pl.String, "local_date": pl.Date}
+    schema = {"category": pl.String, "cell_id": pl.String, "admin_area_id": pl.String, "occurrence_date": pl.Date}
     return pl.DataFrame(seen, schema=schema, orient="row")
 
 

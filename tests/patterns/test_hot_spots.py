@@ -20,7 +20,7 @@ def cells(side: int = 12) -> pl.DataFrame:
 
 def crime(counts: dict[str, int], category: str = "theft", day: date = END - timedelta(days=1)) -> pl.DataFrame:
     return pl.DataFrame(
-        {"cell_id": list(counts), "category": category, "local_date": day, "incidents": list(counts.values())},
+        {"cell_id": list(counts), "category": category, "occurrence_date": day, "incidents": list(counts.values())},
         schema_overrides={"incidents": pl.Int64},
     )
 

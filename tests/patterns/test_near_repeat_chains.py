@@ -20,11 +20,11 @@ def points(x: list[float], y: list[float], day: list[int], category: str = "burg
             "incident_id": [f"police:{number}" for number in range(len(x))],
             "category": category,
             "cell_id": [f"c{int(at // 100)}" for at in x],
-            "local_date": [START + timedelta(days=d) for d in day],
+            "occurrence_date": [START + timedelta(days=d) for d in day],
             "x_m": x,
             "y_m": y,
         },
-        schema_overrides={"local_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64, "category": pl.String},
+        schema_overrides={"occurrence_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64, "category": pl.String},
     )
 
 

@@ -19,8 +19,8 @@ START = END - timedelta(days=near_repeats.WINDOW_DAYS)
 def points(x: list[float], y: list[float], day: list[int], category: str = "burglary") -> pl.DataFrame:
     """Incidents at places in metres, on days since the year's first."""
     return pl.DataFrame(
-        {"category": category, "local_date": [START + timedelta(days=d) for d in day], "x_m": x, "y_m": y},
-        schema={"category": pl.String, "local_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64},
+        {"category": category, "occurrence_date": [START + timedelta(days=d) for d in day], "x_m": x, "y_m": y},
+        schema={"category": pl.String, "occurrence_date": pl.Date, "x_m": pl.Float64, "y_m": pl.Float64},
     )
 
 

@@ -18,7 +18,7 @@ CORNER = np.array([950_000.0, 1_950_000.0])
 
 def points(xy: np.ndarray, category: str = "theft", day: date = END - timedelta(days=1)) -> pl.DataFrame:
     x, y = (np.asarray(xy, float).reshape(-1, 2) + CORNER).T
-    return pl.DataFrame({"x_m": x, "y_m": y}).with_columns(category=pl.lit(category), local_date=pl.lit(day))
+    return pl.DataFrame({"x_m": x, "y_m": y}).with_columns(category=pl.lit(category), occurrence_date=pl.lit(day))
 
 
 def by_loops(xy: np.ndarray, radius: float, least: int) -> list[set[int]]:
@@ -130,9 +130,9 @@ def test_no_incidents_give_no_cluster_and_the_window_applies() -> None:
 
 
 def test_the_region_is_all_districts_in_metres() -> None:
-    def area(area_id: str, tree: str, west: float) -> dict[str, object]:
+    def area(area_id: str, hierarchy: str, west: float) -> dict[str, object]:
         shape = shapely.to_wkb(shapely.box(west, 37.5, west + 0.1, 37.6))
-        return {"area_id": area_id, "tree": tree, "level": "district", "geometry": shape}
+        return {"area_id": area_id, "hierarchy": hierarchy, "area_level": "district", "geometry": shape}
 
     areas = pl.DataFrame([area("a", "admin", 127.0), area("b", "admin", 127.1), area("c", "police", 127.0)])
     east, north = 111.32 * np.cos(np.radians(37.55)), 111.0

@@ -23,7 +23,7 @@ def points(before: list[int], later: list[int], category: str = "theft") -> pl.D
         for place, count in enumerate(counts)
         for _ in range(count)
     ]
-    schema = {"category": pl.String, "place_kind": pl.String, "place_id": pl.String, "local_date": pl.Date}
+    schema = {"category": pl.String, "place_kind": pl.String, "place_id": pl.String, "occurrence_date": pl.Date}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -52,7 +52,9 @@ def test_a_hot_spot_that_moved_differs_at_both_ends_and_empty_places_flatter_the
     frame = points([60, 0, 20, 20], [0, 60, 20, 20])
     tested = point_pattern.places(frame, KNOWN, START, END)
     assert tested.filter("is_different_fdr")["place_id"].to_list() == ["c00", "c01"]
-    assert tested.row(0, named=True)["share_before"] == 0.6 and tested.row(0, named=True)["share"] == 0
+    assert (
+        tested.row(0, named=True)["category_share_before"] == 0.6 and tested.row(0, named=True)["category_share"] == 0
+    )
     row = similarity(frame)
     assert (row["similarity"], row["similarity_robust"]) == (pytest.approx(18 / 20), 0.5)
 

@@ -12,7 +12,7 @@ END = date(2026, 3, 3)
 def reported(*counts: tuple[int, int]) -> pl.DataFrame:
     """So many incidents on each day, so many days before the end."""
     days = [END - timedelta(days=day) for day, count in counts for _ in range(count)]
-    return pl.DataFrame({"reported_date": days}, schema={"reported_date": pl.Date})
+    return pl.DataFrame({"report_date": days}, schema={"report_date": pl.Date})
 
 
 def test_records_reach_back_to_the_first_report() -> None:

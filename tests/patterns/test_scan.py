@@ -32,9 +32,9 @@ def points(
         {
             "category": name,
             "cell_id": [f"c{number:03d}" for number in cell],
-            "local_date": [END - timedelta(days=int(days) + 1) for days in age],
+            "occurrence_date": [END - timedelta(days=int(days) + 1) for days in age],
         },
-        schema={"category": pl.String, "cell_id": pl.String, "local_date": pl.Date},
+        schema={"category": pl.String, "cell_id": pl.String, "occurrence_date": pl.Date},
     )
 
 

@@ -30,13 +30,13 @@ def crime() -> nightly.Crime:
     areas = pl.DataFrame(
         {
             "area_id": ["d", "s"],
-            "tree": ["admin", "police"],
-            "level": ["district", "station"],
+            "hierarchy": ["admin", "police"],
+            "area_level": ["district", "station"],
             "population": pl.Series([None, None], dtype=pl.Int64),
             "geometry": [outline, outline],
         }
     )
-    single = {"category": "theft", "cell_id": "a", "local_date": day}
+    single = {"category": "theft", "cell_id": "a", "occurrence_date": day}
     points = pl.DataFrame(
         [single | {"admin_area_id": "d", "police_area_id": "s", "x_m": 955_050.0, "y_m": 1_950_050.0}] * 20
     )

@@ -37,7 +37,7 @@ def crimes(first: date, last: date, scale: float | None = None) -> pl.DataFrame:
     frame = pl.DataFrame(
         {
             "word": table("police_calls")["category"].gather(result.kind),
-            "local_date": pl.Series(result.day - date(1970, 1, 1).toordinal(), dtype=pl.Int32).cast(pl.Date),
+            "occurrence_date": pl.Series(result.day - date(1970, 1, 1).toordinal(), dtype=pl.Int32).cast(pl.Date),
             "x_m": result.x,
             "y_m": result.y,
             "cell_id": pl.Series([f"{x}-{y}" for x, y in zip(*cell, strict=True)]),

@@ -19,7 +19,12 @@ def points(*rows: tuple[str, str, date, int]) -> pl.DataFrame:
     """Incidents: district, category, day, and how many days later they were reported."""
     frame = pl.DataFrame(
         [(area, category, day, day + timedelta(days=delay)) for area, category, day, delay in rows],
-        schema={"admin_area_id": pl.String, "category": pl.String, "local_date": pl.Date, "reported_date": pl.Date},
+        schema={
+            "admin_area_id": pl.String,
+            "category": pl.String,
+            "occurrence_date": pl.Date,
+            "report_date": pl.Date,
+        },
         orient="row",
     )
     return rollups.by_area(rollups.with_all_categories(frame), AREAS, "11")

@@ -17,7 +17,7 @@ END = datetime(2026, 3, 1, 20, 15, tzinfo=UTC)
 FEED = Feed(
     name="calls",
     agency="police",
-    kind="keyed",
+    load_type="keyed",
     columns={"updated": pl.String},
     fetch=lambda request: iter(()),
     parse=lambda parts: pl.DataFrame(),
@@ -60,7 +60,7 @@ def test_text_without_a_date_is_left_to_the_suite() -> None:
 
 
 def test_future_dated_rows_of_a_snapshot_are_counted_and_accepted() -> None:
-    verdict = checked("2026-03-01", "2049-01-01", feed=replace(FEED, kind="snapshot"))
+    verdict = checked("2026-03-01", "2049-01-01", feed=replace(FEED, load_type="snapshot"))
     assert verdict.accepted["_row"].to_list() == [0, 1] and verdict.failures.is_empty()
     assert verdict.results.select("severity", "checked", "failed").rows() == [("warning", 2, 1)]
 

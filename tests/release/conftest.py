@@ -30,11 +30,11 @@ QUANTILES = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95
 
 
 SENSITIVE: dict[str, Any] = {
-    "category": "stalking", "source_category": "스토킹", "is_sensitive": True, "is_listed": False,
+    "category": "stalking", "source_category": "스토킹", "is_sensitive": True, "is_releasable": False,
     "is_risk_allowed": False,
 }  # fmt: skip
 UNMAPPED: dict[str, Any] = {
-    "category": "other", "source_category": "새로운 말", "is_crime": False, "is_listed": False,
+    "category": "other", "source_category": "새로운 말", "is_crime": False, "is_releasable": False,
     "is_risk_allowed": False,
 }  # fmt: skip
 
@@ -123,11 +123,11 @@ def incident(incident_id: str, **given: Any) -> dict[str, Any]:
         "is_discovered": False,
         "known_at": AS_OF - timedelta(days=3),
         "is_sensitive": False,
-        "is_listed": True,
+        "is_releasable": True,
         "is_crime": agency == "police",
         "is_risk_allowed": agency == "police",
-        "local_date": date(2026, 11, 20),
-        "local_hour": 5,
+        "report_date": date(2026, 11, 20),
+        "report_hour": 5,
     } | given
 
 
@@ -153,7 +153,7 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
     for feed, agency in (("police_112", "police"), ("fire_119", "fire"), ("investigation_cases", "investigation")):
         facts = {"legal_basis": "law", "purpose": "demand", "impact_assessment": "done", "retention_days": 1825}
         fixed = {
-            "kind": "keyed",
+            "load_type": "keyed",
             "is_reference": False,
             "delay_seconds": 0,
             "freshness_hours": 30.0,
@@ -170,7 +170,7 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
                 "complete_from_at": FIRST_RECORD,
                 "fetched_through_at": AS_OF,
                 "complete_through_at": AS_OF,
-                "data_as_of": AS_OF - timedelta(hours=2 if agency != "fire" else 50),
+                "newest_known_at": AS_OF - timedelta(hours=2 if agency != "fire" else 50),
                 "age_hours": 2.0 if agency != "fire" else 50.0,
                 "freshness_hours": 30.0,
                 "is_stale": agency == "fire",
@@ -205,9 +205,9 @@ def _fill_reference(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_areas(con: duckdb.DuckDBPyConnection) -> None:
-    def area(area_id: str, tree: str, level: str, parent: str | None, name: str, west: float, east: float) -> None:
+    def area(area_id: str, hierarchy: str, level: str, parent: str | None, name: str, west: float, east: float) -> None:
         shape = box(west, 37.50, east, 37.60)
-        row = {"area_id": area_id, "tree": tree, "level": level, "parent_area_id": parent, "name": name}
+        row = {"area_id": area_id, "hierarchy": hierarchy, "area_level": level, "parent_area_id": parent, "name": name}
         place = {"lon": (west + east) / 2, "lat": 37.55, "geometry": shape.wkb}
         insert(con, "reference.areas", row | place | {"is_approximated": level == "station"})
 
@@ -253,8 +253,8 @@ def _fill_hot_spots(con: duckdb.DuckDBPyConnection) -> None:
         "incidents": 12, "measured_on": "incidents", "gi_star_z": 0.7, "p_value": 0.24, "is_hot": False,
         "quadrant": "high-low", "is_moran_significant": False,
     }  # fmt: skip
-    for area_id, tree in (("11010", "admin"), ("P-11010", "police")):
-        insert(con, "patterns.area_hot_spots", window | judged | {"area_id": area_id, "tree": tree})
+    for area_id, hierarchy in (("11010", "admin"), ("P-11010", "police")):
+        insert(con, "patterns.area_hot_spots", window | judged | {"area_id": area_id, "hierarchy": hierarchy})
     density = {"cell_id": "다사530530", "cell_metres": 100, "density_per_km2_year": 8.5, "kernel_share": 1.0}
     insert(con, "patterns.density", window | density | {"bandwidth_m": 650.0})
     cluster = {
@@ -268,7 +268,7 @@ def _fill_hot_spots(con: duckdb.DuckDBPyConnection) -> None:
 def _fill_risk(con: duckdb.DuckDBPyConnection) -> None:
     risk = {
         "reference_at": AS_OF, "cell_id": "다사530530", "cell_metres": 100, "category": "theft", "window": "week",
-        "target_start": AS_OF, "target_end": AS_OF + timedelta(days=7), "model": "stack", "method": "boosting",
+        "target_start": AS_OF, "target_end": AS_OF + timedelta(days=7), "model": "stack", "ranking_method": "boosting",
         "expected": 0.4, "baseline_expected": 0.3, "rank": 1, "is_selected": True, "data_as_of": AS_OF,
     }  # fmt: skip
     insert(con, "forecast.risk", risk)
@@ -317,7 +317,7 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
         start = AS_OF + timedelta(hours=hour)
         common = {"reference_at": AS_OF, "cell_id": cell_id, "hour": hour, "rank": rank, "baseline_rank": baseline_rank}
         when = {"slot_start": start, "slot_end": start + timedelta(hours=2)}
-        expected = {"expected": 0.02, "baseline_expected": 0.01, "method": "boosting against count_all"}
+        expected = {"expected": 0.02, "baseline_expected": 0.01, "ranking_method": "boosting against count_all"}
         insert(con, "forecast.risk_slots", slot | common | when | expected)
     for model, hits in (("slots", 9), ("best_count", 8)):
         common = {"reference_at": AS_OF, "origin_kind": "backtest", "category": "theft", "model": model}
@@ -373,7 +373,13 @@ def _spans(newest: int) -> list[dict[str, Any]]:
 def _fill_shapes_of_crime(con: duckdb.DuckDBPyConnection) -> None:
     """A year of thefts by hour of the week, by concentration, and compared with the year before."""
     of = {"category": "theft"} | YEAR
-    timed = {"weight": 5.0, "share": 1 / 168, "incidents": 840, "start_only_incidents": 800, "too_long_incidents": 3}
+    timed = {
+        "weight": 5.0,
+        "category_share": 1 / 168,
+        "incidents": 840,
+        "start_only_incidents": 800,
+        "too_long_incidents": 3,
+    }
     hours = [{"weekday": hour // 24 + 1, "hour": hour % 24, "untimed_incidents": 60} for hour in range(168)]
     insert(con, "patterns.aoristic", *(of | timed | hour for hour in hours))
     for kind, places in (("cell", 60000), ("corner", 800)):
@@ -387,7 +393,7 @@ def _fill_shapes_of_crime(con: duckdb.DuckDBPyConnection) -> None:
         test = {"similarity": 0.98, "similarity_robust": 0.9, "similarity_fdr": 1.0}
         count = {"place_kind": kind, "places": 25, "places_with_crime": 5}
         insert(con, "patterns.point_pattern_test", compared | test | count)
-        place = {"place_kind": kind, "place_id": place_id, "share": 0.02, "share_before": 0.01}
+        place = {"place_kind": kind, "place_id": place_id, "category_share": 0.02, "category_share_before": 0.01}
         tested = {"fisher_p": 0.01, "is_different": True, "is_different_fdr": False}
         insert(con, "patterns.point_pattern_places", compared | place | tested)
 
@@ -479,12 +485,12 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
         insert into marts.demand_hourly by name
-        select 'admin' as tree, level, area_id, service, hour_start_at,
+        select 'admin' as hierarchy, area_level, area_id, service, hour_start_at,
             timezone('Asia/Seoul', hour_start_at)::date as local_date,
             hour(timezone('Asia/Seoul', hour_start_at))::integer as local_hour, (hour(hour_start_at) % 5) as calls,
-            0 as dispatches, calls as listed_calls, 0 as listed_dispatches
+            0 as dispatches, calls as releasable_calls, 0 as releasable_dispatches
         from (values ('11', 'province'), ('11010', 'district'), ('11020', 'district'), ('11030', 'district'))
-            areas (area_id, level)
+            areas (area_id, area_level)
         cross join (values ('police_code_0_1'), ('ems')) services (service)
         cross join (
             select unnest(generate_series(timestamptz '2026-06-20 00:00:00+00', timestamptz '2026-11-22 19:00:00+00',
@@ -508,15 +514,19 @@ def _fill_demand(con: duckdb.DuckDBPyConnection) -> None:
 def _fill_demand_quality(con: duckdb.DuckDBPyConnection) -> None:
     """The models in use, and the result of a backtest."""
     chosen = {
-        "reference_at": AS_OF, "frequency": "h", "tree": "admin", "measure": "calls", "origin_at": AS_OF,
-        "horizon_block": "day 1", "chosen_at": AS_OF, "models": "hour_of_week + boosting", "model_weight": 0.5,
+        "reference_at": AS_OF, "frequency": "h", "hierarchy": "admin", "measure": "calls", "origin_at": AS_OF,
+        "horizon_block": "day 1", "selected_at": AS_OF, "models": "hour_of_week + boosting", "model_weight": 0.5,
         "scaled_pinball": 0.24, "runner_up": "hour_of_week", "runner_up_scaled_pinball": 0.25, "standard_error": 0.01,
-        "origins": 5, "chosen_by": "series",
+        "origins": 5, "selected_by": "series",
     }  # fmt: skip
     for area_id in ("11", *DISTRICTS):
         level = "province" if area_id == "11" else "district"
         for service in SERVICES:
-            insert(con, "forecast.demand_choices", chosen | {"area_id": area_id, "level": level, "service": service})
+            insert(
+                con,
+                "forecast.demand_selections",
+                chosen | {"area_id": area_id, "area_level": level, "service": service},
+            )
     for model, wis in (("hour_of_week", 0.8), ("seasonal_naive", 1.0)):
         score = {
             "reference_at": AS_OF - timedelta(days=14), "origin_kind": "backtest", "frequency": "h", "service": "ems",
@@ -533,8 +543,8 @@ def _forecast(area_id: str, service: str, frequency: str, start: datetime, mean:
         "frequency": frequency,
         "area_id": area_id,
         "service": service,
-        "tree": "admin",
-        "level": "province" if area_id == "11" else "district",
+        "hierarchy": "admin",
+        "area_level": "province" if area_id == "11" else "district",
         "measure": "calls",
         "target_start": start,
         "target_end": start + (timedelta(hours=1) if frequency == "h" else timedelta(days=1)),
@@ -568,11 +578,11 @@ def _staffing(forecast: dict[str, Any]) -> dict[str, Any]:
 
 def _fill_books(con: duckdb.DuckDBPyConnection) -> None:
     judged = {"judged_from_at": AS_OF - timedelta(hours=48), "judged_through_at": AS_OF, "rule": "nothing for 3 h"}
-    counts = {"records": 12345, "expected_records": 12000.0, "silent_hours": 7, "times_usual": 1.0}
-    for feed, agency, state in (("police_112", "police", "usual"), ("fire_119", "fire", "silent")):
-        row = {"feed": feed, "agency": agency, "state": state, "is_alarm": state == "silent"}
+    counts = {"records": 12345, "expected_records": 12000.0, "no_data_hours": 7, "times_usual": 1.0}
+    for feed, agency, state in (("police_112", "police", "usual"), ("fire_119", "fire", "no_data")):
+        row = {"feed": feed, "agency": agency, "state": state, "is_alarm": state == "no_data"}
         insert(con, "ops.feed_health", row | judged | counts)
-    batch = {"batch_id": "b1", "feed": "police_112", "kind": "delivery", "verdict": "accepted"}
+    batch = {"batch_id": "b1", "feed": "police_112", "batch_type": "delivery", "verdict": "accepted"}
     counts = {"received": 100, "loaded": 90, "unchanged": 5, "quarantined": 5, "rejected": 0}
     insert(con, "ops.batches", batch | counts)
     quarantined = {
@@ -589,4 +599,4 @@ def _fill_books(con: duckdb.DuckDBPyConnection) -> None:
         check | {"batch_id": "b1", "suite": "police_112", "reason": "in Korea", "checked": 100, "failed": 5},
     )
     insert(con, "ops.gates", check | {"suite": "core.incidents", "reason": "in the region", "checked": 7, "failed": 0})
-    insert(con, "ops.lineage", {"source": "core.incidents", "target": "marts.crime_quarterly"})
+    insert(con, "ops.lineage", {"source_table": "core.incidents", "target_table": "marts.crime_quarterly"})

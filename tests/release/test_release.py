@@ -327,6 +327,16 @@ def test_a_released_file_needs_no_wal_and_carries_the_notice(released: Path) -> 
         assert con.execute("select release_id from release").fetchall() == [(released.name,)]
 
 
+def test_renamed_columns_and_tables_are_readable_under_their_old_names(released: Path) -> None:
+    with duckdb.connect(released / "audiences/dispatch/dispatch.duckdb", read_only=True) as con:
+        old = con.execute("select area_id, tree, level, basis from previous.demand_forecast order by all").fetchall()
+        new = "select area_id, hierarchy, area_level, disclosure_basis from demand_forecast order by all"
+        assert old == con.execute(new).fetchall() != []
+        assert con.execute("select count(chosen_at) from previous.forecast_choices").fetchall() != [(0,)]
+        comments = con.execute("select comment from duckdb_views() where not internal").fetchall()
+        assert all(comment.startswith("모의자료 SIMULATED. ") for (comment,) in comments)
+
+
 def test_layers_open_in_a_gis_and_state_that_they_are_simulated(released: Path) -> None:
     folder = released / "audiences/police/geo"
     assert {path.stem for path in folder.iterdir()} == {

@@ -42,13 +42,13 @@ MATRIX = {
     "feed_health": ALL,
     "feed_status": ALL - {"public"},
     "feeds": ALL,
-    "forecast_choices": ALL - {"investigation"},
+    "forecast_selections": ALL - {"investigation"},
     "forecast_scores": ALL - {"investigation"},
     "hot_spots": {"police"},
     "incident_changes": AGENCIES,
     "incidents": AGENCIES,
     "joint_responses": {"dispatch"},
-    "listed_incidents": set(),
+    "releasable_incidents": set(),
     "lorenz": {"police"},
     "model_cards": ALL - {"investigation"},
     "nnh_clusters": {"police"},
@@ -87,7 +87,7 @@ def rows(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> list[dict
 
 def names(con: duckdb.DuckDBPyConnection, audience: str, table: str) -> set[str]:
     """The records of an audience, by their internal ids."""
-    ours = dict(con.execute("select record_id, incident_id from views.listed_incidents").fetchall())
+    ours = dict(con.execute("select record_id, incident_id from views.releasable_incidents").fetchall())
     return {ours[row["record_id"]] for row in rows(con, audience, table)}
 
 
@@ -143,7 +143,7 @@ def test_no_incident_refers_to_a_record_of_another_agency(con: duckdb.DuckDBPyCo
 
 def test_sensitive_matters_and_unknown_words_are_withheld_and_counted(con: duckdb.DuckDBPyConnection) -> None:
     assert names(con, "police", "incidents") == {"police_112:1", "police_112:2"}
-    last_year = {"local_date": date(2025, 12, 31)}
+    last_year = {"report_date": date(2025, 12, 31)}
     insert(
         con,
         "core.incidents",
@@ -156,7 +156,7 @@ def test_sensitive_matters_and_unknown_words_are_withheld_and_counted(con: duckd
 
 
 def test_a_year_or_quarter_without_its_last_days_is_not_complete(con: duckdb.DuckDBPyConnection) -> None:
-    insert(con, "core.incidents", incident("police_112:5", **SENSITIVE, local_date=date(2025, 5, 1)))
+    insert(con, "core.incidents", incident("police_112:5", **SENSITIVE, report_date=date(2025, 5, 1)))
     whole = ("crime_quarterly", "demand_quarterly", "sensitive_yearly", "withheld_records")
     rebuilt(con, *whole)
     assert [len(con.execute(f"from views.{name}").fetchall()) for name in whole] == [1, 3, 1, 1]
@@ -178,16 +178,16 @@ def test_the_released_id_of_a_record_does_not_reveal_the_agencys_number(
 ) -> None:
     before = {row["record_id"] for row in rows(con, "police", "incidents")}
     con.execute("update core.incidents set incident_id = replace(incident_id, '112:', '112:9'), source_id = '9'")
-    rebuilt(con, "listed_incidents", "incidents")
+    rebuilt(con, "releasable_incidents", "incidents")
     assert {row["record_id"] for row in rows(con, "police", "incidents")} == before
     con.execute("update core.incidents set reported_at = reported_at + interval 1 minute")
-    rebuilt(con, "listed_incidents", "incidents")
+    rebuilt(con, "releasable_incidents", "incidents")
     assert not {row["record_id"] for row in rows(con, "police", "incidents")} & before
 
 
 def test_records_with_equal_content_have_distinct_ids(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "core.incidents", *(incident(f"police_112:{number}") for number in (5, 6)))
-    rebuilt(con, "listed_incidents", "incidents")
+    rebuilt(con, "releasable_incidents", "incidents")
     result = [row["record_id"] for row in rows(con, "police", "incidents")]
     assert len(result) == len(set(result)) == 4
 
@@ -234,8 +234,8 @@ def test_a_location_from_caller_lookup_is_released_as_district_only(con: duckdb.
 
 
 def test_units_sent_to_a_sensitive_matter_are_withheld_with_it(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("update core.incidents set is_sensitive = true, is_listed = false where incident_id = 'fire_119:1'")
-    rebuilt(con, "listed_incidents", "incidents", "dispatches")
+    con.execute("update core.incidents set is_sensitive = true, is_releasable = false where incident_id = 'fire_119:1'")
+    rebuilt(con, "releasable_incidents", "incidents", "dispatches")
     assert {row["unit_id"] for row in rows(con, "fire", "dispatches")} == {"구급2"}
 
 
@@ -245,7 +245,7 @@ def test_a_sensitive_case_is_not_counted_by_month(con: duckdb.DuckDBPyConnection
         con,
         "core.incidents",
         incident("investigation_cases:2", **same, category="stalking", is_sensitive=True),
-        incident("investigation_cases:3", **same, category="corruption", local_date=date(2025, 11, 3)),
+        incident("investigation_cases:3", **same, category="corruption", report_date=date(2025, 11, 3)),
     )
     rebuilt(con, "cases")
     result = {(row["month_start_date"], row["category"]): row for row in rows(con, "investigation", "cases")}
@@ -261,7 +261,7 @@ def test_the_public_sees_whole_quarters_and_years_only(con: duckdb.DuckDBPyConne
 
 
 def test_a_year_or_quarter_that_began_before_the_first_record_is_not_published(con: duckdb.DuckDBPyConnection) -> None:
-    last_year = incident("police_112:5", **SENSITIVE, local_date=date(2025, 12, 31))
+    last_year = incident("police_112:5", **SENSITIVE, report_date=date(2025, 12, 31))
     insert(con, "core.incidents", last_year)
     yearly = ("sensitive_yearly", "withheld_records", "risk_exclusions")
     rebuilt(con, *yearly)
@@ -281,7 +281,7 @@ def test_records_excluded_from_risk_are_a_share_of_a_whole_year_in_integer_per_c
     insert(
         con, "marts.risk_exclusions", {"year": 2025, "category": "x", "reason": "discovered by patrol", "incidents": 7}
     )
-    past = (incident(f"police_112:{number}", local_date=date(2025, 6, 1)) for number in range(14))
+    past = (incident(f"police_112:{number}", report_date=date(2025, 6, 1)) for number in range(14))
     insert(con, "core.incidents", *past)
     rebuilt(con, "risk_exclusions")
     shares = {row["reason"]: row["incident_share"] for row in rows(con, "public", "risk_exclusions")}
@@ -298,7 +298,7 @@ def test_no_public_count_is_small_or_exact(con: duckdb.DuckDBPyConnection) -> No
     insert(con, "marts.sensitive_yearly", *({"area_id": f"{n}", "year": 2025, "incidents": n} for n in exact))
     hours = (date(2026, 6, 1), date(2026, 7, 1), date(2026, 10, 1))
     calls = [(f"{n}", day, n if day == hours[1] else 0) for n in exact for day in hours]
-    hourly = {"service": "ems", "tree": "admin", "level": "district", "calls": 0}
+    hourly = {"service": "ems", "hierarchy": "admin", "area_level": "district", "calls": 0}
     insert(
         con,
         "marts.demand_hourly",
@@ -307,7 +307,7 @@ def test_no_public_count_is_small_or_exact(con: duckdb.DuckDBPyConnection) -> No
             | {
                 "area_id": area_id,
                 "local_date": day,
-                "listed_calls": n,
+                "releasable_calls": n,
                 "hour_start_at": datetime.combine(day, time(), UTC),
             }
             for area_id, day, n in calls
@@ -322,7 +322,7 @@ def test_no_public_count_is_small_or_exact(con: duckdb.DuckDBPyConnection) -> No
 
 def test_the_public_sees_no_police_demand_and_no_station(con: duckdb.DuckDBPyConnection) -> None:
     assert {row["service"] for row in rows(con, "public", "demand_quarterly")} == {"ems"}
-    assert {row["level"] for row in rows(con, "public", "areas")} == {"nation", "province", "district"}
+    assert {row["area_level"] for row in rows(con, "public", "areas")} == {"nation", "province", "district"}
 
 
 def test_the_audit_discloses_no_number_of_incidents_to_the_public(con: duckdb.DuckDBPyConnection) -> None:
@@ -338,7 +338,7 @@ def test_an_agency_sees_its_own_demand_plans_and_scores(
     for table in ("demand_hourly", "demand_forecast", "staffing"):
         assert {row["service"] for row in rows(con, audience, table)} == services, table
     assert {row["service"] for row in rows(con, audience, "forecast_scores")} <= services
-    assert {row["service"] for row in rows(con, audience, "forecast_choices")} <= services
+    assert {row["service"] for row in rows(con, audience, "forecast_selections")} <= services
 
 
 def test_dispatch_sees_all_services_and_the_last_weeks_only(con: duckdb.DuckDBPyConnection) -> None:
@@ -360,29 +360,31 @@ def test_readers_of_records_get_apportioned_forecasts_if_any_record_is_withheld(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute(
-        "update marts.demand_hourly set listed_calls = 0 where service = 'ems' and area_id = '11010' "
+        "update marts.demand_hourly set releasable_calls = 0 where service = 'ems' and area_id = '11010' "
         "and hour_start_at = '2026-11-01 01:00:00+00'"
     )
     con.execute(
-        "insert into forecast.demand by name select * replace ('apportioned_calls' as measure, 2.0 as mean, "
+        "insert into forecast.demand by name select * replace ('disclosure_safe_calls' as measure, 2.0 as mean, "
         "'share_of_region' as model) from forecast.demand where service = 'ems' and not is_baseline"
     )
     con.execute(
-        "insert into dispatch.staffing by name select * replace ('apportioned_calls' as measure, "
+        "insert into dispatch.staffing by name select * replace ('disclosure_safe_calls' as measure, "
         "2.0 as expected_calls) from dispatch.staffing where service = 'ems'"
     )
     warehouse.run_models(con, "marts", ["demand_apart"])
     rebuilt(con, "demand_forecast", "demand_forecast_long", "staffing")
     for table in ("demand_forecast", "staffing"):
         common = {
-            audience: {(row["service"], row["basis"], row["expected_calls"]) for row in rows(con, audience, table)}
+            audience: {
+                (row["service"], row["disclosure_basis"], row["expected_calls"]) for row in rows(con, audience, table)
+            }
             for audience in ("dispatch", "police", "fire")
         }
         means = {3.0, 60.0} if table == "demand_forecast" else {3.0}
         of_police = {("police_code_0_1", "both", mean) for mean in means}
         assert common["dispatch"] == {("ems", "all", mean) for mean in means} | of_police, table
         assert common["police"] == of_police, table
-        assert common["fire"] == {("ems", "listed", 2.0)}, table
+        assert common["fire"] == {("ems", "releasable", 2.0)}, table
     assert 2.0 not in {
         row["value"] for row in rows(con, "dispatch", "demand_forecast_long") if row["output_type"] == "mean"
     }
@@ -408,9 +410,9 @@ def test_without_apportioned_forecasts_readers_of_records_get_none(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute("insert into marts.demand_apart values ('ems', 'admin')")
-    rebuilt(con, "demand_forecast", "forecast_choices")
+    rebuilt(con, "demand_forecast", "forecast_selections")
     assert rows(con, "fire", "demand_forecast") == []
-    assert rows(con, "fire", "forecast_choices") == [] != rows(con, "dispatch", "forecast_choices")
+    assert rows(con, "fire", "forecast_selections") == [] != rows(con, "dispatch", "forecast_selections")
 
 
 def test_units_sent_and_calls_are_never_in_one_table(con: duckdb.DuckDBPyConnection) -> None:
@@ -470,7 +472,14 @@ def test_the_investigation_agency_is_in_no_count_of_joint_responses(con: duckdb.
 
 
 def test_rows_accepted_by_a_retry_are_not_counted_as_received_twice(con: duckdb.DuckDBPyConnection) -> None:
-    retry = {"batch_id": "b2", "feed": "police_112", "kind": "retry", "received": 5, "quarantined": 0, "rejected": 0}
+    retry = {
+        "batch_id": "b2",
+        "feed": "police_112",
+        "batch_type": "release",
+        "received": 5,
+        "quarantined": 0,
+        "rejected": 0,
+    }
     insert(con, "ops.batches", retry | {"loaded": 3, "unchanged": 1})
     rebuilt(con, "accounting", "accounting_shares")
     (result,) = rows(con, "police", "accounting")
@@ -487,17 +496,17 @@ def test_an_agency_sees_the_quality_of_its_own_feeds_and_of_the_gates(con: duckd
 
 def test_all_audiences_see_the_state_of_feeds_and_only_dispatch_their_counts(con: duckdb.DuckDBPyConnection) -> None:
     states = [(row["feed"], row["state"]) for row in rows(con, "public", "feed_health")]
-    assert states == [("fire_119", "silent"), ("police_112", "usual")]
+    assert states == [("fire_119", "no_data"), ("police_112", "usual")]
     assert set(rows(con, "public", "feed_health")[0]) == {"feed", "agency", "state", "is_alarm", "rule"}
     assert [row["feed"] for row in rows(con, "police", "feed_health")] == ["police_112"]
-    assert "silent_hours" not in rows(con, "police", "feed_health")[0]
+    assert "no_data_hours" not in rows(con, "police", "feed_health")[0]
     for audience in AGENCIES | {"public"}:
         assert "12345" not in str(rows(con, audience, "feed_health"))
     assert rows(con, "dispatch", "feed_health")[0]["records"] == 12345
 
 
 def test_no_audience_gets_counts_of_investigation_cases_by_day(con: duckdb.DuckDBPyConnection) -> None:
-    counts = {"records": 3, "expected_records": 2.0, "silent_hours": 20, "times_usual": 1.5}
+    counts = {"records": 3, "expected_records": 2.0, "no_data_hours": 20, "times_usual": 1.5}
     case = {
         "feed": "investigation_cases",
         "agency": "investigation",

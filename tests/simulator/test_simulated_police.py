@@ -37,7 +37,7 @@ def run(settings: Settings) -> pl.DataFrame:
             load.load_pending(con, settings, feed)
         build.write_reference(con, settings.profile, registered)
         build.stage(con, registered)
-        assert con.execute("select bool_and(is_believed) from staging.lists").fetchall() == [(True,)]
+        assert con.execute("select bool_and(is_accepted) from staging.lists").fetchall() == [(True,)]
         still = "select count(*) from staging.incidents join staging.missing using (incident_id)"
         assert con.execute(still).fetchall() == [(0,)]
         return con.execute("select incident_id, missing_at from staging.missing").pl()

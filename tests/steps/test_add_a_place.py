@@ -70,7 +70,7 @@ def test_a_city_is_loaded_into_the_marts_with_toml_only(
             "from core.incidents where category = 'assault' group by all order by all"
         ).fetchall()
         demand = con.execute(
-            "select area_id, sum(calls) from marts.demand_hourly where tree = 'admin' group by all order by all"
+            "select area_id, sum(calls) from marts.demand_hourly where hierarchy = 'admin' group by all order by all"
         ).fetchall()
     assert by_district == [("C-17", 30, 29, True), ("C-6", 29, 29, True)]
     assert [(area, int(calls)) for area, calls in demand] == [("C-17", 30), ("C-6", 29), ("CHI", 59)]
@@ -91,7 +91,7 @@ def test_the_real_records_of_chicago_are_released_with_the_page_only(
         (placed,) = con.execute("select count(admin_area_id) from core.incidents").fetchall()
     assert placed == (108_676,)
     queries = {
-        "dispatch": "select count(distinct area_id) from demand_forecast where frequency = 'h' and tree = 'admin'",
+        "dispatch": "select count(distinct area_id) from demand_forecast where frequency = 'h' and hierarchy = 'admin'",
         "police": "select count(*) filter (is_hot) > 500 from hot_spots",
         "public": "select count(distinct area_id) from crime_quarterly",
     }

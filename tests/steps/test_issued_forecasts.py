@@ -16,8 +16,8 @@ from pipelines.steps import forecast, rebuild, score
 from pipelines.store import issues, ledger, records, warehouse
 
 TABLES = (
-    "demand", "demand_scores", "demand_choices", "risk", "risk_scores", "risk_curves", "risk_calibration", "risk_slots",
-    "risk_slots_scores",
+    "demand", "demand_scores", "demand_selections", "risk", "risk_scores", "risk_curves", "risk_calibration",
+    "risk_slots", "risk_slots_scores",
 )  # fmt: skip
 
 
@@ -33,12 +33,12 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     with warehouse.connect(settings) as con:
         con.execute("""
             create table marts.demand_hourly as
-            select 'admin' as tree, level, area_id, service, hour_start_at,
+            select 'admin' as hierarchy, area_level, area_id, service, hour_start_at,
                 (hour_start_at + interval 9 hour)::date as local_date,
                 hour(hour_start_at + interval 9 hour)::integer as local_hour,
                 (hash(hour_start_at, service) % 3)::bigint as calls, null::bigint as dispatches,
-                calls as listed_calls, dispatches as listed_dispatches
-            from (values ('11', 'province'), ('11010', 'district')) areas (area_id, level),
+                calls as releasable_calls, dispatches as releasable_dispatches
+            from (values ('11', 'province'), ('11010', 'district')) areas (area_id, area_level),
                 (values ('ems'), ('fire')) services (service),
                 (select unnest(generate_series(
                     timestamptz '2026-01-10', timestamptz '2026-03-02 19:00:00Z', interval 1 hour
@@ -51,11 +51,11 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 dispatches bigint
             );
             create table marts.crime_daily as
-            select 'a' as cell_id, 'theft' as category, day::date as local_date, 2::bigint as incidents
+            select 'a' as cell_id, 'theft' as category, day::date as occurrence_date, 2::bigint as incidents
             from generate_series(date '2026-02-01', date '2026-03-01', interval 1 day) d (day);
             create table marts.crime_points as
-            select 'a' as cell_id, 'theft' as category, local_date, local_date::timestamptz as occurred_at,
-                null::timestamptz as occurred_until, (local_date + 1)::timestamptz as known_at,
+            select 'a' as cell_id, 'theft' as category, occurrence_date, occurrence_date::timestamptz as occurred_at,
+                null::timestamptz as occurred_until, (occurrence_date + 1)::timestamptz as known_at,
                 null::timestamptz as superseded_at
             from marts.crime_daily, range(2);
             create table core.patrols (cell_id varchar, slot_start_at timestamptz, patrol_minutes double);
@@ -88,7 +88,7 @@ def issue_risk(settings: Settings, selected: str) -> str:
     start = settings.as_of.replace(hour=15, minute=0)
     columns = {
         "reference_at": settings.as_of, "cell_metres": 100, "category": "theft", "target_start": start,
-        "target_end": start + timedelta(days=7), "model": "stack", "window": "week", "method": "boosting",
+        "target_end": start + timedelta(days=7), "model": "stack", "window": "week", "ranking_method": "boosting",
         "expected": 1.0, "baseline_expected": 1.0, "data_as_of": settings.as_of, "degraded_reason": None,
     }  # fmt: skip
     rows = [
@@ -295,9 +295,9 @@ def test_the_tables_of_views_contain_the_newest_issue_only(con: duckdb.DuckDBPyC
             assert issues.to_list() == [run.as_of], table
 
 
-def chosen_at(con: duckdb.DuckDBPyConnection) -> list[datetime]:
+def selected_at(con: duckdb.DuckDBPyConnection) -> list[datetime]:
     """The instants at which models competed for the newest demand forecast."""
-    return con.execute("select distinct chosen_at from forecast.demand_choices").pl()["chosen_at"].to_list()
+    return con.execute("select distinct selected_at from forecast.demand_selections").pl()["selected_at"].to_list()
 
 
 def test_a_run_and_its_repetition_reuse_the_selection_of_an_earlier_run_of_the_week(
@@ -305,29 +305,29 @@ def test_a_run_and_its_repetition_reuse_the_selection_of_an_earlier_run_of_the_w
 ) -> None:
     earlier = at(settings, 3)
     issue(con, earlier)
-    of_then = con.execute("select * exclude reference_at from forecast.demand_choices order by all").fetchall()
+    of_then = con.execute("select * exclude reference_at from forecast.demand_selections order by all").fetchall()
     for _ in range(2):
         issue(con, settings)
-        assert chosen_at(con) == [earlier.as_of]
-        again = con.execute("select * exclude reference_at from forecast.demand_choices order by all").fetchall()
+        assert selected_at(con) == [earlier.as_of]
+        again = con.execute("select * exclude reference_at from forecast.demand_selections order by all").fetchall()
         assert again == of_then
-    assert len(records.entries(settings, "demand_choices")) == 2
+    assert len(records.entries(settings, "demand_selections")) == 2
 
 
 def test_the_newest_selection_of_an_earlier_run_is_read(settings: Settings) -> None:
     for days, name in ((0, "same"), (-1, "later")):
-        records.write(settings, "demand_choices", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
-    assert issues.before(settings, "demand_choices") is None
+        records.write(settings, "demand_selections", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
+    assert issues.before(settings, "demand_selections") is None
     for days, name in ((1, "newer"), (1, "newer, again"), (2, "older")):
-        records.write(settings, "demand_choices", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
-    selection = issues.before(settings, "demand_choices")
+        records.write(settings, "demand_selections", stamp(at(settings, days)), pl.DataFrame({"models": [name]}))
+    selection = issues.before(settings, "demand_selections")
     assert selection is not None and selection["models"].to_list() == ["newer, again"]
 
 
 def test_a_reload_takes_the_newest_issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     results = []
     for calls in ("calls", "calls + 1", "calls - 1"):  # the third is the first again
-        con.execute(f"update marts.demand_hourly set calls = {calls}, listed_calls = {calls}")
+        con.execute(f"update marts.demand_hourly set calls = {calls}, releasable_calls = {calls}")
         issue(con, settings)
         results.append(hashes(con))
     assert results[0] == results[2] != results[1]

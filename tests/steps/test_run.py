@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import orjson
 import pytest
 
@@ -23,6 +24,7 @@ from pipelines.config.settings import Settings
 from pipelines.ingest import accounting
 from pipelines.release import reader
 from pipelines.release.manifest import ManifestError
+from pipelines.schema import dictionary
 from pipelines.steps.backfill import backfill
 from pipelines.steps.build import build
 from pipelines.steps.check import check
@@ -242,6 +244,16 @@ def test_a_drill_restores_every_table(copied: Settings) -> None:
 
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_columns_with_a_list_of_values_have_no_others(finished: Settings) -> None:
+    listed = {name: column.values for name, column in dictionary.load().columns.items() if column.values}
+    for path in (finished.current / "audiences").glob("*/*.duckdb"):
+        with duckdb.connect(path, read_only=True) as con:
+            columns = con.execute("select table_name, column_name from duckdb_columns() where schema_name = 'main'")
+            for table, column in columns.fetchall():
+                values = {value for (value,) in con.execute(f'select distinct "{column}" from "{table}"').fetchall()}
+                assert column not in listed or values <= {*listed[column], None}, f"{path.stem}: {table}.{column}"
 
 
 def test_every_query_of_the_documentation_runs(finished: Settings) -> None:

@@ -166,7 +166,7 @@ def test_offences_sensitive_or_unmapped_in_any_row_are_never_released(city: City
     by = dict(
         read(
             settings,
-            "select case when is_sensitive then 'sensitive' when is_listed then 'listed' else 'unmapped' end, "
+            "select case when is_sensitive then 'sensitive' when is_releasable then 'listed' else 'unmapped' end, "
             "list(source_id) from core.incidents group by 1",
         )
     )

@@ -15,6 +15,40 @@ def upgraded(kind: str, **row: object) -> dict[str, object]:
     return only
 
 
+def test_columns_of_version_2_get_their_present_names() -> None:
+    frame = pl.DataFrame({"tree": ["admin"], "level": ["district"], "chosen_at": [1], "chosen_by": ["series"]})
+    columns = record_upgrades.upgraded("demand_selections", 2, frame).columns
+    assert columns == ["hierarchy", "area_level", "selected_at", "selected_by"]
+    slots = record_upgrades.upgraded("risk_slots_forecasts", 2, pl.DataFrame({"method": ["count"]}))
+    assert slots.columns == ["ranking_method"]
+
+
+def test_apportioned_measures_of_version_2_are_disclosure_safe_ones() -> None:
+    frame = pl.DataFrame({"measure": ["calls", "apportioned_calls"]})
+    measures = record_upgrades.upgraded("demand_scores", 2, frame)["measure"].to_list()
+    assert measures == ["calls", "disclosure_safe_calls"]
+
+
+@pytest.mark.parametrize(
+    ("message", "batch_type"),
+    [
+        ("accepted now: refused batch ", "acceptance"),
+        ("released from quarantine of batch ", "release"),
+        ("held back since the rules or corrections changed: rows of batch ", "requarantine"),
+    ],
+)
+def test_a_retry_that_names_its_batch_in_its_message_gets_a_type_and_the_batch(message: str, batch_type: str) -> None:
+    batch_id = "a" * 64
+    entry = record_upgrades.load_entry({"load": "retry", "batch_id": "b", "message": message + batch_id})
+    assert (entry["batch_type"], entry["retried_batch_id"]) == (batch_type, batch_id)
+
+
+def test_an_older_delivery_is_a_delivery_and_an_entry_of_today_is_unchanged() -> None:
+    assert record_upgrades.load_entry({"load": "delivery", "message": ""})["batch_type"] == "delivery"
+    entry = {"batch_type": "release", "retried_batch_id": "a"}
+    assert record_upgrades.load_entry(entry) == entry
+
+
 def test_the_distribution_in_a_text_becomes_columns() -> None:
     text = "ets gives no mean; its mean moved by the forecasts of the areas above; negative binomial, dispersion "
     row = upgraded(

@@ -24,7 +24,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         for schema in warehouse.SCHEMAS:
             con.execute(f"create schema {schema}")
         create_all(con)
-        insert(con, "reference.feeds", {"feed": "police_112", "agency": "police", "kind": "keyed"})
+        insert(con, "reference.feeds", {"feed": "police_112", "agency": "police", "load_type": "keyed"})
         read = {"feed": "police_112", "verdict": "accepted", "window_start": datetime(2026, 7, 31, 15, tzinfo=UTC)}
         insert(con, "ops.batches", read)
         for word, category, sensitive in (
@@ -122,16 +122,16 @@ def test_changes_of_records_ever_sensitive_or_unknown_are_not_released(
     con: duckdb.DuckDBPyConnection, hidden: str
 ) -> None:
     changes(con, version(), version(1, source_category=hidden), version(2), version(number=2))
-    assert con.execute("select distinct is_listed from core.incident_changes").fetchall() == [(False,)]
+    assert con.execute("select distinct is_releasable from core.incident_changes").fetchall() == [(False,)]
     insert(con, "core.incidents", incident("police_112:1"))
-    views.build(con, ["listed_incidents", "incident_changes"])
+    views.build(con, ["releasable_incidents", "incident_changes"])
     assert con.execute("from views.incident_changes").fetchall() == []
 
 
 def test_an_agency_reads_the_changes_of_its_records_by_their_released_name(con: duckdb.DuckDBPyConnection) -> None:
     changes(con, version(), version(9, source_category="폭력"))
     insert(con, "core.incidents", incident("police_112:1"))
-    views.build(con, ["listed_incidents", "incident_changes"])
+    views.build(con, ["releasable_incidents", "incident_changes"])
     (entry,) = [entry for entry in audiences.tables_of("police") if entry.name == "incident_changes"]
     result = con.execute(entry.select).pl()
     assert result["record_id"].n_unique() == 1 and not {"incident_id", "lon", "lat"} & set(result.columns)
@@ -150,7 +150,7 @@ def rates(con: duckdb.DuckDBPyConnection, complete: datetime = AS_OF) -> dict[tu
 
 
 def test_the_share_of_changed_records_counts_withdrawn_ones_and_no_withheld_one(con: duckdb.DuckDBPyConnection) -> None:
-    august = {"reported_at": REPORTED, "local_date": date(2026, 8, 10)}
+    august = {"reported_at": REPORTED, "report_date": date(2026, 8, 10)}
     insert(con, "core.incidents", *(incident(f"police_112:{number}", **august) for number in range(1, 9)))
     insert(con, "core.incidents", incident("police_112:50", **UNMAPPED, **august))
     changes(
@@ -169,7 +169,7 @@ def test_the_share_of_changed_records_counts_withdrawn_ones_and_no_withheld_one(
 
 
 def test_a_month_is_evaluated_once_its_last_day_had_time_to_change(con: duckdb.DuckDBPyConnection) -> None:
-    insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)))
+    insert(con, "core.incidents", incident("police_112:1", report_date=date(2026, 8, 10)))
     changes(con, version(), version(9, source_category="폭력"))
     complete = datetime(2026, 9, 30, 15, tzinfo=UTC)
     assert {days for _, days in rates(con, complete)} == {7, 30}
@@ -177,7 +177,7 @@ def test_a_month_is_evaluated_once_its_last_day_had_time_to_change(con: duckdb.D
 
 
 def test_a_partly_read_month_is_not_evaluated(con: duckdb.DuckDBPyConnection) -> None:
-    insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)))
+    insert(con, "core.incidents", incident("police_112:1", report_date=date(2026, 8, 10)))
     changes(con, version(), version(9, source_category="폭력"))
     con.execute("update ops.batches set window_start = window_start + interval 1 hour")
     assert rates(con) == {}
@@ -207,7 +207,7 @@ def test_revision_rates_of_cases_are_for_their_agency_only(
 
 
 def test_a_record_whose_times_were_corrected_counts_in_one_month_only(con: duckdb.DuckDBPyConnection) -> None:
-    insert(con, "core.incidents", incident("police_112:1", reported_at=REPORTED, local_date=date(2026, 8, 10)))
+    insert(con, "core.incidents", incident("police_112:1", reported_at=REPORTED, report_date=date(2026, 8, 10)))
     july = REPORTED - 20 * DAY
     changes(
         con,
@@ -217,7 +217,7 @@ def test_a_record_whose_times_were_corrected_counts_in_one_month_only(con: duckd
         version(number=2, reported_at=july),
         version(3, 2, is_withdrawn=True),
     )
-    common = con.execute("select incident_id, count(distinct local_date) from core.incident_changes group by all")
+    common = con.execute("select incident_id, count(distinct report_date) from core.incident_changes group by all")
     assert set(common.fetchall()) == {("police_112:1", 1), ("police_112:2", 1)}
     assert all(changed <= incidents for incidents, changed in rates(con).values())
 
@@ -228,6 +228,6 @@ def test_records_without_a_report_time_use_the_month_of_occurrence_and_have_no_d
     happened = {"reported_at": None, "occurred_at": REPORTED - 20 * DAY}
     result = changes(con, version(**happened), version(9, source_category="폭력", **happened))
     assert [days for *_, days in result] == [None, None]
-    assert con.execute("select distinct local_date from core.incident_changes").fetchall() == [(date(2026, 7, 21),)]
-    insert(con, "core.incidents", incident("police_112:1", local_date=date(2026, 8, 10)) | happened)
+    assert con.execute("select distinct report_date from core.incident_changes").fetchall() == [(date(2026, 7, 21),)]
+    insert(con, "core.incidents", incident("police_112:1", report_date=date(2026, 8, 10)) | happened)
     assert rates(con) == {}

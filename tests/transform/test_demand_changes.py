@@ -37,7 +37,7 @@ KEYS = ["area_id", "service", "hour_start_at"]
 
 @pytest.fixture
 def con(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Two districts, two stations of each tree, three places; no records yet, all feeds read indefinitely."""
+    """Two districts, two stations of each hierarchy, three places; no records yet, all feeds read indefinitely."""
     monkeypatch.setattr(suites, "validate_rows", accept_all)
     short = KOREA.model_copy(update={"demand": KOREA.demand.model_copy(update={"history_days": 4})})
     with warehouse.connect(settings_at(tmp_path, profile=short)) as con:
@@ -45,10 +45,10 @@ def con(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[duckdb.Duck
         build.write_reference(con, KOREA, FEEDS)
         areas = [("KR", "admin", "nation", None), ("11", "admin", "province", "KR")]
         areas += [(name, "admin", "district", "11") for name in ("11110", "11140")]
-        for tree, letter in (("police", "P"), ("fire", "F")):
-            areas += [(letter, tree, "headquarters", "KR")]
-            areas += [(f"{letter}-{number}", tree, "station", letter) for number in (1, 2)]
-        columns = ("area_id", "tree", "level", "parent_area_id")
+        for hierarchy, letter in (("police", "P"), ("fire", "F")):
+            areas += [(letter, hierarchy, "headquarters", "KR")]
+            areas += [(f"{letter}-{number}", hierarchy, "station", letter) for number in (1, 2)]
+        columns = ("area_id", "hierarchy", "area_level", "parent_area_id")
         insert(con, "reference.areas", *(dict(zip(columns, row, strict=True)) for row in areas))
         for (lon, lat), names in PLACES.items():
             actual = dict(zip(("admin_area_id", "police_area_id", "fire_area_id"), names, strict=True))
@@ -73,7 +73,7 @@ def built(con: duckdb.DuckDBPyConnection, hours: float) -> pl.DataFrame:
     names = [
         "feed_status",
         "region",
-        "demand_trees",
+        "demand_hierarchies",
         "demand_areas",
         "demand_windows",
         "demand_hourly",

@@ -126,7 +126,7 @@ def test_units_sent_are_unknown_if_the_agency_reports_none(con: duckdb.DuckDBPyC
 
 def test_a_rerun_of_an_earlier_day_gives_the_same_feed_status(con: duckdb.DuckDBPyConnection) -> None:
     before = warehouse.logical_hash(con, "marts", "feed_status")
-    insert(con, "ops.batches", {"feed": "fire_119", "kind": "delivery", "received": 9, "loaded": 9})
+    insert(con, "ops.batches", {"feed": "fire_119", "batch_type": "delivery", "received": 9, "loaded": 9})
     fetched(con, police_112=AS_OF + 48 * HOUR, fire_119=AS_OF + HOUR, investigation_cases=AS_OF)
     assert warehouse.logical_hash(con, "marts", "feed_status") == before
 
@@ -144,7 +144,9 @@ def test_only_records_with_known_and_not_sensitive_categories_are_releasable(con
         days = {"occurred_at": AS_OF - 48 * HOUR, "reported_at": AS_OF - 24 * HOUR}
         insert(con, "staging.incidents", row | days)
     warehouse.run_models(con, "core")
-    result = con.execute("select category, is_listed, local_date from core.incidents order by incident_id").fetchall()
+    result = con.execute(
+        "select category, is_releasable, report_date from core.incidents order by incident_id"
+    ).fetchall()
     reported = date(2026, 11, 22)
     assert result == [("theft", True, reported), ("stalking", False, reported), ("other", False, reported)]
 
@@ -186,7 +188,7 @@ def test_a_record_without_a_location_counts_in_its_named_area_and_one_outside_se
     totals = dict(
         con.execute(
             "select area_id, sum(calls)::bigint from marts.demand_hourly "
-            "where service = 'police_code_2' and tree = 'admin' group by 1"
+            "where service = 'police_code_2' and hierarchy = 'admin' group by 1"
         ).fetchall()
     )
     assert totals == {"11": 6, "11010": 2, "11020": 2, "11030": 0}
@@ -197,7 +199,7 @@ def test_a_record_without_a_location_counts_in_its_named_area_and_one_outside_se
 
 def test_several_provinces_have_separate_totals_and_the_nation_has_all(con: duckdb.DuckDBPyConnection) -> None:
     for area_id, level, parent in (("26", "province", "KR"), ("26010", "district", "26")):
-        row = {"area_id": area_id, "tree": "admin", "level": level, "parent_area_id": parent}
+        row = {"area_id": area_id, "hierarchy": "admin", "area_level": level, "parent_area_id": parent}
         insert(con, "reference.areas", row)
     con.execute("delete from core.incidents")
     where = ("11010", "26010", "26010", "26", None)
@@ -210,7 +212,7 @@ def test_several_provinces_have_separate_totals_and_the_nation_has_all(con: duck
     built(con)
     totals = con.execute(
         "select area_id, sum(calls)::bigint from marts.demand_hourly "
-        "where service = 'police_code_2' and tree = 'admin' group by 1 order by 1"
+        "where service = 'police_code_2' and hierarchy = 'admin' group by 1 order by 1"
     ).fetchall()
     assert totals == [("11", 2), ("11010", 2), ("11020", 0), ("11030", 0), ("26", 6), ("26010", 4), ("KR", 10)]
     yearly = con.execute("select area_id, incidents from marts.sensitive_yearly order by all").fetchall()
@@ -220,15 +222,20 @@ def test_several_provinces_have_separate_totals_and_the_nation_has_all(con: duck
 def stations(con: duckdb.DuckDBPyConnection) -> None:
     """Jongno is in one fire station's area, Jung in two; both of one headquarters, as are the police stations."""
     con.execute(
-        "delete from core.incidents; delete from core.dispatches; delete from reference.areas where tree <> 'admin'"
+        "delete from core.incidents; delete from core.dispatches; "
+        "delete from reference.areas where hierarchy <> 'admin'"
     )
-    for tree, letter in (("police", "P"), ("fire", "F")):
+    for hierarchy, letter in (("police", "P"), ("fire", "F")):
         insert(
-            con, "reference.areas", {"area_id": letter, "tree": tree, "level": "headquarters", "parent_area_id": "KR"}
+            con,
+            "reference.areas",
+            {"area_id": letter, "hierarchy": hierarchy, "area_level": "headquarters", "parent_area_id": "KR"},
         )
         for name in (f"{letter}-1", f"{letter}-2"):
             insert(
-                con, "reference.areas", {"area_id": name, "tree": tree, "level": "station", "parent_area_id": letter}
+                con,
+                "reference.areas",
+                {"area_id": name, "hierarchy": hierarchy, "area_level": "station", "parent_area_id": letter},
             )
     for number, (district, police, fire) in enumerate(
         (("11010", "P-1", "F-1"), ("11020", "P-2", "F-1"), ("11020", "P-2", "F-2"))
@@ -264,7 +271,7 @@ def test_every_hierarchy_counts_the_services_of_its_agency_up_to_its_headquarter
     assert totals(con, "police_code_2") == {"11": 2, "11010": 1, "11020": 1, "P": 2, "P-1": 1, "P-2": 1}
     assert totals(con, "ems") == {"11": 2, "11020": 1, "F": 1, "F-2": 1}
     levels = con.execute(
-        "select tree, level, count(distinct area_id), count(*) / count(distinct hour_start_at) "
+        "select hierarchy, area_level, count(distinct area_id), count(*) / count(distinct hour_start_at) "
         "from marts.demand_hourly where service = 'ems' group by 1, 2 order by 1, 2"
     ).fetchall()
     # Zeros are rows, the whole has one row, and police areas have no ambulances.
@@ -303,9 +310,9 @@ def test_a_station_never_discloses_a_caller_location_within_its_district(con: du
     )
     built(con)
     # The first one's station covers its whole district, so it discloses no more than the district.
-    for column in ("calls", "listed_calls"):
+    for column in ("calls", "releasable_calls"):
         assert totals(con, "ems", column) == {"11": 3, "11010": 1, "11020": 2, "F": 3, "F-1": 2}
-    for column in ("dispatches", "listed_dispatches"):
+    for column in ("dispatches", "releasable_dispatches"):
         assert totals(con, "ems", column)["F-1"] == 1
     (row,) = published(con, "dispatch")["demand_hourly"].filter(pl.col("area_id") == "F-1", pl.col("calls") > 0).rows()
     assert 2 in row and 3 not in row
@@ -317,14 +324,14 @@ def test_crime_is_counted_in_the_quarter_in_which_it_happened(con: duckdb.DuckDB
     insert(
         con,
         "core.incidents",
-        incident("police_112:1", **happened, local_date=date(2026, 10, 1)),
-        incident("police_112:2", **happened, local_date=date(2026, 10, 31)),
-        incident("police_112:3", **happened, local_date=date(2026, 11, 1)),
+        incident("police_112:1", **happened, report_date=date(2026, 10, 1)),
+        incident("police_112:2", **happened, report_date=date(2026, 10, 31)),
+        incident("police_112:3", **happened, report_date=date(2026, 11, 1)),
     )
     built(con)
     result = con.execute("select quarter_start_date, incidents from marts.crime_quarterly").fetchall()
     assert result == [(date(2026, 7, 1), 2)], "later reports would change a published quarter by single incidents"
-    assert con.execute("select distinct local_date from marts.crime_daily").fetchall() == [(date(2026, 9, 30),)]
+    assert con.execute("select distinct occurrence_date from marts.crime_daily").fetchall() == [(date(2026, 9, 30),)]
     con.execute("update staging.incidents set reported_at = timestamptz '2026-07-01 00:00:00+00'")
     # Local midnight of 1 July, and an hour later.
     for first, quarters in (("2026-06-30 15:00:00+00", 1), ("2026-06-30 16:00:00+00", 0)):
@@ -375,7 +382,7 @@ def test_a_withheld_record_does_not_change_its_agencys_tables(
     )
     built(con)
     after = published(con, audience)
-    all_but_listed = "select sum(calls - listed_calls) from marts.demand_hourly where area_id = '11'"
+    all_but_listed = "select sum(calls - releasable_calls) from marts.demand_hourly where area_id = '11'"
     assert con.execute(all_but_listed).fetchall() == [(6,)], "four more than the fixture's own two"
     assert not [name for name, frame in after.items() if not frame.equals(before[name])]
 
@@ -393,9 +400,9 @@ def test_demand_minus_records_is_zero_in_every_area_and_hour(con: duckdb.DuckDBP
                 date_trunc('hour', reported_at) as hour_start_at, count(*) as records
             from incidents group by all
         )
-        select count(*), sum(listed_calls), count(*) filter (listed_calls <> coalesce(records, 0))
+        select count(*), sum(releasable_calls), count(*) filter (releasable_calls <> coalesce(records, 0))
         from demand_hourly left join records using (area_id, service, hour_start_at)
-        where tree = 'admin' and area_id <> '11'
+        where hierarchy = 'admin' and area_id <> '11'
         """
     ).fetchall()
     assert left[0][1:] == (2, 0) and left[0][0] > 0
@@ -436,7 +443,9 @@ def test_calls_answered_are_more_than_demand_and_never_part_of_it(con: duckdb.Du
     built(con)
     result = con.execute(
         """
-        select agency, area_id, calls_answered, calls_for_units, dispatches, listed_calls_answered, listed_dispatches
+        select
+            agency, area_id, calls_answered, calls_for_units, dispatches, releasable_calls_answered,
+            releasable_dispatches
         from marts.calls_hourly
         where hour_start_at = date_trunc('hour', $1::timestamptz) and calls_answered > 0
         order by all

@@ -59,7 +59,7 @@ def declared(name: str, profile: Profile) -> Feed:
     return Feed(
         name=name,
         agency="police",
-        kind="snapshot",
+        load_type="snapshot",
         columns=dict.fromkeys(_COLUMNS, pl.String),
         fetch=fetch,
         parse=parse,

@@ -39,7 +39,7 @@ def declared(name: str, profile: Profile) -> Feed:
     return Feed(
         name=name,
         agency=source.agency,
-        kind="snapshot",
+        load_type="snapshot",
         columns=dict.fromkeys([*wanted, "geometry"], pl.String),
         fetch=fetch,
         parse=parse,

@@ -82,7 +82,7 @@ def declared(name: str, profile: Profile) -> Feed:
     return Feed(
         name=name,
         agency=str(source.agency),
-        kind="keyed" if is_keyed else "snapshot",
+        load_type="keyed" if is_keyed else "snapshot",
         columns=dict.fromkeys(COLUMNS, pl.String),
         fetch=fetch,
         parse=partial(parse, columns=source.columns, category=source.category),

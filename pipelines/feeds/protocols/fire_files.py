@@ -56,7 +56,7 @@ def feed(
     return Feed(
         name=name,
         agency="fire",
-        kind="snapshot",
+        load_type="snapshot",
         columns=dict.fromkeys(used, pl.String),
         fetch=fetch,
         parse=partial(_parse, frozenset(used), frozenset(unused)),

@@ -10,7 +10,7 @@ from pipelines.config.profile import Profile, Shift
 from pipelines.forecast.demand import tables
 from pipelines.forecast.demand.evaluation import calibration, scoring
 from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
-from pipelines.forecast.demand.panel import MEASURES, area_level
+from pipelines.forecast.demand.panel import MEASURES, level_in_region
 from pipelines.forecast.demand.shifts import counts as turned
 from pipelines.forecast.demand.shifts import hours_of, of_services
 
@@ -19,8 +19,8 @@ from pipelines.forecast.demand.shifts import hours_of, of_services
 class Outcomes:
     """Observed values, computed once for any number of issues.
 
-    ``counts``: ``frequency, area_id, service, measure, shift, level, target_start, y``; ``scales``: the seasonal-naive
-    MAE of every series.
+    ``counts``: ``frequency, area_id, service, measure, shift, area_level, target_start, y``; ``scales``: the
+    seasonal-naive MAE of every series.
     """
 
     counts: pl.DataFrame
@@ -71,11 +71,11 @@ def score_issued(
         .alias("counted")
     )
     known = (
-        due.drop("tree", "level", strict=False)
+        due.drop("hierarchy", "area_level", strict=False)
         .with_columns(counted)
         .join(counts, on=[*keys, "target_start"], how="inner", nulls_equal=True)
         .with_columns(
-            area_level(profile.areas.whole_id),
+            level_in_region(profile.areas.whole_id).alias("area_level"),
             pl.col("mean").alias("centre"),
         )
         .join(outcomes.scales.rename({"measure": "counted"}), on=keys, how="left", nulls_equal=True)
@@ -91,7 +91,7 @@ def _measured(hourly: pl.DataFrame, measure: str) -> pl.DataFrame:
 
 def _counts(hourly: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
     """Return counts by hour, local day and shift, keyed by the instant at which each begins."""
-    keys = ["area_id", "service", "measure", "level"]
+    keys = ["area_id", "service", "measure", "area_level"]
     start, none = pl.col("hour_start_at").alias("target_start"), pl.lit(None, pl.String).alias("shift")
     first = [start.min(), pl.col("y").sum(), pl.len().alias("known")]
     hours = hourly.select(pl.lit("h").alias("frequency"), none, *keys, start, "y")

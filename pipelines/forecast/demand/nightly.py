@@ -22,7 +22,7 @@ from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
 from pipelines.forecast.demand.evaluation.negative_binomial import Floats
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
 from pipelines.forecast.demand.hierarchy import (
-    area_tree,  # fmt: skip
+    area_hierarchy,  # fmt: skip
     disclosure_safe,
     reconciliation,
 )
@@ -43,7 +43,7 @@ SIMPLE: Final = "simple_table"
 
 @dataclass(frozen=True, slots=True)
 class DemandForecast:
-    """Frames with the columns of ``forecast.demand``, ``forecast.demand_scores`` and ``forecast.demand_choices``."""
+    """Frames with the columns of ``forecast.demand``, ``forecast.demand_scores`` and ``forecast.demand_selections``."""
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
@@ -52,12 +52,12 @@ class DemandForecast:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The settings of one night's forecast; ``kept``: a selection to reuse, made at ``chosen_at``."""
+    """The settings of one night's forecast; ``kept``: a selection to reuse, made at ``selected_at``."""
 
     as_of: datetime
     profile: Profile
     kept: pl.DataFrame | None = None
-    chosen_at: datetime | None = None
+    selected_at: datetime | None = None
     processes: int = 1
     progress: Callable[[int, int], None] | None = None
 
@@ -109,21 +109,21 @@ def forecast_demand(
         known: How far each service's records reach and why they are degraded; none: complete up to ``as_of``.
         processes: Processes that fit Prophet in parallel.
         progress: Called with (fits done, total fits).
-        kept: ``forecast.demand_choices`` of an earlier night. A selection of the last week is reused, if every series
-            has one; otherwise models compete again.
+        kept: ``forecast.demand_selections`` of an earlier night. A selection of the last week is reused, if every
+            series has one; otherwise models compete again.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
     """
     known = known or Known({}, {})
     panel = Panel.read(hourly, as_of, profile, known)
     if panel.history.is_empty():
         return DemandForecast(
-            empty("forecast.demand"), empty("forecast.demand_scores"), empty("forecast.demand_choices")
+            empty("forecast.demand"), empty("forecast.demand_scores"), empty("forecast.demand_selections")
         )
-    above = area_tree.parents(panel.series, areas, profile.areas.whole_id)
-    panel = area_tree.with_unplaced(panel, above)
-    members = area_tree.members(panel.series, above, profile.areas.whole_id)
-    chosen_at = selection_table.chosen_at(kept, as_of)
-    run = Run(as_of, profile, kept if chosen_at else None, chosen_at, processes, progress)
+    above = area_hierarchy.parents(panel.series, areas, profile.areas.whole_id)
+    panel = area_hierarchy.with_unplaced(panel, above)
+    members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
+    selected_at = selection_table.selected_at(kept, as_of)
+    run = Run(as_of, profile, kept if selected_at else None, selected_at, processes, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, days = _hourly(panel, run), _daily(panel, run)
     of_hours = _added_up(hours, panel, members, run, listed)
@@ -173,16 +173,16 @@ def _added_up(
     is_due = pl.col("is_scored") | pl.col("target_start").is_not_null()
     published = result.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
     families = []
-    for (service, measure), family in panel.series.group_by(area_tree.FAMILY, maintain_order=True):
+    for (service, measure), family in panel.series.group_by(area_hierarchy.FAMILY, maintain_order=True):
         rows = published.join(family, on="unique_id", how="semi", maintain_order="left")
-        own_trees = [rows for (s, m, _), rows in members.items() if (s, m) == (service, measure)]
+        own_hierarchies = [rows for (s, m, _), rows in members.items() if (s, m) == (service, measure)]
         ahead = rows.filter(pl.col("target_start").is_not_null(), pl.col("unique_id") == pl.col("unique_id").first())
         periods = None if listed is None else shifts.periods(ahead["ds"], str(service), listed)
         cutoffs = rows.filter(is_due)["cutoff"].unique().sort().to_list()
         families.append(
             (
                 reconciliation.Family(
-                    rows.select(reconciliation.FORECAST_COLUMNS), own_trees, result.request.freq, periods
+                    rows.select(reconciliation.FORECAST_COLUMNS), own_hierarchies, result.request.freq, periods
                 ),
                 cutoffs,
                 result.curves,
@@ -234,9 +234,8 @@ def _ids(panel: Panel) -> pl.DataFrame:
 
     Models other than the weekly table are for calls above stations only.
     """
-    is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", area_tree.UNPLACED])
-    level = pl.col("area_level").alias("level")
-    return panel.series.select("unique_id", "pool", level, is_upper.alias("is_upper"), "cutoff")
+    is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", area_hierarchy.UNPLACED])
+    return panel.series.select("unique_id", "pool", "level", is_upper.alias("is_upper"), "cutoff")
 
 
 def _kept(run: Run, panel: Panel, freq: Frequency) -> pl.DataFrame | None:
@@ -287,7 +286,7 @@ def _stored(
         tables.named(result.forecasts)
         .drop("pool", "level")
         .join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
-        .filter(pl.col("area_level") != area_tree.UNPLACED)
+        .filter(pl.col("level") != area_hierarchy.UNPLACED)
         .with_columns(
             pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
             pl.lit(freq).alias("frequency"),
@@ -298,11 +297,13 @@ def _stored(
     shared_rows = disclosure_safe.replacements(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
     issued = calibration.with_quantiles(pl.concat([ahead, shared_rows]), result.curves)
     is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
-    past = calibration.with_quantiles(stamped.filter(is_past).with_columns(y=pl.col("y_now")), result.curves)
+    past = calibration.with_quantiles(
+        stamped.filter(is_past).with_columns(y=pl.col("y_now"), area_level="level"), result.curves
+    )
     scored = past.join(result.scale, on="unique_id", how="left", maintain_order="left")
-    chosen_at = (result.request.kept is not None and run.chosen_at) or as_of
+    selected_at = (result.request.kept is not None and run.selected_at) or as_of
     return (
         tables.issued(issued, result.curves),
         tables.backtest_scores(scored, result.curves, freq),
-        selection_table.to_table(result.choices, panel, freq, as_of, chosen_at, run.profile),
+        selection_table.to_table(result.choices, panel, freq, as_of, selected_at, run.profile),
     )

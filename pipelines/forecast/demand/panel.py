@@ -37,10 +37,11 @@ class Known:
 class Panel:
     """The hourly mart as series.
 
-    ``series``: ``unique_id`` (stable), ``tree, level, area_id, service, measure, area_level, pool, known_at`` (UTC),
-    ``cutoff`` (local), ``degraded``; ``history``: ``unique_id, ds`` (local time)``, y``, as now known, nothing from
-    ``cutoff`` on; ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew it)``, y``, the changes of
-    counts that became known after past origins.
+    ``series``: ``unique_id`` (stable), ``hierarchy, area_level, area_id, service, measure, level, pool``,
+    ``known_at`` (UTC), ``cutoff`` (local), ``degraded``; ``level`` is ``region`` for the area that the profile covers,
+    else ``area_level``. ``history``: ``unique_id, ds`` (local time)``, y``, as now known, nothing from ``cutoff`` on;
+    ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew it)``, y``, the changes of counts that
+    became known after past origins.
     """
 
     series: pl.DataFrame
@@ -53,14 +54,14 @@ class Panel:
         whole = profile.areas.whole_id
         edges = _edges(hourly.filter(pl.col("area_id") == whole), as_of, known)
         named = (
-            hourly.group_by("tree", "level", "area_id", "service")
+            hourly.group_by("hierarchy", "area_level", "area_id", "service")
             .agg(pl.col("dispatches").is_not_null().any().alias("has_units"))
             .join(pl.DataFrame({"measure": MEASURES}), how="cross")
             .filter((pl.col("measure") == "calls") | pl.col("has_units"))
             .drop("has_units")
             .sort("service", "measure", "area_id")
             .pipe(numbered)
-            .with_columns(area_level(whole))
+            .with_columns(level_in_region(whole))
             .with_columns(_pool())
             .join(edges, on="service", how="left", maintain_order="left")
             .with_columns(local("known_at", profile.zone).alias("cutoff"))
@@ -95,9 +96,9 @@ def numbered(named: pl.DataFrame) -> pl.DataFrame:
     return named.with_columns(series.lasting_ids(names)).select("unique_id", *named.columns)
 
 
-def area_level(whole_id: str) -> pl.Expr:
+def level_in_region(whole_id: str) -> pl.Expr:
     """Return ``region`` for the area that the profile covers, else the level in its hierarchy."""
-    return pl.when(pl.col("area_id") == whole_id).then(pl.lit("region")).otherwise("level").alias("area_level")
+    return pl.when(pl.col("area_id") == whole_id).then(pl.lit("region")).otherwise("area_level").alias("level")
 
 
 def _pool() -> pl.Expr:
@@ -105,10 +106,10 @@ def _pool() -> pl.Expr:
 
     A region has one series per service: there the services share a pool. The few large areas share one too.
     """
-    upper = pl.col("area_level").is_in(["province", "headquarters"])
-    size = pl.when(upper).then(pl.lit("upper")).otherwise("area_level")
+    upper = pl.col("level").is_in(["province", "headquarters"])
+    size = pl.when(upper).then(pl.lit("upper")).otherwise("level")
     return (
-        pl.when(pl.col("area_level") == "region")
+        pl.when(pl.col("level") == "region")
         .then(pl.concat_str(pl.lit("region"), "measure", separator=" "))
         .otherwise(pl.concat_str("service", "measure", size, separator=" "))
         .alias("pool")

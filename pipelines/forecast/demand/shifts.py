@@ -21,7 +21,7 @@ from pipelines.forecast.demand.evaluation.calibration import IDENTITY
 from pipelines.forecast.demand.evaluation.negative_binomial import Floats, with_quantiles
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
 from pipelines.forecast.demand.hierarchy import disclosure_safe, reconciliation
-from pipelines.forecast.demand.hierarchy.area_tree import FAMILY, UNPLACED
+from pipelines.forecast.demand.hierarchy.area_hierarchy import FAMILY, UNPLACED
 from pipelines.forecast.demand.hierarchy.disclosure_safe import Shares
 from pipelines.forecast.demand.hierarchy.reconciliation import Family, Sums
 from pipelines.forecast.demand.models import hour_of_week, seasonal_naive
@@ -247,7 +247,7 @@ def forecast(
         days: Likewise of days.
         of_hours: The sums of the hours ahead.
         shares: The hours and days for audiences that also read records.
-        members: As from ``area_tree.members``.
+        members: As from ``area_hierarchy.members``.
         listed: As from ``of_services``, of services in the panel.
         as_of: The instant of issue, UTC.
         profile: Horizon, time zone.
@@ -279,7 +279,7 @@ def forecast(
     full = (
         both.drop("pool", "shift", "cutoff", "series_id")
         .join(named.drop("pool", "cutoff"), on="unique_id", how="left", maintain_order="left")
-        .filter(pl.col("area_level") != UNPLACED)
+        .filter(pl.col("level") != UNPLACED)
         .with_columns(
             pl.coalesce("models", "model").alias("model"),
             (pl.col("model") == BASELINE).alias("is_baseline"),
@@ -329,7 +329,7 @@ def _families(
     within_shift = []
     for (service, measure, _), family in named.group_by(*FAMILY, "shift", maintain_order=True):
         number = dict(family.select("series_id", "unique_id").iter_rows())
-        trees = [
+        hierarchies = [
             tree.select(pl.all().replace_strict(number, return_dtype=named.schema["unique_id"]))
             for (s, m, _), tree in members.items()
             if (s, m) == (service, measure)
@@ -337,6 +337,10 @@ def _families(
         backtest = published.join(family, on="unique_id", how="semi", maintain_order="left")
         cutoffs = backtest.filter(pl.col("target_start").is_not_null())["cutoff"].unique().to_list()
         within_shift.append(
-            (Family(backtest.select(reconciliation.FORECAST_COLUMNS), trees, "D", is_informed=False), cutoffs, IDENTITY)
+            (
+                Family(backtest.select(reconciliation.FORECAST_COLUMNS), hierarchies, "D", is_informed=False),
+                cutoffs,
+                IDENTITY,
+            )
         )
     return within_shift

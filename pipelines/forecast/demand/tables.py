@@ -15,7 +15,7 @@ from pipelines.schema.dictionary import frame_schema
 FORECAST_COLUMNS: Final = frame_schema("forecast.demand")
 SCORE_COLUMNS: Final = frame_schema("forecast.demand_scores")
 COMBINATION: Final = "combination"
-"""Name of the mean of several models; ``forecast.demand_choices`` lists them."""
+"""Name of the mean of several models; ``forecast.demand_selections`` lists them."""
 GRAIN: Final = ["reference_at", "frequency", "service", "measure", "area_level"]
 
 

@@ -112,7 +112,7 @@ def _fell(spans: pl.DataFrame, crime_daily: pl.DataFrame) -> pl.DataFrame:
     """Count incidents per span and cell on days from ``first`` and before ``last``."""
     return (
         spans.join(crime_daily, on="category")
-        .filter(pl.col("local_date") >= pl.col("first"), pl.col("local_date") < pl.col("last"))
+        .filter(pl.col("occurrence_date") >= pl.col("first"), pl.col("occurrence_date") < pl.col("last"))
         .group_by(*KEYS, "cell_id")
         .agg(pl.col("incidents").sum())
     )

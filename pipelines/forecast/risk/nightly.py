@@ -67,9 +67,9 @@ def forecast_risk(
     """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
 
     Args:
-        crime_points: ``marts.crime_points``: ``cell_id, category, local_date, occurred_at, occurred_until, known_at,
-            superseded_at``. Incidents in a cell that is not in ``cells`` (its centre is outside the region) are not
-            ranked.
+        crime_points: ``marts.crime_points``: ``cell_id, category, occurrence_date, occurred_at, occurred_until,
+            known_at, superseded_at``. Incidents in a cell that is not in ``cells`` (its centre is outside the region)
+            are not ranked.
         cells: ``reference.cells`` of any grid; the risk grid is used.
         as_of: The instant (UTC) of issue.
         profile: Grid, time zone, run time, selected share of the area.
@@ -175,7 +175,7 @@ def _placed(crime_points: pl.DataFrame, cells: pl.DataFrame, profile: Profile) -
 
 def _history(placed: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile) -> History:
     """Return the states of known days, by the day of occurrence."""
-    day = pl.col("local_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64)
+    day = pl.col("occurrence_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64)
     dated = placed.with_columns(day.alias("day")).filter(pl.col("day") < until)
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
     return history(grid, dated.select("category", "cell", "day", "known_from", "known_until"))

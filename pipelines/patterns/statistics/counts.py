@@ -19,7 +19,7 @@ def on_map(
     """Yield incidents per category, time step (row) and map cell (column, in the order of ``map_cells``).
 
     Args:
-        crime_daily: ``marts.crime_daily``: ``cell_id, category, local_date, incidents``, on the risk grid.
+        crime_daily: ``marts.crime_daily``: ``cell_id, category, occurrence_date, incidents``, on the risk grid.
         cells: ``reference.cells``, both grids. Incidents in a risk cell whose map cell is not listed (its centre is
             outside the region) are not counted.
         map_metres: Side of the map cells.
@@ -35,10 +35,10 @@ def on_map(
     parents = cells.select("cell_id", "map_cell_id").unique()
     steps = (end - start).days // step_days
     counted = (
-        crime_daily.filter(pl.col("local_date").is_between(start, end, closed="left"))
+        crime_daily.filter(pl.col("occurrence_date").is_between(start, end, closed="left"))
         .join(parents, on="cell_id")
         .join(tested, left_on="map_cell_id", right_on="cell_id")
-        .with_columns(step=(pl.col("local_date") - start).dt.total_days() // step_days)
+        .with_columns(step=(pl.col("occurrence_date") - start).dt.total_days() // step_days)
         .group_by("category", "step", "place")
         .agg(pl.col("incidents").sum().cast(pl.Int64))
     )

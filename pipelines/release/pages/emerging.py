@@ -53,7 +53,7 @@ def section(page: Page) -> dict[str, Any] | None:
 def _map(page: Page, result: pl.DataFrame, label: str) -> dict[str, Any]:
     """Return the classed cells of a category on the districts, a legend of their classes, and the newest places."""
     assert page.areas is not None
-    outlines = outlines_of(page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district")))
+    outlines = outlines_of(page.areas.filter((pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district")))
     names = page.areas.select(pl.col("area_id").alias("admin_area_id"), pl.col("name").alias("district"))
     cells = result.join(names, on="admin_area_id", how="left", maintain_order="left")
     described = f"{label}: {cells.height} cells with an emerging pattern on the districts"

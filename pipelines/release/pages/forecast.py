@@ -94,7 +94,7 @@ def charts(page: Page) -> list[dict[str, Any]]:
     if page.forecast is None or actuals is None:
         return []
     # An agency that reads records gets the calls of those records only; forecasts are of all calls.
-    calls = "calls" if "calls" in actuals.columns else "listed_calls"
+    calls = "calls" if "calls" in actuals.columns else "releasable_calls"
     actuals = actuals.filter(pl.col("area_id").is_in(page.region)).with_columns(calls=pl.col(calls))
     result = []
     for service in ordered(page.forecast["service"].unique().to_list()):

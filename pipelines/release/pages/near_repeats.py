@@ -70,7 +70,7 @@ def clusters(page: Page) -> dict[str, Any] | None:
         for row, outline in zip(rows, outlines_of(result), strict=True)
         if row["is_signal"]
     ]
-    districts = page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district"))
+    districts = page.areas.filter((pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district"))
     described = f"Map of districts with space-time clusters: {len(drawn)}"
     svg = figures.cell_map(outlines_of(districts), drawn, [], described, page.notice, width=460)
     # Every category with reports is searched, whether or not it has a cluster.

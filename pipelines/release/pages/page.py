@@ -90,15 +90,15 @@ class Page:
     def _region(self) -> list[str]:
         if self.areas is None:
             return []
-        admin = self.areas.filter(pl.col("tree") == "admin")
-        provinces = admin.filter(pl.col("level") == "province")
-        whole = provinces if provinces.height == 1 else admin.filter(pl.col("level") == "nation")
+        admin = self.areas.filter(pl.col("hierarchy") == "admin")
+        provinces = admin.filter(pl.col("area_level") == "province")
+        whole = provinces if provinces.height == 1 else admin.filter(pl.col("area_level") == "nation")
         return whole["area_id"].to_list()
 
     def _districts(self) -> list[str]:
         if self.areas is None:
             return []
-        is_district = (pl.col("tree") == "admin") & (pl.col("level") == "district")
+        is_district = (pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district")
         return self.areas.filter(is_district)["area_id"].to_list()
 
     def local(self, table: str) -> pl.DataFrame | None:
@@ -127,7 +127,7 @@ def district_map(
 ) -> dict[str, Any]:
     """Return a map of districts by a value, with the highest of them as rows."""
     assert page.areas is not None
-    districts = page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district"))
+    districts = page.areas.filter((pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district"))
     joined = districts.join(values, on="area_id", how="left", maintain_order="left")
     shapes = [
         figures.Shape(row["name"], geometry, row["expected"], f"{row['name']}: {_count(row['expected'])} {unit}")

@@ -19,7 +19,7 @@ def hot_spots(page: Page) -> list[dict[str, Any]]:
     marks = _selected_cells(page)
     labels = {row["category"]: row["label"] for row in page.rows("allow_list")}
     names = dict(page.areas.select("area_id", "name").iter_rows())
-    outlines = outlines_of(page.areas.filter((pl.col("tree") == "admin") & (pl.col("level") == "district")))
+    outlines = outlines_of(page.areas.filter((pl.col("hierarchy") == "admin") & (pl.col("area_level") == "district")))
     result = []
     for category in sorted(set(hot["category"]) | set(marks)):
         cells = hot.filter(pl.col("category") == category)
@@ -184,7 +184,7 @@ def quarter(page: Page) -> dict[str, Any] | None:
     calls = page.frame(f"from demand_quarterly where quarter_start_date = date '{last}'")
     crime = page.frame(f"from crime_quarterly where quarter_start_date = date '{last}'")
     districts = page.frame(
-        "select area_id, name from areas where tree = 'admin' and level = 'district' order by name"
+        "select area_id, name from areas where hierarchy = 'admin' and area_level = 'district' order by name"
     ).to_dicts()
     services = ordered(calls["service"].unique().to_list())
     categories = (

@@ -105,10 +105,15 @@ def _charts(page: Page, weekly: pl.DataFrame, labels: dict[str, str]) -> list[di
 
 def _hours(page: Page, labels: dict[str, str]) -> list[dict[str, Any]]:
     """Draw heat maps of the week; with each, whether its midnight and noon exceed the adjacent hours."""
-    chart = page.frame("from aoristic where share is not null order by category = 'all', category, weekday, hour")
+    chart = page.frame(
+        "from aoristic where category_share is not null order by category = 'all', category, weekday, hour"
+    )
     result = []
     for (category,), of_category in chart.partition_by("category", as_dict=True, maintain_order=True).items():
-        shares = {(day, hour): share for day, hour, share in of_category.select("weekday", "hour", "share").iter_rows()}
+        shares = {
+            (day, hour): share
+            for day, hour, share in of_category.select("weekday", "hour", "category_share").iter_rows()
+        }
         by_hour = [sum(share for (_, at), share in shares.items() if at == hour) for hour in range(24)]
         label = labels.get(str(category), str(category))
         busiest = max(shares, key=lambda at: (shares[at], at))

@@ -158,7 +158,7 @@ def test_a_table_without_ids_is_a_snapshot_whose_equal_rows_are_separate_records
     profile = place()
     con, feed = memory(profile), feed_of(profile)
     row = {"date": "2026-09-05T01:35:00.000", "longitude": "-87.6", "latitude": "41.7", "district": "6"}
-    assert feed.kind == "snapshot"
+    assert feed.load_type == "snapshot"
     received(con, feed, row, row, row | {"district": "17"})
     first = staged(con, feed)
     received(con, feed, row | {"district": "17"}, row, row)

@@ -34,7 +34,7 @@ def published() -> pl.DataFrame:
     hours = pl.DataFrame({"target_start": starts}, {"target_start": STAMP}).with_row_index("hour")
     services = pl.DataFrame({"service": ["ems", "fire", "rescue"], "mean": [0.7, 6.0, 50.0], "scale": [0.5, 3.0, 9.0]})
     fixed = {
-        "reference_at": AS_OF, "known_at": HOUR, "frequency": "h", "tree": "admin", "level": "district",
+        "reference_at": AS_OF, "known_at": HOUR, "frequency": "h", "hierarchy": "admin",
         "area_level": "district", "area_id": "11010", "measure": "calls", "shift": None, "model": "regression",
         "is_baseline": False, "is_calibrated": True, "dispersion": 0.2, "degraded": None, "failure": None,
         "method": None, "is_reconciled": False,
@@ -54,7 +54,7 @@ def scores(stored: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
     """Scores of a table as issued, two days later."""
     keys = ["frequency", "area_id", "service", "measure", "shift"]
     outcomes = issued.Outcomes(
-        published.select(*keys, "level", "target_start", "y"), published.select(*keys, "scale").unique()
+        published.select(*keys, "area_level", "target_start", "y"), published.select(*keys, "scale").unique()
     )
     return issued.score_issued(stored, outcomes, AS_OF + timedelta(hours=HOURS + 1), KOREA, {})
 

@@ -47,10 +47,10 @@ def hourly(rates: dict[tuple[str, str], float], seed: int = 1, days: int = DAYS)
     units = pl.lit(None, pl.Int64)
     named = both.with_columns(
         units.alias("dispatches"),
-        pl.col("calls").alias("listed_calls"),
-        units.alias("listed_dispatches"),
-        pl.lit("admin").alias("tree"),
-        level.alias("level"),
+        pl.col("calls").alias("releasable_calls"),
+        units.alias("releasable_dispatches"),
+        pl.lit("admin").alias("hierarchy"),
+        level.alias("area_level"),
     )
     return named.sort("area_id", "service", "hour_start_at")
 
@@ -175,7 +175,7 @@ def test_hours_after_a_services_edge_are_unknown_and_not_zero(panel: pl.DataFram
     zeroed = panel.with_columns(
         pl.when(pl.col("service").eq("ems") & (pl.col("hour_start_at") >= edge.replace(minute=0)))
         .then(0)
-        .otherwise(pl.col("calls", "listed_calls"))
+        .otherwise(pl.col("calls", "releasable_calls"))
         .name.keep()
     )
     known = Known(through={"ems": edge}, degraded={"ems": "feed fire_119 is stale"})
@@ -215,7 +215,7 @@ def test_a_failing_prophet_is_replaced_by_the_table_with_a_reason(
     chosen = nightly.forecast_demand(alone, AS_OF, KOREA).choices
     words = {"h": "hour_of_week", "D": "day_of_week + prophet_mean"}
     kept = chosen.with_columns(
-        pl.col("chosen_at") - timedelta(days=1), pl.col("frequency").replace(words).alias("models")
+        pl.col("selected_at") - timedelta(days=1), pl.col("frequency").replace(words).alias("models")
     )
     far = (pl.col("frequency") == "D") & (pl.col("target_start") > AS_OF + timedelta(days=7)) & ~pl.col("is_baseline")
 
@@ -275,10 +275,10 @@ def stations(panel: pl.DataFrame) -> pl.DataFrame:
     units = 2 * pl.col("calls")
     return ems.with_columns(
         pl.format("F-{}", "area_id").alias("area_id"),
-        pl.lit("fire").alias("tree"),
-        pl.lit("station").alias("level"),
+        pl.lit("fire").alias("hierarchy"),
+        pl.lit("station").alias("area_level"),
         units.alias("dispatches"),
-        units.alias("listed_dispatches"),
+        units.alias("releasable_dispatches"),
     )
 
 
@@ -287,18 +287,18 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
 ) -> None:
     built = nightly.forecast_demand(pl.concat([panel, stations(panel)]), AS_OF, KOREA)
     # To the last quantile: draws know a series by its place in the panel, and areas of the stations' tree come last.
-    assert built.forecasts.filter(pl.col("tree") == "admin").equals(result.forecasts)
-    assert built.choices.filter(pl.col("tree") == "admin").equals(result.choices)
+    assert built.forecasts.filter(pl.col("hierarchy") == "admin").equals(result.forecasts)
+    assert built.choices.filter(pl.col("hierarchy") == "admin").equals(result.choices)
     assert built.scores.filter(pl.col("area_level") != "station").equals(result.scores)
     hours = built.forecasts.filter(
-        pl.col("tree") == "fire", pl.col("frequency") == "h", pl.col("model") == "seasonal_naive"
+        pl.col("hierarchy") == "fire", pl.col("frequency") == "h", pl.col("model") == "seasonal_naive"
     )
     calls, units = (hours.filter(pl.col("measure") == name) for name in ("calls", "dispatches"))
     assert calls.height == 2 * 168 and (2 * calls["mean"]).equals(units["mean"])
     assert set(built.scores.select("measure", "area_level").unique().rows()) == {
         ("calls", "region"), ("calls", "district"), ("calls", "station"), ("dispatches", "station"),
     }  # fmt: skip
-    days = built.forecasts.filter(pl.col("tree") == "fire", pl.col("frequency") == "D")
+    days = built.forecasts.filter(pl.col("hierarchy") == "fire", pl.col("frequency") == "D")
     assert set(days["model"]) == {"day_of_week", "seasonal_naive", reconciliation.MODEL}
     scaled = days.filter(pl.col("is_reconciled"))
     assert scaled.height and set(scaled.select("model", "method").unique().rows()) == {("day_of_week", nightly.SIMPLE)}
@@ -313,15 +313,15 @@ def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
     panel: pl.DataFrame, result: DemandForecast
 ) -> None:
     def again(days: int, kept: pl.DataFrame) -> DemandForecast:
-        chosen_at = pl.col("chosen_at") - timedelta(days=days)
-        shifted = kept.with_columns(chosen_at, models=pl.lit("hour_of_week"))
+        selected_at = pl.col("selected_at") - timedelta(days=days)
+        shifted = kept.with_columns(selected_at, models=pl.lit("hour_of_week"))
         shifted = shifted.with_columns(models=pl.when(frequency="D").then(pl.lit("day_of_week")).otherwise("models"))
         return nightly.forecast_demand(panel, AS_OF, KOREA, kept=shifted)
 
     kept = again(6, result.choices)
     published = kept.forecasts.filter(~pl.col("is_baseline"))
     assert set(published["model"]) == {"hour_of_week", "day_of_week", reconciliation.MODEL}
-    assert kept.choices["chosen_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
+    assert kept.choices["selected_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
     reselected = again(7, result.choices)
     assert reselected.forecasts.equals(result.forecasts) and reselected.choices.equals(result.choices)
     assert again(1, result.choices.filter(pl.col("area_id") != "11020")).choices.equals(result.choices)

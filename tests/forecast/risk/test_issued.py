@@ -17,7 +17,7 @@ def forecasts() -> pl.DataFrame:
     """A week's thefts in eight cells of which four are selected; the count would select the last four."""
     shared = {
         "reference_at": START - timedelta(days=1), "cell_metres": 100, "category": "theft", "window": "week",
-        "target_start": START, "target_end": OVER, "model": "stack", "data_as_of": START, "method": "boosting",
+        "target_start": START, "target_end": OVER, "model": "stack", "data_as_of": START, "ranking_method": "boosting",
     }  # fmt: skip
     rows = [
         shared
@@ -29,7 +29,8 @@ def forecasts() -> pl.DataFrame:
 
 def thefts(**cells: int) -> pl.DataFrame:
     rows = [
-        {"cell_id": c, "category": "theft", "local_date": date(2026, 3, 5), "incidents": n} for c, n in cells.items()
+        {"cell_id": c, "category": "theft", "occurrence_date": date(2026, 3, 5), "incidents": n}
+        for c, n in cells.items()
     ]
     return pl.DataFrame(rows)
 

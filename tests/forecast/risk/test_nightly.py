@@ -36,21 +36,21 @@ def crime(days: int = 400, seed: int = 1) -> pl.DataFrame:
         {
             "cell_id": [f"c{i:03d}" for i in place],
             "category": rng.choice(["burglary", "theft"], 1_500),
-            "local_date": [TODAY - timedelta(days=int(d)) for d in rng.integers(1, days, 1_500)],
+            "occurrence_date": [TODAY - timedelta(days=int(d)) for d in rng.integers(1, days, 1_500)],
         }
     )
     return known(rows)
 
 
 def known(rows: pl.DataFrame) -> pl.DataFrame:
-    day, never = pl.col("local_date").cast(pl.Datetime("us", "UTC")), pl.lit(None, pl.Datetime("us", "UTC"))
+    day, never = pl.col("occurrence_date").cast(pl.Datetime("us", "UTC")), pl.lit(None, pl.Datetime("us", "UTC"))
     return rows.with_columns(
         occurred_at=day, occurred_until=never, known_at=day + pl.duration(hours=27), superseded_at=never
     )
 
 
 def daily(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.group_by("cell_id", "category", "local_date").agg(incidents=pl.len().cast(pl.Int64))
+    return rows.group_by("cell_id", "category", "occurrence_date").agg(incidents=pl.len().cast(pl.Int64))
 
 
 @pytest.fixture(scope="module")
@@ -172,14 +172,14 @@ def test_the_order_of_cells_and_records_changes_nothing() -> None:
 
 def test_under_a_year_of_records_the_method_states_that_the_count_is_used() -> None:
     short = nightly.forecast_risk(crime(days=250), cells(), AS_OF, KOREA)
-    for method in short.forecasts["method"].unique():
+    for method in short.forecasts["ranking_method"].unique():
         assert "; under a year of history; chosen on 1 earlier month" in method
-    for method in short.slots.forecasts["method"].unique():
+    for method in short.slots.forecasts["ranking_method"].unique():
         assert method.startswith("count_decayed; under a year of history; hours learnt from")
 
 
 def test_records_after_the_known_ones_do_not_change_a_forecast(result: nightly.RiskForecast) -> None:
-    later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "local_date": TODAY}))
+    later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "occurrence_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)
     assert again.forecasts.equals(result.forecasts) and again.scores.equals(result.scores)
     assert again.slots.forecasts.equals(result.slots.forecasts) and again.slots.scores.equals(result.slots.scores)
@@ -189,14 +189,16 @@ def test_records_after_the_known_ones_do_not_change_a_forecast(result: nightly.R
 def test_a_stale_feed_is_read_to_its_end_and_reported() -> None:
     edge = AS_OF - timedelta(days=5)
     frame = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA, edge, "feed police_112 is stale").forecasts
-    cut = nightly.forecast_risk(crime().filter(pl.col("local_date") < date(2026, 2, 26)), cells(), AS_OF, KOREA, edge)
+    cut = nightly.forecast_risk(
+        crime().filter(pl.col("occurrence_date") < date(2026, 2, 26)), cells(), AS_OF, KOREA, edge
+    )
     assert frame["degraded_reason"].unique().to_list() == ["feed police_112 is stale"]
     assert frame["data_as_of"].unique().to_list() == [edge]
     assert frame["expected"].to_list() == cut.forecasts["expected"].to_list()
 
 
 def test_old_late_reports_do_not_extend_the_known_history() -> None:
-    old = known(pl.DataFrame({"cell_id": ["c001"], "category": ["theft"], "local_date": [date(1966, 6, 9)]}))
+    old = known(pl.DataFrame({"cell_id": ["c001"], "category": ["theft"], "occurrence_date": [date(1966, 6, 9)]}))
     single, two = (
         nightly.forecast_risk(frame, cells(), AS_OF, KOREA).forecasts["expected"].sum()
         for frame in (crime(), pl.concat([crime(), old]))
@@ -210,7 +212,7 @@ def test_old_records_received_yesterday_do_not_change_past_scores(result: nightl
     rng = np.random.default_rng(5)
     days = [date(2025, 1, 27) - timedelta(days=int(day)) for day in rng.integers(0, 730, 3_000)]
     cell = [f"c{number:03d}" for number in rng.integers(0, SIDE**2, 3_000)]
-    backlog = known(pl.DataFrame({"cell_id": cell, "category": "theft", "local_date": days})).with_columns(
+    backlog = known(pl.DataFrame({"cell_id": cell, "category": "theft", "occurrence_date": days})).with_columns(
         known_at=pl.lit(AS_OF - timedelta(days=1)).cast(pl.Datetime("us", "UTC"))
     )
     again = nightly.forecast_risk(pl.concat([crime(), backlog]), cells(), AS_OF, KOREA)
@@ -232,7 +234,9 @@ def test_a_record_counts_under_its_category_at_each_origin() -> None:
     risk_cells = nightly._risk_cells(cells(), KOREA)
     placed = nightly._placed(pl.concat([old, new]), risk_cells, KOREA)
     past = nightly._history(placed, risk_cells, day_number(TODAY), KOREA)
-    thefts = crime().filter(pl.col("category") == "theft", pl.col("local_date") < TODAY - timedelta(days=12)).height
+    thefts = (
+        crime().filter(pl.col("category") == "theft", pl.col("occurrence_date") < TODAY - timedelta(days=12)).height
+    )
     assert past.seen(day_number(TODAY) - 10).events["theft"].cell.size >= thefts
     assert past.seen(day_number(TODAY)).events["theft"].cell.size == 0
     assert past.seen(day_number(TODAY)).events["burglary"].cell.size > thefts
@@ -252,7 +256,7 @@ def test_issued_risk_is_scored_when_its_week_is_over(result: nightly.RiskForecas
         {
             "cell_id": ["c017", "c111", "c300", "c017"],
             "category": "theft",
-            "local_date": [date(2026, 3, 4), date(2026, 3, 10), date(2026, 3, 7), date(2026, 3, 11)],
+            "occurrence_date": [date(2026, 3, 4), date(2026, 3, 10), date(2026, 3, 7), date(2026, 3, 11)],
             "incidents": [3, 1, 4, 50],
         }
     )

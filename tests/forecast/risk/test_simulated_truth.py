@@ -43,7 +43,7 @@ def tried() -> tuple[rolling.Backtest, Floats, list[tuple[int, Floats]]]:
     cells = true_shares()
     thefts = crimes(FIRST, date(2026, 12, 1), SCALE).filter(category="theft")
     at = thefts.select((pl.col(c) // SIDE).cast(pl.Int64).alias(n) for c, n in (("x_m", "column"), ("y_m", "row")))
-    placed = at.with_columns(day=thefts["local_date"].cast(pl.Int32).cast(pl.Int64)).join(
+    placed = at.with_columns(day=thefts["occurrence_date"].cast(pl.Int32).cast(pl.Int64)).join(
         cells.with_row_index("cell"), on=["column", "row"]
     )
     placed = placed.sort("day", "cell")

@@ -32,9 +32,9 @@ LEAST_ORIGINS: Final = 4
 """Origins below which a series is evaluated with its cluster."""
 
 CHOICE: Final = [
-    "models", "weight", "score", "runner_up", "runner_up_score", "standard_error", "origins", "chosen_by",
+    "models", "weight", "score", "runner_up", "runner_up_score", "standard_error", "origins", "selected_by",
 ]  # fmt: skip
-GROUP: Final = ["group", "chosen_by", "block"]
+GROUP: Final = ["group", "selected_by", "block"]
 TARGET: Final = ["unique_id", "cutoff", "ds"]
 SERIES: Final = ["unique_id", "pool", "level"]
 
@@ -122,7 +122,7 @@ def choose(
     Returns:
         ``unique_id, cutoff, block`` and ``CHOICE``, sorted: ``models`` (joined by " + "), the ``weight`` of each,
         ``score`` (mean scaled pinball at earlier origins), ``runner_up, runner_up_score, standard_error`` (of the
-        difference between the two), ``origins`` and ``chosen_by`` (series, cluster, or default without an earlier
+        difference between the two), ``origins`` and ``selected_by`` (series, cluster, or default without an earlier
         origin).
     """
     scaled = lost.join(scales, on="unique_id", how="left", maintain_order="left").with_columns(
@@ -154,12 +154,12 @@ def _choose_at(wanted: pl.DataFrame, past: pl.DataFrame, order: Sequence[str], f
     )
     chosen = _decided(scores, order)
     filled = (
-        placed.drop("chosen_by")
+        placed.drop("selected_by")
         .join(chosen, on=["group", "block"], how="left", maintain_order="left")
         .sort("unique_id", "block")
         .with_columns(pl.col(CHOICE[:1] + CHOICE[2:]).forward_fill().over("unique_id"))
         .with_columns(
-            pl.col("models").fill_null(JOIN.join(order[:MOST_MODELS])), pl.col("chosen_by").fill_null("default")
+            pl.col("models").fill_null(JOIN.join(order[:MOST_MODELS])), pl.col("selected_by").fill_null("default")
         )
     )
     count = pl.col("models").str.count_matches(JOIN, literal=True) + 1
@@ -179,7 +179,7 @@ def _grouped(wanted: pl.DataFrame, past: pl.DataFrame, freq: Frequency) -> pl.Da
     band = pl.col("weekly").clip(0.01).log(4).floor().cast(pl.Int8)
     cluster = pl.concat_str("pool", "level", band, separator="|", ignore_nulls=True)
     return known.with_columns(
-        pl.when(is_own).then(pl.lit("series")).otherwise(pl.lit("cluster")).alias("chosen_by"),
+        pl.when(is_own).then(pl.lit("series")).otherwise(pl.lit("cluster")).alias("selected_by"),
         pl.when(is_own).then(pl.format("series {}", "unique_id")).otherwise(cluster).alias("group"),
     ).drop("weekly", "seen")
 

@@ -1,4 +1,4 @@
-"""The selected models, as stored in ``forecast.demand_choices``: by area and service, for a week."""
+"""The selected models, as stored in ``forecast.demand_selections``: by area and service, for a week."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,23 +17,23 @@ SERIES: Final = ["area_id", "service", "measure"]
 NAMES: Final = {
     "models": "models", "weight": "model_weight", "score": "scaled_pinball", "runner_up": "runner_up",
     "runner_up_score": "runner_up_scaled_pinball", "standard_error": "standard_error", "origins": "origins",
-    "chosen_by": "chosen_by",
+    "selected_by": "selected_by",
 }  # fmt: skip
 """Columns of ``model_selection.CHOICE`` → their names in the table."""
-COLUMNS: Final = frame_schema("forecast.demand_choices")
+COLUMNS: Final = frame_schema("forecast.demand_selections")
 
 
 def to_table(
-    choices: pl.DataFrame, panel: Panel, freq: Frequency, as_of: datetime, chosen_at: datetime, profile: Profile
+    choices: pl.DataFrame, panel: Panel, freq: Frequency, as_of: datetime, selected_at: datetime, profile: Profile
 ) -> pl.DataFrame:
-    """Build ``forecast.demand_choices`` from the selection of ``combine``.
+    """Build ``forecast.demand_selections`` from the selection of ``combine``.
 
     Args:
         choices: As from ``model_selection.choose``.
         panel: The series of the selection.
         freq: ``h`` or ``D``.
         as_of: The instant of issue, UTC.
-        chosen_at: The issue at which the models competed, UTC.
+        selected_at: The issue at which the models competed, UTC.
         profile: Time zone.
     """
     zone, utc = profile.zone.key, pl.Datetime("us", "UTC")
@@ -43,11 +43,13 @@ def to_table(
         return moment.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
 
     return (
-        choices.join(panel.series.select("unique_id", "tree", "level", *SERIES), on="unique_id", maintain_order="left")
+        choices.join(
+            panel.series.select("unique_id", "hierarchy", "area_level", *SERIES), on="unique_id", maintain_order="left"
+        )
         .rename(NAMES)
         .with_columns(
             pl.lit(as_of).cast(utc).alias("reference_at"),
-            pl.lit(chosen_at).cast(utc).alias("chosen_at"),
+            pl.lit(selected_at).cast(utc).alias("selected_at"),
             pl.lit(freq).alias("frequency"),
             block.alias("horizon_block"),
             # A local hour that clocks skip is stored as the one before it.
@@ -59,11 +61,11 @@ def to_table(
     )
 
 
-def chosen_at(kept: pl.DataFrame | None, as_of: datetime) -> datetime | None:
+def selected_at(kept: pl.DataFrame | None, as_of: datetime) -> datetime | None:
     """Return when the stored selection was made; None if it is older than ``KEPT``, or there is none."""
     if kept is None or kept.is_empty():
         return None
-    when: datetime = kept["chosen_at"].min()  # type: ignore[assignment]
+    when: datetime = kept["selected_at"].min()  # type: ignore[assignment]
     return when if timedelta() < as_of - when < KEPT else None
 
 

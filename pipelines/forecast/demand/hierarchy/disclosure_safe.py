@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.forecast.demand.hierarchy import reconciliation
-from pipelines.forecast.demand.hierarchy.area_tree import WHOLE
+from pipelines.forecast.demand.hierarchy.area_hierarchy import WHOLE
 from pipelines.forecast.demand.hierarchy.reconciliation import Sums
 from pipelines.forecast.demand.models import hour_of_week
 from pipelines.forecast.demand.panel import MEASURES, Known, Panel
@@ -25,7 +25,7 @@ from pipelines.forecast.demand.series import Frequency
 
 MODEL: Final = "share_of_region"
 METHOD: Final = "region_share"
-MEASURE: Final = {measure: f"apportioned_{measure}" for measure in MEASURES}
+MEASURE: Final = {measure: f"disclosure_safe_{measure}" for measure in MEASURES}
 """Forecasts of calls and of units sent → the ``measure`` under which their apportioned versions are stored."""
 
 
@@ -37,15 +37,15 @@ class Shares:
     days: pl.DataFrame
 
 
-def separate_trees(hourly: pl.DataFrame) -> pl.DataFrame:
-    """Return ``service, tree`` in which some area's releasable counts differ from all counts.
+def separate_hierarchies(hourly: pl.DataFrame) -> pl.DataFrame:
+    """Return ``service, hierarchy`` in which some area's releasable counts differ from all counts.
 
     Args:
         hourly: ``marts.demand_hourly``.
     """
-    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"listed_{name}")) for name in MEASURES)
-    flags = hourly.group_by("service", "tree").agg(differs.any().alias("is_apart"))
-    return flags.filter("is_apart").select("service", "tree").sort("service", "tree")
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"releasable_{name}")) for name in MEASURES)
+    flags = hourly.group_by("service", "hierarchy").agg(differs.any().alias("is_apart"))
+    return flags.filter("is_apart").select("service", "hierarchy").sort("service", "hierarchy")
 
 
 def shares(
@@ -65,16 +65,16 @@ def shares(
         hours: ``unique_id, cutoff, ds, mean``, published and ahead; a repeated hour has two rows.
         days: Likewise of days.
         of_hours: The sums of the hours: the whole days that they cover.
-        members: As from ``area_tree.members``.
+        members: As from ``area_hierarchy.members``.
         as_of: The instant of issue, UTC.
         profile: Time zone, region.
         known: How far each service's records reach.
     """
-    separate = separate_trees(hourly.filter(pl.col("hour_start_at") < as_of))
+    separate = separate_hierarchies(hourly.filter(pl.col("hour_start_at") < as_of))
     if separate.is_empty():
         none = hours.select("unique_id", "ds", "mean").clear()
         return Shares(none, none)
-    panel = _listed(hourly, separate, as_of, profile, known)
+    panel = _releasable(hourly, separate, as_of, profile, known)
     by_hour = _shared(panel, panel.history, hours, members, separate, "h")
     by_day = _shared(panel, panel.by_day().history, days, members, separate, "D")
     whole = of_hours.periods.filter(pl.col("frequency") == "D").select("unique_id", pl.col("period").alias("ds"))
@@ -90,12 +90,12 @@ def shares(
     return Shares(by_hour, pl.concat([summed, further]))
 
 
-def _listed(hourly: pl.DataFrame, separate: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
+def _releasable(hourly: pl.DataFrame, separate: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
     """Return the panel of releasable counts, known as far as all counts are: the region keeps all of its own."""
     is_whole = pl.col("area_id") == profile.areas.whole_id
     regions = hourly.filter(is_whole).join(separate, on="service", how="semi")
-    areas = hourly.filter(~is_whole).join(separate, on=["service", "tree"], how="semi")
-    read = areas.with_columns(pl.col(f"listed_{name}").alias(name) for name in MEASURES)
+    areas = hourly.filter(~is_whole).join(separate, on=["service", "hierarchy"], how="semi")
+    read = areas.with_columns(pl.col(f"releasable_{name}").alias(name) for name in MEASURES)
     return Panel.read(pl.concat([regions, read]), as_of, profile, replace(known, changes=None))
 
 
@@ -111,12 +111,12 @@ def _shared(
     once = published.unique(["unique_id", "ds"], keep="first", maintain_order=True)
     pairs = set(separate.iter_rows())
     # The region's own mean is of all calls.
-    regions = panel.series.filter(pl.col("area_level") == WHOLE).join(separate, on=["service", "tree"], how="semi")
+    regions = panel.series.filter(pl.col("level") == WHOLE).join(separate, on=["service", "hierarchy"], how="semi")
     flags = [once.join(regions, on="unique_id", how="semi", maintain_order="left").select("unique_id", "ds", "mean")]
-    for (service, _, tree), leaves_of in members.items():
+    for (service, _, hierarchy), leaves_of in members.items():
         # Calls in no part of an area have no releasable series; the areas above the leaves share them.
         leaves = leaves_of.join(panel.series, on="unique_id", how="semi", maintain_order="left")
-        if (service, tree) not in pairs or leaves.is_empty():
+        if (service, hierarchy) not in pairs or leaves.is_empty():
             continue
         leaf_means = once.join(leaves, on="unique_id", how="semi", maintain_order="left")
         placed = leaf_means.group_by("ds", maintain_order=True).agg(pl.col("mean").sum().alias("placed"))

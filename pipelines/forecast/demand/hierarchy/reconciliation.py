@@ -17,7 +17,7 @@ import polars as pl
 from pipelines.forecast import parallel
 from pipelines.forecast.demand.evaluation.negative_binomial import Floats
 from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
-from pipelines.forecast.demand.hierarchy.area_tree import WHOLE
+from pipelines.forecast.demand.hierarchy.area_hierarchy import WHOLE
 from pipelines.forecast.demand.hierarchy.sample_paths import Paths
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.parallel import Workers
@@ -41,14 +41,14 @@ class Family:
     """One service and measure in all of its hierarchies.
 
     ``forecasts``: the publishable forecast of every series, leaf or not: ``unique_id, cutoff, ds, block, y, mean,
-    dispersion, curve``; ``trees``: as from ``area_tree.members``, the administrative one first; ``freq``: distance of
-    its steps. ``periods``: ``ds, times, frequency, shift, period``: the wider periods of the steps ahead, complete ones
-    only; a repeated hour counts two ``times``. ``is_informed``: whether upper areas' own forecasts may adjust the
-    leaves.
+    dispersion, curve``; ``hierarchies``: as from ``area_hierarchy.members``, the administrative one first; ``freq``:
+    distance of its steps. ``periods``: ``ds, times, frequency, shift, period``: the wider periods of the steps ahead,
+    complete ones only; a repeated hour counts two ``times``. ``is_informed``: whether upper areas' own forecasts may
+    adjust the leaves.
     """
 
     forecasts: pl.DataFrame
-    trees: Sequence[pl.DataFrame]
+    hierarchies: Sequence[pl.DataFrame]
     freq: Frequency
     periods: pl.DataFrame | None = None
     is_informed: bool = True
@@ -83,7 +83,7 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
     rows = family.forecasts.unique(KEYS, keep="first", maintain_order=True)
     for cutoff in cutoffs:
         known, total = rows.filter(pl.col("cutoff") <= cutoff), None
-        for members in family.trees:
+        for members in family.hierarchies:
             moved = _moved(known, members, cutoff, total, family.is_informed)
             # The region is in the administrative hierarchy only.
             above = membership(members, members.columns[1 if total is None else 2 :])

@@ -110,7 +110,7 @@ def score_issued(
 
     Args:
         issued: ``forecast.risk_slots`` of any number of ``reference_at``.
-        crime_points: ``marts.crime_points`` as now known: ``cell_id, category, local_date, occurred_at,
+        crime_points: ``marts.crime_points`` as now known: ``cell_id, category, occurrence_date, occurred_at,
             occurred_until``.
         known_through: Up to when (UTC) records are complete.
         profile: Time zone.
@@ -149,7 +149,10 @@ def with_slots(crime_points: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Add ``day`` (days since 1970, local) and ``slot`` to states of incidents, by the middle of their span."""
     local = hours.middle("occurred_at", "occurred_until").dt.convert_time_zone(profile.time_zone)
     return crime_points.with_columns(
-        pl.coalesce(local.dt.date(), pl.col("local_date").cast(pl.Date)).cast(pl.Int32).cast(pl.Int64).alias("day"),
+        pl.coalesce(local.dt.date(), pl.col("occurrence_date").cast(pl.Date))
+        .cast(pl.Int32)
+        .cast(pl.Int64)
+        .alias("day"),
         hours.slot_of(local).alias("slot"),
     )
 
@@ -185,7 +188,7 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
             "baseline_expected": plain[places].astype(float) * DAYS,
             **{name: _ranked(best, places) for name, best in zip(_RANKS.values(), lists, strict=True)},
             "area_share": np.full(places.size, first / expected.size),
-            "method": pl.repeat(method(chosen, timed, seen.slot.size - timed), places.size, eager=True),
+            "ranking_method": pl.repeat(method(chosen, timed, seen.slot.size - timed), places.size, eager=True),
         }
     ), scored
 

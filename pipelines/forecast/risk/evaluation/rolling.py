@@ -105,7 +105,7 @@ class Backtest:
 
         Returns:
             ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day), ``rank``,
-            ``is_selected`` and ``method``.
+            ``is_selected`` and ``ranking_method``.
         """
         rates = self.rates(origin)
         choice = self.choice(origin, selected, BOOSTING in rates)
@@ -117,7 +117,7 @@ class Backtest:
             rank,
             (rank <= selected).alias("is_selected"),
             pl.lit(self.category).alias("category"),
-            pl.lit(stack.method(choice)).alias("method"),
+            pl.lit(stack.method(choice)).alias("ranking_method"),
         )
 
     def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:

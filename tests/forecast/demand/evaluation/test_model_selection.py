@@ -58,7 +58,7 @@ def last(frame: pl.DataFrame) -> dict[str, object]:
 
 def test_a_model_that_is_clearly_best_is_chosen_alone() -> None:
     row = last(forecasts({"table": 0.5, "boosting": 0.5}))
-    assert (row["models"], row["weight"], row["chosen_by"], row["origins"]) == ("ets", 1.0, "series", 9)
+    assert (row["models"], row["weight"], row["selected_by"], row["origins"]) == ("ets", 1.0, "series", 9)
     assert row["runner_up_score"] - row["score"] > row["standard_error"]  # type: ignore[operator]
 
 
@@ -88,19 +88,21 @@ def test_seasonal_naive_is_never_selected() -> None:
 
 def test_without_an_earlier_origin_the_simplest_models_are_averaged_and_marked_so() -> None:
     first = chosen(forecasts({"table": 0.5})).filter(pl.col("cutoff") == START)
-    assert first.select("models", "chosen_by", "score").unique().rows() == [("table + ets + boosting", "default", None)]
+    assert first.select("models", "selected_by", "score").unique().rows() == [
+        ("table + ets + boosting", "default", None)
+    ]
 
 
 def test_a_series_with_few_origins_is_chosen_with_its_cluster() -> None:
     choices = chosen(forecasts({"table": 0.5, "boosting": 0.5}))
-    by = choices.filter(pl.col("unique_id") == 0, pl.col("block") == 0).sort("cutoff")["chosen_by"].to_list()
+    by = choices.filter(pl.col("unique_id") == 0, pl.col("block") == 0).sort("cutoff")["selected_by"].to_list()
     assert by == ["default", "cluster", "cluster", "cluster", *["series"] * 6]
 
 
 def test_sparse_series_are_chosen_together_and_never_on_their_own_noise() -> None:
     frame = forecasts({"table": 1.0, "boosting": 1.0}, rate=0.2, series=30)
     choices = chosen(frame).filter(pl.col("cutoff") == frame["cutoff"].max(), pl.col("block") == 1)
-    assert choices["chosen_by"].unique().to_list() == ["cluster"]
+    assert choices["selected_by"].unique().to_list() == ["cluster"]
     bands = choices.group_by("score").agg(pl.col("models").n_unique().alias("n"))
     assert (bands["n"] == 1).all() and bands.height < 6
     assert choices.filter(pl.col("models") == "ets").height > 20
@@ -127,7 +129,7 @@ def test_a_block_not_seen_yet_follows_the_block_before_it() -> None:
         ds=pl.col("ds") + timedelta(days=7), y=pl.lit(None, pl.Float64), block=pl.lit(2, pl.Int8)
     )
     choices = chosen(pl.concat([frame, far])).filter(pl.col("block") == 2)
-    assert choices["models"].unique().to_list() == ["ets"] and choices["chosen_by"].unique().to_list() == ["series"]
+    assert choices["models"].unique().to_list() == ["ets"] and choices["selected_by"].unique().to_list() == ["series"]
 
 
 def choices_of(models: str) -> pl.DataFrame:
@@ -217,7 +219,7 @@ def test_the_mean_gives_way_only_to_a_model_that_is_better_by_two_standard_error
     other = "ets" if models == "table + ets" else "table + ets"
     assert (row["models"], row["runner_up"]) == (models, other)
     assert row["standard_error"] == pytest.approx(steps.std(ddof=1) / np.sqrt(8))
-    assert row["origins"] == 8 and row["chosen_by"] == "series"
+    assert row["origins"] == 8 and row["selected_by"] == "series"
 
 
 @pytest.mark.parametrize(("scale", "divisor"), [(4.0, 4.0), (0.0, 1.0), (None, 1.0)])
@@ -242,14 +244,14 @@ def test_the_first_model_stays_a_candidate_though_it_answered_little_and_another
 
 def test_one_origin_alone_passes_over_no_candidate() -> None:
     row = chosen_of(losses_of(table=[9.0], ets=[2.0], both=[6.0]))
-    assert (row["models"], row["chosen_by"], row["origins"]) == ("table + ets", "cluster", 1)
+    assert (row["models"], row["selected_by"], row["origins"]) == ("table + ets", "cluster", 1)
 
 
 def test_without_any_known_outcome_there_is_no_loss_and_the_default_is_chosen() -> None:
     frame = forecasts({}, series=1, origins=2).with_columns(y=pl.lit(None, pl.Float64))
     lost = model_selection.losses(calibration.with_quantiles(frame), ORDER, "naive")
     assert lost.is_empty()
-    assert chosen(frame)["chosen_by"].unique().to_list() == ["default"]
+    assert chosen(frame)["selected_by"].unique().to_list() == ["default"]
 
 
 def test_a_target_without_an_answer_is_charged_the_first_model_and_then_the_naive_one() -> None:

@@ -102,7 +102,7 @@ def corrected(known_at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     every_other = (pl.col("local_hour") % 3 == 0) & (pl.col("local_date").dt.week() % 2 == 0)
     is_late = (pl.col("hour_start_at") < known_at - DAY) & every_other
     more = pl.when(is_late).then(6).otherwise(0)
-    now = FRAME.with_columns(pl.col("calls", "listed_calls") + more)
+    now = FRAME.with_columns(pl.col("calls", "releasable_calls") + more)
     stored = pl.lit(known_at).cast(pl.Datetime("us", "UTC")).alias("known_at")
     changes = FRAME.filter(is_late).select(
         "area_id", "service", "hour_start_at", stored, calls=pl.lit(6, pl.Int64), dispatches=pl.lit(0, pl.Int64)
@@ -113,7 +113,7 @@ def corrected(known_at: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
 def published(hourly: pl.DataFrame, changes: pl.DataFrame | None) -> Published:
     """The hourly results of a night's steps at past origins and ahead."""
     panel = Panel.read(hourly, AS_OF, KOREA, Known({}, {}, changes=changes))
-    ids = panel.series.select("unique_id", "pool", "area_level", "cutoff").rename({"area_level": "level"})
+    ids = panel.series.select("unique_id", "pool", "level", "cutoff")
     past = rolling_origin.past_targets(ids, "h", 168, timedelta(days=7), 4)
     ahead = rolling_origin.past_targets(
         ids.with_columns(pl.col("cutoff") + timedelta(days=7)), "h", 168, timedelta(days=7), 1

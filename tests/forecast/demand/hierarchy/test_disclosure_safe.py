@@ -23,7 +23,7 @@ def withholding(frame: pl.DataFrame, shares: dict[str, float]) -> pl.DataFrame:
     is_ems = (pl.col("service") == "ems").cast(pl.Float64)
     withheld = frame.select("calls", (share * is_ems).alias("share"))
     drawn = pl.Series(rng.binomial(withheld["calls"].to_numpy(), withheld["share"].to_numpy()), dtype=pl.Int64)
-    return frame.with_columns((pl.col("calls") - drawn).alias("listed_calls"))
+    return frame.with_columns((pl.col("calls") - drawn).alias("releasable_calls"))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ KEYS = ["frequency", "service", "shift", "target_start"]
 
 
 def test_a_hierarchy_with_withheld_records_is_apportioned(mart: pl.DataFrame) -> None:
-    assert disclosure_safe.separate_trees(mart).rows() == [("ems", "admin"), ("ems", "fire")]
-    everything = mart.with_columns(listed_calls="calls", listed_dispatches="dispatches")
-    assert disclosure_safe.separate_trees(everything).is_empty()
+    assert disclosure_safe.separate_hierarchies(mart).rows() == [("ems", "admin"), ("ems", "fire")]
+    everything = mart.with_columns(releasable_calls="calls", releasable_dispatches="dispatches")
+    assert disclosure_safe.separate_hierarchies(everything).is_empty()
 
 
 def test_every_area_has_a_share_of_every_apportioned_forecast(
@@ -56,7 +56,7 @@ def test_every_area_has_a_share_of_every_apportioned_forecast(
 ) -> None:
     areas = ["area_id", *KEYS]
     subset = published(built, "calls").filter(pl.col("service") == "ems")
-    shared = published(built, "apportioned_calls")
+    shared = published(built, "disclosure_safe_calls")
     assert shared.select(areas).sort(areas).equals(subset.select(areas).sort(areas))
     assert set(shared["frequency"]) == {"h", "D", "S"} and set(shared["model"]) == {disclosure_safe.MODEL}
     region = [frame.filter(pl.col("area_id") == "11").sort(areas)["mean"] for frame in (subset, shared)]
@@ -64,9 +64,9 @@ def test_every_area_has_a_share_of_every_apportioned_forecast(
 
 
 def test_readers_of_records_get_the_region_where_it_has_stations_and_no_districts(mart: pl.DataFrame) -> None:
-    few = mart.filter(pl.col("service") == "ems", (pl.col("area_id") == "11") | (pl.col("tree") == "fire"))
+    few = mart.filter(pl.col("service") == "ems", (pl.col("area_id") == "11") | (pl.col("hierarchy") == "fire"))
     shared = published(
-        nightly.forecast_demand(withholding(few, {"11": 0.1, "11010": 0.1}), AS_OF, KOREA), "apportioned_calls"
+        nightly.forecast_demand(withholding(few, {"11": 0.1, "11010": 0.1}), AS_OF, KOREA), "disclosure_safe_calls"
     )
     assert shared["area_id"].unique().sort().to_list() == ["11", "F-11010", "F-11020"]
 
@@ -74,10 +74,10 @@ def test_readers_of_records_get_the_region_where_it_has_stations_and_no_district
 def test_shares_of_a_tree_add_up_to_what_is_expected_of_all_its_areas(built: DemandForecast) -> None:
     def totals(measure: str) -> pl.DataFrame:
         areas = published(built, measure).filter(pl.col("service") == "ems", pl.col("area_id") != "11")
-        return areas.group_by("tree", *KEYS).agg(pl.col("mean").sum()).sort("tree", *KEYS)
+        return areas.group_by("hierarchy", *KEYS).agg(pl.col("mean").sum()).sort("hierarchy", *KEYS)
 
-    all_calls, shared = totals("calls"), totals("apportioned_calls")
-    assert shared.select("tree", *KEYS).equals(all_calls.select("tree", *KEYS))
+    all_calls, shared = totals("calls"), totals("disclosure_safe_calls")
+    assert shared.select("hierarchy", *KEYS).equals(all_calls.select("hierarchy", *KEYS))
     # Beyond the first week hours divide days, for the sum of areas a little otherwise than for each.
     assert np.allclose(shared["mean"], all_calls["mean"], rtol=2e-3)
     exact = pl.col("frequency") != "S"
@@ -85,7 +85,7 @@ def test_shares_of_a_tree_add_up_to_what_is_expected_of_all_its_areas(built: Dem
 
 
 def test_a_day_of_the_first_week_is_the_sum_of_its_hours(built: DemandForecast) -> None:
-    shared = published(built, "apportioned_calls").filter(pl.col("area_id") == "11010")
+    shared = published(built, "disclosure_safe_calls").filter(pl.col("area_id") == "11010")
     day = shared.filter(pl.col("frequency") == "D").row(2, named=True)
     inside = pl.col("target_start").is_between(day["target_start"], day["target_end"], closed="left")
     hours = shared.filter(pl.col("frequency") == "h", inside)
@@ -99,7 +99,7 @@ def test_shares_are_the_same_wherever_the_withheld_calls_happened() -> None:
     def shares(there: str) -> pl.DataFrame:
         more = pl.concat([hidden if area in ("11", there) else 0 * hidden for area in ("11", "11010", "11020")])
         mart = records.sort("area_id", "hour_start_at").with_columns(pl.col("calls") + more)
-        stored = published(nightly.forecast_demand(mart, AS_OF, KOREA), "apportioned_calls").filter(
+        stored = published(nightly.forecast_demand(mart, AS_OF, KOREA), "disclosure_safe_calls").filter(
             pl.col("area_id") != "11"
         )
         hours = stored.filter(pl.col("frequency") == "h").sort("area_id", "target_start")
@@ -113,9 +113,9 @@ def test_shares_are_the_same_wherever_the_withheld_calls_happened() -> None:
 def test_units_sent_are_shared_where_the_region_has_a_forecast_of_them() -> None:
     frame = hourly({("11010", "ems"): 3.0, ("11020", "ems"): 1.0}, days=60)
     sent = withholding(frame, {"11010": 0.1}).with_columns(
-        (2 * pl.col("calls")).alias("dispatches"), (2 * pl.col("listed_calls")).alias("listed_dispatches")
+        (2 * pl.col("calls")).alias("dispatches"), (2 * pl.col("releasable_calls")).alias("releasable_dispatches")
     )
-    shared = published(nightly.forecast_demand(sent, AS_OF, KOREA), "apportioned_dispatches")
+    shared = published(nightly.forecast_demand(sent, AS_OF, KOREA), "disclosure_safe_dispatches")
     assert shared.group_by("frequency", "area_id").len().sort("frequency", "area_id").rows() == [
         ("D", "11", 84), ("D", "11010", 84), ("D", "11020", 84),
         ("h", "11", 168), ("h", "11010", 168), ("h", "11020", 168),
@@ -130,6 +130,6 @@ def test_apportioned_forecasts_are_scored_against_all_calls(built: DemandForecas
         pl.col("frequency") == "h", pl.col("service") == "ems", pl.col("area_level") == "district"
     )
     result = {row["measure"]: row for row in scores.filter(~pl.col("is_baseline")).iter_rows(named=True)}
-    assert set(result) == {"calls", "apportioned_calls"}
-    assert result["apportioned_calls"]["targets"] == result["calls"]["targets"]
-    assert result["apportioned_calls"]["pinball"] == pytest.approx(result["calls"]["pinball"], rel=0.05)
+    assert set(result) == {"calls", "disclosure_safe_calls"}
+    assert result["disclosure_safe_calls"]["targets"] == result["calls"]["targets"]
+    assert result["disclosure_safe_calls"]["pinball"] == pytest.approx(result["calls"]["pinball"], rel=0.05)

@@ -98,7 +98,7 @@ def test_an_incident_has_the_slot_of_its_middle_unless_its_span_is_over_two_hour
     start = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)  # Sunday 09:30 in Seoul
     end = None if minutes is None else start + timedelta(minutes=minutes)
     point = pl.DataFrame(
-        {"local_date": [date(2026, 3, 1)], "occurred_at": [start], "occurred_until": [end]},
+        {"occurrence_date": [date(2026, 3, 1)], "occurred_at": [start], "occurred_until": [end]},
         schema_overrides={"occurred_until": pl.Datetime("us", "UTC")},
     )
     result = nightly.with_slots(point, KOREA)["slot"].item()
@@ -109,7 +109,7 @@ def test_the_day_is_that_of_the_middle_and_kept_without_a_time() -> None:
     late = datetime(2026, 3, 1, 14, 30, tzinfo=UTC)  # 23:30 in Seoul
     point = pl.DataFrame(
         {
-            "local_date": [date(2026, 3, 1)] * 2,
+            "occurrence_date": [date(2026, 3, 1)] * 2,
             "occurred_at": [late, None],
             "occurred_until": [late + timedelta(hours=2), None],
         }
@@ -256,7 +256,7 @@ def issued() -> pl.DataFrame:
     rows = {
         "reference_at": datetime(2026, 3, 1, 20, 15, tzinfo=UTC), "cell_metres": 100, "category": "theft",
         "slot_start": start, "slot_end": start, "weekday": 2, "hour": 8, "expected": 1.0, "baseline_expected": 1.0,
-        "area_share": 0.01, "data_as_of": start, "method": "", "degraded_reason": None,
+        "area_share": 0.01, "data_as_of": start, "ranking_method": "", "degraded_reason": None,
     }  # fmt: skip
     return pl.DataFrame(
         [
@@ -275,7 +275,7 @@ def crime(*incidents: tuple[str, datetime, int | None]) -> pl.DataFrame:
         for cell, start, minutes in incidents
     ]
     instant = pl.Datetime("us", "UTC")
-    names = ("category", "cell_id", "local_date", "occurred_at", "occurred_until")
+    names = ("category", "cell_id", "occurrence_date", "occurred_at", "occurred_until")
     types = (pl.String, pl.String, pl.Date, instant, instant)
     return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
 

@@ -136,9 +136,11 @@ def test_under_a_year_of_history_the_list_has_the_order_of_the_count() -> None:
     rates = backtest.rates(273)
     assert "boosting" in rates and choices["origins"].to_list() == [0, 1]
     issued = backtest.ranked(273, 20)
-    count = issued["method"][0].split(";")[0]
+    count = issued["ranking_method"][0].split(";")[0]
     assert (np.diff(rates[count][issued["cell"].to_numpy()]) <= 0).all()
-    assert issued["method"].unique().to_list() == [f"{count}; under a year of history; chosen on 2 earlier months"]
+    assert issued["ranking_method"].unique().to_list() == [
+        f"{count}; under a year of history; chosen on 2 earlier months"
+    ]
     assert issued["expected"].is_sorted(descending=True) and issued["expected"].n_unique() > 20
 
 
@@ -146,7 +148,7 @@ def test_the_mixture_is_used_from_a_year_of_history_on() -> None:
     """Records of exactly 365 days are a year of history."""
     past = town(430)
     backtest, _, _ = rolling.run(past, "theft", rolling.windows(past, 365, 28, 12), (20,))
-    methods = [backtest.ranked(day, 20)["method"][0] for day in (363, 365)]
+    methods = [backtest.ranked(day, 20)["ranking_method"][0] for day in (363, 365)]
     assert [stack.SHORT_HISTORY in method for method in methods] == [True, False]
     assert stack.MIXTURE in methods[1]
 
@@ -172,7 +174,7 @@ def test_without_trained_boosting_the_count_decides_and_expected_counts_still_di
     past = untrained()
     issued = rolling.run(past, "theft", [(744, 28), (772, 28)], (2,))[0].ranked(800, 2)
     assert issued.filter("is_selected")["cell"].to_list() == [100, 30]
-    assert issued["method"][0] == "count_all; boosting did not train; chosen on 2 earlier months"
+    assert issued["ranking_method"][0] == "count_all; boosting did not train; chosen on 2 earlier months"
     level = past.seen(800).rate("theft", 800, rolling.LEVEL_HALF_LIFE_DAYS)
     assert issued["expected"].sum() == pytest.approx(level) and issued["expected"].is_sorted(descending=True)
     assert issued["expected"][0] > 2 * issued["expected"].median() > 0

