@@ -22,6 +22,9 @@ FAMILIES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 HOURLY_FROM = 4.0
 """Minimum calls per hour of an hourly chart; rarer services are drawn by day, because hours would show only noise."""
 
+PLANNED_FROM = 1.0
+"""Minimum calls per hour of a district's units: with fewer calls, hours do not say how many units to keep."""
+
 ROWS_SHOWN = 25
 """Longer tables are collapsed."""
 
@@ -134,9 +137,10 @@ def days_ahead(page: Page) -> dict[str, Any] | None:
 
 
 def units(page: Page) -> dict[str, Any] | None:
-    """Return units required per district and service.
+    """Return units required in the region, and in districts with enough calls, per service.
 
-    Each is the maximum of any hour of the next three spans of eight hours.
+    Each is the maximum of any hour of the next three spans of eight hours; of a district, of any hour in which at least
+    `PLANNED_FROM` calls are expected.
     """
     staffing = page.local("staffing")
     if staffing is None or not staffing.height:
@@ -145,7 +149,11 @@ def units(page: Page) -> dict[str, Any] | None:
     if not isinstance(first, datetime):
         return None
     spans = [(first + timedelta(hours=8 * n), first + timedelta(hours=8 * (n + 1))) for n in range(3)]
-    wanted = staffing.filter(pl.col("target_start") < spans[-1][1], pl.col("units_required").is_not_null())
+    wanted = staffing.filter(
+        pl.col("target_start") < spans[-1][1],
+        pl.col("units_required").is_not_null(),
+        pl.col("area_id").is_in(page.region) | (pl.col("expected_calls") >= PLANNED_FROM),
+    )
     span = ((pl.col("target_start") - pl.lit(first)).dt.total_hours() // 8).cast(pl.Int64)
     peaks = (
         wanted.with_columns(span=span)
@@ -188,21 +196,18 @@ def units(page: Page) -> dict[str, Any] | None:
 
 
 def _peak_units(page: Page) -> dict[str, dict[str, Any]]:
-    """Return per service the hour of the next day in which the districts together need most units."""
+    """Return per service the hour of the next day in which the region needs most units."""
     staffing = page.local("staffing")
     if staffing is None:
         return {}
-    together = (
-        staffing.filter(
-            pl.col("area_id").is_in(page.districts), pl.col("target_start") < page.as_of + timedelta(hours=24)
-        )
-        .group_by("service", "target_start")
-        .agg(units=pl.col("units_required").sum())
+    highest = (
+        staffing.filter(pl.col("area_id").is_in(page.region), pl.col("target_start") < page.as_of + timedelta(hours=24))
+        .select("service", "target_start", units="units_required")
         .filter(pl.col("units") > 0)
         .sort("service", "units", "target_start", descending=[False, True, False])
         .unique("service", keep="first", maintain_order=True)
     )
-    return {row["service"]: row for row in together.iter_rows(named=True)}
+    return {row["service"]: row for row in highest.iter_rows(named=True)}
 
 
 def _past(past: pl.DataFrame, known: datetime, is_hourly: bool) -> list[figures.Point]:

@@ -44,7 +44,7 @@ def test_a_stale_feed_is_named_at_the_top(released: Path, audience: str) -> None
 
 def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> None:
     text = page(released, "dispatch")
-    assert "Expected calls" in text and "Units required by district" in text and "112 긴급" in text
+    assert "Expected calls" in text and "Units required" in text and "112 긴급" in text
     assert "reported crime was dense" not in text and "다사" not in text
 
 
@@ -118,7 +118,7 @@ def test_investigation_waits_for_a_whole_month(released: Path) -> None:
 
 def test_numbers_of_the_forecast_are_on_the_page(released: Path) -> None:
     row = re.search(r"Ambulance.*?</tr>", page(released, "dispatch"), re.DOTALL)
-    assert row is not None and "<b>60</b>" in row[0] and "12–108" in row[0] and "<b>18</b>" in row[0]
+    assert row is not None and "<b>60</b>" in row[0] and "12–108" in row[0] and "<b>6</b>" in row[0]
 
 
 def test_a_degraded_forecast_states_the_reason(filled: Settings) -> None:
