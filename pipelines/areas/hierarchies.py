@@ -10,6 +10,7 @@ from pipelines.areas import korea_hierarchies
 from pipelines.areas.nodes import AREA_COLUMNS, AreaError, nodes, stations, union
 from pipelines.areas.repair import repaired
 from pipelines.config.profile import Profile
+from pipelines.schema.dictionary import quoted
 
 __all__ = ["AREA_COLUMNS", "AreaError", "districts", "hierarchies"]
 
@@ -73,9 +74,9 @@ def _feed_districts(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.Data
             "the boundaries, and the properties with a district's code and name"
         )
     people = (
-        f"try_cast({_quoted(areas.population_column)} as double)::bigint" if areas.population_column else "null::bigint"
+        f"try_cast({quoted(areas.population_column)} as double)::bigint" if areas.population_column else "null::bigint"
     )
-    columns = f"{_quoted(areas.id_column)}::varchar as code, {_quoted(areas.name_column)}::varchar as name"
+    columns = f"{quoted(areas.id_column)}::varchar as code, {quoted(areas.name_column)}::varchar as name"
     rows = _current(con, areas.feed, f"{columns}, {people} as population, geometry").drop_nulls("code")
     # A numeric code may have a decimal point: 17.0 is 17.
     code = pl.col("code").str.strip_chars().str.replace(r"\.0+$", "").str.zfill(areas.id_digits)
@@ -102,7 +103,7 @@ def _feed_police(con: duckdb.DuckDBPyConnection, profile: Profile, region: Any) 
     areas = profile.areas
     if areas.facilities_feed is None or areas.facilities_name_column is None:
         return _whole_region("police", profile, region)
-    name = f"trim({_quoted(areas.facilities_name_column)}) as name"
+    name = f"trim({quoted(areas.facilities_name_column)}) as name"
     facilities = _current(con, areas.facilities_feed, f"{name}, geometry")
     chosen = facilities.filter(pl.col("name").str.contains(areas.facilities_pattern)).unique(
         "name", keep="first", maintain_order=True
@@ -116,10 +117,6 @@ def _feed_police(con: duckdb.DuckDBPyConnection, profile: Profile, region: Any) 
         pl.Series("lat", shapely.get_y(points), dtype=pl.Float64),
     ).sort("area_id")
     return _catchments("police", profile, region, standing)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _current(con: duckdb.DuckDBPyConnection, feed: str, columns: str) -> pl.DataFrame:

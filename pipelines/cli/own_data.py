@@ -97,9 +97,7 @@ def predict_risk(
 
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("predict") as show:
-        own_data.predict_risk(
-            source, task, start, days, out_file, lambda done, all: show(f"{done} of {all} windows"), err.print
-        )
+        own_data.predict_risk(source, task, start, days, out_file, show, err.print)
     err.print(f"written: {out_file}")
 
 
@@ -143,17 +141,7 @@ def backtest_risk(
 
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("backtest") as show:
-        scores = own_data.backtest_risk(
-            source,
-            task,
-            start,
-            days,
-            origins,
-            step,
-            folder,
-            lambda done, all: show(f"{done} of {all} windows"),
-            err.print,
-        )
+        scores = own_data.backtest_risk(source, task, start, days, origins, step, folder, show, err.print)
     out.print(table_of(scores))
 
 

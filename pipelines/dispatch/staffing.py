@@ -29,22 +29,6 @@ NEGLIGIBLE: Final = 1e-10
 STAFFING_COLUMNS: Final = frame_schema("dispatch.staffing")
 
 
-def wait_probability(units: ArrayLike, load: ArrayLike) -> NDArray[np.float64]:
-    """Return the Erlang C probability that a call waits, for ``units`` and ``load`` in Erlangs, element by element.
-
-    Uses the stable recursion of Erlang B, B(c) = a·B(c-1) / (c + a·B(c-1)), and C = B / (1 - (a/c)(1 - B)).
-    If units do not exceed the load, the queue grows without limit: 1.
-    """
-    count, offered = np.broadcast_arrays(np.asarray(units, int), np.asarray(load, float))
-    blocked = np.ones(offered.shape)
-    result = np.where(offered > 0, 1.0, 0.0)
-    for c in range(1, int(count.max(initial=0)) + 1):
-        blocked = offered * blocked / (c + offered * blocked)
-        now = (count == c) & (offered < c)
-        result = np.where(now, blocked / (1 - offered / c * (1 - blocked)), result)
-    return np.where(offered > 0, result, 0.0)
-
-
 def rates(mean: ArrayLike, dispersion: ArrayLike) -> NDArray[np.float64]:
     """Return equally likely rates of a negative-binomial forecast, one row each: gamma slices, rescaled to the mean."""
     means, spread = np.broadcast_arrays(np.asarray(mean, float), np.asarray(dispersion, float))
@@ -113,9 +97,8 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
 
     Returns:
         ``dispatch.staffing``. ``workload_erlangs`` is for expected calls; ``units_required`` is for the whole
-        distribution, with the recalibrated quantiles of ``method``; ``unit_hour_utilisation`` is workload over units;
-        ``prob_over_capacity`` is null: no capacity is known yet. Areas are not additive: the region's row is planned as
-        one area without borders, and hierarchies overlap.
+        distribution, with the recalibrated quantiles of ``method``; ``unit_hour_utilisation`` is workload over units.
+        Areas are not additive: the region's row is planned as one area without borders, and hierarchies overlap.
     """
     keys = ["area_id", "service", "measure", "target_start"]
     hours = forecasts.filter(pl.col("frequency") == "h", pl.col("measure").is_in(["calls", MEASURE["calls"]]))
@@ -141,7 +124,6 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
             pl.col("q0.5").alias("p50"),
             pl.col("q0.9").alias("p90"),
             pl.col("q0.99").alias("p99"),
-            pl.lit(None, pl.Float64).alias("prob_over_capacity"),
             pl.when(pl.col("units_required") > 0)
             .then(pl.col("workload_erlangs") / pl.col("units_required"))
             .alias("unit_hour_utilisation"),

@@ -60,7 +60,6 @@ class Feed:
     parse: Callable[[Sequence[bytes]], pl.DataFrame]
     key: tuple[str, ...] = ()
     updated_at: str | None = None
-    withdrawn: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     is_reference: bool = False
     content_type: Literal["json", "csv", "xml"] = "json"

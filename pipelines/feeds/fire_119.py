@@ -75,7 +75,6 @@ FEED = Feed(
     parse=parse,
     key=("dclr_rcpt_no", "vhcl_no"),
     updated_at="chg_dt",
-    withdrawn="del_yn",
     timestamp_columns=("chg_dt", "dclr_dt"),
     coordinate_columns=("damg_rgn_lot", "damg_rgn_lat"),
 )

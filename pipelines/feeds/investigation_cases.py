@@ -176,7 +176,6 @@ FEED = Feed(
     key=("사건번호",),
     updated_at="변경일시",
     timestamp_columns=("변경일시", "접수일"),
-    withdrawn="삭제여부",
     content_type="csv",
     encoding=file_drop.ENCODING,
     inspect=verify,

@@ -57,7 +57,6 @@ FEED = Feed(
     parse=parse,
     key=("incident_no",),
     updated_at="updated_at",
-    withdrawn="is_withdrawn",
     timestamp_columns=("updated_at", "reported_at"),
     coordinate_columns=("lon", "lat"),
 )

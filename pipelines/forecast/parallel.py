@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, TypeVar
 import pandas as pd
 
 from pipelines.config.errors import BongsuError
+from pipelines.config.progress import Progress, silent
 
 Engine = Literal["local", "ray", "spark"]
 ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
@@ -29,8 +30,6 @@ THREADS: Final = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")
 """Environment variables that size the thread pools of a process; those already set are kept."""
 
 Answer = TypeVar("Answer")
-Progress = Callable[[int, int], None]
-"""Called with (tasks done, total tasks)."""
 
 _COLUMNS: Final = "task:long,payload:binary"
 
@@ -63,7 +62,8 @@ def map_tasks(
     work: Callable[..., Answer],
     tasks: Sequence[tuple[Any, ...]],
     workers: Workers = Workers(),
-    progress: Progress | None = None,
+    progress: Progress = silent,
+    what: str = "tasks",
 ) -> list[Answer]:
     """Call ``work(*task)`` for every task, in parallel.
 
@@ -71,7 +71,8 @@ def map_tasks(
         work: A function of a module (or a partial of one): workers import it by name.
         tasks: The arguments of each call.
         workers: The engine and number of processes.
-        progress: Called as tasks complete; on a cluster, once at the end.
+        progress: Reports how many of ``what`` are done, as tasks complete; on a cluster, once at the end.
+        what: What a task is, in the plural.
 
     Returns:
         The results, in the order of the tasks.
@@ -79,15 +80,14 @@ def map_tasks(
     Raises:
         EngineError: Fugue with Ray or Spark is not installed.
     """
-    tell = progress or (lambda _done, _all: None)
     if workers.engine != "local":
         answers: list[Answer] = _clustered(work, tasks, workers.engine)
-        tell(len(tasks), len(tasks))
+        progress(f"{len(tasks):,} of {len(tasks):,} {what}")
         return answers
     done: dict[int, Answer] = {}
     for place, answer in _local(work, tasks, workers.processes):
         done[place] = answer
-        tell(len(done), len(tasks))
+        progress(f"{len(done):,} of {len(tasks):,} {what}")
     return [done[place] for place in range(len(tasks))]
 
 

@@ -11,12 +11,12 @@ mean of all places. With few incidents most low places are empty by chance; the 
 low-low is rarely significant there.
 """
 
-import hashlib
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.config.seeds import generator
 from pipelines.patterns.statistics.neighbours import neighbour_count, neighbour_sum
 
 PERMUTATIONS: Final = 99_999
@@ -98,12 +98,11 @@ def _slack(values: Floats) -> float:
 
 def _drawn(n: int, neighbours: int, permutations: int, *seed: object) -> Integers:
     """Draw positions of ``neighbours`` + 1 distinct places out of ``n``, in random order, one row per permutation."""
-    digest = hashlib.blake2b("|".join(map(str, ("local moran", *seed))).encode(), digest_size=8).digest()
-    random = np.random.default_rng(int.from_bytes(digest, "big"))
+    rng = generator("local moran", *seed)
     drawn = np.empty((permutations, 0), dtype=np.int64)
     for taken in range(min(neighbours + 1, n)):
         # A number among those not yet drawn, counted past the drawn ones in ascending order.
-        place = random.integers(0, n - taken, permutations)
+        place = rng.integers(0, n - taken, permutations)
         for earlier in np.sort(drawn, axis=1).T:
             place += place >= earlier
         drawn = np.column_stack([drawn, place])

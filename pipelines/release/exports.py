@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.release import dictionary
 from pipelines.release.audiences import Published
-from pipelines.schema.dictionary import Table, load, quoted
+from pipelines.schema.dictionary import Table, literal, load, quoted
 from pipelines.store import warehouse
 
 GEOJSON_MAX_ROWS = 10_000
@@ -46,7 +46,7 @@ def write_database(
     readers go on for one version.
     """
     tables = {entry.name: entry.table for entry in published}
-    con.execute(f"attach {_text(path)} as released (storage_version {_text(warehouse.STORAGE_VERSION)})")
+    con.execute(f"attach {literal(path)} as released (storage_version {literal(warehouse.STORAGE_VERSION)})")
     try:
         with warehouse.transaction(con):
             for entry in published:
@@ -79,10 +79,10 @@ def _show_as_before(con: duckdb.DuckDBPyConnection, name: str, table: Table, not
 def write_parquet(path: Path, folder: Path, release: Release) -> None:
     """Write every table of a released DuckDB file as ``<folder>/<table>.parquet``."""
     folder.mkdir(parents=True, exist_ok=True)
-    notes = f"{{notice: {_text(release.notice)}, release_id: {_text(release.release_id)}}}"
+    notes = f"{{notice: {literal(release.notice)}, release_id: {literal(release.release_id)}}}"
     with duckdb.connect(path, read_only=True) as con:
         for (name,) in con.execute("select table_name from duckdb_tables() order by all").fetchall():
-            target = _text(folder / f"{name}.parquet")
+            target = literal(folder / f"{name}.parquet")
             con.execute(
                 f"copy (from main.{quoted(name)}) to {target} (format parquet, compression zstd, kv_metadata {notes})"
             )
@@ -144,10 +144,6 @@ def _own_tables() -> dict[str, Table]:
 
 def _comment(con: duckdb.DuckDBPyConnection, shape: str, name: str, meaning: str, columns: Mapping[str, str]) -> None:
     """Comment a table or view, named as SQL reads it, and its columns."""
-    con.execute(f"comment on {shape} released.{name} is {_text(meaning)}")
+    con.execute(f"comment on {shape} released.{name} is {literal(meaning)}")
     for column, text in columns.items():
-        con.execute(f"comment on column released.{name}.{quoted(column)} is {_text(text)}")
-
-
-def _text(value: str | Path) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
+        con.execute(f"comment on column released.{name}.{quoted(column)} is {literal(text)}")

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import orjson
 
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import Profile
+from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
 from pipelines.release import audiences, dictionary, exports, lineage, manifest, views
 from pipelines.release.exports import Release
@@ -27,8 +28,6 @@ from pipelines.store import warehouse
 from pipelines.store.home import GROUP_READABLE, create_traversable
 from pipelines.store.ledger import sync_folder
 
-Progress = Callable[[str], None]
-
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +35,7 @@ class ReleaseError(BongsuError):
     """A release is refused or came out wrong: why, and what to do. The last release stays."""
 
 
-def publish(settings: Settings, progress: Progress = lambda _: None) -> Path:
+def publish(settings: Settings, progress: Progress = silent) -> Path:
     """Build ``sql/views``, write the files of every audience, read them back and make them current.
 
     Returns the release's folder. The same content as an earlier release makes nothing new. If files of that one are
@@ -122,7 +121,7 @@ def write(
     release: Release,
     made_from: Mapping[str, set[str]],
     aside: Path,
-    progress: Progress = lambda _: None,
+    progress: Progress = silent,
 ) -> None:
     """Write all files of a release into a folder that has no readers yet."""
     described = {}

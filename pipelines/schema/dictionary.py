@@ -181,6 +181,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(value: object) -> str:
+    """A text as SQL reads it, whatever is in it."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
 def _entries(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Schema, name and entry of every table, in the order of definition."""
     for schema in SCHEMAS:

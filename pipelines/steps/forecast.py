@@ -6,7 +6,6 @@ through Parquet in ``work/forecast/``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -139,7 +138,7 @@ def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl
         profile,
         data.known,
         settings.max_processes,
-        partial(_count, progress, "Prophet fits"),
+        progress,
         data.selected,
         data.areas,
     )
@@ -152,7 +151,7 @@ def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl
         complete_until,
         stale_reason,
         settings.threads,
-        partial(_count, progress, "months of risk"),
+        progress,
     )
     return {
         "demand_forecasts": calls.forecasts,
@@ -219,7 +218,3 @@ def _police(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
 
 def _folder(settings: Settings) -> Path:
     return handed_over(settings) / issues.stamp(settings.as_of)
-
-
-def _count(progress: Progress, what: str, done: int, total: int) -> None:
-    progress(f"forecast: {done} of {total} {what}")

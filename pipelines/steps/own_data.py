@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import polars as pl
 
 from pipelines.config.errors import BongsuError
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import own_series
-from pipelines.forecast.risk import own_grid, own_points
+from pipelines.forecast.risk import own_points
 from pipelines.release.pages import risk_figures
-
-if TYPE_CHECKING:
-    from pipelines.forecast.demand.own_series import Progress
 
 PROCESSES = 2
 NAMED = 5
@@ -27,7 +25,7 @@ class OwnDataError(BongsuError, ValueError):
 
 
 def predict_demand(
-    source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress | None = None
+    source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress = silent
 ) -> None:
     """Forecast the series in a file (``unique_id, ds, y``) and write the quantiles as Parquet."""
     forecasts = own_series.predict(read(source), freq, horizon, PROCESSES, progress)
@@ -42,8 +40,8 @@ def backtest_demand(
     origins: int,
     step: int,
     folder: Path,
-    progress: Progress | None = None,
-    note: own_grid.Note = own_grid.ignore_note,
+    progress: Progress = silent,
+    note: Progress = silent,
 ) -> pl.DataFrame:
     """Score the models on the series in a file and return the scores; ``note`` receives those too short to score.
 
@@ -70,8 +68,8 @@ def predict_risk(
     start: date,
     days: int,
     target: Path,
-    progress: own_points.Progress = own_points.silent,
-    note: own_grid.Note = own_grid.ignore_note,
+    progress: Progress = silent,
+    note: Progress = silent,
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,8 +84,8 @@ def backtest_risk(
     origins: int,
     step: int,
     folder: Path,
-    progress: own_points.Progress = own_points.silent,
-    note: own_grid.Note = own_grid.ignore_note,
+    progress: Progress = silent,
+    note: Progress = silent,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
     frame = read(source, is_dated=False)

@@ -2,8 +2,8 @@
 
 Each line has its own hash and that of the previous line, so `verify` detects a line that was edited, and one that was
 removed, inserted or moved before the end. It cannot detect lines cut off the end, or a chain that was written again
-from the start: that takes a `head` stored elsewhere, as in every copy of a home. A last line cut by a crash was never
-acknowledged and is removed before the next append.
+from the start: that takes a head (`head_of`) stored elsewhere, as in every copy of a home. A last line cut by a crash
+was never acknowledged and is removed before the next append.
 """
 
 import fcntl
@@ -49,16 +49,11 @@ def parse(content: bytes) -> list[Entry]:
     return [orjson.loads(line) for line in content.splitlines()]
 
 
-def head(path: Path) -> tuple[int, str]:
-    """Return sequence number and hash of the last complete entry; stored elsewhere, they show if the end is cut off.
-
-    An empty or missing ledger has the head (-1, `GENESIS`).
-    """
-    return head_of(snapshot(path))
-
-
 def head_of(content: bytes) -> tuple[int, str]:
-    """Return the `head` of complete lines already read."""
+    """Return sequence number and hash of the last of these complete lines; (-1, `GENESIS`) without any.
+
+    Stored elsewhere, they show if the end is cut off.
+    """
     last: Entry = parse(content[content.rfind(b"\n", 0, -1) + 1 :])[0] if content else {"seq": -1, "hash": GENESIS}
     return last["seq"], last["hash"]
 

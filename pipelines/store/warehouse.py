@@ -22,7 +22,7 @@ from pipelines.config import paths
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.schema import dictionary
-from pipelines.schema.dictionary import quoted
+from pipelines.schema.dictionary import literal, quoted
 
 SCHEMAS = ("ops", "raw", "reference", "staging", "core", "marts", "patterns", "forecast", "dispatch", "views")
 STORAGE_VERSION = "v1.5.0"
@@ -279,17 +279,20 @@ def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str
 
 
 def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    path = str(settings.warehouse).replace("'", "''")
     deadline = time.monotonic() + settings.lock_timeout_seconds
     while True:
         try:
-            con.execute(f"attach '{path}' as warehouse (storage_version '{STORAGE_VERSION}')")
+            con.execute(f"attach {literal(settings.warehouse)} as warehouse (storage_version '{STORAGE_VERSION}')")
             return
         except duckdb.IOException as error:
             if "lock" not in str(error):
-                raise WarehouseError(f"{path} cannot be opened ({error}); recreate it with `bongsu rebuild`") from error
+                raise WarehouseError(
+                    f"{settings.warehouse} cannot be opened ({error}); recreate it with `bongsu rebuild`"
+                ) from error
             if time.monotonic() > deadline:
                 raise WarehouseError(f"another process writes the warehouse; wait or stop it: {error}") from error
             time.sleep(0.2)
         except duckdb.Error as error:
-            raise WarehouseError(f"{path} cannot be opened ({error}); recreate it with `bongsu rebuild`") from error
+            raise WarehouseError(
+                f"{settings.warehouse} cannot be opened ({error}); recreate it with `bongsu rebuild`"
+            ) from error

@@ -23,7 +23,7 @@ baseline as (
     ) = 1
 ),
 hourly_units as (
-    select 'h' as frequency, reference_at, area_id, service, measure, target_start, prob_over_capacity, units_required
+    select 'h' as frequency, reference_at, area_id, service, measure, target_start, units_required
     from dispatch.staffing
 )
 select
@@ -48,7 +48,6 @@ select
     chosen."q0.5" as p50,
     chosen."q0.9" as p90,
     chosen."q0.99" as p99,
-    hourly_units.prob_over_capacity::double as prob_over_capacity,
     baseline.mean as baseline_calls,
     hourly_units.units_required::integer as units_required,
     chosen.model,

@@ -19,7 +19,6 @@ select
     staffing.p50,
     staffing.p90,
     staffing.p99,
-    staffing.prob_over_capacity::double as prob_over_capacity,
     staffing.baseline_calls,
     staffing.service_minutes,
     staffing.workload_erlangs,

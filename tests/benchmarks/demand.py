@@ -31,6 +31,7 @@ from pipelines.forecast.demand.models import registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from tests.benchmarks import demand_models, demand_peers, demand_scores, wales_paths
 from tests.benchmarks.demand_data import PANELS, Panel, targets
+from tests.path_summary import summary
 
 BOTTOM = "bottom"
 FIRST_LEAD = {"wales": 42, "san_francisco": 0, "montgomery": 0}
@@ -148,7 +149,7 @@ def _groups(tree: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rows_of(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
-    read = path_sums.summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
+    read = summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
     y = read.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")["y"].to_numpy()
     return read.with_columns(
         pl.lit(name).alias("model"),

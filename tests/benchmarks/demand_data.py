@@ -111,9 +111,15 @@ PANELS = {"wales": wales, "san_francisco": san_francisco, "montgomery": montgome
 
 def holiday_days(country: str, subdivision: str, first: date, last: date) -> pl.DataFrame:
     """Every day from ``first`` to ``last`` with ``public`` and ``long_break`` as 0 or 1."""
-    from pipelines.forecast.demand.models import covariates
+    from pipelines.forecast.demand.models.covariates import holiday_effects
 
-    return covariates.holidays(country, subdivision, first, last)
+    effects = holiday_effects(country, subdivision, first, last)
+    days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
+    flags = [
+        pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
+        for name in ("public", "long_break")
+    ]
+    return days.select(pl.col("ds").cast(pl.Datetime("us")), *flags)
 
 
 def targets(panel: Panel, origins: list[datetime], ids: pl.DataFrame | None = None) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample
 from pipelines.forecast.demand.hierarchy.common_shocks import SERIES, Shocks
 from pipelines.forecast.demand.hierarchy.sample_paths import Paths
 from pipelines.forecast.demand.models import hour_of_week
+from tests.path_summary import summary
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CONTROLS = {
@@ -98,7 +99,7 @@ def crps(values: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
 
 def scores(drawn: Paths, outcomes: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
     """One row per series and step: level, pinball, scale, CRPS, coverage seen and expected."""
-    rows = path_sums.summary(drawn).join(outcomes, on=[SERIES, "ds"], how="left", maintain_order="left")
+    rows = summary(drawn).join(outcomes, on=[SERIES, "ds"], how="left", maintain_order="left")
     y = rows["y"].to_numpy().reshape(drawn.values.shape[:2])
     return rows.join(scale, on=SERIES, how="left", maintain_order="left").select(
         SERIES, "ds", "y", "level", "scale",

@@ -35,9 +35,9 @@ def test_processes_share_the_processors_and_user_settings_are_kept(monkeypatch: 
 
 
 def test_progress_is_reported_up_to_the_last_task() -> None:
-    reports: list[tuple[int, int]] = []
-    map_tasks(math.sqrt, ROOTS, progress=lambda done, total: reports.append((done, total)))
-    assert reports == [(1, 3), (2, 3), (3, 3)]
+    reports: list[str] = []
+    map_tasks(math.sqrt, ROOTS, progress=reports.append, what="roots")
+    assert reports == ["1 of 3 roots", "2 of 3 roots", "3 of 3 roots"]
 
 
 def test_a_task_that_raises_is_not_swallowed() -> None:
@@ -97,10 +97,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 @pytest.mark.parametrize("engine", ["ray", "spark"])
 def test_answers_of_a_cluster_are_in_the_order_of_the_tasks(cluster: dict[str, object], engine: Engine) -> None:
-    shown: list[tuple[int, int]] = []
-    answers = map_tasks(math.sqrt, ROOTS, Workers(engine), lambda done, total: shown.append((done, total)))
+    shown: list[str] = []
+    answers = map_tasks(math.sqrt, ROOTS, Workers(engine), shown.append)
     assert answers == [2.0, 3.0, 4.0]
-    assert shown == [(3, 3)]
+    assert shown == ["3 of 3 tasks"]
     assert (cluster["engine"], cluster["tasks"]) == (engine, 3)
     assert map_tasks(math.sqrt, [], Workers(engine)) == []
 

@@ -16,6 +16,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.config.profile import Profile
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import series, shifts, tables
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
 from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
@@ -59,7 +60,7 @@ class Run:
     kept: pl.DataFrame | None = None
     selected_at: datetime | None = None
     processes: int = 1
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress = silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def forecast_demand(
     profile: Profile,
     known: Known | None = None,
     processes: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
     kept: pl.DataFrame | None = None,
     areas: pl.DataFrame | None = None,
 ) -> DemandForecast:
@@ -108,7 +109,7 @@ def forecast_demand(
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
         known: How far each service's records reach and why they are degraded; none: complete up to ``as_of``.
         processes: Processes that fit Prophet in parallel.
-        progress: Called with (fits done, total fits).
+        progress: Called after each batch of fits of Prophet.
         kept: ``forecast.demand_selections`` of an earlier night. A selection of the last week is reused, if every
             series has one; otherwise models compete again.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import polars as pl
 
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
@@ -32,7 +33,6 @@ BATCH: Final = 250
 KEYS: Final = ["unique_id", "cutoff"]
 TOO_SHORT: Final = "the series are too short for one origin: use a shorter horizon"
 
-Progress = Callable[[str], None]
 Answer = TypeVar("Answer")
 
 
@@ -80,7 +80,7 @@ def predict(
     freq: Frequency,
     horizon: int,
     processes: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     batch: int = BATCH,
 ) -> pl.DataFrame:
     """Forecast the ``horizon`` hours or days after each series' last row.
@@ -111,7 +111,7 @@ def backtest(
     origins: int,
     step: int,
     processes: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     batch: int = BATCH,
 ) -> Backtest:
     """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against the observed values.
@@ -147,23 +147,19 @@ def _from_batches(
     task: Task,
     batches: Sequence[pl.DataFrame],
     processes: int,
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[Answer]:
     """Return the results of the batches that are not too short, in order."""
-
-    def tell(words: str, done: int, total: int) -> None:
-        if progress:
-            progress(f"{done:,} of {total:,} {words}")
-
     fit = partial(prophet.predict, holiday_days=prophet.NO_HOLIDAYS)
     if len(batches) == 1:
         # A single batch runs here, so its fits of Prophet may run in parallel.
-        fit = partial(fit, processes=processes, progress=partial(tell, "fits of Prophet"))
+        fit = partial(fit, processes=processes, progress=progress)
         answers = [work(task, fit, batches[0])]
     else:
         tasks = [(batch,) for batch in batches]
-        frames = partial(tell, "batches of series")
-        answers = parallel.map_tasks(partial(work, task, fit), tasks, Workers.of(processes), frames)
+        answers = parallel.map_tasks(
+            partial(work, task, fit), tasks, Workers.of(processes), progress, "batches of series"
+        )
     result = [answer for answer in answers if answer is not None]
     if not result:
         raise SeriesError(TOO_SHORT)

@@ -4,7 +4,6 @@ A series is a long frame ``unique_id, ds, y``: ``ds`` is the start of the hour o
 ``y`` a count. Zeros are rows; a missing row is unknown (such as an outage) and is never read as zero.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.config.errors import BongsuError
+from pipelines.config.seeds import seed
 
 Frequency = Literal["h", "D"]
 
@@ -104,12 +104,11 @@ def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
 
 
 def lasting_ids(names: pl.Series) -> pl.Series:
-    """Return a ``unique_id`` for every name, determined by the name alone (63 bits of BLAKE2b).
+    """Return a ``unique_id`` for every name, determined by the name alone (63 bits of its seed).
 
     Draws are seeded by it, so a series' numbers do not depend on other series.
     """
-    digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]
-    return pl.Series("unique_id", [int.from_bytes(single, "big") >> 1 for single in digests], dtype=pl.Int64)
+    return pl.Series("unique_id", [seed(name) >> 1 for name in names], dtype=pl.Int64)
 
 
 def slot(freq: Frequency) -> pl.Expr:

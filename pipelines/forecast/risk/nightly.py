@@ -4,8 +4,7 @@ Only records allowed for risk are used (``marts.crime_points``): categories of t
 not located by caller look-up. Places only, never persons.
 """
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.config.profile import Profile
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk.cell_hours import hours, nightly
 from pipelines.forecast.risk.evaluation import rolling
@@ -62,7 +62,7 @@ def forecast_risk(
     known_through: datetime | None = None,
     degraded: str | None = None,
     threads: int = 2,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: Progress = silent,
 ) -> RiskForecast:
     """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
 
@@ -76,7 +76,7 @@ def forecast_risk(
         known_through: Up to when (UTC) records are complete; days that end later are not read. None: ``as_of``.
         degraded: A reason written into every row, or None.
         threads: Categories that are processed in parallel.
-        progress: Called with the number of origins done and in total.
+        progress: Called after each origin of a category.
     """
     grid_cells = _risk_cells(cells, profile)
     edge = min(known_through or as_of, as_of)
@@ -116,7 +116,7 @@ def forecast_risk(
 
 
 def _ahead(
-    past: History, until: int, area_share: float, threads: int, progress: Callable[[int, int], None]
+    past: History, until: int, area_share: float, threads: int, progress: Progress
 ) -> list[tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]]:
     """Return, per category, the issued list (`rolling.Backtest.ranked`), and the preceding backtest with its
     windows.
@@ -125,16 +125,10 @@ def _ahead(
     # The issued list first: it is followed over all cells.
     depths = list(dict.fromkeys((selected, *(cells_of_share(share, past.grid.size) for share in AREA_SHARES))))
     windows = rolling.windows(past, until - LEAD_DAYS, WINDOW_DAYS, ORIGINS)
-    total, done = len(past.events) * (len(windows) + 1), itertools.count(1)
-
-    def note() -> None:
-        progress(next(done), total)
 
     def of(category: str) -> tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]:
-        backtest, scored, _ = rolling.run(past, category, windows, depths, note, LEAD_DAYS)
-        ranked = backtest.ranked(until, selected)
-        note()
-        return ranked, (backtest, scored)
+        backtest, scored, _ = rolling.run(past, category, windows, depths, progress, LEAD_DAYS)
+        return backtest.ranked(until, selected), (backtest, scored)
 
     with ThreadPoolExecutor(threads) as workers:
         return list(workers.map(of, past.events))

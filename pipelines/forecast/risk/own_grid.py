@@ -5,7 +5,6 @@ as feet), otherwise the local UTM zone. All cells that touch the boundary belong
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from pyproj import CRS, Transformer
 
 from pipelines.areas import grid as cell_grid
 from pipelines.config.errors import BongsuError
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
 from pipelines.forecast.risk.ranking import cells_within
 
@@ -28,12 +28,6 @@ UNKNOWN: Final = "unknown"
 """The category of points with an empty one."""
 DAY: Final = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{8})(?:[T ]|$)"
 """How text must begin to be read as a date: year, month, day. The month in 03/04/2020 is ambiguous."""
-
-Note = Callable[[str], None]
-
-
-def ignore_note(_text: str) -> None:
-    """Ignore the note."""
 
 
 class PointsError(BongsuError, ValueError):
@@ -62,7 +56,7 @@ class Place:
     last_day: int
 
 
-def place(points: pl.DataFrame, task: Task, note: Note = ignore_note) -> Place:
+def place(points: pl.DataFrame, task: Task, note: Progress = silent) -> Place:
     """Build a grid over a boundary and assign the points inside it to its cells.
 
     Args:
@@ -111,7 +105,7 @@ def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
     return shapely.make_valid(outline.to_crs(crs).union_all()), crs
 
 
-def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Note) -> pl.DataFrame:
+def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Progress) -> pl.DataFrame:
     """Return ``day, category, x, y`` of the points inside the boundary, including its edge."""
     days = _days(points)
     x, y = _coordinates(points, task.crs, crs)

@@ -1,7 +1,6 @@
 """Risk on your own points: the same models and scores, without the pipeline."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,20 +11,15 @@ import geopandas as gpd
 import polars as pl
 import shapely
 
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.evaluation.summary import Scored, pool
 from pipelines.forecast.risk.history import EPOCH, History, day_number
-from pipelines.forecast.risk.own_grid import Note, PointsError, Task, ignore_note, place
+from pipelines.forecast.risk.own_grid import PointsError, Task, place
 
 TRIALS: Final = 12
 """Windows before the first forecast on which the stack is selected."""
 THREADS: Final = 2
-
-Progress = Callable[[int, int], None]
-
-
-def silent(_done: int, _all: int) -> None:
-    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ class Risk:
 
 
 def predict_points(
-    points: pl.DataFrame, task: Task, start: date, days: int, progress: Progress = silent, note: Note = ignore_note
+    points: pl.DataFrame, task: Task, start: date, days: int, progress: Progress = silent, note: Progress = silent
 ) -> Risk:
     """Forecast the expected count per cell from ``start``, from points before ``start``.
 
@@ -48,7 +42,7 @@ def predict_points(
         task: Location and resolution.
         start: First day of the forecast; later points are ignored.
         days: Number of days.
-        progress: Called with the number of windows done and in total.
+        progress: Called after each window.
         note: Called with the number of points outside the boundary.
 
     Raises:
@@ -62,12 +56,10 @@ def predict_points(
     if not known:
         raise PointsError(f"no point before {start} is inside the boundary: check --crs, --boundary and --start")
     windows = rolling.windows(past, day, days, TRIALS)
-    count = _counter(progress, len(known) * (len(windows) + 1))
 
     def ranked(category: str) -> pl.DataFrame:
-        backtest, _, _ = rolling.run(past, category, windows, (placed.selected,), count)
+        backtest, _, _ = rolling.run(past, category, windows, (placed.selected,), progress)
         listed = backtest.ranked(day, placed.selected)
-        count()
         return listed.hstack(placed.cells.select("cell_id", "geometry")[listed["cell"]]).select(
             "cell_id", "category", pl.col("expected") * days, "rank", "is_selected", "geometry"
         )
@@ -85,7 +77,7 @@ def backtest_points(
     origins: int,
     step: int,
     progress: Progress = silent,
-    note: Note = ignore_note,
+    note: Progress = silent,
 ) -> Scored:
     """Score every model and the stack on windows that begin at ``start`` and every ``step`` days before it.
 
@@ -96,7 +88,7 @@ def backtest_points(
         days: Length of a window.
         origins: Number of windows scored. `TRIALS` windows before them are used to select the stack.
         step: Days between their starts.
-        progress: Called with the number of windows done and in total.
+        progress: Called after each window.
         note: Called with the number of points outside the boundary.
 
     Returns:
@@ -128,18 +120,14 @@ def scored(
         raise PointsError("the points begin after the first window: use a later --start or fewer --origins")
     first, days = min(windows)
     earlier = rolling.windows(past, first, days, TRIALS)
-    count = _counter(progress, len(past.events) * (len(windows) + len(earlier)))
     every = [*earlier, *windows]
     with ThreadPoolExecutor(THREADS) as workers:
-        results = list(workers.map(lambda category: rolling.run(past, category, every, depths, count)[:2], past.events))
+        results = list(
+            workers.map(lambda category: rolling.run(past, category, every, depths, progress)[:2], past.events)
+        )
     pooled = pool(results, cell_share, first)
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
     return pooled._replace(windows=pooled.windows.select(dated, pl.exclude("origin_day")))
-
-
-def _counter(progress: Progress, total: int) -> Callable[[], None]:
-    done = itertools.count(1)
-    return lambda: progress(next(done), total)
 
 
 def save(risk: Risk, path: Path) -> None:

@@ -1,23 +1,19 @@
 """Rank and select cells, with ties broken by seeded random numbers: array order would favour one corner of the map."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.config.seeds import generator
+
 
 def ranks(expected: NDArray[np.float64], *seed: object) -> NDArray[np.int64]:
     """Rank cells from 1 (most expected); the seed words (category, day …) determine how ties are broken."""
-    tie = _ties(expected.size, *seed)
+    tie = generator(*seed).random(expected.size)
     ranked = np.empty(expected.size, dtype=np.int64)
     ranked[np.lexsort((tie, -expected))] = np.arange(1, expected.size + 1)
     return ranked
-
-
-def leading(expected: NDArray[np.floating], first: int, *seed: object) -> NDArray[np.int64]:
-    """Return the positions that `ranks` ranks 1 to ``first``, in this order, without ranking millions of others."""
-    return _leading(expected, _ties(expected.size, *seed), first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,14 +29,14 @@ class Lots:
     @staticmethod
     def of(rows: int, columns: int, first: int, *seed: object) -> "Lots":
         """Return lots determined by the seed words."""
-        tie = _ties(rows * columns, *seed)
+        tie = generator(*seed).random(rows * columns)
         enough = min(2 * first, tie.size)
         early = np.argpartition(tie, enough - 1)[:enough] if enough else np.empty(0, np.int64)
         return Lots(tie, early[np.argsort(tie[early])], columns, first)
 
     def leading(self, rate: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the result of `leading` for ``rate`` (of each row, not negative) × ``share`` (a row for each, or one
-        for all).
+        """Return the positions that `ranks` ranks first by ``rate`` (of each row, not negative) × ``share`` (a row
+        for each, or one for all), in this order.
 
         Only rows whose rate times their greatest share can be among the first are multiplied out.
         """
@@ -72,11 +68,6 @@ def _leading(expected: NDArray[np.floating], tie: NDArray[np.float64], first: in
     drawn = even[np.argpartition(tie[even], first - sure.size - 1)[: first - sure.size]]
     positions = np.concatenate([sure, drawn])
     return positions[np.lexsort((tie[positions], -expected[positions]))]
-
-
-def _ties(size: int, *seed: object) -> NDArray[np.float64]:
-    digest = hashlib.blake2b("|".join(map(str, seed)).encode(), digest_size=8).digest()
-    return np.random.default_rng(int.from_bytes(digest, "big")).random(size)
 
 
 def cells_within(area_km2: float, cell_m2: float) -> int:

@@ -6,13 +6,13 @@ more than 80 % with its closed 80 % interval, because counts are integers. So th
 own distribution is reported next to the observed one.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from pipelines.config.seeds import generator
 from pipelines.forecast.demand.evaluation import calibration
 from pipelines.forecast.demand.evaluation.calibration import IDENTITY
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS, MANY, Floats, first_masses
@@ -226,9 +226,7 @@ def _skill(weekly: pl.DataFrame, group: Sequence[str]) -> tuple[float | None, fl
     skill = float(1 - loss.sum() / usual.sum())
     if weekly.height < FEWEST_WEEKS:
         return skill, None, None
-    words = "|".join(str(word) for word in weekly.select(group).row(0))
-    digest = hashlib.blake2b(words.encode(), digest_size=8).digest()
-    drawn = np.random.default_rng(int.from_bytes(digest, "big")).integers(0, loss.size, (DRAWS, loss.size))
+    drawn = generator(*weekly.select(group).row(0)).integers(0, loss.size, (DRAWS, loss.size))
     skills = 1 - loss[drawn].sum(axis=1) / np.maximum(usual[drawn].sum(axis=1), 1e-12)
     low, high = np.quantile(skills, (0.025, 0.975))
     return skill, float(low), float(high)

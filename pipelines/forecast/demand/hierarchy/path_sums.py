@@ -1,18 +1,14 @@
-"""Sums of sample paths over areas and time, and their quantiles, coverage and dispersion.
+"""Sums of sample paths over areas and time, and their dispersion.
 
-A sum is taken on each path, so every level of every hierarchy and every period are exactly additive; quantiles are not,
-and are computed last.
+A sum is taken on each path, so every level of every hierarchy and every period are exactly additive.
 """
 
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
-from pipelines.forecast.demand.hierarchy.common_shocks import SERIES, Floats
-from pipelines.forecast.demand.hierarchy.sample_paths import Counts, Paths, PathsError
-
-_LOWER, _UPPER = LEVELS.index(0.1), LEVELS.index(0.9)
+from pipelines.forecast.demand.hierarchy.common_shocks import SERIES
+from pipelines.forecast.demand.hierarchy.sample_paths import Paths, PathsError
 
 
 def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
@@ -65,29 +61,6 @@ def over_time(paths: Paths, periods: pl.Series) -> Paths:
     for step, period in enumerate(where.tolist()):
         summed[:, period] += paths.values[:, step]
     return Paths(paths.ids, starts.alias(paths.starts.name), summed[:, :-1])
-
-
-def summary(paths: Paths) -> pl.DataFrame:
-    """Return mean and quantiles of every series (or group) and step.
-
-    Returns:
-        ``unique_id, ds, mean, q0.05 … q0.99`` (the smallest count whose share of paths reaches each level) and
-        ``expected_coverage_80``: P(q0.1 <= Y <= q0.9) on these paths, above 0.8 because counts are integers.
-    """
-    read = [_read(block) for block in paths.values]
-    counted = np.concatenate(read) if read else np.empty((0, len(LEVELS) + 2))
-    names = ["mean", *COLUMNS, "expected_coverage_80"]
-    return _rows(paths).with_columns(pl.Series(name, counted[:, i]) for i, name in enumerate(names))
-
-
-def _read(values: Counts) -> Floats:
-    """Return mean, quantiles and coverage of one series: one row per step."""
-    ordered = np.sort(values, axis=1)
-    width = ordered.shape[1]
-    at = [max(int(np.ceil(level * width - 1e-9)) - 1, 0) for level in LEVELS]
-    counted = ordered[:, at].astype(float)
-    inside = (values >= ordered[:, [at[_LOWER]]]) & (values <= ordered[:, [at[_UPPER]]])
-    return np.column_stack([values.mean(axis=1), counted, inside.mean(axis=1)])
 
 
 def _rows(paths: Paths) -> pl.DataFrame:

@@ -37,19 +37,6 @@ def holiday_effects(country: str, subdivision: str | None, first: date, last: da
     return frame.filter(pl.col("ds").is_between(first, last)).sort("ds", "holiday")
 
 
-def holidays(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
-    """Return every day from ``first`` to ``last`` with ``public`` and ``long_break`` (three or more in a row) as 0 or
-    1.
-    """
-    effects = holiday_effects(country, subdivision, first, last)
-    days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
-
-    def flag(name: str) -> pl.Expr:
-        return pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
-
-    return days.select(pl.col("ds").cast(pl.Datetime("us")), flag("public"), flag("long_break"))
-
-
 def names(covariates: pl.DataFrame | None) -> list[str]:
     """Return the columns with values."""
     return [] if covariates is None else [name for name in covariates.columns if name not in KEYS]

@@ -71,10 +71,6 @@ class Counts:
         values[place], known[place] = rows["y"].to_numpy(), 1.0
         return Counts(ids, start, freq, values, known)
 
-    def step_of(self, moment: datetime) -> int:
-        """Return the position of a moment on the axis."""
-        return (moment - self.start) // STEP[self.freq]
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:

@@ -17,10 +17,11 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
 from pipelines.forecast.demand.models import covariates as known_ahead
 from pipelines.forecast.demand.series import Frequency, History, of
-from pipelines.forecast.parallel import Progress, Workers
+from pipelines.forecast.parallel import Workers
 
 if TYPE_CHECKING:
     from prophet import Prophet
@@ -70,7 +71,7 @@ def predict(
     targets: pl.DataFrame,
     holiday_days: pl.DataFrame = NO_HOLIDAYS,
     processes: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     freq: Frequency = "D",
     covariates: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
@@ -128,17 +129,11 @@ def _task(
     return Task(key, known["ds"].to_numpy(), known["y"].to_numpy(), days["ds"].to_numpy(), freq, used, note)
 
 
-def fit(
-    tasks: Sequence[Task], holiday_days: pl.DataFrame, processes: int, progress: Progress | None = None
-) -> list[Answer]:
+def fit(tasks: Sequence[Task], holiday_days: pl.DataFrame, processes: int, progress: Progress = silent) -> list[Answer]:
     """Fit all tasks, in batches over the engine's workers; results are in task order."""
     batches = [(tasks[i : i + BATCH], holiday_days) for i in range(0, len(tasks), BATCH)]
-
-    def tell(done: int, _batches: int) -> None:
-        if progress:
-            progress(min(done * BATCH, len(tasks)), len(tasks))
-
-    return list(chain.from_iterable(parallel.map_tasks(fit_batch, batches, Workers.of(processes), tell)))
+    workers, what = Workers.of(processes), f"batches of {BATCH} Prophet fits"
+    return list(chain.from_iterable(parallel.map_tasks(fit_batch, batches, workers, progress, what)))
 
 
 def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]:

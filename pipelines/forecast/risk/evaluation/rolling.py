@@ -2,13 +2,14 @@
 incidents.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.evaluation import calibration, curves
 from pipelines.forecast.risk.evaluation.scoring import log_likelihood
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
@@ -179,16 +180,16 @@ def run(
     category: str,
     windows: Sequence[tuple[int, int]],
     depths: Sequence[int],
-    progress: Callable[[], None] = lambda: None,
+    progress: Progress = silent,
     lead: int = 0,
 ) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
     """Try windows (origin, days) in order; return the backtest, to continue from, and `WINDOWS`, `CHOICES` frames."""
     backtest = Backtest(history, category, depths, lead)
     scored, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
-    for window, chosen in _tried(backtest, windows):
+    for done, (window, chosen) in enumerate(_tried(backtest, windows), 1):
         scored.append(window)
         choices.append(chosen)
-        progress()
+        progress(f"{category}: {done} of {len(windows)} windows")
     return backtest, pl.concat(scored), pl.concat(choices)
 
 

@@ -8,7 +8,6 @@ its PAI varies by a quarter from month to month. Pool windows, as done here. Boo
 narrow: a nominal 95 % covers about 89 % with 24 windows, 85 % with 12 and 71 % with 6.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.special import gammaln
+
+from pipelines.config.seeds import generator
 
 Floats = NDArray[np.float64]
 
@@ -131,9 +132,7 @@ def _intervals(
 
 def _draws(windows: int, *seed: str) -> NDArray[np.int64]:
     """Return rows of windows to pool: the first is all of them once, the others are drawn by blocks."""
-    digest = hashlib.blake2b("|".join(seed).encode(), digest_size=8).digest()
-    rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    starts = rng.integers(0, windows, (DRAWS, -(-windows // BLOCK)))
+    starts = generator(*seed).integers(0, windows, (DRAWS, -(-windows // BLOCK)))
     drawn = (starts[:, :, None] + np.arange(BLOCK)).reshape(DRAWS, -1)[:, :windows] % windows
     return np.vstack([np.arange(windows), drawn])
 

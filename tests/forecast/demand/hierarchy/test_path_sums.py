@@ -1,4 +1,4 @@
-"""Sums of paths: exact on every path, over crossing trees and time; quantiles and coverage read from them."""
+"""Sums of paths: exact on every path, over crossing trees and time."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.hierarchy import path_sums
 from pipelines.forecast.demand.hierarchy.sample_paths import Counts, Paths, PathsError
 
@@ -78,18 +77,3 @@ def test_a_group_without_one_of_its_series_is_rejected() -> None:
     membership = pl.DataFrame({"unique_id": ["s0", "gone"], "group": ["all", "all"]})
     with pytest.raises(PathsError, match="'all' has no paths of 'gone'"):
         path_sums.over_areas(built(np.ones((1, 1, 2), np.int32)), membership)
-
-
-def test_quantiles_are_the_smallest_counts_that_reach_their_level() -> None:
-    result = path_sums.summary(built(np.arange(1, 101, dtype=np.int32)[::-1].reshape(1, 1, 100)))
-    assert result.select(COLUMNS).row(0) == (5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
-    assert result.select("mean", "expected_coverage_80").row(0) == (50.5, 0.81)
-
-
-def test_counts_that_are_nearly_always_zero_are_expected_to_over_cover() -> None:
-    result = path_sums.summary(built(np.array([[[0] * 95 + [1] * 5]], np.int32)))
-    assert result.select("q0.9", "expected_coverage_80").row(0) == (0.0, 0.95)
-
-
-def test_no_series_has_no_summary() -> None:
-    assert path_sums.summary(built(np.empty((0, 2, 3), np.int32))).is_empty()

@@ -14,6 +14,7 @@ from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample
 from pipelines.forecast.demand.hierarchy.common_shocks import Floats, Shocks
 from pipelines.forecast.demand.hierarchy.sample_paths import PathsError
 from tests.forecast.demand.hierarchy.test_common_shocks import START, TRUTH, calendar, members, simulated, variances
+from tests.path_summary import summary
 
 NONE = common_shocks.INDEPENDENT
 SHARED = Shocks(variances(TRUTH))
@@ -63,9 +64,7 @@ def test_recalibrated_levels_give_recalibrated_quantiles() -> None:
     targets_of = marginals(tree["unique_id"].to_list(), 4, 40.0, 0.1)
     targets_of = targets_of.with_columns(pl.Series("curve", [0, 1, 1, 0]))
     result = (
-        path_sums.summary(sample_paths.draw(targets_of, tree, NONE, 1000, curves))
-        .select(negative_binomial.COLUMNS)
-        .to_numpy()
+        summary(sample_paths.draw(targets_of, tree, NONE, 1000, curves)).select(negative_binomial.COLUMNS).to_numpy()
     )
     plain = negative_binomial.quantiles([40.0], 0.1)
     moved = negative_binomial.quantiles([40.0], 0.1, np.interp(LEVELS, curves[1], curves[0]).tolist())
@@ -100,7 +99,7 @@ def test_totals_cover_as_the_true_model_does_where_independent_draws_fail() -> N
     def coverage(parts: Shocks) -> float:
         drawn = sample_paths.draw(targets_of, tree, parts, 4000)
         whole = path_sums.over_areas(drawn, tree.select("unique_id", pl.col("nation").alias("group")))
-        day = path_sums.summary(path_sums.over_time(whole, drawn.starts.dt.truncate("1d")))
+        day = summary(path_sums.over_time(whole, drawn.starts.dt.truncate("1d")))
         return inside(day["q0.1"].item(), day["q0.9"].item())
 
     true = inside(*np.quantile(daily_totals(1500, seed=12), [0.1, 0.9], method="inverted_cdf"))
@@ -113,7 +112,7 @@ def test_learnt_shocks_cover_totals_too() -> None:
     learnt = common_shocks.learn(simulated(60, 168, 1.5, seed=1), tree, datetime(2030, 1, 1))
     dispersion = float(np.prod([1 + v for v in TRUTH.values()]) - 1)
     drawn = sample_paths.draw(marginals(tree["unique_id"].to_list(), 24, 1.5, dispersion), tree, learnt, 1000)
-    day = path_sums.summary(
+    day = summary(
         path_sums.over_time(
             path_sums.over_areas(drawn, tree.select("unique_id", pl.col("nation").alias("group"))),
             drawn.starts.dt.truncate("1d"),

@@ -1,6 +1,6 @@
 """The boosted factor on the weekly table, its rows as known at an origin, and what is known ahead."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -125,7 +125,7 @@ def test_the_table_of_a_row_is_the_table_as_of_its_origin(late: int) -> None:
     cutoff = MONDAY + timedelta(hours=168 * 12 - 7)
     counts = Counts.of(history, MONDAY, cutoff, "h")
     moment = MONDAY + timedelta(hours=168 * 8 + late)
-    rows = features.at(counts, counts.step_of(moment), 168)
+    rows = features.at(counts, (moment - counts.start) // timedelta(hours=1), 168)
     wanted = pl.DataFrame({"unique_id": 1, "cutoff": moment, "ds": [moment + timedelta(hours=i) for i in range(168)]})
     plain = hour_of_week.predict(history, wanted.with_columns(pl.col("cutoff", "ds").cast(STAMP)), "h")
     assert rows.table == pytest.approx(plain["mean"].to_numpy(), rel=1e-3)
@@ -181,11 +181,3 @@ def test_a_days_covariate_applies_to_its_hours_and_a_series_own_to_itself() -> N
     by_hour = pl.DataFrame({"unique_id": [1, 2], "ds": [MONDAY + timedelta(hours=5)] * 2, "rain": [0.5, 9.0]})
     rain = covariates.joined(rows, by_hour)["rain"]
     assert rain[5] == 0.5 and rain.null_count() == 29
-
-
-def test_every_day_has_its_holidays_as_zero_or_one() -> None:
-    frame = covariates.holidays("KR", None, date(2025, 1, 20), date(2025, 3, 5))
-    assert frame.height == 45 and frame["ds"].dtype == STAMP
-    kept = frame.filter(pl.col("ds") == datetime(2025, 1, 29))
-    assert kept.select("public", "long_break").row(0) == (1.0, 1.0)
-    assert frame.filter(pl.col("ds") == datetime(2025, 3, 1)).select("public", "long_break").row(0) == (1.0, 0.0)

@@ -14,7 +14,7 @@ from pipelines.forecast.risk.cell_hours import backtest, nightly
 from pipelines.forecast.risk.cell_hours import hours as slots
 from pipelines.forecast.risk.cell_hours.hours import SLOTS, Times
 from pipelines.forecast.risk.history import ALWAYS, Events, Grid, History
-from pipelines.forecast.risk.ranking import Lots, leading, ranks
+from pipelines.forecast.risk.ranking import Lots, ranks
 
 KOREA = profiles.load("korea")
 TORONTO = profiles.load("toronto")
@@ -52,12 +52,6 @@ def two_places(count: int = 2_000, days: int = 800) -> Times:
     )
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 40), st.integers(0, 5))
-def test_the_leading_cells_are_those_of_the_first_ranks(values: list[int], first: int, seed: int) -> None:
-    expected, first = np.array(values, float), min(first, len(values))
-    assert leading(expected, first, seed).tolist() == np.argsort(ranks(expected, seed))[:first].tolist()
-
-
 @given(
     st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=1, max_size=40),
     st.integers(0, 160),
@@ -70,7 +64,8 @@ def test_leading_products_are_those_of_the_whole_table(
     drawn = np.random.default_rng(seed).integers(0, 3, (1 if of_region else len(rates), 4)) / 4
     rate, share, first = np.array(rates, np.float32), drawn.astype(np.float32), min(first, 4 * len(rates))
     result = Lots.of(rate.size, 4, first, "theft", seed).leading(rate, share)
-    assert result.tolist() == leading((rate[:, None] * share).ravel(), first, "theft", seed).tolist()
+    ranked = ranks((rate[:, None] * share).ravel(), "theft", seed)
+    assert result.tolist() == np.argsort(ranked)[:first].tolist()
 
 
 @given(st.integers(0, 99), st.sampled_from([0.7, 2.0, 8.0]))
