@@ -255,11 +255,11 @@ def task_of(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
 
     def predicted(*arguments: Any) -> None:
         given["predict"] = arguments
-        arguments[-2](1, 4)
+        arguments[-2]("1 of 4 windows")
 
     def backtested(*arguments: Any) -> pl.DataFrame:
         given["backtest"] = arguments
-        arguments[-2](1, 4)
+        arguments[-2]("1 of 4 windows")
         arguments[-1]("2 points are outside")
         return pl.DataFrame({"model": ["stack"], "pai": [12.0]})
 
