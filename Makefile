@@ -46,10 +46,10 @@ help: ## Show this list
 
 setup: .venv/.ready ## Install everything into .venv
 
-run: .venv/.ready airflow-home ## Set up, then run the real daily DAG once in-process, and print a summary
+run: .venv/.ready airflow-home ## Set up, then run the real daily DAG once in-process, and print its status
 	@umask 077; status=0; BONGSU_RETRIES=0 $(BIN)/airflow dags test daily --conf '$(CONF)' 2>&1 \
 	  | tee $(AIRFLOW_HOME)/run.log | sed -un 's/.*\(bongsu: [^[]*\).*/\1/p' || status=$$?; \
-	  $(BIN)/bongsu summary $(if $(AS_OF),--as-of $(AS_OF)) || status=$$?; \
+	  $(BIN)/bongsu status --newest-run $(if $(AS_OF),--as-of $(AS_OF)) || status=$$?; \
 	  [ $$status = 0 ] || echo "The run failed; its full log is $(AIRFLOW_HOME)/run.log" >&2; exit $$status
 
 # Not `airflow standalone`: its log servers listen on all interfaces, and no setting changes that. The page reads the

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (summary, status, query):
+    for command in (status, query):
         app.command(rich_help_panel=READ)(command)
 
 
@@ -31,20 +31,22 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-def summary(home: Home = HOME, as_of: AsOf = None) -> None:
-    """Show what the newest run made and where, judged at its own as_of; exit 1 when something is stale or failed."""
-    from pipelines.steps.run_settings import settings_of_newest_run
+def status(
+    home: Home = HOME,
+    profile: ProfileName = None,
+    as_of: AsOf = None,
+    newest_run: Annotated[
+        bool, typer.Option("--newest-run", help="Judge the newest run at its own as_of, not at the present.")
+    ] = False,
+) -> None:
+    """Show freshness per feed, the last run, the current release; exit 1 when something is stale or failed."""
+    from pipelines.steps.run_settings import settings_for, settings_of_newest_run
 
-    if not print_summary(settings_of_newest_run(home, as_of)):
-        raise typer.Exit(1)
-
-
-def status(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Show freshness per feed, the last run and the current release; exit 1 when something is stale or failed."""
-    from pipelines.steps.run_settings import settings_for
-
-    settings = settings_for(home, profile, as_of, writes=False)
-    if not print_status(settings, judged_at_as_of=as_of is not None):
+    if newest_run:
+        settings = settings_of_newest_run(home, profile, as_of)
+    else:
+        settings = settings_for(home, profile, as_of, writes=False)
+    if not print_status(settings, judged_at_as_of=newest_run or as_of is not None):
         raise typer.Exit(1)
 
 
@@ -73,17 +75,8 @@ def query(
         frame.write_parquet(sys.stdout.buffer)
 
 
-def print_summary(settings: Settings) -> bool:
-    """Print where the release is and its state; True when all is well."""
-    if settings.current.exists():
-        out.print(f"Release {settings.current.resolve().name}: one briefing and one DuckDB file per audience")
-        for audience in settings.profile.audiences:
-            print(settings.current / "audiences" / audience / "briefing" / "index.html")
-    return print_status(settings, judged_at_as_of=True)
-
-
 def print_status(settings: Settings, judged_at_as_of: bool) -> bool:
-    """Print the state; True when all is fresh and nothing failed."""
+    """Print the state and where the briefings are; True when all is fresh and nothing failed."""
     from pipelines.steps.status import status
 
     report = status(settings, judged_at_as_of)
@@ -93,6 +86,8 @@ def print_status(settings: Settings, judged_at_as_of: bool) -> bool:
     out.print(table_of(report.feeds))
     out.print(f"Last run: {report.last_run}")
     out.print(f"Current release: {report.release or 'none yet; run `bongsu run`'}")
+    for audience in settings.profile.audiences if report.release else ():
+        print(settings.current / "audiences" / audience / "briefing" / "index.html")
     for problem in report.problems:
         out.print(f"[red]✗[/red] {escape(problem)}")
     for note in report.notes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipelines.cli.options import HOME, RUN, AsOf, FeedName, FirstDay, Home, LastDay, ProfileName
-from pipelines.cli.read import print_status, print_summary
+from pipelines.cli.read import print_status
 from pipelines.cli.terminal import out, progress_of
 from pipelines.config.errors import StepError
 
@@ -35,7 +35,7 @@ def run(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> N
         with progress_of("run") as show:
             run(settings, show)
     finally:
-        print_summary(settings)
+        print_status(settings, judged_at_as_of=True)
 
 
 def fetch(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:

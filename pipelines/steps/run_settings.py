@@ -39,12 +39,12 @@ def settings_of_last_run(home: Path, profile: str | None = None, as_of: str | No
     return settings if last is None else settings.model_copy(update={"as_of": last})
 
 
-def settings_of_newest_run(home: Path, as_of: str | None = None, now: datetime | None = None) -> Settings:
-    """Settings at the ``as_of`` of the run that a summary describes: the one given, else that of the newest run.
+def settings_of_newest_run(home: Path, profile: str | None = None, as_of: str | None = None) -> Settings:
+    """Settings at the ``as_of`` given, else at that of the newest run, to judge it.
 
     A run that started before the profile's run time and ended after it keeps its own ``as_of``.
     """
-    settings = settings_for(home, None, as_of, now, writes=False)
+    settings = settings_for(home, profile, as_of, writes=False)
     newest = None if as_of else run_log.newest_as_of(settings)
     return settings if newest is None else settings.model_copy(update={"as_of": newest})
 

@@ -99,7 +99,7 @@ def test_load_prints_the_state_of_the_feeds(home: Path, step: Callable[..., Call
     assert all(feed in done.output for feed in FEEDS)
 
 
-def test_a_run_that_fails_prints_its_summary_all_the_same(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_prints_its_status_all_the_same(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_settings: Settings, show: Callable[[str], None]) -> None:
         show("build")
         raise StepError("the run failed: build")
@@ -123,14 +123,6 @@ def test_status_exits_with_1_only_where_there_is_a_problem(
     assert ("✓ all feeds fresh" in done.output) == (not problems)
     assert "· keep it on an encrypted disk" in done.output
     assert not home.exists(), "a command that only reads makes no home"
-
-
-@pytest.mark.parametrize("problems", [[], ["fire_119 is stale"]])
-def test_summary_exits_with_1_only_where_there_is_a_problem(
-    home: Path, step: Callable[..., Calls], problems: list[str]
-) -> None:
-    step("status.status", state(problems))
-    assert bongsu(home, "summary").exit_code == len(problems)
 
 
 def test_backfill_passes_whole_days_and_prints_the_row_accounting(home: Path, step: Callable[..., Calls]) -> None:

@@ -54,7 +54,7 @@ def test_a_rebuild_is_judged_at_the_as_of_of_the_last_run_unless_one_is_given(tm
         run_log.keep(earlier, step, "", NOW, NOW, "")
     assert settings_of_last_run(home).as_of == settings_of_newest_run(home).as_of == earlier.as_of
     assert settings_of_last_run(home, as_of="2026-02-01").as_of != earlier.as_of
-    assert settings_of_newest_run(home, "2026-02-01").as_of == datetime(2026, 1, 31, 20, 15, tzinfo=UTC)
+    assert settings_of_newest_run(home, as_of="2026-02-01").as_of == datetime(2026, 1, 31, 20, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
