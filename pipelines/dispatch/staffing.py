@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from pipelines.dispatch.workload import erlangs
 from pipelines.forecast.demand.evaluation import calibration
@@ -33,7 +33,7 @@ def rates(mean: ArrayLike, dispersion: ArrayLike) -> NDArray[np.float64]:
     """Return equally likely rates of a negative-binomial forecast, one row each: gamma slices, rescaled to the mean."""
     means, spread = np.broadcast_arrays(np.asarray(mean, float), np.asarray(dispersion, float))
     shape = 1.0 / np.maximum(spread, 1e-6)
-    sliced = gamma.ppf(np.asarray(RATE_LEVELS)[None, :], shape[:, None]) / shape[:, None]
+    sliced = gammaincinv(shape[:, None], np.asarray(RATE_LEVELS)[None, :]) / shape[:, None]
     return np.asarray(means[:, None] * sliced / sliced.mean(axis=1, keepdims=True))
 
 

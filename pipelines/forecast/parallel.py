@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Engine = Literal["local", "ray", "spark"]
 ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
@@ -145,6 +146,7 @@ def _clustered(work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], en
         return []
     _prepare(engine)
     import fugue.api as fugue
+    import pandas as pd
 
     payloads = [pickle.dumps((work, task)) for task in tasks]
     answered = fugue.transform(
@@ -159,8 +161,10 @@ def _clustered(work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], en
     return [pickle.loads(bytes(payload)) for payload in rows["payload"]]
 
 
-def answer(tasks: pd.DataFrame) -> pd.DataFrame:
+def answer(tasks: "pd.DataFrame") -> "pd.DataFrame":
     """Run a cluster worker's share of the tasks: ``task`` and pickled ``payload``, in and out."""
+    import pandas as pd
+
     # A worker may inherit the variable of its parent: a task that runs tasks in parallel must stay in its worker.
     os.environ[VARIABLE] = "local"
     calls = [pickle.loads(bytes(payload)) for payload in tasks["payload"]]

@@ -16,7 +16,6 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy import stats
 
 from pipelines.config.profile import FeedSource
 from pipelines.config.settings import Settings
@@ -57,13 +56,17 @@ class Usual:
 
     def chance_of_more(self, records: Integers, expected: Floats) -> Floats:
         """Return the probability of this many records or more."""
+        from scipy.stats import nbinom
+
         size = 1 / self.spread
-        return np.asarray(stats.nbinom.sf(records - 1, size, size / (size + np.maximum(expected, 1e-9))))
+        return np.asarray(nbinom.sf(records - 1, size, size / (size + np.maximum(expected, 1e-9))))
 
     def chance_of_fewer(self, records: Integers, expected: Floats) -> Floats:
         """Return the probability of this many records or fewer."""
+        from scipy.stats import nbinom
+
         size = 1 / self.spread
-        return np.asarray(stats.nbinom.cdf(records, size, size / (size + np.maximum(expected, 1e-9))))
+        return np.asarray(nbinom.cdf(records, size, size / (size + np.maximum(expected, 1e-9))))
 
 
 def write(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:

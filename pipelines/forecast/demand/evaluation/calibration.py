@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression
 
 from pipelines.forecast.demand.evaluation import negative_binomial
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS, Floats
@@ -97,6 +96,8 @@ def _horizon_factors(before: pl.DataFrame, pool: Sequence[str]) -> pl.DataFrame:
     """Return ``pool, block, factor``: each block's dispersion over the nearest block's, never falling with the
     horizon.
     """
+    from scipy.optimize import isotonic_regression
+
     calibrated = negative_binomial.dispersions(before, [*pool, "block"], pool).sort(*pool, "block")
     parts = []
     for part in calibrated.partition_by(pool, maintain_order=True):

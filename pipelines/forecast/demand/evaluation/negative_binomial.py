@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import pdtr
-from scipy.stats import nbinom
 
 LEVELS: Final = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99)
 COLUMNS: Final = tuple(f"q{level:g}" for level in LEVELS)
@@ -29,6 +28,8 @@ Floats = NDArray[np.float64]
 
 def cumulative(count: ArrayLike, mean: ArrayLike, dispersion: ArrayLike) -> Floats:
     """Return P(demand <= count), element by element. A count below zero has probability 0."""
+    from scipy.stats import nbinom
+
     counts, means, spread = np.broadcast_arrays(
         np.asarray(count, float), np.asarray(mean, float), np.asarray(dispersion, float)
     )
@@ -57,6 +58,8 @@ def quantiles(mean: ArrayLike, dispersion: ArrayLike, levels: ArrayLike = LEVELS
     small = means < MANY
     counted[small] = _counted_up(means[small], spread[small], wanted[small])
     if not small.all():
+        from scipy.stats import nbinom
+
         size = 1.0 / np.maximum(spread[~small], POISSON)
         counted[~small] = nbinom.ppf(wanted[~small], size[:, None], (size / (size + means[~small]))[:, None])
     return counted

@@ -21,7 +21,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from scipy.special import ndtri
 
 from pipelines.config.seeds import seed
@@ -154,6 +153,8 @@ def _log_variances(squares: Floats, used: Sequence[int]) -> Floats:
     weight = mean[has_pairs] / np.sqrt(np.maximum(spread[has_pairs], 1e-12))
     totals = np.zeros(mean.shape)
     if len(at):
+        from scipy.optimize import nnls
+
         totals[has_pairs], _ = nnls(holds * weight[:, None], shared * weight)
     return totals
 

@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.special import gammaln, ndtri
-from scipy.stats import nbinom
 
 from pipelines.forecast.demand.evaluation.negative_binomial import POISSON
 from pipelines.forecast.demand.hierarchy import common_shocks
@@ -210,6 +209,8 @@ def _order(scores: Draws) -> NDArray[np.int64]:
 
 def _sorted_values(marginal: _Marginal, cutoff: object, paths: int, curves: Floats) -> Counts:
     """Return ascending counts of the calibrated distribution, one from each of ``paths`` equal parts of probability."""
+    from scipy.stats import nbinom
+
     offset = common_shocks.generator("demand stratum", marginal.name, cutoff).random((len(marginal.mean), 1))
     size = 1.0 / np.maximum(marginal.dispersion, POISSON)[:, None]
     mean = np.maximum(marginal.mean, 1e-12)[:, None]

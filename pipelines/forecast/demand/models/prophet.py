@@ -13,7 +13,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from pipelines.forecast.demand.series import Frequency, History, of
 from pipelines.forecast.parallel import Workers
 
 if TYPE_CHECKING:
+    import pandas as pd
     from prophet import Prophet
 
 Floats = NDArray[np.float64]
@@ -152,7 +152,9 @@ def _silence() -> None:
         logger.setLevel(logging.CRITICAL)
 
 
-def _answer(task: Task, holiday_days: pd.DataFrame | None) -> Answer:
+def _answer(task: Task, holiday_days: "pd.DataFrame | None") -> Answer:
+    import pandas as pd
+
     past = pd.DataFrame({"ds": task.days, "y": task.counts} | {name: both[0] for name, both in task.known.items()})
     ahead = pd.DataFrame({"ds": task.wanted} | {name: both[1] for name, both in task.known.items()})
     try:
@@ -172,7 +174,7 @@ def _answer(task: Task, holiday_days: pd.DataFrame | None) -> Answer:
     return Answer(task.key, np.maximum(means, 0.0), task.note)
 
 
-def _model(task: Task, holiday_days: pd.DataFrame | None) -> "Prophet":
+def _model(task: Task, holiday_days: "pd.DataFrame | None") -> "Prophet":
     """Build the model.
 
     Days: weekday, and a trend if two years support one. Hours: a separate value per hour of the week.
