@@ -7,7 +7,7 @@ import graphlib
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -167,8 +167,10 @@ def selects(schema: str) -> dict[str, str]:
     return {path.stem: path.read_text("utf-8") for path in sorted((paths.SQL / schema).glob("*.sql"))}
 
 
-def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str, str]) -> dict[str, set[str]]:
-    """Build one table of a schema from each SELECT, as `run_models` does."""
+def run_selects(
+    con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str, str], uncopied: Collection[str] = ()
+) -> dict[str, set[str]]:
+    """Build one table of a schema from each SELECT, as `run_models` does; of the ``uncopied`` a view."""
     edges: dict[str, set[str]] = {}
     _create_macros(con, chosen.values())
     for name, select in chosen.items():
@@ -179,7 +181,8 @@ def run_selects(con: duckdb.DuckDBPyConnection, schema: str, chosen: Mapping[str
     try:
         order = graphlib.TopologicalSorter(edges).static_order()
         for table in [table for table in order if table in edges]:
-            _build(con, table, chosen[table.partition(".")[2]])
+            name = table.partition(".")[2]
+            _build(con, table, chosen[name], "view" if name in uncopied else "table")
     except graphlib.CycleError as error:
         raise WarehouseError(f"sql/{schema}: models form a cycle: {error.args[1]}") from error
     return edges
@@ -201,10 +204,10 @@ def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str
     con.execute(f"create or replace table staging.{table} as {' union all by name '.join(selects)}")
 
 
-def _build(con: duckdb.DuckDBPyConnection, table: str, select: str) -> None:
+def _build(con: duckdb.DuckDBPyConnection, table: str, select: str, kind: str) -> None:
     schema, _, name = table.partition(".")
     try:
-        con.execute(f"create or replace table {schema}.{quoted(name)} as {select}")
+        con.execute(f"create or replace {kind} {schema}.{quoted(name)} as {select}")
     except duckdb.Error as error:
         raise WarehouseError(f"sql/{schema}/{name}.sql cannot be built: {error}") from error
 
