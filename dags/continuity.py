@@ -3,12 +3,12 @@
 Without BONGSU_REPLICA the copy is a fresh one inside the home: it proves the restore, not the distance.
 """
 
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from pipelines.config import environment
 from pipelines.steps import failure
 
 
@@ -30,18 +30,20 @@ def verify(dag_run: Any = None) -> dict[str, int]:
 def replicate(dag_run: Any = None) -> int:
     from pipelines.steps import copies, run_settings
 
-    return copies.replicate(run_settings.settings_of_dag_run(dag_run), os.environ.get("BONGSU_REPLICA"))
+    settings = run_settings.settings_of_dag_run(dag_run)
+    return copies.replicate(settings, settings.environment.replica)
 
 
 @task(doc_md="Restore the copy, rebuild it and compare every table.")
 def drill(dag_run: Any = None) -> int:
     from pipelines.steps import copies, run_settings
 
-    return copies.drill(run_settings.settings_of_dag_run(dag_run), os.environ.get("BONGSU_REPLICA"))
+    settings = run_settings.settings_of_dag_run(dag_run)
+    return copies.drill(settings, settings.environment.replica)
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 13 * * 0", timezone=os.environ.get("BONGSU_TIME_ZONE", "Asia/Seoul")),
+    schedule=CronTriggerTimetable("0 13 * * 0", timezone=str(environment.load().time_zone)),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,

@@ -5,12 +5,12 @@ Conf: `{"profile": "korea", "as_of": "2026-11-23"}`; without it the home's profi
 Pool `warehouse` has one slot, because DuckDB has one writer: `make airflow` creates it. Models run outside it.
 """
 
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, dag, task, task_group
 
+from pipelines.config import environment
 from pipelines.steps import failure
 
 release = Asset("published_release", uri="bongsu://published/current")
@@ -107,12 +107,12 @@ def ingest(feed: str) -> None:
 
 
 @dag(
-    schedule=CronTriggerTimetable("15 5 * * *", timezone=os.environ.get("BONGSU_TIME_ZONE", "Asia/Seoul")),
+    schedule=CronTriggerTimetable("15 5 * * *", timezone=str(environment.load().time_zone)),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
     default_args={
-        "retries": int(os.environ.get("BONGSU_RETRIES", "2")),
+        "retries": environment.load().retries,
         "retry_delay": timedelta(minutes=5),
         "on_failure_callback": failure.report,
     },

@@ -6,12 +6,12 @@ Builds and publishes nothing: the daily run does, and reads its lag again whatev
 with `watched = true` in the profile. Conf: `{"profile": "korea"}`; without it the home's profile.
 """
 
-import os
 from datetime import datetime
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from pipelines.config import environment
 from pipelines.steps import failure
 
 
@@ -23,7 +23,7 @@ def watch_feeds(dag_run: Any = None) -> list[str]:
 
 
 @dag(
-    schedule=CronTriggerTimetable("45 * * * *", timezone=os.environ.get("BONGSU_TIME_ZONE", "Asia/Seoul")),
+    schedule=CronTriggerTimetable("45 * * * *", timezone=str(environment.load().time_zone)),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,

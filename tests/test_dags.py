@@ -123,4 +123,4 @@ def test_a_dag_file_is_wiring_only(path: Path) -> None:
     assert len(lines) <= 135
     assert not [line for line in lines if line.strip().startswith(("if ", "while ", "for "))]
     imported = [line for line in lines if line.startswith(("import", "from")) and "pipelines" in line]
-    assert imported == ["from pipelines.steps import failure"]
+    assert imported == ["from pipelines.config import environment", "from pipelines.steps import failure"]

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from pipelines.config.paths import DEFAULT_HOME
+
 RUN, READ, OWN, COPIES = "Run", "Read", "Your own data", "Copies and disasters"
 """Panels of `bongsu --help`."""
-HOME = Path(".bongsu")
+HOME = DEFAULT_HOME
 
 Home = Annotated[
     Path, typer.Option(envvar="BONGSU_HOME", help="Folder that holds everything at run time; serves one profile.")

@@ -1,16 +1,18 @@
-"""Settings: one frozen model with every path and limit, created once by the CLI or a DAG and passed down."""
+"""Settings of a run: one frozen model with every path, created once by the CLI or a DAG and passed down."""
 
 import os
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.config import environment
+from pipelines.config.environment import Environment
 from pipelines.config.profile import Profile
 
 
 class Settings(BaseModel):
-    """The data directory, the profile and the ``as_of`` of a run.
+    """The data directory, the profile, the ``as_of`` and the limits of a run.
 
     ``as_of`` is UTC. Models and analyses read no clock and no environment: everything they need is here. Only
     bookkeeping (ledger, run log) records the real time, and the two lookups below read URLs and keys from the
@@ -22,11 +24,7 @@ class Settings(BaseModel):
     home: Path
     profile: Profile
     as_of: datetime
-    threads: int = 2
-    memory_limit: str = "2GB"
-    max_processes: int = 2
-    keep_releases: int = 14
-    lock_timeout_seconds: float = 60.0
+    environment: Environment = Field(default_factory=environment.load)
 
     @property
     def landing(self) -> Path:
@@ -70,7 +68,7 @@ class Settings(BaseModel):
 
     def feed_url(self, feed: str) -> str:
         """Return the feed's URL: ``BONGSU_URL_<FEED>`` if set (a replay server, a mirror), otherwise the profile's."""
-        return os.environ.get(f"BONGSU_URL_{feed.upper()}") or self.profile.feeds[feed].url
+        return environment.load().url.get(feed) or self.profile.feeds[feed].url
 
     def secret(self, feed: str) -> str | None:
         """Return the feed's key, from the environment variable that the profile names."""

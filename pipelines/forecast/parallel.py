@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from pipelines.config import environment
+from pipelines.config.environment import Engine
 from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Engine = Literal["local", "ray", "spark"]
-ENGINES: Final[tuple[Engine, ...]] = ("local", "ray", "spark")
 VARIABLE: Final = "BONGSU_ENGINE"
 """The environment variable that names the engine."""
 THREADS: Final = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")
@@ -36,7 +36,7 @@ _COLUMNS: Final = "task:long,payload:binary"
 
 
 class EngineError(BongsuError, RuntimeError):
-    """Report that the engine is unknown or cannot be used here; the message says what to install or to set."""
+    """Report that the engine cannot be used here; the message states what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,9 @@ class Workers:
         """Return the engine that ``BONGSU_ENGINE`` names, ``local`` if it is unset.
 
         Raises:
-            EngineError: There is no such engine.
+            SettingError: There is no such engine.
         """
-        name = os.environ.get(VARIABLE) or "local"
-        if name not in ENGINES:
-            raise EngineError(f"{VARIABLE} is {name!r}; set it to {', '.join(ENGINES)}, or unset it")
-        return Workers(name, processes)
+        return Workers(environment.load().engine, processes)
 
 
 def map_tasks(
@@ -131,7 +128,7 @@ def _threads_shared(processes: int) -> Iterator[None]:
 
     Thread pools as wide as the machine in each child compete: a third of the processor time was lost to that.
     """
-    share = str(max((os.cpu_count() or 1) // processes, 1))
+    share = str(max(environment.cores() // processes, 1))
     unset = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(unset, share))
     try:

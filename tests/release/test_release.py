@@ -239,8 +239,11 @@ def test_the_number_of_runs_makes_no_new_release(home: Settings) -> None:
     assert publish.publish(home) == first
 
 
-def test_other_content_is_a_new_release_and_old_ones_are_kept_up_to_a_number(filled: Settings) -> None:
-    settings = for_audience(filled, "fire", keep_releases=2)
+def test_other_content_is_a_new_release_and_old_ones_are_kept_up_to_a_number(
+    filled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BONGSU_KEEP_RELEASES", "2")
+    settings = for_audience(filled, "fire")
     published = []
     for _ in range(3):
         published.append(publish.publish(settings).name)

@@ -7,6 +7,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipelines.config.environment import Environment
 from pipelines.config.progress import silent
 from pipelines.config.settings import Settings
 from pipelines.forecast.demand import tables
@@ -24,7 +25,7 @@ TABLES = (
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """One process: so few series are forecast before other processes have started."""
-    return settings.model_copy(update={"max_processes": 1})
+    return settings.model_copy(update={"environment": Environment(processes=1)})
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines import feeds
+from pipelines.config.environment import Environment
 from pipelines.config.errors import StepError
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError, Request
@@ -40,7 +41,7 @@ class Place:
             for name, kind in zip(self.rows, (keyed, keyed, keyed, SNAPSHOT), strict=True)
         )
         self.read = settings.model_copy(update={"profile": profile})
-        self.watched = self.read.model_copy(update={"as_of": LATER, "lock_timeout_seconds": 0.0})
+        self.watched = self.read.model_copy(update={"as_of": LATER, "environment": Environment(lock_timeout_seconds=0)})
 
     def answer_of(self, name: str) -> Callable[[Request], Iterator[Delivery]]:
         def fetch(request: Request) -> Iterator[Delivery]:

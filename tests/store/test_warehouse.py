@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.config import paths
+from pipelines.config.environment import Environment
 from pipelines.config.settings import Settings
 from pipelines.store import handover, warehouse
 
@@ -94,7 +95,7 @@ def test_a_second_writer_waits_and_then_reports_who_holds_the_file(settings: Set
     assert holder.stdin is not None and holder.stdout is not None
     with holder, holder.stdin:
         holder.stdout.readline()
-        impatient = settings.model_copy(update={"lock_timeout_seconds": 0.3})
+        impatient = settings.model_copy(update={"environment": Environment(lock_timeout_seconds=0.3)})
         with pytest.raises(warehouse.WarehouseError, match=f"PID {holder.pid}"), warehouse.connect(impatient):
             pass
 

@@ -26,12 +26,12 @@ import httpx
 import orjson
 import tenacity
 
+from pipelines.config import environment
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.protocols import byte_checks, transfer
 
 __all__ = ["BOM", "decode", "get", "place", "session"]
 
-ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
@@ -92,16 +92,16 @@ def get(
     params: Mapping[str, Any] | None = None,
     *,
     headers: Mapping[str, str] | None = None,
-    timeout_seconds: float = 30,
     client: httpx.Client | None = None,
 ) -> bytes:
     """Read a URL and return the body byte for byte (transfer compression undone): JSON or XML in UTF-8.
+
+    A wait for more bytes ends after `BONGSU_REQUEST_TIMEOUT_SECONDS`, one for a connection after ten seconds.
 
     Args:
         url: http or https; may have a query, to which `params` are added.
         params: Query parameters; those that are None are left out.
         headers: Sent with the request; never shown in an error.
-        timeout_seconds: Limit of each wait for more bytes; of connecting, at most ten seconds.
         client: From `session()`, to keep one connection open; without it, one is opened for this call.
 
     Raises:
@@ -110,23 +110,23 @@ def get(
     target = _target(url)
     if client is None:
         with session() as opened:
-            return get(url, params, headers=headers, timeout_seconds=timeout_seconds, client=opened)
+            return get(url, params, headers=headers, client=opened)
     query = {name: value for name, value in (params or {}).items() if value is not None}
     where = place(url, query)
+    limits = environment.load()
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_Passing),
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        stop=tenacity.stop_after_attempt(limits.request_attempts),
         wait=_wait,
         sleep=lambda seconds: _sleep(seconds),
         reraise=True,
     )
     try:
-        body = retrying(_read, client, target.copy_merge_params(query), headers, timeout_seconds, where)
+        body = retrying(_read, client, target.copy_merge_params(query), headers, limits.request_timeout_seconds, where)
     except _Passing as failure:
         raise FeedError(
-            f"{where}: {failure} ({ATTEMPTS} attempts); no data is lost, the next run continues from this feed's "
-            "cursor; "
-            "if it persists, look at the source's status page"
+            f"{where}: {failure} ({limits.request_attempts} attempts); no data is lost, the next run continues from "
+            "this feed's cursor; if it persists, look at the source's status page"
         ) from None
     # The caller checks which of the two was requested: portals send errors as XML whatever was requested.
     byte_checks.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
