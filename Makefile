@@ -83,6 +83,9 @@ format: .venv/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: .venv/.ready ## Generate the pages of docs/ that follow from the code, and check every link
+	$(BIN)/python -m tests.docs
+
 bench: .venv/.ready ## Time whole steps and print ratios
 	$(BIN)/python -m tests.benchmarks.bench
 
@@ -93,4 +96,4 @@ lock: .uv/bin/uv ## Resolve every version and hash again, without index URLs
 	.uv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --python-version 3.11 pyproject.toml --group dev -o requirements.lock
 
-.PHONY: help setup run airflow airflow-home test test-fast check format bench equivalence lock
+.PHONY: help setup run airflow airflow-home test test-fast check format docs bench equivalence lock

@@ -52,7 +52,7 @@ class Environment(BaseSettings):
     time_zone: ZoneInfo = Field(
         ZoneInfo("Asia/Seoul"), description="Time zone of the schedules in Airflow, such as America/Toronto."
     )
-    retries: int = Field(2, ge=0, description="How often the daily DAG repeats a failed task: a whole number.")
+    retries: int = Field(2, ge=0, description="How often the daily DAG repeats a failed task.")
     replica: str | None = Field(
         None, description="Folder or fsspec URL to which the weekly DAG copies the home; without it, inside the home."
     )

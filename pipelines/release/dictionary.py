@@ -32,7 +32,6 @@ def comments(table: Table, notice: str) -> tuple[str, dict[str, str]]:
 
 def markdown(audience: str, tables: Mapping[str, Table], title: str, notice: str) -> str:
     """The readable dictionary of one audience."""
-    columns = load().columns
     lines = [f"# {title}: tables for `{audience}`", ""]
     lines += [f"**{notice}**", ""] if notice else []
     lines += [
@@ -41,21 +40,23 @@ def markdown(audience: str, tables: Mapping[str, Table], title: str, notice: str
         "",
     ]
     for name, table in sorted(tables.items()):
-        lines += [
-            f"## {name}",
-            "",
-            table.meaning,
-            "",
-            f"One row per {', '.join(f'`{part}`' for part in table.grain)}.",
-            "",
-        ]
-        lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
-        lines += [
+        lines += section(name, table)
+    return "\n".join(lines)
+
+
+def section(name: str, table: Table, level: int = 2) -> list[str]:
+    """The lines that describe one table: meaning, grain and columns under a heading of a level."""
+    columns = load().columns
+    grain = ", ".join(f"`{part}`" for part in table.grain)
+    return [
+        *(f"{'#' * level} {name}", "", table.meaning, "", f"One row per {grain}.", ""),
+        *("| column | type | unit | meaning |", "|---|---|---|---|"),
+        *(
             f"| `{column}` | {columns[column].type} | {columns[column].unit or ''} | {columns[column].meaning} |"
             for column in table.columns
-        ]
-        lines.append("")
-    return "\n".join(lines)
+        ),
+        "",
+    ]
 
 
 def datapackage(audience: str, tables: Mapping[str, Table], release: Mapping[str, str]) -> dict[str, Any]:
