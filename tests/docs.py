@@ -212,6 +212,21 @@ def _audiences(table: dictionary.Table) -> Iterator[tuple[str, str]]:
         yield name, f": {'; '.join(limits)}" if limits else ""
 
 
+def decisions() -> str:
+    """Return the list of the files in `docs/decisions/`."""
+    rows = []
+    for path in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
+        match = re.match(r"# (?P<title>.+)\n\nDate: (?P<date>[0-9-]{10})\n\n## Context\n", path.read_text("utf-8"))
+        if match is None:
+            raise ValueError(f"{path}: a decision begins with its title, `Date: YYYY-MM-DD` and `## Context`")
+        rows.append((path.name[:4], f"[{match['title']}]({path.name})", match["date"]))
+    return _page(
+        "Decisions",
+        "Why things are as they are. A decision that replaces another names it; the older one stays.",
+        *_table(("number", "decision", "date"), rows),
+    )
+
+
 def rooms() -> str:
     """Return the generated part of `docs/architecture.md`: the rooms of `pipelines/`, and which imports which."""
     used: dict[str, set[str]] = {name: set() for names in ROOMS for name in names}
@@ -250,6 +265,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/settings.md": settings,
     "docs/feeds.md": feed_catalogue,
     "docs/architecture.md": architecture,
+    "docs/decisions/README.md": decisions,
     "docs/dictionary/README.md": dictionary_index,
     **{f"docs/dictionary/{schema}.md": partial(dictionary_of, schema) for schema in dictionary.SCHEMAS},
 }
