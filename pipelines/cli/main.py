@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from tempfile import NamedTemporaryFile
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -18,13 +19,32 @@ from pipelines.config.errors import BongsuError
 app = typer.Typer(
     name="bongsu",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Public-safety analytics for several agencies: crime patterns, risk, demand forecasts, dispatch plans.\n\n"
     'Start with `bongsu run`, then `bongsu status` and `bongsu query "show tables" --audience dispatch`.',
 )
 for commands in (run, read, copies, own_data):
     commands.add_to(app)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from pipelines.release.manifest import code_version
+
+        print(f"bongsu {code_version()}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Show the version and the hash of the code."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 def main() -> None:

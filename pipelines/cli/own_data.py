@@ -20,8 +20,8 @@ backtest = typer.Typer(no_args_is_help=True, help="Score the models on your own 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command(rich_help_panel=OWN)(simulate)
-    app.add_typer(predict, name="predict")
-    app.add_typer(backtest, name="backtest")
+    app.add_typer(predict, name="predict", rich_help_panel=OWN)
+    app.add_typer(backtest, name="backtest", rich_help_panel=OWN)
 
 
 SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high", "worse_share", "coverage_80",

@@ -1,6 +1,8 @@
 """The commands: each passes its options to its step, prints what was done, and fails when something is wrong."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from pipelines.cli import main as cli
 from pipelines.config.errors import BongsuError, StepError
 from pipelines.config.settings import Settings
 from pipelines.monitoring.status import Status
+from pipelines.release import manifest
 
 AS_OF = datetime(2026, 3, 1, 20, 15, tzinfo=UTC)
 FEEDS = ["police_112", "police_112_keys", "fire_119", "investigation_cases"]
@@ -327,3 +330,27 @@ def test_simulate_refuses_a_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "old.parquet").touch()
     with pytest.raises(StepError, match="is not empty, and records of two runs must not mix: choose another --out"):
         CliRunner().invoke(cli.app, ["simulate", "--out", str(tmp_path)], catch_exceptions=False)
+
+
+def test_the_version_is_the_one_that_releases_name() -> None:
+    done = CliRunner().invoke(cli.app, ["--version"])
+    assert done.exit_code == 0
+    assert done.output == f"bongsu {manifest.code_version()}\n"
+
+
+def test_a_shell_completes_commands() -> None:
+    words = {"_BONGSU_COMPLETE": "complete_bash", "COMP_WORDS": "bongsu ba", "COMP_CWORD": "1"}
+    done = CliRunner().invoke(cli.app, env=words, prog_name="bongsu")
+    assert done.output.split() == ["backfill", "backtest"]
+
+
+def test_every_command_is_in_a_panel_of_its_subject() -> None:
+    shown = CliRunner().invoke(cli.app, ["--help"]).output
+    assert "Commands ─" not in shown
+    assert shown.index("Your own data") < shown.index("predict")
+
+
+def test_help_waits_for_no_large_library() -> None:
+    large = {"pydantic", "polars", "duckdb", "pandas"}
+    code = f"import sys; from pipelines.cli import main; print(*{large} & {{*sys.modules}})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == []
