@@ -48,7 +48,7 @@ setup: .venv/.ready ## Install everything into .venv
 
 run: .venv/.ready airflow-home ## Set up, then run the real daily DAG once in-process, and print its status
 	@umask 077; status=0; BONGSU_RETRIES=0 $(BIN)/airflow dags test daily --conf '$(CONF)' 2>&1 \
-	  | tee $(AIRFLOW_HOME)/run.log | sed -un 's/.*\(bongsu: [^[]*\).*/\1/p' || status=$$?; \
+	  | tee $(AIRFLOW_HOME)/run.log | sed -un 's/ run=[^ ]* step=.*//; s/.*\(bongsu: [^[]*\).*/\1/p' || status=$$?; \
 	  $(BIN)/bongsu status --newest-run $(if $(AS_OF),--as-of $(AS_OF)) || status=$$?; \
 	  [ $$status = 0 ] || echo "The run failed; its full log is $(AIRFLOW_HOME)/run.log" >&2; exit $$status
 

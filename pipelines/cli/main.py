@@ -44,7 +44,11 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Take the options that belong to no command."""
+    """Take the options that belong to no command, and start the log."""
+    from pipelines.config import environment, logs
+
+    logging.basicConfig(level=logging.WARNING, format=logs.FORMAT)
+    logging.getLogger("pipelines").setLevel(environment.load().log_level)
 
 
 def main() -> None:
@@ -52,7 +56,6 @@ def main() -> None:
 
     An expected error prints one line and exits with 1; a defect saves a traceback and exits with 70.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
     except BongsuError as error:

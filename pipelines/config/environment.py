@@ -62,6 +62,10 @@ class Environment(BaseSettings):
         "such as BONGSU_URL_FIRE_119.",
     )
     engine: Engine = Field("local", description="Where series are forecast: this machine, or a Ray or Spark cluster.")
+    log_level: Literal["INFO", "WARNING", "ERROR"] = Field(
+        "WARNING",
+        description="Least level of Bongsu's log lines on the error stream of a command; Airflow has its own.",
+    )
     processes: int = Field(
         default_factory=cores, gt=0, description="Processes that fit models, or write simulated records, in parallel."
     )

@@ -2,12 +2,15 @@
 
 from datetime import datetime, timedelta
 
+from pipelines.config import logs
 from pipelines.config.progress import Progress
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.ingest import accounting, sources
 from pipelines.ingest.sources import Window
 from pipelines.store import landing, ledger
+
+log = logs.logger(__name__)
 
 
 def fetch(settings: Settings, feed: Feed, progress: Progress) -> list[str]:
@@ -49,6 +52,8 @@ def fetch_window(
         request = Request(url, secret, settings.profile.feeds[feed.name], settings.profile, *window)
         for delivery in feed.fetch(request):
             landed.append(landing.put(settings, feed.name, delivery))
+            with logs.context(batch=landed[-1][:12]):
+                log.info("delivery stored through=%s", delivery.window_end.isoformat())
             if out_of_turn:
                 ledger.append(settings.ledger, out_of_turn, feed=feed.name, batch_ids=landed[-1:])
             progress(f"{feed.name} through {delivery.window_end:%Y-%m-%d}")

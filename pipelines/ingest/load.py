@@ -5,6 +5,7 @@ from contextlib import closing
 
 import duckdb
 
+from pipelines.config import logs
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.feeds.feed import Feed
@@ -13,6 +14,8 @@ from pipelines.ingest.chunks import Chunk
 from pipelines.quality import corrections
 from pipelines.store import landing, warehouse
 from pipelines.store.landing import Batch
+
+log = logs.logger(__name__)
 
 
 class LoadError(BongsuError):
@@ -48,7 +51,13 @@ def load_pending(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed)
     done = []
     with closing(chunks.read(settings, feed, readable)) as batch_chunks:
         for batch in readable:
-            done.append(_load(con, settings, feed, batch, batch_chunks, recorded.get(batch.batch_id)))
+            with logs.context(batch=batch.batch_id[:12]):
+                account = _load(con, settings, feed, batch, batch_chunks, recorded.get(batch.batch_id))
+                counts = (account.received, account.loaded, account.unchanged, account.quarantined, account.rejected)
+                log.info(
+                    "batch %s received=%d loaded=%d unchanged=%d quarantined=%d rejected=%d", account.verdict, *counts
+                )
+            done.append(account)
             con.execute("checkpoint warehouse")
     done += reprocess.retry_refused(con, settings, feed, recorded)
     done += reprocess.retry_quarantined(con, settings, feed, recorded)

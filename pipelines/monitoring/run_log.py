@@ -1,6 +1,5 @@
 """Run log: the outcome of each step of each run, as records, readable without waiting for the warehouse."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.config import logs
 from pipelines.config.settings import Settings
 from pipelines.store import issues, ledger, records
 
@@ -26,24 +26,26 @@ STEPS: Final = (
 )
 """The steps of a run that `check` expects, in order."""
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 @contextmanager
 def recorded(settings: Settings, step: str, feed: str = "") -> Iterator[None]:
-    """Record how a step ended, even if it failed; the exception is re-raised."""
+    """Record how a step ended, even if it failed; the exception is re-raised. Log lines within name run, step, feed."""
     started, message = datetime.now(UTC), "interrupted"
-    try:
-        yield
-        message = ""
-    except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        raise
-    finally:
-        ended = datetime.now(UTC)
-        keep(settings, step, feed, started, ended, message)
-        how = f"failed: {message.splitlines()[0]}" if message else "done"
-        log.info("bongsu: %s%s %s (%.1f s)", step, f" {feed}" if feed else "", how, (ended - started).total_seconds())
+    with logs.context(run=issues.stamp(settings.as_of), step=step, feed=feed):
+        try:
+            yield
+            message = ""
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            ended = datetime.now(UTC)
+            keep(settings, step, feed, started, ended, message)
+            how = f"failed: {message.splitlines()[0]}" if message else "done"
+            what = f"{step} {feed}" if feed else step
+            log.info("bongsu: %s %s (%.1f s)", what, how, (ended - started).total_seconds())
 
 
 def keep(settings: Settings, step: str, feed: str, started_at: datetime, ended_at: datetime, message: str) -> None:

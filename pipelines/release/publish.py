@@ -4,7 +4,6 @@ Readers open ``published/current/…``: they never lock, never wait and never se
 ``as_of`` and a hash of what it is made from, so publishing the same content again changes nothing.
 """
 
-import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import duckdb
 import orjson
 
+from pipelines.config import logs
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
@@ -28,7 +28,7 @@ from pipelines.store import warehouse
 from pipelines.store.home import GROUP_READABLE, create_traversable
 from pipelines.store.ledger import sync_folder
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 class ReleaseError(BongsuError):
@@ -241,7 +241,10 @@ def _is_damaged(release: Path) -> bool:
     damages = manifest.damages(release)
     if damages:
         log.warning(
-            "release=%s damaged=%d first=%r: another one takes its place", release.name, len(damages), damages[0]
+            "a release is damaged; another one takes its place release=%s damages=%d first=%r",
+            release.name,
+            len(damages),
+            damages[0],
         )
     return bool(damages)
 

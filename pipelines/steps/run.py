@@ -1,9 +1,9 @@
 """Run: every step in order without Airflow, by the rules of `dags/daily.py`."""
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from pipelines.config import logs
 from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
@@ -16,6 +16,7 @@ from pipelines.steps.load import load
 from pipelines.steps.patterns import patterns
 from pipelines.steps.publish import publish
 from pipelines.steps.score import score
+from pipelines.store import issues
 
 FeedStep = Callable[[Settings, str, Progress], object]
 
@@ -31,7 +32,7 @@ AFTER_LOAD: Final[Mapping[str, Callable[[Settings], object]]] = {
 }
 """Every step in the order of a run."""
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 def run(settings: Settings, progress: Progress = silent) -> None:
@@ -56,6 +57,7 @@ def ingest(settings: Settings, progress: Progress = silent, steps: Mapping[str, 
                 step(settings, feed, progress)
         except Exception as error:  # whatever breaks one feed must not stop the others
             if not isinstance(error, BongsuError):
-                log.exception("bongsu: %s %s", name, feed)
+                with logs.context(run=issues.stamp(settings.as_of), step=name, feed=feed):
+                    log.exception("bongsu: %s %s failed", name, feed)
             failures.append(f"{name} {feed}: {error}")
     return failures

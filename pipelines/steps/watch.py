@@ -1,6 +1,5 @@
 """Watch: between daily runs, load what is new and check that the watched feeds deliver as usual."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ import duckdb
 import polars as pl
 
 from pipelines import feeds
+from pipelines.config import logs
 from pipelines.config.errors import BongsuError, StepError
 from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
@@ -17,7 +17,7 @@ from pipelines.monitoring import alerts, feed_volume, run_log
 from pipelines.store import warehouse
 from pipelines.transform import build
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 def watch(settings: Settings, progress: Progress = silent) -> list[str]:
@@ -74,9 +74,10 @@ def _volumes(con: duckdb.DuckDBPyConnection, settings: Settings, registered: tup
 @contextmanager
 def _alone(feed: str, failures: list[str]) -> Iterator[None]:
     """Record any failure of one feed, so that it does not stop the others."""
-    try:
-        yield
-    except Exception as error:
-        if not isinstance(error, BongsuError):
-            log.exception("bongsu: watch %s", feed)
-        failures.append(f"{feed}: {error}")
+    with logs.context(feed=feed):
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, BongsuError):
+                log.exception("bongsu: watch %s failed", feed)
+            failures.append(f"{feed}: {error}")

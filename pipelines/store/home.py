@@ -4,12 +4,12 @@ It belongs to one user of the machine. Others can only pass through it to a rele
 group.
 """
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from pipelines.config import logs
 from pipelines.config.profile import Profile, ProfileError, load
 from pipelines.store import ledger
 
@@ -20,7 +20,7 @@ COPY = "profile.toml"
 PRIVATE = ("airflow", "keys", "landing", "ledger.jsonl", "ledger.lock", COPY, RECORD, "records", "work")
 OWNER_ONLY, TRAVERSABLE, GROUP_READABLE = 0o700, 0o711, 0o750
 
-log = logging.getLogger(__name__)
+log = logs.logger(__name__)
 
 
 def protect(home: Path) -> None:
@@ -37,7 +37,8 @@ def protect(home: Path) -> None:
     os.umask(os.umask(0o077) | 0o077)
     if still_open := [path for path, mode in _modes(home) if not _restrict(path, mode)]:
         log.warning(
-            "home=%s paths=%d first=%s: other users can open these and their mode cannot be changed; check their owner",
+            "other users can open files here and their mode cannot be changed: check their owner "
+            "home=%s paths=%d first=%s",
             home, len(still_open), still_open[0],
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ def test_a_failed_task_logs_where_why_and_what_to_do_in_one_line(caplog: pytest.
         failure.report({"task_instance": task})
     first, second = (record.getMessage() for record in caplog.records)
     assert first == (
-        "bongsu: dag=daily run=manual__1 task=load feed=2 error=no disk next=run `bongsu status`, then clear the task"
+        "bongsu: a task failed: no disk; run `bongsu status`, then clear the task "
+        "dag=daily dag_run=manual__1 task=load map_index=2"
     )
-    assert "error= next=" in second
+    assert "a task failed: no error is known;" in second

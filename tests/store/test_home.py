@@ -133,7 +133,7 @@ def test_a_home_whose_modes_cannot_be_changed_is_used_with_a_warning(
     with caplog.at_level(logging.WARNING):
         settings_for(old_home)
     (warning,) = caplog.messages
-    assert warning.startswith(f"home={old_home} paths=") and "other users can open these" in warning
+    assert warning.startswith("other users can open files here") and f" home={old_home} paths=" in warning
 
 
 def test_a_home_of_another_user_points_to_the_files_of_its_release(
