@@ -85,9 +85,9 @@ def feed_catalogue() -> str:
     for feed in feeds.FEEDS:
         lines += [] if feed.name in of else _feed(feed, None)
     lines += ["## Declared in a profile", "", "One TOML entry each, see [add a place](add-a-place.md).", ""]
-    kinds = [(f"`{kind}`", _first_line(sys.modules[make.__module__])) for kind, make in feeds.KINDS.items()]
+    kinds = [(f"`{kind}`", _first_line(sys.modules[make.__module__])) for kind, make in feeds.SOURCE_TYPES.items()]
     index = [
-        (f"[`{feed.name}`](#{feed.name})", feed.agency, of.get(feed.name, ""), feed.kind, _holds(feed))
+        (f"[`{feed.name}`](#{feed.name})", feed.agency, of.get(feed.name, ""), feed.load_type, _holds(feed))
         for feed in feeds.FEEDS
     ]
     return _page(
@@ -118,10 +118,9 @@ def _feed(feed: Feed, profile: Profile | None) -> list[str]:
 
 
 def _load_type(feed: Feed) -> str:
-    if feed.kind == "snapshot":
+    if feed.load_type == "snapshot":
         return "snapshot: each delivery is complete"
-    withdrawn = f", withdrawn by `{feed.withdrawn}`" if feed.withdrawn else ""
-    return f"keyed by {', '.join(f'`{name}`' for name in feed.key)}; versions by `{feed.updated_at}`{withdrawn}"
+    return f"keyed by {', '.join(f'`{name}`' for name in feed.key)}; versions by `{feed.updated_at}`"
 
 
 def _in_profile(profile: Profile, source: FeedSource) -> list[tuple[str, str]]:

@@ -50,10 +50,10 @@ def section(name: str, table: Table, level: int = 2) -> list[str]:
     grain = ", ".join(f"`{part}`" for part in table.grain)
     return [
         *(f"{'#' * level} {name}", "", table.meaning, "", f"One row per {grain}.", ""),
-        *("| column | type | unit | meaning |", "|---|---|---|---|"),
+        *("| column | type | unit | meaning | values |", "|---|---|---|---|---|"),
         *(
-            f"| `{column}` | {columns[column].type} | {columns[column].unit or ''} | {columns[column].meaning} |"
-            for column in table.columns
+            f"| `{name}` | {column.type} | {column.unit or ''} | {column.meaning} | {', '.join(column.values)} |"
+            for name, column in ((name, columns[name]) for name in table.columns)
         ),
         "",
     ]
