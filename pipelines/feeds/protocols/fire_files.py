@@ -5,6 +5,7 @@ also reads `fire_119` of the same place: every call would count twice. Layouts d
 separate feed with the columns as published.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -19,6 +20,10 @@ MAX_BYTES = 2 * 1024 * 1024 * 1024
 
 _OF_PATIENTS = ("ptn_", "ptnt_", "pt_", "patient", "환자")
 """Prefixes of columns about a patient: new ones are dropped before they are declared unused."""
+
+
+_REDUNDANT = re.compile(r".*_(yr|mm|day|dow|hr|mn)|hr_unit_.*|qtr_no|seasn_nm|cty_frmvl_se_nm")
+"""Columns of every layout that repeat parts of a date, give the weather, or group the districts."""
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
@@ -49,7 +54,7 @@ def feed(
 ) -> Feed:
     """Build the feed of one layout from its used columns, read as text, and its unused columns.
 
-    Unused columns (parts of dates, weather, attributes of patients) are dropped here, and so is any column named like a
+    Unused and redundant columns (parts of dates, the weather) are dropped here, and so is any column named like a
     patient attribute. Any other column is unknown: it is kept aside and reported as with every feed. Names are compared
     without surrounding blanks and in lower case.
     """
@@ -72,6 +77,9 @@ def _parse(used: frozenset[str], unused: frozenset[str], parts: Sequence[bytes])
     frames = []
     for part in parts:
         frame = file_drop.rows([part]).rename(lambda name: name.strip().lower())
-        kept = [name for name in frame.columns if name in used or not (name in unused or name.startswith(_OF_PATIENTS))]
-        frames.append(frame.select(kept))
+        frames.append(frame.select(name for name in frame.columns if name in used or not _is_dropped(name, unused)))
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+
+def _is_dropped(name: str, unused: frozenset[str]) -> bool:
+    return name in unused or name.startswith(_OF_PATIENTS) or _REDUNDANT.fullmatch(name) is not None
