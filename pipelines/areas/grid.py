@@ -36,7 +36,7 @@ _KOREA_DIGITS: Final = {100_000: 0, 10_000: 1, 1_000: 2, 100: 3, 10: 4, 1: 5}
 
 
 class GridError(BongsuError, ValueError):
-    """Report a cell side that a style cannot name."""
+    """Report a side of a cell that the naming style has no code for."""
 
 
 def cell_expr(style: Style, metres: int, x: pl.Expr, y: pl.Expr) -> pl.Expr:

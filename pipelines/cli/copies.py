@@ -13,7 +13,7 @@ from pipelines.cli.terminal import out, progress_of
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Register the commands of this panel."""
     for command in (rebuild, verify, replicate, restore, drill, destroy, expire):
         app.command(rich_help_panel=COPIES)(command)
 

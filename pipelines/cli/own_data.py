@@ -18,7 +18,7 @@ backtest = typer.Typer(no_args_is_help=True, help="Score the models on your own 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Register the commands of this panel."""
     app.command(rich_help_panel=OWN)(simulate)
     app.add_typer(predict, name="predict", rich_help_panel=OWN)
     app.add_typer(backtest, name="backtest", rich_help_panel=OWN)
@@ -49,8 +49,7 @@ Points = Annotated[
     typer.Option(
         "--input",
         help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional; an empty one becomes "
-        "the category `unknown`). Text begins with YYYY-MM-DD; its date is used as written, in its own time zone. "
-        "Points ",
+        "the category `unknown`). Text begins with YYYY-MM-DD; its date is used as written, in its own time zone.",
     ),
 ]
 Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; used for the grid if projected.")]
@@ -110,7 +109,7 @@ def backtest_demand(
     step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
 ) -> None:
-    """Score the selected models and each single model by rolling origin on your own series; skill is over the table."""
+    """Score the selected models and each single model on your own series by rolling origin; skill is over the weekly table."""
     from pipelines.steps import own_data
 
     with progress_of("backtest") as show:

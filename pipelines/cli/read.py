@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Register the commands of this panel."""
     for command in (status, query):
         app.command(rich_help_panel=READ)(command)
 

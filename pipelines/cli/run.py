@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Register the commands of this panel."""
     for command in (run, fetch, load, build, score, patterns, forecast, dispatch, publish, check, backfill, watch):
         app.command(rich_help_panel=RUN)(command)
 

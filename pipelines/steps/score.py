@@ -70,7 +70,7 @@ def due_issues(settings: Settings) -> dict[str, list[ledger.Entry]]:
 def scored(
     due: Mapping[str, Sequence[ledger.Entry]], observed: Observed, settings: Settings
 ) -> dict[str, pl.DataFrame]:
-    """The scores of past issues by kind of record; without those of which no target has passed."""
+    """Return the scores of the issues due, by kind of record; a kind without a passed target is left out."""
     scores = {}
     for forecast, score_issue in _scorers(observed, settings).items():
         frames = [score_issue(issue) for issue in issues.frames(settings, due[forecast])]
