@@ -109,7 +109,7 @@ def backtest_demand(
     step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
 ) -> None:
-    """Score the selected models and each single model on your own series by rolling origin; skill is over the weekly table."""
+    """Score the selected models and each single model on your own series; skill is over the weekly table."""
     from pipelines.steps import own_data
 
     with progress_of("backtest") as show:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from pipelines.cli.options import HOME, READ, AsOf, Home, ProfileName
-from pipelines.cli.terminal import out, table_of
+from pipelines.cli.terminal import err, out, table_of
 
 if TYPE_CHECKING:
     from pipelines.config.settings import Settings
@@ -29,6 +30,7 @@ class Format(StrEnum):
     csv = "csv"
     json = "json"
     parquet = "parquet"
+    xlsx = "xlsx"
 
 
 def status(
@@ -56,23 +58,46 @@ def query(
         str, typer.Option(help="Whose file to read: public, dispatch, police, fire, investigation.")
     ] = "public",
     format: Annotated[
-        Format, typer.Option("--format", help="How to print; parquet goes to standard output.")
-    ] = Format.table,
+        Format | None,
+        typer.Option("--format", help="How to print. Default: table, or as the name of the file under --out ends."),
+    ] = None,
+    out_file: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
+    excel: Annotated[bool, typer.Option("--excel", help="CSV that Excel reads as UTF-8 (with a BOM).")] = False,
     home: Home = HOME,
 ) -> None:
-    """Query the current release. Never waits for a run, never sees half of one."""
-    from pipelines.release import reader
+    """Query the current release. Never waits for a run, never sees half of one.
+
+    Geometry is WKT in tables, CSV and XLSX, GeoJSON in JSON, WKB in Parquet; nested values are JSON text.
+    """
+    from pipelines.release import formats, reader
     from pipelines.steps.run_settings import settings_for
 
+    chosen = _format(format, out_file, excel)
     frame = reader.query(settings_for(home, writes=False), sql, audience)
-    if format is Format.table:
-        out.print(table_of(frame))
-    elif format is Format.csv:
-        sys.stdout.write(frame.write_csv())
-    elif format is Format.json:
-        sys.stdout.write(frame.write_json() + "\n")
+    if chosen is Format.table:
+        out.print(table_of(formats.as_text(frame)))
+        return
+    content = formats.csv_for_excel(frame) if excel else formats.FORMATS[chosen](frame)
+    if out_file is None:
+        sys.stdout.buffer.write(content)
     else:
-        frame.write_parquet(sys.stdout.buffer)
+        out_file.write_bytes(content)
+        err.print(f"written: {out_file}")
+
+
+def _format(format: Format | None, out_file: Path | None, excel: bool) -> Format:
+    """The format that is meant by the options together."""
+    if excel and format not in (None, Format.csv):
+        raise typer.BadParameter("is for CSV only", param_hint="--excel")
+    ending = out_file.suffix.removeprefix(".") if out_file else ""
+    chosen = format or (Format.csv if excel else Format(ending) if ending in set(Format) else Format.table)
+    if chosen is Format.table and out_file:
+        raise typer.BadParameter("name a file that ends in .csv, .json, .parquet or .xlsx", param_hint="--out")
+    if chosen in (Format.parquet, Format.xlsx) and out_file is None and sys.stdout.isatty():
+        raise typer.BadParameter(f"{chosen} is not text: add --out FILE, or redirect the output", param_hint="--format")
+    if out_file and not out_file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"the folder {out_file.absolute().parent} does not exist", param_hint="--out")
+    return chosen
 
 
 def print_status(settings: Settings, judged_at_as_of: bool) -> bool:

@@ -1,6 +1,7 @@
 """Read the current release: one audience's file, read-only, without access to files and network."""
 
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -8,6 +9,9 @@ import polars as pl
 from pipelines.config.errors import BongsuError
 from pipelines.config.settings import Settings
 from pipelines.release import integrity
+
+READS: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+"""Statements that change nothing; SHOW, DESCRIBE and SUMMARIZE are SELECTs to DuckDB."""
 
 
 class ReaderError(BongsuError):
@@ -32,17 +36,26 @@ def database(settings: Settings, audience: str) -> Path:
 
 
 def query(settings: Settings, sql: str, audience: str = "public") -> pl.DataFrame:
-    """Run one statement on the current release of an audience.
+    """Run one statement that reads on the current release of an audience.
 
     Raises:
-        ReaderError: There is nothing to read, or the statement cannot be run; the message lists the tables.
+        ReaderError: There is nothing to read, or the statement is not one that reads, or cannot be run; the message
+            lists the tables.
     """
-    with duckdb.connect(str(database(settings, audience)), read_only=True) as con:
+    path = database(settings, audience)
+    with duckdb.connect(str(path), read_only=True) as con:
         con.execute("set timezone = 'UTC'")
         con.execute("set enable_external_access = false")
         con.execute("set lock_configuration = true")
         try:
-            return con.execute(sql).pl()
+            statements = con.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type not in READS:
+                kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
+                raise ReaderError(f'give one statement that reads, such as "from feed_status", instead of {kinds}')
+            return con.execute(statements[0]).pl()
         except duckdb.Error as error:
             tables = con.execute("select table_name from duckdb_tables() order by 1").fetchall()
-            raise ReaderError(f"{error}\nTables for {audience}: {', '.join(name for (name,) in tables)}") from error
+            what = " ".join(str(error).partition("LINE ")[0].split())
+            raise ReaderError(f"{what}; tables for {audience}: {', '.join(name for (name,) in tables)}") from error
+        except pl.exceptions.ComputeError as error:
+            raise ReaderError(f"a column has a type that cannot be exported ({error}); cast it to varchar") from error

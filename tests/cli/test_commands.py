@@ -211,6 +211,33 @@ def test_query_prints_the_same_rows_in_every_format(home: Path, answered: pl.Dat
     assert table[2:] == [["ems", "3", "0.1235"], ["4", "2"]]
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows.xlsx"])
+def test_query_writes_a_file_in_the_format_of_its_name(
+    home: Path, answered: pl.DataFrame, tmp_path: Path, name: str
+) -> None:
+    done = queried(home, "--out", str(tmp_path / name))
+    assert done.exit_code == 0 and (tmp_path / name).stat().st_size > 20
+    if name == "rows.parquet":
+        assert pl.read_parquet(tmp_path / name).equals(answered)
+
+
+def test_query_writes_csv_that_excel_reads_as_utf_8(home: Path, answered: pl.DataFrame) -> None:
+    assert queried(home, "--excel").stdout_bytes.startswith(b"\xef\xbb\xbfservice,calls")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--excel", "--format", "json"], "is for CSV only"),
+        (["--out", "rows.txt"], "ends in .csv, .json, .parquet or"),
+        (["--out", "nowhere/rows.csv"], "does not exist"),
+    ],
+)
+def test_query_checks_its_output_before_it_reads(home: Path, options: list[str], message: str) -> None:
+    done = queried(home, *options)
+    assert done.exit_code == 2 and message in " ".join(done.output.replace("│", " ").split())
+
+
 def test_query_before_the_first_release_says_how_to_make_one(home: Path) -> None:
     done = queried(home)
     assert isinstance(done.exception, BongsuError) and "bongsu run" in str(done.exception)

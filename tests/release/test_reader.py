@@ -26,8 +26,33 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_a_failing_statement_lists_the_available_tables(home: Settings) -> None:
-    with pytest.raises(ReaderError, match=r"(?s)not_there does not exist.*Tables for public: feed_status"):
+    with pytest.raises(ReaderError, match=r"^.*not_there does not exist.*; tables for public: feed_status$"):
         reader.query(home, "from not_there")
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("", "nothing"),
+        ("-- x", "nothing"),
+        ("select 1; select 2", "SELECT, SELECT"),
+        ("set threads = 1", "SET"),
+        ("create table t as select 1", "CREATE"),
+    ],
+)
+def test_anything_but_one_statement_that_reads_is_refused_in_one_line(home: Settings, sql: str, what: str) -> None:
+    with pytest.raises(ReaderError, match=f"^give one statement that reads, such as .*, instead of {what}$"):
+        reader.query(home, sql)
+
+
+@pytest.mark.parametrize("sql", ["show tables", "describe feed_status", "explain from feed_status", "values (1)"])
+def test_statements_that_describe_are_allowed(home: Settings, sql: str) -> None:
+    assert reader.query(home, sql).height
+
+
+def test_a_type_that_cannot_be_exported_is_named_with_what_to_do(home: Settings) -> None:
+    with pytest.raises(ReaderError, match=r"interval.*cast it to varchar"):
+        reader.query(home, "select interval 1 day")
 
 
 def test_an_unknown_audience_lists_the_available_ones(home: Settings) -> None:
