@@ -1,14 +1,17 @@
 """Services of Korea's public data portal (data.go.kr): `serviceKey, pageNo, numOfRows, resultType` json or xml.
 
 Pitfalls: errors arrive with status 200, as XML whatever format was requested, or as a result code other than '00';
-`items` is a list in some answers, `{"item": […]}` in others, one bare record when there is one, and "" or null when
-there is none; counts are numbers or text, inside the body or next to it. A field that a record lacks is null, an empty
-one "". Source: the portal's guides to the 119 services (codes, both formats, position of the counts).
+`items` is a list in some answers, `{"item": […]}` in others, one bare record when there is one, and "", null or {} when
+there is none, or the answer is code 03 without a body; counts are numbers or text, inside the body or next to it. A
+field that a record lacks is null, an empty one "". Each key exists twice on the portal's page, plain and
+percent-encoded; users paste either. Source: the portal's guides to the 119 services (codes, both formats, position of
+the counts).
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import httpx
@@ -20,13 +23,15 @@ from pipelines.feeds.feed import FeedError, Request, TooLarge
 from pipelines.feeds.protocols import http
 from pipelines.feeds.protocols.paged_json import SHIFTED, checked, is_again, unnested
 
-SUCCESS = "00"
+SUCCESS = ("0", "00", "0000")
+NO_DATA = ("3", "03")
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 5.0
 
 _PASSING = "a temporary error of the portal: run again"
 PASSING = {
     "1": f"application error, {_PASSING}",
+    "2": f"error of the portal's database, {_PASSING}",
     "4": f"the service behind the portal does not answer, {_PASSING}",
     "5": f"the service behind the portal timed out, {_PASSING}",
     "99": f"an unspecified error, {_PASSING}",
@@ -74,7 +79,7 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
     with http.session() as client:
         while received < total:
             query = {"pageNo": len(parts) + 1, "numOfRows": request.source.page_size, "resultType": form, **wanted}
-            part, page = _read(client, url, {"serviceKey": request.secret, **query}, form)
+            part, page = _read(client, url, {"serviceKey": plain_key(request.secret), **query}, form)
             total = total if parts else page.total
             if total > request.source.max_rows:
                 raise TooLarge(f"{url} counts {total:,} rows in one window", total)
@@ -95,6 +100,11 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
     if received != total:
         raise FeedError(f"{url} counts {total} rows but sent {received}: run again")
     return tuple(parts)
+
+
+def plain_key(secret: str | None) -> str | None:
+    """Return a key as the portal checks it: without blanks around it, and not percent-encoded."""
+    return secret and unquote(secret.strip())
 
 
 def rows(parts: Sequence[bytes]) -> pl.DataFrame:
@@ -121,7 +131,9 @@ def _read(client: httpx.Client, url: str, query: Mapping[str, object], form: str
 
 def _described(part: bytes, form: str, where: str) -> _Page:
     code, message, page = _xml_answer(part, where) if _is_xml(part) else _json_answer(part, where)
-    if code != SUCCESS:
+    if code in NO_DATA:
+        return _Page(None, 0, 0, b"")
+    if code not in SUCCESS:
         short = code.lstrip("0")
         hint = PASSING.get(short) or LASTING.get(short, "see the service's guide")
         raise (_Busy if short in PASSING else FeedError)(f"{where}: the portal returned error {code} {message}; {hint}")
@@ -136,11 +148,11 @@ def _is_xml(part: bytes) -> bool:
     return part.removeprefix(http.BOM).lstrip().startswith(b"<")
 
 
-class _Items(msgspec.Struct):
-    item: msgspec.Raw
-
-
 _ABSENT = msgspec.Raw(b"")
+
+
+class _Items(msgspec.Struct):
+    item: msgspec.Raw = _ABSENT
 
 
 class _Body(msgspec.Struct, rename="camel"):
@@ -161,14 +173,31 @@ class _Response(msgspec.Struct, rename="camel"):
     page_no: int | None = None
 
 
-class _Answer(msgspec.Struct):
-    response: _Response
+class _Gateway(msgspec.Struct, rename="camel"):
+    """What the gateway in front of the services answers."""
+
+    return_reason_code: str | int
+    return_auth_msg: str = ""
+
+
+class _Refusal(msgspec.Struct, rename={"header": "cmmMsgHeader"}):
+    header: _Gateway
+
+
+class _Answer(msgspec.Struct, rename={"refusal": "OpenAPI_ServiceResponse"}):
+    response: _Response | None = None
+    refusal: _Refusal | None = None
 
 
 def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
     """Return the result code, the message and, on success, the page."""
     try:
-        response = msgspec.json.decode(part.removeprefix(http.BOM), type=_Answer, strict=False).response
+        answer = msgspec.json.decode(part.removeprefix(http.BOM), type=_Answer, strict=False)
+        if answer.refusal:
+            gateway = answer.refusal.header
+            return str(gateway.return_reason_code), gateway.return_auth_msg, None
+        if (response := answer.response) is None:
+            raise msgspec.ValidationError("it has no `response`")
         body = response.body if isinstance(response.body, _Body) else _Body()
         records = _records(body.items)
     except msgspec.ValidationError as error:
@@ -186,7 +215,7 @@ def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
 def _records(items: msgspec.Raw, is_inner: bool = False) -> Sequence[msgspec.Raw] | None:
     """Return the records of `items` as received: a list, or an object whose `item` is a list or one bare record.
 
-    Blank text and null mean no records; None means that there is no `items`.
+    Blank text, null and {} mean no records; None means that there is no `items`.
     """
     opening = bytes(memoryview(items)[:1])
     if opening == b"[":
@@ -195,14 +224,18 @@ def _records(items: msgspec.Raw, is_inner: bool = False) -> Sequence[msgspec.Raw
         return [items] if is_inner else _records(msgspec.json.decode(items, type=_Items).item, is_inner=True)
     if opening not in (b'"', b"n", b""):
         raise msgspec.ValidationError(f"items begin {opening!r}")
-    return [] if opening else None
+    return [] if opening or is_inner else None
 
 
 def _json_items(part: bytes) -> pl.Series:
-    answer = pl.read_json(part, infer_schema_length=None)["response"].struct.field("body")
-    items = answer.struct.field("items")
+    answer = pl.read_json(part, infer_schema_length=None)
+    for name in ("response", "body", "items"):
+        if name not in answer.columns:
+            return pl.Series()
+        answer = answer.select(pl.col(name)) if name == "items" else answer.select(name).unnest(name)
+    items = answer["items"]
     if isinstance(items.dtype, pl.Struct):
-        items = items.struct.field("item")
+        items = items.struct.field("item") if items.struct.fields else pl.Series()
     return items.implode() if isinstance(items.dtype, pl.Struct) else items
 
 

@@ -171,6 +171,43 @@ def test_counts_may_be_text_and_outside_the_body(monkeypatch: pytest.MonkeyPatch
     assert len(read_portal()) == 1
 
 
+NO_DATA = [
+    portal(0, ""), portal(0, None), portal(0, {}), portal(0, []), portal(0, {"item": ""}),
+    {"response": {"header": {"resultCode": "03", "resultMsg": "NODATA_ERROR"}}},
+    b"<response><header><resultCode>03</resultCode><resultMsg>NODATA_ERROR</resultMsg></header></response>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", NO_DATA)
+def test_a_window_without_records_is_empty_however_the_portal_says_so(
+    monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    answering(monkeypatch, answer)
+    assert data_go_kr.rows(read_portal()).height == 0
+
+
+@pytest.mark.parametrize("code", ["0", "00", "0000"])
+def test_every_spelling_of_success_is_success(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    answering(monkeypatch, portal(1, [{"n": "1"}], code))
+    assert data_go_kr.rows(read_portal()).height == 1
+
+
+@pytest.mark.parametrize("secret", ["ab+cd/ef==", "ab%2Bcd%2Fef%3D%3D", " ab+cd/ef==\n", "ab%2bcd%2fef%3d%3d "])
+def test_the_plain_and_the_encoded_key_are_sent_alike(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    queries = answering(monkeypatch, portal(0, ""))
+    data_go_kr.pages(request("fire_119", URL, START.isoformat(), END.isoformat(), secret), "getCallReception", {})
+    assert queries[0]["serviceKey"] == "ab+cd/ef=="
+
+
+def test_a_refusal_of_the_gateway_in_json_states_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = {"returnAuthMsg": "SERVICE_KEY_IS_NOT_REGISTERED_ERROR", "returnReasonCode": "30"}
+    answering(monkeypatch, {"OpenAPI_ServiceResponse": {"cmmMsgHeader": header}})
+    with pytest.raises(
+        FeedError, match="error 30 SERVICE_KEY_IS_NOT_REGISTERED_ERROR; the portal does not know the key"
+    ):
+        read_portal()
+
+
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_pages_of_the_portal_are_read_until_all_rows_are_there(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     # The portal sends fewer rows a page than requested.
@@ -257,7 +294,7 @@ def test_an_answer_in_the_wrong_format_names_the_setting(monkeypatch: pytest.Mon
         read_portal()
 
 
-@pytest.mark.parametrize("code", ["1", "01", "4", "99"])
+@pytest.mark.parametrize("code", ["1", "01", "2", "02", "4", "99"])
 def test_temporary_portal_errors_are_retried_and_permanent_ones_are_not(
     monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
