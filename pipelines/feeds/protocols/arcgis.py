@@ -1,12 +1,15 @@
 """ArcGIS FeatureServer layers: paged JSON queries, each page one part of the delivery.
 
-The client requests the layer's description (name of the object id, maximum page size), its row count and then its pages
-in object id order. Errors arrive with status 200 as an `error` object. The object id numbers the rows of one
-publication and does not identify a record, so it is dropped when parsing. Geometry is not requested, because point
-layers also have their coordinates as attributes.
+The client requests the layer's description (name of the object id, maximum page size, time of the last edit), its row
+count and then its pages in object id order: each beyond the last id (key-set paging) where the layer orders rows, else
+by offset. The flag for more pages is missing or always set at some servers, and an empty page need not be the last, so
+the row count decides. Count and last edit must be the same before and after. Errors arrive with status 200 as an
+`error` object. The object id numbers the rows of one publication and does not identify a record, so it is dropped when
+parsing. Geometry is not requested, because point layers also have their coordinates as attributes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -19,70 +22,174 @@ from pipelines.schema.delivery import Delivery
 __all__ = ["fetch", "parse"]
 
 
+ATTEMPTS = 3
+"""How often a layer is read that changes meanwhile."""
+
+
+class _Changed(FeedError):
+    """The layer changed while it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A layer's state: whatever differs between begin and end of reading means that it changed."""
+
+    object_id: str
+    page_size: int
+    has_order: bool
+    rows: int
+    edited: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    body: bytes
+    ids: list[Any]
+    has_more: bool
+
+
 def fetch(request: Request) -> Iterator[Delivery]:
     """Read a whole layer (`request.url` ends in its number) as one delivery: every page is a part, as received.
 
     Raises:
-        FeedError: The layer cannot be read, or its pages do not match the row count it states.
+        FeedError: The layer cannot be read, does not page, or changed during each attempt.
     """
     with http.session() as client:
-        layer, _ = _ask(client, request, request.url, {})
-        query = f"{request.url}/query"
-        counted, _ = _ask(client, request, query, {"where": "1=1", "returnCountOnly": "true"})
-        pages = list(_pages(client, request, query, layer))
-    received = sum(rows for _, rows in pages)
-    if received != counted.get("count"):
-        raise FeedError(
-            f"{http.place(query)} states {counted.get('count')} rows but sent {received}: the layer changed while it "
-            "was read, or pages overlap; nothing was stored, run again"
-        )
-    yield Delivery(tuple(body for body, _ in pages), None, request.window_end)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                parts = _read(client, request)
+            except _Changed as error:
+                if attempt == ATTEMPTS:
+                    raise FeedError(f"{error}, in each of {ATTEMPTS} attempts; nothing was stored, run again") from None
+            else:
+                yield Delivery(parts, None, request.window_end)
+                return
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
     """Parse the attributes of all pages into one frame, without the object id. Pure.
 
-    Column types follow the values; a column with integers on one page and decimals on another is decimal.
+    A page that begins with the last row of the one before it has that row once. Column types follow the values; a
+    column with integers on one page and decimals on another is decimal.
     """
     # Page by page: decoding all pages at once would take ten times the memory of the frame.
-    frames = [_frame(http.decode(part, f"page {number}")) for number, part in enumerate(parts, start=1)]
-    filled = [frame for frame in frames if frame.height]
-    return pl.concat(filled, how="diagonal_relaxed") if filled else pl.DataFrame()
+    frames, last = [], None
+    for number, part in enumerate(parts, start=1):
+        page = http.decode(part, f"page {number}")
+        name = page.get("objectIdFieldName") or ""
+        rows = [feature["attributes"] for feature in page.get("features", ())]
+        if rows and last is not None and rows[0].get(name) == last:
+            rows = rows[1:]
+        if rows:
+            last = rows[-1].get(name)
+            frames.append(pl.from_dicts(rows, infer_schema_length=None).drop(name, strict=False))
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def _frame(page: Mapping[str, Any]) -> pl.DataFrame:
-    rows = [feature["attributes"] for feature in page.get("features", ())]
-    if not rows:
-        return pl.DataFrame()
-    frame = pl.from_dicts(rows, infer_schema_length=None)
-    return frame.drop(page.get("objectIdFieldName") or [], strict=False)
-
-
-def _pages(client: httpx.Client, request: Request, query: str, layer: Mapping[str, Any]) -> Iterator[tuple[bytes, int]]:
-    """Yield pages and their row counts, until the layer reports that there are no more."""
-    size = min(request.source.page_size, int(layer.get("maxRecordCount") or request.source.page_size))
-    offset = 0
-    while True:
-        page, body = _ask(
-            client,
-            request,
-            query,
-            {
-                "where": "1=1",
-                "outFields": "*",
-                "returnGeometry": "false",
-                "orderByFields": _object_id(layer, request.url),
-                "resultOffset": offset,
-                "resultRecordCount": size,
-            },
+def _read(client: httpx.Client, request: Request) -> tuple[bytes, ...]:
+    """Return the pages of a layer that is the same before and after."""
+    layer = _described(client, request)
+    pages = _by_key if layer.has_order else _by_offset
+    bodies, received = [], 0
+    for page, fresh in pages(client, request, layer):
+        bodies.append(page.body)
+        received += fresh
+        if len(bodies) > 2 * layer.rows // layer.page_size + 10:
+            raise FeedError(
+                f"{http.place(request.url)} sent {len(bodies)} pages for {layer.rows} rows and no end: "
+                "check the url in the profile"
+            )
+    after = _described(client, request)
+    if (after.rows, after.edited) != (layer.rows, layer.edited) or received != layer.rows:
+        raise _Changed(
+            f"{http.place(request.url)} states {layer.rows} rows, sent {received}, and then states {after.rows}: "
+            "it changed while it was read"
         )
-        rows = len(page.get("features", ()))
-        yield body, rows
-        offset += rows
-        if not page.get("exceededTransferLimit"):
+    return tuple(bodies)
+
+
+def _by_key(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[tuple[_Page, int]]:
+    """Yield pages in object id order, each of the rows beyond the last one, and their numbers of rows."""
+    received, last = 0, None
+    while True:
+        where = "1=1" if last is None else f"{layer.object_id} > {last}"
+        page = _page(client, request, layer, {"where": where})
+        if page.ids != sorted(set(page.ids)) or (last is not None and page.ids and page.ids[0] <= last):
+            raise FeedError(
+                f"{http.place(request.url)} ignores the order or condition of a query, although it states that it "
+                "supports them: its pages cannot be read safely"
+            )
+        received += len(page.ids)
+        yield page, len(page.ids)
+        if not page.ids or (received >= layer.rows and not page.has_more):
             return
-        if not rows:
-            raise FeedError(f"{http.place(query)} sent an empty page although more rows follow (at row {offset})")
+        last = page.ids[-1]
+
+
+def _by_offset(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[tuple[_Page, int]]:
+    """Yield pages and their numbers of new rows. Each begins with the last row before it, which shows any shift."""
+    seen: set[Any] = set()
+    first = last = None
+    offset, has_gaps = 0, False
+    while True:
+        overlap = int(last is not None and not has_gaps and layer.page_size > 1)
+        page = _page(client, request, layer, {"where": "1=1", "resultOffset": offset - overlap})
+        begins = page.ids[0] if page.ids else None
+        if seen and begins == first and begins != last:
+            raise FeedError(
+                f"{http.place(request.url)} begins each page with the same row: it ignores resultOffset, and its pages "
+                "cannot be read"
+            )
+        if overlap and begins != last:
+            raise _Changed(f"{http.place(request.url)}: rows moved between pages at row {offset}")
+        fresh = page.ids[overlap:]
+        if not seen.isdisjoint(fresh):
+            raise _Changed(f"{http.place(request.url)} sent a row twice, at row {offset}")
+        seen.update(fresh)
+        yield page, len(fresh)
+        if len(seen) >= layer.rows or not (fresh or page.has_more):
+            return
+        # An empty page that is not the last hides rows that the server leaves out of pages and counts in offsets.
+        has_gaps = has_gaps or not fresh
+        offset += layer.page_size - overlap if has_gaps else len(fresh)
+        first, last = (begins if first is None else first), page.ids[-1] if page.ids else last
+
+
+def _page(client: httpx.Client, request: Request, layer: _Layer, which: Mapping[str, Any]) -> _Page:
+    query = {
+        **which,
+        "outFields": "*",
+        "returnGeometry": "false",
+        "orderByFields": layer.object_id,
+        "resultRecordCount": layer.page_size,
+    }
+    answer, body = _ask(client, request, f"{request.url}/query", query)
+    try:
+        ids = [feature["attributes"][layer.object_id] for feature in answer.get("features", ())]
+    except KeyError:
+        raise FeedError(
+            f"{http.place(request.url)} sent a row without its object id {layer.object_id}: check the feed's url"
+        ) from None
+    return _Page(body, ids, bool(answer.get("exceededTransferLimit")))
+
+
+def _described(client: httpx.Client, request: Request) -> _Layer:
+    """Return the layer's description and its number of rows."""
+    described, _ = _ask(client, request, request.url, {})
+    counted, _ = _ask(client, request, f"{request.url}/query", {"where": "1=1", "returnCountOnly": "true"})
+    if not isinstance(rows := counted.get("count"), int):
+        raise FeedError(
+            f"{http.place(request.url)} states no number of rows (returnCountOnly), but {', '.join(counted)}: "
+            "without it a missing row would not be noticed; use another layer or server"
+        )
+    capable = described.get("advancedQueryCapabilities") or {}
+    return _Layer(
+        object_id=_object_id(described, request.url),
+        page_size=min(request.source.page_size, int(described.get("maxRecordCount") or request.source.page_size)),
+        has_order=bool(capable.get("supportsOrderBy")),
+        rows=rows,
+        edited=described.get("editingInfo") or {},
+    )
 
 
 def _object_id(layer: Mapping[str, Any], url: str) -> str:
