@@ -24,7 +24,7 @@ import polars as pl
 from pipelines.config.profile import FeedSource, Profile, ProfileError
 from pipelines.feeds.feed import Feed, FeedError, Request, TooLarge
 from pipelines.feeds.protocols import http, row_lists
-from pipelines.feeds.protocols.paged_json import SHIFTED
+from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
 from pipelines.feeds.protocols.windows import deliveries
 from pipelines.schema.delivery import Delivery
 from pipelines.schema.incident import SERVICES
@@ -99,7 +99,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
     Raises:
         TooLarge: A window has more rows than one delivery may hold.
-        FeedError: The portal cannot be read, the table lacks a mapped column, or the pages do not match the row count.
+        FeedError: The portal cannot be read, the table lacks a mapped column, or it changed during each attempt.
     """
     updated_at = request.source.columns.get("updated_at")
     with http.session() as client:
@@ -107,27 +107,35 @@ def fetch(request: Request) -> Iterator[Delivery]:
 
         def read(start: datetime, end: datetime) -> tuple[bytes, ...]:
             where = f"{updated_at} >= '{_text(start, zone)}' and {updated_at} < '{_text(end, zone)}'"
-            return tuple(_pages(client, request, where))
+            return unchanged(lambda: _pages(client, request, where))
 
         if updated_at:
             yield from deliveries(request, read)
         else:
-            yield Delivery(tuple(_pages(client, request, None)), None, request.window_end)
+            yield Delivery(unchanged(lambda: _pages(client, request, None)), None, request.window_end)
 
 
 def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | None = None) -> pl.DataFrame:
     """Parse the rows of all pages into the project's columns, as text. Pure.
 
-    Of columns that are not mapped only the names are kept, with "true" where a row has a value, because their values
-    may describe persons. Unmapped columns are not requested, but a portal may still send them.
+    A page that begins with the last row of the one before it has that row once. Of columns that are not mapped only the
+    names are kept, with "true" where a row has a value, because their values may describe persons. Unmapped columns are
+    not requested, but a portal may still send them.
 
     Args:
         parts: Pages as received.
         columns: Project column, or `point`, → source column.
         category: Source category of every row, for a table without a category column.
     """
-    pages = [part for part in parts if part.strip() not in (b"", b"[]")]
-    frames = [_renamed(pl.read_json(page, infer_schema_length=None), columns, category) for page in pages]
+    frames, last = [], None
+    for part in parts:
+        if part.strip() in (b"", b"[]"):
+            continue
+        page = pl.read_json(part, infer_schema_length=None)
+        ids = page[_ROW] if _ROW in page.columns else None
+        is_shared = ids is not None and last is not None and ids[0] == last
+        last = None if ids is None else ids[-1]
+        frames.append(_renamed(page.slice(int(is_shared)), columns, category))
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
@@ -155,10 +163,16 @@ def _problems(source: FeedSource) -> Iterator[str]:
         yield "crs must be EPSG:4326: map the table's longitude and latitude, or its point"
 
 
+def _described(client: httpx.Client, request: Request) -> dict[str, Any]:
+    """Return the portal's description of the table."""
+    url = f"{request.url.rstrip('/')}/api/views/{request.source.resource}.json"
+    return http.decode(http.get(url, headers=_headers(request), client=client), http.place(url))
+
+
 def _check_columns(client: httpx.Client, request: Request) -> bool:
     """Return whether the update column is in UTC; raise an error if the table lacks a mapped column."""
     url = f"{request.url.rstrip('/')}/api/views/{request.source.resource}.json"
-    answer = http.decode(http.get(url, headers=_headers(request), client=client), http.place(url))
+    answer = _described(client, request)
     try:
         types = {str(column["fieldName"]): str(column["dataTypeName"]) for column in answer["columns"]}
     except (KeyError, TypeError) as error:
@@ -184,41 +198,43 @@ def _check_columns(client: httpx.Client, request: Request) -> bool:
     return _CURSOR_TYPES[types[updated_at]]
 
 
-def _pages(client: httpx.Client, request: Request, where: str | None) -> Iterator[bytes]:
-    """Yield pages in a stable order. A portal may send fewer rows per page than requested."""
+def _pages(client: httpx.Client, request: Request, where: str | None) -> tuple[bytes, ...]:
+    """Return the pages of a table that stays the same. A portal may send fewer rows per page than requested."""
     url = f"{request.url.rstrip('/')}/resource/{request.source.resource}.json"
     mapped = request.source.columns
-    counted, _ = _ask(client, request, url, {"$select": "count(*) as n", "$where": where})
-    try:
-        total = int(counted[0]["n"])
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise FeedError(f"{http.place(url)} returned no row count: check that `resource` is a table id") from error
+    total = _count(client, request, url, where)
     if total > request.source.max_rows:
         what = "one window" if where else "the whole table: raise max_rows, or map updated_at to read in windows"
         raise TooLarge(f"{http.place(url)} has {total:,} rows in {what}", total)
+    updated = _described(client, request).get("rowsUpdatedAt")
     order = ", ".join(column for column in (mapped.get("updated_at"), _ROW) if column)
     # Request mapped columns only: tables of calls may also contain names, phone numbers and free text.
     select = ", ".join(dict.fromkeys([_ROW, *mapped.values()]))
-    received, last = 0, b""
-    before: set[Any] = set()
-    while received < total or not last:
+
+    def ask(offset: int) -> Page:
         query = {"$select": select, "$where": where, "$order": order, "$limit": request.source.page_size}
-        rows, page = _ask(client, request, url, {**query, "$offset": received})
-        if rows and page == last:
-            raise FeedError(f"{http.place(url)} sent the same page twice (at row {received}): run again")
-        page_ids = {row.get(_ROW) for row in rows} - {None}
-        if not before.isdisjoint(page_ids):
-            raise FeedError(f"{http.place(url)} sent rows of the previous page again (at row {received}): {SHIFTED}")
-        before = page_ids
-        yield page
-        received, last = received + len(rows), page
-        if not rows:
-            break
-    if received != total:
-        raise FeedError(
-            f"{http.place(url)} counted {total} rows but sent {received}: the table changed while it was read; "
-            "nothing was stored, run again"
+        rows, page = _ask(client, request, url, {**query, "$offset": offset})
+        return Page(page, [row.get(_ROW) for row in rows])
+
+    parts = list(pages(ask, total, request.source.page_size, http.place(url)))
+    received = sum(fresh for _, fresh in parts)
+    after, updated_after = _count(client, request, url, where), _described(client, request).get("rowsUpdatedAt")
+    # The table of a window may grow outside it; without a window every update counts.
+    is_updated = where is None and updated_after != updated
+    if received != total or after != total or is_updated:
+        raise Changed(
+            f"{http.place(url)} counted {total} rows, sent {received} and then counted {after}: the table changed "
+            "while it was read"
         )
+    return tuple(page.body for page, _ in parts)
+
+
+def _count(client: httpx.Client, request: Request, url: str, where: str | None) -> int:
+    counted, _ = _ask(client, request, url, {"$select": "count(*) as n", "$where": where})
+    try:
+        return int(counted[0]["n"])
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise FeedError(f"{http.place(url)} returned no row count: check that `resource` is a table id") from error
 
 
 def _ask(

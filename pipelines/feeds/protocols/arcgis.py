@@ -17,17 +17,10 @@ import polars as pl
 
 from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
+from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
 from pipelines.schema.delivery import Delivery
 
 __all__ = ["fetch", "parse"]
-
-
-ATTEMPTS = 3
-"""How often a layer is read that changes meanwhile."""
-
-
-class _Changed(FeedError):
-    """The layer changed while it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +34,6 @@ class _Layer:
     edited: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    body: bytes
-    ids: list[Any]
-    has_more: bool
-
-
 def fetch(request: Request) -> Iterator[Delivery]:
     """Read a whole layer (`request.url` ends in its number) as one delivery: every page is a part, as received.
 
@@ -55,15 +41,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
         FeedError: The layer cannot be read, does not page, or changed during each attempt.
     """
     with http.session() as client:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                parts = _read(client, request)
-            except _Changed as error:
-                if attempt == ATTEMPTS:
-                    raise FeedError(f"{error}, in each of {ATTEMPTS} attempts; nothing was stored, run again") from None
-            else:
-                yield Delivery(parts, None, request.window_end)
-                return
+        yield Delivery(unchanged(lambda: _read(client, request)), None, request.window_end)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
@@ -89,26 +67,19 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 def _read(client: httpx.Client, request: Request) -> tuple[bytes, ...]:
     """Return the pages of a layer that is the same before and after."""
     layer = _described(client, request)
-    pages = _by_key if layer.has_order else _by_offset
-    bodies, received = [], 0
-    for page, fresh in pages(client, request, layer):
-        bodies.append(page.body)
-        received += fresh
-        if len(bodies) > 2 * layer.rows // layer.page_size + 10:
-            raise FeedError(
-                f"{http.place(request.url)} sent {len(bodies)} pages for {layer.rows} rows and no end: "
-                "check the url in the profile"
-            )
+    read = _by_key if layer.has_order else _by_offset
+    parts = [(page.body, fresh) for page, fresh in read(client, request, layer)]
+    received = sum(fresh for _, fresh in parts)
     after = _described(client, request)
     if (after.rows, after.edited) != (layer.rows, layer.edited) or received != layer.rows:
-        raise _Changed(
+        raise Changed(
             f"{http.place(request.url)} states {layer.rows} rows, sent {received}, and then states {after.rows}: "
             "it changed while it was read"
         )
-    return tuple(bodies)
+    return tuple(body for body, _ in parts)
 
 
-def _by_key(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[tuple[_Page, int]]:
+def _by_key(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[tuple[Page, int]]:
     """Yield pages in object id order, each of the rows beyond the last one, and their numbers of rows."""
     received, last = 0, None
     while True:
@@ -126,36 +97,17 @@ def _by_key(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[t
         last = page.ids[-1]
 
 
-def _by_offset(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[tuple[_Page, int]]:
-    """Yield pages and their numbers of new rows. Each begins with the last row before it, which shows any shift."""
-    seen: set[Any] = set()
-    first = last = None
-    offset, has_gaps = 0, False
-    while True:
-        overlap = int(last is not None and not has_gaps and layer.page_size > 1)
-        page = _page(client, request, layer, {"where": "1=1", "resultOffset": offset - overlap})
-        begins = page.ids[0] if page.ids else None
-        if seen and begins == first and begins != last:
-            raise FeedError(
-                f"{http.place(request.url)} begins each page with the same row: it ignores resultOffset, and its pages "
-                "cannot be read"
-            )
-        if overlap and begins != last:
-            raise _Changed(f"{http.place(request.url)}: rows moved between pages at row {offset}")
-        fresh = page.ids[overlap:]
-        if not seen.isdisjoint(fresh):
-            raise _Changed(f"{http.place(request.url)} sent a row twice, at row {offset}")
-        seen.update(fresh)
-        yield page, len(fresh)
-        if len(seen) >= layer.rows or not (fresh or page.has_more):
-            return
-        # An empty page that is not the last hides rows that the server leaves out of pages and counts in offsets.
-        has_gaps = has_gaps or not fresh
-        offset += layer.page_size - overlap if has_gaps else len(fresh)
-        first, last = (begins if first is None else first), page.ids[-1] if page.ids else last
+def _by_offset(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[tuple[Page, int]]:
+    """Yield pages in object id order by offset, and their numbers of new rows."""
+    return pages(
+        lambda offset: _page(client, request, layer, {"where": "1=1", "resultOffset": offset}),
+        layer.rows,
+        layer.page_size,
+        http.place(request.url),
+    )
 
 
-def _page(client: httpx.Client, request: Request, layer: _Layer, which: Mapping[str, Any]) -> _Page:
+def _page(client: httpx.Client, request: Request, layer: _Layer, which: Mapping[str, Any]) -> Page:
     query = {
         **which,
         "outFields": "*",
@@ -170,7 +122,7 @@ def _page(client: httpx.Client, request: Request, layer: _Layer, which: Mapping[
         raise FeedError(
             f"{http.place(request.url)} sent a row without its object id {layer.object_id}: check the feed's url"
         ) from None
-    return _Page(body, ids, bool(answer.get("exceededTransferLimit")))
+    return Page(body, ids, bool(answer.get("exceededTransferLimit")))
 
 
 def _described(client: httpx.Client, request: Request) -> _Layer:

@@ -14,6 +14,7 @@ import polars as pl
 
 from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
+from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
 from pipelines.schema.delivery import Delivery
 
 __all__ = ["fetch", "parse"]
@@ -25,34 +26,34 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read a whole datastore resource (`request.url` is the portal) as one delivery: every page is a part, as received.
 
     Raises:
-        FeedError: The portal cannot be read, or its pages do not match the total it states.
+        FeedError: The portal cannot be read, or the resource changed during each attempt.
     """
     named = request.source.resource
     if not named:
         raise FeedError(f"{http.place(request.url)}: set `resource` of this feed in the profile")
     with http.session() as client:
         resource = named if _RESOURCE_ID.fullmatch(named) else _resource(client, request, named)
-        pages = list(_pages(client, request, resource))
-    received, totals = sum(rows for _, rows, _ in pages), {total for _, _, total in pages}
-    if totals != {received}:
-        raise FeedError(
-            f"{http.place(request.url)}: {named} states {sorted(totals)} rows but sent {received}: it changed "
-            "while it was read; nothing was stored, run again"
-        )
-    yield Delivery(tuple(body for body, _, _ in pages), None, request.window_end)
+        parts = unchanged(lambda: _read(client, request, resource))
+    yield Delivery(parts, None, request.window_end)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
-    """Parse the records of all pages into one frame, `_id` included; nested values (geometry) as JSON text. Pure."""
-    frames = [_frame(part, f"page {number}") for number, part in enumerate(parts, start=1)]
-    filled = [frame for frame in frames if frame.height]
-    return pl.concat(filled, how="diagonal_relaxed") if filled else pl.DataFrame()
+    """Parse the records of all pages into one frame, `_id` included; nested values (geometry) as JSON text. Pure.
+
+    A page that begins with the last record of the one before it has that record once.
+    """
+    frames, last = [], None
+    for number, part in enumerate(parts, start=1):
+        records = _result(http.decode(part, f"page {number}"), f"page {number}").get("records") or []
+        if records and last is not None and records[0].get("_id") == last:
+            records = records[1:]
+        if records:
+            last = records[-1].get("_id")
+            frames.append(_frame(records))
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def _frame(part: bytes, where: str) -> pl.DataFrame:
-    records = _result(http.decode(part, where), where).get("records")
-    if not records:
-        return pl.DataFrame()
+def _frame(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     frame = pl.from_dicts(records, infer_schema_length=None)
     nested = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]
     return frame.with_columns(pl.col(name).struct.json_encode() for name in nested)
@@ -69,21 +70,25 @@ def _resource(client: httpx.Client, request: Request, package: str) -> str:
     return str(active[0])
 
 
-def _pages(client: httpx.Client, request: Request, resource: str) -> Iterator[tuple[bytes, int, int]]:
-    """Yield pages, their row counts and the total that each states.
+def _read(client: httpx.Client, request: Request, resource: str) -> tuple[bytes, ...]:
+    """Return the pages of a resource whose total stays the same. A portal may send fewer rows than requested."""
+    totals: list[int] = []
 
-    A portal may send fewer rows than requested (many limit pages to 32,000), so the next offset follows the rows
-    received.
-    """
-    offset = 0
-    while True:
+    def ask(offset: int) -> Page:
         query = {"resource_id": resource, "limit": request.source.page_size, "offset": offset, "sort": "_id"}
         result, body = _ask(client, request, "datastore_search", query)
-        rows, total = len(result["records"]), int(result["total"])
-        yield body, rows, total
-        offset += rows
-        if not rows or offset >= total:
-            return
+        totals.append(int(result["total"]))
+        return Page(body, [record.get("_id") for record in result["records"]])
+
+    total = int(_ask(client, request, "datastore_search", {"resource_id": resource, "limit": 0})[0]["total"])
+    parts = list(pages(ask, total, request.source.page_size, http.place(request.url)))
+    received = sum(fresh for _, fresh in parts)
+    if {total, *totals} != {received}:
+        raise Changed(
+            f"{http.place(request.url)}: {resource} states {sorted({total, *totals})} rows but sent {received}: it "
+            "changed while it was read"
+        )
+    return tuple(page.body for page, _ in parts)
 
 
 def _ask(

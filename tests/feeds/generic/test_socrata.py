@@ -312,11 +312,11 @@ def test_a_keyed_table_is_read_by_windows_of_local_time_in_pages() -> None:
         (utc("2026-09-13 10:00"), utc("2026-09-15 10:00")),
     ]
     # Five in the morning in Chicago is ten in UTC: the first instant is in the window, the last is not.
-    numbers = [row["id"] for delivery in deliveries for part in delivery.parts for row in orjson.loads(part)]
+    numbers = [number for delivery in deliveries for number in feed_of(profile).parse(delivery.parts)["source_id"]]
     assert numbers == [str(number) for number in range(3, 15)]
-    first = queries[1]["$where"]
-    assert first == "updated_on >= '2026-09-03T05:00:00' and updated_on < '2026-09-13T05:00:00'"
-    assert queries[2]["$order"] == "updated_on, :id"
+    first = next(query for query in queries if "$order" in query)
+    assert first["$where"] == "updated_on >= '2026-09-03T05:00:00' and updated_on < '2026-09-13T05:00:00'"
+    assert first["$order"] == "updated_on, :id"
 
 
 def test_a_system_field_is_requested_and_compared_in_utc() -> None:
@@ -360,7 +360,7 @@ def broken(change: str) -> Any:
             body = b"[{}]"
         if change == "same page" and is_page and offset:
             body = table.answer(path, {**query, "$offset": "0"})[2]
-        if change == "a row put in" and is_page and offset:
+        if change == "a row put in" and is_page and offset > 1:
             body = table.answer(path, {**query, "$offset": str(offset - 1)})[2]
         if change == "an object" and is_page:
             body = b'{"error": true, "message": "Internal error"}'
@@ -374,10 +374,10 @@ def broken(change: str) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("count", "counted 6 rows but sent 5"),
+        ("count", "counted 6 rows, sent 5 and then counted 6: .*in each of 3 attempts"),
         ("nothing counted", "returned no row count"),
-        ("same page", "the same page twice"),
-        ("a row put in", "sent rows of the previous page again .*run again"),
+        ("same page", "ignores offsets and cannot be read whole"),
+        ("a row put in", "rows moved between pages at row 3, in each of 3 attempts"),
         ("an object", "expected a list of rows"),
         ("not a table", "returned no column descriptions"),
     ],

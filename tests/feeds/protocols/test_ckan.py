@@ -1,7 +1,8 @@
 """CKAN datastores: packages and resources, paging, and the check of the total against the rows received."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -20,21 +21,45 @@ def page(*records: Mapping[str, Any], total: int) -> dict[str, Any]:
     return {"success": True, "result": {"records": list(records), "total": total}}
 
 
-@contextmanager
-def portal(
-    pages: Mapping[int, Mapping[str, Any]], resources: list[Mapping[str, Any]] | None = None
-) -> Iterator[tuple[str, list[tuple[str, Mapping[str, str]]]]]:
-    seen: list[tuple[str, Mapping[str, str]]] = []
+@dataclass
+class Portal:
+    """A resource that answers searches; ``changes`` happen before the search of that number."""
 
-    def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+    ids: list[int]
+    resources: list[Mapping[str, Any]] = field(default_factory=list)
+    changes: Mapping[int, Callable[[list[int]], list[int]]] = field(default_factory=dict)
+    longest: int = 1000
+    totals: Mapping[int, int] = field(default_factory=dict)
+    """Totals that the portal states in the search of that number, if they are wrong."""
+    seen: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+    def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         action = path.removeprefix("/api/3/action/")
-        seen.append((action, query))
+        self.seen.append((action, query))
         if action == "package_show":
-            return 200, {}, orjson.dumps({"success": True, "result": {"resources": resources or []}})
-        return 200, {}, orjson.dumps(pages[int(query["offset"])])
+            return 200, {}, orjson.dumps({"success": True, "result": {"resources": self.resources}})
+        searches = len([name for name, _ in self.seen if name == "datastore_search"])
+        self.ids = self.changes.get(searches, lambda ids: ids)(self.ids)
+        first, limit = int(query.get("offset", 0)), min(int(query["limit"]), self.longest)
+        records = [{"_id": number} for number in sorted(self.ids)[first : first + limit]]
+        return 200, {}, orjson.dumps(page(*records, total=self.totals.get(searches, len(self.ids))))
 
-    with running(answer) as base:
-        yield base, seen
+
+@contextmanager
+def portal(answered: Mapping[str, Any]) -> Iterator[str]:
+    """A portal that gives one answer to every request."""
+    with running(lambda _path, _query: (200, {}, orjson.dumps(answered))) as base:
+        yield base
+
+
+def fetched(served: Portal, **source: Any) -> Delivery:
+    with running(served.answer) as base:
+        return fetch(base, **source)
+
+
+def read(served: Portal, **source: Any) -> list[int]:
+    frame = ckan.parse(fetched(served, **source).parts)
+    return frame["_id"].to_list() if frame.width else []
 
 
 def fetch(url: str, **source: Any) -> Delivery:
@@ -42,34 +67,33 @@ def fetch(url: str, **source: Any) -> Delivery:
     return delivery
 
 
-def test_pages_are_read_until_the_total_is_reached() -> None:
-    pages = {0: page({"_id": 1}, {"_id": 2}, total=3), 2: page({"_id": 3}, total=3)}
-    with portal(pages) as (url, seen):
-        delivery = fetch(url)
-    assert delivery.parts == tuple(orjson.dumps(p) for p in pages.values())  # byte for byte
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize("longest", [2, 1000])
+def test_every_record_is_read_once(rows: int, size: int, longest: int) -> None:
+    ids = list(range(1, rows + 1))
+    assert read(Portal(ids, longest=longest), page_size=size) == ids
+
+
+def test_pages_are_asked_for_in_the_order_of_rows() -> None:
+    served = Portal([1, 2, 3])
+    delivery = fetched(served)
     assert (delivery.window_start, delivery.window_end) == (None, END)
-    assert [(action, q["resource_id"], q["limit"], q["offset"], q["sort"]) for action, q in seen] == [
-        ("datastore_search", RESOURCE, "2", "0", "_id"),
-        ("datastore_search", RESOURCE, "2", "2", "_id"),
-    ]
-
-
-def test_reading_continues_when_a_page_has_fewer_rows_than_requested() -> None:
-    pages = {n: page({"_id": n + 1}, total=3) for n in range(3)}
-    with portal(pages) as (url, _):
-        assert ckan.parse(fetch(url, page_size=100).parts)["_id"].to_list() == [1, 2, 3]
+    pages = [query for action, query in served.seen if "sort" in query]
+    assert [(query["resource_id"], query["limit"], query["sort"]) for query in pages] == [(RESOURCE, "2", "_id")] * 2
 
 
 def test_a_package_name_resolves_to_its_first_datastore_resource() -> None:
     resources = [{"id": "a file", "datastore_active": False}, {"id": RESOURCE, "datastore_active": True}]
-    with portal({0: page(total=0)}, resources) as (url, seen):
-        fetch(url, resource="fire-incidents")
-    assert seen[0] == ("package_show", {"id": "fire-incidents"}) and seen[1][1]["resource_id"] == RESOURCE
+    served = Portal([], resources)
+    fetched(served, resource="fire-incidents")
+    assert served.seen[0] == ("package_show", {"id": "fire-incidents"})
+    assert served.seen[1][1]["resource_id"] == RESOURCE
 
 
 def test_a_package_without_a_datastore_resource_is_reported() -> None:
-    with portal({}) as (url, _), pytest.raises(FeedError, match="'fire-incidents' has no datastore resource"):
-        fetch(url, resource="fire-incidents")
+    with pytest.raises(FeedError, match="'fire-incidents' has no datastore resource"):
+        fetched(Portal([]), resource="fire-incidents")
 
 
 def test_a_feed_without_a_resource_reports_what_to_set() -> None:
@@ -77,21 +101,20 @@ def test_a_feed_without_a_resource_reports_what_to_set() -> None:
         fetch("http://127.0.0.1:1", resource=None)
 
 
-@pytest.mark.parametrize(
-    "pages",
-    [
-        {0: page({"_id": 1}, total=2), 1: page(total=2)},
-        {0: page({"_id": 1}, {"_id": 2}, total=3), 2: page({"_id": 3}, {"_id": 4}, total=4)},
-    ],
-)
-def test_a_table_that_changes_while_it_is_read_is_rejected(pages: dict[int, dict[str, Any]]) -> None:
-    with portal(pages) as (url, _), pytest.raises(FeedError, match="changed while it was read"):
-        fetch(url)
+def test_a_resource_that_changes_once_is_read_again() -> None:
+    served = Portal([1, 2, 3, 4, 5], changes={3: lambda ids: [number for number in ids if number != 1]})
+    assert read(served) == [2, 3, 4, 5]
+
+
+def test_a_resource_whose_totals_disagree_is_refused_after_three_attempts() -> None:
+    served = Portal([1, 2, 3], totals={number: 4 for number in range(2, 20, 2)})
+    with pytest.raises(FeedError, match="changed while it was read, in each of 3 attempts; nothing was stored"):
+        fetched(served)
 
 
 def test_a_reported_failure_is_an_error_despite_status_200() -> None:
     failed = {"success": False, "error": {"message": "Not found: Resource was not found."}}
-    with portal({0: failed}) as (url, _), pytest.raises(FeedError, match="Resource was not found"):
+    with portal(failed) as url, pytest.raises(FeedError, match="Resource was not found"):
         fetch(url)
 
 
