@@ -61,15 +61,24 @@ def serve(folder: Path | None = None, *, rows: int | None = None, port: int = 0)
 def running(
     answer: Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], bytes]], port: int = 0
 ) -> Iterator[str]:
-    """Serve the result of `answer(path, query)` (status, headers, body) on loopback and yield the base URL."""
+    """Serve the result of `answer(path, query)` (status, headers, body) on loopback and yield the base URL.
+
+    The query is that of the URL, or the form of a POST.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # keeps connections open
         disable_nagle_algorithm = True  # header and body are two writes; waiting between them costs 40 ms
 
         def do_GET(self) -> None:
+            self._answer(urlsplit(self.path).query)
+
+        def do_POST(self) -> None:
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+        def _answer(self, form: str) -> None:
             parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+            query = {name: values[0] for name, values in parse_qs(form, keep_blank_values=True).items()}
             status, headers, body = answer(parts.path, query)
             self.send_response_only(status)  # no Date header: the caller defines the answer
             for name, value in {"Content-Length": str(len(body)), **headers}.items():

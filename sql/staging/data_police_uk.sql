@@ -1,7 +1,8 @@
 -- Street-level crimes of data.police.uk, each month from the newest delivery that holds it. Grain: incident_id.
 --
 -- The month is all that is known of the time: a crime is between occurred_at and occurred_until, and was known after it.
--- Points are moved to a street point. What is published was recorded by a force, whoever reported it: is_discovered is null.
+-- Points are moved to a street point. What is published was recorded by a force, whoever reported it: is_discovered is null
+-- unless the profile states it.
 with
 monthly as (
     select
@@ -15,7 +16,7 @@ monthly as (
     qualify _last_snapshot = max(_last_snapshot) over (partition by month)
 ),
 known as (
-    select monthly.*, occurred_until + to_seconds(feeds.delay_seconds) as known_at
+    select monthly.*, occurred_until + to_seconds(feeds.delay_seconds) as known_at, feeds.is_discovered
     from monthly
     join reference.feeds on feeds.feed = 'data_police_uk'
 )
@@ -38,7 +39,7 @@ select
     if(lon is null or lat is null, 'none', 'snapped') as location_quality,
     'unknown' as location_source,
     null::varchar as named_area_id,
-    null::boolean as is_discovered,
+    is_discovered,
     known_at
 from known
 where known_at <= getvariable('as_of')

@@ -8,7 +8,8 @@ Grain: one row per crime. Each delivery is a snapshot of all months that the API
 it is left in `_extra`. Staging takes each month from the newest delivery that contains it, so a month that the API no
 longer serves is kept. Pitfalls: only the month of a crime is known; points are moved to one of 750,000 street points;
 coordinates are text; `outcome_status` is null until there is an outcome; the API answers 503 for a polygon with more
-than 10,000 crimes a month.
+than 10,000 crimes a month, and reads a polygon of more than 4,094 characters by POST only. A month that cannot be read
+is left out and keeps its last version.
 Source: the API's documentation (docs/method on data.police.uk).
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 import httpx
 import polars as pl
 
+from pipelines.config import logs
 from pipelines.config.profile import Profile, ProfileError
 from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.feeds.protocols import http, row_lists
@@ -25,9 +27,15 @@ from pipelines.schema.delivery import Delivery
 
 __all__ = ["declared", "fetch", "parse"]
 
+log = logs.logger(__name__)
+
 _PAIR = r"-?\d{1,2}(\.\d+)?,-?\d{1,3}(\.\d+)?"
 _POLYGON = re.compile(rf"{_PAIR}(:{_PAIR}){{2,}}")
 _FORCE = re.compile(r"[a-z]+(-[a-z]+)*")
+LONGEST_POLYGON = 4094
+"""Characters of a polygon in a URL; a longer one is sent by POST."""
+MOST_FAILURES = 3
+"""Months that may fail at once; more are a fault of the API or of the request."""
 _COLUMNS = (
     "persistent_id",
     "month",
@@ -69,7 +77,7 @@ def declared(name: str, profile: Profile) -> Feed:
 
 
 def fetch(request: Request) -> Iterator[Delivery]:
-    """Read every month that the API serves as one delivery with one part per month.
+    """Read every month that the API serves as one delivery with one part per month; see `MOST_FAILURES`.
 
     Raises:
         FeedError: The API cannot be read, or its answer is not a list of crimes.
@@ -82,8 +90,13 @@ def fetch(request: Request) -> Iterator[Delivery]:
         url, wanted = f"{base}/crimes-no-location", {"category": "all-crime", "force": named}
     with http.session() as client:
         months = _months(client, f"{base}/crimes-street-dates")
-        parts = tuple(_read(client, url, {**wanted, "date": month}) for month in months)
-    yield Delivery(parts, None, request.window_end)
+        read = {month: _read(client, url, {**wanted, "date": month}) for month in months}
+    failures = {month: part for month, part in read.items() if isinstance(part, http.Unavailable)}
+    if len(failures) > min(MOST_FAILURES, len(months) - 1):
+        raise next(iter(failures.values()))
+    for month, failure in failures.items():
+        log.warning("bongsu: the month %s was not read and keeps its last version: %s", month, failure)
+    yield Delivery(tuple(part for part in read.values() if isinstance(part, bytes)), None, request.window_end)
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
@@ -124,7 +137,15 @@ def _months(client: httpx.Client, url: str) -> list[str]:
     return sorted(months)
 
 
-def _read(client: httpx.Client, url: str, query: dict[str, str]) -> bytes:
-    part = http.get(url, query, client=client)
+def _read(client: httpx.Client, url: str, query: dict[str, str]) -> bytes | http.Unavailable:
+    """Return a month, or why the API does not give it."""
+    try:
+        is_long = len(query.get("poly", "")) > LONGEST_POLYGON
+        part = http.post(url, query, client=client) if is_long else http.get(url, query, client=client)
+    except http.Unavailable as failure:
+        if failure.status == httpx.codes.SERVICE_UNAVAILABLE and "poly" in query:
+            hint = f"if only {query['date']} fails, it has more than 10,000 crimes in the polygon: divide the polygon"
+            return http.Unavailable(f"{failure}; {hint}", failure.status)
+        return failure
     row_lists.decode(part, http.place(url, query))
     return part

@@ -61,9 +61,17 @@ _sleep = time.sleep
 class _Passing(Exception):
     """A failure that may be temporary: retried after a wait."""
 
-    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+    def __init__(self, reason: str, wait_seconds: float | None = None, status: int | None = None) -> None:
         super().__init__(reason)
-        self.wait_seconds = wait_seconds
+        self.wait_seconds, self.status = wait_seconds, status
+
+
+class Unavailable(FeedError):
+    """Report that a source does not give an answer, with the status of its last one, if there was one."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @cache
@@ -107,12 +115,25 @@ def get(
     Raises:
         FeedError: The source cannot be read; the message states where (without secrets), why and what to do next.
     """
-    target = _target(url)
     if client is None:
         with session() as opened:
             return get(url, params, headers=headers, client=opened)
     query = {name: value for name, value in (params or {}).items() if value is not None}
-    where = place(url, query)
+    request = client.build_request("GET", _target(url).copy_merge_params(query), headers=headers)
+    return _fetched(client, request, place(url, query))
+
+
+def post(url: str, form: Mapping[str, Any], *, client: httpx.Client) -> bytes:
+    """Send a form, for queries that are too long for a URL, and return the body as `get` does.
+
+    Raises:
+        FeedError: As `get`.
+    """
+    request = client.build_request("POST", _target(url), data=dict(form))
+    return _fetched(client, request, place(url))
+
+
+def _fetched(client: httpx.Client, request: httpx.Request, where: str) -> bytes:
     limits = environment.load()
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_Passing),
@@ -122,11 +143,12 @@ def get(
         reraise=True,
     )
     try:
-        body = retrying(_read, client, target.copy_merge_params(query), headers, limits.request_timeout_seconds, where)
+        body = retrying(_read, client, request, limits.request_timeout_seconds, where)
     except _Passing as failure:
-        raise FeedError(
+        raise Unavailable(
             f"{where}: {failure} ({limits.request_attempts} attempts); no data is lost, the next run continues from "
-            "this feed's cursor; if it persists, look at the source's status page"
+            "this feed's cursor; if it persists, look at the source's status page",
+            failure.status,
         ) from None
     # The caller checks which of the two was requested: portals send errors as XML whatever was requested.
     byte_checks.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
@@ -178,17 +200,20 @@ def _shown(name: str, value: str) -> str:
 
 def _read(
     client: httpx.Client,
-    url: httpx.URL,
-    headers: Mapping[str, str] | None,
+    request: httpx.Request,
     timeout_seconds: float,
     where: str,
 ) -> bytes:
     """Make one attempt: return the body, or raise `_Passing` or FeedError."""
     limits = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS))
+    request.extensions = {**request.extensions, "timeout": limits.as_dict()}
     try:
-        with client.stream("GET", url, headers=headers, timeout=limits) as response:
+        response = client.send(request, stream=True)
+        try:
             _check(response, where)
             body = transfer.receive(response, time.monotonic() + timeout_seconds * PATIENCE, where)
+        finally:
+            response.close()
     except httpx.ConnectTimeout:
         raise _Passing("no connection in time") from None
     except httpx.TimeoutException:
@@ -245,7 +270,7 @@ def _check(response: httpx.Response, where: str) -> None:
     if status == 200:
         return
     if status in RETRIED_STATUS:
-        raise _Passing(f"status {status}", _retry_after(response))
+        raise _Passing(f"status {status}", _retry_after(response), status)
     if response.is_redirect:
         target = response.url.join(response.headers.get("location", ""))
         private = ", an address inside this network," if _is_private(target.host) else ""
@@ -253,7 +278,7 @@ def _check(response: httpx.Response, where: str) -> None:
             f"{where} redirects to {place(str(target))}{private} (status {status}); redirects are not followed: if "
             "that is the source's new address, set it in the profile"
         )
-    raise FeedError(f"{where}: status {status}; {_HINTS.get(status, 'check the url in the profile')}")
+    raise Unavailable(f"{where}: status {status}; {_HINTS.get(status, 'check the url in the profile')}", status)
 
 
 def _is_private(host: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.config.profile import ProfileError
 from pipelines.feeds.feed import FeedError, conform
+from pipelines.feeds.protocols import http
 from pipelines.schema.dictionary import sql_types
 from tests import replay
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
@@ -84,6 +85,64 @@ def test_an_answer_that_is_not_a_list_of_crimes_is_rejected() -> None:
         list(feed_of(profile).fetch(request(profile, url)))
     with replay.running(api({"May": []})) as url, pytest.raises(FeedError, match="lists the months"):
         list(feed_of(profile).fetch(request(profile, url)))
+
+
+def failing(statuses: Mapping[str, int], months: int = 6) -> Any:
+    """The API with some months that it answers with a status."""
+    names = [f"2026-{number:02}" for number in range(1, months + 1)]
+    whole = api({month: [crime(month=month)] for month in names})
+
+    def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        if status := statuses.get(query.get("date", "")):
+            return status, {}, b"error"
+        answered: tuple[int, Mapping[str, str], bytes] = whole(path, query)
+        return answered
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_a_month_that_the_api_does_not_give_keeps_its_last_version(
+    status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(http, "_sleep", lambda _: None)
+    profile = place(NAME)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime(month="2026-02", category="robbery"), crime(month="2026-03"))
+    with replay.running(failing({"2026-02": status})) as url:
+        (delivery,) = feed.fetch(request(profile, url))
+    received(con, feed, *(row for part in delivery.parts for row in orjson.loads(part)), day=2)
+    months = {(row["occurred_at"].month, row["source_category"]) for row in staged(con, feed)}
+    assert months == {(2, "robbery"), *((month, "burglary") for month in (1, 3, 4, 5, 6))}
+    assert "the month 2026-02 was not read and keeps its last version" in caplog.text
+    assert ("divide the polygon" in caplog.text) == (status == 503)
+
+
+@pytest.mark.parametrize(("failed", "months"), [(4, 6), (1, 1)])
+def test_many_failed_months_or_all_of_them_refuse_the_delivery(
+    failed: int, months: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_sleep", lambda _: None)
+    statuses = {f"2026-{number:02}": 500 for number in range(1, failed + 1)}
+    with replay.running(failing(statuses, months)) as url, pytest.raises(FeedError, match="status 500"):
+        list(feed_of(place(NAME)).fetch(request(place(NAME), url)))
+
+
+def test_a_polygon_too_long_for_a_url_is_sent_by_post() -> None:
+    polygon = ":".join(f"52.{2000 + number},0.{1000 + number}" for number in range(400))
+    profile = place(NAME, resource=polygon)
+    requests: list[tuple[str, Mapping[str, str]]] = []
+    with replay.running(api({"2026-05": [crime()]}, requests)) as url:
+        list(feed_of(profile).fetch(request(profile, url)))
+    assert requests[1] == ("/crimes-street/all-crime", {"poly": polygon, "date": "2026-05"})
+
+
+@pytest.mark.parametrize("stated", [None, False, True])
+def test_whether_crimes_were_discovered_is_what_the_profile_states(stated: bool | None) -> None:
+    profile = place(NAME, is_discovered=stated)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime())
+    assert [row["is_discovered"] for row in staged(con, feed)] == [stated]
 
 
 def test_occurrence_is_bounded_by_the_month_and_known_after_the_delay() -> None:
