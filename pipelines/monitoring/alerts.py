@@ -92,6 +92,13 @@ _NOTES = (
     """,
     """
     select feed, format(
+        '{}: {:,} of {:,} records have the times from {} out of order; they give no duration: ask the agency',
+        feed, disordered_incidents, incidents, time_order
+    ) as message
+    from marts.time_checks where disordered_incidents > 0 order by feed, time_order
+    """,
+    """
+    select feed, format(
         '{}: corrections of {} find another value than expected in {:,} rows of {:,} records: the source may have '
         'corrected them; see ops.corrections and remove them from expectations/corrections/{}.json',
         feed, "column", sum(kept)::bigint, count(distinct "key"), feed

@@ -1,5 +1,6 @@
 -- Response times by district, service and month, from report to first arrival, split into their parts; of releasable
--- incidents only, so that nothing is left when their records are subtracted. Grain: area_id, service, month_start_date.
+-- incidents only, so that nothing is left when their records are subtracted. Instants out of order give no duration
+-- (time_checks). Grain: area_id, service, month_start_date.
 with first_units as (
     select
         incident_id,
@@ -14,11 +15,11 @@ timed as (
         incidents.admin_area_id as area_id,
         incidents.service,
         date_trunc('month', incidents.report_date)::date as month_start_date,
-        date_diff('second', incidents.reported_at, coalesce(first_units.dispatched_at, incidents.first_dispatched_at))
+        seconds_between(incidents.reported_at, coalesce(first_units.dispatched_at, incidents.first_dispatched_at))
             as call_processing_seconds,
-        date_diff('second', first_units.dispatched_at, first_units.en_route_at) as turnout_seconds,
-        date_diff('second', first_units.en_route_at, first_units.arrived_at) as travel_seconds,
-        date_diff('second', incidents.reported_at, coalesce(first_units.arrived_at, incidents.first_arrived_at))
+        seconds_between(first_units.dispatched_at, first_units.en_route_at) as turnout_seconds,
+        seconds_between(first_units.en_route_at, first_units.arrived_at) as travel_seconds,
+        seconds_between(incidents.reported_at, coalesce(first_units.arrived_at, incidents.first_arrived_at))
             as response_seconds
     from core.incidents
     left join first_units on first_units.incident_id = incidents.incident_id

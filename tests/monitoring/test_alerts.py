@@ -43,6 +43,13 @@ def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None
     assert alert["message"].endswith("Limit: 3 h")
 
 
+def test_times_out_of_order_are_a_notice_with_their_number(korea: Settings) -> None:
+    row = {"feed": "fire_119", "time_order": "report to arrival", "incidents": 11201, "disordered_incidents": 64}
+    (notice,) = gathered(korea, marts__time_checks=row).iter_rows(named=True)
+    assert not notice["is_alarm"]
+    assert "64 of 11,201 records have the times from report to arrival out of order" in notice["message"]
+
+
 def test_an_ignored_list_of_keys_is_an_alarm(korea: Settings) -> None:
     row = {"feed": "police_112", "snapshot": "b", "listed_at": AS_OF, "known_keys": 1000, "missing_keys": 400}
     (alert,) = gathered(korea, staging__lists=row | {"is_accepted": False}).iter_rows(named=True)

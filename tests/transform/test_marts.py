@@ -8,6 +8,8 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipelines import areas
 from pipelines.config import profile as profiles
@@ -533,3 +535,43 @@ def test_a_delay_counts_from_the_first_received_version_of_a_call(con: duckdb.Du
         ("police_code_2", 2, 1),
         ("police_code_2", 7, 1),
     ], "less the declared hour; whole hours after the end of the hour of the report"
+
+
+def timed(con: duckdb.DuckDBPyConnection, number: int, **minutes: int) -> None:
+    """An ambulance call in Jongno with a unit; each stage so many minutes after the report."""
+    reported = AS_OF - timedelta(days=3)
+    instants = {f"{stage}_at": reported + timedelta(minutes=after) for stage, after in minutes.items()}
+    happened = {"agency": "fire", "service": "ems", "priority": None, "reported_at": reported}
+    insert(con, "core.incidents", incident(f"fire_119:t{number}", **happened, admin_area_id="11020"))
+    unit = {"incident_id": f"fire_119:t{number}", "unit_id": "u", "agency": "fire", "service": "ems"}
+    insert(con, "core.dispatches", unit | instants)
+
+
+def test_an_arrival_before_the_report_has_no_response_time_and_is_counted(con: duckdb.DuckDBPyConnection) -> None:
+    timed(con, 1, dispatched=1, en_route=2, arrived=8)
+    timed(con, 2, dispatched=-3, en_route=2, arrived=-1774)
+    built(con)
+    times = con.execute(
+        "select incidents, call_processing_p50_seconds, travel_p50_seconds, response_p50_seconds, response_p90_seconds "
+        "from marts.response_times where area_id = '11020' and service = 'ems'"
+    ).fetchall()
+    assert times == [(1, 60, 360, 480, 480)]
+    counted = dict(
+        con.execute(
+            "select time_order, disordered_incidents from marts.time_checks where feed = 'fire_119' order by all"
+        ).fetchall()
+    )
+    assert counted == {
+        "departure to arrival": 1, "dispatch to departure": 0, "report to arrival": 1, "report to dispatch": 1,
+    }  # fmt: skip
+
+
+@given(st.lists(st.integers(-5000, 5000), min_size=4, max_size=4))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_duration_is_negative(con: duckdb.DuckDBPyConnection, minutes: list[int]) -> None:
+    con.execute("delete from core.dispatches; delete from core.incidents where incident_id like '%:t%'")
+    reported, dispatched, en_route, arrived = minutes
+    timed(con, 1, dispatched=dispatched - reported, en_route=en_route - reported, arrived=arrived - reported)
+    warehouse.run_models(con, "marts", names=("response_times",))
+    durations = con.execute("select columns('seconds') from marts.response_times where area_id = '11020'").fetchall()
+    assert all(seconds is None or seconds >= 0 for row in durations for seconds in row)
