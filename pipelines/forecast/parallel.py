@@ -41,25 +41,39 @@ class EngineError(BongsuError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Where tasks run: the engine and, on this machine, how many processes."""
+    """Where tasks run: the engine and, on this machine, the processes; without any, in this process."""
 
     engine: Engine = "local"
     processes: int = 1
+    pool: ProcessPoolExecutor | None = None
 
-    @staticmethod
-    def of(processes: int) -> "Workers":
-        """Return the engine that ``BONGSU_ENGINE`` names, ``local`` if it is unset.
 
-        Raises:
-            SettingError: There is no such engine.
-        """
-        return Workers(environment.load().engine, processes)
+HERE: Final = Workers()
+
+
+@contextmanager
+def opened(processes: int) -> Iterator[Workers]:
+    """Open the engine that ``BONGSU_ENGINE`` names; if it is unset, up to ``processes`` processes of this machine.
+
+    The processes start with the first tasks and stay until the end, because starting one means importing the models.
+
+    Raises:
+        SettingError: There is no such engine.
+    """
+    name = environment.load().engine
+    # A daemonic process (a worker of some schedulers) may not have children.
+    if name != "local" or processes <= 1 or multiprocessing.current_process().daemon:
+        yield Workers(name)
+        return
+    # Spawned, never forked: a forked child of a process with Polars threads can hang.
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield Workers("local", processes, pool)
 
 
 def map_tasks(
     work: Callable[..., Answer],
     tasks: Sequence[tuple[Any, ...]],
-    workers: Workers = Workers(),
+    workers: Workers = HERE,
     progress: Progress = silent,
     what: str = "tasks",
 ) -> list[Answer]:
@@ -68,7 +82,7 @@ def map_tasks(
     Args:
         work: A function of a module (or a partial of one): workers import it by name.
         tasks: The arguments of each call.
-        workers: The engine and number of processes.
+        workers: As from `opened`.
         progress: Reports how many of ``what`` are done, as tasks complete; on a cluster, once at the end.
         what: What a task is, in the plural.
 
@@ -83,26 +97,22 @@ def map_tasks(
         progress(f"{len(tasks):,} of {len(tasks):,} {what}")
         return answers
     done: dict[int, Answer] = {}
-    for place, answer in _local(work, tasks, workers.processes):
+    for place, answer in _local(work, tasks, workers):
         done[place] = answer
         progress(f"{len(done):,} of {len(tasks):,} {what}")
     return [done[place] for place in range(len(tasks))]
 
 
 def _local(
-    work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], processes: int
+    work: Callable[..., Answer], tasks: Sequence[tuple[Any, ...]], workers: Workers
 ) -> Iterator[tuple[int, Answer]]:
-    # A daemonic process (a worker of some schedulers) may not have children.
-    if processes <= 1 or len(tasks) <= 1 or multiprocessing.current_process().daemon:
+    if workers.pool is None or len(tasks) <= 1:
         yield from ((place, work(*task)) for place, task in enumerate(tasks))
         return
-    # Spawned, never forked: a forked child of a process with Polars threads can hang.
-    spawn, processes = multiprocessing.get_context("spawn"), min(processes, len(tasks))
-    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        with _main_hidden(), _threads_shared(processes):
-            places = {pool.submit(work, *task): place for place, task in enumerate(tasks)}
-        for future in as_completed(places):
-            yield places[future], future.result()
+    with _main_hidden(), _threads_shared(workers.processes):
+        places = {workers.pool.submit(work, *task): place for place, task in enumerate(tasks)}
+    for future in as_completed(places):
+        yield places[future], future.result()
 
 
 @contextmanager

@@ -14,9 +14,11 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
+from pipelines.forecast import parallel
 from pipelines.forecast.demand import nightly as demand
 from pipelines.forecast.demand.evaluation import scoring
 from pipelines.forecast.demand.panel import Known
+from pipelines.forecast.parallel import HERE, Workers
 from pipelines.forecast.risk import nightly as risk
 from pipelines.monitoring import run_log
 from pipelines.steps import inputs
@@ -103,9 +105,9 @@ def read(settings: Settings) -> None:
 
 def fit(settings: Settings, progress: Progress = silent) -> None:
     """Run the models; opens no warehouse."""
-    with run_log.recorded(settings, "forecast_fit"):
+    with run_log.recorded(settings, "forecast_fit"), parallel.opened(settings.max_processes) as workers:
         data = Inputs(**handover.load(_folder(settings) / "inputs"))
-        handover.save(_folder(settings) / "outputs", models(data, settings, progress))
+        handover.save(_folder(settings) / "outputs", models(data, settings, workers, progress))
 
 
 def write(settings: Settings) -> None:
@@ -129,7 +131,9 @@ def handed_over(settings: Settings) -> Path:
     return settings.work / "forecast"
 
 
-def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl.DataFrame]:
+def models(
+    data: Inputs, settings: Settings, workers: Workers = HERE, progress: Progress = silent
+) -> dict[str, pl.DataFrame]:
     """Run the models of demand and risk; returns a frame per kind of record."""
     profile, as_of = settings.profile, settings.as_of
     calls = demand.forecast_demand(
@@ -137,7 +141,7 @@ def models(data: Inputs, settings: Settings, progress: Progress) -> dict[str, pl
         as_of,
         profile,
         data.known,
-        settings.environment.processes,
+        workers,
         progress,
         data.selected,
         data.areas,

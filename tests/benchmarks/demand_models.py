@@ -31,7 +31,7 @@ def models(panel: Panel) -> dict[str, Predict]:
         "boosting": partial(boosting.predict, freq=freq, covariates=known),
         "regression": partial(regression.predict, freq=freq, covariates=known),
         "ets": partial(ets.predict, freq=freq),
-        "prophet_mean": partial(prophet.predict, freq=freq, covariates=known, processes=1),
+        "prophet_mean": partial(prophet.predict, freq=freq, covariates=known),
     }
 
 

@@ -10,27 +10,43 @@ import pandas as pd
 import pytest
 
 from pipelines.config.environment import SettingError
-from pipelines.forecast.parallel import THREADS, Engine, EngineError, Workers, answer, map_tasks
+from pipelines.forecast.parallel import HERE, THREADS, Engine, EngineError, Workers, answer, map_tasks, opened
 
 ROOTS = [(4.0,), (9.0,), (16.0,)]
 
 
-def _process(_task: int) -> str:
+def _process(_task: object) -> str:
     return multiprocessing.current_process().name
 
 
+def _engine(processes: int) -> str:
+    with opened(processes) as workers:
+        return workers.engine
+
+
 def test_results_are_in_task_order_on_any_number_of_processes() -> None:
-    assert map_tasks(math.sqrt, ROOTS) == map_tasks(math.sqrt, ROOTS, Workers(processes=2)) == [2.0, 3.0, 4.0]
+    with opened(1) as single, opened(2) as two:
+        assert map_tasks(math.sqrt, ROOTS, single) == map_tasks(math.sqrt, ROOTS, two) == [2.0, 3.0, 4.0]
 
 
-def test_two_processes_do_the_work_outside_this_one() -> None:
-    assert multiprocessing.current_process().name not in map_tasks(_process, [(1,), (2,)], Workers(processes=2))
+def test_two_processes_do_the_work_outside_this_one_and_stay_for_the_next() -> None:
+    with opened(2) as workers:
+        names = [set(map_tasks(_process, [(task,) for task in range(9)], workers)) for _ in range(2)]
+    assert multiprocessing.current_process().name not in names[0] | names[1]
+    assert len(names[0] | names[1]) <= 2
+
+
+def test_without_enough_processes_or_tasks_none_is_started() -> None:
+    with opened(1) as alone, opened(2) as workers:
+        for where, tasks in ((HERE, ROOTS), (alone, ROOTS), (workers, ROOTS[:1])):
+            assert set(map_tasks(_process, tasks, where)) == {multiprocessing.current_process().name}
 
 
 def test_processes_share_the_processors_and_user_settings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    widths = map_tasks(os.getenv, [(name,) for name in THREADS], Workers(processes=2))
+    with opened(2) as workers:
+        widths = map_tasks(os.getenv, [(name,) for name in THREADS], workers)
     assert widths == [str(max((os.cpu_count() or 1) // 2, 1)), "7"]
     assert "POLARS_MAX_THREADS" not in os.environ
 
@@ -42,20 +58,20 @@ def test_progress_is_reported_up_to_the_last_task() -> None:
 
 
 def test_a_task_that_raises_is_not_swallowed() -> None:
-    with pytest.raises(ValueError, match="math domain error"):
-        map_tasks(math.sqrt, [(4.0,), (-1.0,)], Workers(processes=2))
+    with pytest.raises(ValueError, match="math domain error"), opened(2) as workers:
+        map_tasks(math.sqrt, [(4.0,), (-1.0,)], workers)
 
 
 def test_a_cluster_worker_runs_nested_tasks_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BONGSU_ENGINE", "ray")
-    results = answer(pd.DataFrame({"task": [0], "payload": [pickle.dumps((Workers.of, (1,)))]}))
-    assert pickle.loads(results["payload"][0]) == Workers("local", 1)
+    results = answer(pd.DataFrame({"task": [0], "payload": [pickle.dumps((_engine, (1,)))]}))
+    assert pickle.loads(results["payload"][0]) == "local"
 
 
 def test_an_unknown_engine_is_rejected_with_the_available_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BONGSU_ENGINE", "dask")
-    with pytest.raises(SettingError, match=r"BONGSU_ENGINE is 'dask'.*'local', 'ray' or 'spark'"):
-        Workers.of(2)
+    with pytest.raises(SettingError, match=r"BONGSU_ENGINE is 'dask'.*'local', 'ray' or 'spark'"), opened(2):
+        pass
 
 
 def test_without_the_extra_the_message_states_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

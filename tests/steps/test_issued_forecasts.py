@@ -7,8 +7,6 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipelines.config.environment import Environment
-from pipelines.config.progress import silent
 from pipelines.config.settings import Settings
 from pipelines.forecast.demand import tables
 from pipelines.forecast.risk import issued
@@ -117,7 +115,7 @@ def scored(settings: Settings) -> pl.DataFrame:
 
 def issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """The forecast step on an open warehouse."""
-    outputs = forecast.models(forecast.Inputs.read(con, settings), settings, silent)
+    outputs = forecast.models(forecast.Inputs.read(con, settings), settings)
     forecast.record(settings, outputs)
     forecast.write_tables(con, settings, outputs)
 

@@ -32,6 +32,7 @@ from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Known, Panel
 from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.parallel import HERE, Workers
 from pipelines.schema.dictionary import empty
 
 HOURLY_ORIGINS: Final = 5
@@ -59,7 +60,7 @@ class Run:
     profile: Profile
     kept: pl.DataFrame | None = None
     selected_at: datetime | None = None
-    processes: int = 1
+    workers: Workers = HERE
     progress: Progress = silent
 
 
@@ -94,7 +95,7 @@ def forecast_demand(
     as_of: datetime,
     profile: Profile,
     known: Known | None = None,
-    processes: int = 1,
+    workers: Workers = HERE,
     progress: Progress = silent,
     kept: pl.DataFrame | None = None,
     areas: pl.DataFrame | None = None,
@@ -108,7 +109,7 @@ def forecast_demand(
         as_of: The instant (UTC) of issue, stored as ``reference_at``; nothing after it is read.
         profile: Time zone, region, horizons, services' rule for Prophet, country of the holidays.
         known: How far each service's records reach and why they are degraded; none: complete up to ``as_of``.
-        processes: Processes that fit Prophet in parallel.
+        workers: Where fits of Prophet and sums of sample paths run.
         progress: Called after each batch of fits of Prophet.
         kept: ``forecast.demand_selections`` of an earlier night. A selection of the last week is reused, if every
             series has one; otherwise models compete again.
@@ -124,7 +125,7 @@ def forecast_demand(
     panel = area_hierarchy.with_unplaced(panel, above)
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
     selected_at = selection_table.selected_at(kept, as_of)
-    run = Run(as_of, profile, kept if selected_at else None, selected_at, processes, progress)
+    run = Run(as_of, profile, kept if selected_at else None, selected_at, workers, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, days = _hourly(panel, run), _daily(panel, run)
     of_hours = _added_up(hours, panel, members, run, listed)
@@ -141,7 +142,7 @@ def forecast_demand(
     if listed.height:
         forecasts.append(
             shifts.forecast(
-                panel, _ahead(hours), _ahead(days), of_hours, shares, members, listed, as_of, profile, processes
+                panel, _ahead(hours), _ahead(days), of_hours, shares, members, listed, as_of, profile, workers
             )
         )
     return DemandForecast(pl.concat(forecasts), pl.concat(scores), pl.concat(chosen))
@@ -189,7 +190,7 @@ def _added_up(
                 result.curves,
             )
         )
-    return reconciliation.together(families, run.processes)
+    return reconciliation.together(families, run.workers)
 
 
 def _hourly(panel: Panel, run: Run) -> Result:
@@ -215,7 +216,7 @@ def _daily(panel: Panel, run: Run) -> Result:
         as_of.date() - timedelta(days=profile.demand.history_days + 2),
         as_of.date() + timedelta(days=horizon + 2),
     )
-    fit = partial(prophet.predict, holiday_days=holiday_days, processes=run.processes, progress=run.progress)
+    fit = partial(prophet.predict, holiday_days=holiday_days, workers=run.workers, progress=run.progress)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]

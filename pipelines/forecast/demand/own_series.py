@@ -23,7 +23,6 @@ from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floa
 from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, lasting_ids
-from pipelines.forecast.parallel import Workers
 
 TRAINING_ORIGINS: Final = 6
 """Origins before the first forecast, used for model selection and ranges; half a horizon apart in ``predict``."""
@@ -151,15 +150,13 @@ def _from_batches(
 ) -> list[Answer]:
     """Return the results of the batches that are not too short, in order."""
     fit = partial(prophet.predict, holiday_days=prophet.NO_HOLIDAYS)
-    if len(batches) == 1:
-        # A single batch runs here, so its fits of Prophet may run in parallel.
-        fit = partial(fit, processes=processes, progress=progress)
-        answers = [work(task, fit, batches[0])]
-    else:
-        tasks = [(batch,) for batch in batches]
-        answers = parallel.map_tasks(
-            partial(work, task, fit), tasks, Workers.of(processes), progress, "batches of series"
-        )
+    with parallel.opened(processes) as workers:
+        if len(batches) == 1:
+            # A single batch runs here, so its fits of Prophet may run in parallel.
+            answers = [work(task, partial(fit, workers=workers, progress=progress), batches[0])]
+        else:
+            tasks = [(batch,) for batch in batches]
+            answers = parallel.map_tasks(partial(work, task, fit), tasks, workers, progress, "batches of series")
     result = [answer for answer in answers if answer is not None]
     if not result:
         raise SeriesError(TOO_SHORT)

@@ -28,6 +28,7 @@ from pipelines.forecast.demand.models import hour_of_week, seasonal_naive
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Panel
 from pipelines.forecast.demand.series import lasting_ids
+from pipelines.forecast.parallel import HERE, Workers
 
 MODEL: Final = "part_of_days"
 """Name of the published forecasts of shifts whose hours are not forecast."""
@@ -237,7 +238,7 @@ def forecast(
     listed: pl.DataFrame,
     as_of: datetime,
     profile: Profile,
-    processes: int = 1,
+    workers: Workers = HERE,
 ) -> pl.DataFrame:
     """Return ``forecast.demand`` of the coming shifts. They are not scored here: issued ones are, once due.
 
@@ -251,7 +252,7 @@ def forecast(
         listed: As from ``of_services``, of services in the panel.
         as_of: The instant of issue, UTC.
         profile: Horizon, time zone.
-        processes: Processes that draw paths in parallel.
+        workers: Where sample paths are drawn.
     """
     horizon = profile.horizons.daily_days
     named = named_series(panel.series, listed)
@@ -268,7 +269,7 @@ def forecast(
     twice = hours.select("unique_id", "ds").join(shares.hours, on=["unique_id", "ds"], maintain_order="left")
     shared = means(_named(twice, panel), _named(shares.days, panel), listed)
     published = _with_means(backtest.filter(pl.col("model") == TABLE["D"]), expected)
-    within_shift = reconciliation.together(_families(published, members, named), processes)
+    within_shift = reconciliation.together(_families(published, members, named), workers)
     is_ahead = pl.col("target_start").is_not_null()
     added = reconciliation.added(published.filter(is_ahead), within_shift).rename(
         {"unique_id": "number", "series_id": "unique_id"}

@@ -20,7 +20,7 @@ from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample
 from pipelines.forecast.demand.hierarchy.area_hierarchy import WHOLE
 from pipelines.forecast.demand.hierarchy.sample_paths import Paths
 from pipelines.forecast.demand.series import Frequency
-from pipelines.forecast.parallel import Workers
+from pipelines.forecast.parallel import HERE, Workers
 
 MODEL: Final = "sum_of_parts"
 """Model name of published forecasts that are sums."""
@@ -102,10 +102,10 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
     return Sums(pl.concat([none.areas, *areas]), pl.concat([none.periods, *periods]))
 
 
-def together(families: Sequence[tuple[Family, Sequence[datetime], Floats]], processes: int) -> Sums:
+def together(families: Sequence[tuple[Family, Sequence[datetime], Floats]], workers: Workers) -> Sums:
     """Run ``add_up`` for several families (with their cutoffs and curves), in parallel if that is worth starting."""
     is_long = sum(family.forecasts.height for family, *_ in families) >= WORTH_A_START
-    result = parallel.map_tasks(add_up, families, Workers.of(processes if is_long else 1))
+    result = parallel.map_tasks(add_up, families, workers if is_long else HERE)
     return Sums(pl.concat(single.areas for single in result), pl.concat(single.periods for single in result))
 
 

@@ -20,7 +20,7 @@ from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
 from pipelines.forecast.demand.models import covariates as known_ahead
 from pipelines.forecast.demand.series import Frequency, History, of
-from pipelines.forecast.parallel import Workers
+from pipelines.forecast.parallel import HERE, Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def predict(
     history: History | pl.DataFrame,
     targets: pl.DataFrame,
     holiday_days: pl.DataFrame = NO_HOLIDAYS,
-    processes: int = 1,
+    workers: Workers = HERE,
     progress: Progress = silent,
     freq: Frequency = "D",
     covariates: pl.DataFrame | None = None,
@@ -81,8 +81,7 @@ def predict(
         history: ``unique_id, ds, y`` by day or hour; ``unique_id`` is an integer.
         targets: ``unique_id, cutoff, ds``, more columns kept.
         holiday_days: As from ``holiday_effects``; empty: none.
-        processes: Number of parallel processes, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend on
-            either.
+        workers: Where the fits run; the numbers do not depend on it.
         progress: Called after each batch of fits.
         freq: ``h`` or ``D``.
         covariates: As described in the module ``covariates``; they become regressors.
@@ -104,7 +103,7 @@ def predict(
                 answers.append(Answer(key, None, f"fewer than {LEAST_DAYS} days of history"))
                 continue
             tasks.append(_task(key, known, days, freq, covariates))
-    answers.extend(fit(tasks, holiday_days, processes, progress))
+    answers.extend(fit(tasks, holiday_days, workers, progress))
     means = np.full(targets.height, np.nan)
     failures: list[str | None] = [None] * targets.height
     for answer in answers:
@@ -129,10 +128,12 @@ def _task(
     return Task(key, known["ds"].to_numpy(), known["y"].to_numpy(), days["ds"].to_numpy(), freq, used, note)
 
 
-def fit(tasks: Sequence[Task], holiday_days: pl.DataFrame, processes: int, progress: Progress = silent) -> list[Answer]:
+def fit(
+    tasks: Sequence[Task], holiday_days: pl.DataFrame, workers: Workers, progress: Progress = silent
+) -> list[Answer]:
     """Fit all tasks, in batches over the engine's workers; results are in task order."""
     batches = [(tasks[i : i + BATCH], holiday_days) for i in range(0, len(tasks), BATCH)]
-    workers, what = Workers.of(processes), f"batches of {BATCH} Prophet fits"
+    what = f"batches of {BATCH} Prophet fits"
     return list(chain.from_iterable(parallel.map_tasks(fit_batch, batches, workers, progress, what)))
 
 

@@ -1,7 +1,6 @@
 """Rolling origins: their cutoffs, and the columns of their rows."""
 
 from datetime import datetime, timedelta
-from functools import partial
 
 import polars as pl
 import pytest
@@ -93,7 +92,7 @@ def test_outcomes_are_used_as_first_known_and_scored_as_now_known() -> None:
 
 ORIGIN = AS_OF - timedelta(days=14)
 """The instant of the last hourly origin but one, as long after its cutoff as AS_OF is after its own."""
-MODELS = registry.available("h", partial(prophet.predict, processes=1), KOREA.demand.prophet_min_per_day)
+MODELS = registry.available("h", prophet.predict, KOREA.demand.prophet_min_per_day)
 FRAME = hourly({("11010", "ems"): 2.0, ("11020", "ems"): 0.5}, days=120)
 
 

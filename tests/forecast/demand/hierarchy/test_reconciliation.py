@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipelines.forecast import parallel
 from pipelines.forecast.demand import shifts
 from pipelines.forecast.demand.evaluation.calibration import IDENTITY
 from pipelines.forecast.demand.hierarchy import reconciliation
@@ -96,10 +97,11 @@ def test_sums_made_side_by_side_in_two_processes_are_those_made_in_one(monkeypat
     families = [
         (Family(forecasts(MEANS, noise), [ADMIN, STATIONS], "h"), [ORIGINS[4], NOW], IDENTITY) for noise in (0.1, 0.3)
     ]
-    alone = reconciliation.together(families, 1)
+    alone = reconciliation.together(families, parallel.HERE)
     # A city large enough to be worth a start takes minutes.
     monkeypatch.setattr(reconciliation, "WORTH_A_START", 0)
-    adjacent = reconciliation.together(families, 2)
+    with parallel.opened(2) as workers:
+        adjacent = reconciliation.together(families, workers)
     assert adjacent.areas.equals(alone.areas)
     assert adjacent.periods.equals(alone.periods)
 

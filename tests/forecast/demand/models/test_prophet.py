@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipelines.forecast import parallel
 from pipelines.forecast.demand.models import prophet
 from pipelines.forecast.demand.models.prophet import NO_HOLIDAYS
 from tests.forecast.demand.conftest import targets_of
@@ -41,19 +42,19 @@ def test_a_break_that_begins_before_the_first_day_is_still_long() -> None:
 
 def test_the_mean_follows_the_weekday_and_is_never_negative() -> None:
     cutoff = START + timedelta(days=200)
-    forecasts = prophet.predict(days(210), targets_of(cutoff, 14), NO_HOLIDAYS, 1)
+    forecasts = prophet.predict(days(210), targets_of(cutoff, 14), NO_HOLIDAYS)
     weekend = forecasts["ds"].dt.weekday() >= 6
     assert forecasts["failure"].null_count() == 14
     assert forecasts.filter(weekend)["mean"].mean() == pytest.approx(40, rel=0.15)
     assert forecasts.filter(~weekend)["mean"].mean() == pytest.approx(20, rel=0.15)
-    sparse = prophet.predict(days(200, rate=0.02), targets_of(cutoff, 14), NO_HOLIDAYS, 1)
+    sparse = prophet.predict(days(200, rate=0.02), targets_of(cutoff, 14), NO_HOLIDAYS)
     assert sparse["mean"].min() >= 0
 
 
 def test_nothing_from_the_cutoff_on_changes_the_mean() -> None:
     cutoff = START + timedelta(days=100)
     altered = days(120).with_columns(y=pl.when(pl.col("ds") >= cutoff).then(999.0).otherwise("y"))
-    single, two = (prophet.predict(h, targets_of(cutoff, 7), NO_HOLIDAYS, 1)["mean"] for h in (days(120), altered))
+    single, two = (prophet.predict(h, targets_of(cutoff, 7), NO_HOLIDAYS)["mean"] for h in (days(120), altered))
     assert single.equals(two)
 
 
@@ -61,7 +62,7 @@ def test_a_short_or_unknown_series_reports_a_failure() -> None:
     targets = pl.concat(
         [targets_of(START + timedelta(days=20), 2), targets_of(START + timedelta(days=20), 1, series=2)]
     )
-    forecasts = prophet.predict(days(20), targets, NO_HOLIDAYS, 1)
+    forecasts = prophet.predict(days(20), targets, NO_HOLIDAYS)
     assert forecasts["mean"].to_list() == [None] * 3
     assert forecasts["failure"].str.contains("fewer than 56 days").all()
 
@@ -69,7 +70,7 @@ def test_a_short_or_unknown_series_reports_a_failure() -> None:
 def test_a_fit_that_fails_is_a_failure_of_its_series_alone() -> None:
     bad = days(100, series=2).with_columns(y=pl.lit(float("inf")))
     targets = pl.concat([targets_of(START + timedelta(days=100), 1, 1), targets_of(START + timedelta(days=100), 1, 2)])
-    forecasts = prophet.predict(pl.concat([days(100), bad]), targets, NO_HOLIDAYS, 1)
+    forecasts = prophet.predict(pl.concat([days(100), bad]), targets, NO_HOLIDAYS)
     assert forecasts["mean"].is_null().to_list() == [False, True]
     assert forecasts["failure"][1].startswith("Prophet failed")
 
@@ -78,22 +79,24 @@ def test_a_fit_that_fails_is_a_failure_of_its_series_alone() -> None:
 def test_the_numbers_do_not_depend_on_how_many_processes_fit() -> None:
     history = pl.concat(days(80, series=i, seed=i) for i in range(9))
     targets = pl.concat(targets_of(START + timedelta(days=80), 3, series=i) for i in range(9))
-    stored: list[tuple[int, int]] = []
+    reports: list[str] = []
     effects = prophet.holiday_effects("KR", None, date(2025, 6, 1), date(2025, 12, 31))
-    single = prophet.predict(history, targets, effects, 1)
-    two = prophet.predict(history, targets, effects, 2, lambda done, all_: stored.append((done, all_)))
-    assert single.equals(two)
-    assert sorted(stored)[-1] == (9, 9)
+    with parallel.opened(2) as workers:
+        two = prophet.predict(history, targets, effects, workers, reports.append)
+    assert prophet.predict(history, targets, effects).equals(two)
+    assert reports == ["1 of 2 batches of 8 Prophet fits", "2 of 2 batches of 8 Prophet fits"]
 
 
 MAIN = """
 if __name__ != "__main__":
     raise RuntimeError("imported again")
 import numpy as np
+from pipelines.forecast import parallel
 from pipelines.forecast.demand.models import prophet
 days = np.arange("2025-01-01", "2025-04-11", dtype="datetime64[D]").astype("datetime64[us]")
 tasks = [prophet.Task((n, 0), days[:80], np.ones(80) * n, days[80:]) for n in range(10)]
-print(sum(answer.means is not None for answer in prophet.fit(tasks, prophet.NO_HOLIDAYS, 2)))
+with parallel.opened(2) as workers:
+    print(sum(answer.means is not None for answer in prophet.fit(tasks, prophet.NO_HOLIDAYS, workers)))
 """
 
 
