@@ -45,7 +45,7 @@ class Inputs:
     """Everything that the models read.
 
     ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``police``: the last two, one row;
-    ``selected``: the models that the last earlier run selected, one frame or none.
+    ``selected`` and ``scored``: the models that the last earlier run used, and the backtest it published; or none.
     """
 
     demand_hourly: pl.DataFrame
@@ -57,6 +57,7 @@ class Inputs:
     areas: pl.DataFrame
     cells: pl.DataFrame
     selected: pl.DataFrame | None = None
+    scored: pl.DataFrame | None = None
 
     @staticmethod
     def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "Inputs":
@@ -71,6 +72,7 @@ class Inputs:
             areas=inputs.areas(con),
             cells=inputs.cells(con),
             selected=issues.before(settings, "demand_selections"),
+            scored=issues.before(settings, "demand_backtests"),
         )
 
     @property
@@ -145,6 +147,7 @@ def models(
         progress,
         data.selected,
         data.areas,
+        data.scored,
     )
     ((complete_until, stale_reason),) = data.police.iter_rows()
     crime = risk.forecast_risk(

@@ -139,6 +139,18 @@ def hashes(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [warehouse.logical_hash(con, "forecast", table) for table in TABLES]
 
 
+def test_between_selections_a_night_keeps_the_backtest_and_a_rebuild_finds_it(
+    con: duckdb.DuckDBPyConnection, settings: Settings
+) -> None:
+    issue(con, at(settings, 1))
+    issue(con, settings)
+    before, now = (issues.newest(run, "demand_backtests") for run in (at(settings, 1), settings))
+    assert before is not None and now is not None and not now.is_empty()
+    assert now.drop("reference_at").equals(before.drop("reference_at"))
+    written = hashes(con)
+    assert reload(con, settings) and hashes(con) == written
+
+
 def test_the_first_issue_is_scored_and_a_later_one_is_only_kept(
     con: duckdb.DuckDBPyConnection, settings: Settings
 ) -> None:

@@ -54,11 +54,14 @@ class DemandForecast:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The settings of one night's forecast; ``kept``: a selection to reuse, made at ``selected_at``."""
+    """The settings of one night's forecast; ``kept``: a selection to reuse, made at ``selected_at``; ``scored``: its
+    backtest.
+    """
 
     as_of: datetime
     profile: Profile
     kept: pl.DataFrame | None = None
+    scored: pl.DataFrame | None = None
     selected_at: datetime | None = None
     workers: Workers = HERE
     progress: Progress = silent
@@ -66,13 +69,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A frequency's models, their targets, and the selection to reuse."""
+    """A frequency's models, their targets, and the selection to reuse, with its scores if they are known."""
 
     freq: Frequency
     models: list[Model]
     targets: pl.DataFrame
     is_scored: pl.Expr
     kept: pl.DataFrame | None
+    scores: pl.DataFrame | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ def forecast_demand(
     progress: Progress = silent,
     kept: pl.DataFrame | None = None,
     areas: pl.DataFrame | None = None,
+    scored: pl.DataFrame | None = None,
 ) -> DemandForecast:
     """Forecast calls and units sent by hour, day and shift for every area and service; score the backtest.
 
@@ -114,6 +119,9 @@ def forecast_demand(
         kept: ``forecast.demand_selections`` of an earlier night. A selection of the last week is reused, if every
             series has one; otherwise models compete again.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
+        scored: The backtest in ``forecast.demand_scores`` issued with ``kept``, or none. While a selection is reused,
+            so is its backtest: nothing is drawn at past cutoffs, which would move a day a night. Its scores are frozen:
+            counts that arrive later change them only once models compete again. Forecasts ahead do not depend on it.
     """
     known = known or Known({}, {})
     panel = Panel.read(hourly, as_of, profile, known)
@@ -125,7 +133,7 @@ def forecast_demand(
     panel = area_hierarchy.with_unplaced(panel, above)
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
     selected_at = selection_table.selected_at(kept, as_of)
-    run = Run(as_of, profile, kept if selected_at else None, selected_at, workers, progress)
+    run = Run(as_of, profile, kept if selected_at else None, scored, selected_at, workers, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, days = _hourly(panel, run), _daily(panel, run)
     of_hours = _added_up(hours, panel, members, run, listed)
@@ -172,7 +180,8 @@ def _added_up(
     listed: pl.DataFrame | None = None,
 ) -> Sums:
     """Sum every service and measure, at the scored origins and ahead; by shift and day too if requested."""
-    is_due = pl.col("is_scored") | pl.col("target_start").is_not_null()
+    is_ahead = pl.col("target_start").is_not_null()
+    is_due = is_ahead | pl.col("is_scored") if result.request.scores is None else is_ahead
     published = result.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
     families = []
     for (service, measure), family in panel.series.group_by(area_hierarchy.FAMILY, maintain_order=True):
@@ -202,7 +211,8 @@ def _hourly(panel: Panel, run: Run) -> Result:
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("h", prophet.predict, least)]
     is_scored = pl.col("cutoff").rank("dense").over("unique_id") > WARM_UP
-    return _issue(Request("h", competing, rolling_origin.both(past, ahead), is_scored, kept), panel, run)
+    targets = rolling_origin.both(past, ahead)
+    return _issue(Request("h", competing, targets, is_scored, kept, _kept_scores(run, kept, "h")), panel, run)
 
 
 def _daily(panel: Panel, run: Run) -> Result:
@@ -228,7 +238,7 @@ def _daily(panel: Panel, run: Run) -> Result:
     targets = rolling_origin.both(rolling_origin.daily_origins(ids, horizon), ahead).with_columns(
         is_requested.alias("is_requested")
     )
-    return _issue(Request("D", competing, targets, is_scored, kept), days, run)
+    return _issue(Request("D", competing, targets, is_scored, kept, _kept_scores(run, kept, "D")), days, run)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
@@ -242,6 +252,16 @@ def _ids(panel: Panel) -> pl.DataFrame:
 
 def _kept(run: Run, panel: Panel, freq: Frequency) -> pl.DataFrame | None:
     return None if run.kept is None else selection_table.recalled(run.kept, panel, freq, run.profile)
+
+
+def _kept_scores(run: Run, kept: pl.DataFrame | None, freq: Frequency) -> pl.DataFrame | None:
+    """Return the scores issued with a selection that is reused; None if models compete again or there are none."""
+    if kept is None or run.kept is None or run.scored is None:
+        return None
+    with_it = pl.col("reference_at") == run.kept["reference_at"][0], pl.col("frequency") == freq
+    scores = scoring.complete(run.scored).filter(with_it).select(*tables.SCORE_COLUMNS)
+    as_of = pl.lit(run.as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at")
+    return None if scores.is_empty() else scores.with_columns(as_of)
 
 
 def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
@@ -298,14 +318,17 @@ def _stored(
     ahead = stamped.filter(is_ahead)
     shared_rows = disclosure_safe.replacements(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
     issued = calibration.with_quantiles(pl.concat([ahead, shared_rows]), result.curves)
-    is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
-    past = calibration.with_quantiles(
-        stamped.filter(is_past).with_columns(y=pl.col("y_now"), area_level="level"), result.curves
-    )
-    scored = past.join(result.scale, on="unique_id", how="left", maintain_order="left")
+    scores = result.request.scores
+    if scores is None:
+        is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
+        past = calibration.with_quantiles(
+            stamped.filter(is_past).with_columns(y=pl.col("y_now"), area_level="level"), result.curves
+        )
+        known = past.join(result.scale, on="unique_id", how="left", maintain_order="left")
+        scores = tables.backtest_scores(known, result.curves, freq)
     selected_at = (result.request.kept is not None and run.selected_at) or as_of
     return (
         tables.issued(issued, result.curves),
-        tables.backtest_scores(scored, result.curves, freq),
+        scores,
         selection_table.to_table(result.choices, panel, freq, as_of, selected_at, run.profile),
     )

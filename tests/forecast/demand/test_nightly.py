@@ -1,6 +1,7 @@
 """The nightly forecast on small panels: issued rows, unread data, reported reasons."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -325,6 +326,35 @@ def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
     reselected = again(7, result.choices)
     assert reselected.forecasts.equals(result.forecasts) and reselected.choices.equals(result.choices)
     assert again(1, result.choices.filter(pl.col("area_id") != "11020")).choices.equals(result.choices)
+
+
+def test_a_reused_selection_keeps_the_scores_of_its_night_and_draws_nothing_at_past_cutoffs(
+    panel: pl.DataFrame, result: DemandForecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = result.choices.with_columns(pl.col("chosen_at", "reference_at") - timedelta(days=3))
+    scored = result.scores.with_columns(pl.col("reference_at") - timedelta(days=3), mae=pl.lit(7.0))
+    alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
+    drawn: list[int] = []
+    add_up = reconciliation.add_up
+
+    def watched(family: reconciliation.Family, cutoffs: list[datetime], *rest: Any) -> reconciliation.Sums:
+        drawn.append(len(cutoffs))
+        return add_up(family, cutoffs, *rest)
+
+    monkeypatch.setattr(reconciliation, "add_up", watched)
+    again = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=scored)
+    assert again.forecasts.equals(alone.forecasts) and again.choices.equals(alone.choices)
+    assert again.scores.equals(result.scores.with_columns(mae=pl.lit(7.0)))
+    assert drawn == [1] * 4, "the hours and days ahead of two services"
+
+
+def test_scores_not_issued_with_the_selection_are_not_reused(panel: pl.DataFrame, result: DemandForecast) -> None:
+    kept = result.choices.with_columns(pl.col("chosen_at", "reference_at") - timedelta(days=3))
+    alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
+    with_scores = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=result.scores)
+    assert with_scores.scores.equals(alone.scores)
+    reselected = nightly.forecast_demand(panel, AS_OF, KOREA, scored=result.scores.head(1))
+    assert reselected.scores.equals(result.scores)
 
 
 @pytest.mark.slow
