@@ -37,6 +37,16 @@ TABLES: Final = {
 }
 """Kinds of record that the step writes, and the table of schema ``forecast`` that each fills."""
 RECORDS: Final = tuple(TABLES)
+CHOICES: Final = "risk_choices"
+"""Kind of record that fills no table: the selections from the backtest of risk, for the nights that reuse it."""
+KEPT: Final = {
+    "choices": CHOICES,
+    "scores": "risk_backtests",
+    "curves": "risk_curves",
+    "calibration": "risk_calibration",
+    "slots_scores": "risk_slots_backtests",
+}
+"""Parts of `risk.Kept`, and the kind of record of each."""
 SCORE_GRAIN: Final = ("reference_at", "frequency", "service", "measure", "category", "window", "area_level")
 
 
@@ -46,6 +56,7 @@ class Inputs:
 
     ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``police``: the last two, one row;
     ``selected`` and ``scored``: the models that the last earlier run used, and the backtest it published; or none.
+    ``kept_…``: the same of risk.
     """
 
     demand_hourly: pl.DataFrame
@@ -58,6 +69,11 @@ class Inputs:
     cells: pl.DataFrame
     selected: pl.DataFrame | None = None
     scored: pl.DataFrame | None = None
+    kept_choices: pl.DataFrame | None = None
+    kept_scores: pl.DataFrame | None = None
+    kept_curves: pl.DataFrame | None = None
+    kept_calibration: pl.DataFrame | None = None
+    kept_slots_scores: pl.DataFrame | None = None
 
     @staticmethod
     def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "Inputs":
@@ -73,6 +89,7 @@ class Inputs:
             cells=inputs.cells(con),
             selected=issues.before(settings, "demand_selections"),
             scored=issues.before(settings, "demand_backtests"),
+            **{f"kept_{part}": issues.before(settings, kind) for part, kind in KEPT.items()},
         )
 
     @property
@@ -80,6 +97,12 @@ class Inputs:
         """Return the frames by name, without missing ones."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: frame for name, frame in named.items() if frame is not None}
+
+    @property
+    def kept(self) -> risk.Kept | None:
+        """Return the last run's backtest of risk; None if a part is missing."""
+        parts = {part: getattr(self, f"kept_{part}") for part in KEPT}
+        return None if any(frame is None for frame in parts.values()) else risk.Kept(**parts)
 
     @property
     def known(self) -> Known:
@@ -124,7 +147,7 @@ def write(settings: Settings) -> None:
 
 def record(settings: Settings, outputs: Mapping[str, pl.DataFrame]) -> None:
     """Keep every frame of the models as issued."""
-    for kind in RECORDS:
+    for kind in (*RECORDS, CHOICES):
         records.write(settings, kind, issues.stamp(settings.as_of), outputs[kind])
 
 
@@ -159,6 +182,7 @@ def models(
         stale_reason,
         settings.environment.threads,
         progress,
+        data.kept,
     )
     return {
         "demand_forecasts": calls.forecasts,
@@ -170,6 +194,7 @@ def models(
         "risk_calibration": crime.calibration,
         "risk_slots_forecasts": crime.slots.forecasts,
         "risk_slots_backtests": crime.slots.scores,
+        CHOICES: crime.choices,
     }
 
 

@@ -147,6 +147,10 @@ def test_between_selections_a_night_keeps_the_backtest_and_a_rebuild_finds_it(
     before, now = (issues.newest(run, "demand_backtests") for run in (at(settings, 1), settings))
     assert before is not None and now is not None and not now.is_empty()
     assert now.drop("reference_at").equals(before.drop("reference_at"))
+    stored = issues.newest(settings, "risk_choices")
+    assert stored is not None and stored["category"].to_list() == ["theft"]
+    earlier = forecast.Inputs.read(con, settings).kept
+    assert earlier is not None and earlier.fits(stored["fingerprint"][0]), "both nights have the same months"
     written = hashes(con)
     assert reload(con, settings) and hashes(con) == written
 

@@ -6,21 +6,24 @@ not located by caller look-up. Places only, never persons.
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
+from pipelines.config.seeds import seed
 from pipelines.forecast.demand.series import midnight
+from pipelines.forecast.risk.cell_hours import backtest as slots
 from pipelines.forecast.risk.cell_hours import hours, nightly
 from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.evaluation.summary import pool
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
+from pipelines.forecast.risk.models import stack
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
-from pipelines.forecast.risk.models.stack import BEST_COUNT, STACK
+from pipelines.forecast.risk.models.stack import BEST_COUNT, FIRST_COUNT, STACK
 from pipelines.forecast.risk.ranking import cells_of_share
 from pipelines.schema.dictionary import empty, frame_schema
 
@@ -32,19 +35,32 @@ LEAD_DAYS: Final = 1
 stale feed's longer lead is stated in ``degraded_reason`` and not backtested.
 """
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
+FIRST_DUE: Final = day_number(date(1970, 1, 5))
+"""The backtest's months end every four weeks from this Monday on, so that the nights in between share them."""
+METHOD: Final = 1
+"""Version of the models and their evaluation: another one does not reuse a backtest."""
 
 FORECAST_COLUMNS: Final = frame_schema("forecast.risk")
 SCORE_COLUMNS: Final = frame_schema("forecast.risk_scores")
 WITHOUT_PATROLS: Final = {"patrolled": pl.lit("all"), "patrol_minutes": pl.lit(None, pl.Float64)}
 CURVE_COLUMNS: Final = frame_schema("forecast.risk_curves")
 CALIBRATION_COLUMNS: Final = frame_schema("forecast.risk_calibration")
+_TYPES: Final[Mapping[Any, type[pl.DataType]]] = {str: pl.String, int: pl.Int64, float: pl.Float64}
+CHOICE_COLUMNS: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
+    "reference_at": pl.Datetime("us", "UTC"),
+    "fingerprint": pl.String,
+    "category": pl.String,
+    "cells": pl.Struct({field.name: _TYPES[field.type] for field in fields(stack.Choice)}),
+    "slots": pl.Struct({field.name: _TYPES[field.type] for field in fields(slots.Choice)}),
+}
+"""The selections from a backtest by category; ``fingerprint``: what decides whether it can be reused."""
 
 
 @dataclass(frozen=True, slots=True)
 class RiskForecast:
     """Frames with the columns of ``forecast.risk``, ``risk_scores``, ``risk_curves`` and ``risk_calibration``.
 
-    ``slots`` has those of ``risk_slots`` and ``risk_slots_scores``.
+    ``slots`` has those of ``risk_slots`` and ``risk_slots_scores``, ``choices`` `CHOICE_COLUMNS`.
     """
 
     forecasts: pl.DataFrame
@@ -52,6 +68,40 @@ class RiskForecast:
     curves: pl.DataFrame
     calibration: pl.DataFrame
     slots: nightly.SlotForecast
+    choices: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The backtest that an earlier night issued, and its selections: frames as in `RiskForecast`."""
+
+    choices: pl.DataFrame
+    scores: pl.DataFrame
+    curves: pl.DataFrame
+    calibration: pl.DataFrame
+    slots_scores: pl.DataFrame
+
+    @property
+    def chosen_cells(self) -> dict[str, stack.Choice]:
+        """Return the selection of cells by category."""
+        return {row["category"]: stack.Choice(**row["cells"]) for row in self.choices.to_dicts()}
+
+    @property
+    def chosen_slots(self) -> dict[str, slots.Choice]:
+        """Return the selection of cells and slots by category."""
+        return {row["category"]: slots.Choice(**row["slots"]) for row in self.choices.to_dicts()}
+
+    def issued_at(self, as_of: datetime) -> "Kept":
+        """Return the same with another ``reference_at``."""
+        frames = {field.name: getattr(self, field.name) for field in fields(self)}
+        stamp = pl.lit(as_of, _INSTANT).alias("reference_at")
+        return Kept(**{name: frame.with_columns(stamp) for name, frame in frames.items()})
+
+    def fits(self, fingerprint: str) -> bool:
+        """Return whether all frames are of one night, and of a backtest with this fingerprint."""
+        frames = (self.choices, self.scores, self.curves, self.calibration, self.slots_scores)
+        nights = pl.concat(frame["reference_at"] for frame in frames)
+        return self.choices["fingerprint"].unique().to_list() == [fingerprint] and nights.n_unique() == 1
 
 
 def forecast_risk(
@@ -63,8 +113,13 @@ def forecast_risk(
     degraded: str | None = None,
     threads: int = 2,
     progress: Progress = silent,
+    kept: Kept | None = None,
 ) -> RiskForecast:
     """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
+
+    The months end at fixed dates, every four weeks (`FIRST_DUE`): until the next one is due, every night has the same
+    backtest and reuses the earlier night's. Its scores are frozen then: incidents and corrections that arrive later
+    count only when the next month is due. Without ``kept`` it is computed, with the same result if none arrived.
 
     Args:
         crime_points: ``marts.crime_points``: ``cell_id, category, occurrence_date, occurred_at, occurred_until,
@@ -77,17 +132,20 @@ def forecast_risk(
         degraded: A reason written into every row, or None.
         threads: Categories that are processed in parallel.
         progress: Called after each origin of a category.
+        kept: The last night's backtest, reused if it has the same months, cells, categories and method.
     """
     grid_cells = _risk_cells(cells, profile)
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
     placed = _placed(nightly.with_slots(crime_points, profile), grid_cells, profile)
     past = _history(placed, grid_cells, until, profile)
-    by_category = _ahead(past, until, profile.risk_area_share, threads, progress) if past.grid.size else []
-    if not by_category:
+    if not (past.grid.size and past.events):
         none = [empty(f"forecast.{table}") for table in ("risk", "risk_scores", "risk_curves", "risk_calibration")]
-        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE)
-    listed = pl.concat(ranked for ranked, _ in by_category)
+        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE, pl.DataFrame(schema=CHOICE_COLUMNS))
+    months = _months(past, until, grid_cells["cell_id"], profile)
+    reused = kept.issued_at(as_of) if kept is not None and kept.fits(months.fingerprint) else None
+    tried = _ahead(past, until, months, reused, threads, progress)
+    listed = pl.concat(single.ranked for single in tried.values())
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
@@ -97,41 +155,90 @@ def forecast_risk(
     )
     today = as_of.astimezone(profile.zone).date()
     spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
-    scored = pool([tried for _, tried in by_category], 1 / past.grid.size)
+    boosted = {category: single.backtest.boosted for category, single in tried.items()}
+    times, chosen = hours.times(placed), None if reused is None else reused.chosen_slots
+    known = nightly.Known(past, times, boosted, grid_cells["cell_id"], until, LEAD_DAYS, months.due, chosen)
+    week = nightly.forecast_slots(known, as_of, edge, profile, degraded, threads)
+    backtest = reused or _pooled(tried, week, months, past.grid.size, as_of)
+    return RiskForecast(
+        pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
+        backtest.scores,
+        backtest.curves,
+        backtest.calibration,
+        replace(week, scores=backtest.slots_scores),
+        backtest.choices,
+    )
+
+
+class _Months(NamedTuple):
+    """The backtest's windows (origin, days), the day at which the last one is known, and what else decides it."""
+
+    due: int
+    windows: list[tuple[int, int]]
+    depths: tuple[int, ...]
+    fingerprint: str
+
+
+class _Tried(NamedTuple):
+    """The issued list of a category (`rolling.Backtest.ranked`), its backtest with the windows, and the selection."""
+
+    ranked: pl.DataFrame
+    backtest: rolling.Backtest
+    windows: pl.DataFrame
+    choice: stack.Choice
+
+
+def _months(past: History, until: int, cell_ids: pl.Series, profile: Profile) -> _Months:
+    last = until - LEAD_DAYS
+    due = last - (last - FIRST_DUE) % WINDOW_DAYS
+    windows = rolling.windows(past, due, WINDOW_DAYS, ORIGINS)
+    # The issued list first: it is followed over all cells.
+    shares = (profile.risk_area_share, *AREA_SHARES)
+    depths = tuple(dict.fromkeys(cells_of_share(share, past.grid.size) for share in shares))
+    words = (METHOD, due, windows, depths, LEAD_DAYS, profile.grid, *past.events, *cell_ids)
+    return _Months(due, windows, depths, f"{seed(*words):016x}")
+
+
+def _ahead(
+    past: History, until: int, months: _Months, reused: Kept | None, threads: int, progress: Progress
+) -> dict[str, _Tried]:
+    """Rank the cells of every category, after its past months unless their selections are reused."""
+    chosen = None if reused is None else reused.chosen_cells
+    selected = months.depths[0]
+
+    def of(category: str) -> _Tried:
+        windows = months.windows if chosen is None else ()
+        backtest, scored, _ = rolling.run(past, category, windows, months.depths, progress, LEAD_DAYS)
+        choice = backtest.chosen(months.due, selected) if chosen is None else chosen[category]
+        return _Tried(backtest.ranked(until, selected, choice), backtest, scored, choice)
+
+    with ThreadPoolExecutor(threads) as workers:
+        return dict(zip(past.events, workers.map(of, past.events), strict=True))
+
+
+def _pooled(
+    tried: Mapping[str, _Tried], week: nightly.SlotForecast, months: _Months, cells: int, as_of: datetime
+) -> Kept:
+    """Pool the windows of all categories, with the selections from them."""
+    scored = pool([(single.backtest, single.windows) for single in tried.values()], 1 / cells)
     shared = (
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit("backtest").alias("origin_kind"),
         pl.lit("month").alias("window"),
         (pl.col("model") == BEST_COUNT).alias("is_baseline"),
     )
-    boosted = {backtest.category: backtest.boosted for _, (backtest, _) in by_category}
-    known = nightly.Known(past, hours.times(placed), boosted, grid_cells["cell_id"], until, LEAD_DAYS)
-    return RiskForecast(
-        pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
+    untried = slots.Choice(FIRST_COUNT, FIRST_COUNT, 0)
+    choices = [
+        (as_of, months.fingerprint, category, asdict(single.choice), asdict(week.chosen.get(category, untried)))
+        for category, single in tried.items()
+    ]
+    return Kept(
+        pl.DataFrame(choices, schema=CHOICE_COLUMNS, orient="row"),
         scored.scores.with_columns(*shared, **WITHOUT_PATROLS).select(*SCORE_COLUMNS),
         scored.curves.with_columns(shared).select(*CURVE_COLUMNS),
         scored.calibration.with_columns(shared).select(*CALIBRATION_COLUMNS),
-        nightly.forecast_slots(known, as_of, edge, profile, degraded, threads),
+        week.scores,
     )
-
-
-def _ahead(
-    past: History, until: int, area_share: float, threads: int, progress: Progress
-) -> list[tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]]:
-    """Return, per category, the issued list (`rolling.Backtest.ranked`), and the preceding backtest with its
-    windows.
-    """
-    selected = cells_of_share(area_share, past.grid.size)
-    # The issued list first: it is followed over all cells.
-    depths = list(dict.fromkeys((selected, *(cells_of_share(share, past.grid.size) for share in AREA_SHARES))))
-    windows = rolling.windows(past, until - LEAD_DAYS, WINDOW_DAYS, ORIGINS)
-
-    def of(category: str) -> tuple[pl.DataFrame, tuple[rolling.Backtest, pl.DataFrame]]:
-        backtest, scored, _ = rolling.run(past, category, windows, depths, progress, LEAD_DAYS)
-        return backtest.ranked(until, selected), (backtest, scored)
-
-    with ThreadPoolExecutor(threads) as workers:
-        return list(workers.map(of, past.events))
 
 
 def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Profile) -> pl.DataFrame:

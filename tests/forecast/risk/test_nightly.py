@@ -1,5 +1,6 @@
 """The nightly risk forecast on a toy region."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -87,7 +88,61 @@ def test_the_backtest_has_the_lead_of_the_issue_and_ends_with_the_records(monkey
     (windows, lead), unknown = reported[0], day_number(TODAY)
     first = issued["target_start"].dt.convert_time_zone(KOREA.time_zone).dt.date()[0]
     assert lead == day_number(first) - unknown == 1
-    assert windows[-1][0] + lead + windows[-1][1] == unknown
+    assert unknown - 28 < windows[-1][0] + lead + windows[-1][1] <= unknown
+
+
+def kept(of: nightly.RiskForecast) -> nightly.Kept:
+    return nightly.Kept(of.choices, of.scores, of.curves, of.calibration, of.slots.scores)
+
+
+def frames(of: nightly.RiskForecast) -> list[pl.DataFrame]:
+    return [of.forecasts, of.scores, of.curves, of.calibration, of.slots.forecasts, of.slots.scores, of.choices]
+
+
+def test_until_the_next_month_is_due_nights_share_the_backtest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next month ends with 16 March 2026: the night of the 17th is the first that knows all of it."""
+    nights = [AS_OF + timedelta(days=day) for day in (0, 13, 14)]
+    first, second, due = (nightly.forecast_risk(crime(), cells(), night, KOREA) for night in nights)
+    tried: list[str] = []
+    run = rolling.run
+
+    def watched(past: History, category: str, windows: list[tuple[int, int]], *rest: Any) -> Any:
+        tried.extend([category] * len(windows))
+        return run(past, category, windows, *rest)
+
+    monkeypatch.setattr(rolling, "run", watched)
+    again = nightly.forecast_risk(crime(), cells(), nights[1], KOREA, kept=kept(first))
+    assert tried == []
+    assert second.scores.drop("reference_at").equals(first.scores.drop("reference_at"))
+    assert all(single.equals(two) for single, two in zip(frames(again), frames(second), strict=True))
+    afterwards = nightly.forecast_risk(crime(), cells(), nights[2], KOREA, kept=kept(again))
+    assert len(tried) > 0
+    assert all(single.equals(two) for single, two in zip(frames(afterwards), frames(due), strict=True))
+    assert not due.scores.drop("reference_at").equals(first.scores.drop("reference_at"))
+
+
+def test_incidents_that_arrive_later_change_no_reused_score(result: nightly.RiskForecast) -> None:
+    then = pl.col("local_date") == TODAY - timedelta(days=30)
+    late = crime().filter(then).with_columns(known_at=pl.lit(AS_OF - timedelta(hours=9)).cast(pl.Datetime("us", "UTC")))
+    more = pl.concat([crime(), late])
+    scratch = nightly.forecast_risk(more, cells(), AS_OF, KOREA)
+    again = nightly.forecast_risk(more, cells(), AS_OF, KOREA, kept=kept(result))
+    assert again.scores.equals(result.scores) and again.slots.scores.equals(result.slots.scores)
+    assert not scratch.scores.equals(result.scores)
+
+
+def test_a_backtest_of_other_cells_method_or_night_is_not_reused(
+    result: nightly.RiskForecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = kept(result)
+    fingerprint = result.choices["fingerprint"][0]
+    assert stored.fits(fingerprint)
+    assert not replace(stored, scores=stored.issued_at(AS_OF - timedelta(days=1)).scores).fits(fingerprint)
+    fewer = nightly.forecast_risk(crime(), cells().filter(pl.col("cell_id") != "c000"), AS_OF, KOREA)
+    monkeypatch.setattr(nightly, "METHOD", nightly.METHOD + 1)
+    other = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA)
+    assert not stored.fits(fewer.choices["fingerprint"][0])
+    assert not stored.fits(other.choices["fingerprint"][0])
 
 
 def test_a_small_region_has_one_cell_selected() -> None:
@@ -171,7 +226,7 @@ def test_the_order_of_cells_and_records_changes_nothing() -> None:
 
 
 def test_under_a_year_of_records_the_method_states_that_the_count_is_used() -> None:
-    short = nightly.forecast_risk(crime(days=250), cells(), AS_OF, KOREA)
+    short = nightly.forecast_risk(crime(days=270), cells(), AS_OF, KOREA)
     for method in short.forecasts["ranking_method"].unique():
         assert "; under a year of history; chosen on 1 earlier month" in method
     for method in short.slots.forecasts["ranking_method"].unique():

@@ -6,7 +6,7 @@ exceeds the decayed count by enough at earlier origins.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -115,16 +115,20 @@ def selected(size: int, share: float) -> int:
     return int(share * size * SLOTS + 1e-9)
 
 
-def choose(times: Times, origin: int, trials: Sequence[Trial], reason: str = "") -> Choice:
+def allowed(chosen: Choice, reason: str) -> Choice:
+    """Return the selection, with the decayed count as our rate if there is a reason (`stack.reason`)."""
+    return replace(chosen, rate=FIRST_COUNT, reason=reason) if reason else chosen
+
+
+def choose(times: Times, origin: int, trials: Sequence[Trial]) -> Choice:
     """Select from trials whose windows have ended by ``origin``, by outcomes as known there.
 
     A rate must beat the decayed count by more than half a standard error of its gains, as in `stack`. It is compared on
-    the trials that have it, because boosting's rates exist only where boosting was trained. With a ``reason``
-    (`stack.reason`) the decayed count is used regardless of the trials.
+    the trials that have it, because boosting's rates exist only where boosting was trained.
     """
     past = [trial for trial in trials if trial.end <= origin]
     if not past:
-        return Choice(FIRST_COUNT, FIRST_COUNT, 0, reason)
+        return Choice(FIRST_COUNT, FIRST_COUNT, 0)
     known = times.seen(origin, 0).timed()
     pairs = [(known.within(trial.start, trial.end).place(), trial.best) for trial in past]
 
@@ -136,7 +140,7 @@ def choose(times: Times, origin: int, trials: Sequence[Trial], reason: str = "")
         return float(gains.mean() - LEAN * _error(gains)) if gains.size else -np.inf
 
     count = max(COUNTS, key=lambda name: hits(f"{name} × {PLAIN}", FIRST_COUNT).sum())
-    return Choice(count, FIRST_COUNT if reason else max(RATES, key=gain), len(past), reason)
+    return Choice(count, max(RATES, key=gain), len(past))
 
 
 def score_window(
@@ -187,7 +191,7 @@ def backtest(
         )
         span = (origin + lead, origin + lead + days)
         reason = stack.reason(history.known_days(origin), boosted[origin] is not None)
-        chosen = choose(times, origin, trials, reason)
+        chosen = allowed(choose(times, origin, trials), reason)
         scored.append(score_window(forecast, tried, chosen, times.within(*span), category, days))
         trials.append(tried)
     return trials, pl.concat(scored)

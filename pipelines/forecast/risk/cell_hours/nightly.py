@@ -42,7 +42,8 @@ class Known:
     """What the risk models know at a night's run: incidents, their slots, boosting's rates by category and origin.
 
     A rate is None if boosting was not trained. ``until`` is the first unknown day, ``lead`` the days from there to the
-    forecast window.
+    forecast window. ``chosen`` by category is a selection to reuse; none: past months are tried, and selected from as
+    known at ``due``.
     """
 
     history: History
@@ -51,17 +52,20 @@ class Known:
     cell_ids: pl.Series
     until: int
     lead: int
+    due: int
+    chosen: Mapping[str, backtest.Choice] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotForecast:
-    """Frames of `FORECAST` and `SCORES`."""
+    """Frames of `FORECAST` and `SCORES` (none with a reused selection), and the selection by category."""
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
+    chosen: Mapping[str, backtest.Choice]
 
 
-NONE: Final = SlotForecast(pl.DataFrame(schema=FORECAST), pl.DataFrame(schema=SCORES))
+NONE: Final = SlotForecast(pl.DataFrame(schema=FORECAST), pl.DataFrame(schema=SCORES), {})
 
 
 def forecast_slots(
@@ -87,7 +91,7 @@ def forecast_slots(
     if not by_category:
         return NONE
     issued = (
-        pl.concat([selected for selected, _ in by_category])
+        pl.concat([selected for selected, _, _ in by_category])
         .join(_week(as_of.astimezone(profile.zone).date() + timedelta(days=1), profile), on="slot")
         .with_columns(
             pl.lit(as_of).alias("reference_at"),
@@ -97,10 +101,13 @@ def forecast_slots(
         )
         .sort("category", "rank", "baseline_rank", nulls_last=True)
     )
-    scores = _scores(pl.concat([tried for _, tried in by_category]), ["category", "model"]).with_columns(
+    chosen = {category: choice for category, (_, _, choice) in zip(categories, by_category, strict=True)}
+    if known.chosen is not None:
+        return SlotForecast(_typed(issued, FORECAST), NONE.scores, chosen)
+    scores = _scores(pl.concat([tried for _, tried, _ in by_category]), ["category", "model"]).with_columns(
         pl.lit(as_of).alias("reference_at"), pl.lit("backtest").alias("origin_kind")
     )
-    return SlotForecast(_typed(issued, FORECAST), _typed(scores, SCORES))
+    return SlotForecast(_typed(issued, FORECAST), _typed(scores, SCORES), chosen)
 
 
 def score_issued(
@@ -160,14 +167,15 @@ def with_slots(crime_points: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 _RANKS: Final = {MODEL: "rank", BEST_COUNT: "baseline_rank"}
 
 
-def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return one category's selected cell-slots of the coming week, and its past windows."""
+def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.DataFrame, backtest.Choice]:
+    """Return one category's selected cell-slots of the coming week, its past windows, and the selection from them."""
     times, boosted, until = known.times[category], known.boosted[category], known.until
-    windows = [(origin, WINDOW_DAYS) for origin in boosted if origin < until]
+    windows = [(origin, WINDOW_DAYS) for origin in boosted if origin < until] if known.chosen is None else []
     trials, scored = backtest.backtest(known.history, times, category, windows, boosted, share, known.lead)
+    selection = backtest.choose(times, known.due, trials) if known.chosen is None else known.chosen[category]
     rates = backtest.slot_rates(known.history, times, category, until, boosted[until])
     reason = stack.reason(known.history.known_days(until), boosted[until] is not None)
-    chosen = backtest.choose(times, until, trials, reason)
+    chosen = backtest.allowed(selection, reason)
     expected, plain = rates.expected(chosen.rate).ravel(), rates.baseline(chosen.count).ravel()
     first = backtest.selected(known.history.grid.size, share)
     lots = Lots.of(known.history.grid.size, SLOTS, first, category, until)
@@ -179,7 +187,7 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
     rate = rates.rates[chosen.rate].sum()
     level = known.history.seen(until).rate(category, until, LEVEL_HALF_LIFE_DAYS) / rate if rate else 1.0
     timed = int((seen.slot >= 0).sum())
-    return pl.DataFrame(
+    issued = pl.DataFrame(
         {
             "cell_id": known.cell_ids.gather(places // SLOTS),
             "category": pl.repeat(category, places.size, eager=True),
@@ -190,7 +198,8 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
             "area_share": np.full(places.size, first / expected.size),
             "ranking_method": pl.repeat(method(chosen, timed, seen.slot.size - timed), places.size, eager=True),
         }
-    ), scored
+    )
+    return issued, scored, selection
 
 
 def method(chosen: backtest.Choice, timed: int, left_out: int) -> str:

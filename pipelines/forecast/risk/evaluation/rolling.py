@@ -3,7 +3,6 @@ incidents.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -81,14 +80,13 @@ class Backtest:
         """Return every model's rank of every cell."""
         return stack.placed(rates, self.category, origin)
 
-    def choice(self, origin: int, cells: int, is_trained: bool) -> Choice:
-        """Select what is issued for this many cells.
+    def chosen(self, origin: int, cells: int) -> Choice:
+        """Select for this many cells from the trials before an origin."""
+        return stack.choose(self.history, self.category, origin, self.trials, cells)
 
-        Chosen by earlier trials, or the count if `stack.reason` gives a reason.
-        """
-        chosen = stack.choose(self.history, self.category, origin, self.trials, cells)
-        reason = stack.reason(self.history.known_days(origin), is_trained)
-        return replace(chosen, mixture=stack.BEST_COUNT, reason=reason) if reason else chosen
+    def allowed(self, chosen: Choice, origin: int, is_trained: bool) -> Choice:
+        """Return a selection as issued at an origin: with the count alone if `stack.reason` gives a reason."""
+        return stack.allowed(chosen, stack.reason(self.history.known_days(origin), is_trained))
 
     def listed(
         self, origin: int, rates: Mapping[str, Floats], placed: Mapping[str, Ints], choice: Choice
@@ -101,15 +99,15 @@ class Backtest:
         level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
         return best, stack.expected(best, rates[finer], level)
 
-    def ranked(self, origin: int, selected: int) -> pl.DataFrame:
-        """Return all cells as issued at an origin, best first, by the stack selected from earlier trials.
+    def ranked(self, origin: int, selected: int, chosen: Choice | None = None) -> pl.DataFrame:
+        """Return all cells as issued at an origin, best first, by the stack selected from earlier trials, or before.
 
         Returns:
             ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day), ``rank``,
             ``is_selected`` and ``ranking_method``.
         """
         rates = self.rates(origin)
-        choice = self.choice(origin, selected, BOOSTING in rates)
+        choice = self.allowed(chosen or self.chosen(origin, selected), origin, BOOSTING in rates)
         best, expected = self.listed(origin, rates, self.placed(origin, rates), choice)
         rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
         return pl.DataFrame(
@@ -135,7 +133,7 @@ class Backtest:
         outcome, prior = known.counts(size, first, first + days), known.counts(size, origin - days, origin)
         rows, choices = [], []
         for cells in self.depths:
-            chosen = self.choice(origin, cells, BOOSTING in rates)
+            chosen = self.allowed(self.chosen(origin, cells), origin, BOOSTING in rates)
             choices.append((origin, self.category, cells, *_choice(chosen)))
             best, expected = self.listed(origin, rates, placed, chosen)
             lists_and_counts = {name: (lists[name], rate * days) for name, rate in rates.items()}

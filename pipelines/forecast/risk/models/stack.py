@@ -11,7 +11,7 @@ orders them: that of boosting, otherwise a kernel density.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -105,6 +105,11 @@ def choose(history: History, category: str, origin: int, trials: Sequence[Trial]
     # A single bad month is a loss of exactly one standard error, which is not evidence against the mixture.
     is_worse = gain < -LEAN * error - 1e-9
     return Choice(count, BEST_COUNT if is_worse else MIXTURE, len(past), gain, error, untrained)
+
+
+def allowed(chosen: Choice, reason: str) -> Choice:
+    """Return the selection, or its count alone if there is a `reason`."""
+    return replace(chosen, mixture=BEST_COUNT, reason=reason) if reason else chosen
 
 
 def reason(known_days: int, is_trained: bool) -> str:

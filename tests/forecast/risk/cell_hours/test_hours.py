@@ -221,7 +221,7 @@ def test_on_short_history_and_without_boosting_the_count_is_used_regardless_of_t
     ]
     assert backtest.choose(seen, UNTIL, tried).rate == "boosting"
     assert backtest.choose(seen, UNTIL, tried[:1]).rate == backtest.FIRST_COUNT
-    chosen = backtest.choose(seen, UNTIL, tried, "boosting did not train")
+    chosen = backtest.allowed(backtest.choose(seen, UNTIL, tried), "boosting did not train")
     assert (chosen.rate, chosen.reason) == (backtest.FIRST_COUNT, "boosting did not train")
     assert "; boosting did not train;" in nightly.method(chosen, 10, 2)
 
