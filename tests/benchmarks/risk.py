@@ -78,10 +78,10 @@ def scores(city: str) -> pl.DataFrame:
     whole = 1 / there.cell_share
     depths = sorted({there.selected, *(cells_of_share(share, whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:
-        tracked = bar.add_task(city)
+        tracked = bar.add_task(city, total=None)
         scored = own_points.scored(
             there.history, months(first, MONTHS), depths, there.cell_share,
-            lambda done, total: bar.update(tracked, completed=done, total=total),
+            lambda text: bar.update(tracked, description=f"{city}, {text}"),
         )  # fmt: skip
     return scored.scores
 
