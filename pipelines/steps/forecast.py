@@ -130,7 +130,7 @@ def read(settings: Settings) -> None:
 
 def fit(settings: Settings, progress: Progress = silent) -> None:
     """Run the models; opens no warehouse."""
-    with run_log.recorded(settings, "forecast_fit"), parallel.opened(settings.max_processes) as workers:
+    with run_log.recorded(settings, "forecast_fit"), parallel.opened(settings.environment.processes) as workers:
         data = Inputs(**handover.load(_folder(settings) / "inputs"))
         handover.save(_folder(settings) / "outputs", models(data, settings, workers, progress))
 

@@ -7,6 +7,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipelines.config.environment import Environment
 from pipelines.config.settings import Settings
 from pipelines.forecast.demand import tables
 from pipelines.forecast.risk import issued

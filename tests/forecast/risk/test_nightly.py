@@ -122,7 +122,7 @@ def test_until_the_next_month_is_due_nights_share_the_backtest(monkeypatch: pyte
 
 
 def test_incidents_that_arrive_later_change_no_reused_score(result: nightly.RiskForecast) -> None:
-    then = pl.col("local_date") == TODAY - timedelta(days=30)
+    then = pl.col("occurrence_date") == TODAY - timedelta(days=30)
     late = crime().filter(then).with_columns(known_at=pl.lit(AS_OF - timedelta(hours=9)).cast(pl.Datetime("us", "UTC")))
     more = pl.concat([crime(), late])
     scratch = nightly.forecast_risk(more, cells(), AS_OF, KOREA)
