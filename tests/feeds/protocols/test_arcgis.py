@@ -94,7 +94,7 @@ def test_every_row_is_read_once_whatever_the_flag_for_more_pages_says(
     assert read(Layer(ids, description, flag=flag, longest=longest)) == ids
 
 
-def test_a_page_is_stored_as_received_and_asked_for_in_object_id_order() -> None:
+def test_a_page_is_stored_as_received_and_requested_in_object_id_order() -> None:
     served = Layer([1, 2, 3])
     delivery = fetched(served)
     assert orjson.loads(delivery.parts[0]) == served.page(served.queries[0])

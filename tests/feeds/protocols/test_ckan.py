@@ -75,7 +75,7 @@ def test_every_record_is_read_once(rows: int, size: int, longest: int) -> None:
     assert read(Portal(ids, longest=longest), page_size=size) == ids
 
 
-def test_pages_are_asked_for_in_the_order_of_rows() -> None:
+def test_pages_are_requested_in_the_order_of_rows() -> None:
     served = Portal([1, 2, 3])
     delivery = fetched(served)
     assert (delivery.window_start, delivery.window_end) == (None, END)
