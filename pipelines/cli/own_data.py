@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,8 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(backtest, name="backtest", rich_help_panel=OWN)
 
 
+SOME_LEFT_OUT = 3
+"""Exit code where some series could not be used."""
 SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high", "worse_share", "coverage_80",
     "expected_coverage_80", "mase", "bias"]  # fmt: skip
 """Scores of a demand backtest that fit on a screen; its folder has all of them."""
@@ -41,6 +43,10 @@ Series = Annotated[
     typer.Option(
         "--input", help="Parquet or CSV with unique_id, ds, y (long); for a backtest optionally also capacity."
     ),
+]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV; default: UTF-8, else CP949.")]
+FillZeros = Annotated[
+    bool, typer.Option("--fill-zeros", help="Steps without a row, inside a series, are zeros; default: unknown.")
 ]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
@@ -70,13 +76,21 @@ def predict_demand(
     freq: Freq,
     horizon: Horizon,
     out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    fill_zeros: FillZeros = False,
+    encoding: Encoding = None,
 ) -> None:
-    """Forecast counts per series: unique_id, ds, mean, model and integer, non-negative quantiles."""
+    """Forecast counts per series: unique_id, ds, mean, model and integer, non-negative quantiles.
+
+    A series that cannot be used is named and left out; then the exit code is 3.
+    """
     from pipelines.steps import own_data
 
     with progress_of("predict") as show:
-        own_data.predict_demand(source, freq.value, horizon, out_file, show)
+        refused = own_data.predict_demand(
+            own_data.Source(source, encoding, fill_zeros), freq.value, horizon, out_file, show, _note
+        )
     err.print(f"written: {out_file}")
+    _exit_if_any(refused)
 
 
 @predict.command("risk")
@@ -89,14 +103,15 @@ def predict_risk(
     start: Start,
     days: Days,
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
+    encoding: Encoding = None,
 ) -> None:
-    """Rank the cells of an area by expected incidents; ``is_selected`` marks the best ones within the given area."""
+    """Rank the cells of an area by expected incidents; is_selected marks the best ones within the given area."""
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("predict") as show:
-        own_data.predict_risk(source, task, start, days, out_file, show, err.print)
+        own_data.predict_risk(own_data.Source(source, encoding), task, start, days, out_file, show, _note)
     err.print(f"written: {out_file}")
 
 
@@ -108,15 +123,21 @@ def backtest_demand(
     origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
     step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
+    fill_zeros: FillZeros = False,
+    encoding: Encoding = None,
 ) -> None:
-    """Score the selected models and each single model on your own series; skill is over the weekly table."""
+    """Score the selected models and each single model on your own series; skill is over the weekly table.
+
+    A series that cannot be used is named and left out; then the exit code is 3.
+    """
     from pipelines.steps import own_data
 
     with progress_of("backtest") as show:
-        scores = own_data.backtest_demand(
-            source, freq.value, horizon, origins, step, folder, show, partial(err.print, markup=False)
+        scores, refused = own_data.backtest_demand(
+            own_data.Source(source, encoding, fill_zeros), freq.value, horizon, origins, step, folder, show, _note
         )
     out.print(table_of(scores.select(SHOWN)))
+    _exit_if_any(refused)
 
 
 @backtest.command("risk")
@@ -133,6 +154,7 @@ def backtest_risk(
     folder: Annotated[
         Path, typer.Option("--out", help="Folder for Parquet (windows, scores, curves, calibration) and figures (SVG).")
     ],
+    encoding: Encoding = None,
 ) -> None:
     """Score every model and the stack by rolling origin on your own points: hit rate, PAI, PEI*, with intervals."""
     from pipelines.forecast.risk.own_points import Task
@@ -140,8 +162,24 @@ def backtest_risk(
 
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("backtest") as show:
-        scores = own_data.backtest_risk(source, task, start, days, origins, step, folder, show, err.print)
+        scores = own_data.backtest_risk(
+            own_data.Source(source, encoding), task, start, days, origins, step, folder, show, _note
+        )
     out.print(table_of(scores))
+
+
+def _note(text: str) -> None:
+    err.print(f"note: {text}", markup=False, soft_wrap=True)
+
+
+def _exit_if_any(refused: Mapping[str, str]) -> None:
+    """Name the series that were left out, and exit with a code of their own."""
+    if refused:
+        for reason in list(refused.values())[:10]:
+            err.print(f"left out: {reason}", markup=False, soft_wrap=True)
+        if len(refused) > 10:
+            err.print(f"left out: {len(refused) - 10} more")
+        raise typer.Exit(SOME_LEFT_OUT)
 
 
 def simulate(

@@ -2,54 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from pipelines.config import environment
-from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.demand import own_series
-from pipelines.forecast.risk import own_points
+from pipelines.forecast.demand import own_series, series_checks
+from pipelines.forecast.demand.series import Frequency
+from pipelines.forecast.demand.series_checks import Checked
+from pipelines.forecast.risk import own_grid, own_points
 from pipelines.release.pages import risk_figures
+from pipelines.steps import own_files
+from pipelines.steps.own_files import OwnDataError
 
 NAMED = 5
 """Maximum number of series named in a note."""
 
 
-class OwnDataError(BongsuError, ValueError):
-    """Report that a file cannot be read or written as requested: which, and what is possible."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A user's file, and how it is read."""
+
+    path: Path
+    encoding: str | None = None
+    fill_zeros: bool = False
 
 
 def predict_demand(
-    source: Path, freq: Literal["h", "D"], horizon: int, target: Path, progress: Progress = silent
-) -> None:
-    """Forecast the series in a file (``unique_id, ds, y``) and write the quantiles as Parquet."""
-    forecasts = own_series.predict(read(source), freq, horizon, environment.load().processes, progress)
+    source: Source, freq: Frequency, horizon: int, target: Path, progress: Progress = silent, note: Progress = silent
+) -> dict[str, str]:
+    """Forecast the series in a file (``unique_id, ds, y``), write the quantiles as Parquet; return what was left out.
+
+    ``note`` receives what might mislead.
+    """
+    _check_output(target)
+    checked = _series(source, freq, note)
+    forecasts = own_series.predict(checked.series, freq, horizon, environment.load().processes, progress)
     target.parent.mkdir(parents=True, exist_ok=True)
     forecasts.write_parquet(target)
+    return checked.refused
 
 
 def backtest_demand(
-    source: Path,
-    freq: Literal["h", "D"],
+    source: Source,
+    freq: Frequency,
     horizon: int,
     origins: int,
     step: int,
     folder: Path,
     progress: Progress = silent,
     note: Progress = silent,
-) -> pl.DataFrame:
-    """Score the models on the series in a file and return the scores; ``note`` receives those too short to score.
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Score the models on the series in a file; return the scores, and the series left out with the reason.
+
+    ``note`` receives what might mislead, and the series too short to score.
 
     Writes ``forecasts``, ``scores``, ``series_scores``, ``choices`` and ``pits`` as Parquet, and ``series.png``.
     """
     from pipelines.forecast.demand import backtest_figure
 
-    frame = read(source)
+    _check_folder(folder)
+    checked = _series(source, freq, note)
+    frame = checked.series
     result = own_series.backtest(frame, freq, horizon, origins, step, environment.load().processes, progress)
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
@@ -59,11 +77,11 @@ def backtest_demand(
     if unscored:
         named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
         note(f"{len(unscored)} series are too short for one origin and not scored: {named}; use a shorter horizon")
-    return scores
+    return scores, checked.refused
 
 
 def predict_risk(
-    source: Path,
+    source: Source,
     task: own_points.Task,
     start: date,
     days: int,
@@ -72,12 +90,14 @@ def predict_risk(
     note: Progress = silent,
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
+    _check_output(target, own_points.FORMATS)
+    risk = own_points.predict_points(_points(source), task, start, days, progress, note)
     target.parent.mkdir(parents=True, exist_ok=True)
-    own_points.save(own_points.predict_points(read(source, is_dated=False), task, start, days, progress, note), target)
+    own_points.save(risk, target)
 
 
 def backtest_risk(
-    source: Path,
+    source: Source,
     task: own_points.Task,
     start: date,
     days: int,
@@ -88,7 +108,8 @@ def backtest_risk(
     note: Progress = silent,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
-    frame = read(source, is_dated=False)
+    _check_folder(folder)
+    frame = _points(source)
     result = own_points.backtest_points(frame, task, start, days, origins, step, progress, note)
     _keep(folder, result.scores, windows=result.windows, curves=result.curves, calibration=result.calibration)
     categories = result.curves["category"].unique().sort().to_list()
@@ -101,24 +122,34 @@ def backtest_risk(
     return result.scores
 
 
-def read(path: Path, is_dated: bool = True) -> pl.DataFrame:
-    """Read a Parquet or CSV file.
+def _series(source: Source, freq: Frequency, note: Progress) -> Checked:
+    wanted = (*series_checks.COLUMNS, *series_checks.OPTIONAL)
+    checked = series_checks.usable(own_files.read(source.path, wanted, source.encoding), freq, source.fill_zeros)
+    for text in checked.notes:
+        note(text)
+    return checked
 
-    Args:
-        path: Ends in .parquet or .csv.
-        is_dated: Whether text in a CSV that looks like times becomes times; Polars reads 03/04 as the 3rd of April, and
-            converts zoned times to UTC.
+
+def _points(source: Source) -> pl.DataFrame:
+    return own_files.read(source.path, own_grid.COLUMNS, source.encoding)
+
+
+def _check_output(target: Path, formats: Collection[str] = (".parquet",)) -> None:
+    """Check before the work that its result can be written.
 
     Raises:
-        OwnDataError: It is neither, or does not exist.
+        OwnDataError: The file's format is unknown, or its place is a folder or below a file.
     """
-    if not path.is_file():
-        raise OwnDataError(f"{path} does not exist")
-    if path.suffix == ".parquet":
-        return pl.read_parquet(path)
-    if path.suffix == ".csv":
-        return pl.read_csv(path, try_parse_dates=is_dated)
-    raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
+    if target.suffix.lower() not in formats:
+        raise OwnDataError(f"--out {target}: name a file that ends in {' or '.join(formats)}")
+    if target.is_dir():
+        raise OwnDataError(f"--out {target} is a folder: name a file in it")
+    _check_folder(target.parent)
+
+
+def _check_folder(folder: Path) -> None:
+    if blocking := next((part for part in (folder, *folder.parents) if part.exists() and not part.is_dir()), None):
+        raise OwnDataError(f"--out: {blocking} is a file, so no folder {folder} can be made: choose another place")
 
 
 def _keep(folder: Path, scores: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:

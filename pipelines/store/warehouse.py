@@ -191,7 +191,7 @@ def run_selects(
 def _create_macros(con: duckdb.DuckDBPyConnection, selects: Iterable[str]) -> None:
     """Create the macros that SELECTs use; not before, since the tables that a macro reads must exist by then."""
     text = "\n".join(selects)
-    for name, definition in _macros().items():
+    for name, definition in _macros(paths.SQL / "macros").items():
         if f"{name}(" in text:
             con.execute(definition)
 
@@ -260,13 +260,13 @@ def _functions(node: object) -> Iterator[str]:
 
 def _macro_tables(name: str) -> set[str]:
     """The tables that a macro of ``sql/macros`` reads; none for a function that is not one."""
-    return set(_TABLE_NAME.findall(_macros().get(name, "")))
+    return set(_TABLE_NAME.findall(_macros(paths.SQL / "macros").get(name, "")))
 
 
 @cache
-def _macros() -> dict[str, str]:
-    """The definitions in ``sql/macros`` by name."""
-    return {path.stem: path.read_text("utf-8") for path in sorted((paths.SQL / "macros").glob("*.sql"))}
+def _macros(folder: Path) -> dict[str, str]:
+    """The definitions in a folder by name."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.sql"))}
 
 
 def _config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:

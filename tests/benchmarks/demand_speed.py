@@ -88,7 +88,7 @@ def ours(source: Path, target: Path) -> Clock:
 
     own_series.predict(drawn(2).select(*KEYS, "y"), "h", AHEAD)
     begin = clock()
-    own_data.predict_demand(source, "h", AHEAD, target)
+    own_data.predict_demand(own_data.Source(source), "h", AHEAD, target)
     return clock() - begin
 
 

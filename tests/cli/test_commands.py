@@ -19,6 +19,7 @@ from pipelines.config.errors import BongsuError, StepError
 from pipelines.config.settings import Settings
 from pipelines.monitoring.status import Status
 from pipelines.release import manifest
+from pipelines.steps.own_data import Source
 
 AS_OF = datetime(2026, 3, 1, 20, 15, tzinfo=UTC)
 FEEDS = ["police_112", "police_112_keys", "fire_119", "investigation_cases"]
@@ -251,22 +252,30 @@ def own_data(*arguments: str) -> Result:
 
 
 def test_predict_demand_passes_the_series_and_names_the_file_written(step: Callable[..., Calls]) -> None:
-    calls = step("own_data.predict_demand")
+    calls = step("own_data.predict_demand", {})
     done = own_data("predict", "demand", "--input", "s.csv", "--freq", "D", "--horizon", "7", "--out", "f.parquet")
     assert done.exit_code == 0, done.exception
-    assert calls[0][:4] == (Path("s.csv"), "D", 7, Path("f.parquet"))
+    assert calls[0][:4] == (Source(Path("s.csv")), "D", 7, Path("f.parquet"))
     assert "written: f.parquet" in done.output
+
+
+def test_series_left_out_are_named_and_give_an_exit_code_of_their_own(step: Callable[..., Calls]) -> None:
+    step("own_data.predict_demand", {str(n): f"series {n}, row {n}: y -1 is negative" for n in range(12)})
+    words = ["--freq", "D", "--horizon", "7", "--out", "f.parquet", "--fill-zeros", "--encoding", "cp949"]
+    done = own_data("predict", "demand", "--input", "s.csv", *words)
+    assert done.exit_code == 3
+    assert "left out: series 0, row 0: y -1 is negative" in done.output and "left out: 2 more" in done.output
 
 
 def test_backtest_demand_prints_a_screen_of_scores(step: Callable[..., Calls]) -> None:
     from pipelines.cli.own_data import SHOWN
 
     scores = pl.DataFrame({name: ["table"] if name == "model" else [0.25] for name in [*SHOWN, "crps"]})
-    calls = step("own_data.backtest_demand", scores)
+    calls = step("own_data.backtest_demand", (scores, {}))
     words = ["--input", "s.csv", "--freq", "h", "--horizon", "24", "--origins", "4", "--step", "12", "--out", "scores"]
     done = own_data("backtest", "demand", *words)
     assert done.exit_code == 0, done.exception
-    assert calls[0][:6] == (Path("s.csv"), "h", 24, 4, 12, Path("scores"))
+    assert calls[0][:6] == (Source(Path("s.csv")), "h", 24, 4, 12, Path("scores"))
     assert all(name in done.stdout for name in SHOWN) and "crps" not in done.stdout
 
 
@@ -296,7 +305,7 @@ def test_predict_risk_passes_the_area_and_the_window(task_of: dict[str, tuple[An
     )
     assert done.exit_code == 0, done.exception
     source, task, start, days, target = task_of["predict"][:5]
-    assert (source, start, days, target) == (Path("p.csv"), date(2026, 1, 5), 7, Path("risk.geojson"))
+    assert (source, start, days, target) == (Source(Path("p.csv")), date(2026, 1, 5), 7, Path("risk.geojson"))
     assert (task.crs, task.boundary, task.cell_metres, task.area_km2) == (
         "EPSG:26917",
         Path("area.geojson"),

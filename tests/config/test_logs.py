@@ -13,7 +13,7 @@ log = logs.logger("pipelines.tests")
 
 
 def test_a_line_ends_with_the_pairs_of_its_context(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="pipelines"):
         log.info("outside")
         with logs.context(run="20260302T2015", step="load", feed="fire_119"):
             with logs.context(batch="ab12", feed=""):
@@ -40,7 +40,7 @@ def test_a_step_logs_how_it_ended_with_run_step_and_feed(
     settings: Settings, caplog: pytest.LogCaptureFixture, error: Exception | None, how: str
 ) -> None:
     at = settings.model_copy(update={"as_of": datetime(2026, 3, 2, 20, 15, tzinfo=UTC)})
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="pipelines"):
         try:
             with run_log.recorded(at, "load", "calls"):
                 if error:

@@ -15,7 +15,9 @@ def test_a_backtest_of_risk_writes_its_tables_and_figures(tmp_path: Path) -> Non
     some(category=pl.lit("<a & b>")).write_parquet(tmp_path / "points.parquet")
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
     folder = tmp_path / "out"
-    scores = own_data.backtest_risk(tmp_path / "points.parquet", task, date(2025, 12, 20), 7, 2, 7, folder)
+    scores = own_data.backtest_risk(
+        own_data.Source(tmp_path / "points.parquet"), task, date(2025, 12, 20), 7, 2, 7, folder
+    )
     assert sorted(path.name for path in folder.iterdir()) == [
         "calibration.parquet", "calibration.svg", "curves.parquet", "curves.svg", "scores.parquet", "windows.parquet",
     ]  # fmt: skip

@@ -8,25 +8,56 @@ import polars as pl
 import pytest
 
 from pipelines.forecast.demand import own_series
-from pipelines.steps import own_data
-from pipelines.steps.own_data import OwnDataError
+from pipelines.steps import own_data, own_files
+from pipelines.steps.own_files import OwnDataError
 
 
-def test_a_file_that_is_missing_or_of_another_kind_is_named_with_what_is_possible(tmp_path: Path) -> None:
-    with pytest.raises(OwnDataError, match=r"none\.csv"):
-        own_data.read(tmp_path / "none.csv")
+def test_a_file_that_is_missing_or_of_another_format_is_named_with_what_is_possible(tmp_path: Path) -> None:
+    with pytest.raises(OwnDataError, match=r"none\.csv does not exist"):
+        own_files.read(tmp_path / "none.csv")
     (tmp_path / "calls.xlsx").touch()
     with pytest.raises(OwnDataError, match=r"cannot read calls\.xlsx: give a \.parquet or \.csv file"):
-        own_data.read(tmp_path / "calls.xlsx")
+        own_files.read(tmp_path / "calls.xlsx")
+    (tmp_path / "calls.parquet").write_bytes(b"no parquet")
+    with pytest.raises(OwnDataError, match=r"^cannot read calls\.parquet: "):
+        own_files.read(tmp_path / "calls.parquet")
 
 
-def test_times_of_a_csv_are_read_as_times_only_where_that_is_safe(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"ds": ["2026-03-01T05:00:00"], "y": [3]})
-    frame.write_csv(tmp_path / "calls.csv")
-    assert own_data.read(tmp_path / "calls.csv")["ds"].to_list() == [datetime(2026, 3, 1, 5)]
-    assert own_data.read(tmp_path / "calls.csv", is_dated=False).equals(frame)
-    frame.write_parquet(tmp_path / "calls.parquet")
-    assert own_data.read(tmp_path / "calls.parquet").equals(frame)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_is_read_as_text_in_the_encodings_of_korea(tmp_path: Path, encoding: str, separator: str) -> None:
+    rows = [("unique_id", "ds", "y"), ("강남구", "2026-03-01", "0031")]
+    (tmp_path / "calls.CSV").write_bytes("\n".join(map(separator.join, rows)).encode(encoding))
+    frame = own_files.read(tmp_path / "calls.CSV")
+    assert frame.rows(named=True) == [{"unique_id": "강남구", "ds": "2026-03-01", "y": "0031"}]
+
+
+def test_a_file_that_cannot_be_decoded_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_bytes("unique_id,ds,y\na,2026-03-01,1\né\xff,2026-03-01,2\n".encode("latin-1"))
+    with pytest.raises(OwnDataError, match=r"is not text in utf-8-sig or cp949 \(byte 0x.. in line 3\); state"):
+        own_files.read(path)
+    assert own_files.read(path, encoding="latin-1")["unique_id"].to_list() == ["a", "éÿ"]
+    with pytest.raises(OwnDataError, match="--encoding utf-9 is not known"):
+        own_files.read(path, encoding="utf-9")
+
+
+def test_only_the_wanted_columns_are_read(tmp_path: Path) -> None:
+    (tmp_path / "calls.csv").write_text("Unique_ID,ds,y,patient name\na,2026-03-01,1,Kim\n")
+    assert own_files.read(tmp_path / "calls.csv", ("unique_id", "y")).columns == ["unique_id", "y"]
+
+
+def test_the_place_of_the_result_is_checked_before_the_work(tmp_path: Path) -> None:
+    source = own_data.Source(series(tmp_path, "a"))
+    for target, message in (
+        (tmp_path / "f.csv", r"name a file that ends in \.parquet"),
+        (tmp_path / "series.csv" / "f.parquet", "is a file, so no folder"),
+    ):
+        with pytest.raises(OwnDataError, match=message):
+            own_data.predict_demand(source, "D", 7, target)
+    (tmp_path / "d.parquet").mkdir()
+    with pytest.raises(OwnDataError, match="is a folder: name a file in it"):
+        own_data.predict_demand(source, "D", 7, tmp_path / "d.parquet")
 
 
 def series(tmp_path: Path, *names: str, days: int = 70) -> Path:
@@ -43,7 +74,7 @@ def test_a_forecast_is_written_into_a_folder_that_is_made_for_it(
     given = []
     monkeypatch.setattr(own_series, "predict", lambda *arguments: given.append(arguments) or answer)
     target = tmp_path / "new" / "forecast.parquet"
-    own_data.predict_demand(series(tmp_path, "a"), "D", 7, target)
+    assert own_data.predict_demand(own_data.Source(series(tmp_path, "a")), "D", 7, target) == {}
     assert pl.read_parquet(target).equals(answer)
     assert given[0][0].height == 70 and given[0][1:3] == ("D", 7)
 
@@ -62,8 +93,9 @@ def test_series_too_short_to_be_scored_are_named(
     monkeypatch.setattr(own_data, "fields", lambda _: [SimpleNamespace(name=name) for name in names])
     monkeypatch.setattr("pipelines.forecast.demand.backtest_figure.save", lambda _found, path: path.touch())
     notes: list[str] = []
-    scores = own_data.backtest_demand(series(tmp_path, "a", *short), "D", 7, 2, 7, tmp_path / "out", note=notes.append)
-    assert scores.equals(frame)
+    source = own_data.Source(series(tmp_path, "a", *short))
+    scores, refused = own_data.backtest_demand(source, "D", 7, 2, 7, tmp_path / "out", note=notes.append)
+    assert scores.equals(frame) and refused == {}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         [*(f"{name}.parquet" for name in names), "series.png"]
     )

@@ -251,9 +251,9 @@ def test_columns_with_a_list_of_values_have_no_others(finished: Settings) -> Non
     for path in (finished.current / "audiences").glob("*/*.duckdb"):
         with duckdb.connect(path, read_only=True) as con:
             columns = con.execute("select table_name, column_name from duckdb_columns() where schema_name = 'main'")
-            for table, column in columns.fetchall():
+            for table, column in [pair for pair in columns.fetchall() if pair[1] in listed]:
                 values = {value for (value,) in con.execute(f'select distinct "{column}" from "{table}"').fetchall()}
-                assert column not in listed or values <= {*listed[column], None}, f"{path.stem}: {table}.{column}"
+                assert values <= {*listed[column], None}, f"{path.stem}: {table}.{column}"
 
 
 def test_every_query_of_the_documentation_runs(finished: Settings) -> None:

@@ -22,7 +22,8 @@ from pipelines.forecast.demand.evaluation.model_selection import CHOICE, CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
 from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
-from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, check, lasting_ids
+from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, lasting_ids
+from pipelines.forecast.demand.series_checks import check
 
 TRAINING_ORIGINS: Final = 6
 """Origins before the first forecast, used for model selection and ranges; half a horizon apart in ``predict``."""

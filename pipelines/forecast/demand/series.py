@@ -1,4 +1,4 @@
-"""Series of counts: input checks, seasonal slots and the hours and days to forecast.
+"""Series of counts: seasonal slots and the hours and days to forecast.
 
 A series is a long frame ``unique_id, ds, y``: ``ds`` is the start of the hour or day in local time without a zone,
 ``y`` a count. Zeros are rows; a missing row is unknown (such as an outage) and is never read as zero.
@@ -69,38 +69,6 @@ class History:
         # A repeated hour is one ``ds`` with the late calls of both, maybe more than its last one had.
         y[sums["row"].to_numpy()] = np.maximum(y[sums["row"].to_numpy()] - sums["y"].to_numpy(), 0.0)
         return self.counts.with_columns(pl.Series("y", y))
-
-
-def check(series: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Return ``unique_id, ds, y`` sorted and typed, or report what is wrong.
-
-    Raises:
-        SeriesError: A column is missing or mistyped, a time is repeated or off the grid, a value is not a count.
-    """
-    missing = [name for name in ("unique_id", "ds", "y") if name not in series.columns]
-    if missing:
-        raise SeriesError(f"the series lacks {', '.join(missing)}; give the columns unique_id, ds and y")
-    if freq not in STEP:
-        raise SeriesError(f"the frequency is {freq!r}; give 'h' (hours) or 'D' (days)")
-    if series.is_empty():
-        raise SeriesError("the series has no rows")
-    ds = series.schema["ds"]
-    if ds == pl.String:
-        series = series.with_columns(pl.col("ds").str.to_datetime(strict=False))
-    elif isinstance(ds, pl.Datetime) and ds.time_zone is not None:
-        raise SeriesError("ds has a time zone; give local times without one")
-    elif not ds.is_temporal():
-        raise SeriesError(f"ds is {ds}; give dates or times")
-    typed = series.select("unique_id", pl.col("ds").cast(pl.Datetime("us")), pl.col("y").cast(pl.Float64))
-    if typed.null_count().sum_horizontal().item() or typed["y"].is_nan().any():
-        raise SeriesError("unique_id, ds and y may not be empty; leave out the rows of hours or days that are unknown")
-    if (typed["y"] < 0).any():
-        raise SeriesError("y has negative values; the models are for counts")
-    if typed.filter(pl.col("ds") != pl.col("ds").dt.truncate("1h" if freq == "h" else "1d")).height:
-        raise SeriesError("ds must be the start of an hour (freq h) or of a day (freq D)")
-    if typed.select("unique_id", "ds").is_duplicated().any():
-        raise SeriesError("a unique_id has the same ds twice; add its rows up first")
-    return typed.sort("unique_id", "ds")
 
 
 def lasting_ids(names: pl.Series) -> pl.Series:

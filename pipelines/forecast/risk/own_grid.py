@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS, Proj, Transformer
+from pyproj.exceptions import CRSError
 
 from pipelines.areas import grid as cell_grid
 from pipelines.config.errors import BongsuError
@@ -22,11 +23,18 @@ from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
 from pipelines.forecast.risk.ranking import cells_within
 
+COLUMNS: Final = ("occurred_at", "occ_date", "x", "y", "lon", "lat", "category")
 ALL: Final = "all"
 """The category of points without a category column."""
+EMPTY: Final = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
+"""Text in place of a coordinate, in lower case, that means that there is none."""
+PILE, PILE_SHARE = 30, 0.1
+"""Points at one place, and their share, from which a default of the geocoder is probable."""
+MOST_DISTORTION: Final = 0.01
+"""Largest error of lengths in the grid's CRS."""
 UNKNOWN: Final = "unknown"
 """The category of points with an empty one."""
-DAY: Final = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{8})(?:[T ]|$)"
+DAY: Final = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})(?:[T ]|$)"
 """How text must begin to be read as a date: year, month, day. The month in 03/04/2020 is ambiguous."""
 
 
@@ -67,7 +75,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent) -> Place:
     Raises:
         PointsError: A column is missing or unreadable, no point is inside, or the area is less than a cell.
     """
-    if task.cell_metres <= 0 or task.area_km2 <= 0:
+    if not (math.isfinite(task.cell_metres) and task.cell_metres > 0 and task.area_km2 > 0):
         raise PointsError("--cell and --area-km2 must be above 0")
     selected = cells_within(task.area_km2, task.cell_metres**2)
     if selected < 1:
@@ -96,13 +104,52 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent) -> Place:
 
 def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
     """Return the boundary as one shape, and the CRS of the grid, in which it is given."""
-    outline = gpd.read_file(task.boundary)
-    if outline.crs is None:
-        raise PointsError(f"{task.boundary} has no CRS: add its .prj, or use GeoJSON or GeoPackage")
-    crs = CRS.from_user_input(task.crs)
+    outline = _boundary(task.boundary)
+    crs = _crs(task.crs)
     if not crs.is_projected:
         crs = CRS.from_user_input(outline.to_crs(4326).estimate_utm_crs())
-    return shapely.make_valid(outline.to_crs(crs).union_all()), crs
+    shape = shapely.make_valid(outline.to_crs(crs).union_all())
+    if not shape.area:
+        raise PointsError(f"{task.boundary} holds no polygon, but {outline.geom_type[0]}: give the outline of an area")
+    _check_scale(task.crs, crs, shape)
+    return shape, crs
+
+
+def _boundary(path: Path) -> gpd.GeoDataFrame:
+    if not path.exists():
+        raise PointsError(f"the boundary {path} does not exist")
+    try:
+        outline = gpd.read_parquet(path) if path.suffix.lower() in (".parquet", ".geoparquet") else gpd.read_file(path)
+    except Exception as error:  # Each format's library has its own errors.
+        reason = str(error).splitlines()[0]
+        raise PointsError(f"the boundary {path} cannot be read as a map layer ({reason})") from error
+    if outline.crs is None:
+        raise PointsError(f"{path} has no CRS: add its .prj, or use GeoJSON or GeoPackage")
+    if outline.empty:
+        raise PointsError(f"{path} has no feature: give the outline of an area")
+    return outline
+
+
+def _crs(name: str) -> CRS:
+    try:
+        return CRS.from_user_input(name)
+    except CRSError:
+        raise PointsError(f"--crs {name} is not a known CRS: give its EPSG code, such as EPSG:4326") from None
+
+
+def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
+    """Refuse a CRS of another region, and one in which a metre is not a metre in the place, such as Web Mercator."""
+    lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(shape.centroid.x, shape.centroid.y)
+    region = crs.area_of_use
+    if region and not (region.west <= lon <= region.east and region.south <= lat <= region.north):
+        raise PointsError(f"--crs {name} is for {region.name}, but the boundary is at {lat:.2f}, {lon:.2f}: check both")
+    factors = Proj(crs).get_factors(lon, lat)
+    scales = (factors.meridional_scale, factors.parallel_scale)
+    if max(abs(scale - 1) for scale in scales) > MOST_DISTORTION:
+        raise PointsError(
+            f"--crs {name}: 100 m in it are {100 / max(scales):.0f} m in the place, so cells would have another size; "
+            "use the place's own grid or UTM zone, or give lon and lat"
+        )
 
 
 def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Progress) -> pl.DataFrame:
@@ -116,7 +163,15 @@ def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CR
         raise PointsError(f"none of {outside} points is inside the boundary: check --crs and --boundary")
     if outside:
         note(f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out")
-    return days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
+    inside = days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
+    pile = inside.group_by("x", "y").len().sort("len", "x", "y", descending=[True, False, False]).row(0, named=True)
+    if pile["len"] >= max(PILE, PILE_SHARE * inside.height):
+        place_of = f"({pile['x']:.0f}, {pile['y']:.0f})"
+        note(
+            f"{pile['len']} of {inside.height} points are at one place {place_of}: check whether the geocoder "
+            "puts there what it cannot find"
+        )
+    return inside
 
 
 def _corners(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
@@ -152,16 +207,27 @@ def _boxes(corners: pl.DataFrame, side: float) -> list[bytes]:
 
 def _coordinates(points: pl.DataFrame, crs: str, grid: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if {"x", "y"} <= set(points.columns):
-        names, source = ("x", "y"), CRS.from_user_input(crs)
+        names, source = ("x", "y"), _crs(crs)
     elif {"lon", "lat"} <= set(points.columns):
         names, source = ("lon", "lat"), CRS.from_epsg(4326)
     else:
         raise PointsError("the points lack coordinates; give x and y in --crs, or lon and lat")
-    x, y = (points[name].cast(pl.Float64).fill_null(math.nan).to_numpy() for name in names)
+    x, y = (_number(points, name) for name in names)
     if source == grid:
         return x, y
     easting, northing = Transformer.from_crs(source, grid, always_xy=True).transform(x, y)
     return np.asarray(easting), np.asarray(northing)
+
+
+def _number(points: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    """Return a column of coordinates, NaN where it is empty."""
+    text = points[name].cast(pl.String).str.strip_chars()
+    values = text.cast(pl.Float64, strict=False)
+    is_empty = text.is_null() | text.str.to_lowercase().is_in(EMPTY)
+    if (wrong := points.with_row_index("row", offset=1).filter(values.is_null() & ~is_empty)).height:
+        row = wrong.row(0, named=True)
+        raise PointsError(f"row {row['row']}: {name} {row[name]!r} is not a number ({wrong.height} such rows)")
+    return values.fill_null(math.nan).to_numpy()
 
 
 def _days(points: pl.DataFrame) -> pl.DataFrame:
@@ -172,14 +238,14 @@ def _days(points: pl.DataFrame) -> pl.DataFrame:
     if points.schema[name].is_temporal():
         day = pl.col(name).dt.date() if isinstance(points.schema[name], pl.Datetime) else pl.col(name).cast(pl.Date)
     else:
-        written = pl.col(name).cast(pl.String).str.extract(DAY).str.replace_all("[-/]", "")
+        written = pl.col(name).cast(pl.String).str.extract(DAY).str.replace_all("[-/.]", "")
         day = written.str.to_date("%Y%m%d", strict=False)
     days = points.select(day.cast(pl.Int32).cast(pl.Int64).alias("day"), _category(points))
     if unread := days["day"].null_count():
-        first = points.filter(days["day"].is_null())[name][0]
+        row = points.with_row_index("row", offset=1).filter(days["day"].is_null()).row(0, named=True)
         raise PointsError(
-            f"{name} is empty or unreadable in {unread} points (first: {first}); write days as YYYY-MM-DD and times as "
-            "YYYY-MM-DDThh:mm, or remove these points"
+            f"{name} is empty or unreadable in {unread} points (first: {row[name]!r} in row {row['row']}); write days "
+            "as YYYY-MM-DD and times as YYYY-MM-DDThh:mm, or remove these points"
         )
     return days
 

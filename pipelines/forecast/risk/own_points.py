@@ -20,6 +20,11 @@ from pipelines.forecast.risk.own_grid import PointsError, Task, place
 TRIALS: Final = 12
 """Windows before the first forecast on which the stack is selected."""
 THREADS: Final = 2
+STALE_DAYS: Final = 31
+FEWEST: Final = 50
+"""Points of a category below which a note says how little they tell."""
+FORMATS: Final = (".parquet", ".geojson", ".json")
+"""Files that a forecast can be written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,10 @@ def predict_points(
     known = [category for category in past.events if seen.events[category].cell.size]
     if not known:
         raise PointsError(f"no point before {start} is inside the boundary: check --crs, --boundary and --start")
+    if (days_old := day - 1 - placed.last_day) > STALE_DAYS:
+        note(f"the points end {days_old} days before --start: what happened since is not in the forecast")
+    if few := [category for category in known if seen.events[category].cell.size < FEWEST]:
+        note(f"fewer than {FEWEST} points: {', '.join(few[:5])}; their order of cells is mostly chance")
     windows = rolling.windows(past, day, days, TRIALS)
 
     def ranked(category: str) -> pl.DataFrame:
@@ -134,9 +143,9 @@ def save(risk: Risk, path: Path) -> None:
     """Write a forecast as GeoParquet, or as GeoJSON in WGS84, which that format requires."""
     data = risk.frame.drop("geometry").to_pandas()
     frame = gpd.GeoDataFrame(data, geometry=shapely.from_wkb(risk.frame["geometry"].to_numpy()), crs=risk.crs)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         frame.to_parquet(path, index=False)
-    elif path.suffix in (".geojson", ".json"):
+    elif path.suffix.lower() in FORMATS:
         frame.to_crs(4326).to_file(path, driver="GeoJSON", index=False)
     else:
         raise PointsError(f"cannot write {path.name}: end the name in .parquet or .geojson")

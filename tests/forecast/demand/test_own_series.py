@@ -113,11 +113,11 @@ def test_a_backtest_names_the_series_that_are_too_short_to_be_scored(tmp_path: P
     short = [series(24, timedelta(hours=1), name=name) for name in ("b", "c")]
     pl.concat([series(24 * 40, timedelta(hours=1)), *short]).write_parquet(tmp_path / "series.parquet")
     stored: list[str] = []
-    scores = own_data.backtest_demand(
-        tmp_path / "series.parquet", "h", 168, 1, 24, tmp_path / "out", note=stored.append
+    scores, _ = own_data.backtest_demand(
+        own_data.Source(tmp_path / "series.parquet"), "h", 168, 1, 24, tmp_path / "out", note=stored.append
     )
     assert scores["targets"].max() == 168
-    assert stored == ["2 series are too short for one origin and not scored: b, c; use a shorter horizon"]
+    assert stored[-1] == "2 series are too short for one origin and not scored: b, c; use a shorter horizon"
 
 
 def test_progress_is_reported_in_batches_or_in_fits_of_a_single_batch() -> None:
@@ -153,7 +153,7 @@ def test_real_911_calls_are_forecast_better_than_last_week_and_as_widely_as_expe
 def test_a_backtest_leaves_its_frames_and_a_picture_of_a_good_a_typical_and_a_bad_series(tmp_path: Path) -> None:
     both = pl.concat([series(24 * 60, timedelta(hours=1), rate, name) for rate, name in ((3, "a"), (1, "b"), (9, "c"))])
     both.write_parquet(tmp_path / "series.parquet")
-    scores = own_data.backtest_demand(tmp_path / "series.parquet", "h", 24, 2, 24, tmp_path / "out")
+    scores, _ = own_data.backtest_demand(own_data.Source(tmp_path / "series.parquet"), "h", 24, 2, 24, tmp_path / "out")
     names = {f"{n}.parquet" for n in ("choices", "forecasts", "pits", "scores", "series_scores")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"series.png"}
     assert pl.read_parquet(tmp_path / "out" / "scores.parquet").equals(scores)

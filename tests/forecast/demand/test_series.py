@@ -1,47 +1,13 @@
-"""Input checks of the demand models, slots and targets."""
+"""Slots and targets of the demand models."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
-import pytest
 
 from pipelines.forecast.demand import series
-from pipelines.forecast.demand.series import SeriesError
 
 TORONTO = ZoneInfo("America/Toronto")
-
-
-def rows(**overrides: object) -> pl.DataFrame:
-    good = {"unique_id": ["a", "a"], "ds": [datetime(2026, 1, 1), datetime(2026, 1, 1, 1)], "y": [1, 2]}
-    return pl.DataFrame(good | overrides)
-
-
-def test_text_times_and_whole_numbers_are_understood() -> None:
-    checked = series.check(rows(ds=["2026-01-01T01:00:00", "2026-01-01T00:00:00"]), "h")
-    assert checked["ds"].to_list() == [datetime(2026, 1, 1), datetime(2026, 1, 1, 1)]
-    assert checked["y"].to_list() == [2.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("frame", "freq", "message"),
-    [
-        (rows().drop("y"), "h", "lacks y"),
-        (rows(), "W", "give 'h'"),
-        (rows().clear(), "h", "no rows"),
-        (rows(ds=[1, 2]), "h", "give dates or times"),
-        (rows(ds=[datetime(2026, 1, 1, tzinfo=UTC)] * 2), "h", "time zone"),
-        (rows(y=[1, None]), "h", "may not be empty"),
-        (rows(y=[1.0, float("nan")]), "h", "may not be empty"),
-        (rows(ds=["soon", "later"]), "h", "may not be empty"),
-        (rows(y=[1, -1]), "h", "negative"),
-        (rows(), "D", "start of an hour"),
-        (rows(ds=[datetime(2026, 1, 1)] * 2), "h", "same ds twice"),
-    ],
-)
-def test_an_unusable_series_reports_what_to_change(frame: pl.DataFrame, freq: str, message: str) -> None:
-    with pytest.raises(SeriesError, match=message):
-        series.check(frame, freq)  # type: ignore[arg-type]
 
 
 def test_the_week_begins_on_monday_at_midnight() -> None:

@@ -14,7 +14,7 @@ import shapely
 from pipelines.forecast.risk import own_grid, own_points
 from pipelines.forecast.risk.history import day_number
 from pipelines.forecast.risk.own_points import PointsError, Task
-from pipelines.steps import own_data
+from pipelines.steps import own_data, own_files
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 START = date(2026, 1, 1)
@@ -65,9 +65,10 @@ def test_points_in_degrees_use_the_local_utm_zone(tmp_path: Path) -> None:
 
 
 def test_a_grid_in_feet_has_cells_of_the_requested_metres(tmp_path: Path) -> None:
-    outline = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 2_000, 2_000)], crs="EPSG:2913")
+    outline = gpd.GeoDataFrame(geometry=[shapely.box(7_640_000, 690_000, 7_642_000, 692_000)], crs="EPSG:2913")
     outline.to_file(tmp_path / "feet.gpkg")
-    frame = pl.DataFrame({"occ_date": [START - timedelta(days=1)] * 2, "x": [10.0, 1_990.0], "y": [10.0, 1_990.0]})
+    east, north = [7_640_010.0, 7_641_990.0], [690_010.0, 691_990.0]
+    frame = pl.DataFrame({"occ_date": [START - timedelta(days=1)] * 2, "x": east, "y": north})
     risk = own_points.predict_points(frame, Task("EPSG:2913", tmp_path / "feet.gpkg", 76.2, 0.01), START, 7)
     sides = shapely.bounds(shapely.from_wkb(risk.frame["geometry"].to_numpy()))
     assert sides[:, 2] - sides[:, 0] == pytest.approx(250, rel=1e-4)
@@ -134,7 +135,7 @@ def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
         (some().drop("x"), {}, "lack coordinates"),
         (some().drop("occurred_at"), {}, "lack a time"),
         (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
-        (some(occurred_at=pl.lit("03/04/2020")), {}, r"first: 03/04/2020\); write days as YYYY-MM-DD"),
+        (some(occurred_at=pl.lit("03/04/2020")), {}, r"first: '03/04/2020' in row 1\); write days as YYYY-MM-DD"),
         (some(occurred_at=pl.lit("2020-13-04")), {}, "empty or unreadable in 400 points"),
         (some(occurred_at=pl.lit(1_577_836_800)), {}, "empty or unreadable in 400 points"),
         (some(x=pl.lit(0.0)), {}, "is inside the boundary"),
@@ -171,11 +172,13 @@ def test_a_time_counts_on_its_own_local_date(tmp_path: Path, written: pl.Series)
 def test_times_of_a_csv_are_read_as_they_are_written(tmp_path: Path) -> None:
     csv = tmp_path / "points.csv"
     csv.write_text("occurred_at,x,y\n2020-01-01T22:30:00-05:00,631125,4831125\n")
-    there = own_grid.place(own_data.read(csv, is_dated=False), Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    there = own_grid.place(own_files.read(csv), Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
     assert there.last_day == day_number(date(2020, 1, 1))
     csv.write_text("occurred_at,x,y\n03/04/2020,631125,4831125\n")
     with pytest.raises(PointsError, match="YYYY-MM-DD"):
-        own_data.backtest_risk(csv, Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 1, 7, tmp_path)
+        own_data.backtest_risk(
+            own_data.Source(csv), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 1, 7, tmp_path
+        )
 
 
 def test_points_without_a_category_are_a_category_of_their_own(tmp_path: Path) -> None:
@@ -241,3 +244,56 @@ def test_a_backtest_before_the_first_point_names_what_to_change(tmp_path: Path) 
         PointsError, match=r"the points begin after the first window: .* later --start or fewer --origins"
     ):
         own_points.backtest_points(some(), task, date(2020, 1, 1), 7, 2, 7)
+
+
+def refused(
+    points: pl.DataFrame, message: str, crs: str = "EPSG:26917", outline: Path | None = None, tmp_path: Path = Path()
+) -> None:
+    with pytest.raises(PointsError, match=message):
+        own_grid.place(points, Task(crs, outline or boundary(tmp_path), 250, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("crs", "message"),
+    [
+        ("EPSG:99999", "--crs EPSG:99999 is not a known CRS"),
+        ("EPSG:3857", "100 m in it are 7. m in the place"),
+        ("EPSG:2913", "--crs EPSG:2913 is for .*Oregon.*, but the boundary is at 43.6"),
+    ],
+)
+def test_a_crs_that_is_unknown_or_not_true_to_scale_in_the_place_is_refused(
+    tmp_path: Path, crs: str, message: str
+) -> None:
+    refused(some(), message, crs, tmp_path=tmp_path)
+
+
+def test_a_boundary_may_be_geoparquet_and_must_be_an_area(tmp_path: Path) -> None:
+    frame = gpd.read_file(boundary(tmp_path))
+    frame.to_parquet(tmp_path / "area.parquet")
+    assert own_grid.place(some(), Task("EPSG:26917", tmp_path / "area.parquet", 250, 0.3)).cells.height
+    frame.boundary.to_file(tmp_path / "line.geojson", driver="GeoJSON")
+    refused(some(), "holds no polygon, but LineString", outline=tmp_path / "line.geojson")
+    refused(some(), r"the boundary .*nothing\.geojson does not exist", outline=tmp_path / "nothing.geojson")
+    (tmp_path / "text.geojson").write_text("no map")
+    refused(some(), "cannot be read as a map layer", outline=tmp_path / "text.geojson")
+
+
+def test_codes_keep_their_zeros_and_blank_coordinates_are_left_out(tmp_path: Path) -> None:
+    frame = some().cast(pl.String).with_columns(category=pl.lit("0810")).head(20)
+    blank = frame.head(3).with_columns(x=pl.Series(["", "NA", "REDACTED"]))
+    notes: list[str] = []
+    placed = own_grid.place(pl.concat([frame, blank]), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), notes.append)
+    assert list(placed.history.events) == ["0810"]
+    assert "3 of 23 points are outside the boundary, or have no coordinates" in notes[0]
+    refused(frame.with_columns(x=pl.lit("east")), "row 1: x 'east' is not a number", tmp_path=tmp_path)
+
+
+def test_many_points_at_one_place_old_points_and_few_points_are_noted(tmp_path: Path) -> None:
+    notes: list[str] = []
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    own_points.predict_points(some(), task, date(2026, 6, 1), 7, note=notes.append)
+    assert any("points are at one place (631125, 4831125): check whether the geocoder" in note for note in notes)
+    assert any("the points end 151 days before --start" in note for note in notes)
+    notes.clear()
+    own_points.predict_points(some().head(20), task, START, 7, note=notes.append)
+    assert any("fewer than 50 points: all; their order of cells is mostly chance" in note for note in notes)

@@ -1,0 +1,115 @@
+"""Series as people have them: read right, or refused with the row, and never at the cost of the others."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from pipelines.forecast.demand.series import SeriesError
+from pipelines.forecast.demand.series_checks import check, usable
+
+DAYS = [date(2023, 1, 1) + timedelta(days=day) for day in range(60)]
+
+
+def hours(**overrides: object) -> pl.DataFrame:
+    good = {"unique_id": ["a", "a"], "ds": [datetime(2026, 1, 1), datetime(2026, 1, 1, 1)], "y": [1, 2]}
+    return pl.DataFrame(good | overrides)
+
+
+def text(ds: list[str], y: list[str] | None = None, unique_id: str = "a") -> pl.DataFrame:
+    """Rows as a CSV gives them: all text."""
+    return pl.DataFrame({"unique_id": unique_id, "ds": ds, "y": y or ["1"] * len(ds)})
+
+
+def daily(form: str = "%Y-%m-%d", days: list[date] = DAYS) -> pl.DataFrame:
+    return text([f"{day:{form}}" for day in days], ["7"] * len(days))
+
+
+def test_rows_are_sorted_and_whole_numbers_are_counts() -> None:
+    checked = check(hours(ds=["2026-01-01T01:00:00", "2026-01-01T00:00:00"]), "h")
+    assert checked["ds"].to_list() == [datetime(2026, 1, 1), datetime(2026, 1, 1, 1)]
+    assert checked["y"].to_list() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("frame", "freq", "message"),
+    [
+        (hours().drop("y"), "h", r"lacks y; give the columns unique_id, ds and y \(found: unique_id, ds\)"),
+        (hours(), "W", "give 'h'"),
+        (hours().clear(), "h", "no rows"),
+        (hours(ds=[1, 2]), "h", "give dates or times"),
+        (hours(ds=[datetime(2026, 1, 1, tzinfo=UTC)] * 2), "h", "time zone"),
+        (hours(y=[None, None]), "h", "no row with a count"),
+        (hours(ds=["soon", "later"]), "h", "series a, row 1: ds 'soon' is not a date or time"),
+        (hours(y=[1, -1]), "h", "series a, row 2: y -1 is negative"),
+        (hours(y=[1.0, float("inf")]), "h", "series a, row 2: y 'inf' is not a finite number"),
+        (hours(y=["1", "x"]), "h", "series a, row 2: y 'x' is not a number"),
+        (hours(), "D", "row 2: ds '2026-01-01 01:00:00.000000' is not the start of a day .* use --freq h"),
+        (hours(ds=[datetime(2026, 1, 1)] * 2), "h", "row 1: ds .* occurs twice"),
+        (text(["2023-01-01 24:00"]), "h", "row 1: ds '2023-01-01 24:00' is not a time: hours run from 00:00 to 23:00"),
+        (text(["2023-02-29"]), "D", "row 1: ds '2023-02-29' is not a date"),
+        (text(["0203-01-01"]), "D", "row 1: ds '0203-01-01' is outside 1900 to 2100"),
+        (text(["2023-01-01T00:00:00+09:00"]), "D", r"row 1: ds '2023-01-01T00:00:00\+09:00' has an offset"),
+        (text(["01/02/2023", "03/04/2023"]), "D", "the other rows do not show which; write dates as YYYY-MM-DD"),
+        (text(["13/02/2023", "03/14/2023"]), "D", "the other rows show both orders"),
+        (text(["2023-01-01"], unique_id=""), "D", "row 1: unique_id is empty"),
+    ],
+)
+def test_an_unusable_series_is_refused_with_its_row_and_what_to_change(
+    frame: pl.DataFrame, freq: str, message: str
+) -> None:
+    with pytest.raises(SeriesError, match=message):
+        check(frame, freq)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%m/%d/%Y", "%d.%m.%Y", "%Y-%m-%d 00:00"]
+)
+def test_a_date_is_read_in_the_order_that_its_column_shows(form: str) -> None:
+    assert check(daily(form), "D")["ds"].dt.date().to_list() == DAYS
+
+
+def test_hours_of_twelve_are_read_with_am_and_pm() -> None:
+    frame = text(["01/13/2023 12:00:00 AM", "01/13/2023 01:00:00 PM"])
+    assert check(frame, "h")["ds"].to_list() == [datetime(2023, 1, 13), datetime(2023, 1, 13, 13)]
+
+
+def test_numbers_may_have_separators_of_thousands_and_columns_any_case() -> None:
+    frame = text(["2023-01-01", "2023-01-02"], ["1,040", " 7.0 "]).rename({"unique_id": "Unique_ID", "y": "Y"})
+    assert check(frame, "D")["y"].to_list() == [1040.0, 7.0]
+
+
+def test_ids_keep_their_leading_zeros() -> None:
+    assert check(text(["2023-01-01"], unique_id="0031"), "D")["unique_id"].to_list() == ["0031"]
+
+
+@pytest.mark.parametrize("empty", ["", "NA", "n/a", "NaN", "-", None])
+def test_an_empty_value_is_unknown_and_noted_with_its_row(empty: str | None) -> None:
+    result = usable(text(["2023-01-01", "2023-01-02"], ["3", empty]), "D")  # type: ignore[list-item]
+    assert result.series["y"].to_list() == [3.0]
+    assert result.notes == ("1 values of y are empty (first in row 2): they count as unknown",)
+
+
+def test_one_bad_series_never_costs_the_others() -> None:
+    result = usable(pl.concat([daily(), text(["2023-01-01"], ["-1"], "bad")]), "D")
+    assert result.series["unique_id"].unique().to_list() == ["a"] and result.series.height == 60
+    assert result.refused == {"bad": "series bad, row 61: y -1 is negative; the models are for counts"}
+
+
+def test_a_list_without_zeros_is_noted_and_filled_only_if_asked() -> None:
+    listed = daily(days=DAYS[::3])
+    (note,) = [note for note in usable(listed, "D").notes if "no row" in note]
+    assert "38 of 58 days have no row and none is zero" in note and "--fill-zeros" in note
+    filled = usable(listed, "D", fill_zeros=True)
+    assert filled.series.height == 58 and filled.series["y"].sum() == 20 * 7
+    assert not [note for note in filled.notes if "no row" in note]
+
+
+def test_a_series_that_ended_long_before_the_others_is_noted() -> None:
+    closed = daily(days=DAYS[:10]).with_columns(unique_id=pl.lit("closed"))
+    (note,) = usable(pl.concat([daily(), closed]), "D").notes
+    assert note == "series closed: ends on 2023-01-10, long before the newest series (2023-03-01)"
+
+
+def test_daily_rows_for_an_hourly_forecast_are_noted() -> None:
+    assert any("rows are mostly 1 day, 0:00:00 apart" in note for note in usable(daily(), "h").notes)
