@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this panel."""
-    for command in (status, query):
+    for command in (status, query, check_profile):
         app.command(rich_help_panel=READ)(command)
 
 
@@ -98,6 +98,21 @@ def _format(format: Format | None, out_file: Path | None, excel: bool) -> Format
     if out_file and not out_file.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {out_file.absolute().parent} does not exist", param_hint="--out")
     return chosen
+
+
+def check_profile(
+    path: Annotated[Path, typer.Argument(help="A profile (TOML).")],
+) -> None:
+    """Check a profile without fetching, and show what it means: sources, place, and tables of each audience."""
+    from pipelines.steps.check_profile import check_profile as step
+
+    profile, sources, tables = step(path)
+    out.print(f"{profile.title}: {profile.country} {profile.subdivision or ''}, {profile.time_zone}, {profile.crs}")
+    out.print(f"Areas from {profile.areas.feed or profile.areas.source}; region {profile.areas.region_id}")
+    out.print(f"Demand: {', '.join(profile.demand.services) or 'no service'}")
+    out.print(table_of(sources))
+    out.print(table_of(tables))
+    out.print("[green]✓[/green] the profile can be used")
 
 
 def print_status(settings: Settings, judged_at_as_of: bool) -> bool:

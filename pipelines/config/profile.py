@@ -1,15 +1,19 @@
-"""A profile: everything specific to a place, read from one TOML file. Imports no other module of this project."""
+"""A profile: everything specific to a place, read from one TOML file. Imports nothing above it."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from pipelines.config import profile_checks
 from pipelines.config.errors import BongsuError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 SHIPPED = Path(__file__).parent / "profiles"
 
@@ -299,8 +303,35 @@ def load(name_or_path: str) -> Profile:
             f"there is no profile {name_or_path!r}; shipped profiles: {', '.join(shipped)}; or give the path of a TOML "
             "file"
         )
+    text = path.read_text("utf-8")
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        return Profile.model_validate(content)
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        content: dict[str, Any] = tomllib.loads(text)
+        profile = Profile.model_validate(content)
+    except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{path}: {error}") from error
+    except ValidationError as error:
+        found = [(tuple(map(str, each["loc"])), _reason(each)) for each in error.errors(include_url=False)]
+        raise ProfileError(_listed(path, text, found)) from None
+    if wrong := list(profile_checks.problems(profile)):
+        raise ProfileError(_listed(path, text, wrong))
+    return profile
+
+
+def _reason(error: "ErrorDetails") -> str:
+    """Return what pydantic objects to, in one line; of our own checks, their text."""
+    if error["type"] == "missing":
+        return "is missing: add it"
+    if error["type"] == "extra_forbidden":
+        return "is not a key of this table: remove it, or correct its name"
+    return f"{error['msg'].removeprefix('Value error, ')}" + (
+        f" (it is {error['input']!r})" if isinstance(error["input"], str | int | float) else ""
+    )
+
+
+def _listed(path: Path, text: str, problems: Sequence[profile_checks.Problem]) -> str:
+    """Return one line per problem: file, line, key, what is wrong."""
+    lines = profile_checks.lines_of_keys(text)
+    return "\n".join(
+        f"{path}:{profile_checks.line_of(key, lines) or 1}: {'.'.join(key)}: {reason}" if key else f"{path}: {reason}"
+        for key, reason in problems
+    )

@@ -8,6 +8,7 @@ from pipelines.config import environment
 from pipelines.config.profile import ProfileError
 from pipelines.config.settings import Settings
 from pipelines.monitoring import run_log
+from pipelines.release import audiences
 from pipelines.store.home import profile_of, protect, record_profile
 
 
@@ -20,6 +21,7 @@ def settings_for(
 
     Raises:
         ProfileError: The home has another profile, or ``as_of`` is in the future and the records are real.
+        AudienceError: The profile names an audience that the dictionary lacks.
     """
     now = now or datetime.now(UTC)
     chosen = profile_of(home, profile)
@@ -27,6 +29,7 @@ def settings_for(
     if instant > now and not chosen.is_simulated:
         raise ProfileError(f"--as-of {as_of} is in the future; feeds read through it would deliver nothing until then")
     if writes:
+        audiences.check(chosen.audiences)
         protect(home)
         record_profile(home, profile)
     return Settings(home=home, profile=chosen, as_of=instant)

@@ -1,0 +1,121 @@
+"""What a profile says that cannot be meant: checked when it is read, before anything is fetched.
+
+Each problem names its key, so that the message can name its line.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+from zoneinfo import available_timezones
+
+if TYPE_CHECKING:
+    from pyproj import CRS
+
+    from pipelines.config.profile import Profile
+
+Problem = tuple[tuple[str, ...], str]
+"""The key, as its parts, and what is wrong with it."""
+
+MOST_DISTORTION: Final = 0.05
+"""Largest error of lengths in the place's CRS."""
+_TABLE: Final = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_KEY: Final = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
+
+
+def problems(profile: "Profile") -> Iterator[Problem]:
+    """Yield what is wrong with a profile whose fields have the right types."""
+    yield from _place(profile)
+    yield from _crs(profile)
+    yield from _words(profile)
+
+
+def lines_of_keys(text: str) -> Mapping[tuple[str, ...], int]:
+    """Return the line of every key and table of a TOML file, first line 1; inline tables count as their key."""
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := _TABLE.match(line):
+            table = _parts(match[1])
+            lines.setdefault(table, number)
+        elif match := _KEY.match(line):
+            lines.setdefault((*table, *_parts(match[1])), number)
+    return lines
+
+
+def line_of(key: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int | None:
+    """Return the line of a key, or of the closest table above it that the file has."""
+    return next((lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in lines), None)
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in re.findall(r"\"[^\"]+\"|'[^']+'|[^.\s]+", dotted))
+
+
+def _place(profile: "Profile") -> Iterator[Problem]:
+    if profile.time_zone not in available_timezones():
+        yield ("time_zone",), f"{profile.time_zone!r} is not a time zone of the IANA list, such as Europe/Paris"
+    west, south, east, north = profile.bounds
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        yield ("bounds",), f"{list(profile.bounds)} is not west, south, east, north in degrees"
+    from holidays import list_supported_countries
+
+    countries = list_supported_countries(include_aliases=True)
+    if profile.country not in countries:
+        yield ("country",), f"{profile.country!r} is not a country whose holidays are known; give its ISO 3166 code"
+    elif profile.subdivision and profile.subdivision not in countries[profile.country]:
+        known = ", ".join(countries[profile.country]) or "none"
+        yield ("subdivision",), f"{profile.subdivision!r} is not a subdivision of {profile.country}: {known}"
+
+
+def _crs(profile: "Profile") -> Iterator[Problem]:
+    """Yield why a CRS cannot measure metres in the place: unknown, in degrees or feet, of elsewhere, or distorted."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = CRS.from_user_input(profile.crs)
+    except CRSError:
+        yield ("crs",), f"{profile.crs!r} is not a known CRS; give the EPSG code of a projected one in metres"
+        return
+    if not crs.is_projected or any(axis.unit_conversion_factor != 1 for axis in crs.axis_info):
+        unit = crs.axis_info[0].unit_name
+        yield (
+            ("crs",),
+            f"the unit of {profile.crs} is {unit}: give a projected CRS in metres, such as a UTM zone",
+        )
+        return
+    region = crs.area_of_use
+    west, south, east, north = profile.bounds
+    if region is None:
+        return
+    box = max(west, region.west), max(south, region.south), min(east, region.east), min(north, region.north)
+    if box[0] >= box[2] or box[1] >= box[3]:
+        yield ("crs",), f"{profile.crs} is for {region.name}, outside bounds {list(profile.bounds)}"
+    elif (scale := _farthest_scale(crs, box)) > 1 + MOST_DISTORTION:
+        yield ("crs",), f"{profile.crs} is not true to scale: 100 m in it may be {100 / scale:.0f} m in the place"
+
+
+def _farthest_scale(crs: "CRS", box: tuple[float, float, float, float]) -> float:
+    """Return the largest scale at the corners and the middle of a box in degrees."""
+    import numpy as np
+    from pyproj import Proj
+
+    west, south, east, north = box
+    lons = [west, west, east, east, (west + east) / 2]
+    lats = [south, north, south, north, (south + north) / 2]
+    factors = Proj(crs).get_factors(lons, lats)
+    return float(np.max([factors.meridional_scale, factors.parallel_scale]))
+
+
+def _words(profile: "Profile") -> Iterator[Problem]:
+    services = {entry.service for entry in profile.demand.services.values()} | profile.demand.services.keys()
+    for name in profile.demand.service_minutes.keys() - services:
+        yield (
+            ("demand", "service_minutes"),
+            f"{name!r} is not a service of demand.services: {', '.join(sorted(services)) or 'there is none'}",
+        )
+    if "other" not in profile.categories:
+        yield ("categories",), 'there is no category other, as which unmapped ones count: other = { label = "Other" }'
+    for name, category in profile.categories.items():
+        if category.is_sensitive and category.is_risk_allowed:
+            yield ("categories", name), "is both sensitive and allowed in risk: sensitive matters never enter risk"

@@ -1,0 +1,82 @@
+"""Slips in a profile: each is refused when the profile is read, with its line and what to write instead."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import profile as profiles
+from pipelines.config import profile_checks
+from pipelines.config.profile import ProfileError
+from pipelines.release.audiences import AudienceError
+from pipelines.steps import check_profile, run_settings
+
+TORONTO = (profiles.SHIPPED / "toronto.toml").read_text("utf-8")
+
+
+def written(tmp_path: Path, old: str, new: str) -> Path:
+    assert old in TORONTO
+    path = tmp_path / "place.toml"
+    path.write_text(TORONTO.replace(old, new), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'crs = "EPSG:26917"',
+            'crs = "EPSG:4326"',
+            ":10: crs: the unit of EPSG:4326 is degree: give a projected CRS",
+        ),
+        ('crs = "EPSG:26917"', 'crs = "EPSG:3435"', ":10: crs: the unit of EPSG:3435 is US survey foot"),
+        ('crs = "EPSG:26917"', 'crs = "EPSG:3857"', ":10: crs: EPSG:3857 is not true to scale"),
+        ('crs = "EPSG:26917"', 'crs = "EPSG:5179"', r":10: crs: EPSG:5179 is for .*Korea.*, outside bounds"),
+        ('crs = "EPSG:26917"', 'crs = "EPSG:99999"', ":10: crs: 'EPSG:99999' is not a known CRS"),
+        ("America/Toronto", "America/Toranto", ":8: time_zone: 'America/Toranto' is not a time zone of the IANA list"),
+        ('country = "CA"', 'country = "XX"', ":6: country: 'XX' is not a country whose holidays are known"),
+        ('subdivision = "ON"', 'subdivision = "ZZ"', ":7: subdivision: 'ZZ' is not a subdivision of CA: .*ON"),
+        ("bounds = [-141.1, 41.6, -52.6, 83.2]", "bounds = [41.6, -141.1, 83.2, -52.6]", ":11: bounds: .* is not west"),
+        ("{ police = 60, fire = 75 }", "{ polis = 60 }", "demand.service_minutes: 'polis' is not a service of demand"),
+        ("daily_days = 84", "daily_days = 0", "horizons.daily_days: Input should be greater than 0 .it is 0."),
+        ("daily_days = 84", "dayly_days = 84", "horizons.dayly_days: is not a key of this table"),
+        ('region_id = "TOR"', "", "areas.region_id: is missing: add it"),
+    ],
+)
+def test_a_slip_is_refused_with_its_line_and_what_to_write(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        profiles.load(str(written(tmp_path, old, new)))
+
+
+def test_all_slips_are_listed_at_once_in_a_line_each(tmp_path: Path) -> None:
+    path = written(tmp_path, 'crs = "EPSG:26917"', 'crs = "EPSG:4326"')
+    path.write_text(path.read_text("utf-8").replace('country = "CA"', 'country = "XX"'), "utf-8")
+    with pytest.raises(ProfileError) as refused:
+        profiles.load(str(path))
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    path = written(tmp_path, '"public", "dispatch"', '"public", "dispach"')
+    with pytest.raises(AudienceError, match="'dispach' gets no table"):
+        run_settings.settings_for(tmp_path / "home", str(path), "2020-12-01")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_valid_profile_is_shown_with_its_sources_and_audiences() -> None:
+    profile, sources, tables = check_profile.check_profile(profiles.SHIPPED / "toronto.toml")
+    assert profile.title == "Toronto"
+    assert "toronto_police_mci" in sources["feed"].to_list()
+    assert tables["audience"].to_list() == list(profile.audiences)
+
+
+@pytest.mark.parametrize("name", ["korea", "toronto"])
+def test_shipped_profiles_have_no_problem(name: str) -> None:
+    assert list(profile_checks.problems(profiles.load(name))) == []
+
+
+def test_keys_are_found_on_their_lines_in_tables_dotted_and_quoted() -> None:
+    text = 'a = 1\n[b.c] # note\n"d e" = 2\n\n[feeds.x.categories]\n"THEFT UNDER" = "theft"\n'
+    lines = profile_checks.lines_of_keys(text)
+    assert lines[("a",)] == 1 and lines["b", "c", "d e"] == 3 and lines["feeds", "x", "categories", "THEFT UNDER"] == 6
+    assert profile_checks.line_of(("b", "c", "missing"), lines) == 2
+    assert profile_checks.line_of(("nothing",), lines) is None
