@@ -92,6 +92,14 @@ _NOTES = (
     """,
     """
     select feed, format(
+        '{}: {:,} of {:,} records have coordinates outside the country and so no place; they count in the district '
+        'that they name: check whether the source writes placeholders, or swaps the axes',
+        feed, outside_country_incidents, incidents
+    ) as message
+    from marts.place_checks where outside_country_incidents > 0 order by feed
+    """,
+    """
+    select feed, format(
         '{}: {:,} of {:,} records have the times from {} out of order; they give no duration: ask the agency',
         feed, disordered_incidents, incidents, time_order
     ) as message

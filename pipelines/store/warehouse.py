@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import orjson
@@ -196,11 +196,27 @@ def _create_macros(con: duckdb.DuckDBPyConnection, selects: Iterable[str]) -> No
             con.execute(definition)
 
 
+_IN_COUNTRY: Final = {
+    "lon": "if(in_country(lon, lat), lon, null)",
+    "lat": "if(in_country(lon, lat), lat, null)",
+    "location_quality": "if(lon is null or lat is null or in_country(lon, lat), location_quality, 'outside')",
+}
+"""How the columns of a place are read from a feed's staging table."""
+
+
 def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str], columns: Mapping[str, str]) -> None:
-    """Create ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record."""
-    listed = ", ".join(f"{quoted(name)}::{dtype} as {quoted(name)}" for name, dtype in columns.items())
+    """Create ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record.
+
+    A point outside the country, such as a placeholder, is no place: its record counts in the district that it names.
+    """
+    is_placed = {"lon", "lat", "location_quality"} <= columns.keys()
+    listed = ", ".join(
+        f"({_IN_COUNTRY.get(name, quoted(name)) if is_placed else quoted(name)})::{dtype} as {quoted(name)}"
+        for name, dtype in columns.items()
+    )
     empty = ", ".join(f"null::{dtype} as {quoted(name)}" for name, dtype in columns.items())
     selects = [f"select {listed} from staging.{quoted(part)}" for part in parts] or [f"select {empty} where false"]
+    _create_macros(con, selects)
     con.execute(f"create or replace table staging.{table} as {' union all by name '.join(selects)}")
 
 
@@ -227,6 +243,8 @@ def _set_variables(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     con.execute("set variable as_of_date = ?::date", [settings.as_of.astimezone(profile.zone).date()])
     con.execute("set variable time_zone = ?", [profile.time_zone])
     con.execute("set variable history_days = ?", [profile.demand.history_days])
+    for side, degrees in zip(("west", "south", "east", "north"), profile.bounds, strict=True):
+        con.execute(f"set variable {side} = ?", [degrees])
 
 
 def _base_tables(node: object) -> Iterator[str]:

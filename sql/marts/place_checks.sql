@@ -8,6 +8,7 @@ with named as (
 judged as (
     select
         incidents.feed,
+        coalesce(incidents.location_quality = 'outside', false) as is_outside_country,
         incidents.lon is not null and incidents.lat is not null as is_placed,
         is_placed and places.admin_area_id is null as is_outside,
         named.area_id is not null and places.admin_area_id is not null and incidents.location_quality = 'exact' as is_named,
@@ -20,6 +21,7 @@ select
     feed,
     count(*) as incidents,
     count(*) filter (is_placed) as placed_incidents,
+    count(*) filter (is_outside_country) as outside_country_incidents,
     count(*) filter (is_outside) as outside_incidents,
     count(*) filter (is_elsewhere) as elsewhere_incidents,
     (count(*) filter (is_outside) / nullif(count(*) filter (is_placed), 0))::double as outside_share,

@@ -61,6 +61,8 @@ COLUMNS = (
 `discovered` and `withheld` are yes or no. An empty `source_id` or `row_id` means that the table has none.
 """
 
+NO_COORDINATE = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
+"""Text in lower case that a source writes where it has no place."""
 _ROW = ":id"
 """The portal's id of a row."""
 
@@ -259,6 +261,7 @@ def _text(instant: datetime, zone: ZoneInfo) -> str:
 def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | None) -> pl.DataFrame:
     known = {name: _as_text(page, column) for name, column in columns.items() if name != "point"}
     known |= _axes(page, columns["point"]) if "point" in columns else {}
+    known |= {name: _coordinate(known[name]) for name in ("lon", "lat") if name in known}
     source_id = known.get("source_id", pl.lit(""))
     filled = {"source_id": source_id, "row_id": source_id, "category": pl.lit(category, pl.String)} | known
     nothing = pl.lit(None, pl.String)
@@ -284,6 +287,11 @@ def _as_text(page: pl.DataFrame, name: str) -> pl.Expr:
         return pl.when(pl.col(name).is_not_null()).then(pl.struct(name).struct.json_encode())
     text = pl.col(name).cast(pl.String)
     return text.str.strip_suffix(".0") if dtype.is_float() else text
+
+
+def _coordinate(text: pl.Expr) -> pl.Expr:
+    """Return a coordinate's text, null for words that mean that there is none."""
+    return pl.when(~text.str.strip_chars().str.to_lowercase().is_in(NO_COORDINATE)).then(text)
 
 
 def _axes(page: pl.DataFrame, name: str) -> dict[str, pl.Expr]:

@@ -283,6 +283,24 @@ def test_excluded_categories_are_left_out_and_counted() -> None:
     assert excluded == [("seattle_fire", "TEST - MIS TEST", 2)]
 
 
+PLACEHOLDERS = [
+    ("-1.000000000", "-1.000000000"), ("-120.5", "90"), ("41.71", "-87.61"), ("87.61", "41.71"), ("REDACTED", "REDACTED"),
+    ("", ""), (" ", " "), ("NULL", "NULL"), ("None", "None"), ("NaN", "NaN"), ("0", "0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lon", "lat"), PLACEHOLDERS)
+def test_a_placeholder_is_no_place_and_the_record_is_loaded(lon: str, lat: str) -> None:
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    for side, degrees in zip(("west", "south", "east", "north"), (-125.0, 24.4, -66.9, 49.4), strict=True):
+        con.execute(f"set variable {side} = ?", [degrees])
+    assert received(con, feed, crime(longitude=lon, latitude=lat)) == [0]
+    staged(con, feed)
+    ((lon_, lat_, quality),) = con.execute("select lon, lat, location_quality from staging.incidents").fetchall()
+    assert (lon_, lat_) == (None, None) and quality in ("none", "outside")
+
+
 # Paging
 
 
