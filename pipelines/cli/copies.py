@@ -1,4 +1,4 @@
-"""Commands for copies of a home, and for what must not be kept."""
+"""Commands for the maintenance of a home: its copies, and what must not be kept."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import COPIES, HOME, AsOf, FeedName, Home, ProfileName, Yes
+from pipelines.cli.options import HOME, MAINTENANCE, FeedName, Home, LastAsOf, ProfileName, Yes
 from pipelines.cli.terminal import out, progress_of
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this panel."""
     for command in (rebuild, verify, replicate, restore, drill, destroy, expire):
-        app.command(rich_help_panel=COPIES)(command)
+        app.command(rich_help_panel=MAINTENANCE)(command)
 
 
-def rebuild(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Discard the warehouse and recreate it from landing and records, to the same hashes."""
+def rebuild(home: Home = HOME, profile: ProfileName = None, as_of: LastAsOf = None) -> None:
+    """Discard the warehouse and recreate it from landing and records; every table has the same hash as before."""
     from pipelines.steps.rebuild import rebuild
     from pipelines.steps.run_settings import settings_of_last_run
 
@@ -41,7 +41,10 @@ def verify(home: Home = HOME) -> None:
 def replicate(
     to: Annotated[str, typer.Option("--to", help="Folder or any fsspec URL (sftp://…, s3://…).")], home: Home = HOME
 ) -> None:
-    """Copy landing, records and ledger elsewhere and read them back. The master key stays here: keep it apart."""
+    """Copy landing, records and ledger to another place and read them back.
+
+    The master key is not copied. Store it separately: without it, the copy cannot be restored.
+    """
     from pipelines.steps.copies import replicate
     from pipelines.steps.run_settings import settings_for
 
@@ -50,8 +53,12 @@ def replicate(
 
 def restore(
     source: Annotated[str, typer.Option("--from", help="A copy made by `bongsu replicate`.")],
-    master_key: Annotated[Path, typer.Option("--master-key", help="The master key, from its safe place.")],
-    home: Home = HOME,
+    master_key: Annotated[
+        Path, typer.Option("--master-key", help="File with the master key, a copy of the home's keys/master.key.")
+    ],
+    home: Annotated[
+        Path, typer.Option(envvar="BONGSU_HOME", help="Folder to restore into. One that has files is refused.")
+    ] = HOME,
 ) -> None:
     """Restore a home from a copy into a new or empty folder, verify it, and rebuild the warehouse."""
     from pipelines.steps.copies import restore
@@ -61,11 +68,16 @@ def restore(
 
 
 def drill(
-    source: Annotated[str | None, typer.Option("--from", help="The copy to try; default: a fresh one.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Copy to test. Default: a new one in a temporary folder of the home, deleted afterwards."
+        ),
+    ] = None,
     home: Home = HOME,
-    as_of: AsOf = None,
+    as_of: LastAsOf = None,
 ) -> None:
-    """Prove that a copy can be restored: restore aside, rebuild, and compare every table's hash."""
+    """Test a copy: restore it into a temporary folder, rebuild it, and compare the hash of every table."""
     from pipelines.steps.copies import drill
     from pipelines.steps.run_settings import settings_of_last_run
 
@@ -84,10 +96,14 @@ def destroy(
         ),
     ],
     home: Home = HOME,
-    as_of: AsOf = None,
+    as_of: LastAsOf = None,
     yes: Yes = False,
 ) -> None:
-    """Destroy a feed's older batches for good: keys, rows, every copy. The ledger records the destruction."""
+    """Destroy a feed's older batches for good: their keys, their rows, and all earlier releases.
+
+    The warehouse is rebuilt and a new release published. The ledger records the destruction. Afterwards, run `bongsu
+    replicate` for each copy, which removes the keys there.
+    """
     from pipelines.steps.destroy import destroy
     from pipelines.steps.run_settings import settings_of_last_run
 
@@ -103,10 +119,10 @@ def destroy(
 
 def expire(
     home: Home = HOME,
-    as_of: AsOf = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Destroy; without it, only list what would be.")] = False,
+    as_of: LastAsOf = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy them. Without it, only list them.")] = False,
 ) -> None:
-    """Destroy batches that are past their feed's retention; without --yes only list them."""
+    """List the batches that are past their feed's retention; with --yes, destroy them (see `bongsu destroy`)."""
     from pipelines.steps.destroy import expire, expired
     from pipelines.steps.run_settings import settings_of_last_run
 

@@ -8,12 +8,12 @@ import typer
 
 from pipelines.config.paths import DEFAULT_HOME
 
-RUN, READ, OWN, COPIES = "Run", "Read", "Your own data", "Copies and disasters"
+RUN, READ, OWN, MAINTENANCE = "Run", "Read", "Without the pipeline", "Maintenance"
 """Panels of `bongsu --help`."""
 HOME = DEFAULT_HOME
 
 Home = Annotated[
-    Path, typer.Option(envvar="BONGSU_HOME", help="Folder that holds everything at run time; serves one profile.")
+    Path, typer.Option(envvar="BONGSU_HOME", help="Folder of all data at run time; a home has one profile.")
 ]
 ProfileName = Annotated[
     str | None,
@@ -22,6 +22,10 @@ ProfileName = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option("--as-of", help="A date (its 05:15 local time) or an instant. Default: the most recent 05:15."),
+]
+LastAsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="A date (its 05:15 local time) or an instant. Default: that of the last run."),
 ]
 FeedName = Annotated[str, typer.Option("--feed", help="Name of a feed, as listed by `bongsu status`.")]
 FirstDay = Annotated[date, typer.Option("--from", parser=date.fromisoformat, metavar="DATE", help="First local day.")]

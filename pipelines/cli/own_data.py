@@ -1,4 +1,4 @@
-"""Commands on your own files: `predict`, `backtest`, and `simulate`."""
+"""Commands without the pipeline: `predict` and `backtest` on your own files, and `simulate`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pipelines.cli.options import OWN, AsOf
 from pipelines.cli.terminal import bar_of, err, out, progress_of, table_of
 
 predict = typer.Typer(no_args_is_help=True, help="Try the models on your own data, without the pipeline.")
-backtest = typer.Typer(no_args_is_help=True, help="Score the models on your own data by rolling origin.")
+backtest = typer.Typer(
+    no_args_is_help=True,
+    help="Score the models on your own data by repeatedly forecasting from past dates (rolling origin).",
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,10 +41,16 @@ class Frequency(StrEnum):
     D = "D"
 
 
-Series = Annotated[
+SERIES = (
+    "Parquet or CSV, one row per series and step: unique_id (name of the series), ds (start of the hour or day, local "
+    "time without a zone), y (count). Zeros are rows; unknown hours or days have none."
+)
+Series = Annotated[Path, typer.Option("--input", help=SERIES)]
+PastSeries = Annotated[
     Path,
     typer.Option(
-        "--input", help="Parquet or CSV with unique_id, ds, y (long); for a backtest optionally also capacity."
+        "--input",
+        help=f"{SERIES} Optional: capacity (calls that can be met in the step), to score the probability of more.",
     ),
 ]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV; default: UTF-8, else CP949.")]
@@ -49,25 +58,34 @@ FillZeros = Annotated[
     bool, typer.Option("--fill-zeros", help="Steps without a row, inside a series, are zeros; default: unknown.")
 ]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
-Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Steps ahead.")]
+Horizon = Annotated[int, typer.Option("--horizon", min=1, help="How many steps ahead to forecast.")]
 Points = Annotated[
     Path,
     typer.Option(
         "--input",
-        help="Parquet or CSV: occurred_at (or occ_date), x, y (or lon, lat), category (optional; an empty one becomes "
-        "the category `unknown`). Text begins with YYYY-MM-DD; its date is used as written, in its own time zone.",
+        help="Parquet or CSV, one row per incident: occurred_at (or occ_date), x and y in --crs (or lon and lat in "
+        "degrees), category (optional; rows without a value get the category `unknown`). Times as text must begin with "
+        "YYYY-MM-DD; the date is used as written, without conversion to another time zone.",
     ),
 ]
-Crs = Annotated[str, typer.Option("--crs", help="CRS of x and y, e.g. EPSG:2913; used for the grid if projected.")]
+Crs = Annotated[
+    str,
+    typer.Option(
+        "--crs", help="CRS of x and y, e.g. EPSG:2913. The grid uses it if it is projected, else the local UTM zone."
+    ),
+]
 Boundary = Annotated[
-    Path, typer.Option("--boundary", help="Polygon file (GeoJSON, Shapefile, GeoParquet) of the area.")
+    Path, typer.Option("--boundary", help="File with the polygons of the area (GeoJSON, Shapefile, GeoPackage).")
 ]
 Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
-AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells.")]
+AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")]
 Start = Annotated[
-    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast.")
+    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast window.")
 ]
-Days = Annotated[int, typer.Option("--days", min=1, help="Length of the forecast window.")]
+LastStart = Annotated[
+    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the last window.")
+]
+Days = Annotated[int, typer.Option("--days", min=1, help="Days of a forecast window.")]
 
 
 @predict.command("demand")
@@ -79,10 +97,14 @@ def predict_demand(
     fill_zeros: FillZeros = False,
     encoding: Encoding = None,
 ) -> None:
+<<<<<<< HEAD
     """Forecast counts per series: unique_id, ds, mean, model and integer, non-negative quantiles.
 
     A series that cannot be used is named and left out; then the exit code is 3.
     """
+=======
+    """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more)."""
+>>>>>>> b52d825 (Reword the help of the commands)
     from pipelines.steps import own_data
 
     with progress_of("predict") as show:
@@ -105,7 +127,14 @@ def predict_risk(
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
     encoding: Encoding = None,
 ) -> None:
+<<<<<<< HEAD
     """Rank the cells of an area by expected incidents; is_selected marks the best ones within the given area."""
+=======
+    """Rank the cells of an area by expected incidents.
+
+    `is_selected` marks the highest-ranked cells, as many as fit into --area-km2.
+    """
+>>>>>>> b52d825 (Reword the help of the commands)
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
@@ -117,9 +146,10 @@ def predict_risk(
 
 @backtest.command("demand")
 def backtest_demand(
-    source: Series,
+    source: PastSeries,
     freq: Freq,
     horizon: Horizon,
+<<<<<<< HEAD
     origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
     step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
@@ -129,6 +159,28 @@ def backtest_demand(
     """Score the selected models and each single model on your own series; skill is over the weekly table.
 
     A series that cannot be used is named and left out; then the exit code is 3.
+=======
+    origins: Annotated[
+        int,
+        typer.Option(
+            "--origins",
+            min=1,
+            help="Number of past dates to forecast from (origins); the last one is --horizon before the end.",
+        ),
+    ],
+    step: Annotated[int, typer.Option("--step", min=1, help="Steps between two origins.")],
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder for Parquet files (forecasts, scores, selected models) and series.png (a plot of three series).",
+        ),
+    ],
+) -> None:
+    """Score the selected models and each single model on your own series, at past dates.
+
+    `skill` compares with hour-of-week averages (day-of-week averages for --freq D): above 0 is better.
+>>>>>>> b52d825 (Reword the help of the commands)
     """
     from pipelines.steps import own_data
 
@@ -147,16 +199,29 @@ def backtest_risk(
     boundary: Boundary,
     cell: Cell,
     area_km2: AreaKm2,
-    start: Start,
+    start: LastStart,
     days: Days,
-    origins: Annotated[int, typer.Option("--origins", min=1, help="How many windows, the last one from --start.")],
-    step: Annotated[int, typer.Option("--step", min=1, help="Days between window starts.")],
+    origins: Annotated[
+        int,
+        typer.Option(
+            "--origins",
+            min=1,
+            help="Number of forecast windows; the last begins on --start, each earlier one --step days before.",
+        ),
+    ],
+    step: Annotated[int, typer.Option("--step", min=1, help="Days between the starts of two windows.")],
     folder: Annotated[
-        Path, typer.Option("--out", help="Folder for Parquet (windows, scores, curves, calibration) and figures (SVG).")
+        Path,
+        typer.Option(
+            "--out", help="Folder for Parquet files (windows, scores, curves, calibration) and figures (SVG)."
+        ),
     ],
     encoding: Encoding = None,
 ) -> None:
-    """Score every model and the stack by rolling origin on your own points: hit rate, PAI, PEI*, with intervals."""
+    """Score every model and the stack on your own points, at past dates: hit rate, PAI, PEI*, with intervals.
+
+    The scores are explained in docs/patterns-and-risk.md and docs/glossary.md.
+    """
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
@@ -183,19 +248,31 @@ def _exit_if_any(refused: Mapping[str, str]) -> None:
 
 
 def simulate(
-    days: Annotated[int, typer.Option(min=1, help="Days up to as_of.")] = 30,
+    days: Annotated[int, typer.Option(min=1, help="Number of days, up to --as-of.")] = 30,
     scale: Annotated[
-        float | None, typer.Option(min=0, help="Share of the real volume; default: the profile's.")
+        float | None, typer.Option(min=0, help="Share of the real volume. Default: the profile's.")
     ] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve the agencies' interfaces on loopback.")] = False,
-    to: Annotated[Path, typer.Option("--out", help="Folder for Parquet files.")] = Path("simulated"),
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve",
+            help="Write no files; serve the agencies' interfaces on a free port of 127.0.0.1 and print the addresses.",
+        ),
+    ] = False,
+    to: Annotated[Path, typer.Option("--out", help="Folder for Parquet files; not used with --serve.")] = Path(
+        "simulated"
+    ),
     profile: Annotated[str, typer.Option(help="A profile with a simulator.")] = "korea",
     province: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="Only this province (repeatable); default: the nation.")
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Only this province (repeatable). Default: the whole country."),
     ] = None,
     as_of: AsOf = None,
 ) -> None:
-    """Write simulated incidents and their truth as Parquet, or serve them as the agencies would."""
+    """Write simulated incidents as Parquet, with the truth behind them; or serve them as the agencies would.
+
+    The truth is what an analysis should find: true times and places, outbreaks, near repeats, joint incidents.
+    """
     from pipelines.steps import simulate as step
 
     chosen = step.simulated(profile, scale, tuple(province or ()))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from pipelines.cli.options import HOME, READ, AsOf, Home, ProfileName
+from pipelines.cli.options import HOME, READ, Home, ProfileName
 from pipelines.cli.terminal import err, out, table_of
 
 if TYPE_CHECKING:
@@ -36,12 +36,18 @@ class Format(StrEnum):
 def status(
     home: Home = HOME,
     profile: ProfileName = None,
-    as_of: AsOf = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="Judge freshness at a date (its 05:15 local time) or an instant. Default: now."),
+    ] = None,
     newest_run: Annotated[
-        bool, typer.Option("--newest-run", help="Judge the newest run at its own as_of, not at the present.")
+        bool, typer.Option("--newest-run", help="Judge freshness at the newest run's own as_of, not now.")
     ] = False,
 ) -> None:
-    """Show freshness per feed, the last run, the current release; exit 1 when something is stale or failed."""
+    """Show the state of a home: freshness per feed, failures, alerts, the current release.
+
+    For people, at any time; `bongsu check` is the last step of a run. Exits with 1 if anything is stale or failed.
+    """
     from pipelines.steps.run_settings import settings_for, settings_of_newest_run
 
     if newest_run:
@@ -55,19 +61,22 @@ def status(
 def query(
     sql: Annotated[str, typer.Argument(help='One statement, e.g. "select * from feed_status".')],
     audience: Annotated[
-        str, typer.Option(help="Whose file to read: public, dispatch, police, fire, investigation.")
+        str, typer.Option(help="Audience whose file is read: public, dispatch, police, fire or investigation.")
     ] = "public",
     format: Annotated[
         Format | None,
-        typer.Option("--format", help="How to print. Default: table, or as the name of the file under --out ends."),
+        typer.Option("--format", help="Output format. Default: the extension of --out, or a table."),
     ] = None,
     out_file: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
-    excel: Annotated[bool, typer.Option("--excel", help="CSV that Excel reads as UTF-8 (with a BOM).")] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="Write CSV for Excel (UTF-8 with a byte order mark); implies --format csv.")
+    ] = False,
     home: Home = HOME,
 ) -> None:
-    """Query the current release. Never waits for a run, never sees half of one.
+    """Query the current release: the last complete one, also while a run is in progress.
 
-    Geometry is WKT in tables, CSV and XLSX, GeoJSON in JSON, WKB in Parquet; nested values are JSON text.
+    Geometry is in EPSG:4326, longitude first: WKT in tables, CSV and XLSX, GeoJSON in JSON, WKB in Parquet. Nested
+    values are JSON text. Instants are UTC.
     """
     from pipelines.release import formats, reader
     from pipelines.steps.run_settings import settings_for

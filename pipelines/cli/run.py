@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Run the whole day without Airflow: fetch, load, build, score, analyse, forecast, publish, check."""
+    """Run a day without Airflow: fetch, load, build, score, patterns, forecast, dispatch, publish, check."""
     from pipelines.steps.run import run
     from pipelines.steps.run_settings import settings_for
 
@@ -64,14 +64,14 @@ def build(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) ->
 
 
 def score(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Score past forecasts whose hours have passed."""
+    """Score issued forecasts whose time has passed."""
     from pipelines.steps.score import score
 
     _step("score", score, home, profile, as_of)
 
 
 def patterns(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Find hot spots, near repeats and space-time clusters."""
+    """Compute the tables of crime patterns: hot spots, near repeats, clusters, trends."""
     from pipelines.steps.patterns import patterns
 
     _step("patterns", patterns, home, profile, as_of)
@@ -88,7 +88,7 @@ def forecast(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None)
 
 
 def dispatch(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Compute the units required from the demand forecast."""
+    """Compute the units required per area, service and hour from the demand forecast."""
     from pipelines.steps.dispatch import dispatch
 
     _step("dispatch", dispatch, home, profile, as_of)
@@ -102,7 +102,10 @@ def publish(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) 
 
 
 def check(home: Home = HOME, profile: ProfileName = None, as_of: AsOf = None) -> None:
-    """Exit 1 and list the problems if a step failed or a feed is stale."""
+    """Fail the run if a step failed, a feed is stale, an alert was raised or the release is damaged.
+
+    The last step of a run. Lists the problems and exits with 1. For the state of a home at any time: `bongsu status`.
+    """
     from pipelines.steps.check import check
 
     _step("check", check, home, profile, as_of)
@@ -116,7 +119,7 @@ def backfill(
     profile: ProfileName = None,
     as_of: AsOf = None,
 ) -> None:
-    """Fetch and load a range of days again; records already known change nothing."""
+    """Fetch and load a range of days again; records that are already known are left unchanged."""
     from pipelines.steps.backfill import backfill
     from pipelines.steps.run_settings import settings_for
 
@@ -127,7 +130,10 @@ def backfill(
 
 
 def watch(home: Home = HOME, profile: ProfileName = None) -> None:
-    """Load new data of the watched feeds; exit 1 if one delivers no data, a volume spike or drop, or fails."""
+    """Load new data of the watched feeds; exit 1 if one delivers no data, a volume spike or drop, or cannot be read.
+
+    Watched are the feeds with `watched = true` in the profile. Reads up to now; builds and publishes nothing.
+    """
     from pipelines.steps.run_settings import settings_for
     from pipelines.steps.watch import watch
 

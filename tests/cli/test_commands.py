@@ -383,7 +383,7 @@ def test_a_shell_completes_commands() -> None:
 def test_every_command_is_in_a_panel_of_its_subject() -> None:
     shown = CliRunner().invoke(cli.app, ["--help"]).output
     assert "Commands ─" not in shown
-    assert shown.index("Your own data") < shown.index("predict")
+    assert shown.index("Without the pipeline") < shown.index("predict")
 
 
 def test_help_waits_for_no_large_library() -> None:
