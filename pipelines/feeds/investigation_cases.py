@@ -34,7 +34,7 @@ ZONE = ZoneInfo("Asia/Seoul")
 """The agency's days are Korean days, in whatever time zone this code runs."""
 
 _SIGNATURE = re.compile(rb"[A-Za-z0-9+/]{86}==\s*")
-_NEXT = "nothing of the delivery is loaded; ask the agency to resend that day's drop; the next run reads it"
+_NEXT = "nothing of the delivery is loaded; ask the agency to send that day's delivery again; the next run reads it"
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,7 +81,7 @@ def verify(parts: Sequence[bytes], source: FeedSource, start: datetime | None, e
     """Verify a delivery's manifests, their signatures, and that the drops cover the days of the window.
 
     Raises:
-        FeedError: A drop is unsigned, signed by another key, altered, of another day, repeated or missing.
+        FeedError: A delivery is unsigned, signed by another key, altered, of another day, repeated or missing.
     """
     key = _key(source)
     days = _days(start or end, end)
@@ -120,7 +120,7 @@ def _drops(parts: Sequence[bytes], days: Sequence[date]) -> list[_Drop]:
         if kinds[number : number + 3] != ["file", "manifest", "signature"]:
             day = f"{days[number // 3]}" if number // 3 < len(days) else "a day after the window"
             raise FeedError(
-                f"the drop of {day} is unsigned: expected a file, its manifest and its signature, received "
+                f"the delivery of {day} is unsigned: expected a file, its manifest and its signature, received "
                 f"{', '.join(kinds[number : number + 3])}; {_NEXT}"
             )
     return [_Drop(*parts[number : number + 3]) for number in range(0, len(parts), 3)]
@@ -144,7 +144,7 @@ def _verify_drop(drop: _Drop, day: date, key: Ed25519PublicKey) -> None:
         ) from error
     if manifest.agency != FEED.agency or manifest.date != day or [file.name for file in manifest.files] != [name]:
         raise FeedError(
-            f"expected {name}, but received a drop signed for {manifest.agency}, {manifest.date}, "
+            f"expected {name}, but received a delivery signed for {manifest.agency}, {manifest.date}, "
             f"{[file.name for file in manifest.files]}: an old one sent again, or one under a wrong name; {_NEXT}"
         )
     (listed,) = manifest.files

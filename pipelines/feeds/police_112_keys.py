@@ -48,10 +48,10 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
 
 
 def inspect(parts: Sequence[bytes], source: FeedSource, start: datetime | None, end: datetime) -> None:
-    """Reject a list that is empty or incomplete: calls missing from it would be treated as withdrawn.
+    """Reject an empty or incomplete list of call numbers: calls missing from it would be treated as withdrawn.
 
     Raises:
-        FeedError: Pages are missing, repeated or of different lists, or a number is repeated.
+        FeedError: A page is missing or repeated, pages are of different lists, or a call number is repeated.
     """
     numbers: list[int] = []
     totals: set[int] = set()

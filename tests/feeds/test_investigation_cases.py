@@ -119,11 +119,11 @@ def test_any_slice_of_the_parts_returns_the_rows_of_its_files() -> None:
 
 ALTERED = file(2, case(사건번호="수사11-20251102-0001", 범죄분류="기타"))
 WRONG: dict[str, tuple[Callable[[], tuple[bytes, ...]], str]] = {
-    "no signature": (lambda: (*drop(1), *drop(2)[:2]), "drop of 2025-11-02 is unsigned"),
-    "no signature in the middle": (lambda: (*drop(1)[:2], *drop(2)), "drop of 2025-11-01 is unsigned"),
-    "no manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[2]), "drop of 2025-11-02 is unsigned"),
-    "the file alone": (lambda: (*drop(1), drop(2)[0]), "drop of 2025-11-02 is unsigned"),
-    "a signature that is none": (lambda: (*drop(1), *drop(2)[:2], b"signed"), "drop of 2025-11-02 is unsigned"),
+    "no signature": (lambda: (*drop(1), *drop(2)[:2]), "delivery of 2025-11-02 is unsigned"),
+    "no signature in the middle": (lambda: (*drop(1)[:2], *drop(2)), "delivery of 2025-11-01 is unsigned"),
+    "no manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[2]), "delivery of 2025-11-02 is unsigned"),
+    "the file alone": (lambda: (*drop(1), drop(2)[0]), "delivery of 2025-11-02 is unsigned"),
+    "a signature that is none": (lambda: (*drop(1), *drop(2)[:2], b"signed"), "delivery of 2025-11-02 is unsigned"),
     "another key": (lambda: (*drop(1), *drop(2)[:2], signed(drop(2)[1], STRANGER)), "not have a valid signature"),
     "altered manifest": (lambda: (*drop(1), drop(2)[0], drop(2)[1] + b" ", drop(2)[2]), "not have a valid sig"),
     "altered file": (lambda: (*drop(1), ALTERED, *drop(2)[1:]), r"cases_20251102\.csv differs from the signed file"),
