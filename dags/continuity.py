@@ -1,6 +1,7 @@
-"""Weekly: destroy what is past its retention, verify every byte, copy to BONGSU_REPLICA, restore the copy as proof.
+"""Weekly: destroy batches past their feed's retention, verify every byte, copy to BONGSU_REPLICA, test the copy.
 
-Without BONGSU_REPLICA the copy is a fresh one inside the home: it proves the restore, not the distance.
+Batches past their retention are destroyed without asking; that cannot be undone. Without BONGSU_REPLICA no copy is
+kept: the test restores a temporary one.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from pipelines.config import environment
 from pipelines.steps import failure
 
 
-@task(doc_md="Destroy batches that are past their feed's retention.")
+@task(doc_md="Destroy batches that are past their feed's retention: not reversible.")
 def expire(dag_run: Any = None) -> dict[str, int]:
     from pipelines.steps import destroy, run_settings
 
@@ -26,7 +27,7 @@ def verify(dag_run: Any = None) -> dict[str, int]:
     return copies.verify(run_settings.settings_of_dag_run(dag_run))
 
 
-@task(doc_md="Copy the home to BONGSU_REPLICA.")
+@task(doc_md="Copy the home to BONGSU_REPLICA; without it, copy nothing.")
 def replicate(dag_run: Any = None) -> int:
     from pipelines.steps import copies, run_settings
 
@@ -34,7 +35,7 @@ def replicate(dag_run: Any = None) -> int:
     return copies.replicate(settings, settings.environment.replica)
 
 
-@task(doc_md="Restore the copy, rebuild it and compare every table.")
+@task(doc_md="Restore the copy into a temporary folder, rebuild it and compare every table.")
 def drill(dag_run: Any = None) -> int:
     from pipelines.steps import copies, run_settings
 

@@ -1,6 +1,7 @@
-"""Daily run: fetch and load every feed, build the models, score past forecasts, analyse, forecast, publish, check.
+"""Daily run: fetch and load every feed, build, score, patterns, forecast, dispatch, publish, check.
 
-One agency's failure does not stop the others: the release is published and says what is stale, and the run fails.
+One agency's failure does not stop the others: the release is published, its rows state what is stale, and the run is
+marked failed.
 Conf: `{"profile": "korea", "as_of": "2026-11-23"}`; without it the home's profile and the run's own instant.
 Pool `warehouse` has one slot, because DuckDB has one writer: `make airflow` creates it. Models run outside it.
 """

@@ -1,6 +1,6 @@
 """Load and check the watched feeds every hour.
 
-A feed without data, with a volume spike or drop, or unreadable fails the run within hours, not the next morning.
+The run fails if one delivers no data, a volume spike or drop, or cannot be read: hours before the next daily run.
 
 Builds and publishes nothing: the daily run does, and reads its lag again whatever a watch has read. Watched are feeds
 with `watched = true` in the profile. Conf: `{"profile": "korea"}`; without it the home's profile.

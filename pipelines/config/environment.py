@@ -48,13 +48,15 @@ class Environment(BaseSettings):
         frozen=True,
     )
 
-    home: Path = Field(DEFAULT_HOME, description="Folder that holds everything at run time; serves one profile.")
+    home: Path = Field(DEFAULT_HOME, description="Home: folder of all data at run time. A home has one profile.")
     time_zone: ZoneInfo = Field(
         ZoneInfo("Asia/Seoul"), description="Time zone of the schedules in Airflow, such as America/Toronto."
     )
-    retries: int = Field(2, ge=0, description="How often the daily DAG repeats a failed task.")
+    retries: int = Field(2, ge=0, description="How often the daily DAG repeats a failed task before the task fails.")
     replica: str | None = Field(
-        None, description="Folder or fsspec URL to which the weekly DAG copies the home; without it, inside the home."
+        None,
+        description="Folder or fsspec URL to which the weekly DAG `continuity` copies the home. Without it no copy is "
+        "kept: the DAG only tests a temporary one.",
     )
     url: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
@@ -64,7 +66,7 @@ class Environment(BaseSettings):
     engine: Engine = Field("local", description="Where series are forecast: this machine, or a Ray or Spark cluster.")
     log_level: Literal["INFO", "WARNING", "ERROR"] = Field(
         "WARNING",
-        description="Least level of Bongsu's log lines on the error stream of a command; Airflow has its own.",
+        description="Lowest level of the log lines that a command writes to the error stream; Airflow has its own.",
     )
     processes: int = Field(
         default_factory=cores, gt=0, description="Processes that fit models, or write simulated records, in parallel."

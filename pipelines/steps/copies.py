@@ -15,13 +15,13 @@ from pipelines.store import warehouse
 
 
 def verify(settings: Settings) -> dict[str, int]:
-    """Check the ledger's chain, every batch, record and released file, byte for byte; returns the number of each."""
+    """Check the ledger's chain, every batch, record and released file byte for byte; return the number of each."""
     with run_log.recorded(settings, "verify"):
         return {**replicas.verify(settings), "files of releases": integrity.verify(settings)}
 
 
 def replicate(settings: Settings, url: str | None) -> int:
-    """Copy the home to a URL; returns the number of files copied, none without a URL."""
+    """Copy the home to a URL and return the number of files; without a URL, copy nothing and return 0."""
     with run_log.recorded(settings, "replicate"):
         return replicas.replicate(settings, url) if url else 0
 
@@ -29,15 +29,23 @@ def replicate(settings: Settings, url: str | None) -> int:
 def restore(home: Path, url: str, master_key: Path) -> None:
     """Restore a home from a copy, verified before it appears, and rebuild its warehouse.
 
-    When the copy fails any check, nothing is left behind. When only the rebuild fails, the verified home stays: run
-    `bongsu rebuild`.
+    If the copy fails any check, everything written is deleted. When only the rebuild fails, the verified home stays:
+    run `bongsu rebuild`.
     """
     replicas.restore(home, url, master_key)
     rebuild(settings_of_last_run(home))
 
 
 def drill(settings: Settings, url: str | None, progress: Progress = silent) -> int:
-    """Restore a copy aside, rebuild it and compare every table with this home's; returns the number of equal tables.
+    """Restore a copy into a temporary folder, rebuild it, and compare every table with this home's.
+
+    Args:
+        settings: The home, which has the master key.
+        url: The copy; None: a new one in a temporary folder of the home, deleted afterwards.
+        progress: Called with text about the progress.
+
+    Returns:
+        The number of tables, all equal.
 
     Raises:
         StepError: a table differs.

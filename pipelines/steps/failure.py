@@ -1,4 +1,4 @@
-"""What the log says when a task of Airflow has failed for good."""
+"""The log line of an Airflow task that has failed after its last retry."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The log line of a task that has failed for good."""
+"""The log line of a task that has failed after its last retry."""
 
 import logging
 from types import SimpleNamespace
