@@ -89,7 +89,7 @@ def staffing(forecasts: pl.DataFrame, minutes: pl.DataFrame, max_wait_probabilit
     """Plan units for hourly forecasts.
 
     Args:
-        forecasts: ``forecast.demand``; only hourly rows of calls, of all and of apportioned ones, of one
+        forecasts: ``forecast.demand``; only hourly rows of calls, all and disclosure-safe ones, of one
             ``reference_at`` are used: the published forecast, and the ``seasonal_naive`` baseline.
         minutes: ``service, service_minutes, units_per_call`` from ``workload.service_minutes``; a service without a
             row, or with 0 minutes (advice by telephone), needs no unit and is left out.

@@ -22,7 +22,7 @@ def service_minutes(dispatches: pl.DataFrame, assumed: Mapping[str, float]) -> p
             result, and a service that needs no unit has 0.
 
     Returns:
-        ``service, service_minutes`` (of one unit)``, units_per_call, is_measured``.
+        ``service``, ``service_minutes`` (of one unit), ``units_per_call``, ``is_measured``.
     """
     minutes = (pl.col("available_at") - pl.col("dispatched_at")).dt.total_seconds() / 60.0
     is_task = minutes.is_between(0, LONGEST_TASK_HOURS * 60, closed="right").fill_null(False)

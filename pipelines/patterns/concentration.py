@@ -51,9 +51,9 @@ def concentration(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, w
 
 
 def lorenz(points: pl.DataFrame, cells: pl.DataFrame, cell_metres: int, window_end: date) -> pl.DataFrame:
-    """Return the Lorenz curves of the same counts, at each hundredth of the crime: arguments as of ``concentration``.
+    """Return the Lorenz curves of the same counts, in steps of 1 % of the crime. Arguments as in ``concentration``.
 
-    Steps are even in crime, not in places: the whole bend is in the first few places.
+    Steps are of crime, not of places, because the curve bends within the first few places.
 
     Returns:
         ``patterns.lorenz``: ``category, place_kind, share_of_crime, share_of_places`` from (0, 0) to 100 % of crime.

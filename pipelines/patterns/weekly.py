@@ -1,4 +1,4 @@
-"""The analyst's weekly table: recent reported crime, compared with last year and the years before.
+"""Weekly comparison: recent reported crime, compared with last year and the years before.
 
 Notes:
 

@@ -1,7 +1,7 @@
-"""A release: built aside, read back in a new process, then one symlink flips.
+"""A release: built in a temporary folder, read back by a new process, made current by switching one symbolic link.
 
-Readers open ``published/current/…``: they never lock, never wait and never see half. A release's name is its
-``as_of`` and a hash of what it is made from, so publishing the same content again changes nothing.
+Readers open ``published/current/…``: they take no lock, never wait, and see the last complete release. A release's name
+is its ``as_of`` and a hash of what it is made from, so publishing the same content again changes nothing.
 """
 
 import os

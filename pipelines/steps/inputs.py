@@ -22,7 +22,7 @@ def crime_daily(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def crime_versions(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Every version of reported crime, so that past origins see what was known then."""
+    """Return every version of reported crimes, so that a backtest can use only what was known at its origin."""
     return con.execute(
         "select category, cell_id, occurrence_date, occurred_at, occurred_until, known_at, superseded_at "
         "from marts.crime_points order by all"

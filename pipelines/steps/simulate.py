@@ -15,7 +15,7 @@ from pipelines.config.progress import Progress
 
 
 def simulated(profile: str, scale: float | None, provinces: tuple[str, ...]) -> Profile:
-    """A profile with a simulator, at a scale (None: the profile's) and of the provinces named (none: all).
+    """Return the profile with its simulator at ``scale`` (None: the profile's), for ``provinces`` only (empty: all).
 
     Raises:
         StepError: the profile has no simulator, or a province does not exist.

@@ -44,7 +44,9 @@ class Outcomes:
 def score_issued(
     forecasts: pl.DataFrame, outcomes: Outcomes, as_of: datetime, profile: Profile, through: Mapping[str, datetime]
 ) -> pl.DataFrame:
-    """Score issued forecasts against what is known by ``as_of``; apportioned ones against all calls too.
+    """Score issued forecasts with what is known by ``as_of``.
+
+    Disclosure-safe forecasts (``disclosure_basis``) are scored with all calls too.
 
     Args:
         forecasts: ``forecast.demand`` rows of one issue or of several.
@@ -54,8 +56,8 @@ def score_issued(
         through: Per service, the instant up to which its records are complete; missing: ``as_of``.
 
     Returns:
-        ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and the rest of its
-        grain; only targets fully in the known past count. A later call scores the same issue on more targets.
+        ``forecast.demand_scores`` with ``origin_kind`` ``issued``, one row per ``reference_at`` and its other grain
+        columns; only targets fully in the known past count. A later call scores the same issue on more targets.
     """
     keys = ["frequency", "area_id", "service", "counted", "shift"]
     edge = pl.col("service").replace_strict(dict(through), default=as_of, return_dtype=pl.Datetime("us", "UTC"))

@@ -39,8 +39,8 @@ class Panel:
 
     ``series``: ``unique_id`` (stable), ``hierarchy, area_level, area_id, service, measure, level, pool``,
     ``known_at`` (UTC), ``cutoff`` (local), ``degraded``; ``level`` is ``region`` for the area that the profile covers,
-    else ``area_level``. ``history``: ``unique_id, ds`` (local time)``, y``, as now known, nothing from ``cutoff`` on;
-    ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew it)``, y``, the changes of counts that
+    else ``area_level``. ``history``: ``unique_id, ds`` (local time), ``y``, as now known, nothing from ``cutoff`` on;
+    ``late``: ``unique_id, ds, seen_from`` (the first cutoff, local, that knew it), ``y``, the changes of counts that
     became known after past origins.
     """
 
@@ -91,7 +91,7 @@ class Panel:
 
 
 def numbered(named: pl.DataFrame) -> pl.DataFrame:
-    """Return series with the stable ``unique_id`` of ``area_id, service, measure``."""
+    """Add ``unique_id``, a number that is the same in every run for the same ``area_id, service, measure``."""
     names = named.select(pl.concat_str("area_id", "service", "measure", separator="|")).to_series()
     return named.with_columns(series.lasting_ids(names)).select("unique_id", *named.columns)
 

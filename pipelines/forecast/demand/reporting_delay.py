@@ -29,7 +29,7 @@ def unfilled_hours(delays: pl.DataFrame, as_of: datetime) -> dict[str, int]:
     later has an effect.
 
     Args:
-        delays: ``marts.demand_delays``: ``agency, service, hour_start_at`` (UTC)``, delay_hours, calls``.
+        delays: ``marts.demand_delays``: ``agency, service, hour_start_at`` (UTC), ``delay_hours, calls``.
         as_of: The instant of issue, UTC.
     """
     last = as_of - timedelta(hours=LONGEST_HOURS + 1)

@@ -79,7 +79,7 @@ def counts(history: pl.DataFrame, series: pl.DataFrame, shifts: pl.DataFrame) ->
         shifts: As from ``of_services``.
 
     Returns:
-        ``series_id, shift, ds`` (midnight of the date on which it began)``, y``.
+        ``series_id, shift, ds`` (midnight of the date on which it began), ``y``.
     """
     named = series.select(pl.col("unique_id").alias("series_id"), "service")
     # One shift at a time: all of them together are several times the size of the history.
@@ -105,7 +105,7 @@ def ahead(shifts: pl.DataFrame, as_of: datetime, days: int, zone: ZoneInfo) -> p
     """Return the next ``days`` whole shifts of each name that begin at or after ``as_of``.
 
     Returns:
-        ``shift, ds`` (midnight of the date)``, target_start, target_end`` (UTC).
+        ``shift, ds`` (midnight of the date), ``target_start, target_end`` (UTC).
     """
     first = as_of.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
 
@@ -189,7 +189,7 @@ def periods(ds: pl.Series, service: str, shifts: pl.DataFrame) -> pl.DataFrame:
         shifts: As from ``of_services``.
 
     Returns:
-        ``ds, times, frequency, shift`` (null for days)``, period`` (midnight of the day, or of the date the shift began
+        ``ds, times, frequency, shift`` (null for days), ``period`` (midnight of the day, or of the date the shift began
         on).
     """
     hours = ds.to_frame("ds").group_by("ds").len("times").sort("ds").with_columns(pl.lit(service).alias("service"))

@@ -16,7 +16,7 @@ _SLACK = 1e-9
 
 
 def e_test(first: int, second: int, exposure_first: float = 1.0, exposure_second: float = 1.0) -> float:
-    """Return the two-sided p-value of the difference between two Poisson rates.
+    """Return the two-sided p-value of the difference between two Poisson rates (Krishnamoorthy and Thomson 2004).
 
     Args:
         first: A count.
@@ -25,7 +25,7 @@ def e_test(first: int, second: int, exposure_first: float = 1.0, exposure_second
         exposure_second: Exposure of the second count.
 
     Returns:
-        Probability of rates at least as far apart, in units of their standard error, if both had the pooled rate; NaN
+        Probability that two rates differ by at least as many standard errors if both counts have the pooled rate; NaN
         if both counts are 0.
 
     Raises:

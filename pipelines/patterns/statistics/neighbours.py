@@ -7,11 +7,11 @@ NONE = -1
 
 
 def queen(x: ArrayLike, y: ArrayLike, side: float) -> NDArray[np.int64]:
-    """Return the eight neighbours of each cell, as positions in the input, ``NONE`` if there is no such cell.
+    """Return the eight neighbours of each cell: their positions in the input, ``NONE`` where there is no cell.
 
     Args:
-        x: Lower-left corners, in the unit of ``side``.
-        y: Likewise, northing.
+        x: Easting of the lower-left corner of each cell, in the unit of ``side``.
+        y: Northing of the same corners.
         side: Side of a cell.
     """
     columns = np.rint(np.asarray(x, float) / side).astype(np.int64)

@@ -19,10 +19,10 @@ from pipelines.forecast.demand.series import Frequency
 class Published:
     """Frames of one run.
 
-    ``forecasts``: the targets' columns, ``model`` (``CHOSEN`` for the published forecast, else a model's name)``,
-    models`` (the models of the mean)``, mean, centre, dispersion, is_calibrated, curve, failure, method,
-    is_reconciled``; no quantiles yet. ``choices``: as from ``model_selection.choose``. ``curves``: as from
-    ``calibration.recalibrated``.
+    ``forecasts``: the targets' columns, ``model`` (``CHOSEN`` for the published forecast, else a model's name),
+    ``models`` (the models of the mean), ``mean``, ``centre``, ``dispersion``, ``is_calibrated``, ``curve``,
+    ``failure``, ``method``, ``is_reconciled``; no quantiles yet. ``choices``: as from ``model_selection.choose``.
+    ``curves``: as from ``calibration.recalibrated``.
     """
 
     forecasts: pl.DataFrame
@@ -36,31 +36,32 @@ def published(
     order: Sequence[str],
     naive: str,
     freq: Frequency,
-    choices: pl.DataFrame | None = None,
+    selection: pl.DataFrame | None = None,
     others: Sequence[str] | None = None,
 ) -> Published:
-    """Select among models, and calibrate the selected mean and every other wanted model.
+    """Select among models, and calibrate the selected mean and the other models to be returned.
 
     Args:
-        predictions: ``unique_id`` (integer)``, pool, level, cutoff, ds, y, model, mean, centre, failure``, and others.
+        predictions: Columns ``unique_id`` (integer), ``pool``, ``level``, ``cutoff``, ``ds``, ``y``, ``model``,
+            ``mean``, ``centre``, ``failure``; further ones are kept.
         scales: ``unique_id, scale``: the seasonal-naive MAE before the first origin.
         order: Candidate models, the simplest first; those without forecasts are skipped.
         naive: The model used only if all others fail.
         freq: ``h`` or ``D``.
-        choices: Selection of an earlier run to reuse; none: select now.
-        others: Models whose own forecasts are wanted next to the selected one; none: all.
+        selection: Selection of an earlier run to reuse; None: select now.
+        others: Models to return next to the selected one; None: all.
     """
     candidates = [name for name in order if name in predictions["model"].unique()]
     spread = calibration.dispersed(predictions, naive)
-    if choices is None:
+    if selection is None:
         calibrated = calibration.with_quantiles(spread.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()))
         lost = model_selection.losses(calibrated, candidates, naive)
-        choices = model_selection.choose(spread, lost, scales, candidates, freq)
-    chosen = model_selection.apply(choices, spread.drop("family", "dispersion", "is_calibrated"), candidates, naive)
+        selection = model_selection.choose(spread, lost, scales, candidates, freq)
+    chosen = model_selection.apply(selection, spread.drop("family", "dispersion", "is_calibrated"), candidates, naive)
     wanted = pl.col("model").is_in(list(others)) if others is not None else pl.lit(True)
     single = spread.filter(pl.col("mean").is_not_null(), wanted).with_columns(
         pl.col("model").alias("models"), pl.lit(None, pl.String).alias("method")
     )
     both = [calibration.dispersed(chosen.drop("block"), naive), single]
     forecasts, curves = calibration.recalibrated(pl.concat(both, how="diagonal_relaxed").drop("family"))
-    return Published(forecasts.with_columns(is_reconciled=pl.lit(False)), choices, curves)
+    return Published(forecasts.with_columns(is_reconciled=pl.lit(False)), selection, curves)

@@ -51,8 +51,8 @@ def losses(predictions: pl.DataFrame, order: Sequence[str], naive: str) -> pl.Da
         naive: The model used only if all others fail.
 
     Returns:
-        ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets)``, answered`` (targets for which
-        the candidate has a forecast)``, targets, calls, last``.
+        ``unique_id, pool, level, cutoff, block, candidate, loss`` (sum over targets), ``answered`` (targets for which
+        the candidate has a forecast), ``targets, calls, last``.
     """
     # Sorted, so that sums are identical to the last digit whatever the order of rows.
     known = predictions.filter(pl.col("y").is_not_null()).sort(TARGET)

@@ -66,7 +66,7 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
         targets: ``unique_id, cutoff, ds``, more columns kept.
 
     Returns:
-        The targets' columns, ``y`` (as the first origin after it knew it, for later origins)``, y_now`` (as known now,
+        The targets' columns, ``y`` (as the first origin after it knew it, for later origins), ``y_now`` (as known now,
         for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
     """
     columns = [*targets.columns, "model", "mean", "centre", "failure"]

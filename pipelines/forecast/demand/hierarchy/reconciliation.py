@@ -56,7 +56,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Additive results.
+    """Forecasts whose areas and periods add up: means and dispersions.
 
     ``areas``: ``unique_id, cutoff, ds, mean, dispersion, is_sum`` of leaves, with their own dispersion, and of the
     areas above them.

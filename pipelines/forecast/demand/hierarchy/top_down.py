@@ -75,7 +75,7 @@ def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, w
 def _totals(
     bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, level: str, *more: pl.Expr
 ) -> pl.DataFrame:
-    """Return ``group, cutoff, ds, block, total`` (of the bottom means)``, ratio`` (upper mean / total) and ``more``
+    """Return ``group, cutoff, ds, block, total`` (of the bottom means), ``ratio`` (upper mean / total) and ``more``
     sums.
     """
     own_mean = upper.filter(pl.col("level") == level).select(
