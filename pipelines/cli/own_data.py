@@ -173,7 +173,7 @@ def backtest_demand(
         Path,
         typer.Option(
             "--out",
-            help="Folder for Parquet files (forecasts, scores, selected models) and series.png (a plot of three series).",
+            help="Folder for Parquet files (forecasts, scores, selected models) and a plot (series.png).",
         ),
     ],
 ) -> None:

@@ -88,7 +88,9 @@ class FeedSource(_Part):
     window_days: int | None = Field(None, description="longest window of one request; without it, one whole delivery")
     watched: bool = Field(False, description="`bongsu watch` reads it between runs; keyed feeds only")
     freshness_hours: float = Field(gt=0, description="older than this is stale")
-    max_quarantine_share: float = Field(0.2, ge=0, le=1, description="a batch with more bad rows is rejected whole")
+    max_quarantine_share: float = Field(
+        0.2, ge=0, le=1, description="a batch with a larger share of failing rows is rejected as a whole"
+    )
     page_size: int = Field(2000, gt=0)
     every_days: int = Field(0, ge=0, description="requested again only after this many days; 0: every run")
     span_days: int | None = Field(None, gt=0, description="number of days of records that a list of keys covers")
@@ -99,13 +101,13 @@ class FeedSource(_Part):
         6,
         gt=0,
         validation_alias=AliasChoices("no_data_hours", "silence_hours"),
-        description="alarm after this long without a record, unless chance explains it",
+        description="alert after this long without a record, unless chance explains it",
     )
     spike_ratio: float = Field(
         5,
         gt=1,
         validation_alias=AliasChoices("spike_ratio", "flood_ratio"),
-        description="alarm when an hour has this many times the usual records, unless chance explains it",
+        description="alert when an hour has this many times the usual records, unless chance explains it",
     )
     max_rows: int = Field(500_000, gt=0, description="maximum rows of one delivery; a window with more is split")
     result_type: Literal["json", "xml"] | None = Field(
@@ -192,7 +194,7 @@ class Demand(_Part):
         default_factory=dict, description="shifts to forecast by name; several patterns may be used together"
     )
     history_days: int = Field(400, gt=0)
-    prophet_min_per_day: float = Field(1.0, description="sparser series use the hour-of-week table")
+    prophet_min_per_day: float = Field(1.0, description="sparser series use hour-of-week averages")
     service_minutes: Mapping[str, float] = Field(description="time on task used where no dispatch times are known")
     max_wait_probability: float = Field(
         0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit"

@@ -29,7 +29,7 @@ from (
         (
             'share_of_region',
             'Calls and units sent of areas, for readers of records where some calls have none: what is expected of all areas, shared among them',
-            'The published forecasts of a hierarchy''s areas added up, and the weekly tables of releasable calls',
+            'The published forecasts of a hierarchy''s areas added up, and the hour-of-week averages of releasable calls',
             'Persons; of an area, calls that have no record',
             'seasonal_naive',
             'What an area''s withheld calls differ from the region''s is not in it. Quantiles are those of the forecast of all calls, moved to this mean'
@@ -48,7 +48,7 @@ from (
             'The published forecasts of days, and which part of its days a shift has in those of hours',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'As good as those forecasts. Quantiles are negative binomial, their width learnt from what the weekday table of the shift missed'
+            'As good as those forecasts. Quantiles are negative binomial, their width learnt from the errors of weekday averages of the shift'
         ),
         (
             'seasonal_naive',
@@ -64,7 +64,7 @@ from (
             'Calls per day and public holidays',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'Used for the mean only: its own ranges are poor on small counts, so quantiles are negative binomial, learnt from backtests. Sparse series keep to the table'
+            'Used for the mean only: its own ranges are poor on small counts, so quantiles are negative binomial, learnt from backtests. Sparse series use day-of-week averages'
         ),
         (
             'ets',
@@ -77,10 +77,10 @@ from (
         (
             'regression',
             'Calls per hour and day above stations: competes with the others, and the mean of the best is published',
-            'The weekly table, and calls of all years by time of year, of the series and of its pool',
+            'Hour-of-week averages (model hour_of_week), and calls of all years by time of year, of the series and of its pool',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'Poisson regression. Less than two years have no time of year: then it is the table at the level of the last weeks'
+            'Poisson regression. Less than two years have no time of year: then it is the averages at the level of the last weeks'
         ),
         (
             'stack',
@@ -120,7 +120,7 @@ from (
             'Risk: reported incidents of allowed categories (allow_list) by cell and day, as known at the origin. Demand: calls of all series by hour or day',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'Risk: best_count. Demand: seasonal_naive',
-            'Risk: learns from the last eighteen months. Demand: learns what multiplies the weekly table, from all services together, so an odd one moves the others a little. A black box but for what goes in'
+            'Risk: learns from the last eighteen months. Demand: learns the factor on hour-of-week averages, from all services together, so an odd one moves the others a little. A black box but for what goes in'
         ),
         (
             'density',

@@ -1,4 +1,4 @@
-"""The weekly table: same days of other years, like with like, unknown never zero."""
+"""The weekly comparison: same days of other years, like with like, unknown never zero."""
 
 from datetime import date, timedelta
 

@@ -327,7 +327,7 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fill_weeks(con: duckdb.DuckDBPyConnection) -> None:
-    """The analyst's weekly tables of thefts: a burst in the newest week, in Jongno."""
+    """The weekly comparison of thefts: a burst in the newest week, in Jongno."""
     for area_id, level, newest in (("11", "region", 31), ("11010", "district", 22), ("11020", "district", 2)):
         for category in ("theft", "all"):
             of = {"area_id": area_id, "category": category}

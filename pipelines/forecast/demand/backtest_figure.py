@@ -17,7 +17,7 @@ BUSY: Final = 0.5
 def save(selected: Backtest, path: Path) -> None:
     """Plot three series after their last origin as PNG: observed values, mean, and the ranges of 50 % and 90 %.
 
-    Good, typical and bad are the best, the middle and the worst by skill over the weekly table; by scaled pinball loss
+    Good, typical and bad are the best, the middle and the worst by skill; by scaled pinball loss
     alone, which breaks ties, the rarest series would always be the bad one.
     """
     drawn = examples(selected)
@@ -26,7 +26,7 @@ def save(selected: Backtest, path: Path) -> None:
     for axis, (word, row) in zip(axes, drawn, strict=True):
         member = selected.forecasts.filter(pl.col("unique_id") == row["unique_id"], pl.col("model") == CHOSEN)
         _draw(axis, member.filter(pl.col("cutoff") == pl.col("cutoff").max()).sort("ds"))
-        skill = "" if row["skill"] is None else f", skill over the table {row['skill']:+.1%}"
+        skill = "" if row["skill"] is None else f", skill {row['skill']:+.1%}"
         kept = f"80 % range covered {row['coverage_80']:.0%}, expected {row['expected_coverage_80']:.0%}"
         axis.set_title(f"{word}: {row['unique_id']}{skill}; {kept}", loc="left", fontsize=9)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", fontsize=8, ncols=4, frameon=False)

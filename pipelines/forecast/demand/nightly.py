@@ -1,10 +1,10 @@
 """The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, with their baselines.
 
 Calls: for every series and horizon block the mean of the best models at earlier origins, with ranges from that mean's
-errors there. For hours the weekly table, a regression and boosting compete, for days exponential smoothing and Prophet
-too. Stations and units sent use the weekly table. Areas above the leaves of their hierarchy, and the days and shifts
-whose hours are forecast, are bottom-up aggregates (``reconciliation``). A selection is kept for a week, in which the
-selected models are refitted every night.
+errors there. For hours, hour-of-week averages, a regression and boosting compete; for days, exponential smoothing and
+Prophet too. Stations and units sent use hour-of-week averages. Areas above the leaves of their hierarchy, and the days
+and shifts whose hours are forecast, are bottom-up aggregates (``reconciliation``). A selection is kept for a week, in
+which the selected models are refitted every night.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ HOURLY_ORIGINS: Final = 5
 WARM_UP: Final = 2
 """The first origins of hours, used only for model selection and ranges."""
 SIMPLE: Final = "simple_table"
-"""``method`` of stations and units sent, which keep to the weekly table."""
+"""``method`` of stations and units sent, which use hour-of-week averages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ def _daily(panel: Panel, run: Run) -> Result:
     # The first days are published as sums of their hours, which no origin of days has: they are scored once issued.
     is_far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=profile.horizons.hourly_days)
     is_scored = is_far & (pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon))
-    # A fit of Prophet per series and origin is expensive, and below the region it did not beat the weekly table.
+    # A fit of Prophet per series and origin is expensive, and below the region it did not beat the averages.
     is_requested = pl.col("is_upper") & (pl.col("level") == "region")
     targets = rolling_origin.both(rolling_origin.daily_origins(ids, horizon), ahead).with_columns(
         is_requested.alias("is_requested")
@@ -244,7 +244,7 @@ def _daily(panel: Panel, run: Run) -> Result:
 def _ids(panel: Panel) -> pl.DataFrame:
     """Return the series and how they are forecast.
 
-    Models other than the weekly table are for calls above stations only.
+    Models other than hour-of-week averages are for calls above stations only.
     """
     is_upper = (pl.col("measure") == "calls") & ~pl.col("level").is_in(["station", area_hierarchy.UNPLACED])
     return panel.series.select("unique_id", "pool", "level", is_upper.alias("is_upper"), "cutoff")

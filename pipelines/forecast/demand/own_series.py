@@ -52,9 +52,9 @@ class Backtest:
 
     ``forecasts``: ``unique_id, cutoff, ds, y, model, models, is_baseline, mean, q0.05 … q0.99``; the publishable
     forecast is ``chosen``, ``models`` lists its models, and ``is_baseline`` is false for it alone. ``scores``: ``model,
-    is_baseline`` and ``scoring.SCORES``, skill over the weekly table. ``series_scores``: the same by ``unique_id``.
-    ``choices``: ``unique_id, cutoff, block`` and ``model_selection.CHOICE``. ``pits``: counts of the randomised PIT by
-    ``model``.
+    is_baseline`` and ``scoring.SCORES``, skill over hour-of-week averages. ``series_scores``: the same by
+    ``unique_id``. ``choices``: ``unique_id, cutoff, block`` and ``model_selection.CHOICE``. ``pits``: counts of the
+    randomised PIT by ``model``.
     """
 
     forecasts: pl.DataFrame

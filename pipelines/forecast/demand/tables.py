@@ -91,7 +91,7 @@ def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFram
 
 
 def backtest_scores(known: pl.DataFrame, curves: Floats, freq: Frequency) -> pl.DataFrame:
-    """Return ``scores`` of a backtest, with the skill over the weekly table."""
+    """Return ``scores`` of a backtest, with the skill over hour-of-week averages."""
     keys = ["unique_id", "cutoff"]
     sides = _sides(known)
     # One name for published forecasts, so that it never equals that of a baseline.

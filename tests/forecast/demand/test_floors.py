@@ -1,4 +1,4 @@
-"""The two baselines: the weekly table and last week's values."""
+"""The two baselines: hour-of-week averages and last week's values."""
 
 from datetime import datetime, timedelta
 

@@ -1,9 +1,9 @@
-"""Scores of demand forecasts: proper scores of the whole range, errors of the mean, coverage, and skill over a table.
+"""Scores of demand forecasts: proper scores of the whole range, errors of the mean, coverage, and skill.
 
 Pinball loss over the mean absolute change from one week to the next is the main score (scaled quantile loss; a week is
-the season). Skill has intervals by a paired bootstrap of whole weeks. Coverage of counts: even the true model covers
-more than 80 % with its closed 80 % interval, because counts are integers. So the coverage expected under the forecast's
-own distribution is reported next to the observed one.
+the season). Skill compares with hour-of-week averages; its intervals are from a paired bootstrap of whole weeks.
+Coverage of counts: even the true model covers more than 80 % with its closed 80 % interval, because counts are
+integers. So the coverage expected under the forecast's own distribution is reported next to the observed one.
 """
 
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ def season_errors(history: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
         freq: ``h`` or ``D``.
 
     Returns:
-        ``unique_id, scale`` (mean absolute change)``, scale_squared`` (mean squared change); null if less than two
+        ``unique_id, scale`` (mean absolute change), ``scale_squared`` (mean squared change); null if less than two
         weeks are known.
     """
     change = pl.col("y").diff().over(["unique_id", "slot"], order_by="ds")
@@ -236,7 +236,7 @@ def pit_histogram(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = I
     """Count the randomised PIT in ten even bins: equal if the ranges are calibrated (Czado et al. 2009).
 
     Args:
-        forecasts: ``unique_id`` (integer)``, cutoff, ds, y, centre, dispersion`` and the ``by`` columns.
+        forecasts: ``unique_id`` (integer), ``cutoff, ds, y, centre, dispersion`` and the ``by`` columns.
         by: Columns of the result's grain.
         curves: As from ``calibration.recalibrated``.
 

@@ -1,11 +1,11 @@
-"""Disclosure-safe forecasts for audiences that also read records: the region's, apportioned by releasable calls.
+"""Disclosure-safe forecasts for audiences that also read records: the region's, shared by releasable calls.
 
 Records exclude sensitive matters. Next to them, a forecast of all calls of an area would disclose by differencing how
-many were excluded there: fit the weekly table to the records, and the remainder is the rate of the rest. So if
+many were excluded there: fit hour-of-week averages to the records, and the remainder is the rate of the rest. So if
 releasable counts differ from all counts, police and fire get this forecast instead: the total expected over all leaves
-of a hierarchy, divided among them in proportion to the weekly tables of their releasable counts. Means are additive
-like those of all calls, over areas and over the hours of the first week; each keeps the spread of the forecast it
-replaces. An area's mean follows its records and, for the excluded calls, the region's average.
+of a hierarchy, divided among them in proportion to the hour-of-week averages of their releasable counts. Means are
+additive like those of all calls, over areas and over the hours of the first week; each keeps the spread of the forecast
+it replaces. An area's mean follows its records and, for the excluded calls, the region's average.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from pipelines.forecast.demand.series import Frequency
 MODEL: Final = "share_of_region"
 METHOD: Final = "region_share"
 MEASURE: Final = {measure: f"disclosure_safe_{measure}" for measure in MEASURES}
-"""Forecasts of calls and of units sent → the ``measure`` under which their apportioned versions are stored."""
+"""Forecasts of calls and of units sent → the ``measure`` under which their disclosure-safe versions are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _shared(
     separate: pl.DataFrame,
     freq: Frequency,
 ) -> pl.DataFrame:
-    """Return ``unique_id, ds, mean`` of the region, of the apportioned leaves, and of the areas between."""
+    """Return ``unique_id, ds, mean`` of the region, of the leaves that share it, and of the areas between."""
     once = published.unique(["unique_id", "ds"], keep="first", maintain_order=True)
     pairs = set(separate.iter_rows())
     # The region's own mean is of all calls.

@@ -1,11 +1,11 @@
-"""One boosted model of all series: the factor on the weekly table, fitted to pairs of past origins and steps.
+"""One boosted model of all series: the factor on hour-of-week averages, fitted to pairs of past origins and steps.
 
-LightGBM (Ke et al. 2017) with a Poisson objective starts from the weekly table's mean and fits the factor on it: so a
-sparse series keeps its table, a level change is known, and nothing needs to be extrapolated (the M5 winners' approach,
-Makridakis et al. 2022, without recursion). The training set has origins a whole number of weeks before the cutoff; a
-row's features use only data before the row's origin. Counts vary by more than Poisson if means are large, so a row is
-weighted by ``1 / (1 + dispersion · mean)``. One model for the newest day of cutoffs and one for each week of them
-before, on one thread, seeded by the day.
+LightGBM (Ke et al. 2017) with a Poisson objective starts from the hour-of-week averages (the table) and fits the factor
+on them: so a sparse series keeps its table, a level change is known, and nothing needs to be extrapolated (the M5
+winners' approach, Makridakis et al. 2022, without recursion). The training set has origins a whole number of weeks
+before the cutoff; a row's features use only data before the row's origin. Counts vary by more than Poisson if means are
+large, so a row is weighted by ``1 / (1 + dispersion · mean)``. One model for the newest day of cutoffs and one for each
+week of them before, on one thread, seeded by the day.
 """
 
 import math
@@ -25,7 +25,7 @@ from pipelines.forecast.demand.series import SEASON, STEP, Frequency, History, b
 TAUGHT_EVERY_DAYS: Final = 7
 """Cutoffs before the newest day share the model fitted at the first of a week, a few days old for the others."""
 LEAST_WEEKS: Final = 10
-"""A shorter history uses the weekly table."""
+"""A shorter history uses hour-of-week averages."""
 WARM_UP_WEEKS: Final = 6
 YEARS_WEEKS: Final = 104
 """Two years of origins; with fewer, features common to all series, and the time of year, are left out."""

@@ -1,9 +1,9 @@
-"""Exponential smoothing of days: level and weekday that change over time; hours by the weekly table's shares.
+"""Exponential smoothing of days: level and weekday that change over time; hours by their share of the weekday.
 
 AutoETS of statsforecast (Hyndman et al. 2008) on square roots, which stabilise the variance of counts; the mean of the
 counts is the squared forecast plus the variance of the one-step residuals. Hours are the forecast of their day, divided
-like the weekly table (Channouf et al. 2007): smoothing hourly series directly is slower and no better. Only dense
-series are forecast; the others have no mean and no failure, so that the next model is used.
+like the hour-of-week averages (Channouf et al. 2007): smoothing hourly series directly is slower and no better. Only
+dense series are forecast; the others have no mean and no failure, so that the next model is used.
 """
 
 from datetime import datetime
@@ -81,7 +81,7 @@ def forecast(counts: NDArray[np.float64], horizon: int) -> NDArray[np.float64]:
 
 
 def _shared_out(fitted_model: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
-    """Multiply days' means by each hour's share of its weekday in the weekly table."""
+    """Multiply days' means by each hour's share of its weekday in the hour-of-week averages."""
     tables = []
     for cutoff, ids in by_cutoff(fitted_model.filter(pl.col("mean").is_not_null())):
         table = hour_of_week.fit(of(history, ids, cutoff), cutoff, "h")

@@ -22,7 +22,7 @@ Doubles = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 WINDOWS: Final = (1, 7, 28, 91, 364)
-"""Days before an origin whose calls are compared with the expectation of the weekly table."""
+"""Days before an origin whose calls are compared with the expectation of the hour-of-week averages."""
 YEAR_DAYS: Final = 364
 """Whole weeks, so that a year ago falls on the same weekday."""
 BASE_DAYS: Final = 56
@@ -74,7 +74,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of one origin, series by series: ``table`` is the weekly table's mean, the forecast to improve on."""
+    """Rows of one origin, series by series: ``table``: hour-of-week averages, to improve on."""
 
     series: Places
     steps: Places
@@ -133,7 +133,7 @@ def _day_of_year(counts: Counts, steps: Places) -> Doubles:
 
 
 def _table(counts: Counts, origin: int) -> Doubles:
-    """Return the weekly table of every series as of ``origin``: series × slot of the week."""
+    """Return the hour-of-week averages of every series as of ``origin``: series × slot of the week."""
     season = SEASON[counts.freq]
     used = origin // season * season + (season if origin % season else 0)
     age = (origin - np.arange(used)) / (season / 7)

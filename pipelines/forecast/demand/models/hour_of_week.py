@@ -1,10 +1,11 @@
-"""The weekly table: a mean per hour of the week (or weekday), with decay and shrinkage. The main baseline.
+"""Hour-of-week averages: a mean per hour of the week (or weekday), with decay and shrinkage. A baseline.
 
-Two speeds: the level of a series changes over weeks (half-life 8), the shape of its week over a year (half-life 52). A
-small area has few calls in any one hour of the week, so each hour is shrunk towards (hour of day × weekday) of its own
-series, as far as the data support: each slot is a gamma-Poisson posterior whose prior variance is estimated by moments
-(empirical Bayes; Casella 1985 gives the idea). On Montgomery 911 and Toronto police data this reduced the Poisson
-deviance of small areas by 22 % and 11 % compared with the plain table, and never harmed totals.
+``skill`` compares every other model with this one; in this package it is also called the table. Two speeds: the level
+of a series changes over weeks (half-life 8), the shape of its week over a year (half-life 52). A small area has few
+calls in any one hour of the week, so each hour is shrunk towards (hour of day × weekday) of its own series, as far as
+the data support: each slot is a gamma-Poisson posterior whose prior variance is estimated by moments (empirical Bayes;
+Casella 1985 gives the idea). On Montgomery 911 and Toronto police data this reduced the Poisson deviance of small areas
+by 22 % and 11 % compared with the plain table, and never harmed totals.
 """
 
 import math

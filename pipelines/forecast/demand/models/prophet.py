@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 LEAST_DAYS = 56
-"""A shorter history uses the weekly table."""
+"""A shorter history uses hour-of-week averages."""
 TREND_DAYS: Final = 730
 """A shorter history has no trend: growth is flat, and the level that of the last weeks."""
 LEVEL_HALF_LIFE_DAYS: Final = 56.0

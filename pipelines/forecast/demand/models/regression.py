@@ -1,4 +1,4 @@
-"""Poisson regression on the weekly table: time of year, holidays and covariates known ahead, with a flat level.
+"""Poisson regression on hour-of-week averages: time of year, holidays and covariates known ahead, with a flat level.
 
 The table gives the week, the regression the factor on it (the hourly winner of Rostami-Tabar, Browell & Svetunkov 2023
 was a Poisson regression). Effects are estimated twice: for the sum of each pool of series, and for each series'

@@ -1,4 +1,4 @@
-"""The boosted factor on the weekly table, its rows as known at an origin, and what is known ahead."""
+"""The boosted factor on hour-of-week averages, its rows as known at an origin, and what is known ahead."""
 
 from datetime import datetime, timedelta
 

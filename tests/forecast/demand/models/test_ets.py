@@ -1,4 +1,4 @@
-"""Exponential smoothing of dense days, and hours by the weekly table's shares."""
+"""Exponential smoothing of dense days, and hours by their share of the weekday."""
 
 from datetime import datetime, timedelta
 

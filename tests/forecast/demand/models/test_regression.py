@@ -1,4 +1,4 @@
-"""Poisson regression on the weekly table: the season, its pool, the level, covariates."""
+"""Poisson regression on hour-of-week averages: the season, its pool, the level, covariates."""
 
 from datetime import timedelta
 
