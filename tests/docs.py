@@ -227,7 +227,7 @@ def decisions() -> str:
 
 
 def rooms() -> str:
-    """Return the generated part of `docs/architecture.md`: the rooms of `pipelines/`, and which imports which."""
+    """Return the generated part of `docs/architecture.md`: the packages of `pipelines/`, and which imports which."""
     used: dict[str, set[str]] = {name: set() for names in ROOMS for name in names}
     for path in modules("."):
         if module := dotted(path):
@@ -240,7 +240,7 @@ def rooms() -> str:
     rows = [
         (f"`{name}/`", _first_line(import_module(f"pipelines.{name}")), ", ".join(sorted(used[name]))) for name in used
     ]
-    return "\n".join([*diagram, "", *_table(("room", "holds", "imports"), rows)])
+    return "\n".join([*diagram, "", *_table(("package", "holds", "imports"), rows)])
 
 
 def _direct(used: Mapping[str, set[str]], names: set[str]) -> set[str]:
