@@ -152,7 +152,7 @@ from (
             'Reported incidents of allowed categories (allow_list) per map cell',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'none',
-            'Describes the past. False discoveries are held at 5 % per category; residents and visitors are not accounted for'
+            'Describes the past. The false discovery rate is controlled at 5 % per category; residents and visitors are not accounted for'
         ),
         (
             'erlang_c',
