@@ -75,7 +75,8 @@ Crs = Annotated[
     ),
 ]
 Boundary = Annotated[
-    Path, typer.Option("--boundary", help="File with the polygons of the area (GeoJSON, Shapefile, GeoPackage).")
+    Path,
+    typer.Option("--boundary", help="File with the polygons of the area (GeoJSON, Shapefile, GeoPackage, GeoParquet)."),
 ]
 Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
 AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")]
@@ -97,14 +98,10 @@ def predict_demand(
     fill_zeros: FillZeros = False,
     encoding: Encoding = None,
 ) -> None:
-<<<<<<< HEAD
-    """Forecast counts per series: unique_id, ds, mean, model and integer, non-negative quantiles.
+    """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more).
 
     A series that cannot be used is named and left out; then the exit code is 3.
     """
-=======
-    """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more)."""
->>>>>>> b52d825 (Reword the help of the commands)
     from pipelines.steps import own_data
 
     with progress_of("predict") as show:
@@ -127,14 +124,10 @@ def predict_risk(
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
     encoding: Encoding = None,
 ) -> None:
-<<<<<<< HEAD
-    """Rank the cells of an area by expected incidents; is_selected marks the best ones within the given area."""
-=======
     """Rank the cells of an area by expected incidents.
 
     `is_selected` marks the highest-ranked cells, as many as fit into --area-km2.
     """
->>>>>>> b52d825 (Reword the help of the commands)
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
@@ -149,17 +142,6 @@ def backtest_demand(
     source: PastSeries,
     freq: Freq,
     horizon: Horizon,
-<<<<<<< HEAD
-    origins: Annotated[int, typer.Option("--origins", min=1, help="How many origins.")],
-    step: Annotated[int, typer.Option("--step", min=1, help="Steps between origins.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for forecasts, scores, choices and series.png.")],
-    fill_zeros: FillZeros = False,
-    encoding: Encoding = None,
-) -> None:
-    """Score the selected models and each single model on your own series; skill is over the weekly table.
-
-    A series that cannot be used is named and left out; then the exit code is 3.
-=======
     origins: Annotated[
         int,
         typer.Option(
@@ -176,11 +158,14 @@ def backtest_demand(
             help="Folder for Parquet files (forecasts, scores, selected models) and a plot (series.png).",
         ),
     ],
+    fill_zeros: FillZeros = False,
+    encoding: Encoding = None,
 ) -> None:
     """Score the selected models and each single model on your own series, at past dates.
 
     `skill` compares with hour-of-week averages (day-of-week averages for --freq D): above 0 is better.
->>>>>>> b52d825 (Reword the help of the commands)
+
+    A series that cannot be used is named and left out; then the exit code is 3.
     """
     from pipelines.steps import own_data
 

@@ -284,8 +284,8 @@ def test_excluded_categories_are_left_out_and_counted() -> None:
 
 
 PLACEHOLDERS = [
-    ("-1.000000000", "-1.000000000"), ("-120.5", "90"), ("41.71", "-87.61"), ("87.61", "41.71"), ("REDACTED", "REDACTED"),
-    ("", ""), (" ", " "), ("NULL", "NULL"), ("None", "None"), ("NaN", "NaN"), ("0", "0"),
+    ("-1.000000000", "-1.000000000"), ("-120.5", "90"), ("41.71", "-87.61"), ("87.61", "41.71"),
+    ("REDACTED", "REDACTED"), ("", ""), (" ", " "), ("NULL", "NULL"), ("None", "None"), ("NaN", "NaN"), ("0", "0"),
 ]  # fmt: skip
 
 
