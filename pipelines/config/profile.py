@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent / "profiles"
 
 
 class ProfileError(BongsuError, ValueError):
-    """Report that a profile cannot be found or is invalid."""
+    """Report that a profile cannot be faults or is invalid."""
 
 
 class _Part(BaseModel):
@@ -312,8 +312,8 @@ def load(name_or_path: str) -> Profile:
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{path}: {error}") from error
     except ValidationError as error:
-        found = [(tuple(map(str, each["loc"])), _reason(each)) for each in error.errors(include_url=False)]
-        raise ProfileError(_listed(path, text, found)) from None
+        faults = [(tuple(map(str, each["loc"])), _reason(each)) for each in error.errors(include_url=False)]
+        raise ProfileError(_listed(path, text, faults)) from None
     if wrong := list(profile_checks.problems(profile)):
         raise ProfileError(_listed(path, text, wrong))
     return profile

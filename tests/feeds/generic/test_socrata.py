@@ -290,7 +290,7 @@ PLACEHOLDERS = [
 
 
 @pytest.mark.parametrize(("lon", "lat"), PLACEHOLDERS)
-def test_a_placeholder_is_no_place_and_the_record_is_loaded(lon: str, lat: str) -> None:
+def test_a_placeholder_gives_no_place_and_the_record_is_loaded(lon: str, lat: str) -> None:
     profile = place("chicago_crimes")
     con, feed = memory(profile), feed_of(profile)
     for side, degrees in zip(("west", "south", "east", "north"), (-125.0, 24.4, -66.9, 49.4), strict=True):

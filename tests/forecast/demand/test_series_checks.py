@@ -96,7 +96,7 @@ def test_one_bad_series_never_costs_the_others() -> None:
     assert result.refused == {"bad": "series bad, row 61: y -1 is negative; the models are for counts"}
 
 
-def test_a_list_without_zeros_is_noted_and_filled_only_if_asked() -> None:
+def test_a_list_without_zeros_is_noted_and_filled_only_on_request() -> None:
     listed = daily(days=DAYS[::3])
     (note,) = [note for note in usable(listed, "D").notes if "no row" in note]
     assert "38 of 58 days have no row and none is zero" in note and "--fill-zeros" in note
