@@ -19,7 +19,7 @@ SHIPPED = Path(__file__).parent / "profiles"
 
 
 class ProfileError(BongsuError, ValueError):
-    """Report that a profile cannot be faults or is invalid."""
+    """Report that there is no such profile, or that it is invalid."""
 
 
 class _Part(BaseModel):

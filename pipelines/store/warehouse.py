@@ -207,7 +207,8 @@ _IN_COUNTRY: Final = {
 def union_staged(con: duckdb.DuckDBPyConnection, table: str, parts: Sequence[str], columns: Mapping[str, str]) -> None:
     """Create ``staging.<table>`` from the feeds' staging tables, by name, in the types of the common record.
 
-    A point outside the country, such as a placeholder, counts as no place: its record counts in the district that it names.
+    A point outside the country, such as a placeholder, counts as no place: its record counts in the district that it
+    names.
     """
     is_placed = {"lon", "lat", "location_quality"} <= columns.keys()
     listed = ", ".join(
