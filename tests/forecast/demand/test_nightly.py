@@ -331,7 +331,7 @@ def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
 def test_a_reused_selection_keeps_the_scores_of_its_night_and_draws_nothing_at_past_cutoffs(
     panel: pl.DataFrame, result: DemandForecast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = result.choices.with_columns(pl.col("chosen_at", "reference_at") - timedelta(days=3))
+    kept = result.choices.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
     scored = result.scores.with_columns(pl.col("reference_at") - timedelta(days=3), mae=pl.lit(7.0))
     alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
     drawn: list[int] = []
@@ -349,7 +349,7 @@ def test_a_reused_selection_keeps_the_scores_of_its_night_and_draws_nothing_at_p
 
 
 def test_scores_not_issued_with_the_selection_are_not_reused(panel: pl.DataFrame, result: DemandForecast) -> None:
-    kept = result.choices.with_columns(pl.col("chosen_at", "reference_at") - timedelta(days=3))
+    kept = result.choices.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
     alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
     with_scores = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=result.scores)
     assert with_scores.scores.equals(alone.scores)
