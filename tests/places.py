@@ -18,9 +18,12 @@ SMALL: Final = {
 }
 
 
-def small_city(folder: Path) -> Path:
-    """Write the Korean profile for a city of five districts, with little history, few incidents and a short horizon."""
-    text = (profile.SHIPPED / "korea.toml").read_text("utf-8")
+def small_city(folder: Path, shipped: Path = profile.SHIPPED) -> Path:
+    """Write the Korean profile for a city of five districts, with little history, few incidents and a short horizon.
+
+    ``shipped`` is the folder of the Korean profile.
+    """
+    text = (shipped / "korea.toml").read_text("utf-8")
     for name, value in SMALL.items():
         text, replaced = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
         assert replaced, f"the profile has no {name}"

@@ -72,7 +72,9 @@ def worktree(revision: str) -> Iterator[Path]:
 
 def built(base: Path, place: str, folder: Path) -> tuple[Path, Path]:
     """The homes of both sides, from one landing that the base commit fetched."""
-    profile = str(small_city(folder)) if place == "small" else {"seoul": "korea"}.get(place, place)
+    # Profiles of the base commit have the old names of keys, which both sides read.
+    shipped = base / "pipelines" / "config" / "profiles"
+    profile = str(small_city(folder, shipped)) if place == "small" else {"seoul": "korea"}.get(place, place)
     before, after = folder / "before", folder / "after"
     with addresses(place) as environment:
         bongsu(base, before, "fetch", LAST[place], environment, ("--profile", profile))
