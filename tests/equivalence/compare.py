@@ -28,6 +28,7 @@ class Renames(BaseModel):
     dropped: Mapping[str, str] = {}
     added: Mapping[str, str] = {}
     values: Mapping[str, str] = {}
+    rows: Mapping[str, str] = {}
 
     @staticmethod
     def read(path: Path) -> "Renames":
@@ -68,16 +69,24 @@ def differences(
             f"{name}: new and not listed" for name in new if name not in wanted.values() and name not in renames.added
         ]
         for name in sorted(name for name in wanted if wanted[name] in new):
-            before_table = _recoded(con, name, _quoted("before", old[name]), renames)
-            pair = Pair(name, before_table, _quoted("after", new[wanted[name]]))
+            before_table, after_table = (
+                _compared(table, name, renames)
+                for table in (
+                    _recoded(con, name, _quoted("before", old[name]), renames),
+                    _quoted("after", new[wanted[name]]),
+                )
+            )
+            pair = Pair(name, before_table, after_table)
             lines += _table_differences(con, pair, renames, grains.get(name, ()))
         return lines
 
 
 def _tables(con: duckdb.DuckDBPyConnection, alias: str, audience: str | None) -> dict[str, tuple[str, str]]:
-    """Schema and table of every table, by its name in the renames."""
+    """Schema and name of every table, and of every view of schema ``views``, by its name in the renames."""
     rows = con.execute(
-        f"select schema_name, table_name from duckdb_tables() where database_name = '{alias}' order by all"
+        f"select schema_name, table_name from duckdb_tables() where database_name = '{alias}' union all "
+        f"select schema_name, view_name from duckdb_views() where database_name = '{alias}' and schema_name = 'views' "
+        "order by all"
     ).fetchall()
     return {f"{audience or schema}.{table}": (schema, table) for schema, table in rows}
 
@@ -92,13 +101,15 @@ def _table_differences(
         for column, new in names.items()
     }
     before, after = (_columns(con, table) for table in (pair.before, pair.after))
-    kept = [column for column in before if f"{pair.name}.{column}" not in renames.dropped]
+    kept = [column for column in before if not _is_meant(f"{pair.name}.{column}", renames.dropped)]
     for column in kept:
         if named.get(column, column) not in after:
             yield f"{pair.name}.{column}: missing; it should be called {named.get(column, column)}"
     added = after.keys() - {named.get(column, column) for column in kept}
     yield from (
-        f"{pair.name}.{column}: new and not listed" for column in added if f"{pair.name}.{column}" not in renames.added
+        f"{pair.name}.{column}: new and not listed"
+        for column in added
+        if not _is_meant(f"{pair.name}.{column}", renames.added)
     )
     shared = [
         column
@@ -126,6 +137,12 @@ def _recoded(con: duckdb.DuckDBPyConnection, name: str, table: str, renames: Ren
         if fnmatchcase(f"{name}.{column}", pattern)
     ]
     return f"(select * replace ({', '.join(replaced)}) from {table})" if replaced else table
+
+
+def _compared(table: str, name: str, renames: Renames) -> str:
+    """The rows of a table without those whose values may differ."""
+    conditions = [condition for pattern, condition in renames.rows.items() if fnmatchcase(name, pattern)]
+    return f"(select * from {table} where not ({' or '.join(conditions)}))" if conditions else table
 
 
 def _case(column: str, values: Mapping[str, str]) -> str:

@@ -128,6 +128,23 @@ def test_a_key_is_what_is_left_of_it_without_a_column_that_is_meant_to_differ(co
     assert compared(sql.format(1, 0), sql.format(2, 1), **renames) == ["marts.calls.x: 1 rows differ"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "differs"), [("hour = 1", []), ("hour = 2", ["marts.calls.calls: 1 rows differ"])]
+)
+def test_rows_that_are_meant_to_differ_are_not_compared(compared: Compared, condition: str, differs: list[str]) -> None:
+    other = f"{CALLS}; update marts.calls set calls = 9 where hour = 1"
+    assert compared(CALLS, other, rows={"marts.*": condition}) == differs
+
+
+@pytest.mark.parametrize(("value", "is_equal"), [(1, True), (2, False)])
+def test_a_view_is_compared_with_the_table_that_it_was(compared: Compared, value: int, is_equal: bool) -> None:
+    table = "create schema views; create table views.calls as select 1 as x"
+    view = (
+        f"create schema views; create table t as select {value} as x; create view views.calls as select x from main.t"
+    )
+    assert (compared(table, view, added={"main.t": "it was a table"}) == []) == is_equal
+
+
 def test_tables_of_a_release_are_named_by_their_audience(compared: Compared) -> None:
     sql = "create table incidents as select {} as record_id"
     assert compared(sql.format(1), sql.format(2), audience="police") == [
