@@ -70,7 +70,7 @@ def _demand_forecasts(frame: pl.DataFrame) -> pl.DataFrame:
         .when(model.str.starts_with("part_of_days")).then(pl.lit("day_share"))
         .otherwise(pl.lit("selected"))
     )  # fmt: skip
-    return _of_calls(frame).with_columns(
+    return _with(frame, measure=pl.lit("calls"), shift=pl.lit(None, pl.String)).with_columns(
         text.str.extract(r"dispersion ([0-9.eE+-]+)").cast(pl.Float64).fill_null(0.0).alias("dispersion"),
         levels.alias("calibration_map"),
         model.str.ends_with(_SUFFIX).alias("is_reconciled"),
@@ -80,13 +80,12 @@ def _demand_forecasts(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _demand_scores(frame: pl.DataFrame) -> pl.DataFrame:
-    return _of_calls(frame).with_columns(_single(", ").alias("model"))
+    return _with(frame, measure=pl.lit("calls")).with_columns(_single(", ").alias("model"))
 
 
-def _of_calls(frame: pl.DataFrame) -> pl.DataFrame:
-    """At first only calls were forecast, and no shifts."""
-    added = {"measure": pl.lit("calls"), "shift": pl.lit(None, pl.String)}
-    return frame.with_columns(value.alias(name) for name, value in added.items() if name not in frame.columns)
+def _with(frame: pl.DataFrame, **values: pl.Expr) -> pl.DataFrame:
+    """Return the frame with columns that records lacked at first: only calls were forecast, and no shifts."""
+    return frame.with_columns(value.alias(name) for name, value in values.items() if name not in frame.columns)
 
 
 def _single(separator: str) -> pl.Expr:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.config.settings import Settings
+from pipelines.schema.dictionary import frame_schema
 from pipelines.store import record_upgrades, records
 
 
@@ -27,6 +28,12 @@ def test_apportioned_measures_of_version_2_are_disclosure_safe_ones() -> None:
     frame = pl.DataFrame({"measure": ["calls", "apportioned_calls"]})
     measures = record_upgrades.upgraded("demand_scores", 2, frame)["measure"].to_list()
     assert measures == ["calls", "disclosure_safe_calls"]
+
+
+def test_upgraded_scores_have_the_columns_of_their_table_and_no_others() -> None:
+    columns = set(frame_schema("forecast.demand_scores"))
+    old = pl.DataFrame({name: ["x"] for name in columns - {"measure"}})
+    assert set(record_upgrades.upgraded("demand_scores", 1, old).columns) == columns
 
 
 @pytest.mark.parametrize(
