@@ -38,7 +38,8 @@ def connect(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for writing, with its schemas, in UTC, without network access.
 
     Raises:
-        WarehouseError: Another process holds the file longer than ``BONGSU_LOCK_TIMEOUT_SECONDS``, or it is damaged.
+        WarehouseError: Another process holds the file longer than ``BONGSU_LOCK_TIMEOUT_SECONDS``, it is damaged, or
+            another version built it.
     """
     settings.work.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config=_config(settings)) as con:
@@ -230,11 +231,27 @@ def _build(con: duckdb.DuckDBPyConnection, table: str, select: str, kind: str) -
 
 
 def _create_bookkeeping(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables of schema ``ops`` that outlast a run, as the dictionary describes them."""
-    for name, table in dictionary.load().tables.items():
-        if name.startswith("ops.") and table.is_bookkeeping:
-            columns = ", ".join(f"{quoted(column)} {dtype}" for column, dtype in dictionary.sql_types(name).items())
-            con.execute(f"create table if not exists {name} ({columns})")
+    """Create the tables of schema ``ops`` that outlast a run, as the dictionary describes them.
+
+    Raises:
+        WarehouseError: They have other columns, because another version of the code made them.
+    """
+    tables = dictionary.load().tables
+    listed = {name: tables[name].columns for name in tables if name.startswith("ops.") and tables[name].is_bookkeeping}
+    for name in listed:
+        columns = ", ".join(f"{quoted(column)} {dtype}" for column, dtype in dictionary.sql_types(name).items())
+        con.execute(f"create table if not exists {name} ({columns})")
+    present: dict[str, set[str]] = {}
+    for name, column in con.execute(
+        "select 'ops.' || table_name, column_name from duckdb_columns() "
+        "where database_name = 'warehouse' and schema_name = 'ops'"
+    ).fetchall():
+        present.setdefault(name, set()).add(column)
+    if other := sorted(name for name, columns in listed.items() if present[name] != set(columns)):
+        raise WarehouseError(
+            f"another version of Bongsu built this warehouse ({', '.join(other)} differ): run `bongsu rebuild`, which "
+            "recreates it from landing and records"
+        )
 
 
 def _set_variables(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:

@@ -155,3 +155,14 @@ def test_an_extension_that_is_not_installed_is_named_with_its_remedy() -> None:
 def test_a_task_whose_input_was_not_handed_over_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(handover.HandoverError, match="run the task before this one, or the whole step"):
         handover.load(tmp_path / "forecast")
+
+
+def test_a_warehouse_of_another_version_is_named_with_its_remedy(settings: Settings) -> None:
+    with warehouse.connect(settings) as con:
+        con.execute("alter table ops.batches rename column batch_type to kind")
+    message = r"another version .*ops\.batches differ.*run `bongsu rebuild`"
+    with pytest.raises(warehouse.WarehouseError, match=message), warehouse.connect(settings):
+        pass
+    warehouse.discard(settings)
+    with warehouse.connect(settings) as con:
+        assert con.execute("select count(batch_type) from ops.batches").fetchall() == [(0,)]
