@@ -36,7 +36,7 @@ SHOTS = {
     "patterns": Shot("police", "Hot spots of reported crime", 675),
     "risk": Shot("police", "Risk by hour in the coming week", 620),
     "forecast": Shot("dispatch", "Last week and next week", 660),
-    "dispatch": Shot("dispatch", "Units required by district", 1_100),
+    "dispatch": Shot("dispatch", "Units required", 1_100),
 }
 
 
