@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 TOLERANCE: Final = 1e-9
 """By how much floats may differ that Python computed, relative to the larger of both and to 1."""
+DIGITS: Final = 9
 EXACT: Final = frozenset({"raw", "reference", "staging", "core", "marts"})
 """Schemas whose tables SQL alone makes: their floats must be equal."""
 
@@ -124,7 +125,7 @@ def _table_differences(
     if _is_key(con, pair.before, key) and _is_key(con, pair.after, [columns[column] for column in key]):
         yield from _by_key(con, pair, columns, before, key)
     elif columns:
-        yield from _as_multisets(con, pair, columns)
+        yield from _as_multisets(con, pair, columns, before)
 
 
 def _recoded(con: duckdb.DuckDBPyConnection, name: str, table: str, renames: Renames) -> str:
@@ -178,10 +179,18 @@ def _by_key(
             yield f"{pair.name}.{column}: {rows} rows differ"
 
 
-def _as_multisets(con: duckdb.DuckDBPyConnection, pair: Pair, columns: Mapping[str, str]) -> Iterator[str]:
-    """How many rows only one side has, of the columns that both have."""
-    before = f"select {_listed(columns)} from {pair.before}"
-    after = f"select {_listed(columns.values())} from {pair.after}"
+def _as_multisets(
+    con: duckdb.DuckDBPyConnection, pair: Pair, columns: Mapping[str, str], types: Mapping[str, str]
+) -> Iterator[str]:
+    """How many rows only one side has, of the columns that both have; computed floats are rounded to the tolerance."""
+    is_exact = pair.name.partition(".")[0] in EXACT
+    rounded = {column for column in columns if types[column] == "DOUBLE" and not is_exact}
+
+    def selected(table: str, names: Mapping[str, str]) -> str:
+        listed = (f'round("{name}", {DIGITS})' if column in rounded else f'"{name}"' for column, name in names.items())
+        return f"select {', '.join(listed)} from {table}"
+
+    before, after = selected(pair.before, {column: column for column in columns}), selected(pair.after, columns)
     for label, side, other in (("only before", before, after), ("only after", after, before)):
         rows = con.execute(f"select count(*) from (({side}) except all ({other}))").fetchall()[0][0]
         if rows:
