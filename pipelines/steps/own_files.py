@@ -24,7 +24,7 @@ def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) 
 
     Args:
         path: Ends in .parquet, .csv, .tsv or .txt, in upper or lower case.
-        wanted: Names of columns in lower case; columns of other names are left out. None: all columns.
+        wanted: Names of columns in lower case; the rest are left out. Empty: all columns.
         encoding: Of a CSV; without it UTF-8 and then CP949 are tried.
 
     Raises:
