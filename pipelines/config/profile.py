@@ -78,6 +78,19 @@ class Category(_Part):
     service: str | None = Field(None, description="service of such records, if their feed has several services")
 
 
+class DaySpan(_Part):
+    """Local days from the first to the last, both included."""
+
+    first_day: date
+    last_day: date
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> "DaySpan":
+        if self.last_day < self.first_day:
+            raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}: swap them")
+        return self
+
+
 class FeedSource(_Part):
     """How a feed is reached, what may be done with its data and how late it may be."""
 
@@ -108,6 +121,10 @@ class FeedSource(_Part):
         gt=1,
         validation_alias=AliasChoices("spike_ratio", "flood_ratio"),
         description="alert when an hour has this many times the usual records, unless chance explains it",
+    )
+    outages: tuple[DaySpan, ...] = Field((), description="days on which records are lacking: unknown, never zero")
+    quiet_spans: tuple[DaySpan, ...] = Field(
+        (), description="days that really had no records: found outages in them count as observed"
     )
     max_rows: int = Field(500_000, gt=0, description="maximum rows of one delivery; a window with more is split")
     result_type: Literal["json", "xml"] | None = Field(

@@ -15,7 +15,7 @@ from pipelines.schema import incident
 from pipelines.schema.check import INTERMEDIATE
 from pipelines.schema.dictionary import sql_types
 from pipelines.store import warehouse
-from pipelines.transform import joint
+from pipelines.transform import joint, observation
 
 PLACES = """(
     select lon, lat from staging.incidents
@@ -49,6 +49,8 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable
     joint.link(con)
     progress("core")
     edges |= warehouse.run_models(con, "core")
+    observation.write(con, settings.profile)
+    edges["core.unobserved"] = {"core.record_hours"}
     progress("marts")
     edges |= warehouse.run_models(con, "marts")
     rows = sorted((source, target) for target, sources in edges.items() for source in sources)

@@ -87,7 +87,8 @@ counted as (
     join reference.demand_services
         on demand_services.service = signed.service
         and signed.priority is not distinct from coalesce(demand_services.priority, signed.priority)
-    join marts.demand_windows as windows on windows.service = demand_services.demand_service
+    join (select service, min(known_from_at) as known_from_at from marts.demand_windows group by service) as windows
+        on windows.service = demand_services.demand_service
     where
         signed.called_at >= windows.known_from_at
         and signed.known_at > date_trunc('hour', signed.called_at) + interval 1 hour

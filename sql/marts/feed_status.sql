@@ -4,17 +4,24 @@
 with fetched as (
     select feed, min(window_start) as first_window_at from ops.batches where verdict = 'accepted' group by feed
 ),
+begun as (
+    select feed, until_at as begun_at
+    from core.unobserved
+    where observation_state = 'before_first_record' and service is null and category is null and area_id is null
+),
 records as (
     select
         incidents.feed,
         max(incidents.known_at) as newest_known_at,
         any_value(fetched.first_window_at) as first_window_at,
-        -- A record older than the first window is a stray one. A snapshot has no window: it holds all there is.
+        -- A record older than the first window, or than the hour in which records really begin, is a stray one.
         min(coalesce(incidents.reported_at, incidents.occurred_at)) filter (
-            coalesce(incidents.reported_at, incidents.occurred_at) >= coalesce(fetched.first_window_at, '-infinity'::timestamptz)
+            coalesce(incidents.reported_at, incidents.occurred_at)
+            >= greatest(fetched.first_window_at, begun.begun_at, '-infinity'::timestamptz)
         ) as first_record_at
     from staging.incidents
     left join fetched on fetched.feed = incidents.feed
+    left join begun on begun.feed = incidents.feed
     group by incidents.feed
 ),
 measured as (
