@@ -61,30 +61,45 @@ class _Sides(NamedTuple):
     dispersion: Floats
 
 
-def observed(hours: Ints, records: Ints, first: int, end: int, *, is_whole: bool = True) -> Observed:
+def observed(hours: Ints, records: Ints, first: int, end: int, whole: Observed | None = None) -> Observed:
     """Return where the records of one source begin, and its outages.
 
     Args:
         hours: The hours with records, ascending.
         records: How many each has, at least one.
-        first: The hour from which there could be records: that of the first one, or where a wider source begins.
-            Earlier records are left out.
+        first: The hour from which there could be records: that of the first one. Earlier ones are left out.
         end: The first hour that is not complete.
-        is_whole: Whether this is all of a source. A part of it, such as a station, begins with the source unless the
-            time until its first record is an outage, and may become rare without being one.
+        whole: What was found of the source of which this is a part, such as a station. A part begins with it unless the
+            time until its first record is an outage, may become rare without being one, and shares its outages, which
+            are not listed again.
     """
+    if whole:
+        first = whole.start
     inside = (hours >= first) & (hours < end)
     hours, records = hours[inside], records[inside]
     thin: list[Outage] = []
-    if is_whole and hours.size:
+    if hours.size and whole is None:
         first, thin = _thin_spans(hours, records, end)
         records, hours = records[hours >= first], hours[hours >= first]
     if not hours.size or end - first < LEAST_DAYS * 24:
         return Observed(first, thin)
-    silent = _silent_spans(hours, records, first, end)
+    silent = _silent_spans(hours, records, first, end, whole.outages if whole else [])
     if silent and silent[0].start < first:
         return Observed(silent[0].end - 1, _joined(silent[1:]))
     return Observed(first, _joined(sorted([*thin, *silent])))
+
+
+def gaps_of_days(days: Ints) -> list[tuple[int | None, int]]:
+    """Return the unknown days of a source that has dates only, as first day (None: ever before) and end.
+
+    Args:
+        days: The day of each record, since 1970-01-01, in any order; the last of them is known.
+    """
+    distinct, records = np.unique(days, return_counts=True)
+    if not distinct.size:
+        return []
+    seen = observed(distinct * 24, records, int(distinct[0]) * 24, (int(distinct[-1]) + 1) * 24)
+    return [(None, seen.start // 24), *((each.start // 24, -(-each.end // 24)) for each in seen.outages)]
 
 
 def _thin_spans(hours: Ints, records: Ints, end: int) -> tuple[int, list[Outage]]:
@@ -120,12 +135,19 @@ def _usual_of_busy(counts: Floats) -> float:
     return float(np.median(busy[busy >= busy.mean()]))
 
 
-def _silent_spans(hours: Ints, records: Ints, first: int, end: int) -> list[Outage]:
-    """Return the spans without a record that are next to impossible, from one hour with a record to the next."""
+def _silent_spans(hours: Ints, records: Ints, first: int, end: int, known: list[Outage]) -> list[Outage]:
+    """Return the spans without a record that are next to impossible, from one hour with a record to the next.
+
+    In ``known`` outages no record is expected.
+    """
     origin = first // 24 * 24
     counts = np.zeros(-(-end // 24) * 24 - origin, np.int64)
     counts[hours - origin] = records
-    usual = _usual(counts, first - origin, end - origin)
+    is_open = np.zeros(counts.size, bool)
+    is_open[first - origin : end - origin] = True
+    for outage in known:
+        is_open[outage.start - origin : outage.end - origin] = False
+    usual = _usual(counts, is_open)
     summed = np.concatenate([[0.0], np.cumsum(usual)])
     # Before the first record and after the last there is no hour with a record on one side.
     last = np.concatenate([[first - 1], hours]) - origin
@@ -136,22 +158,23 @@ def _silent_spans(hours: Ints, records: Ints, first: int, end: int) -> list[Outa
     spans = []
     for gap in np.flatnonzero(is_silent):
         needed = summed[last[gap] + 1] + LEAST_EXPECTED * dispersion[gap] / level[gap]
-        known = min(int(np.searchsorted(summed, needed)), int(following[gap]))
-        spans.append(Outage(int(last[gap]) + origin, min(int(following[gap]) + 1 + origin, end), known + origin))
+        told = min(int(np.searchsorted(summed, needed)), int(following[gap]))
+        spans.append(Outage(int(last[gap]) + origin, min(int(following[gap]) + 1 + origin, end), told + origin))
     return spans
 
 
-def _usual(counts: Ints, first: int, end: int) -> Floats:
-    """Return for each hour the mean of its hour of the week."""
+def _usual(counts: Ints, is_open: NDArray[np.bool_]) -> Floats:
+    """Return for each hour the mean of its hour of the week; none where no record is expected."""
     week = np.arange(counts.size) % WEEK
-    hours = np.bincount(week[first:end], minlength=WEEK)
-    return np.asarray((np.bincount(week, weights=counts, minlength=WEEK) / np.maximum(hours, 1))[week])
+    hours = np.bincount(week[is_open], minlength=WEEK)
+    mean = np.bincount(week[is_open], counts[is_open], minlength=WEEK) / np.maximum(hours, 1)
+    return np.asarray(np.where(is_open, mean[week], 0.0))
 
 
 def _sides(counts: Ints, usual: Floats, gap_start: Ints, gap_end: Ints, end: int) -> _Sides:
     """Return the lower level and the higher dispersion of the whole days before and after each span."""
     by_day, usual_day = counts.reshape(-1, 24).sum(axis=1), usual.reshape(-1, 24).sum(axis=1)
-    side = int(np.clip(SIDE_RECORDS / usual_day.mean(), SIDE_DAYS, MOST_SIDE_DAYS))
+    side = int(np.clip(SIDE_RECORDS / usual_day[usual_day > 0].mean(), SIDE_DAYS, MOST_SIDE_DAYS))
     until, since = gap_start // 24, np.minimum(-(-gap_end // 24), end // 24)
     before = _side(by_day, usual_day, np.maximum(until - side, 0), until)
     after = _side(by_day, usual_day, since, np.minimum(since + side, end // 24))
@@ -161,13 +184,12 @@ def _sides(counts: Ints, usual: Floats, gap_start: Ints, gap_end: Ints, end: int
 def _side(by_day: Ints, usual_day: Floats, first: Ints, last: Ints) -> _Sides:
     """Return level and dispersion of the days from ``first`` and before ``last``."""
     ratio = np.divide(by_day**2, usual_day, out=np.zeros(by_day.size), where=usual_day > 0)
-    days = (last - first).astype(float)
 
     def inside(values: Floats | Ints) -> Floats:
         summed = np.concatenate([[0.0], np.cumsum(values)])
         return np.asarray(summed[last] - summed[first])
 
-    seen, usually = inside(by_day), inside(usual_day)
+    seen, usually, days = inside(by_day), inside(usual_day), inside((usual_day > 0).astype(float))
     with np.errstate(invalid="ignore", divide="ignore"):
         level = np.where((days > 0) & (usually > 0), seen / usually, np.nan)
         # The sum of (count - mean)² / mean, the mean being level × usual.

@@ -64,6 +64,7 @@ class Inputs:
     demand_changes: pl.DataFrame
     services: pl.DataFrame
     crime: pl.DataFrame
+    crime_gaps: pl.DataFrame
     police: pl.DataFrame
     areas: pl.DataFrame
     cells: pl.DataFrame
@@ -84,6 +85,7 @@ class Inputs:
             demand_changes=con.execute("from marts.demand_changes").pl(),
             services=_services(con),
             crime=inputs.crime_versions(con),
+            crime_gaps=inputs.crime_gaps(con),
             police=_police(con, settings),
             areas=inputs.areas(con),
             cells=inputs.cells(con),
@@ -183,6 +185,7 @@ def models(
         settings.environment.threads,
         progress,
         data.kept,
+        data.crime_gaps,
     )
     return {
         "demand_forecasts": calls.forecasts,

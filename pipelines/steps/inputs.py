@@ -29,6 +29,11 @@ def crime_versions(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     ).pl()
 
 
+def crime_gaps(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``marts.crime_gaps``: local days on which reported crime of a category is unknown."""
+    return con.execute("from marts.crime_gaps order by all").pl()
+
+
 def areas(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """``reference.areas``."""
     return con.execute("from reference.areas order by area_id").pl()

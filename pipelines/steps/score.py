@@ -32,6 +32,7 @@ class Observed:
     crime_daily: pl.DataFrame
     crime_points: pl.DataFrame
     patrols: pl.DataFrame
+    crime_gaps: pl.DataFrame
     services_complete_until: Mapping[str, datetime]
     police_complete_until: datetime
 
@@ -44,6 +45,7 @@ class Observed:
             crime_daily=inputs.crime_daily(con),
             crime_points=current.join(inputs.cells(con), on="cell_id", how="semi"),
             patrols=_patrols(con, issues.scored_since(settings)),
+            crime_gaps=inputs.crime_gaps(con),
             services_complete_until=inputs.services_complete_until(con),
             police_complete_until=inputs.police_complete_until(con, settings),
         )
@@ -87,13 +89,13 @@ def is_scored_today(entry: ledger.Entry, as_of: datetime) -> bool:
 
 def _scorers(observed: Observed, settings: Settings) -> Mapping[str, Callable[[pl.DataFrame], pl.DataFrame]]:
     """How an issue of each forecast is scored."""
-    profile, police = settings.profile, observed.police_complete_until
+    profile, police, gaps = settings.profile, observed.police_complete_until, observed.crime_gaps
     outcomes = demand.Outcomes.of(observed.demand_hourly, issues.scored_since(settings), profile.demand.shifts)
     complete = observed.services_complete_until
     return {
         "demand": lambda issue: demand.score_issued(issue, outcomes, settings.as_of, profile, complete),
-        "risk": lambda issue: risk.score_issued(issue, observed.crime_daily, police, profile, observed.patrols),
-        "risk_slots": lambda issue: cell_hours.score_issued(issue, observed.crime_points, police, profile),
+        "risk": lambda issue: risk.score_issued(issue, observed.crime_daily, police, profile, observed.patrols, gaps),
+        "risk_slots": lambda issue: cell_hours.score_issued(issue, observed.crime_points, police, profile, gaps),
     }
 
 

@@ -17,8 +17,6 @@ SCOPE: Final = ("feed", "service", "category", "area_id")
 HOURS: Final = ("from", "until", "known")
 OUTAGE: Final = "outage"
 BEFORE_FIRST_RECORD: Final = "before_first_record"
-SLACK_HOURS: Final = 72
-"""An outage of one service, category or area that reaches no further than this beyond one of the feed is the same."""
 LEAST_EXPECTED: Final = outages.LEAST_EXPECTED / 4
 """A scope is looked at if its longest silence would usually have this many records at its mean rate."""
 
@@ -44,7 +42,7 @@ gaps as (
 )
 select
     gaps.feed, service, category, area_id,
-    epoch(any_value(first_at))::bigint // 3600 as first_hour, epoch(any_value(end_at))::bigint // 3600 as end_hour
+    epoch(any_value(first_at))::bigint // 3600 as first_hour, ceil(epoch(any_value(end_at)) / 3600)::bigint as end_hour
 from gaps
 join firsts on firsts.feed = gaps.feed
 join ends on ends.feed = gaps.feed
@@ -85,28 +83,20 @@ def unobserved(candidates: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         candidates: ``feed, service, category, area_id, first_hour, end_hour``: the scopes to look at, each feed before
-            its own services, categories and areas, with the feed's first and first incomplete hour (since 1970, UTC).
+            its own services, categories and areas, with the feed's first and its first incomplete hour (since 1970, UTC).
         hours: ``feed, service, category, area_id, hour, records``, ascending.
 
     Returns:
-        ``core.unobserved``. A narrower scope begins with its feed, and what it shares with an outage of the feed is
-        listed once.
+        ``core.unobserved``. A narrower scope begins with its feed, whose outages are listed once.
     """
     series = hours.partition_by(*SCOPE, as_dict=True, include_key=False)
-    feeds: dict[str, Observed] = {}
+    wholes: dict[str, Observed] = {}
     frames = [pl.DataFrame(schema=SCHEMA)]
     for *scope, first, end in candidates.iter_rows():
-        feed = feeds.get(scope[0])
-        records = series[tuple(scope)]
-        seen = outages.observed(
-            records["hour"].to_numpy(),
-            records["records"].to_numpy(),
-            feed.start if feed else first,
-            end,
-            is_whole=feed is None,
-        )
-        frames.append(_rows(scope, seen, feed))
-        feeds.setdefault(scope[0], seen)
+        records, whole = series[tuple(scope)], wholes.get(scope[0])
+        seen = outages.observed(records["hour"].to_numpy(), records["records"].to_numpy(), first, end, whole)
+        frames.append(_rows(scope, seen, whole))
+        wholes.setdefault(scope[0], seen)
     return pl.concat(frames)
 
 
@@ -131,18 +121,11 @@ def stated(profile: Profile) -> pl.DataFrame:
     )
 
 
-def _rows(scope: list[str | None], seen: Observed, feed: Observed | None) -> pl.DataFrame:
-    """Return the rows of a scope; ``feed`` is what was found of the feed as a whole, none for that itself."""
-    wider = feed.outages if feed else []
-    rows = [
-        (outage.start, outage.end, outage.known, OUTAGE)
-        for outage in seen.outages
-        if not any(
-            whole.start - SLACK_HOURS <= outage.start and outage.end <= whole.end + SLACK_HOURS for whole in wider
-        )
-    ]
-    if feed is None or seen.start > feed.start:
-        rows.append((None if feed is None else feed.start, seen.start, seen.start, BEFORE_FIRST_RECORD))
+def _rows(scope: list[str | None], seen: Observed, whole: Observed | None) -> pl.DataFrame:
+    """Return the rows of a scope; ``whole`` is what was found of the feed, none for that itself."""
+    rows: list[tuple[int | None, int, int, str]] = [(*outage, OUTAGE) for outage in seen.outages]
+    if whole is None or seen.start > whole.start:
+        rows.append((whole.start if whole else None, seen.start, seen.start, BEFORE_FIRST_RECORD))
     instant = (pl.from_epoch(pl.col(name) * 3600).dt.replace_time_zone("UTC").alias(f"{name}_at") for name in HOURS)
     return _framed(
         pl.DataFrame(

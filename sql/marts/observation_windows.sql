@@ -29,6 +29,16 @@ told as (
     from marts.feed_status
     where complete_through_at < getvariable('as_of')::timestamptz
 ),
+-- A feed without a record has none yet, whatever was fetched of it.
+all_told as (
+    select * from told
+    union all by name
+    select
+        feed, 'before_first_record' as observation_state, getvariable('as_of')::timestamptz as until_at,
+        getvariable('as_of')::timestamptz as known_at, 'batches' as evidence
+    from marts.feed_status
+    where first_record_at is null
+),
 -- Outages of a feed may overlap: the records tell one, the profile states its days.
 edges as (
     select
@@ -38,7 +48,7 @@ edges as (
         max(until_at) over (
             partition by feed order by from_at nulls first, until_at rows between unbounded preceding and 1 preceding
         ) as unknown_until
-    from told
+    from all_told
     where service is null and category is null and area_id is null
 ),
 known as (
@@ -49,6 +59,6 @@ known as (
     group by feed
     having max(until_at) < getvariable('as_of')::timestamptz
 )
-from told
+from all_told
 union all by name
 select feed, 'observed' as observation_state, from_at, until_at, until_at as known_at, 'batches' as evidence from known

@@ -1,13 +1,13 @@
 """The input of risk models: incidents by cell and day, and the raster of their cells.
 
 Every state of an incident has the days from and until which it was known, so that the records can be restored for any
-origin. The start of the records is also determined at each origin, from what was known there; earlier incidents are not
-part of the history for any model. Days are counted from 1970-01-01, local; what was known at an origin is what was
-known at the day's run time.
+origin. Days before the records begin, or in an outage, are unknown and not without crime: they have no incidents in any
+model, and no rate counts them. Days are counted from 1970-01-01, local; what was known at an origin is what was known
+at the day's run time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -17,13 +17,12 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage, sparse
 
-from pipelines.patterns import record_history
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 EPOCH: Final = date(1970, 1, 1)
 ALWAYS: Final = np.iinfo(np.int64).max
+NO_DAYS: Final = np.zeros(0, np.int64)
 
 
 def day_number(day: date) -> int:
@@ -156,54 +155,72 @@ class Events:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Events by category on one grid; nothing before ``first_day`` is used."""
+    """Events by category on one grid.
+
+    ``first_day`` is the first known day of any category; ``unknown`` has by category the unknown days from there on,
+    ascending, on which it has no events.
+    """
 
     grid: Grid
     events: Mapping[str, Events]
     first_day: int
+    unknown: Mapping[str, Ints] = field(default_factory=dict)
 
     def seen(self, day: int) -> "History":
         """Return what happened before a day, as known at that day's run: the input of a model at that origin.
 
-        It begins at the start of the records known then (`record_history.first_day`, over all categories).
+        It begins with the first incident known then: older ones that were received later were no history yet.
         """
         known = {
             name: events.where((events.day < day) & (events.known_from <= day) & (day < events.known_until))
             for name, events in self.events.items()
         }
-        if day not in self._starts:
-            start = (
-                record_history.first_day(np.concatenate([events.day for events in known.values()]), day)
-                if known
-                else None
-            )
-            self._starts[day] = day if start is None else max(start, self.first_day)
-        start = self._starts[day]
-        return History(self.grid, {name: events.where(events.day >= start) for name, events in known.items()}, start)
+        start = min((int(events.day.min()) for events in known.values() if events.day.size), default=day)
+        past = {name: days[(days >= start) & (days < day)] for name, days in self.unknown.items()}
+        return History(self.grid, known, max(start, self.first_day), past)
 
-    def known_days(self, day: int) -> int:
-        """Return the number of days of records known at a day."""
-        return day - self.seen(day).first_day
+    def days(self, category: str, first: int, end: int) -> int:
+        """Return the number of known days from ``first`` and before ``end``."""
+        unknown = np.searchsorted(self._unknown(category), [first, end])
+        return max(end - first, 0) - int(unknown[1] - unknown[0])
+
+    def known_days(self, category: str, until: int) -> int:
+        """Return the number of known days before ``until``; of a history as seen there."""
+        return self.days(category, self.first_day, until)
+
+    def is_known(self, category: str, first: int, end: int) -> bool:
+        """Return whether every day from ``first`` and before ``end`` is known."""
+        return self.days(category, first, end) == end - first
+
+    def since(self, category: str, until: int, days: int) -> int:
+        """Return the day since which so many days before ``until`` are known; the first day if there are fewer."""
+        past = np.setdiff1d(np.arange(self.first_day, until), self._unknown(category), assume_unique=True)
+        return int(past[-days]) if past.size >= days else self.first_day
+
+    def decayed_days(self, category: str, until: int, half_life: float) -> float:
+        """Return the known days before ``until``, each halved in weight every ``half_life`` days; at least one."""
+        ages = np.arange(1, max(until - self.first_day, 1) + 1)
+        known = ~np.isin(until - ages, self._unknown(category))
+        return float(np.exp(-np.log(2) / half_life * (ages[known] if known.any() else ages)).sum())
 
     def rate(self, category: str, day: int, half_life: float) -> float:
         """Return incidents a day, weighted towards recent ones: the level to which every model's cells sum."""
-        known = max(day - self.first_day, 1)
         ages = day - self.events[category].day
-        decay = np.log(2) / half_life
-        days = np.exp(-decay * np.arange(1, known + 1)).sum()
-        return float(np.exp(-decay * ages).sum() / days)
+        return float(np.exp(-np.log(2) / half_life * ages).sum() / self.decayed_days(category, day, half_life))
 
-    @cached_property
-    def _starts(self) -> dict[int, int]:
-        return {}
+    def _unknown(self, category: str) -> Ints:
+        return self.unknown.get(category, NO_DAYS)
 
 
-def history(grid: Grid, placed: pl.DataFrame) -> History:
+def history(grid: Grid, placed: pl.DataFrame, gaps: pl.DataFrame | None = None, until: int | None = None) -> History:
     """Build a history from incidents assigned to cells.
 
     Args:
         grid: The cells.
         placed: ``category, cell`` (position), ``day, known_from, known_until`` (days), one row per state.
+        gaps: ``category, from_day, until_day``: unknown days, from the first (null: ever before) and before the last;
+            none: every day from the first incident on is known.
+        until: The first day of which nothing is read; it bounds the gaps.
     """
     ordered = placed.sort("category", "day", "cell", "known_from")
     columns = ("cell", "day", "known_from", "known_until")
@@ -211,4 +228,29 @@ def history(grid: Grid, placed: pl.DataFrame) -> History:
         str(key[0]): Events(*(frame[name].to_numpy().astype(np.int64) for name in columns))
         for key, frame in ordered.partition_by("category", as_dict=True, maintain_order=True).items()
     }
-    return History(grid, events, int(ordered["day"].min() or 0))  # type: ignore[arg-type]
+    if gaps is None or until is None:
+        return History(grid, events, int(ordered["day"].min() or 0))  # type: ignore[arg-type]
+    starts = {name: _start(gaps.filter(pl.col("category") == name), single) for name, single in events.items()}
+    first = min(starts.values(), default=0)
+    unknown = {
+        name: _days(gaps.filter(pl.col("category") == name), first, max(start, first), until)
+        for name, start in starts.items()
+    }
+    known = {
+        name: single.where(~np.isin(single.day, unknown[name]) & (single.day >= first))
+        for name, single in events.items()
+    }
+    return History(grid, known, first, unknown)
+
+
+def _start(gaps: pl.DataFrame, events: Events) -> int:
+    """Return the first known day of a category: after what is unknown ever before, else that of the first incident."""
+    begun = gaps.filter(pl.col("from_day").is_null())["until_day"].max()
+    return int(begun) if begun is not None else int(events.day.min())  # type: ignore[arg-type]
+
+
+def _days(gaps: pl.DataFrame, first: int, start: int, until: int) -> Ints:
+    """Return the unknown days from ``first`` and before ``until``: those before a category's start, and its gaps."""
+    spans = gaps.filter(pl.col("from_day").is_not_null()).select("from_day", "until_day").iter_rows()
+    days = [np.arange(first, min(start, until)), *(np.arange(max(a, first), min(b, until)) for a, b in spans)]
+    return np.unique(np.concatenate(days)).astype(np.int64)

@@ -32,8 +32,9 @@ def score_issued(
     known_through: datetime,
     profile: Profile,
     patrols: pl.DataFrame | None = None,
+    gaps: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Score issued risk whose window has fully passed.
+    """Score issued risk whose window has fully passed, without a day on which the category was unknown.
 
     Args:
         forecasts: ``forecast.risk`` rows, all cells, of any number of ``reference_at``.
@@ -41,11 +42,13 @@ def score_issued(
         known_through: Up to when (UTC) records are complete.
         profile: Time zone.
         patrols: ``core.patrols`` as now known (``cell_id, slot_start_at, patrol_minutes``), or None.
+        gaps: ``marts.crime_gaps``; none: all days are known.
 
     Returns:
         ``forecast.risk_scores`` with ``origin_kind`` ``issued``.
     """
-    due = forecasts.filter(pl.col("target_end") <= known_through).sort(*KEYS, "rank")
+    passed = forecasts.filter(pl.col("target_end") <= known_through).with_columns(_days(profile))
+    due = scoring.known_only(passed, "first", "last", gaps).drop("first", "last").sort(*KEYS, "rank")
     if due.is_empty():
         return pl.DataFrame(schema=SCORE_COLUMNS)
     known = _with_minutes(_with_outcomes(due, crime_daily, profile), patrols)
@@ -70,12 +73,15 @@ def score_issued(
     return scores.select(*SCORE_COLUMNS).sort(by)
 
 
+def _days(profile: Profile) -> list[pl.Expr]:
+    """Return the local days of a window, ``first`` and ``last``, which is excluded."""
+    names = {"first": "target_start", "last": "target_end"}
+    return [pl.col(column).dt.convert_time_zone(profile.zone.key).dt.date().alias(day) for day, column in names.items()]
+
+
 def _with_outcomes(due: pl.DataFrame, crime_daily: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Return every cell's incidents in its window and in as many days before, and whether the best count selects it."""
-    first, last = (
-        pl.col(name).dt.convert_time_zone(profile.zone.key).dt.date() for name in ("target_start", "target_end")
-    )
-    spans = due.select(*KEYS, first.alias("first"), last.alias("last")).unique()
+    spans = due.select(*KEYS, *_days(profile)).unique()
     earlier = spans.with_columns(pl.col("first") - (pl.col("last") - pl.col("first")), pl.col("first").alias("last"))
     fell, before = _fell(spans, crime_daily), _fell(earlier, crime_daily)
     return (

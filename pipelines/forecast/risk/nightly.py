@@ -20,7 +20,7 @@ from pipelines.forecast.risk.cell_hours import backtest as slots
 from pipelines.forecast.risk.cell_hours import hours, nightly
 from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.evaluation.summary import pool
-from pipelines.forecast.risk.history import ALWAYS, Grid, History, day_number, history
+from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, day_number, history
 from pipelines.forecast.risk.models import stack
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.models.stack import BEST_COUNT, FIRST_COUNT, STACK
@@ -37,7 +37,9 @@ stale feed's longer lead is stated in ``degraded_reason`` and not backtested.
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
 FIRST_DUE: Final = day_number(date(1970, 1, 5))
 """The backtest's months end every four weeks from this Monday on, so that the nights in between share them."""
-METHOD: Final = 1
+LATE_DAYS: Final = 7
+"""A category whose last known day is no further back is late, as its feed states, and not ended."""
+METHOD: Final = 2
 """Version of the models and their evaluation: another one does not reuse a backtest."""
 
 FORECAST_COLUMNS: Final = frame_schema("forecast.risk")
@@ -114,6 +116,7 @@ def forecast_risk(
     threads: int = 2,
     progress: Progress = silent,
     kept: Kept | None = None,
+    gaps: pl.DataFrame | None = None,
 ) -> RiskForecast:
     """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
 
@@ -132,18 +135,20 @@ def forecast_risk(
         degraded: A reason written into every row, or None.
         threads: Categories that are processed in parallel.
         progress: Called after each origin of a category.
-        kept: The last night's backtest, reused if it has the same months, cells, categories and method.
+        kept: The last night's backtest, reused if it has the same months, cells, categories, gaps and method.
+        gaps: ``marts.crime_gaps``: unknown days by category; none: every day from the first incident on is known.
     """
     grid_cells = _risk_cells(cells, profile)
     edge = min(known_through or as_of, as_of)
     until = day_number(edge.astimezone(profile.zone).date())
     placed = _placed(nightly.with_slots(crime_points, profile), grid_cells, profile)
-    past = _history(placed, grid_cells, until, profile)
+    past = _history(placed, grid_cells, until, profile, gaps)
     if not (past.grid.size and past.events):
         none = [empty(f"forecast.{table}") for table in ("risk", "risk_scores", "risk_curves", "risk_calibration")]
         return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE, pl.DataFrame(schema=CHOICE_COLUMNS))
     months = _months(past, until, grid_cells["cell_id"], profile)
     reused = kept.issued_at(as_of) if kept is not None and kept.fits(months.fingerprint) else None
+    reason = _reason(degraded, past, until)
     tried = _ahead(past, until, months, reused, threads, progress)
     listed = pl.concat(single.ranked for single in tried.values())
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
@@ -151,14 +156,14 @@ def forecast_risk(
         pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
         pl.lit(STACK).alias("model"),
         pl.lit(edge, _INSTANT).alias("data_as_of"),
-        pl.lit(degraded, pl.String).alias("degraded_reason"),
+        reason.alias("degraded_reason"),
     )
     today = as_of.astimezone(profile.zone).date()
     spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
     boosted = {category: single.backtest.boosted for category, single in tried.items()}
     times, chosen = hours.times(placed), None if reused is None else reused.chosen_slots
     known = nightly.Known(past, times, boosted, grid_cells["cell_id"], until, LEAD_DAYS, months.due, chosen)
-    week = nightly.forecast_slots(known, as_of, edge, profile, degraded, threads)
+    week = nightly.forecast_slots(known, as_of, edge, profile, reason, threads)
     backtest = reused or _pooled(tried, week, months, past.grid.size, as_of)
     return RiskForecast(
         pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
@@ -195,7 +200,8 @@ def _months(past: History, until: int, cell_ids: pl.Series, profile: Profile) ->
     # The issued list first: it is followed over all cells.
     shares = (profile.risk_area_share, *AREA_SHARES)
     depths = tuple(dict.fromkeys(cells_of_share(share, past.grid.size) for share in shares))
-    words = (METHOD, due, windows, depths, LEAD_DAYS, profile.grid, *past.events, *cell_ids)
+    unknown = {name: days[days < due].tolist() for name, days in past.unknown.items()}
+    words = (METHOD, due, windows, depths, LEAD_DAYS, profile.grid, *past.events, unknown, *cell_ids)
     return _Months(due, windows, depths, f"{seed(*words):016x}")
 
 
@@ -274,12 +280,39 @@ def _placed(crime_points: pl.DataFrame, cells: pl.DataFrame, profile: Profile) -
     ).join(cells.select("cell_id").with_row_index("cell"), on="cell_id")
 
 
-def _history(placed: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile) -> History:
+def _history(
+    placed: pl.DataFrame, cells: pl.DataFrame, until: int, profile: Profile, gaps: pl.DataFrame | None
+) -> History:
     """Return the states of known days, by the day of occurrence."""
-    day = pl.col("occurrence_date").cast(pl.Date).cast(pl.Int32).cast(pl.Int64)
+
+    def numbered(column: str) -> pl.Expr:
+        return pl.col(column).cast(pl.Date).cast(pl.Int32).cast(pl.Int64)
+
+    day = numbered("occurrence_date")
     dated = placed.with_columns(day.alias("day")).filter(pl.col("day") < until)
     grid = Grid.of(cells["x_m"].to_numpy(), cells["y_m"].to_numpy(), profile.grid.cell_metres)
-    return history(grid, dated.select("category", "cell", "day", "known_from", "known_until"))
+    states = dated.select("category", "cell", "day", "known_from", "known_until")
+    if gaps is None:
+        return history(grid, states)
+    spans = gaps.select("category", numbered("from_date").alias("from_day"), numbered("until_date").alias("until_day"))
+    return history(grid, states, spans, until)
+
+
+def _reason(degraded: str | None, past: History, until: int) -> pl.Expr:
+    """Return why a category's rows are degraded: the feed's reason, and that its own records have ended."""
+    ended = {name: EPOCH + timedelta(days=day) for name in past.events if (day := _end(past, name, until)) < until}
+    since = pl.col("category").replace_strict(
+        {name: f"no record of {name} since {day}, taken as an outage" for name, day in ended.items()},
+        default=None,
+        return_dtype=pl.String,
+    )
+    return pl.concat_str(pl.lit(degraded, pl.String), since, separator="; ", ignore_nulls=True).replace("", None)
+
+
+def _end(past: History, category: str, until: int) -> int:
+    """Return the day after the last known one of a category; ``until`` if that is no more than `LATE_DAYS` before."""
+    known = past.since(category, until, 1)
+    return until if until - known <= LATE_DAYS else known + 1
 
 
 _INSTANT: Final = pl.Datetime("us", "UTC")

@@ -22,6 +22,7 @@ from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
 from pipelines.forecast.risk.ranking import cells_within
+from pipelines.quality import outages
 
 COLUMNS: Final = ("occurred_at", "occ_date", "x", "y", "lon", "lat", "category")
 ALL: Final = "all"
@@ -64,12 +65,13 @@ class Place:
     last_day: int
 
 
-def place(points: pl.DataFrame, task: Task, note: Progress = silent) -> Place:
+def place(points: pl.DataFrame, task: Task, until: int, note: Progress = silent) -> Place:
     """Build a grid over a boundary and assign the points inside it to its cells.
 
     Args:
         points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optional ``category``.
         task: Location and resolution.
+        until: The first day that no forecast reads: what is unknown is found from the points before it.
         note: Called with the number of points outside.
 
     Raises:
@@ -89,17 +91,30 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent) -> Place:
         (pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in (("x", "column"), ("y", "row"))
     ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
     states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
+    last_day = int(inside["day"].max())  # type: ignore[arg-type]
     return Place(
         cells=corners.with_columns(
             pl.Series("cell_id", _codes(corners, task.cell_metres, unit)),
             pl.Series("geometry", _boxes(corners, side), dtype=pl.Binary),
         ),
-        history=history(Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres), states),
+        history=history(
+            Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres),
+            states,
+            _gaps(inside.filter(pl.col("day") < until)),
+            until,
+        ),
         selected=selected,
         cell_share=task.cell_metres**2 / (outline.area * unit**2),
         crs=crs.to_string(),
-        last_day=int(inside["day"].max()),  # type: ignore[arg-type]
+        last_day=last_day,
     )
+
+
+def _gaps(inside: pl.DataFrame) -> pl.DataFrame:
+    """Return the days on which the points as a whole are unknown, of every category, for `history`."""
+    gaps = outages.gaps_of_days(inside["day"].to_numpy())
+    spans = pl.DataFrame(gaps, schema={"from_day": pl.Int64, "until_day": pl.Int64}, orient="row")
+    return inside.select("category").unique().join(spans, how="cross")
 
 
 def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:

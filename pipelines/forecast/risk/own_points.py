@@ -54,7 +54,7 @@ def predict_points(
         PointsError: A column is missing, no point before ``start`` is inside the boundary, or the area is too small.
     """
     day = day_number(start)
-    placed = place(points, task, note)
+    placed = place(points, task, day, note)
     past = placed.history
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
@@ -104,12 +104,12 @@ def backtest_points(
         Each window by its ``origin_date``, and all pooled.
     """
     last = day_number(start)
-    placed = place(points, task, note)
+    placed = place(points, task, last + days, note)
     if placed.last_day + 1 < last + days:
         known = EPOCH + timedelta(days=placed.last_day)
         raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
-    windows = [(day, days) for day in starts if placed.history.known_days(day) > 0]
+    windows = [(day, days) for day in starts if placed.history.seen(day).first_day < day]
     return scored(placed.history, windows, (placed.selected,), placed.cell_share, progress)
 
 

@@ -288,7 +288,7 @@ def test_a_record_counts_under_its_category_at_each_origin() -> None:
     )
     risk_cells = nightly._risk_cells(cells(), KOREA)
     placed = nightly._placed(pl.concat([old, new]), risk_cells, KOREA)
-    past = nightly._history(placed, risk_cells, day_number(TODAY), KOREA)
+    past = nightly._history(placed, risk_cells, day_number(TODAY), KOREA, None)
     thefts = (
         crime().filter(pl.col("category") == "theft", pl.col("occurrence_date") < TODAY - timedelta(days=12)).height
     )

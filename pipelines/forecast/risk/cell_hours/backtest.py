@@ -190,7 +190,7 @@ def backtest(
             origin + lead, origin + days, forecast.best(Lots.of(history.grid.size, SLOTS, first, category, origin))
         )
         span = (origin + lead, origin + lead + days)
-        reason = stack.reason(history.known_days(origin), boosted[origin] is not None)
+        reason = stack.reason(history.seen(origin).known_days(category, origin), boosted[origin] is not None)
         chosen = allowed(choose(times, origin, trials), reason)
         scored.append(score_window(forecast, tried, chosen, times.within(*span), category, days))
         trials.append(tried)

@@ -69,7 +69,7 @@ NONE: Final = SlotForecast(pl.DataFrame(schema=FORECAST), pl.DataFrame(schema=SC
 
 
 def forecast_slots(
-    known: Known, as_of: datetime, data_as_of: datetime, profile: Profile, degraded: str | None, threads: int
+    known: Known, as_of: datetime, data_as_of: datetime, profile: Profile, degraded: pl.Expr, threads: int
 ) -> SlotForecast:
     """Select cell-slots of the local week after the day of ``as_of``, and score the past months by rolling origin.
 
@@ -78,7 +78,7 @@ def forecast_slots(
         as_of: The instant (UTC) of issue.
         data_as_of: Up to when (UTC) records were read.
         profile: Time zone, side of a cell, selected share.
-        degraded: A reason written into every row, or None.
+        degraded: The reason of each row by its ``category``, or null.
         threads: Categories that are processed in parallel.
     """
     if not backtest.selected(known.history.grid.size, profile.risk_area_share):
@@ -97,7 +97,7 @@ def forecast_slots(
             pl.lit(as_of).alias("reference_at"),
             pl.lit(profile.grid.cell_metres).alias("cell_metres"),
             pl.lit(data_as_of).alias("data_as_of"),
-            pl.lit(degraded).alias("degraded_reason"),
+            degraded.alias("degraded_reason"),
         )
         .sort("category", "rank", "baseline_rank", nulls_last=True)
     )
@@ -111,9 +111,13 @@ def forecast_slots(
 
 
 def score_issued(
-    issued: pl.DataFrame, crime_points: pl.DataFrame, known_through: datetime, profile: Profile
+    issued: pl.DataFrame,
+    crime_points: pl.DataFrame,
+    known_through: datetime,
+    profile: Profile,
+    gaps: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Score issued slots whose week has fully passed.
+    """Score issued slots whose week has fully passed, without a day on which the category was unknown.
 
     Args:
         issued: ``forecast.risk_slots`` of any number of ``reference_at``.
@@ -121,6 +125,7 @@ def score_issued(
             occurred_until``.
         known_through: Up to when (UTC) records are complete.
         profile: Time zone.
+        gaps: ``marts.crime_gaps``; none: all days are known.
 
     Returns:
         `SCORES` with ``origin_kind`` ``issued``: our list and the baseline's, of one week each and without intervals.
@@ -129,7 +134,8 @@ def score_issued(
     local = pl.col("reference_at").dt.convert_time_zone(profile.time_zone).dt.date()
     weeks = issued.select(*keys, "area_share", (local + timedelta(days=1)).alias("start")).unique(maintain_order=True)
     end = known_through.astimezone(profile.zone).date()
-    weeks = weeks.filter(pl.col("start") + timedelta(days=DAYS) <= end)
+    passed = weeks.with_columns((pl.col("start") + timedelta(days=DAYS)).alias("end")).filter(pl.col("end") <= end)
+    weeks = scoring.known_only(passed, "start", "end", gaps).drop("end")
     if weeks.is_empty():
         return pl.DataFrame(schema=SCORES)
     day = pl.col("day") - pl.col("start").cast(pl.Int32)
@@ -174,7 +180,7 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
     trials, scored = backtest.backtest(known.history, times, category, windows, boosted, share, known.lead)
     selection = backtest.choose(times, known.due, trials) if known.chosen is None else known.chosen[category]
     rates = backtest.slot_rates(known.history, times, category, until, boosted[until])
-    reason = stack.reason(known.history.known_days(until), boosted[until] is not None)
+    reason = stack.reason(known.history.seen(until).known_days(category, until), boosted[until] is not None)
     chosen = backtest.allowed(selection, reason)
     expected, plain = rates.expected(chosen.rate).ravel(), rates.baseline(chosen.count).ravel()
     first = backtest.selected(known.history.grid.size, share)

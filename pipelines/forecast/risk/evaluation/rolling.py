@@ -86,7 +86,9 @@ class Backtest:
 
     def allowed(self, chosen: Choice, origin: int, is_trained: bool) -> Choice:
         """Return a selection as issued at an origin: with the count alone if `stack.reason` gives a reason."""
-        return stack.allowed(chosen, stack.reason(self.history.known_days(origin), is_trained))
+        return stack.allowed(
+            chosen, stack.reason(self.history.seen(origin).known_days(self.category, origin), is_trained)
+        )
 
     def listed(
         self, origin: int, rates: Mapping[str, Floats], placed: Mapping[str, Ints], choice: Choice
@@ -170,7 +172,9 @@ LEVEL_HALF_LIFE_DAYS: Final = 91.0
 def windows(history: History, until: int, days: int, most: int) -> list[tuple[int, int]]:
     """Return consecutive windows (origin, days) up to a day, as far as there was a history to train on."""
     starts = (until - days * back for back in range(most, 0, -1))
-    return [(start, days) for start in starts if history.known_days(start) >= MIN_HISTORY_DAYS + WINDOW_DAYS]
+    return [
+        (start, days) for start in starts if start - history.seen(start).first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS
+    ]
 
 
 def run(
@@ -181,8 +185,18 @@ def run(
     progress: Progress = silent,
     lead: int = 0,
 ) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
-    """Try windows (origin, days) in order; return the backtest, to continue from, and `WINDOWS`, `CHOICES` frames."""
+    """Try windows (origin, days) in order; return the backtest, to continue from, and `WINDOWS`, `CHOICES` frames.
+
+    A window with an unknown day has no outcome, and one before the category's first known day no history: they are not
+    tried.
+    """
     backtest = Backtest(history, category, depths, lead)
+    windows = [
+        (origin, days)
+        for origin, days in windows
+        if history.seen(origin).known_days(category, origin)
+        and history.is_known(category, origin + lead, origin + lead + days)
+    ]
     scored, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
     for done, (window, chosen) in enumerate(_tried(backtest, windows), 1):
         scored.append(window)

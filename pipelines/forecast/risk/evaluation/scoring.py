@@ -9,6 +9,7 @@ narrow: a nominal 95 % covers about 89 % with 24 windows, 85 % with 12 and 71 % 
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,25 @@ SCORES: Final = (
 )  # fmt: skip
 GAINS: Final = ("gain", "gain_low", "gain_high", "prospective_gain", "prospective_gain_low", "prospective_gain_high")
 """PAI minus that of the best count (selected on earlier origins), and minus that of prospective hot spots."""
+
+
+def known_only(windows: pl.DataFrame, start: str, end: str, gaps: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the windows without an unknown day: what happened on one is not known, so a window with it has no score.
+
+    Args:
+        windows: ``category``, and the columns ``start`` and ``end`` with the first local date and the first excluded.
+        start: Name of the first column.
+        end: Name of the second.
+        gaps: ``marts.crime_gaps``: ``category, from_date`` (null: ever before) and ``until_date``; none: all is known.
+    """
+    if gaps is None:
+        return windows
+    keys = ["category", start, end]
+    spans = gaps.select("category", pl.col("from_date").fill_null(date.min), "until_date")
+    overlapping = windows.select(keys).unique().join(spans, on="category").filter(
+        pl.col("from_date") < pl.col(end), pl.col("until_date") > pl.col(start)
+    )  # fmt: skip
+    return windows.join(overlapping, on=keys, how="anti")
 
 
 def log_likelihood(outcome: NDArray[np.generic], expected: Floats) -> Floats:

@@ -90,7 +90,7 @@ def boosting(
         memo: Tables from earlier calls on the same history: what was known at an origin never changes.
     """
     memo, seen = {} if memo is None else memo, history.seen(until)
-    origins = list(_origins(seen, until))
+    origins = list(_origins(seen, category, until))
     tables = [_table(history, category, origin, memo) for origin in origins]
     outcomes = [seen.events[category].counts(history.grid.size, day, day + WINDOW_DAYS) for day in origins]
     if not any(outcome.any() for outcome in outcomes):
@@ -121,12 +121,13 @@ def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats] | None
     return flat, start + corrected
 
 
-def _origins(history: History, until: int) -> Iterator[int]:
+def _origins(history: History, category: str, until: int) -> Iterator[int]:
     for window in range(1, TRAINING_WINDOWS + 1):
         origin = until - WINDOW_DAYS * window
-        if origin - history.first_day < MIN_HISTORY_DAYS:
+        if history.known_days(category, origin) < MIN_HISTORY_DAYS:
             return
-        yield origin
+        if history.is_known(category, origin, origin + WINDOW_DAYS):
+            yield origin
 
 
 def _mix(tables: Sequence[Table], outcomes: Sequence[Floats]) -> Floats:
@@ -158,12 +159,16 @@ def _table(history: History, category: str, origin: int, memo: dict[tuple[str, i
 
 def features(history: History, category: str, until: int) -> Table:
     """Return the features of every cell at an origin: ``history`` as seen there. Long counts are per year."""
-    grid, years = history.grid, max(until - history.first_day, 1) / _YEAR
+    grid, years = history.grid, _years(history, category, until)
     columns: list[tuple[Floats, int]] = []
     of_category = history.events[category]
     every = of_category.counts(grid.size, history.first_day, until)
-    year = of_category.counts(grid.size, until - 365, until)
-    columns += [(of_category.counts(grid.size, until - days, until), 1) for days in _COUNTED]
+
+    def last(days: int, name: str = category) -> Floats:
+        return history.events[name].counts(grid.size, history.since(name, until, days), until)
+
+    year = last(365)
+    columns += [(last(days), 1) for days in _COUNTED]
     columns += [
         (every / years, 1),
         (_season(of_category, grid.size, until) / years, 0),
@@ -175,16 +180,20 @@ def features(history: History, category: str, until: int) -> Table:
     ]
     columns += [(grid.smooth(every, sigma) / years, int(sigma == 1)) for sigma in _SIGMAS]
     columns += [(grid.smooth(year, sigma), 0) for sigma in _SIGMAS[1:]]
-    columns += [(grid.smooth(of_category.counts(grid.size, until - 56, until), sigma), 0) for sigma in (2, 8)]
+    columns += [(grid.smooth(last(56), sigma), 0) for sigma in (2, 8)]
     columns += [(grid.around(every, reach) / years, int(reach == 1)) for reach in (1, 2)]
     for name, other in history.events.items():
         if name != category:
-            seen = other.counts(grid.size, history.first_day, until)
-            columns += [(seen / years, 0), (other.counts(grid.size, until - 365, until), 0)]
-            columns += [(grid.smooth(seen, sigma) / years, 0) for sigma in _SIGMAS]
+            a_year = other.counts(grid.size, history.first_day, until) / _years(history, name, until)
+            columns += [(a_year, 0), (last(365, name), 0)]
+            columns += [(grid.smooth(a_year, sigma), 0) for sigma in _SIGMAS]
     values = np.column_stack([column.astype(np.float32) for column, _ in columns])
     parts = (linear_pool.parts(history, category, until) * WINDOW_DAYS).astype(np.float32)
     return Table(values, [rising for _, rising in columns], parts)
+
+
+def _years(history: History, category: str, until: int) -> float:
+    return max(history.known_days(category, until), 1) / _YEAR
 
 
 def _season(events: Events, size: int, until: int) -> Floats:

@@ -13,16 +13,16 @@ HALF_LIFE_DAYS: Final = 1460.0
 
 def count(history: History, category: str, until: int, days: int | None) -> Floats:
     """Return incidents a day per cell over the last ``days`` known days, or all of them."""
-    first = history.first_day if days is None else max(until - days, history.first_day)
-    return history.events[category].counts(history.grid.size, first, until) / max(until - first, 1)
+    first = history.first_day if days is None else history.since(category, until, days)
+    counted = history.events[category].counts(history.grid.size, first, until)
+    return counted / max(history.days(category, first, until), 1)
 
 
 def decayed(history: History, category: str, until: int) -> Floats:
     """Return incidents a day per cell; an incident loses half its weight every four years."""
     events = history.events[category]
-    decay = np.log(2) / HALF_LIFE_DAYS
-    weight = np.exp(-decay * (until - events.day))
-    days = np.exp(-decay * np.arange(1, max(until - history.first_day, 1) + 1)).sum()
+    weight = np.exp(-np.log(2) / HALF_LIFE_DAYS * (until - events.day))
+    days = history.decayed_days(category, until, HALF_LIFE_DAYS)
     return np.asarray(np.bincount(events.cell, weight, history.grid.size) / days)
 
 

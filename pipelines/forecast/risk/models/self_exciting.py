@@ -60,7 +60,7 @@ def fit(history: History, category: str, until: int) -> Fit:
     theta, omega = START
     if not events.cell.size:
         return Fit(np.zeros(size), theta, omega, np.zeros(size))
-    days, span = _days(events.cell, events.day), max(until - history.first_day, 1)
+    days, span = _days(events.cell, events.day), max(history.known_days(category, until), 1)
     base = np.bincount(days.cell, days.incidents, size) / span
     for _ in range(ROUNDS):
         excited, ages = _carried(days, omega)

@@ -32,9 +32,7 @@ LEAN: Final = 1.0
 """Standard errors by which a loss on earlier origins must exceed zero for the count to be used alone."""
 
 LEAST_HISTORY_DAYS: Final = 364
-"""Days of history, over all categories, below which the count's order is used: a year, in the spans of four weeks by
-which `record_history` finds the start of the records. Of exactly 365 or 366 days it leaves out the first one or two.
-"""
+"""Known days of a category below which the count's order is used: a year of whole weeks."""
 SHORT_HISTORY: Final = "under a year of history"
 UNTRAINED: Final = "boosting did not train"
 

@@ -3,13 +3,16 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import polars as pl
 import pytest
 
 from pipelines.forecast.risk import ranking
 from pipelines.forecast.risk.history import ALWAYS, Events, Grid, History
+from pipelines.forecast.risk.history import history as build
 from pipelines.forecast.risk.models import boosting, kernels, linear_pool, registry
 from pipelines.forecast.risk.models.counts import COUNTS
 from pipelines.forecast.risk.models.self_exciting import fit, self_exciting
+from pipelines.quality import outages
 
 SIDE = 12
 
@@ -23,6 +26,16 @@ def history(*rows: tuple[int, int], first_day: int = 0, side: int = SIDE) -> His
     """Incidents as (cell, day)."""
     cell, day = np.array(rows).T if rows else np.empty((2, 0), int)
     return History(grid(side), {"theft": Events.of(cell, day)}, first_day)
+
+
+def observed(rows: list[tuple[int, int]]) -> History:
+    """Incidents as (cell, day), with the unknown days that they tell of themselves."""
+    states = pl.DataFrame(rows, schema=["cell", "day"], orient="row").with_columns(
+        category=pl.lit("theft"), known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS)
+    )
+    spans = outages.gaps_of_days(states["day"].to_numpy())
+    gaps = pl.DataFrame(spans, schema=["from_day", "until_day"], orient="row").with_columns(category=pl.lit("theft"))
+    return build(grid(), states, gaps, int(states["day"].max()) + 1)
 
 
 def town(days: int = 500, seed: int = 1) -> History:
@@ -57,13 +70,23 @@ def test_the_cells_of_a_constant_rate_sum_to_it(name: str) -> None:
 def test_single_late_reports_of_old_offences_are_ignored(name: str) -> None:
     """A stream of two years, and a stray offence every few weeks for twenty years before."""
     stream = [(12 + day % 3, day) for day in range(8_000, 8_728) for _ in range(2)]
-    single, two = (
-        history(*rows).seen(8_728) for rows in (stream, [*stream, *((60, day) for day in range(0, 7_900, 40))])
-    )
+    strays = [(60, day) for day in range(0, 7_900, 40)]
+    single, two = (observed(rows).seen(8_728) for rows in (stream, [*stream, *strays]))
     assert single.first_day == two.first_day == 8_000
     rates = registry.SIMPLE[name](two, "theft", 8_728)
     assert (rates == registry.SIMPLE[name](single, "theft", 8_728)).all()
     assert rates.sum() == pytest.approx(two.rate("theft", 8_728, 91), rel=0.02) == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["count_all", "count_56", "count_28", "count_decayed", "density", "self_exciting"])
+def test_an_outage_does_not_lower_the_rate(name: str) -> None:
+    """A stream of two years without forty days that end three weeks ago: the rate is that of the known days."""
+    days = [day for day in range(728) if not 667 <= day < 707]
+    past = observed([(12 + day % 3, day) for day in days for _ in range(2)])
+    assert past.unknown["theft"].tolist() == list(range(666, 708))
+    assert registry.SIMPLE[name](past.seen(728), "theft", 728).sum() == pytest.approx(2, rel=0.03)
+    assert not past.is_known("theft", 650, 680)
+    assert past.since("theft", 728, 28) == 658, "twenty days after the outage and eight before"
 
 
 def test_the_start_of_records_depends_on_what_was_known_at_the_origin() -> None:
@@ -72,7 +95,7 @@ def test_the_start_of_records_depends_on_what_was_known_at_the_origin() -> None:
     parts = (np.concatenate([getattr(part, name) for part in (stream, late)]) for name in Events.__slots__)
     past = History(grid(), {"theft": Events(*parts)}, 400)
     assert [past.seen(day).first_day for day in (1_349, 1_350)] == [1_000, 400]
-    assert past.known_days(1_300) == 300 and past.known_days(900) == 0, "nothing was known then"
+    assert [past.seen(day).known_days("theft", day) for day in (1_300, 900)] == [300, 0], "nothing was known then"
 
 
 def test_a_newer_incident_weighs_more_in_decayed_counts() -> None:

@@ -1,0 +1,31 @@
+-- Local days on which reported crime of a category is unknown, as its feeds' observation windows tell: from_date (empty: ever
+-- before) up to until_date, excluded. Its feeds are those whose words the profile maps to it; where one of them is unknown, the
+-- category is. Days that are partly known count as unknown, but for that of the first record. Grain: category, feed, from_date.
+with category_feeds as (
+    select distinct category_map.feed, category_map.category
+    from reference.category_map
+    join reference.feeds on feeds.feed = category_map.feed and feeds.agency = 'police'
+),
+spans as (
+    select
+        category_feeds.category,
+        windows.feed,
+        windows.observation_state,
+        timezone(getvariable('time_zone'), windows.from_at) as local_from,
+        timezone(getvariable('time_zone'), windows.until_at) as local_until
+    from marts.observation_windows as windows
+    join category_feeds on category_feeds.feed = windows.feed
+    where windows.observation_state <> 'observed'
+        and windows.service is null
+        and windows.area_id is null
+        and coalesce(windows.category, category_feeds.category) = category_feeds.category
+)
+select
+    category,
+    feed,
+    local_from::date as from_date,
+    if(
+        observation_state = 'before_first_record', local_until::date, (local_until + interval 1 day - interval 1 microsecond)::date
+    ) as until_date,
+    observation_state
+from spans
