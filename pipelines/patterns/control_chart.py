@@ -6,12 +6,13 @@ whose mean is estimated from eight weeks: the negative binomial that follows fro
 three sigma of a c-chart, 0.135 % on each side. So about three of a thousand ordinary weeks are flagged; crime that
 comes in bursts is flagged more often. A step up is flagged when it happens and is usual eight weeks later.
 
-Weeks are counted back in sevens from the last complete day, so the newest is always complete. Every week counts only
-what was reported by its end, because no more can be known of the newest. Older weeks may therefore be lower here than
-in tables of everything known now.
+Weeks are counted back in sevens from the last complete day, so the newest is always complete. A week with an unknown
+day is no week without crime: it has no count, and the eight known weeks before another one determine its limits. Every
+week counts only what was reported by its end, because no more can be known of the newest. Older weeks may therefore be
+lower here than in tables of everything known now.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -23,59 +24,79 @@ from pipelines.schema.dictionary import frame_schema
 
 SHOWN_WEEKS: Final = 53
 BASE_WEEKS: Final = 8
+WEEKS: Final = SHOWN_WEEKS + BASE_WEEKS
 TAIL: Final = 0.00135
 
 TYPES: Final = frame_schema("patterns.control_chart")
 
 
-def control_chart(points: pl.DataFrame, history_start: date | None, window_end: date) -> pl.DataFrame:
+def control_chart(points: pl.DataFrame, unknown: pl.DataFrame, window_end: date) -> pl.DataFrame:
     """Return weekly counts of the last 53 weeks per area and category, with their limits.
 
     Args:
         points: One row per incident and area in which it counts: ``area_id, category, occurrence_date, report_date``.
-        history_start: First local date of the records; weeks before it are not listed.
+        unknown: ``category, day``: days on which a category is unknown (`unknown_days`). A week with one has no count
+            and is no base of others; weeks before the first known one are not listed.
         window_end: The first local date that is not complete.
 
     Returns:
         ``patterns.control_chart``: zeros included; ``signal`` is ``high``, ``low`` or null. ``centre`` and limits are
-        null without eight preceding weeks.
+        null without eight known weeks before.
     """
-    weeks = _weeks(history_start, window_end)
-    week = (window_end - pl.col("occurrence_date")).dt.total_days() - 1
     counted = (
-        points.with_columns(week=week // 7)
-        # Floor division assigns the day after the window to week −1.
-        .filter(pl.col("week").is_between(0, weeks - 1))
+        _in_weeks(points, "occurrence_date", window_end)
         .filter(pl.col("report_date") < pl.lit(window_end) - pl.duration(days=7 * pl.col("week")))
         .group_by("area_id", "category", "week")
         .agg(pl.len().cast(pl.Int64).alias("incidents"))
     )
-    series = counted.select("area_id", "category").unique().sort("area_id", "category")
+    lacking = _in_weeks(unknown, "day", window_end).select("category", "week").unique()
+    series = counted.select("area_id", "category").unique().sort("category", "area_id")
     if series.is_empty():
         return pl.DataFrame(schema=TYPES)
+    weeks = pl.DataFrame({"week": np.arange(WEEKS)[::-1]})
     full = (
-        series.join(pl.DataFrame({"week": np.arange(weeks)[::-1]}), how="cross", maintain_order="left")
+        series.join(weeks, how="cross", maintain_order="left")
         .join(counted, on=["area_id", "category", "week"], how="left", maintain_order="left")
-        .with_columns(pl.col("incidents").fill_null(0))
+        .join(lacking.with_columns(is_unknown=True), on=["category", "week"], how="left", maintain_order="left")
+        .with_columns(pl.col("incidents").fill_null(0), pl.col("is_unknown").fill_null(False))
     )
-    centre, low, high = limits(full["incidents"].to_numpy().reshape(series.height, weeks))
+    charted = pl.concat(_charted(part) for part in full.partition_by("category", maintain_order=True))
     start = pl.lit(window_end) - pl.duration(days=7 * (pl.col("week") + 1))
     return (
-        full.with_columns(
+        charted.with_columns(
             week_start_date=start.cast(pl.Date),
-            centre=pl.Series(centre.reshape(-1)).fill_nan(None),
-            expected_low=pl.Series(low.reshape(-1)).fill_nan(None).cast(pl.Int64),
-            expected_high=pl.Series(high.reshape(-1)).fill_nan(None).cast(pl.Int64),
-        )
-        .with_columns(
             signal=pl.when(pl.col("incidents") > pl.col("expected_high"))
             .then(pl.lit("high"))
             .when(pl.col("incidents") < pl.col("expected_low"))
-            .then(pl.lit("low"))
+            .then(pl.lit("low")),
         )
         .filter(pl.col("week") < SHOWN_WEEKS)
+        .sort("area_id", "category", "week_start_date")
         .select(TYPES.keys())
     )
+
+
+def _in_weeks(dated: pl.DataFrame, column: str, window_end: date) -> pl.DataFrame:
+    """Add ``week``, counted back from 0, the last one; other rows are left out."""
+    # Floor division assigns the day after the window to week -1.
+    week = ((window_end - pl.col(column)).dt.total_days() - 1) // 7
+    return dated.with_columns(week=week).filter(pl.col("week").is_between(0, WEEKS - 1))
+
+
+def _charted(full: pl.DataFrame) -> pl.DataFrame:
+    """Add the limits of a category's areas, all weeks of each, oldest first, from the first known week on."""
+    is_known = ~full["is_unknown"].to_numpy().reshape(-1, WEEKS)[0]
+    counts = full["incidents"].to_numpy().reshape(-1, WEEKS)
+    centre, low, high = (np.full(counts.shape, np.nan) for _ in range(3))
+    for whole, of_known in zip((centre, low, high), limits(counts[:, is_known]), strict=True):
+        whole[:, is_known] = of_known
+    oldest = int(full.filter(~pl.col("is_unknown"))["week"].max() or -1)  # type: ignore[arg-type]
+    return full.with_columns(
+        pl.when(~pl.col("is_unknown")).then("incidents").alias("incidents"),
+        centre=pl.Series(centre.reshape(-1)).fill_nan(None),
+        expected_low=pl.Series(low.reshape(-1)).fill_nan(None).cast(pl.Int64),
+        expected_high=pl.Series(high.reshape(-1)).fill_nan(None).cast(pl.Int64),
+    ).filter(pl.col("week") <= oldest)
 
 
 def limits(
@@ -98,10 +119,3 @@ def limits(
     cut = [nbinom.ppf(tail, distinct + 0.5, base / (base + 1)) for tail in (TAIL, 1 - TAIL)]
     low, high = (values[inverse].reshape(counts.shape) for values in cut)
     return before / base, low, high
-
-
-def _weeks(history_start: date | None, window_end: date) -> int:
-    """Return the number of weeks to count: those shown and the preceding base weeks, as far as the records reach."""
-    if history_start is None or history_start >= window_end:
-        return 0
-    return min(SHOWN_WEEKS + BASE_WEEKS, (window_end - history_start) // timedelta(days=7))

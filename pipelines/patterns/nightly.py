@@ -1,8 +1,9 @@
 """The nightly pattern tables and what each is built from. Pure: frames in, frames out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -21,15 +22,18 @@ from pipelines.patterns import (
     near_repeats,
     nnh_clusters,
     point_pattern,
-    record_history,
     scan,
+    unknown_days,
     weekly,
 )
 from pipelines.patterns.statistics import circles, rollups
 from pipelines.schema.dictionary import frame_schema
 
+WINDOW: Final = ("window_start_date", "window_end_date", "cluster_start_date")
+"""Columns of the tables that are built from closed-up days (`unknown_days`)."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Crime:
     """Reported crime that may be used in patterns, as known at ``as_of``, with cells and areas.
 
@@ -40,6 +44,7 @@ class Crime:
     ``cells``: ``reference.cells``, both grids. ``areas``: ``reference.areas``.
     ``complete_until``: the first local date excluded: that of ``as_of``, or an earlier one if records are not complete
     up to it, because missing days of a feed without data must not count as days without crime.
+    ``gaps``: ``marts.crime_gaps``, the unknown days before and in between.
     """
 
     points: pl.DataFrame
@@ -47,12 +52,28 @@ class Crime:
     cells: pl.DataFrame
     areas: pl.DataFrame
     complete_until: date
+    gaps: pl.DataFrame
     profile: Profile
+
+    @cached_property
+    def unknown(self) -> pl.DataFrame:
+        """Return the unknown days of every category and of their sum."""
+        return unknown_days.unknown_days(self.gaps, self.points, self.complete_until)
+
+    @property
+    def closed(self) -> "Crime":
+        """Return the same, closed up over the days on which crime as a whole is unknown."""
+        return replace(
+            self,
+            points=unknown_days.closed(self.points, ("occurrence_date", "report_date"), self.unknown),
+            daily=unknown_days.closed(self.daily, ("occurrence_date",), self.unknown),
+            gaps=self.gaps.clear(),
+        )
 
     @property
     def history_start(self) -> date | None:
         """First local date to which the records reach back; None without any."""
-        return record_history.history_start(self.points, self.complete_until)
+        return unknown_days.first_known(self.unknown, self.complete_until)
 
     @property
     def listed_areas(self) -> pl.DataFrame:
@@ -140,14 +161,12 @@ def _counted(crime: Crime) -> pl.DataFrame:
 
 
 def _control_chart(crime: Crime) -> pl.DataFrame:
-    return control_chart.control_chart(_counted(crime), crime.history_start, crime.complete_until)
+    return control_chart.control_chart(_counted(crime), crime.unknown, crime.complete_until)
 
 
 def _weekly(crime: Crime) -> pl.DataFrame:
     chart = _control_chart(crime)
-    return weekly.weekly(
-        _counted(crime), crime.listed_areas, crime.weights, chart, crime.history_start, crime.complete_until
-    )
+    return weekly.weekly(_counted(crime), crime.listed_areas, crime.weights, chart, crime.unknown, crime.complete_until)
 
 
 def _district_harm(crime: Crime) -> pl.DataFrame:
@@ -198,3 +217,18 @@ TABLES: Final[Mapping[str, Callable[[Crime], pl.DataFrame]]] = {
     "space_time_clusters": _space_time_clusters,
 }
 """Table of schema ``patterns`` → function that builds it."""
+OF_CALENDAR: Final = frozenset(
+    {"control_chart", "weekly", "near_repeats", "near_repeat_chains", "near_repeat_members"}
+)  # fmt: skip
+"""Tables that compare dates, or the time between incidents; the others are of the last so many known days."""
+
+
+def tables(crime: Crime) -> dict[str, pl.DataFrame]:
+    """Return every table of schema ``patterns``."""
+    closed = crime.closed
+    return {
+        name: compute(crime)
+        if name in OF_CALENDAR
+        else unknown_days.opened(compute(closed), WINDOW, crime.unknown, crime.complete_until)
+        for name, compute in TABLES.items()
+    }

@@ -9,8 +9,8 @@ Notes:
 * Earlier spans end on the same day of the year (29 February: on the 28th). 7 and 28 days contain every weekday equally
   often, so their counts are comparable whatever weekday a date is; year to date is a day longer from March of a leap
   year on.
-* A year is known only if the records reach back to its span's first day. The records begin with the first report: an
-  old offence that was reported late does not make them older.
+* A span is known only if every day of it is: not before the records begin, nor in an outage (`unknown_days`). This
+  year's span without a count states how many of its days are unknown.
 """
 
 from calendar import isleap
@@ -38,7 +38,7 @@ def weekly(
     areas: pl.DataFrame,
     weights: pl.DataFrame,
     chart: pl.DataFrame,
-    history_start: date | None,
+    unknown: pl.DataFrame,
     window_end: date,
 ) -> pl.DataFrame:
     """Return counts per area, category and span, with those of the years before.
@@ -50,21 +50,22 @@ def weekly(
         weights: ``category, harm`` of every category.
         chart: The result of ``control_chart`` for the same points: its newest week gives the 7 days their expected
             range.
-        history_start: First local date of the records.
+        unknown: ``category, day``: days on which a category is unknown.
         window_end: The first local date that is not complete.
 
     Returns:
-        ``patterns.weekly``: every area × category in the records × span, zeros included. ``incidents_year_before`` and
-        the columns derived from it, and ``mean_before``, are null where the records do not reach; ``change_share`` also
-        if last year had none; ``e_test_p`` also for the year to date, over which crime drifts too much for a test of
-        chance. ``harm`` is the sum of the incidents' weights.
+        ``patterns.weekly``: every area × category in the records × span, zeros included. Where ``unknown_days`` is not
+        0, ``incidents`` and all derived from it are null; where a day of last year's span is unknown,
+        ``incidents_year_before`` and all derived from it. ``change_share`` is null also if last year had none;
+        ``e_test_p`` also for the year to date, over which crime drifts too much for a test of chance. ``harm`` is the
+        sum of the incidents' weights.
     """
     categories = points.select("category").unique().filter(pl.col("category") != ALL).sort("category")
-    if categories.is_empty() or history_start is None:
+    if categories.is_empty():
         return pl.DataFrame(schema=TYPES)
     listed = pl.concat([categories, pl.DataFrame({"category": [ALL]})])
     grid = areas.select("area_id", "area_level").join(listed, how="cross", maintain_order="left")
-    frames = [_span(points, grid, weights, span, history_start, window_end) for span in SPANS]
+    frames = [_span(points, grid, weights, span, unknown, window_end) for span in SPANS]
     newest = chart.filter(pl.col("week_start_date") == pl.col("week_start_date").max()).select(
         *KEYS, pl.lit("7 days").alias("span"), "expected_low", "expected_high", "signal"
     )
@@ -85,31 +86,43 @@ def windows(span: str, window_end: date) -> Iterator[tuple[date, date]]:
 
 
 def _span(
-    points: pl.DataFrame, grid: pl.DataFrame, weights: pl.DataFrame, span: str, history_start: date, window_end: date
+    points: pl.DataFrame, grid: pl.DataFrame, weights: pl.DataFrame, span: str, unknown: pl.DataFrame, window_end: date
 ) -> pl.DataFrame:
-    counted, known = grid, []
+    counted = grid
     for years, (start, end) in enumerate(windows(span, window_end)):
-        if years == 0 or start >= history_start:
-            counted = counted.join(_count(points, start, end, f"y{years}"), on=KEYS, how="left", maintain_order="left")
-            known.append(f"y{years}")
-    counted = counted.with_columns(pl.col(known).fill_null(0))
-    before = known[1:]
-    last_year = pl.col("y1") if "y1" in before else pl.lit(None, pl.Int64)
-    p = e_tests(counted["y0"], counted["y1"]) if "y1" in before and SPANS[span] else np.full(counted.height, np.nan)
+        days = unknown.filter(pl.col("day").is_between(start, end, closed="left"))
+        lacking = days.group_by("category").agg(pl.len().cast(pl.Int32).alias("lacking"))
+        counted = (
+            counted.join(_count(points, start, end, f"y{years}"), on=KEYS, how="left", maintain_order="left")
+            .join(lacking, on="category", how="left", maintain_order="left")
+            .with_columns(pl.when(pl.col("lacking").is_null()).then(pl.col(f"y{years}").fill_null(0)))
+            .rename({"lacking": f"lacking{years}"})
+        )
+    before = pl.col([f"y{years}" for years in range(1, YEARS_BEFORE + 1)])
     start, _ = next(windows(span, window_end))
     compared = counted.with_columns(
         pl.lit(span).alias("span"),
         pl.lit(start).alias("window_start_date"),
         pl.lit(window_end).alias("window_end_date"),
         pl.col("y0").alias("incidents"),
-        last_year.alias("incidents_year_before"),
-        (pl.col("y0") - last_year).alias("difference"),
-        pl.when(last_year > 0).then(pl.col("y0") / last_year - 1).alias("change_share"),
-        pl.Series("e_test_p", p, dtype=pl.Float64).fill_nan(None),
-        (pl.mean_horizontal(before) if before else pl.lit(None, pl.Float64)).alias("mean_before"),
-        pl.lit(len(before), pl.Int32).alias("years_before"),
+        pl.col("lacking0").fill_null(0).alias("unknown_days"),
+        pl.col("y1").alias("incidents_year_before"),
+        (pl.col("y0") - pl.col("y1")).alias("difference"),
+        pl.when(pl.col("y1") > 0).then(pl.col("y0") / pl.col("y1") - 1).alias("change_share"),
+        _chance(counted, span).alias("e_test_p"),
+        pl.mean_horizontal(before).alias("mean_before"),
+        pl.sum_horizontal(before.is_not_null().cast(pl.Int32)).alias("years_before"),
     )
-    return _with_harm(compared, weights).drop(known)
+    return _with_harm(compared, weights)
+
+
+def _chance(counted: pl.DataFrame, span: str) -> pl.Series:
+    """Return the E-test of this year's and last year's count; null where one is unknown, and for the year to date."""
+    p = np.full(counted.height, np.nan)
+    is_known = (counted["y0"].is_not_null() & counted["y1"].is_not_null()).to_numpy()
+    if SPANS[span] and is_known.any():
+        p[is_known] = e_tests(counted["y0"].filter(is_known), counted["y1"].filter(is_known))
+    return pl.Series(p, dtype=pl.Float64).fill_nan(None)
 
 
 def _count(points: pl.DataFrame, start: date, end: date, name: str) -> pl.DataFrame:
@@ -125,7 +138,13 @@ def _with_harm(counted: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
     whole = weighted.group_by("area_id", maintain_order=True).agg(weighed.sum().round(6).alias("whole"))
     return (
         weighted.join(whole, on="area_id", maintain_order="left")
-        .with_columns(harm=pl.when(pl.col("category") == ALL).then(pl.col("whole")).otherwise(weighed.round(6)))
+        .with_columns(
+            harm=pl.when(pl.col("incidents").is_null())
+            .then(None)
+            .when(pl.col("category") == ALL)
+            .then(pl.col("whole"))
+            .otherwise(weighed.round(6))
+        )
         .drop("weight", "whole")
     )
 

@@ -109,11 +109,11 @@ def _thin_spans(hours: Ints, records: Ints, end: int) -> tuple[int, list[Outage]
     fewer than `ENOUGH` records, or bursts of them.
     """
     age, length = end - 1 - hours, SPAN_HOURS
-    counts = np.bincount(age // length, records)
-    enough = ENOUGH * _burst(np.bincount(age // 24, records), counts)
+    counts = np.bincount(age // length, records).astype(float)
+    enough = ENOUGH * _burst(np.bincount(age // 24, records).astype(float), counts)
     while _usual_of_busy(counts) < enough and counts.size > 1:
         length *= 2
-        counts = np.bincount(age // length, records)
+        counts = np.bincount(age // length, records).astype(float)
     is_busy = np.flatnonzero(counts >= LEAST_SHARE * _usual_of_busy(counts))
     newest, oldest = int(is_busy[0]), int(is_busy[-1])
     ends = (end - span * length for span in np.setdiff1d(np.arange(newest, oldest), is_busy).tolist())
@@ -172,13 +172,17 @@ def _usual(counts: Ints, is_open: NDArray[np.bool_]) -> Floats:
 
 
 def _sides(counts: Ints, usual: Floats, gap_start: Ints, gap_end: Ints, end: int) -> _Sides:
-    """Return the lower level and the higher dispersion of the whole days before and after each span."""
+    """Return the lower level and dispersion of the whole days before and after each span."""
     by_day, usual_day = counts.reshape(-1, 24).sum(axis=1), usual.reshape(-1, 24).sum(axis=1)
     side = int(np.clip(SIDE_RECORDS / usual_day[usual_day > 0].mean(), SIDE_DAYS, MOST_SIDE_DAYS))
     until, since = gap_start // 24, np.minimum(-(-gap_end // 24), end // 24)
     before = _side(by_day, usual_day, np.maximum(until - side, 0), until)
     after = _side(by_day, usual_day, since, np.minimum(since + side, end // 24))
-    return _Sides(np.fmin(before.level, after.level), np.fmax(before.dispersion, after.dispersion))
+    level = np.fmin(before.level, after.level)
+    # Next to a stray record within an outage one side is the rest of the outage.
+    highest = np.fmax(before.level, after.level)
+    level = np.where(level < LEAST_SHARE * highest, highest, level)
+    return _Sides(level, np.fmin(before.dispersion, after.dispersion))
 
 
 def _side(by_day: Ints, usual_day: Floats, first: Ints, last: Ints) -> _Sides:

@@ -19,7 +19,7 @@ def patterns(settings: Settings) -> None:
     with run_log.recorded(settings, "patterns"):
         with warehouse.connect(settings) as con:
             crime = read(con, settings)
-        tables = {table: compute(crime) for table, compute in nightly.TABLES.items()}
+        tables = nightly.tables(crime)
         with warehouse.connect(settings) as con:
             for table, frame in tables.items():
                 warehouse.write_frame(con, "patterns", table, frame)
@@ -30,7 +30,13 @@ def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> nightly.Crime:
     profile = settings.profile
     end: date = inputs.police_complete_until(con, settings).astimezone(profile.zone).date()
     return nightly.Crime(
-        _points(con, profile), inputs.crime_daily(con), inputs.cells(con), inputs.areas(con), end, profile
+        points=_points(con, profile),
+        daily=inputs.crime_daily(con),
+        cells=inputs.cells(con),
+        areas=inputs.areas(con),
+        complete_until=end,
+        gaps=inputs.crime_gaps(con),
+        profile=profile,
     )
 
 

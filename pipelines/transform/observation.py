@@ -83,7 +83,8 @@ def unobserved(candidates: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         candidates: ``feed, service, category, area_id, first_hour, end_hour``: the scopes to look at, each feed before
-            its own services, categories and areas, with the feed's first and its first incomplete hour (since 1970, UTC).
+            its own services, categories and areas; the feed's first hour and its first incomplete one (since 1970,
+            UTC).
         hours: ``feed, service, category, area_id, hour, records``, ascending.
 
     Returns:

@@ -21,6 +21,7 @@ MINE = (
     "concentration", "lorenz", "point_pattern_test", "point_pattern_places", "aoristic", "control_chart", "weekly",
     "district_harm",
 )  # fmt: skip
+GAPS = {"category": pl.String, "from_date": pl.Date, "until_date": pl.Date}
 POINTS = {
     "incident_id": pl.String, "category": pl.String, "cell_id": pl.String, "admin_area_id": pl.String,
     "police_area_id": pl.String, "occurrence_date": pl.Date, "report_date": pl.Date, "occurred_from": pl.Datetime("us"),
@@ -37,7 +38,13 @@ def crime(settings: Settings, points: pl.DataFrame, cells: int = 4) -> nightly.C
     areas = {"area_id": ["11", "11010"], "hierarchy": ["admin"] * 2, "area_level": ["province", "district"]}
     daily = points.group_by("cell_id", "category", "occurrence_date").agg(pl.len().alias("incidents"))
     return nightly.Crime(
-        points, daily, pl.DataFrame(fine + coarse, schema=schema), pl.DataFrame(areas), END, settings.profile
+        points=points,
+        daily=daily,
+        cells=pl.DataFrame(fine + coarse, schema=schema),
+        areas=pl.DataFrame(areas),
+        complete_until=END,
+        gaps=pl.DataFrame(schema=GAPS),
+        profile=settings.profile,
     )
 
 
@@ -113,7 +120,7 @@ def test_every_pattern_ends_where_the_records_do_and_not_at_the_day_of_the_run(s
 def test_patterns_of_a_stale_feed_end_where_it_was_read(
     con: duckdb.DuckDBPyConnection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("crime_daily", "cells", "areas"):
+    for name in ("crime_daily", "crime_gaps", "cells", "areas"):
         monkeypatch.setattr(inputs, name, lambda _: pl.DataFrame())
     monkeypatch.setattr(patterns, "_points", lambda *_: pl.DataFrame())
     con.execute("""

@@ -6,10 +6,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.patterns import control_chart
+from pipelines.patterns import control_chart, unknown_days
 
 END = date(2026, 3, 3)
-LONG_AGO = date(2020, 1, 1)
+KNOWN = pl.DataFrame(schema=unknown_days.SCHEMA)
+"""No unknown day."""
+
+
+def unknown(first: date, end: date) -> pl.DataFrame:
+    """Days on which all crime is unknown, from the first and before the end."""
+    days = pl.date_range(first, end, closed="left", eager=True)
+    return pl.DataFrame({"category": ["theft"] * len(days), "day": days}, schema=unknown_days.SCHEMA)
 
 
 def points(*rows: tuple[int, int, int]) -> pl.DataFrame:
@@ -47,7 +54,7 @@ def test_limits_equal_a_simulation_with_the_mean_of_eight_weeks() -> None:
 
 
 def test_weeks_are_counted_back_from_the_end_and_the_day_after_it_is_left_out() -> None:
-    chart = control_chart.control_chart(points((3, 1, 0), (2, 7, 0), (5, 8, 0), (9, 0, 0)), LONG_AGO, END)
+    chart = control_chart.control_chart(points((3, 1, 0), (2, 7, 0), (5, 8, 0), (9, 0, 0)), KNOWN, END)
     newest = chart.sort("week_start_date").tail(2)
     assert newest.select("week_start_date", "incidents").rows() == [
         (END - timedelta(days=14), 5),
@@ -57,24 +64,36 @@ def test_weeks_are_counted_back_from_the_end_and_the_day_after_it_is_left_out() 
 
 
 def test_reports_after_the_week_are_not_counted() -> None:
-    chart = control_chart.control_chart(points((4, 10, 0), (3, 10, 2), (2, 10, 3)), LONG_AGO, END)
+    chart = control_chart.control_chart(points((4, 10, 0), (3, 10, 2), (2, 10, 3)), KNOWN, END)
     assert chart.filter(pl.col("incidents") > 0)["incidents"].to_list() == [7]
 
 
 def test_a_burst_is_high_and_no_incidents_after_many_is_low() -> None:
     steady = [(10, 7 * week + 1, 0) for week in range(2, 30)]
-    chart = control_chart.control_chart(points((40, 8, 0), *steady), LONG_AGO, END).sort("week_start_date")
+    chart = control_chart.control_chart(points((40, 8, 0), *steady), KNOWN, END).sort("week_start_date")
     assert chart["signal"].to_list()[-2:] == ["high", "low"]
     assert chart["signal"].to_list()[-3] is None
 
 
 def test_weeks_before_the_records_are_omitted_and_the_first_eight_have_no_limits() -> None:
-    chart = control_chart.control_chart(points((1, 1, 0)), END - timedelta(days=7 * 12 + 3), END)
+    chart = control_chart.control_chart(
+        points((1, 1, 0)), unknown(date(2020, 1, 1), END - timedelta(days=7 * 12 + 3)), END
+    )
     assert chart.height == 12
     assert chart.sort("week_start_date")["expected_high"].is_null().to_list() == [True] * 8 + [False] * 4
 
 
-@pytest.mark.parametrize("start", [None, LONG_AGO, END, END - timedelta(days=6)])
-def test_without_records_there_are_no_rows_but_every_column(start: date | None) -> None:
-    chart = control_chart.control_chart(points(), start, END)
+def test_a_week_with_an_unknown_day_has_no_count_and_limits_no_other() -> None:
+    """Five a week; three weeks in which nothing was delivered are not weeks without crime."""
+    gone = END - timedelta(days=28), END - timedelta(days=10)
+    steady = [(5, 7 * week + 1, 0) for week in range(30) if week not in (2, 3)]
+    chart = control_chart.control_chart(points(*steady), unknown(*gone), END).sort("week_start_date")
+    assert chart["incidents"].to_list()[-5:] == [5, None, None, None, 5]
+    assert chart["centre"].to_list()[-5:] == [5, None, None, None, 5], "of the eight known weeks before"
+    assert chart["signal"].to_list()[-5:] == [None] * 5
+
+
+@pytest.mark.parametrize("lacking", [KNOWN, unknown(END - timedelta(days=500), END)])
+def test_without_records_there_are_no_rows_but_every_column(lacking: pl.DataFrame) -> None:
+    chart = control_chart.control_chart(points(), lacking, END)
     assert chart.schema == pl.Schema(control_chart.TYPES) and chart.is_empty()

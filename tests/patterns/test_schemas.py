@@ -40,8 +40,9 @@ def crime() -> nightly.Crime:
     points = pl.DataFrame(
         [single | {"admin_area_id": "d", "police_area_id": "s", "x_m": 955_050.0, "y_m": 1_950_050.0}] * 20
     )
+    gaps = pl.DataFrame(schema={"category": pl.String, "from_date": pl.Date, "until_date": pl.Date})
     daily = pl.DataFrame([single | {"incidents": 20}])
-    return nightly.Crime(points, daily, cells, areas, TODAY, profiles.load("korea"))
+    return nightly.Crime(points, daily, cells, areas, TODAY, gaps, profiles.load("korea"))
 
 
 @pytest.mark.parametrize("table", ["hot_spots", "area_hot_spots", "emerging_hot_spots", "density", "nnh_clusters"])

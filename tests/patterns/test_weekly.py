@@ -5,12 +5,11 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from pipelines.patterns import control_chart, weekly
+from pipelines.patterns import control_chart, unknown_days, weekly
 from pipelines.patterns.statistics import rollups
 from pipelines.patterns.statistics.e_test import e_test
 
 END = date(2026, 3, 3)
-LONG_AGO = date(2015, 1, 1)
 AREAS = pl.DataFrame({"area_id": ["11", "A", "B"], "area_level": ["region", "district", "district"]})
 WEIGHTS = pl.DataFrame({"category": ["theft", "robbery"], "harm": [1.0, 10.0]})
 
@@ -30,9 +29,20 @@ def points(*rows: tuple[str, str, date, int]) -> pl.DataFrame:
     return rollups.by_area(rollups.with_all_categories(frame), AREAS, "11")
 
 
-def table(frame: pl.DataFrame, start: date | None = LONG_AGO, end: date = END) -> pl.DataFrame:
-    chart = control_chart.control_chart(frame, start, end)
-    return weekly.weekly(frame, AREAS, WEIGHTS, chart, start, end)
+def table(frame: pl.DataFrame, *gaps: tuple[date, date], end: date = END) -> pl.DataFrame:
+    """The weekly table; in the gaps, from first day to end, all crime is unknown."""
+    unknown = pl.concat(
+        [
+            pl.DataFrame({"day": pl.date_range(*gap, closed="left", eager=True)}).select(
+                pl.lit(category).alias("category"), "day"
+            )
+            for gap in gaps
+            for category in ("theft", "robbery", "all")
+        ]
+        or [pl.DataFrame(schema=unknown_days.SCHEMA)]
+    )
+    chart = control_chart.control_chart(frame, unknown, end)
+    return weekly.weekly(frame, AREAS, WEIGHTS, chart, unknown, end)
 
 
 def single(frame: pl.DataFrame, area: str, category: str, span: str) -> dict[str, object]:
@@ -67,7 +77,7 @@ def test_reports_after_the_span_are_not_counted() -> None:
 
 
 def test_a_year_before_the_records_is_unknown() -> None:
-    built = table(points(("A", "theft", days(0, 1)[0], 0)), start=date(2025, 2, 20))
+    built = table(points(("A", "theft", days(0, 1)[0], 0)), (date(2015, 1, 1), date(2025, 2, 20)))
     week, month, year = (single(built, "A", "theft", span) for span in weekly.SPANS)
     assert (week["incidents_year_before"], week["years_before"]) == (0, 1)
     assert (month["incidents_year_before"], month["mean_before"], month["years_before"]) == (None, None, 0)
@@ -112,7 +122,20 @@ def test_a_point_outside_every_district_counts_in_the_region() -> None:
     assert built.filter(pl.col("area_level") == "district")["incidents"].sum() == 0
 
 
-@pytest.mark.parametrize("start", [None, LONG_AGO])
-def test_without_records_there_are_no_rows_but_every_column(start: date | None) -> None:
-    built = table(points(), start)
+def test_a_span_with_an_unknown_day_has_no_count_and_says_so() -> None:
+    """An outage of five days that ended ten days ago; another one a year ago."""
+    outage = (END - timedelta(days=15), END - timedelta(days=10))
+    seen = points(*[("A", "theft", day, 0) for years in (0, 1) for day in days(years, 1, 2, 20)])
+    built = table(seen, outage)
+    week, month = (single(built, "A", "theft", span) for span in ("7 days", "28 days"))
+    assert (week["incidents"], week["unknown_days"], week["incidents_year_before"]) == (2, 0, 2)
+    assert (month["incidents"], month["unknown_days"], month["incidents_year_before"]) == (None, 5, 3)
+    assert [month[name] for name in ("difference", "change_share", "e_test_p", "harm")] == [None] * 4
+    before = single(table(seen, (date(2025, 2, 25), date(2025, 2, 26))), "A", "theft", "7 days")
+    assert (before["incidents"], before["incidents_year_before"], before["years_before"]) == (2, None, 4)
+
+
+@pytest.mark.parametrize("gaps", [(), ((date(2015, 1, 1), END),)])
+def test_without_records_there_are_no_rows_but_every_column(gaps: tuple[tuple[date, date], ...]) -> None:
+    built = table(points(), *gaps)
     assert built.schema == pl.Schema(weekly.TYPES) and built.is_empty()

@@ -1,0 +1,114 @@
+"""Days on which reported crime is unknown, before the records begin or in an outage: never days without crime.
+
+Comparisons leave them out (`weekly`, `control_chart`). Analyses of a window of so many days take the last ones that are
+known: their frames are closed up over the unknown days before (`closed`), and the dates of their results opened again
+after (`opened`).
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from pipelines.patterns.statistics.rollups import ALL
+
+YEARS: Final = 6
+"""How far back any pattern looks."""
+LEAST_SHARE: Final = 0.1
+"""The sum of the categories is unknown where categories with this share of the crime are."""
+
+SCHEMA: Final = {"category": pl.String, "day": pl.Date}
+Days = NDArray[np.int32]
+
+
+def unknown_days(gaps: pl.DataFrame, points: pl.DataFrame, window_end: date) -> pl.DataFrame:
+    """Return the unknown days of every category, and of their sum, in the years before ``window_end``.
+
+    Args:
+        gaps: ``marts.crime_gaps``: ``category, from_date`` (null: ever before), ``until_date``.
+        points: One row per incident: ``category, occurrence_date``.
+        window_end: The first local date excluded.
+
+    Returns:
+        ``category, day``, ``all`` among the categories, which are those of the points.
+    """
+    since = window_end - timedelta(days=YEARS * 366)
+    inside = points.filter(pl.col("occurrence_date").is_between(since, window_end, closed="left"))
+    counted = inside.group_by("category").agg(pl.len().alias("incidents"))
+    spans = gaps.select(
+        "category",
+        pl.col("from_date").fill_null(since).clip(since, window_end).alias("first"),
+        pl.col("until_date").clip(since, window_end).alias("end"),
+    ).filter(pl.col("first") < pl.col("end"))
+    days = (
+        spans.with_columns(day=pl.date_ranges("first", "end", closed="left"))
+        .explode("day")
+        .select(*SCHEMA)
+        .unique()
+        .join(counted, on="category", how="semi")
+    )
+    known = (window_end - since).days - pl.col("unknown").fill_null(0)
+    rates = counted.join(days.group_by("category").agg(pl.len().alias("unknown")), on="category", how="left").select(
+        "category", rate=pl.col("incidents") / known.clip(1)
+    )
+    lacking = (
+        days.join(rates, on="category")
+        .group_by("day")
+        .agg(pl.col("rate").sum())
+        .filter(pl.col("rate") >= LEAST_SHARE * float(rates["rate"].sum()))
+    )
+    return pl.concat([days, lacking.select(pl.lit(ALL).alias("category"), "day")]).sort("category", "day")
+
+
+def first_known(unknown: pl.DataFrame, window_end: date) -> date | None:
+    """Return the first day on which crime as a whole is known, in the years before ``window_end``; None without one."""
+    since = window_end - timedelta(days=YEARS * 366)
+    known = np.setdiff1d(np.arange(_number(since), _number(window_end)), _of_all(unknown))
+    return _date(int(known[0])) if known.size else None
+
+
+def closed(dated: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of known days, with dates so much later as there are unknown days after them."""
+    days = _of_all(unknown)
+    if not days.size:
+        return dated
+    kept = dated.filter(~pl.col(columns[0]).is_in(unknown.filter(pl.col("category") == ALL)["day"].implode()))
+
+    def later(column: str) -> pl.Series:
+        numbers = kept[column].cast(pl.Int32).to_numpy()
+        moved = numbers + days.size - np.searchsorted(days, numbers)
+        return pl.Series(column, moved.astype(np.int32)).cast(pl.Date)
+
+    return kept.with_columns(later(column) for column in columns)
+
+
+def opened(table: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame, window_end: date) -> pl.DataFrame:
+    """Return a table with its dates as they were before `closed`; an end is the day after its last known day."""
+    days, end = _of_all(unknown), _number(window_end)
+    if not days.size or table.is_empty():
+        return table
+    span = np.arange(_number(window_end - timedelta(days=YEARS * 366)), end)
+    known = np.setdiff1d(span, days)
+
+    def back(column: str) -> pl.Series:
+        ago = end - table[column].cast(pl.Int32).to_numpy()
+        place = known.size - ago
+        moved = np.where(ago > 0, known[np.clip(place, 0, known.size - 1)] + np.minimum(place, 0), known[-1] + 1)
+        return pl.Series(column, moved.astype(np.int32)).cast(pl.Date)
+
+    return table.with_columns(back(column) for column in columns if column in table.columns)
+
+
+def _of_all(unknown: pl.DataFrame) -> Days:
+    return unknown.filter(pl.col("category") == ALL)["day"].cast(pl.Int32).sort().to_numpy()
+
+
+def _number(day: date) -> int:
+    return (day - date(1970, 1, 1)).days
+
+
+def _date(number: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=number)
