@@ -225,6 +225,21 @@ def _with_past_scores(settings: Settings, name: str, backtest: pl.DataFrame) -> 
     return pl.concat([newest, backtest], how="vertical_relaxed")
 
 
+_STALE: Final = """
+    select feed, null as service, feed || ' is stale: ' || stale_reason as reason from marts.feed_status where is_stale
+    union all
+    select
+        feed,
+        service,
+        feed || ' has no record' || coalesce(' of ' || service, '') || ' since '
+            || strftime(timezone('UTC', from_at), '%Y-%m-%d %H:%M UTC') || ', taken as an outage'
+    from marts.observation_windows as windows
+    join marts.feed_status using (feed)
+    where observation_state = 'outage' and until_at >= complete_through_at and category is null and area_id is null
+"""
+"""Feeds, and services of one, that depend on records which are late or have stopped, and why."""
+
+
 def _services(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Per demand service, up to when its records are complete, and which of its feeds is stale and why."""
     complete = pl.DataFrame(
@@ -234,19 +249,21 @@ def _services(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     )
     stale = con.execute(
         "select demand_services.demand_service as service, "
-        "string_agg(distinct feed || ' is stale: ' || stale_reason, '; ' "
-        "order by feed || ' is stale: ' || stale_reason) as stale_reason "
-        "from marts.feed_status join reference.feed_services using (feed) "
+        "string_agg(distinct reason, '; ' order by reason) as stale_reason "
+        f"from ({_STALE}) as stale "
+        "join reference.feed_services using (feed) "
         "join reference.demand_services on demand_services.service = feed_services.service "
-        "where is_stale group by 1 order by 1"
+        "where coalesce(stale.service, demand_services.service) = demand_services.service group by 1 order by 1"
     ).pl()
     return complete.join(stale, on="service", how="full", coalesce=True)
 
 
 def _police(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
     """Up to when police records are complete, and which of the feeds is stale and why."""
-    reason = "string_agg(feed || ' is stale: ' || stale_reason, '; ' order by feed) as stale_reason"
-    stale = con.execute(f"select {reason} from marts.feed_status where agency = 'police' and is_stale").pl()
+    stale = con.execute(
+        f"select string_agg(distinct reason, '; ' order by reason) as stale_reason from ({_STALE}) as stale "
+        "join reference.feeds using (feed) where agency = 'police' and service is null"
+    ).pl()
     until = pl.lit(inputs.police_complete_until(con, settings), pl.Datetime("us", "UTC"))
     return stale.select(until.alias("complete_until_at"), "stale_reason")
 

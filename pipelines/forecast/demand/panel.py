@@ -12,6 +12,8 @@ from pipelines.config.profile import Profile
 from pipelines.forecast.demand import reporting_delay, series
 from pipelines.forecast.demand.series import History
 
+LONGEST_STOP: Final = timedelta(days=1)
+"""An area that has no row of the service's last hours for longer than this has stopped."""
 MEASURES: Final = ("calls", "dispatches")
 """Calls answered and units sent: two series of every area and service, never mixed."""
 
@@ -50,12 +52,21 @@ class Panel:
 
     @staticmethod
     def read(hourly: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> "Panel":
-        """Read ``marts.demand_hourly``; units sent become series only if the agency reports them."""
+        """Read ``marts.demand_hourly``; units sent become series only if the agency reports them.
+
+        An area of a service whose rows end long before the others' has stopped: it has no forecast, because neither its
+        silence nor its calls before tell what will come.
+        """
         whole = profile.areas.whole_id
         edges = _edges(hourly.filter(pl.col("area_id") == whole), as_of, known)
         named = (
             hourly.group_by("hierarchy", "area_level", "area_id", "service")
-            .agg(pl.col("dispatches").is_not_null().any().alias("has_units"))
+            .agg(
+                pl.col("dispatches").is_not_null().any().alias("has_units"),
+                pl.col("hour_start_at").max().alias("last_at"),
+            )
+            .filter(pl.col("last_at") >= pl.col("last_at").max().over("service") - LONGEST_STOP)
+            .drop("last_at")
             .join(pl.DataFrame({"measure": MEASURES}), how="cross")
             .filter((pl.col("measure") == "calls") | pl.col("has_units"))
             .drop("has_units")
@@ -161,40 +172,20 @@ def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
     """Return where each service's records end, determined on the region as a whole.
 
     Hours after ``known.through`` are cut off, as are earlier ones that still fill up, and nothing is known after a
-    service's last row. The same applies to a final stretch without records that is nearly impossible at the service's
-    own rate (20 calls or more expected in the region, none seen): that is an outage, and its zeros are not demand.
+    service's last row.
 
     Returns:
         ``service, known_at, degraded``.
     """
-    hour = pl.duration(hours=1)
     filling = reporting_delay.unfilled_hours(known.delays, as_of) if known.delays is not None else {}
-    ends = region.group_by("service").agg(pl.col("hour_start_at").max() + hour).sort("service")
+    ends = region.group_by("service").agg(pl.col("hour_start_at").max() + pl.duration(hours=1)).sort("service")
 
     def edge(service: str, end: datetime) -> datetime:
         through = min(known.through.get(service, as_of), as_of).replace(minute=0, second=0, microsecond=0)
         return min(through - timedelta(hours=filling.get(service, 0)), end)
 
-    ends = pl.DataFrame(
+    return pl.DataFrame(
         [(service, edge(service, end), known.degraded.get(service)) for service, end in ends.iter_rows()],
-        schema={"service": pl.String, "stated_at": pl.Datetime("us", "UTC"), "degraded": pl.String},
+        schema={"service": pl.String, "known_at": pl.Datetime("us", "UTC"), "degraded": pl.String},
         orient="row",
-    )
-    hours = region.join(ends, on="service").filter(pl.col("hour_start_at") < pl.col("stated_at"))
-    last = pl.col("hour_start_at").filter(pl.col("calls") > 0).max() + hour
-    seen = hours.group_by("service").agg(
-        last.alias("last_at"), pl.col("calls").filter(pl.col("hour_start_at") < last).mean().alias("rate")
-    )
-    silent = (pl.col("stated_at") - pl.col("last_at")).dt.total_hours()
-    is_outage = (silent * pl.col("rate") >= 20).fill_null(False)
-    reason = pl.format("no record for the last {} hours, taken as an outage and not as no calls", silent)
-    return (
-        ends.join(seen, on="service", how="left")
-        .with_columns(
-            pl.when(is_outage).then("last_at").otherwise("stated_at").alias("known_at"),
-            pl.concat_str("degraded", pl.when(is_outage).then(reason), separator="; ", ignore_nulls=True)
-            .replace("", None)
-            .alias("degraded"),
-        )
-        .select("service", "known_at", "degraded")
     )

@@ -188,16 +188,22 @@ def test_hours_after_a_services_edge_are_unknown_and_not_zero(panel: pl.DataFram
     assert single.filter(pl.col("service") == "fire")["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
 
 
-def test_an_implausible_gap_is_treated_as_an_outage_and_reported(panel: pl.DataFrame) -> None:
-    silent = panel.with_columns(
-        pl.when(pl.col("hour_start_at") >= AS_OF - timedelta(days=3)).then(0).otherwise("calls").alias("calls")
-    )
-    forecasts = nightly.forecast_demand(silent, AS_OF, KOREA).forecasts
-    ems, fire = (forecasts.filter(pl.col("service") == name) for name in ("ems", "fire"))
-    assert ems["degraded_reason"].str.contains("taken as an outage").all()
-    assert ems["data_as_of"].max() < AS_OF - timedelta(days=2)
-    assert ems.filter(pl.col("area_id") == "11", pl.col("model") == "hour_of_week")["mean"].min() > 0.5
-    assert fire["degraded_reason"].null_count() == fire.height
+def test_hours_of_an_outage_are_unknown_in_it_and_after_it(panel: pl.DataFrame) -> None:
+    """Forty days without rows lower no mean, whether they end three weeks ago or go on."""
+    region = pl.col("area_id") == "11", pl.col("service") == "ems", pl.col("model") == "hour_of_week"
+    mean = nightly.forecast_demand(panel, AS_OF, KOREA).forecasts.filter(*region)["mean"].mean()
+    for first, end in ((61, 21), (40, 0)):
+        inside = pl.col("hour_start_at").is_between(AS_OF - timedelta(days=first), AS_OF - timedelta(days=end))
+        forecasts = nightly.forecast_demand(
+            panel.filter(~(inside & (pl.col("service") == "ems"))), AS_OF, KOREA
+        ).forecasts
+        assert forecasts.filter(*region)["mean"].mean() == pytest.approx(mean, rel=0.1)
+
+
+def test_a_station_that_stopped_has_no_forecast_and_its_region_has_one(panel: pl.DataFrame) -> None:
+    stopped = (pl.col("area_id") == "11010") & (pl.col("hour_start_at") >= AS_OF - timedelta(days=30))
+    forecasts = nightly.forecast_demand(panel.filter(~stopped), AS_OF, KOREA).forecasts
+    assert "11010" not in forecasts["area_id"] and {"11", "11020"} <= set(forecasts["area_id"])
 
 
 def test_a_short_history_still_gives_a_forecast_with_the_reason_for_its_model() -> None:
