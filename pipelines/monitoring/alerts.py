@@ -92,6 +92,18 @@ _NOTES = (
     """,
     """
     select feed, format(
+        '{}: no record{} from {} to {}: taken as an outage, so that this time is unknown and not zero; confirm it '
+        'under outages of [feeds.{}] in the profile, or add it to quiet_spans if there really was none',
+        feed, coalesce(' of ' || service, ' of ' || category, '') || coalesce(' in ' || area_id, ''),
+        strftime(timezone(getvariable('time_zone'), from_at), '%Y-%m-%d %H:%M'),
+        strftime(timezone(getvariable('time_zone'), until_at), '%Y-%m-%d %H:%M'), feed
+    ) as message
+    from marts.observation_windows
+    where observation_state = 'outage' and evidence <> 'profile'
+    order by feed, service nulls first, category nulls first, area_id nulls first, from_at
+    """,
+    """
+    select feed, format(
         '{}: {:,} of {:,} records have coordinates outside the country and so no place; they count in the district '
         'that they name: check whether the source writes placeholders, or swaps the axes',
         feed, outside_country_incidents, incidents

@@ -1,6 +1,6 @@
 -- Local days on which reported crime of a category is unknown, as its feeds' observation windows tell: from_date (empty: ever
 -- before) up to until_date, excluded. Its feeds are those whose words the profile maps to it; where one of them is unknown, the
--- category is. Days that are partly known count as unknown, but for that of the first record. Grain: category, feed, from_date.
+-- category is. Days that are partly known count as unknown. Grain: category, feed, from_date.
 with category_feeds as (
     select distinct category_map.feed, category_map.category
     from reference.category_map
@@ -24,8 +24,6 @@ select
     category,
     feed,
     local_from::date as from_date,
-    if(
-        observation_state = 'before_first_record', local_until::date, (local_until + interval 1 day - interval 1 microsecond)::date
-    ) as until_date,
+    (local_until + interval 1 day - interval 1 microsecond)::date as until_date,
     observation_state
 from spans

@@ -1,7 +1,7 @@
 -- Reported crime by district and quarter of the occurrence (else of the report), sensitive matters left out.
 -- Only what was reported within a month after the quarter counts: a quarter that went on growing by single late
--- reports would give them away by subtraction. A quarter that began
--- before a feed's first record is short and left out.
+-- reports would give them away by subtraction. A quarter that began before the records of the category did is short and left
+-- out; one with an outage states its days.
 -- Grain: area_id, quarter_start_date, category.
 with dated as (
     select
@@ -15,12 +15,34 @@ with dated as (
     join reference.areas on areas.area_id = incidents.admin_area_id and areas.hierarchy = 'admin' and areas.area_level = 'district'
     where incidents.agency = 'police' and incidents.is_crime and not incidents.is_sensitive
 ),
-history as (
-    select max(complete_from_at) as complete_from_at from marts.feed_status where agency = 'police'
+counted as (
+    select area_id, quarter_start_date, category, count(*) as incidents
+    from dated
+    where report_date < quarter_start_date + interval 4 months
+    group by all
+),
+unknown as (
+    select
+        crime_gaps.category,
+        date_trunc('quarter', outage_days.local_date)::date as quarter_start_date,
+        count(distinct outage_days.local_date)::integer as unknown_days
+    from marts.crime_gaps
+    join marts.outage_days
+        on outage_days.feed = crime_gaps.feed
+        and outage_days.local_date >= crime_gaps.from_date
+        and outage_days.local_date < crime_gaps.until_date
+    group by all
 )
-select dated.area_id, dated.quarter_start_date, dated.category, count(*) as incidents
-from dated
-cross join history
-where dated.report_date < dated.quarter_start_date + interval 4 months
-    and timezone(getvariable('time_zone'), dated.quarter_start_date::timestamp) >= history.complete_from_at
-group by all
+select
+    counted.area_id,
+    counted.quarter_start_date,
+    counted.category,
+    counted.incidents,
+    coalesce(unknown.unknown_days, 0) as unknown_days
+from counted
+left join unknown
+    on unknown.category = counted.category and unknown.quarter_start_date = counted.quarter_start_date
+anti join marts.crime_gaps
+    on crime_gaps.category = counted.category
+    and crime_gaps.observation_state = 'before_first_record'
+    and crime_gaps.until_date > counted.quarter_start_date

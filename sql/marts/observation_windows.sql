@@ -2,7 +2,7 @@
 -- empty) follow each other without a gap up to as_of. A service, category or area of it has rows only where its records
 -- begin later, or stop while those of the others go on.
 -- A span between two windows that accepted batches cover is an outage until a batch covers it: when it was fetched plays no
--- part. A snapshot holds all there is, whatever its window. Grain: feed, service, category, area_id, from_at.
+-- part. A snapshot holds all there is, whatever its window. Grain: feed, service, category, area_id, from_at, evidence.
 with loaded as (
     select
         batches.feed,
@@ -15,7 +15,18 @@ with loaded as (
     where batches.verdict = 'accepted'
 ),
 told as (
-    select feed, service, category, area_id, observation_state, from_at, until_at, known_at, evidence from core.unobserved
+    select feed, service, category, area_id, observation_state, from_at, until_at, known_at, evidence
+    from core.unobserved
+    where observation_state = 'outage' or coalesce(service, category, area_id) is not null
+    union all by name
+    -- A feed without a record has none yet, whatever was fetched of it.
+    select
+        feed,
+        'before_first_record' as observation_state,
+        coalesce(complete_from_at, getvariable('as_of')::timestamptz) as until_at,
+        coalesce(complete_from_at, getvariable('as_of')::timestamptz) as known_at,
+        'records' as evidence
+    from marts.feed_status
     union all by name
     select
         feed, 'outage' as observation_state, covered_until as from_at, window_start as until_at, covered_until as known_at,
@@ -29,16 +40,6 @@ told as (
     from marts.feed_status
     where complete_through_at < getvariable('as_of')::timestamptz
 ),
--- A feed without a record has none yet, whatever was fetched of it.
-all_told as (
-    select * from told
-    union all by name
-    select
-        feed, 'before_first_record' as observation_state, getvariable('as_of')::timestamptz as until_at,
-        getvariable('as_of')::timestamptz as known_at, 'batches' as evidence
-    from marts.feed_status
-    where first_record_at is null
-),
 -- Outages of a feed may overlap: the records tell one, the profile states its days.
 edges as (
     select
@@ -48,7 +49,7 @@ edges as (
         max(until_at) over (
             partition by feed order by from_at nulls first, until_at rows between unbounded preceding and 1 preceding
         ) as unknown_until
-    from all_told
+    from told
     where service is null and category is null and area_id is null
 ),
 known as (
@@ -59,6 +60,6 @@ known as (
     group by feed
     having max(until_at) < getvariable('as_of')::timestamptz
 )
-from all_told
+from told
 union all by name
 select feed, 'observed' as observation_state, from_at, until_at, until_at as known_at, 'batches' as evidence from known

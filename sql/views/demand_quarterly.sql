@@ -9,12 +9,25 @@ with history as (
     group by service
 ),
 counted as (
-    select area_id, date_trunc('quarter', local_date)::date as quarter_start_date, service, sum(releasable_calls)::bigint as calls
+    select
+        area_id,
+        date_trunc('quarter', local_date)::date as quarter_start_date,
+        service,
+        sum(releasable_calls)::bigint as calls,
+        count(*) as known_hours
     from marts.demand_hourly
     where service in ('fire', 'ems') and hierarchy = 'admin' and area_level = 'district'
     group by all
 )
-select counted.area_id, counted.quarter_start_date, counted.service, disclosable_count(counted.calls) as calls
+select
+    counted.area_id,
+    counted.quarter_start_date,
+    counted.service,
+    disclosable_count(counted.calls) as calls,
+    -- A day of the quarter has an hour less or more where clocks change.
+    greatest(
+        round(date_diff('day', counted.quarter_start_date, counted.quarter_start_date + interval 3 months) - counted.known_hours / 24), 0
+    )::integer as unknown_days
 from counted
 join history on history.service = counted.service
 where counted.quarter_start_date > history.first_date

@@ -43,6 +43,15 @@ def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None
     assert alert["message"].endswith("Limit: 3 h")
 
 
+def test_an_outage_that_nobody_stated_is_a_notice_with_what_to_do(korea: Settings) -> None:
+    times = {"from_at": AS_OF - timedelta(days=60), "until_at": AS_OF - timedelta(days=20)}
+    row = {"feed": "fire_119", "service": "ems", "observation_state": "outage", "evidence": "records"} | times
+    (notice,) = gathered(korea, marts__observation_windows=row).iter_rows(named=True)
+    assert not notice["is_alarm"] and notice["message"].startswith("fire_119: no record of ems from ")
+    assert "outages of [feeds.fire_119]" in notice["message"] and "quiet_spans" in notice["message"]
+    assert gathered(korea, marts__observation_windows=row | {"evidence": "profile"}).is_empty()
+
+
 def test_times_out_of_order_are_a_notice_with_their_number(korea: Settings) -> None:
     row = {"feed": "fire_119", "time_order": "report to arrival", "incidents": 11201, "disordered_incidents": 64}
     (notice,) = gathered(korea, marts__time_checks=row).iter_rows(named=True)

@@ -27,6 +27,13 @@ def render(database: Path, audience: str) -> str:
             "has_counts": "quality_checks" in tables,
             "suites": {str(suite): part.to_dicts() for (suite,), part in rows.group_by("suite", maintain_order=True)},
             "accounts": con.execute(f"from {accounts} order by feed").pl().to_dicts(),
+            "windows": con.execute(
+                "from observation_windows where observation_state <> 'observed' order by feed, from_at nulls first"
+            )
+            .pl()
+            .to_dicts()
+            if "observation_windows" in tables
+            else [],
             "health": con.execute("from feed_health order by feed").pl().to_dicts(),
         }
     return environment().get_template("quality_report.html.j2").render(content)

@@ -13,10 +13,10 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One week of a control chart: its count, and the usual range from the weeks before, None if unknown."""
+    """One week of a control chart: its count, and the usual range from the weeks before; None if unknown."""
 
     start: date
-    incidents: int
+    incidents: int | None
     centre: float | None
     low: int | None
     high: int | None
@@ -26,7 +26,7 @@ class Week:
 def control_chart(weeks: Sequence[Week], description: str, notice: str, *, width: int = 360, height: int = 150) -> str:
     """Draw weekly counts as a line on the band of the usual range; weeks outside it are dots."""
     left, right, top, bottom = 34, 8, 10, 32
-    highest = max(max(week.incidents, week.high or 0) for week in weeks) or 1
+    highest = max(max(week.incidents or 0, week.high or 0) for week in weeks) or 1
     step = (width - left - right) / len(weeks)
 
     def x(number: float) -> float:
@@ -45,22 +45,32 @@ def control_chart(weeks: Sequence[Week], description: str, notice: str, *, width
         + [f"L{x(n + 1):.1f} {y(low):.1f}H{x(n):.1f}" for n, low, _ in reversed(judged)]
     )
     centre = [(number, week.centre) for number, week in enumerate(weeks) if week.centre is not None]
-    line = [(number, week.incidents) for number, week in enumerate(weeks)]
     parts = [
         *_axis(highest, y, left, width - right),
         *_months([week.start for week in weeks], x, height - bottom),
         f'<path d="M{band[1:]}Z" fill="#5a90bd" fill-opacity=".25"/>' if band else "",
         _line(centre, x, y, f'stroke="{MUTED}" stroke-width="1" stroke-dasharray="3 2.5"') if centre else "",
-        _line(line, x, y, 'stroke="#123f6b" stroke-width="1.4"'),
+        *(_line(line, x, y, 'stroke="#123f6b" stroke-width="1.4"') for line in _known_runs(weeks)),
     ]
     for number, week in enumerate(weeks):
-        if week.signal:
+        if week.signal and week.incidents is not None:
             parts.append(f'<circle cx="{x(number + 0.5):.1f}" cy="{y(week.incidents):.1f}" r="3" fill="{HOT}"/>')
         parts.append(
             f'<rect x="{x(number):.1f}" y="{top}" width="{step:.1f}" height="{height - top - bottom}" '
             f'fill="transparent"><title>{escape(_tooltip(week))}</title></rect>'
         )
     return figures.picture(width, height, description, notice, *parts)
+
+
+def _known_runs(weeks: Sequence[Week]) -> list[list[tuple[int, float]]]:
+    """Return the runs of weeks with a count, as number and count: a line across an unknown week would invent one."""
+    runs: list[list[tuple[int, float]]] = [[]]
+    for number, week in enumerate(weeks):
+        if week.incidents is None:
+            runs.append([])
+        else:
+            runs[-1].append((number, week.incidents))
+    return [run for run in runs if run]
 
 
 def week_heat_map(
@@ -137,5 +147,5 @@ def _months(starts: Sequence[date], x: figures.Scale, bottom: float) -> list[str
 def _tooltip(week: Week) -> str:
     """Return the tooltip of a week."""
     last = week.start + timedelta(days=6)
-    message = f"{week.start:%-d %b} to {last:%-d %b %Y}: {week.incidents}"
+    message = f"{week.start:%-d %b} to {last:%-d %b %Y}: {'unknown' if week.incidents is None else week.incidents}"
     return message if week.low is None else f"{message} · usual {week.low} to {week.high}"

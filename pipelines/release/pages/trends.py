@@ -50,7 +50,9 @@ def _region(weekly: pl.DataFrame, labels: dict[str, str]) -> list[dict[str, Any]
         for name, spans in result.items()
         if len(spans) == len(SPANS)
     ]
-    return sorted(listed, key=lambda row: (row["category"] == ALL, -row["spans"][SPANS[2]]["incidents"], row["label"]))
+    return sorted(
+        listed, key=lambda row: (row["category"] == ALL, -(row["spans"][SPANS[2]]["incidents"] or 0), row["label"])
+    )
 
 
 def _districts(weekly: pl.DataFrame, labels: dict[str, str]) -> list[dict[str, Any]]:
@@ -97,7 +99,8 @@ def _charts(page: Page, weekly: pl.DataFrame, labels: dict[str, str]) -> list[di
             ).iter_rows()
         ]
         outside = sum(week.signal is not None for week in weeks)
-        described = f"{row['label']}: {len(weeks)} weeks, {outside} unusual, {weeks[-1].incidents} in the last"
+        last = "unknown" if weeks[-1].incidents is None else weeks[-1].incidents
+        described = f"{row['label']}: {len(weeks)} weeks, {outside} unusual, {last} in the last"
         svg = trend_figures.control_chart(weeks, described, page.notice)
         result.append({"label": row["label"], "outside": outside, "svg": Markup(svg)})
     return result
