@@ -7,7 +7,7 @@ three sigma of a c-chart, 0.135 % on each side. So about three of a thousand ord
 comes in bursts is flagged more often. A step up is flagged when it happens and is usual eight weeks later.
 
 Weeks are counted back in sevens from the last complete day, so the newest is always complete. A week with an unknown
-day is no week without crime: it has no count, and the eight known weeks before another one determine its limits. Every
+day is not a week without crime: it has no count, and the eight known weeks before another one determine its limits. Every
 week counts only what was reported by its end, because no more can be known of the newest. Older weeks may therefore be
 lower here than in tables of everything known now.
 """
@@ -36,7 +36,7 @@ def control_chart(points: pl.DataFrame, unknown: pl.DataFrame, window_end: date)
     Args:
         points: One row per incident and area in which it counts: ``area_id, category, occurrence_date, report_date``.
         unknown: ``category, day``: days on which a category is unknown (`unknown_days`). A week with one has no count
-            and is no base of others; weeks before the first known one are not listed.
+            and does not enter the limits of others; weeks before the first known one are not listed.
         window_end: The first local date that is not complete.
 
     Returns:

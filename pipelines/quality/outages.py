@@ -84,9 +84,7 @@ def observed(hours: Ints, records: Ints, first: int, end: int, whole: Observed |
     if not hours.size or end - first < LEAST_DAYS * 24:
         return Observed(first, thin)
     silent = _silent_spans(hours, records, first, end, whole.outages if whole else [])
-    if silent and silent[0].start < first:
-        return Observed(silent[0].end - 1, _joined(silent[1:]))
-    return Observed(first, _joined(sorted([*thin, *silent])))
+    return _begun(first, _joined(sorted([*thin, *silent])), hours, records, end)
 
 
 def gaps_of_days(days: Ints) -> list[tuple[int | None, int]]:
@@ -158,9 +156,20 @@ def _silent_spans(hours: Ints, records: Ints, first: int, end: int, known: list[
     spans = []
     for gap in np.flatnonzero(is_silent):
         needed = summed[last[gap] + 1] + LEAST_EXPECTED * dispersion[gap] / level[gap]
-        told = min(int(np.searchsorted(summed, needed)), int(following[gap]))
-        spans.append(Outage(int(last[gap]) + origin, min(int(following[gap]) + 1 + origin, end), told + origin))
+        known_from = min(int(np.searchsorted(summed, needed)), int(following[gap]))
+        spans.append(Outage(int(last[gap]) + origin, min(int(following[gap]) + 1 + origin, end), known_from + origin))
     return spans
+
+
+def _begun(first: int, outages: list[Outage], hours: Ints, records: Ints, end: int) -> Observed:
+    """Return the start after the newest outage before which only stray records lie, and the outages after it."""
+    for number in range(len(outages) - 1, -1, -1):
+        outage = outages[number]
+        earlier = records[hours <= outage.start].sum() - (outage.start >= first)
+        rate = records[hours >= outage.end].sum() / max(end - outage.end, 1)
+        if earlier < LEAST_SHARE * rate * max(outage.start - first, 1):
+            return Observed(outage.end - 1, outages[number + 1 :])
+    return Observed(first, outages)
 
 
 def _usual(counts: Ints, is_open: NDArray[np.bool_]) -> Floats:

@@ -262,7 +262,7 @@ def _police(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
     """Up to when police records are complete, and which of the feeds is stale and why."""
     stale = con.execute(
         f"select string_agg(distinct reason, '; ' order by reason) as stale_reason from ({_STALE}) as stale "
-        "join reference.feeds using (feed) where agency = 'police' and service is null"
+        "join reference.feeds using (feed) where agency = 'police' and stale.service is null"
     ).pl()
     until = pl.lit(inputs.police_complete_until(con, settings), pl.Datetime("us", "UTC"))
     return stale.select(until.alias("complete_until_at"), "stale_reason")

@@ -1,4 +1,4 @@
-"""What the records themselves tell of their gaps: where a feed, service, category or area begins, and its outages."""
+"""Unknown time, as the records show it: where a feed, service, category or area begins, and its outages."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -69,13 +69,13 @@ order by hour
 
 
 def write(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
-    """Write ``core.unobserved``: spans in which records are unknown, as they themselves and the profile tell."""
+    """Write ``core.unobserved``: spans in which records are unknown, by the records themselves and the profile."""
     candidates = con.execute(_CANDIDATES).pl()
     con.register("_candidates", candidates.to_arrow())
     hours = con.execute(_HOURS).pl()
     con.unregister("_candidates")
-    found = overruled(unobserved(candidates, hours), profile)
-    warehouse.write_frame(con, "core", "unobserved", pl.concat([found, stated(profile)]))
+    spans = [overruled(unobserved(candidates, hours), profile), stated(profile)]
+    warehouse.write_frame(con, "core", "unobserved", pl.concat(spans))
 
 
 def unobserved(candidates: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFrame:
@@ -101,16 +101,16 @@ def unobserved(candidates: pl.DataFrame, hours: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def overruled(found: pl.DataFrame, profile: Profile) -> pl.DataFrame:
+def overruled(spans: pl.DataFrame, profile: Profile) -> pl.DataFrame:
     """Return the spans without the outages that the profile says were none: those which overlap a quiet span."""
     quiet = _spans(profile, "quiet_spans")
-    overlapping = found.filter(pl.col("observation_state") == OUTAGE).join_where(
+    overlapping = spans.filter(pl.col("observation_state") == OUTAGE).join_where(
         quiet.rename(lambda name: f"quiet_{name}"),
         pl.col("feed") == pl.col("quiet_feed"),
         pl.col("from_at") < pl.col("quiet_until_at"),
         pl.col("until_at") > pl.col("quiet_from_at"),
     )
-    return found.join(overlapping, on=[*SCOPE, "from_at"], how="anti", nulls_equal=True)
+    return spans.join(overlapping, on=[*SCOPE, "from_at"], how="anti", nulls_equal=True)
 
 
 def stated(profile: Profile) -> pl.DataFrame:

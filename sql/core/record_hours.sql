@@ -3,7 +3,7 @@
 -- this it is found where records begin and which spans are outages (core.unobserved).
 -- Records older than the first fetched window are stray ones and left out, as are those dated after as_of. As in
 -- demand_hourly, only its district counts a call that the caller's telephone places.
--- Grain: feed, service, category, area_id, hour_start_at; what is empty of service, category and area_id is not told apart.
+-- Grain: feed, service, category, area_id, hour_start_at; where service, category or area_id is empty, the row counts all of them.
 with windows as (
     select feed, min(window_start) as first_window_at from ops.batches where verdict = 'accepted' group by feed
 ),
@@ -30,7 +30,7 @@ by_area as (
     select feed, service, unnest([admin_area_id, police_area_id, fire_area_id]) as area_id, hour_start_at, records
     from counted
 ),
-told_apart as (
+scopes as (
     select feed, hour_start_at, records from counted
     union all by name
     select feed, service, hour_start_at, records from counted where service is not null
@@ -40,5 +40,5 @@ told_apart as (
     select * from by_area where service is not null and area_id is not null
 )
 select feed, service, category, area_id, hour_start_at, sum(records)::bigint as records
-from told_apart
+from scopes
 group by all

@@ -14,7 +14,7 @@ with loaded as (
     join reference.feeds on feeds.feed = batches.feed and feeds.load_type = 'keyed' and not feeds.is_reference
     where batches.verdict = 'accepted'
 ),
-told as (
+unknown as (
     select feed, service, category, area_id, observation_state, from_at, until_at, known_at, evidence
     from core.unobserved
     where observation_state = 'outage' or coalesce(service, category, area_id) is not null
@@ -49,7 +49,7 @@ edges as (
         max(until_at) over (
             partition by feed order by from_at nulls first, until_at rows between unbounded preceding and 1 preceding
         ) as unknown_until
-    from told
+    from unknown
     where service is null and category is null and area_id is null
 ),
 known as (
@@ -60,6 +60,6 @@ known as (
     group by feed
     having max(until_at) < getvariable('as_of')::timestamptz
 )
-from told
+from unknown
 union all by name
 select feed, 'observed' as observation_state, from_at, until_at, until_at as known_at, 'batches' as evidence from known

@@ -43,7 +43,7 @@ def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None
     assert alert["message"].endswith("Limit: 3 h")
 
 
-def test_an_outage_that_nobody_stated_is_a_notice_with_what_to_do(korea: Settings) -> None:
+def test_an_outage_that_the_profile_does_not_state_is_a_notice_with_what_to_do(korea: Settings) -> None:
     times = {"from_at": AS_OF - timedelta(days=60), "until_at": AS_OF - timedelta(days=20)}
     row = {"feed": "fire_119", "service": "ems", "observation_state": "outage", "evidence": "records"} | times
     (notice,) = gathered(korea, marts__observation_windows=row).iter_rows(named=True)

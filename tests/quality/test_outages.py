@@ -96,13 +96,13 @@ def test_a_fast_growing_source_has_no_outage_when_it_was_small() -> None:
     assert found(hours[records > 0] + FIRST, records[records > 0], 700).outages == []
 
 
-def test_newest_weeks_that_still_fill_are_no_outage() -> None:
+def test_newest_weeks_that_still_fill_are_not_an_outage() -> None:
     hours, records = source(400, 20)
     late = (hours < FIRST + 380 * DAY) | (np.arange(hours.size) % 30 == 0)
     assert [each for each in found(hours[late], records[late], 400).outages if each.start < FIRST + 379 * DAY] == []
 
 
-def test_a_part_shares_the_outages_of_its_source_and_is_told_where_it_stops_alone() -> None:
+def test_a_part_shares_the_outages_of_its_source_and_has_its_own_where_it_stops_alone() -> None:
     hours, records = source(800, 60, [(700, 740)])
     whole = found(hours, records, 800)
     assert found(*source(800, 6, [(699, 740)], seed=2), 800, whole).outages == []

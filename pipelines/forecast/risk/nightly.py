@@ -38,7 +38,7 @@ AREA_SHARES: Final = (0.005, 0.01, 0.05)
 FIRST_DUE: Final = day_number(date(1970, 1, 5))
 """The backtest's months end every four weeks from this Monday on, so that the nights in between share them."""
 LATE_DAYS: Final = 7
-"""A category whose last known day is no further back is late, as its feed states, and not ended."""
+"""A category whose last known day is at most so far back is late, as its feed states, and has not ended."""
 METHOD: Final = 2
 """Version of the models and their evaluation: another one does not reuse a backtest."""
 
