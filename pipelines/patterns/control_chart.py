@@ -7,9 +7,9 @@ three sigma of a c-chart, 0.135 % on each side. So about three of a thousand ord
 comes in bursts is flagged more often. A step up is flagged when it happens and is usual eight weeks later.
 
 Weeks are counted back in sevens from the last complete day, so the newest is always complete. A week with an unknown
-day is not a week without crime: it has no count, and the eight known weeks before another one determine its limits. Every
-week counts only what was reported by its end, because no more can be known of the newest. Older weeks may therefore be
-lower here than in tables of everything known now.
+day is not a week without crime: it has no count, and the eight known weeks before another one determine its limits.
+Every week counts only what was reported by its end, because no more can be known of the newest. Older weeks may
+therefore be lower here than in tables of everything known now.
 """
 
 from datetime import date

@@ -83,7 +83,10 @@ def observed(hours: Ints, records: Ints, first: int, end: int, whole: Observed |
         records, hours = records[hours >= first], hours[hours >= first]
     if not hours.size or end - first < LEAST_DAYS * 24:
         return Observed(first, thin)
-    silent = _silent_spans(hours, records, first, end, whole.outages if whole else [])
+    known = whole.outages if whole else []
+    silent = _silent_spans(hours, records, first, end, known)
+    # A shorter outage next to a longer one shows once the longer one no longer lowers the rate around it.
+    silent += _silent_spans(hours, records, first, end, [*known, *silent]) if silent else []
     return _begun(first, _joined(sorted([*thin, *silent])), hours, records, end)
 
 

@@ -4,10 +4,11 @@ A view or a column mask inside a file protects nothing, so every audience has se
 selections only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.config.errors import BongsuError
+from pipelines.release import lineage
 from pipelines.schema import dictionary
 from pipelines.schema.dictionary import quoted
 
@@ -45,6 +46,24 @@ def tables_of(audience: str) -> list[Published]:
             f"audience {audience!r} gets no table: name it under `audiences:` in sql/dictionary/views.yml"
         )
     return [Published(name, table, table.audiences[audience]) for name, table in sorted(published.items())]
+
+
+def held_back(edges: Iterable[tuple[str, str]], failed: Mapping[str, str]) -> dict[str, str]:
+    """Return the views that are made from a table whose quality gate failed, with the reason.
+
+    Args:
+        edges: The lineage (source, target) of every table and view.
+        failed: Reasons by table, as in ``ops.held_back``.
+    """
+    known = list(edges)
+    views = [name for name in dictionary.load().tables if name.startswith("views.")]
+    return {
+        view.removeprefix("views."): f"quality gate failed for {table}: {reason}"
+        for view in views
+        for sources in [{source for made in lineage.above(known, [view]).values() for source in made}]
+        for table, reason in failed.items()
+        if table in sources
+    }
 
 
 def check(audiences: Sequence[str]) -> None:

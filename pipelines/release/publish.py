@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipelines.config.errors import BongsuError
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
+from pipelines.quality import gates
 from pipelines.release import audiences, dictionary, exports, lineage, manifest, views
 from pipelines.release.exports import Release
 from pipelines.release.pages import briefing, quality_report
@@ -101,7 +102,13 @@ def describe(con: duckdb.DuckDBPyConnection, settings: Settings) -> Release:
         if table.audiences and not table.is_bookkeeping
     }
     content = manifest.content_hash(
-        [tables, profile.model_dump(mode="json"), settings.as_of.isoformat(), manifest.code_version()]
+        [
+            tables,
+            profile.model_dump(mode="json"),
+            settings.as_of.isoformat(),
+            manifest.code_version(),
+            gates.held_back(con),
+        ]
     )
     return Release(
         release_id=f"{settings.as_of:%Y%m%dT%H%MZ}-{content[:8]}",
@@ -126,10 +133,11 @@ def write(
     """Write all files of a release into a folder that has no readers yet."""
     described = {}
     edges = lineage.edges(con, made_from)
+    held_back = audiences.held_back(edges, gates.held_back(con))
     for audience in settings.profile.audiences:
         progress(f"files for {audience}")
         folder = aside / "audiences" / audience
-        described[audience] = {"tables": write_audience(con, audience, folder, release, edges)}
+        described[audience] = {"tables": write_audience(con, audience, folder, release, edges, held_back)}
     manifest.write(
         aside,
         {
@@ -142,6 +150,7 @@ def write(
             "code_version": release.code_version,
             "duckdb": duckdb.__version__,
             "feeds": manifest.feed_states(con),
+            "held_back": held_back,
             "audiences": described,
             "files": manifest.files_of(aside),
         },
@@ -149,10 +158,15 @@ def write(
 
 
 def write_audience(
-    con: duckdb.DuckDBPyConnection, audience: str, folder: Path, release: Release, edges: set[tuple[str, str]]
+    con: duckdb.DuckDBPyConnection,
+    audience: str,
+    folder: Path,
+    release: Release,
+    edges: set[tuple[str, str]],
+    held_back: Collection[str] = (),
 ) -> dict[str, dict[str, Any]]:
-    """Write one audience's folder; returns rows and logical hash of its tables."""
-    published = audiences.tables_of(audience)
+    """Write one audience's folder, without the tables held back; returns rows and logical hash of its tables."""
+    published = [entry for entry in audiences.tables_of(audience) if entry.name not in held_back]
     tables = {entry.name: entry.table for entry in published}
     folder.mkdir(parents=True)
     database = folder / f"{audience}.duckdb"

@@ -14,7 +14,7 @@ def build(settings: Settings) -> None:
     """Build every table from ``reference`` to ``marts``, check their quality gates, and record alerts.
 
     Raises:
-        QualityError: a quality gate failed.
+        QualityError: the quality gate of a table failed from which everything is made.
     """
     with run_log.recorded(settings, "build"), warehouse.connect(settings) as con:
         for feed in feeds.of(settings.profile):

@@ -13,8 +13,7 @@ from pipelines.store import warehouse
 def publish(settings: Settings) -> Path:
     """Check the quality gates of the results, then publish a release; returns its folder.
 
-    Raises:
-        QualityError: a quality gate failed; the previous release stays current.
+    A table whose quality gate failed is left out, with all that was made from it.
     """
     with run_log.recorded(settings, "publish"):
         with warehouse.connect(settings) as con:

@@ -59,6 +59,11 @@ def test_a_silence_up_to_the_end_is_an_outage() -> None:
     assert end == FIRST + 800 * DAY
 
 
+def test_a_short_outage_soon_after_a_long_one_is_found() -> None:
+    hours, records = source(800, 20, [(720, 760), (778, 781)])
+    assert len(found(hours, records, 800).outages) == 2
+
+
 def test_one_stray_record_does_not_end_an_outage() -> None:
     hours, records = source(800, 20, [(700, 740)], strays=[720 * DAY])
     assert len(found(hours, records, 800).outages) == 1

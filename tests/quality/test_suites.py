@@ -9,6 +9,7 @@ import pytest
 from pipelines.config import paths
 from pipelines.config.settings import Settings
 from pipelines.quality import gates, suites
+from pipelines.store import warehouse
 
 
 def write_suite(name: str, *rules: dict[str, Any]) -> None:
@@ -96,14 +97,27 @@ class TestRowSuites:
 
 @pytest.mark.usefixtures("settings")
 class TestGates:
-    def test_a_gate_fails_with_its_reason(self) -> None:
+    def test_a_failed_table_is_emptied_and_held_back_until_it_passes(self, settings: Settings) -> None:
+        write_suite("marts.place_checks", rule("expect_column_values_to_be_unique", column="b"))
+        with warehouse.connect(settings) as con:
+            for again in range(2):
+                warehouse.write_frame(con, "marts", "place_checks", ROWS.select("a", "b").head(4 if not again else 1))
+                gates.check(con, "marts")
+                left = con.execute("select count(*) from marts.place_checks").fetchall()
+                expected = {} if again else {"marts.place_checks": "broke expect_column_values_to_be_unique"}
+                assert (gates.held_back(con), left) == (expected, [(again,)])
+
+    def test_without_the_table_that_everything_is_made_from_nothing_is_published(self, settings: Settings) -> None:
         write_suite("core.incidents", rule("expect_column_values_to_be_unique", column="b"))
-        with pytest.raises(suites.QualityError, match="broke expect_column_values_to_be_unique"):
-            gates.checked("core.incidents", ROWS)
+        with warehouse.connect(settings) as con:
+            warehouse.write_frame(con, "core", "incidents", ROWS.select("a", "b"))
+            with pytest.raises(suites.QualityError, match=r"core\.incidents: broke expect_column_values_to_be_unique"):
+                gates.check(con, "core")
 
     def test_a_warning_passes_the_gate_and_is_counted(self) -> None:
         write_suite("core.incidents", rule("expect_table_row_count_to_be_between", "warning", min_value=100))
-        assert gates.checked("core.incidents", ROWS)["failed"].to_list() == [1]
+        results = suites.validate_table("core.incidents", ROWS)
+        assert results["failed"].to_list() == [1] and gates.failure(results) is None
 
 
 def test_a_missing_suite_is_an_error_that_names_the_file(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from pipelines.release.reader import ReaderError
 from pipelines.steps.status import current_release
 from pipelines.store import warehouse
 from tests.conftest import unexpected_modes
-from tests.release.conftest import AS_OF, for_audience, settings_at
+from tests.release.conftest import AS_OF, for_audience, insert, settings_at
 
 AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")
 
@@ -78,6 +78,23 @@ def test_the_manifest_lists_every_file_and_every_table(released: Path) -> None:
         str(path.relative_to(released)) for path in manifest.files(released) if path.name != "manifest.json"
     }
     assert content["audiences"]["police"]["tables"]["incidents"]["rows"] == 2
+
+
+def test_a_table_that_failed_its_gate_is_left_out_with_what_is_made_from_it(home: Settings) -> None:
+    one = for_audience(home, "dispatch")
+    with warehouse.connect(one) as con:
+        insert(con, "ops.lineage", {"source_table": "marts.demand_hourly", "target_table": "marts.calls_hourly"})
+        insert(con, "ops.held_back", {"held_table": "marts.demand_hourly", "reason": "a count below zero"})
+    folder = publish.publish(one)
+    content = manifest.read(folder)
+    tables = set(content["audiences"]["dispatch"]["tables"])
+    assert {"demand_hourly", "calls_hourly"} <= set(content["held_back"]) and "feed_status" in tables
+    assert tables.isdisjoint(content["held_back"])
+    assert readback.problems(folder) == []
+    problems = current_release(one).problems
+    assert (
+        "table demand_hourly is held back: quality gate failed for marts.demand_hourly: a count below zero" in problems
+    )
 
 
 def test_a_complete_release_reads_back_without_a_problem(released: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipelines import areas
 from pipelines.config import profile as profiles
-from pipelines.quality import gates
+from pipelines.quality import suites
 from pipelines.release import audiences, views
 from pipelines.steps import inputs
 from pipelines.store import warehouse
@@ -195,7 +195,7 @@ def test_a_record_without_a_location_counts_in_its_named_area_and_one_outside_se
     )
     assert totals == {"11": 6, "11010": 2, "11020": 2, "11030": 0}
     assert con.execute("from marts.place_checks").fetchall() == [("police_112", 6, 4, 0, 2, 1, 0.5, 0.5)]
-    shut = gates.checked("marts.place_checks", con.execute("from marts.place_checks").pl())
+    shut = suites.validate_table("marts.place_checks", con.execute("from marts.place_checks").pl())
     assert shut["failed"].to_list() == [1, 1]
 
 
