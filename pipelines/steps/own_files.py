@@ -1,7 +1,10 @@
 """Users' own files: read as text, because only the caller knows what a column means, and only the wanted columns."""
 
+import csv
 import io
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +16,9 @@ ENCODINGS: Final = ("utf-8-sig", "cp949")
 """Encodings that are tried, in this order, unless one is stated."""
 SEPARATORS: Final = (",", ";", "\t", "|")
 TEXT: Final = (".csv", ".tsv", ".txt")
+BLOCK_ROWS: Final = 50_000
+"""Rows of a CSV that are in memory as Python text at once."""
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 class OwnDataError(BongsuError, ValueError):
@@ -20,7 +26,9 @@ class OwnDataError(BongsuError, ValueError):
 
 
 def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) -> pl.DataFrame:
-    """Read the wanted columns of a Parquet or CSV file; a CSV's are text, blanks around it included.
+    """Read the wanted columns of a Parquet or CSV file; a CSV's are text, empty where nothing is written.
+
+    Rows of a CSV without any value, such as a blank last line, are skipped.
 
     Args:
         path: Ends in .parquet, .csv, .tsv or .txt, in upper or lower case.
@@ -28,27 +36,112 @@ def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) 
         encoding: Of a CSV; without it UTF-8 and then CP949 are tried.
 
     Raises:
-        OwnDataError: The file does not exist, is of another format, or cannot be decoded or parsed.
+        OwnDataError: The file does not exist, is of another format, cannot be decoded or parsed, has two columns of one
+            name, or a row with more or fewer fields than its header.
     """
     if not path.is_file():
         raise OwnDataError(f"{path} does not exist")
     suffix = path.suffix.lower()
-    if suffix != ".parquet" and suffix not in TEXT:
+    if suffix in TEXT:
+        return _csv(path, wanted, encoding)
+    if suffix != ".parquet":
         raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
     try:
-        frame = pl.read_parquet(path) if suffix == ".parquet" else _csv(path, encoding)
+        return _parquet(path, wanted)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is empty"
-        raise OwnDataError(f"cannot read {path.name}: {reason}") from None
-    lower = {name.strip().lower(): name for name in frame.columns}
-    return frame.select(pl.col(lower[name]).alias(name) for name in lower if not wanted or name in wanted)
+        raise OwnDataError(f"cannot read {path.name}: {str(error).strip().splitlines()[0]}") from None
 
 
-def _csv(path: Path, encoding: str | None) -> pl.DataFrame:
-    text = _decoded(path, encoding)
-    header = text.split("\n", 1)[0]
-    separator = max(SEPARATORS, key=header.count)
-    return pl.read_csv(io.BytesIO(text.encode()), separator=separator, infer_schema=False)
+def _parquet(path: Path, wanted: Collection[str]) -> pl.DataFrame:
+    schema = pl.read_parquet_schema(path)
+    names = list(schema)
+    places = _places(path, names, wanted)
+    for name, place in places.items():
+        if (dtype := schema[names[place]]).is_nested() or dtype == pl.Binary:
+            raise OwnDataError(f"{path.name}: column {name} is of type {dtype}; give text, numbers, dates or times")
+    frame = pl.read_parquet(path, columns=[names[place] for place in places.values()])
+    return frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
+
+
+def _csv(path: Path, wanted: Collection[str], encoding: str | None) -> pl.DataFrame:
+    text = _decoded(path, encoding).lstrip(BYTE_ORDER_MARK)
+    separator = _separator(text, wanted)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
+    filled = _filled(path, rows)
+    header = next(filled, None)
+    if header is None:
+        raise OwnDataError(f"cannot read {path.name}: it is empty")
+    width = max(place for place, name in enumerate(header, start=1) if name.strip())
+    places = _places(path, header[:width], wanted)
+    whole = _whole(path, filled, width)
+    schema = dict.fromkeys(places, pl.String)
+    frames = [pl.DataFrame(schema=schema)]
+    while block := [[row[place] for place in places.values()] for row in islice(whole, BLOCK_ROWS)]:
+        frames.append(pl.DataFrame(block, schema, orient="row"))
+    return pl.concat(frames)
+
+
+def _separator(text: str, wanted: Collection[str]) -> str:
+    """Return the separator by which the first line has most of the wanted names, or most names."""
+    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+
+    def names(separator: str) -> tuple[int, int]:
+        fields = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
+        return len({name.strip().lower() for name in fields} & set(wanted)), len(fields)
+
+    return max(SEPARATORS, key=names)
+
+
+def _places(path: Path, header: Sequence[str], wanted: Collection[str]) -> dict[str, int]:
+    """Return the position of every wanted column by its name in lower case.
+
+    Raises:
+        OwnDataError: Two columns have the name.
+    """
+    places: dict[str, int] = {}
+    for place, written in enumerate(header):
+        name = written.strip().lower()
+        if wanted and name not in wanted:
+            continue
+        if name in places:
+            raise OwnDataError(
+                f"{path.name}: columns {places[name] + 1} ({header[places[name]]!r}) and {place + 1} ({written!r}) "
+                "have the same name, and upper or lower case makes no difference; rename or remove one of them"
+            )
+        places[name] = place
+    return places
+
+
+def _filled(path: Path, rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield the rows that have any value.
+
+    Raises:
+        OwnDataError: A quotation mark is never closed, or closes in the middle of a field.
+    """
+    number = 0
+    try:
+        for row in rows:
+            if any(field.strip() for field in row):
+                yield row
+                number += 1
+    except csv.Error as error:
+        where = f"row {number}" if number else "the header"
+        raise OwnDataError(f"{path.name}, {where}: cannot be split into fields ({error}); check its quotes") from None
+
+
+def _whole(path: Path, rows: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+    """Yield the rows, the first of which is number 1, that have a field for every column.
+
+    Raises:
+        OwnDataError: A row has fewer fields, or values beyond the last column.
+    """
+    for number, row in enumerate(rows, start=1):
+        if len(row) < width or any(row[width:]):
+            raise OwnDataError(
+                f"{path.name}, row {number}: it has {len(row)} fields, but the header has {width}; check for a row "
+                "that was cut off, and quote text that contains the separator"
+            )
+        yield row
 
 
 def _decoded(path: Path, encoding: str | None) -> str:

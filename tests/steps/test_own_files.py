@@ -47,6 +47,43 @@ def test_only_the_wanted_columns_are_read(tmp_path: Path) -> None:
     assert own_files.read(tmp_path / "calls.csv", ("unique_id", "y")).columns == ["unique_id", "y"]
 
 
+@pytest.mark.parametrize("header", ["unique_id,ds,y,Y", "unique_id,ds,y, y "])
+def test_two_columns_of_one_name_are_refused_with_both_names(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text(f"{header}\na,2026-03-01,1,7\n")
+    with pytest.raises(OwnDataError, match=r"calls\.csv: columns 3 \('y'\) and 4 \('.*'\) have the same name"):
+        own_files.read(path, ("unique_id", "ds", "y"))
+    assert own_files.read(path, ("ds",)).columns == ["ds"], "columns that are not needed may have any names"
+    pl.DataFrame({"y": [1], "Y": [7]}).write_parquet(tmp_path / "calls.parquet")
+    with pytest.raises(OwnDataError, match=r"columns 1 \('y'\) and 2 \('Y'\) have the same name"):
+        own_files.read(tmp_path / "calls.parquet", ("y",))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,2026-03-01,1\na,2026-03-02", "row 2: it has 2 fields, but the header has 3"),
+        ("a,2026-03-01,1,040", "row 1: it has 4 fields, but the header has 3"),
+        ('a,2026-03-01,1\na,"2026-03-02,1\na,2026-03-03,2', "row 2: cannot be split into fields"),
+    ],
+)
+def test_a_row_that_does_not_fit_the_header_is_refused_by_its_number(tmp_path: Path, rows: str, message: str) -> None:
+    (tmp_path / "calls.csv").write_text(f"unique_id,ds,y\n{rows}\n")
+    with pytest.raises(OwnDataError, match=message):
+        own_files.read(tmp_path / "calls.csv")
+
+
+def test_rows_and_columns_without_any_value_are_skipped(tmp_path: Path) -> None:
+    (tmp_path / "calls.csv").write_text('\nunique_id,ds,y,,\n\na,2026-03-01,1,,\na,2026-03-02, "2"\n,,,,\n \n')
+    assert own_files.read(tmp_path / "calls.csv", ("ds", "y")).rows() == [("2026-03-01", "1"), ("2026-03-02", "2")]
+
+
+def test_a_column_of_lists_is_refused_with_its_type(tmp_path: Path) -> None:
+    pl.DataFrame({"y": [[1]]}).write_parquet(tmp_path / "calls.parquet")
+    with pytest.raises(OwnDataError, match=r"calls\.parquet: column y is of type List\(Int64\); give text"):
+        own_files.read(tmp_path / "calls.parquet")
+
+
 def test_the_place_of_the_result_is_checked_before_the_work(tmp_path: Path) -> None:
     source = own_data.Source(series(tmp_path, "a"))
     for target, message in (
