@@ -16,13 +16,14 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
+from pipelines.forecast.demand import versions
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_selection import CHOICE, CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
 from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
-from pipelines.forecast.demand.series import STEP, Frequency, SeriesError, lasting_ids
+from pipelines.forecast.demand.series import STEP, Frequency, History, SeriesError, lasting_ids
 from pipelines.forecast.demand.series_checks import check
 
 TRAINING_ORIGINS: Final = 6
@@ -86,7 +87,8 @@ def predict(
     """Forecast the ``horizon`` hours or days after each series' last row.
 
     Args:
-        series: ``unique_id, ds, y``: local times, zeros as rows, unknown hours or days left out.
+        series: ``unique_id, ds, y``: local times, zeros as rows, unknown hours or days left out. With ``known_at``
+            past origins, on which models are selected, use only what was known at them; the forecast uses all rows.
         freq: ``h`` or ``D``.
         horizon: Steps ahead.
         processes: Number of parallel processes, unless ``BONGSU_ENGINE`` names a cluster; the numbers do not depend on
@@ -119,7 +121,8 @@ def backtest(
     The last origin is ``horizon`` steps before each series' end. Models and ranges at an origin are fitted before it;
     ``TRAINING_ORIGINS`` more, as far apart, come before the first and are not scored. ``processes``, ``progress`` and
     ``batch`` are those of ``predict``. If ``series`` has a ``capacity`` (calls that can be met in the step), the
-    probability of more is scored too.
+    probability of more is scored too. With ``known_at`` an origin uses only what was known at it, and is scored against
+    the newest counts.
 
     Raises:
         SeriesError: The series cannot be used as given, or all are too short; a single one that is has no scores.
@@ -166,7 +169,8 @@ def _from_batches(
 
 def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
     """Return the forecasts of a batch under the series' own names; None if it is too short."""
-    history, last = _numbered(batch, task.freq)
+    rows, last = _numbered(batch, task.freq)
+    history = versions.history(rows, STEP[task.freq], last.select("unique_id", "cutoff"))
     result = _published(history, _targets(last, task, TRAINING_ORIGINS + 1), task, fit)
     if result is None:
         return None
@@ -183,24 +187,25 @@ def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFra
 def _scored(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> Scored | None:
     """Return the backtest of a batch; None if it is too short."""
     freq = task.freq
-    history, last = _numbered(batch, freq)
+    numbered, last = _numbered(batch, freq)
+    history = versions.history(numbered, STEP[freq])
     ends = last.with_columns(pl.col("cutoff") - STEP[freq] * task.horizon)
     result = _published(history, _targets(ends, task, TRAINING_ORIGINS + task.origins), task, fit)
     if result is None:
         return None
     is_scored = pl.col("cutoff").rank("dense", descending=True).over("unique_id") <= task.origins
-    known = result.forecasts.filter(is_scored & pl.col("y").is_not_null())
+    # Scored is what is known now; ranges and selections used what an origin knew.
+    known = result.forecasts.filter(is_scored & pl.col("y_now").is_not_null()).with_columns(y="y_now")
     if known.is_empty():
         return None
     ranged = calibration.with_quantiles(known, result.curves).with_columns(
         (pl.col("model") != CHOSEN).alias("is_baseline")
     )
     # The scale is computed before the first scored cutoff, so that it is the same for all models and origins.
-    rows = ranged.join(_scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left")
+    rows = ranged.join(_scales(history.counts, ranged, freq), on="unique_id", how="left", maintain_order="left")
     if "capacity" in batch.columns:
-        frames = pl.col("ds").str.to_datetime() if batch.schema["ds"] == pl.String else pl.col("ds")
-        keys = [pl.col("unique_id").alias("name"), frames.cast(pl.Datetime("us"))]
-        rows = rows.join(batch.select(*keys, "capacity"), on=["name", "ds"], how="left", maintain_order="left")
+        capacity = versions.newest(numbered).select("unique_id", "ds", "capacity")
+        rows = rows.join(capacity, on=["unique_id", "ds"], how="left", maintain_order="left")
     named = _named(rows)
     by = ["unique_id", "model", "is_baseline"]
     scores = scoring.with_skill(scoring.score(named, by, result.curves), named, ["unique_id"], TABLE[freq], KEYS)
@@ -249,7 +254,7 @@ def _scales(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl
 
 
 def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the checked series with integer ids, and ``unique_id, name, pool, level, cutoff`` of each."""
+    """Return the checked rows with integer ids, and ``unique_id, name, pool, level, cutoff`` of each series."""
     checked = check(batch, freq)
     last = (
         checked.group_by("unique_id")
@@ -259,8 +264,7 @@ def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.Da
         .with_columns(pl.lit("all").alias("pool"), pl.lit("all").alias("level"))
     )
     last = last.with_columns(lasting_ids(last["name"].cast(pl.String)))
-    history = checked.rename({"unique_id": "name"}).join(last.select("name", "unique_id"), on="name")
-    return history.select("unique_id", "ds", "y"), last
+    return checked.rename({"unique_id": "name"}).join(last.select("name", "unique_id"), on="name").drop("name"), last
 
 
 def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
@@ -269,11 +273,11 @@ def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
     return rolling_origin.past_targets(last.with_columns(pl.col("cutoff") + step), task.freq, task.horizon, step, count)
 
 
-def _published(history: pl.DataFrame, targets: pl.DataFrame, task: Task, fit: registry.Fit) -> Published | None:
+def _published(history: History, targets: pl.DataFrame, task: Task, fit: registry.Fit) -> Published | None:
     """Return all models' rows and the selected one for all targets; None if no model has a forecast."""
     requested = registry.available(task.freq, fit, LEAST_PER_DAY)
     predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
     if predictions["mean"].is_null().all():
         return None
-    scales = _scales(history, targets, task.freq)
+    scales = _scales(history.counts, targets, task.freq)
     return combine.published(predictions, scales, registry.ORDER, BASELINE, task.freq)

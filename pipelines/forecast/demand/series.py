@@ -33,7 +33,7 @@ class History:
     """Counts as now known, and the changes that each past origin did not know yet.
 
     ``counts``: ``unique_id, ds, y``. ``late``: ``unique_id, ds, seen_from, y, row``: a change of the count in a row of
-    ``counts``, and the cutoff (local time) of the first origin that knew it.
+    ``counts``, and the cutoff (local time) of the first origin that knew it; NaN: the count was not known at all.
     """
 
     counts: pl.DataFrame
@@ -68,7 +68,7 @@ class History:
         y = self.counts["y"].to_numpy().copy()
         # A repeated hour is one ``ds`` with the late calls of both, maybe more than its last one had.
         y[sums["row"].to_numpy()] = np.maximum(y[sums["row"].to_numpy()] - sums["y"].to_numpy(), 0.0)
-        return self.counts.with_columns(pl.Series("y", y))
+        return self.counts.with_columns(pl.Series("y", y)).filter(pl.col("y").is_not_nan())
 
 
 def lasting_ids(names: pl.Series) -> pl.Series:

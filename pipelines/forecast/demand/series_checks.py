@@ -9,18 +9,16 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.forecast import written_times
+from pipelines.forecast.demand import versions
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError
+from pipelines.forecast.written_times import FIRST_YEAR, LAST_YEAR, TimesError
 
 COLUMNS: Final = ("unique_id", "ds", "y")
-OPTIONAL: Final = ("capacity",)
+OPTIONAL: Final = ("capacity", "known_at")
 MISSING: Final = ("", "na", "n/a", "nan", "null", "none", "-", ".")
 """Text in place of a count, in lower case, that means that it is unknown."""
 _NUMBER: Final = r"^[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?$"
-_TIME: Final = r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?$"
-_YEAR_FIRST: Final = r"^(\d{4})(?:[-/.](\d{1,2})[-/.](\d{1,2})|(\d{2})(\d{2}))" + _TIME
-_YEAR_LAST: Final = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _TIME
-_OFFSET: Final = r"\d(?:Z|[+-]\d{2}:?\d{2})$"
-FIRST_YEAR, LAST_YEAR = 1900, 2100
 LATE: Final = timedelta(days=28)
 """By how much a series may end before the newest one without a note."""
 SPARSE: Final = 0.2
@@ -29,7 +27,10 @@ SPARSE: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """``series``: ``unique_id, ds, y``, sorted; ``refused``: the series left out, with the reason; ``notes``: text."""
+    """``series``: ``unique_id, ds, y``, sorted; ``refused``: the series left out, with the reason; ``notes``: text.
+
+    With a column ``known_at`` (local time) ``series`` has every version of a count.
+    """
 
     series: pl.DataFrame
     refused: dict[str, str]
@@ -52,7 +53,8 @@ def usable(series: pl.DataFrame, freq: Frequency, fill_zeros: bool = False) -> C
     """Return the series that can be used, and what is wrong with the others.
 
     Args:
-        series: ``unique_id, ds, y`` in any order and type; names of columns in upper or lower case.
+        series: ``unique_id, ds, y`` in any order and type, optionally ``capacity`` and ``known_at``; names of columns
+            in upper or lower case. With ``known_at`` a step may have several versions, of which the newest counts.
         freq: ``h`` or ``D``.
         fill_zeros: Whether steps without a row, from a series' first to its last, are zeros; else they are unknown.
 
@@ -64,11 +66,13 @@ def usable(series: pl.DataFrame, freq: Frequency, fill_zeros: bool = False) -> C
         raise SeriesError(f"the frequency is {freq!r}; give 'h' (hours) or 'D' (days)")
     rows = _typed(_named(series))
     refused = _refused(rows, freq)
-    known = rows.filter(pl.col("y").is_not_null(), ~pl.col("unique_id").cast(pl.String).is_in(list(refused)))
+    left = rows.filter(~pl.col("unique_id").cast(pl.String).is_in(list(refused)))
+    unknown = versions.newest(left).filter("is_unknown")
+    known = left.filter(~pl.col("is_unknown")).join(unknown, on=versions.KEYS, how="anti")
     if known.is_empty():
         raise SeriesError(next(iter(refused.values()), "the series has no row with a count"))
-    sorted_rows = known.drop("row", "ds_text", "y_text", "is_unknown").sort("unique_id", "ds")
-    notes = _notes(rows, sorted_rows, freq, fill_zeros)
+    sorted_rows = known.select(*COLUMNS, *(name for name in OPTIONAL if name in known.columns)).sort("unique_id", "ds")
+    notes = _notes(rows, versions.newest(sorted_rows), freq, fill_zeros)
     return Checked(_filled(sorted_rows, freq) if fill_zeros else sorted_rows, refused, notes)
 
 
@@ -85,24 +89,48 @@ def _named(series: pl.DataFrame) -> pl.DataFrame:
 
 
 def _typed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add ``ds`` and ``y`` as times and numbers, null where they cannot be read, and their text as ``ds_text, y_text``.
+    """Add times and numbers, null where they cannot be read, and the text of each column as ``<column>_text``.
 
     ``is_unknown``: there is no count.
     """
-    id_type, ds_type = rows.schema["unique_id"], rows.schema["ds"]
-    if isinstance(ds_type, pl.Datetime) and ds_type.time_zone is not None:
-        raise SeriesError("ds has a time zone; give local times without one")
-    if not (ds_type.is_temporal() or ds_type == pl.String):
-        raise SeriesError(f"ds is {ds_type}; give dates or times")
-    text = {name: pl.col(name).cast(pl.String).str.strip_chars() for name in ("ds", "y")}
-    unique_id = pl.col("unique_id").str.strip_chars() if id_type == pl.String else pl.col("unique_id")
-    rows = rows.with_columns(unique_id, ds_text=text["ds"], y_text=text["y"])
-    ds = _instants(rows) if ds_type == pl.String else rows["ds"].cast(pl.Datetime("us"), strict=False)
-    is_unknown = pl.col("y_text").is_null() | pl.col("y_text").str.to_lowercase().is_in(MISSING)
-    others = [_number(pl.col(name)).alias(name) for name in OPTIONAL if name in rows.columns]
-    return rows.with_columns(
-        ds=ds, y=pl.when(~is_unknown).then(_number(pl.col("y"))), is_unknown=is_unknown
-    ).with_columns(others)
+    optional = [name for name in OPTIONAL if name in rows.columns]
+    text = [pl.col(name).cast(pl.String).str.strip_chars().alias(f"{name}_text") for name in ("ds", "y", *optional)]
+    is_text = rows.schema["unique_id"] == pl.String
+    unique_id = pl.col("unique_id").str.strip_chars() if is_text else pl.col("unique_id")
+    written = rows.with_columns(unique_id, *text)
+    is_unknown = _is_missing("y_text")
+    typed = written.with_columns(
+        _times(written, "ds"), y=pl.when(~is_unknown).then(_number(pl.col("y"))), is_unknown=is_unknown
+    )
+    if "capacity" in optional:
+        typed = typed.with_columns(_number(pl.col("capacity")).alias("capacity"))
+    return typed.with_columns(_known_at(written)) if "known_at" in optional else typed
+
+
+def _times(rows: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column as local times, null where it states none."""
+    dtype = rows.schema[name]
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        raise SeriesError(f"{name} has a time zone; give local times without one")
+    if dtype == pl.String:
+        try:
+            return written_times.instants(rows[f"{name}_text"].alias(name))
+        except TimesError as error:
+            raise SeriesError(str(error)) from None
+    if dtype not in (pl.Date, pl.Datetime, pl.Null):
+        raise SeriesError(f"{name} is {dtype}; give dates or times")
+    return rows[name].cast(pl.Datetime("us"))
+
+
+def _known_at(rows: pl.DataFrame) -> pl.Series:
+    """Return when each row was known: a date alone means the end of the day."""
+    times = _times(rows, "known_at")
+    is_day = ~rows["known_at_text"].str.contains(":", literal=True)
+    return rows.select(pl.when(is_day).then(times.dt.offset_by("1d")).otherwise(times).alias("known_at")).to_series()
+
+
+def _is_missing(text: str) -> pl.Expr:
+    return pl.col(text).is_null() | pl.col(text).str.to_lowercase().is_in(MISSING)
 
 
 def _number(values: pl.Expr) -> pl.Expr:
@@ -113,52 +141,13 @@ def _number(values: pl.Expr) -> pl.Expr:
     return written.cast(pl.Float64, strict=False)
 
 
-def _instants(rows: pl.DataFrame) -> pl.Series:
-    """Return the times that text states, null where it states none.
-
-    Raises:
-        SeriesError: Times have offsets, or 03/04/2023 may be the 3rd of April or the 4th of March.
-    """
-    text = pl.col("ds_text")
-    if (offset := rows.filter(text.str.contains(_OFFSET) & text.str.contains(":"))).height:
-        row = offset.row(0, named=True)
-        raise SeriesError(f"row {row['row']}: ds {row['ds_text']!r} has an offset; give local times without one")
-    first, last = text.str.extract_groups(_YEAR_FIRST), text.str.extract_groups(_YEAR_LAST)
-    parts = rows.select(
-        *(first.struct.field(str(i)).alias(f"f{i}") for i in range(1, 10)),
-        *(last.struct.field(str(i)).alias(f"l{i}") for i in range(1, 8)),
-    ).cast({f"{kind}{i}": pl.Int32 for kind, numbers in (("f", range(1, 9)), ("l", range(1, 7))) for i in numbers})
-    day, month = ("l1", "l2") if _is_day_first(parts, rows) else ("l2", "l1")
-    hour = pl.coalesce("f6", "l4", pl.lit(0))
-    half = pl.coalesce("f9", "l7").str.to_lowercase()
-    hour = pl.when(half == "pm").then(hour % 12 + 12).when(half == "am").then(hour % 12).otherwise(hour)
-    written = pl.format(
-        "{}-{}-{} {}:{}:{}",
-        pl.coalesce("f1", "l3"), pl.coalesce("f2", "f4", month), pl.coalesce("f3", "f5", day), hour,
-        pl.coalesce("f7", "l5", pl.lit(0)), pl.coalesce("f8", "l6", pl.lit(0)),
-    )  # fmt: skip
-    return parts.select(written.str.to_datetime("%Y-%-m-%-d %-H:%-M:%-S", strict=False, time_unit="us")).to_series()
-
-
-def _is_day_first(parts: pl.DataFrame, rows: pl.DataFrame) -> bool:
-    """Return the order of day and month in dates that end with the year, which one of the rows must show."""
-    dated = parts.drop_nulls("l3")
-    is_day_first, is_month_first = (dated["l1"] > 12).any(), (dated["l2"] > 12).any()
-    if dated.height and is_day_first == is_month_first:
-        text = rows.filter(parts["l3"].is_not_null())["ds_text"][0]
-        raise SeriesError(
-            f"ds {text!r} may be day and month or month and day, and the other rows "
-            + ("show both orders" if is_day_first else "do not show which")
-            + "; write dates as YYYY-MM-DD"
-        )
-    return bool(is_day_first)
-
-
 def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
     """Return the first error of every series that has one."""
     step = "1h" if freq == "h" else "1d"
     start = "of an hour (--freq h)" if freq == "h" else "of a day (--freq D); for hours use --freq h, or add them up"
     has_value = ~pl.col("is_unknown")
+    optional = [name for name in OPTIONAL if name in rows.columns]
+    version = [*versions.KEYS, *(name for name in optional if name == "known_at")]
     faults = [
         (pl.col("unique_id").is_null() | (pl.col("unique_id").cast(pl.String) == ""), pl.lit("unique_id is empty")),
         (pl.col("ds_text").is_null() | (pl.col("ds_text") == ""), pl.lit("ds is empty")),
@@ -176,8 +165,16 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
         (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
         (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
         (
-            pl.struct("unique_id", "ds").is_duplicated(),
+            pl.struct(version).is_duplicated(),
             pl.format("ds '{}' occurs twice in the series; add up its rows first", "ds_text"),
+        ),
+        *(
+            (
+                pl.col(name).is_null() & ~_is_missing(f"{name}_text"),
+                pl.format(f"{name} '{{}}' is {what}", f"{name}_text"),
+            )
+            for name, what in (("capacity", "not a number"), ("known_at", "not a date or time"))
+            if name in optional
         ),
     ]
     reason = pl.coalesce(pl.when(fault).then(text) for fault, text in faults)

@@ -1,10 +1,11 @@
 """Series as people have them: read right, or refused with the row, and never at the cost of the others."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 import pytest
 
+from pipelines.forecast.demand import versions
 from pipelines.forecast.demand.series import SeriesError
 from pipelines.forecast.demand.series_checks import check, usable
 
@@ -51,8 +52,21 @@ def test_rows_are_sorted_and_whole_numbers_are_counts() -> None:
         (text(["0203-01-01"]), "D", "row 1: ds '0203-01-01' is outside 1900 to 2100"),
         (text(["2023-01-01T00:00:00+09:00"]), "D", r"row 1: ds '2023-01-01T00:00:00\+09:00' has an offset"),
         (text(["01/02/2023", "03/04/2023"]), "D", "the other rows do not show which; write dates as YYYY-MM-DD"),
-        (text(["13/02/2023", "03/14/2023"]), "D", "the other rows show both orders"),
+        (
+            text(["13/02/2023", "03/14/2023"]),
+            "D",
+            "row 1: ds '13/02/2023' has the day first, but '03/14/2023' in row 2",
+        ),
         (text(["2023-01-01"], unique_id=""), "D", "row 1: unique_id is empty"),
+        (text(["01/13/2023 13:00 PM"]), "h", "row 1: ds '01/13/2023 13:00 PM' is not a date or time"),
+        (
+            text(["2023-01-01"]).with_columns(known_at=pl.lit("soon")),
+            "D",
+            "row 1: known_at 'soon' is not a date or time",
+        ),
+        (text(["2023-01-01"]).with_columns(capacity=pl.lit("many")), "D", "row 1: capacity 'many' is not a number"),
+        (text(["2023-01-01"] * 2).with_columns(known_at=pl.lit("2023-01-02")), "D", "row 1: ds .* occurs twice"),
+        (hours(ds=[time(1), time(2)]), "h", "ds is Time; give dates or times"),
     ],
 )
 def test_an_unusable_series_is_refused_with_its_row_and_what_to_change(
@@ -81,6 +95,18 @@ def test_numbers_may_have_separators_of_thousands_and_columns_any_case() -> None
 
 def test_ids_keep_their_leading_zeros() -> None:
     assert check(text(["2023-01-01"], unique_id="0031"), "D")["unique_id"].to_list() == ["0031"]
+
+
+def test_of_several_versions_of_a_count_the_newest_known_one_counts_and_may_be_unknown() -> None:
+    frame = text(["2023-01-01", "2023-01-01", "2023-01-02", "2023-01-02"], ["5", "3", "8", ""]).with_columns(
+        known_at=pl.Series(["2023-01-09", "2023-01-02 12:00", "", "2023-01-09"])
+    )
+    result = usable(frame, "D")
+    assert result.series.select("y", "known_at").rows() == [
+        (5.0, datetime(2023, 1, 10)),  # A date alone: known when the day has ended.
+        (3.0, datetime(2023, 1, 2, 12)),
+    ]
+    assert versions.newest(result.series)["y"].to_list() == [5.0]
 
 
 @pytest.mark.parametrize("empty", ["", "NA", "n/a", "NaN", "-", None])

@@ -107,7 +107,7 @@ def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.Data
     unseen = (
         known.filter(pl.col("seen_from") > pl.col("learnt_at")).group_by(keys).agg(pl.col("y").sum().alias("_late"))
     )
-    y = (pl.col("y") - pl.col("_late").fill_null(0.0)).clip(0.0)
+    y = (pl.col("y") - pl.col("_late").fill_null(0.0)).clip(0.0).fill_nan(None)
     return outcomes.join(unseen, on=keys, how="left", maintain_order="left").with_columns(y).drop("_late")
 
 

@@ -1,0 +1,69 @@
+"""Dates and times that text states: year first, or in the order of day and month that the column shows."""
+
+from typing import Final
+
+import polars as pl
+
+from pipelines.config.errors import BongsuError
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+_TIME: Final = r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?$"
+_YEAR_FIRST: Final = r"^(\d{4})(?:[-/.](\d{1,2})[-/.](\d{1,2})|(\d{2})(\d{2}))" + _TIME
+_YEAR_LAST: Final = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _TIME
+_OFFSET: Final = r"\d(?:Z|[+-]\d{2}:?\d{2})$"
+
+
+class TimesError(BongsuError, ValueError):
+    """Report times that cannot be read without a guess; the message states what to change."""
+
+
+def instants(text: pl.Series) -> pl.Series:
+    """Return the times that text states, null where it states none. The name of ``text`` is used in messages.
+
+    Raises:
+        TimesError: Times have offsets, or 03/04/2023 may be the 3rd of April or the 4th of March.
+    """
+    if (offsets := (text.str.contains(_OFFSET) & text.str.contains(":", literal=True)).arg_true()).len():
+        raise TimesError(
+            f"row {offsets[0] + 1}: {text.name} {text[offsets[0]]!r} has an offset; give local times without one"
+        )
+    first, last = pl.lit(text).str.extract_groups(_YEAR_FIRST), pl.lit(text).str.extract_groups(_YEAR_LAST)
+    parts = pl.select(
+        *(first.struct.field(str(i)).alias(f"f{i}") for i in range(1, 10)),
+        *(last.struct.field(str(i)).alias(f"l{i}") for i in range(1, 8)),
+    ).cast({f"{kind}{i}": pl.Int32 for kind, numbers in (("f", range(1, 9)), ("l", range(1, 7))) for i in numbers})
+    day, month = ("l1", "l2") if _is_day_first(parts, text) else ("l2", "l1")
+    hour = pl.coalesce("f6", "l4", pl.lit(0))
+    half = pl.coalesce("f9", "l7").str.to_lowercase()
+    is_of_twelve = hour.is_between(1, 12)
+    hour = (
+        pl.when(half.is_null())
+        .then(hour)
+        .when(is_of_twelve)
+        .then(hour % 12 + pl.when(half == "pm").then(12).otherwise(0))
+    )
+    written = pl.format(
+        "{}-{}-{} {}:{}:{}",
+        pl.coalesce("f1", "l3"), pl.coalesce("f2", "f4", month), pl.coalesce("f3", "f5", day), hour,
+        pl.coalesce("f7", "l5", pl.lit(0)), pl.coalesce("f8", "l6", pl.lit(0)),
+    )  # fmt: skip
+    read = written.str.to_datetime("%Y-%-m-%-d %-H:%-M:%-S", strict=False, time_unit="us")
+    return parts.select(read.alias(text.name)).to_series()
+
+
+def _is_day_first(parts: pl.DataFrame, text: pl.Series) -> bool:
+    """Return the order of day and month in dates that end with the year, which one of the rows must show."""
+    day_first, month_first = (parts["l1"] > 12).arg_true(), (parts["l2"] > 12).arg_true()
+    if day_first.len() and month_first.len():
+        row, other = day_first[0], month_first[0]
+        raise TimesError(
+            f"row {row + 1}: {text.name} {text[row]!r} has the day first, but {text[other]!r} in row {other + 1} the "
+            "month; write dates as YYYY-MM-DD"
+        )
+    dated = parts["l3"].is_not_null().arg_true()
+    if dated.len() and not day_first.len() and not month_first.len():
+        raise TimesError(
+            f"row {dated[0] + 1}: {text.name} {text[dated[0]]!r} may be day and month or month and day, and the other "
+            "rows do not show which; write dates as YYYY-MM-DD"
+        )
+    return bool(day_first.len())
