@@ -43,7 +43,8 @@ class Frequency(StrEnum):
 
 SERIES = (
     "Parquet or CSV, one row per series and step: unique_id (name of the series), ds (start of the hour or day, local "
-    "time without a zone), y (count). Zeros are rows; unknown hours or days have none."
+    "time without a zone), y (count). Zeros are rows; unknown hours or days have none. Optional: known_at (local time "
+    "from which the count was known; several rows for a step are its versions), by which past origins are judged."
 )
 Series = Annotated[Path, typer.Option("--input", help=SERIES)]
 PastSeries = Annotated[
@@ -64,8 +65,9 @@ Points = Annotated[
     typer.Option(
         "--input",
         help="Parquet or CSV, one row per incident: occurred_at (or occ_date), x and y in --crs (or lon and lat in "
-        "degrees), category (optional; rows without a value get the category `unknown`). Times as text must begin with "
-        "YYYY-MM-DD; the date is used as written, without conversion to another time zone.",
+        "degrees), category (optional; rows without a value get the category `unknown`), known_at (optional: a point "
+        "is used from the day after). Text begins with YYYY-MM-DD, or with day and month in an order that the column "
+        "shows; the date is used as written, without conversion to another time zone.",
     ),
 ]
 Crs = Annotated[

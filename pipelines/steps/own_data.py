@@ -14,7 +14,7 @@ from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import own_series, series_checks
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
-from pipelines.forecast.risk import own_grid, own_points
+from pipelines.forecast.risk import own_points, point_columns
 from pipelines.release.pages import risk_figures
 from pipelines.steps import own_files
 from pipelines.steps.own_files import OwnDataError
@@ -131,7 +131,7 @@ def _series(source: Source, freq: Frequency, note: Progress) -> Checked:
 
 
 def _points(source: Source) -> pl.DataFrame:
-    return own_files.read(source.path, own_grid.COLUMNS, source.encoding)
+    return own_files.read(source.path, point_columns.COLUMNS, source.encoding)
 
 
 def _check_output(target: Path, formats: Collection[str] = (".parquet",)) -> None:

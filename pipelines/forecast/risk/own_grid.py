@@ -15,32 +15,28 @@ import polars as pl
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
-from pyproj.exceptions import CRSError
 
 from pipelines.areas import grid as cell_grid
-from pipelines.config.errors import BongsuError
 from pipelines.config.progress import Progress, silent
+from pipelines.forecast.risk import point_columns
 from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
+from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import cells_within
 from pipelines.quality import outages
 
-COLUMNS: Final = ("occurred_at", "occ_date", "x", "y", "lon", "lat", "category")
-ALL: Final = "all"
-"""The category of points without a category column."""
-EMPTY: Final = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
-"""Text in place of a coordinate, in lower case, that means that there is none."""
 PILE, PILE_SHARE = 30, 0.1
 """Points at one place, and their share, from which a default of the geocoder is probable."""
+LEAST_CELL, MOST_CELL, EARTH_KM2 = 0.001, 100_000, 510_000_000
+MOST_CELLS: Final = 500_000
+"""Cells that the models are run on: they need up to 4 GB of memory for as many."""
+MOST_SPREAD: Final = 20_000_000
+"""Cells of the box around a boundary, which the models' rasters cover."""
+MOST_FORECASTS: Final = 5_000_000
+"""Cells times categories: rows of a forecast, all in memory."""
+BLOCK_CELLS: Final = 100_000
+"""Cells compared with the boundary at once."""
 MOST_DISTORTION: Final = 0.01
 """Largest error of lengths in the grid's CRS."""
-UNKNOWN: Final = "unknown"
-"""The category of points with an empty one."""
-DAY: Final = r"^(\d{4}-\d{2}-\d{2}|\d{4}/\d{2}/\d{2}|\d{4}\.\d{2}\.\d{2}|\d{8})(?:[T ]|$)"
-"""How text must begin to be read as a date: year, month, day. The month in 03/04/2020 is ambiguous."""
-
-
-class PointsError(BongsuError, ValueError):
-    """Report that the points or the boundary cannot be used as given; the message states what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +65,31 @@ def place(points: pl.DataFrame, task: Task, until: int, note: Progress = silent)
     """Build a grid over a boundary and assign the points inside it to its cells.
 
     Args:
-        points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optional ``category``.
+        points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optionally ``category``
+            and ``known_at``: a point is seen from the day after both.
         task: Location and resolution.
         until: The first day that no forecast reads: what is unknown is found from the points before it.
         note: Called with the number of points outside.
 
     Raises:
-        PointsError: A column is missing or unreadable, no point is inside, or the area is less than a cell.
+        PointsError: A column is missing or unreadable, no point is inside, the area is less than a cell, or the cells
+            are more than memory is planned for.
     """
-    if not (math.isfinite(task.cell_metres) and task.cell_metres > 0 and task.area_km2 > 0):
-        raise PointsError("--cell and --area-km2 must be above 0")
+    if not (LEAST_CELL <= task.cell_metres <= MOST_CELL and 0 < task.area_km2 < EARTH_KM2):
+        raise PointsError(f"--cell must be {LEAST_CELL} to {MOST_CELL} metres, and --area-km2 above 0")
     selected = cells_within(task.area_km2, task.cell_metres**2)
     if selected < 1:
         raise PointsError(f"--area-km2 {task.area_km2} is less than one cell of {task.cell_metres:g} m")
     outline, crs = _outline(task)
     unit = float(crs.axis_info[0].unit_conversion_factor)
     side = task.cell_metres / unit
-    corners = _corners(outline, side, unit)
     inside = _inside(points, task, outline, crs, note)
+    _check_size(outline, side, unit, inside["category"].n_unique())
+    corners = _corners(outline, side)
     placed = inside.with_columns(
         (pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in (("x", "column"), ("y", "row"))
     ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
-    states = placed.select("category", "cell", "day", known_from=pl.col("day") + 1, known_until=pl.lit(ALWAYS))
+    states = placed.select("category", "cell", "day", "known_from", known_until=pl.lit(ALWAYS))
     last_day = int(inside["day"].max())  # type: ignore[arg-type]
     return Place(
         cells=corners.with_columns(
@@ -120,12 +119,14 @@ def _gaps(inside: pl.DataFrame) -> pl.DataFrame:
 def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
     """Return the boundary as one shape, and the CRS of the grid, in which it is given."""
     outline = _boundary(task.boundary)
-    crs = _crs(task.crs)
+    crs = point_columns.crs_of(task.crs)
     if not crs.is_projected:
         crs = CRS.from_user_input(outline.to_crs(4326).estimate_utm_crs())
     shape = shapely.make_valid(outline.to_crs(crs).union_all())
     if not shape.area:
         raise PointsError(f"{task.boundary} holds no polygon, but {outline.geom_type[0]}: give the outline of an area")
+    if not np.isfinite(shape.bounds).all():
+        raise PointsError(f"{task.boundary} reaches beyond the area of {crs.name}: check its CRS and --crs")
     _check_scale(task.crs, crs, shape)
     return shape, crs
 
@@ -145,13 +146,6 @@ def _boundary(path: Path) -> gpd.GeoDataFrame:
     return outline
 
 
-def _crs(name: str) -> CRS:
-    try:
-        return CRS.from_user_input(name)
-    except CRSError:
-        raise PointsError(f"--crs {name} is not a known CRS: give its EPSG code, such as EPSG:4326") from None
-
-
 def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
     """Refuse a CRS of another region, and one in which a metre is not a metre in the place, such as Web Mercator."""
     lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(shape.centroid.x, shape.centroid.y)
@@ -167,10 +161,33 @@ def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
         )
 
 
+def _check_size(boundary: shapely.Geometry, side: float, unit: float, categories: int) -> None:
+    """Refuse, before any cell is made, more cells than memory is planned for.
+
+    Raises:
+        PointsError: The message gives the side of a cell that is possible.
+    """
+    west, south, east, north = boundary.bounds
+    spread = (east - west) * (north - south)
+    faults = (
+        (boundary.area, MOST_CELLS, "the boundary has"),
+        (boundary.area * categories, MOST_FORECASTS, f"the boundary with {categories:,} categories has"),
+        (spread, MOST_SPREAD, "the box around the boundary has"),
+    )
+    for area, most, what in faults:
+        if area > most * side**2:
+            # Somewhat more than the exact side, because cells at the edge count whole.
+            least = math.ceil(math.sqrt(area / most) * unit * 1.05)
+            raise PointsError(
+                f"{what} about {area / side**2:,.0f} cells of {side * unit:g} m, and memory is planned for {most:,}: "
+                f"use --cell {least} or more, a smaller boundary or fewer categories"
+            )
+
+
 def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Progress) -> pl.DataFrame:
-    """Return ``day, category, x, y`` of the points inside the boundary, including its edge."""
-    days = _days(points)
-    x, y = _coordinates(points, task.crs, crs)
+    """Return ``day, known_from, category, x, y`` of the points inside the boundary, including its edge."""
+    days = point_columns.days(points)
+    x, y = point_columns.coordinates(points, task.crs, crs)
     shapely.prepare(outline)
     is_inside = shapely.intersects_xy(outline, x, y)
     outside = points.height - int(is_inside.sum())
@@ -189,19 +206,24 @@ def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CR
     return inside
 
 
-def _corners(boundary: shapely.Geometry, side: float, unit: float) -> pl.DataFrame:
+def _corners(boundary: shapely.Geometry, side: float) -> pl.DataFrame:
     """Return columns and rows, in sides from the CRS's origin, of the cells that touch the boundary."""
-    west, south, east, north = boundary.bounds
-    columns = np.arange(math.floor(west / side), math.floor(east / side) + 1)
-    rows = np.arange(math.floor(south / side), math.floor(north / side) + 1)
-    if columns.size * rows.size > 20_000_000:
-        raise PointsError(f"the boundary has over 20 million cells of {side * unit:g} m: use a larger --cell")
-    column, row = (axis.ravel() for axis in np.meshgrid(columns, rows))
+    west, south, east, north = (math.floor(edge / side) for edge in boundary.bounds)
+    columns = np.arange(west, east + 1)
+    height = max(BLOCK_CELLS // columns.size, 1)
     shapely.prepare(boundary)
-    touching = shapely.intersects(
-        boundary, shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
-    )
-    return pl.DataFrame({"column": column[touching], "row": row[touching]}).cast(pl.Int64).sort("column", "row")
+    blocks = (np.arange(row, min(row + height, north + 1)) for row in range(south, north + 1, height))
+    return pl.concat(_touching(boundary, columns, rows, side) for rows in blocks).sort("column", "row")
+
+
+def _touching(
+    boundary: shapely.Geometry, columns: NDArray[np.int64], rows: NDArray[np.int64], side: float
+) -> pl.DataFrame:
+    """Return the cells of some columns and rows that touch the boundary."""
+    column, row = (axis.ravel() for axis in np.meshgrid(columns, rows))
+    boxes = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side)
+    touching = shapely.intersects(boundary, boxes)
+    return pl.DataFrame({"column": column[touching], "row": row[touching]}).cast(pl.Int64)
 
 
 def _codes(corners: pl.DataFrame, cell_metres: float, unit: float) -> pl.Series:
@@ -218,55 +240,3 @@ def _codes(corners: pl.DataFrame, cell_metres: float, unit: float) -> pl.Series:
 def _boxes(corners: pl.DataFrame, side: float) -> list[bytes]:
     west, south = (corners[name].to_numpy() * side for name in ("column", "row"))
     return list(shapely.to_wkb(shapely.box(west, south, west + side, south + side)))
-
-
-def _coordinates(points: pl.DataFrame, crs: str, grid: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if {"x", "y"} <= set(points.columns):
-        names, source = ("x", "y"), _crs(crs)
-    elif {"lon", "lat"} <= set(points.columns):
-        names, source = ("lon", "lat"), CRS.from_epsg(4326)
-    else:
-        raise PointsError("the points lack coordinates; give x and y in --crs, or lon and lat")
-    x, y = (_number(points, name) for name in names)
-    if source == grid:
-        return x, y
-    easting, northing = Transformer.from_crs(source, grid, always_xy=True).transform(x, y)
-    return np.asarray(easting), np.asarray(northing)
-
-
-def _number(points: pl.DataFrame, name: str) -> NDArray[np.float64]:
-    """Return a column of coordinates, NaN where it is empty."""
-    text = points[name].cast(pl.String).str.strip_chars()
-    values = text.cast(pl.Float64, strict=False)
-    is_empty = text.is_null() | text.str.to_lowercase().is_in(EMPTY)
-    if (wrong := points.with_row_index("row", offset=1).filter(values.is_null() & ~is_empty)).height:
-        row = wrong.row(0, named=True)
-        raise PointsError(f"row {row['row']}: {name} {row[name]!r} is not a number ({wrong.height} such rows)")
-    return values.fill_null(math.nan).to_numpy()
-
-
-def _days(points: pl.DataFrame) -> pl.DataFrame:
-    """Return ``day`` (number) and ``category`` of every point; a time counts on its own local date."""
-    name = next((name for name in ("occurred_at", "occ_date") if name in points.columns), None)
-    if name is None:
-        raise PointsError("the points lack a time; give occurred_at or occ_date")
-    if points.schema[name].is_temporal():
-        day = pl.col(name).dt.date() if isinstance(points.schema[name], pl.Datetime) else pl.col(name).cast(pl.Date)
-    else:
-        written = pl.col(name).cast(pl.String).str.extract(DAY).str.replace_all("[-/.]", "")
-        day = written.str.to_date("%Y%m%d", strict=False)
-    days = points.select(day.cast(pl.Int32).cast(pl.Int64).alias("day"), _category(points))
-    if unread := days["day"].null_count():
-        row = points.with_row_index("row", offset=1).filter(days["day"].is_null()).row(0, named=True)
-        raise PointsError(
-            f"{name} is empty or unreadable in {unread} points (first: {row[name]!r} in row {row['row']}); write days "
-            "as YYYY-MM-DD and times as YYYY-MM-DDThh:mm, or remove these points"
-        )
-    return days
-
-
-def _category(points: pl.DataFrame) -> pl.Expr:
-    if "category" not in points.columns:
-        return pl.lit(ALL).alias("category")
-    text = pl.col("category").cast(pl.String)
-    return pl.when(text.str.strip_chars() == "").then(None).otherwise(text).fill_null(UNKNOWN).alias("category")

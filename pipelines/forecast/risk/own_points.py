@@ -15,7 +15,8 @@ from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.evaluation.summary import Scored, pool
 from pipelines.forecast.risk.history import EPOCH, History, day_number
-from pipelines.forecast.risk.own_grid import PointsError, Task, place
+from pipelines.forecast.risk.own_grid import Task, place
+from pipelines.forecast.risk.point_columns import PointsError
 
 TRIALS: Final = 12
 """Windows before the first forecast on which the stack is selected."""

@@ -135,13 +135,19 @@ def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
         (some().drop("x"), {}, "lack coordinates"),
         (some().drop("occurred_at"), {}, "lack a time"),
         (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
-        (some(occurred_at=pl.lit("03/04/2020")), {}, r"first: '03/04/2020' in row 1\); write days as YYYY-MM-DD"),
+        (some(occurred_at=pl.lit("03/04/2020")), {}, r"row 1: occurred_at '03/04/2020' may be day and month or month"),
+        (some(occurred_at=pl.lit("0020-03-04")), {}, "row 1: occurred_at '0020-03-04' is outside 1900 to 2100"),
+        (some(known_at=pl.lit("soon")), {}, "known_at is empty or unreadable in 400 points"),
         (some(occurred_at=pl.lit("2020-13-04")), {}, "empty or unreadable in 400 points"),
         (some(occurred_at=pl.lit(1_577_836_800)), {}, "empty or unreadable in 400 points"),
         (some(x=pl.lit(0.0)), {}, "is inside the boundary"),
         (some(occurred_at=pl.lit(datetime(2027, 1, 1))), {}, "no point before .* is inside the boundary"),
         (some(), {"area_km2": 0.01}, "less than one cell"),
-        (some(), {"cell_metres": 0.01}, "20 million cells"),
+        (some(), {"cell_metres": 0.01}, "about 40,000,000,000 cells of 0.01 m, and memory is planned for 500,000: use"),
+        (some(), {"cell_metres": 1e-200}, "--cell must be 0.001 to 100000 metres"),
+        (some(), {"cell_metres": 0.001}, "memory is planned for 500,000: use --cell 3 or more"),
+        (some(category=pl.int_range(pl.len())), {"cell_metres": 10}, "400 categories has about 16,000,000 cells"),
+        (some(), {"area_km2": float("inf")}, "--area-km2 above 0"),
         (some(), {"cell_metres": -1}, "above 0"),
     ],
 )
@@ -179,6 +185,19 @@ def test_times_of_a_csv_are_read_as_they_are_written(tmp_path: Path) -> None:
         own_data.backtest_risk(
             own_data.Source(csv), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 1, 7, tmp_path
         )
+
+
+def test_days_are_read_in_the_order_that_their_column_shows(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"occurred_at": ["03/04/2020 23:30", "3/14/2020 1:00 PM"], "x": 631_125.0, "y": 4_831_125.0})
+    there = own_grid.place(frame, Task("EPSG:26917", boundary(tmp_path), 250, 0.3))
+    assert there.history.events["all"].day.tolist() == [day_number(date(2020, 3, day)) for day in (4, 14)]
+
+
+def test_a_point_is_seen_from_the_day_after_it_became_known(tmp_path: Path) -> None:
+    known = pl.Series(["2020-01-05 10:00", "2019-12-01", ""])
+    frame = pl.DataFrame({"occurred_at": "2020-01-01", "x": 631_125.0, "y": 4_831_125.0, "known_at": known})
+    (events,) = own_grid.place(frame, Task("EPSG:26917", boundary(tmp_path), 250, 0.3)).history.events.values()
+    assert sorted(events.known_from) == [day_number(date(2020, 1, day)) for day in (2, 2, 6)]
 
 
 def test_points_without_a_category_are_a_category_of_their_own(tmp_path: Path) -> None:
