@@ -31,7 +31,10 @@ def instants(text: pl.Series) -> pl.Series:
     parts = pl.select(
         *(first.struct.field(str(i)).alias(f"f{i}") for i in range(1, 10)),
         *(last.struct.field(str(i)).alias(f"l{i}") for i in range(1, 8)),
-    ).cast({f"{kind}{i}": pl.Int32 for kind, numbers in (("f", range(1, 9)), ("l", range(1, 7))) for i in numbers})
+    ).cast(
+        {f"{kind}{i}": pl.Int32 for kind, numbers in (("f", range(1, 9)), ("l", range(1, 7))) for i in numbers},
+        strict=False,
+    )
     day, month = ("l1", "l2") if _is_day_first(parts, text) else ("l2", "l1")
     hour = pl.coalesce("f6", "l4", pl.lit(0))
     half = pl.coalesce("f9", "l7").str.to_lowercase()

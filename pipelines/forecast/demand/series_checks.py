@@ -4,13 +4,12 @@ A series with an error is left out and named; the others are forecast. A missing
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
 from pipelines.forecast import written_times
-from pipelines.forecast.demand import versions
+from pipelines.forecast.demand import series_notes, versions
 from pipelines.forecast.demand.series import STEP, Frequency, SeriesError
 from pipelines.forecast.written_times import FIRST_YEAR, LAST_YEAR, TimesError
 
@@ -18,11 +17,9 @@ COLUMNS: Final = ("unique_id", "ds", "y")
 OPTIONAL: Final = ("capacity", "known_at")
 MISSING: Final = ("", "na", "n/a", "nan", "null", "none", "-", ".")
 """Text in place of a count, in lower case, that means that it is unknown."""
+NAMELESS: Final = ("", "n/a", "nan", "null", "none")
+"""The same in place of a series' name; NA may be one, such as that of Namibia."""
 _NUMBER: Final = r"^[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?$"
-LATE: Final = timedelta(days=28)
-"""By how much a series may end before the newest one without a note."""
-SPARSE: Final = 0.2
-"""Share of the steps that may be missing without a note, in a series without any zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ def usable(series: pl.DataFrame, freq: Frequency, fill_zeros: bool = False) -> C
     if known.is_empty():
         raise SeriesError(next(iter(refused.values()), "the series has no row with a count"))
     sorted_rows = known.select(*COLUMNS, *(name for name in OPTIONAL if name in known.columns)).sort("unique_id", "ds")
-    notes = _notes(rows, versions.newest(sorted_rows), freq, fill_zeros)
+    notes = series_notes.notes(rows, versions.newest(sorted_rows), freq, fill_zeros)
     return Checked(_filled(sorted_rows, freq) if fill_zeros else sorted_rows, refused, notes)
 
 
@@ -143,27 +140,15 @@ def _number(values: pl.Expr) -> pl.Expr:
 
 def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
     """Return the first error of every series that has one."""
-    step = "1h" if freq == "h" else "1d"
-    start = "of an hour (--freq h)" if freq == "h" else "of a day (--freq D); for hours use --freq h, or add them up"
-    has_value = ~pl.col("is_unknown")
     optional = [name for name in OPTIONAL if name in rows.columns]
     version = [*versions.KEYS, *(name for name in optional if name == "known_at")]
     faults = [
-        (pl.col("unique_id").is_null() | (pl.col("unique_id").cast(pl.String) == ""), pl.lit("unique_id is empty")),
-        (pl.col("ds_text").is_null() | (pl.col("ds_text") == ""), pl.lit("ds is empty")),
         (
-            pl.col("ds").is_null() & pl.col("ds_text").str.contains(r"[T ]24:"),
-            pl.format("ds '{}' is not a time: hours run from 00:00 to 23:00", "ds_text"),
+            pl.col("unique_id").is_null() | pl.col("unique_id").cast(pl.String).str.to_lowercase().is_in(NAMELESS),
+            pl.lit("unique_id is empty"),
         ),
-        (pl.col("ds").is_null(), pl.format("ds '{}' is not a date or time", "ds_text")),
-        (
-            ~pl.col("ds").dt.year().is_between(FIRST_YEAR, LAST_YEAR),
-            pl.format("ds '{}' is outside {} to {}", "ds_text", pl.lit(FIRST_YEAR), pl.lit(LAST_YEAR)),
-        ),
-        (pl.col("ds") != pl.col("ds").dt.truncate(step), pl.format("ds '{}' is not the start " + start, "ds_text")),
-        (has_value & pl.col("y").is_null(), pl.format("y '{}' is not a number", "y_text")),
-        (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
-        (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
+        *_faults_of_time(freq),
+        *_faults_of_count(),
         (
             pl.struct(version).is_duplicated(),
             pl.format("ds '{}' occurs twice in the series; add up its rows first", "ds_text"),
@@ -185,50 +170,33 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
     }
 
 
-def _notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> tuple[str, ...]:
-    """Return what might mislead: empty values, gaps in lists without zeros, steps of another length, old series."""
-    unit = "hours" if freq == "h" else "days"
-    spans = known.group_by("unique_id", maintain_order=True).agg(
-        first=pl.col("ds").min(),
-        last=pl.col("ds").max(),
-        rows=pl.len(),
-        has_zero=(pl.col("y") == 0).any(),
-        apart=pl.col("ds").diff().median(),
-        has_fractions=(pl.col("y") != pl.col("y").round()).any(),
-    )
-    steps = ((pl.col("last") - pl.col("first")) / STEP[freq] + 1).cast(pl.Int64)
-    spans = spans.with_columns(steps=steps).with_columns(missing=pl.col("steps") - pl.col("rows"))
-    newest: datetime = spans["last"].max()  # type: ignore[assignment]
-    empty = rows.filter("is_unknown")
-    coarse = spans.filter(pl.col("apart") > STEP[freq], pl.col("rows") > 2)
-    sparse = spans.filter(pl.col("missing") > SPARSE * pl.col("steps"), ~pl.col("has_zero"), ~pl.lit(fill_zeros))
-    old = spans.filter(pl.col("last") < newest - LATE)
-    fractions = spans.filter("has_fractions")
-    texts = []
-    if empty.height:
-        texts.append(f"{empty.height} values of y are empty (first in row {empty['row'][0]}): they count as unknown")
-    if coarse.height:
-        apart = coarse["apart"][0]
-        texts.append(f"{_series(coarse)}: rows are mostly {apart} apart; check that --freq {freq} is meant")
-    if sparse.height:
-        row = sparse.row(0, named=True)
-        texts.append(
-            f"{_series(sparse)}: {row['missing']} of {row['steps']} {unit} have no row and none is zero, so they count "
-            "as unknown; if they were zero, use --fill-zeros"
-        )
-    if old.height:
-        ends = f"{old['last'][0]:%Y-%m-%d}"
-        texts.append(f"{_series(old)}: ends on {ends}, long before the newest series ({newest:%Y-%m-%d})")
-    if fractions.height:
-        texts.append(
-            f"{_series(fractions)}: y has fractions; the models are for counts, and quantiles are whole numbers"
-        )
-    return tuple(texts)
+def _faults_of_time(freq: Frequency) -> list[tuple[pl.Expr, pl.Expr]]:
+    """Return what may be wrong with ``ds``, as a condition and its text."""
+    step = "1h" if freq == "h" else "1d"
+    start = "of an hour (--freq h)" if freq == "h" else "of a day (--freq D); for hours use --freq h, or add them up"
+    return [
+        (pl.col("ds_text").is_null() | (pl.col("ds_text") == ""), pl.lit("ds is empty")),
+        (
+            pl.col("ds").is_null() & pl.col("ds_text").str.contains(r"[T ]24:"),
+            pl.format("ds '{}' is not a time: hours run from 00:00 to 23:00", "ds_text"),
+        ),
+        (pl.col("ds").is_null(), pl.format("ds '{}' is not a date or time", "ds_text")),
+        (
+            ~pl.col("ds").dt.year().is_between(FIRST_YEAR, LAST_YEAR),
+            pl.format("ds '{}' is outside {} to {}", "ds_text", pl.lit(FIRST_YEAR), pl.lit(LAST_YEAR)),
+        ),
+        (pl.col("ds") != pl.col("ds").dt.truncate(step), pl.format("ds '{}' is not the start " + start, "ds_text")),
+    ]
 
 
-def _series(spans: pl.DataFrame) -> str:
-    more = f" and {spans.height - 1} more" if spans.height > 1 else ""
-    return f"series {spans['unique_id'][0]}{more}"
+def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
+    """Return what may be wrong with ``y``, as a condition and its text."""
+    has_value = ~pl.col("is_unknown")
+    return [
+        (has_value & pl.col("y").is_null(), pl.format("y '{}' is not a number", "y_text")),
+        (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
+        (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
+    ]
 
 
 def _filled(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:

@@ -63,6 +63,8 @@ def predict_points(
         raise PointsError(f"no point before {start} is inside the boundary: check --crs, --boundary and --start")
     if (days_old := day - 1 - placed.last_day) > STALE_DAYS:
         note(f"the points end {days_old} days before --start: what happened since is not in the forecast")
+    if later := sum(int((events.day >= day).sum()) for events in past.events.values()):
+        note(f"{later} points are on or after --start {start} and are not used")
     if few := [category for category in known if seen.events[category].cell.size < FEWEST]:
         note(f"fewer than {FEWEST} points: {', '.join(few[:5])}; their order of cells is mostly chance")
     windows = rolling.windows(past, day, days, TRIALS)

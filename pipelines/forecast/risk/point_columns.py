@@ -20,8 +20,8 @@ EMPTY: Final = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
 """Text in place of a value, in lower case, that means that there is none."""
 UNKNOWN: Final = "unknown"
 """The category of points with an empty one."""
-DAY: Final = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T ]|$)"
-"""How text must begin to be read as a date; what follows is the time of day."""
+OFFSET: Final = r"(:\d{2}(?:\.\d+)?) *(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+"""How a time with an offset ends; a point counts on the date as written, so the offset is not needed."""
 
 
 class PointsError(BongsuError, ValueError):
@@ -96,7 +96,7 @@ def days(points: pl.DataFrame) -> pl.DataFrame:
 def _day_numbers(values: pl.Series) -> pl.Series:
     """Return local dates as days since 1970-01-01, null where there is none."""
     if not values.dtype.is_temporal():
-        written = values.cast(pl.String).str.strip_chars().str.extract(DAY)
+        written = values.cast(pl.String).str.strip_chars().str.replace(OFFSET, "${1}")
         try:
             values = written_times.instants(written.alias(values.name))
         except TimesError as error:

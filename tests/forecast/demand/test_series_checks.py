@@ -137,5 +137,12 @@ def test_a_series_that_ended_long_before_the_others_is_noted() -> None:
     assert note == "series closed: ends on 2023-01-10, long before the newest series (2023-03-01)"
 
 
+def test_a_count_far_above_all_others_and_a_gap_of_years_are_noted_with_their_dates() -> None:
+    slips = text(["2023-01-09", "2032-01-10"], ["999999", "7"])
+    notes = usable(pl.concat([daily(days=DAYS[:5]), slips]), "D").notes
+    assert any("series a: y 999999 at 2023-01-09 00:00 is more than 1000 times any other" in note for note in notes)
+    assert any("series a: no row between 2023-01-09 and 2032-01-10; check these dates" in note for note in notes)
+
+
 def test_daily_rows_for_an_hourly_forecast_are_noted() -> None:
     assert any("rows are mostly 1 day, 0:00:00 apart" in note for note in usable(daily(), "h").notes)

@@ -314,5 +314,8 @@ def test_many_points_at_one_place_old_points_and_few_points_are_noted(tmp_path: 
     assert any("points are at one place (631125, 4831125): check whether the geocoder" in note for note in notes)
     assert any("the points end 151 days before --start" in note for note in notes)
     notes.clear()
+    own_points.predict_points(some(), task, date(2025, 12, 31), 7, note=notes.append)
+    assert any(note.endswith("points are on or after --start 2025-12-31 and are not used") for note in notes)
+    notes.clear()
     own_points.predict_points(some().head(20), task, START, 7, note=notes.append)
     assert any("fewer than 50 points: all; their order of cells is mostly chance" in note for note in notes)

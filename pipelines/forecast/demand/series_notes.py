@@ -1,0 +1,90 @@
+"""What may mislead in series that can be used: each is noted, and nothing is changed."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from pipelines.forecast.demand.series import STEP, Frequency
+
+LATE: Final = timedelta(days=28)
+"""By how much a series may end before the newest one without a note."""
+LONG: Final = timedelta(days=365)
+"""How long a series may have no row without a note."""
+SPARSE: Final = 0.2
+"""Share of the steps that may be missing without a note, in a series without any zero."""
+EXTREME: Final = 1000
+"""How many times the second largest count the largest may be without a note."""
+
+
+def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> tuple[str, ...]:
+    """Return a sentence for each thing that may mislead, with the series and how often.
+
+    Args:
+        rows: The rows of the file: ``row, is_unknown``.
+        known: ``unique_id, ds, y`` of the series that can be used, sorted, a row for each step.
+        freq: ``h`` or ``D``.
+        fill_zeros: Whether steps without a row will be zeros.
+    """
+    spans = _spans(known, freq)
+    empty = rows.filter("is_unknown")
+    texts = [*_of_values(spans), *_of_spans(spans, freq, fill_zeros)]
+    if empty.height:
+        texts.insert(0, f"{empty.height} values of y are empty (first in row {empty['row'][0]}): they count as unknown")
+    return tuple(texts)
+
+
+def _spans(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+    """Return the first and last step of each series, and what its rows are like."""
+    apart = pl.col("ds").diff()
+    spans = known.group_by("unique_id", maintain_order=True).agg(
+        first=pl.col("ds").min(),
+        last=pl.col("ds").max(),
+        rows=pl.len(),
+        has_zero=(pl.col("y") == 0).any(),
+        apart=apart.median(),
+        longest=apart.max(),
+        gap_ends=pl.col("ds").get(apart.arg_max(), null_on_oob=True),
+        largest=pl.col("y").max(),
+        largest_at=pl.col("ds").get(pl.col("y").arg_max(), null_on_oob=True),
+        second=pl.col("y").top_k(2).min(),
+        has_fractions=(pl.col("y") != pl.col("y").round()).any(),
+    )
+    steps = ((pl.col("last") - pl.col("first")) / STEP[freq] + 1).cast(pl.Int64)
+    return spans.with_columns(steps=steps).with_columns(missing=pl.col("steps") - pl.col("rows"))
+
+
+def _of_values(spans: pl.DataFrame) -> Iterator[str]:
+    if (extreme := spans.filter(pl.col("largest") > EXTREME * pl.max_horizontal("second", 1.0))).height:
+        row = extreme.row(0, named=True)
+        yield (
+            f"{_series(extreme)}: y {row['largest']:g} at {row['largest_at']:%Y-%m-%d %H:%M} is more than {EXTREME} "
+            "times any other; check whether it stands for an unknown value"
+        )
+    if (fractions := spans.filter("has_fractions")).height:
+        yield f"{_series(fractions)}: y has fractions; the models are for counts, and quantiles are whole numbers"
+
+
+def _of_spans(spans: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> Iterator[str]:
+    newest: datetime = spans["last"].max()  # type: ignore[assignment]
+    if (coarse := spans.filter(pl.col("apart") > STEP[freq], pl.col("rows") > 2)).height:
+        yield f"{_series(coarse)}: rows are mostly {coarse['apart'][0]} apart; check that --freq {freq} is meant"
+    too_many = pl.col("missing") > SPARSE * pl.col("steps")
+    if (sparse := spans.filter(too_many, ~pl.col("has_zero"), ~pl.lit(fill_zeros))).height:
+        row, unit = sparse.row(0, named=True), "hours" if freq == "h" else "days"
+        yield (
+            f"{_series(sparse)}: {row['missing']} of {row['steps']} {unit} have no row and none is zero, so they count "
+            "as unknown; if they were zero, use --fill-zeros"
+        )
+    if (gaps := spans.filter(pl.col("longest") > LONG)).height:
+        row = gaps.row(0, named=True)
+        begins = row["gap_ends"] - row["longest"]
+        yield f"{_series(gaps)}: no row between {begins:%Y-%m-%d} and {row['gap_ends']:%Y-%m-%d}; check these dates"
+    if (old := spans.filter(pl.col("last") < newest - LATE)).height:
+        yield f"{_series(old)}: ends on {old['last'][0]:%Y-%m-%d}, long before the newest series ({newest:%Y-%m-%d})"
+
+
+def _series(spans: pl.DataFrame) -> str:
+    more = f" and {spans.height - 1} more" if spans.height > 1 else ""
+    return f"series {spans['unique_id'][0]}{more}"

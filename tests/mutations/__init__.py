@@ -1,0 +1,1 @@
+"""Random mutations of CSV files through the readers of `predict` and `backtest`."""
