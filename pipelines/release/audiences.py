@@ -4,10 +4,11 @@ A view or a column mask inside a file protects nothing, so every audience has se
 selections only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.config.errors import BongsuError
+from pipelines.config.profile_checks import Problem
 from pipelines.release import lineage
 from pipelines.schema import dictionary
 from pipelines.schema.dictionary import quoted
@@ -64,6 +65,14 @@ def held_back(edges: Iterable[tuple[str, str]], failed: Mapping[str, str]) -> di
         for table, reason in failed.items()
         if table in sources
     }
+
+
+def problems(audiences: Sequence[str]) -> Iterator[Problem]:
+    """Yield the audiences of a profile that are not in the dictionary."""
+    known = {name for table in dictionary.load().tables.values() for name in table.audiences}
+    for audience in audiences:
+        if audience not in known:
+            yield ("audiences",), f"audience {audience!r} gets no table; those with tables: {', '.join(sorted(known))}"
 
 
 def check(audiences: Sequence[str]) -> None:

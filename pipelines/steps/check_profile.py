@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import feeds
+from pipelines import areas, feeds
 from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile
 from pipelines.feeds.feed import Feed
@@ -16,13 +16,23 @@ def check_profile(path: Path) -> tuple[Profile, pl.DataFrame, pl.DataFrame]:
 
     Raises:
         ProfileError: The profile is invalid.
-        AudienceError: It names an audience that the dictionary lacks.
     """
     profile = profiles.load(str(path))
+    refuse_problems(profile)
     sources = pl.DataFrame([_source(profile, feed) for feed in feeds.of(profile)])
-    audiences.check(profile.audiences)
     tables = {name: [entry.name for entry in audiences.tables_of(name)] for name in profile.audiences}
     return profile, sources, pl.DataFrame({"audience": list(tables), "tables": [", ".join(t) for t in tables.values()]})
+
+
+def refuse_problems(profile: Profile) -> None:
+    """Check what only areas, feeds and audiences know of a profile.
+
+    Raises:
+        ProfileError: Something cannot be meant; the message names each key and its line.
+    """
+    wrong = [*areas.problems(profile), *feeds.problems(profile), *audiences.problems(profile.audiences)]
+    if wrong:
+        raise profile.refusal(wrong)
 
 
 def _source(profile: Profile, feed: Feed) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pipelines.config import environment
 from pipelines.config.profile import ProfileError
 from pipelines.config.settings import Settings
 from pipelines.monitoring import run_log
-from pipelines.release import audiences
+from pipelines.steps.check_profile import refuse_problems
 from pipelines.store.home import profile_of, protect, record_profile
 
 
@@ -20,8 +20,8 @@ def settings_for(
     A step that writes protects the home from other users and records the profile.
 
     Raises:
-        ProfileError: The home has another profile, or ``as_of`` is in the future and the records are real.
-        AudienceError: The profile names an audience that the dictionary lacks.
+        ProfileError: The home has another profile, the profile cannot be used, or ``as_of`` is in the future and the
+            records are real.
     """
     now = now or datetime.now(UTC)
     chosen = profile_of(home, profile)
@@ -29,7 +29,7 @@ def settings_for(
     if instant > now and not chosen.is_simulated:
         raise ProfileError(f"--as-of {as_of} is in the future; feeds read through it would deliver nothing until then")
     if writes:
-        audiences.check(chosen.audiences)
+        refuse_problems(chosen)
         protect(home)
         record_profile(home, profile)
     return Settings(home=home, profile=chosen, as_of=instant)

@@ -7,7 +7,6 @@ import pytest
 from pipelines.config import profile as profiles
 from pipelines.config import profile_checks
 from pipelines.config.profile import ProfileError
-from pipelines.release.audiences import AudienceError
 from pipelines.steps import check_profile, run_settings
 
 TORONTO = (profiles.SHIPPED / "toronto.toml").read_text("utf-8")
@@ -40,6 +39,16 @@ def written(tmp_path: Path, old: str, new: str) -> Path:
         ("daily_days = 84", "daily_days = 0", "horizons.daily_days: Input should be greater than 0 .it is 0."),
         ("daily_days = 84", "dayly_days = 84", "horizons.dayly_days: is not a key of this table"),
         ('region_id = "TOR"', "", "areas.region_id: is missing: add it"),
+        ('region_id = "TOR"', 'region_id = "CA"', ":35: areas.region_id: 'CA' is the nation"),
+        ('feed = "toronto_neighbourhoods"', 'feed = "wards"', ":23: areas.feed: 'wards' is not a feed of this profile"),
+        ("'^(\\d+) Division$'", "'^\\d+ Division$'", "areas.facilities_pattern: has no group"),
+        ("'^(\\d+) Division$'", "'^(\\d+ Division$'", "areas.facilities_pattern: .* is not a regular expression"),
+        ('"https://ckan0', '"htps://ckan0', ":73: feeds.toronto_fire_incidents.url: .* begins with no known scheme"),
+        ('"https://ckan0', '"https:/ckan0', "url: .* is not an address of the form https://host/path"),
+        ('"Over" = "theft"'.replace("Over", "Theft Over"), '"Theft Over" = "thefts"', "Theft Over: maps to 'thefts'"),
+        ("freshness_hours = 54", "freshness_hours = nan", "toronto_police_mci.freshness_hours: Input should be"),
+        ('country = "CA"', 'country = "CA', ":6: country: is not TOML from here"),
+        ('country = "CA"', 'country = "CA"\ncountry = "US"', ":7: country: is not TOML from here .Cannot overwrite"),
     ],
 )
 def test_a_slip_is_refused_with_its_line_and_what_to_write(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -57,9 +66,47 @@ def test_all_slips_are_listed_at_once_in_a_line_each(tmp_path: Path) -> None:
 
 def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     path = written(tmp_path, '"public", "dispatch"', '"public", "dispach"')
-    with pytest.raises(AudienceError, match="'dispach' gets no table"):
+    with pytest.raises(ProfileError, match=r":14: audiences: audience 'dispach' gets no table"):
         run_settings.settings_for(tmp_path / "home", str(path), "2020-12-01")
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "toronto",
+            'services = ["fire"]',
+            'services = ["fier"]',
+            ":72: feeds.toronto_fire_incidents.services: 'fier' is",
+        ),
+        ("toronto", 'service = "fire"', 'service = "fier"', ":49: demand.services.fire: 'fier' is not a service"),
+        (
+            "toronto",
+            "[feeds.toronto_shootings]",
+            "[feeds.shots]",
+            ":98: feeds.toronto_shootings.url: is missing: add it",
+        ),
+        ("korea", 'region_id = "11"', 'region_id = "26"', "areas.region_id: '26' is not the code of the only province"),
+        ("korea", 'provinces = ["11"]', 'provinces = ["1"]', r"areas.provinces: \['1'\] are not provinces of Korea"),
+        ("korea", "cell_metres = 100", "cell_metres = 250", "grid.cell_metres: the Korean grid has cells of"),
+        ("korea", 'crs = "EPSG:5179"', 'crs = "EPSG:5186"', "grid.style: the codes of korea are for EPSG:5179"),
+    ],
+)
+def test_what_areas_and_feeds_know_is_checked_with_its_line(
+    tmp_path: Path, name: str, old: str, new: str, message: str
+) -> None:
+    text = (profiles.SHIPPED / f"{name}.toml").read_text("utf-8")
+    assert old in text
+    (tmp_path / "place.toml").write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(ProfileError, match=message):
+        check_profile.check_profile(tmp_path / "place.toml")
+
+
+def test_a_profile_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "place.toml").write_bytes(b'name = "x"\ntitle = "\xbc\xad\xbf\xef"\n')
+    with pytest.raises(ProfileError, match=":2: is not text in UTF-8"):
+        profiles.load(str(tmp_path / "place.toml"))
 
 
 def test_a_valid_profile_is_shown_with_its_sources_and_audiences() -> None:

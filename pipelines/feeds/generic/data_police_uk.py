@@ -20,12 +20,13 @@ import httpx
 import polars as pl
 
 from pipelines.config import logs
-from pipelines.config.profile import Profile, ProfileError
+from pipelines.config.profile import Profile
+from pipelines.config.profile_checks import Problem
 from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.feeds.protocols import http, row_lists
 from pipelines.schema.delivery import Delivery
 
-__all__ = ["declared", "fetch", "parse"]
+__all__ = ["declared", "fetch", "parse", "problems"]
 
 log = logs.logger(__name__)
 
@@ -50,20 +51,20 @@ _COLUMNS = (
 )
 
 
-def declared(name: str, profile: Profile) -> Feed:
-    """Build the feed that a profile declares under this name.
+def problems(name: str, profile: Profile) -> Iterator[Problem]:
+    """Yield what is incomplete or invalid in the entry of a feed, with its key."""
+    source, here = profile.feeds[name], ("feeds", name)
+    resource = source.resource or ""
+    if not (_POLYGON.fullmatch(resource) or _FORCE.fullmatch(resource)):
+        yield (*here, "resource"), "must be a polygon (lat,lng:lat,lng:lat,lng) or the id of a force"
+    if source.agency != "police":
+        yield (*here, "agency"), 'must be "police"'
+    if source.window_days:
+        yield (*here, "window_days"), "must not be set: the API sends all months at once"
 
-    Raises:
-        ProfileError: The entry names no polygon or force.
-    """
-    source = profile.feeds[name]
-    named = source.resource or ""
-    if not (_POLYGON.fullmatch(named) or _FORCE.fullmatch(named)) or source.agency != "police" or source.window_days:
-        raise ProfileError(
-            f"[feeds.{name}] of profile {profile.name}: resource must be a polygon (lat,lng:lat,lng:lat,lng) or the id "
-            "of "
-            'a force, agency must be "police", and window_days must not be set: the API sends all months at once'
-        )
+
+def declared(name: str, profile: Profile) -> Feed:
+    """Build the feed that a profile declares under this name, in which `problems` sees nothing wrong."""
     return Feed(
         name=name,
         agency="police",

@@ -11,36 +11,44 @@ from collections.abc import Iterator, Sequence
 import orjson
 import polars as pl
 
-from pipelines.config.profile import Profile, ProfileError
+from pipelines.config.profile import Profile
+from pipelines.config.profile_checks import Problem
 from pipelines.feeds.feed import Feed, FeedError, Request
 from pipelines.feeds.protocols import http
 from pipelines.schema.delivery import Delivery
 
-__all__ = ["declared", "fetch", "parse"]
+__all__ = ["declared", "fetch", "parse", "problems"]
 
 
-def declared(name: str, profile: Profile) -> Feed:
-    """Build the feed of boundaries or stations that a profile declares under this name.
+def problems(name: str, profile: Profile) -> Iterator[Problem]:
+    """Yield what is incomplete in the entry of a feed, with its key."""
+    if not _wanted(name, profile):
+        yield (
+            ("feeds", name),
+            "name the feed in [areas] as feed with id_column and name_column, or as facilities_feed with "
+            "facilities_name_column",
+        )
+    if profile.feeds[name].agency is None:
+        yield ("feeds", name, "agency"), "must be police, fire or investigation"
 
-    Raises:
-        ProfileError: `[areas]` does not state which properties to read, or the entry has no agency.
-    """
-    areas, source = profile.areas, profile.feeds[name]
+
+def _wanted(name: str, profile: Profile) -> list[str]:
+    """Return the properties that `[areas]` reads from a feed."""
+    areas = profile.areas
     read = {
         areas.feed: (areas.id_column, areas.name_column, areas.population_column),
         areas.facilities_feed: (areas.facilities_name_column,),
     }
-    wanted = [column for column in read.get(name, ()) if column]
-    if not wanted or source.agency is None:
-        raise ProfileError(
-            f"[feeds.{name}] of profile {profile.name}: set its agency, and name the feed in [areas] as feed with "
-            "id_column and name_column, or as facilities_feed with facilities_name_column"
-        )
+    return [column for column in read.get(name, ()) if column]
+
+
+def declared(name: str, profile: Profile) -> Feed:
+    """Build the feed of boundaries or stations under this name, in which `problems` sees nothing wrong."""
     return Feed(
         name=name,
-        agency=source.agency,
+        agency=str(profile.feeds[name].agency),
         load_type="snapshot",
-        columns=dict.fromkeys([*wanted, "geometry"], pl.String),
+        columns=dict.fromkeys([*_wanted(name, profile), "geometry"], pl.String),
         fetch=fetch,
         parse=parse,
         is_reference=True,

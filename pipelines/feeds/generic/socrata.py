@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import polars as pl
 
-from pipelines.config.profile import FeedSource, Profile, ProfileError
+from pipelines.config.profile import FeedSource, Profile
+from pipelines.config.profile_checks import Problem
 from pipelines.feeds.feed import Feed, FeedError, Request, TooLarge
 from pipelines.feeds.protocols import http, row_lists
 from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
@@ -29,7 +30,7 @@ from pipelines.feeds.protocols.windows import deliveries
 from pipelines.schema.delivery import Delivery
 from pipelines.schema.incident import SERVICES
 
-__all__ = ["COLUMNS", "declared", "fetch", "parse"]
+__all__ = ["COLUMNS", "declared", "fetch", "parse", "problems"]
 
 INSTANTS = (
     "occurred_at",
@@ -72,14 +73,8 @@ _CURSOR_TYPES = {"calendar_date": False, "date": True, "fixed_timestamp": True}
 
 
 def declared(name: str, profile: Profile) -> Feed:
-    """Build the feed that a profile declares under this name.
-
-    Raises:
-        ProfileError: The entry is incomplete, or names an invalid table or column.
-    """
+    """Build the feed that a profile declares under this name, in which `problems` sees nothing wrong."""
     source = profile.feeds[name]
-    if problems := list(_problems(source)):
-        raise ProfileError(f"[feeds.{name}] of profile {profile.name}: {'; '.join(problems)}")
     is_keyed = "updated_at" in source.columns
     return Feed(
         name=name,
@@ -141,28 +136,37 @@ def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | No
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
-def _problems(source: FeedSource) -> Iterator[str]:
+def problems(name: str, profile: Profile) -> Iterator[Problem]:
+    """Yield what is incomplete or invalid in the entry of a feed, with its key."""
+    source, here = profile.feeds[name], ("feeds", name)
     mapped = source.columns
-    if unknown := sorted(set(mapped) - {*COLUMNS, "point"}):
-        yield f"columns names {unknown}, which are not in {[*COLUMNS, 'point']}"
-    if wrong := sorted(column for column in mapped.values() if not _FIELD.fullmatch(column)):
-        yield f"columns maps to {wrong}, which are not valid column names: use the field names of the portal's API page"
+    for column, field in mapped.items():
+        if column not in (*COLUMNS, "point"):
+            yield (*here, "columns", column), f"is not one of {', '.join([*COLUMNS, 'point'])}"
+        if not _FIELD.fullmatch(field):
+            yield (*here, "columns", column), f"{field!r} is not a column name: use those of the portal's API page"
     if not _RESOURCE.fullmatch(source.resource or ""):
-        yield "resource must be the table's id, such as ijzp-q8t2"
+        yield (*here, "resource"), "must be the table's id, such as ijzp-q8t2"
     if source.agency is None:
-        yield "agency must be police, fire or investigation"
-    if not source.services or set(source.services) - set(SERVICES):
-        yield f"services must be from {list(SERVICES)}"
-    if not {"occurred_at", "reported_at"} & mapped.keys():
-        yield "columns must map occurred_at or reported_at"
-    if ("updated_at" in mapped) != (source.window_days is not None):
-        yield "set both updated_at among the columns and window_days, or neither (then the whole table is read)"
-    if "unit_id" in mapped and "row_id" not in mapped:
-        yield "unit_id among the columns needs row_id: without a row id, units of one record cannot be distinguished"
-    if "updated_at" in mapped and "source_id" not in mapped:
-        yield "updated_at among the columns needs source_id: it identifies the record that changed"
+        yield (*here, "agency"), "must be police, fire or investigation"
+    if not source.services:
+        yield (*here, "services"), f"must name some of {', '.join(SERVICES)}"
     if source.crs != "EPSG:4326":
-        yield "crs must be EPSG:4326: map the table's longitude and latitude, or its point"
+        yield (*here, "crs"), "must be EPSG:4326: map the table's longitude and latitude, or its point"
+    yield from (((*here, "columns"), reason) for reason in _incomplete(source))
+
+
+def _incomplete(source: FeedSource) -> Iterator[str]:
+    """Yield which columns need another one."""
+    mapped = source.columns
+    if not {"occurred_at", "reported_at"} & mapped.keys():
+        yield "must map occurred_at or reported_at"
+    if ("updated_at" in mapped) != (source.window_days is not None):
+        yield "set both updated_at and the feed's window_days, or neither (then the whole table is read)"
+    if "unit_id" in mapped and "row_id" not in mapped:
+        yield "unit_id needs row_id: without a row id, units of one record cannot be distinguished"
+    if "updated_at" in mapped and "source_id" not in mapped:
+        yield "updated_at needs source_id: it identifies the record that changed"
 
 
 def _described(client: httpx.Client, request: Request) -> dict[str, Any]:

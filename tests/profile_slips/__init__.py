@@ -1,0 +1,1 @@
+"""Random typing slips in profiles, one each: refused with the field and the line."""
