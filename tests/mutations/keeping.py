@@ -88,13 +88,13 @@ def separator(table: Table, rng: random.Random) -> bytes:
 
 
 def extra_column(table: Table, rng: random.Random) -> bytes:
-    """A column nobody needs, with separators, quotation marks and line breaks in its text."""
+    """A column that is not needed, with separators, quotation marks and line breaks in its text."""
     cells = [rng.choice(("", "a, b; c", 'says "no"', "two\nlines", "12|13\t14")) for _ in table.rows]
     return text(with_column(table, rng.choice(("note", "Remarks", "지역", "")), cells, rng.randrange(3))).encode()
 
 
 def two_extra_columns_of_one_name(table: Table, _: random.Random) -> bytes:
-    """Columns nobody needs may have any names."""
+    """Columns that are not needed may have any names."""
     cells = ["7"] * len(table.rows)
     return text(with_column(with_column(table, "Note", cells, 0), "note", cells, 2)).encode()
 

@@ -81,7 +81,7 @@ def judged(table: Table, path: Path, boundaries: Mapping[str, Path], right: Read
 
 
 def _nameless(rows: Counter[Any]) -> Counter[Any]:
-    """Rows without the name of their series or category: a slip in a name makes another name, which nobody can see."""
+    """Rows without the name of their series or category: a slip there makes another name, which no reader can see."""
     nameless: Counter[Any] = Counter()
     for (_, *values), number in rows.items():
         nameless[tuple(values)] += number

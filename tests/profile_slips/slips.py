@@ -278,8 +278,8 @@ def wrong_bracket(text: str, rng: random.Random) -> Slip | None:
     return Slip(slip.name, slip.text, slip.field, (entry.line, entry.line + 1))
 
 
-def missing_sign(text: str, rng: random.Random) -> Slip | None:
-    """A line without its equals sign, or with a colon in its place."""
+def missing_equals(text: str, rng: random.Random) -> Slip | None:
+    """A line without its =, or with a colon in its place."""
     entry = _picked(text, rng, lambda entry: True)
     if entry is None:
         return None
@@ -296,5 +296,5 @@ def sensitive_risk(text: str, rng: random.Random) -> Slip | None:
 SLIPS: Final[Sequence[Callable[[str, random.Random], Slip | None]]] = (
     misspelt_key, wrong_type, unknown_word, unknown_audience, unknown_service, unknown_minutes, unknown_category,
     missing_category, unknown_region, unknown_column, missing_key, negative, out_of_range, key_twice, table_twice,
-    wrong_quote, wrong_bracket, missing_sign, sensitive_risk,
+    wrong_quote, wrong_bracket, missing_equals, sensitive_risk,
 )  # fmt: skip

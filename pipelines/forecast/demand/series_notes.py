@@ -60,7 +60,7 @@ def _of_values(spans: pl.DataFrame) -> Iterator[str]:
         row = extreme.row(0, named=True)
         yield (
             f"{_series(extreme)}: y {row['largest']:g} at {row['largest_at']:%Y-%m-%d %H:%M} is more than {EXTREME} "
-            "times any other; check whether it stands for an unknown value"
+            "times any other; check whether it means that the count is unknown"
         )
     if (fractions := spans.filter("has_fractions")).height:
         yield f"{_series(fractions)}: y has fractions; the models are for counts, and quantiles are whole numbers"
