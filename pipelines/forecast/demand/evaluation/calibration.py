@@ -64,9 +64,11 @@ def dispersed(predictions: pl.DataFrame, naive: str) -> pl.DataFrame:
     known = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()).with_columns(age)
     # By day: hours have no outcome before a later cutoff that their whole day lacks.
     daily = negative_binomial.moments(known, [*by, *pool, "block", "cutoff", "age"], pl.col("ds").max().alias("last"))
+    cutoffs = blocked["cutoff"].unique().sort()
+    outcomes = _learnt_together(daily, cutoffs)
     factors, parameters, wide = [], [], []
-    for cutoff in blocked["cutoff"].unique().sort():
-        before = daily.filter(pl.col("last") < cutoff, pl.col("cutoff") < cutoff)
+    for place, cutoff in enumerate(cutoffs):
+        before = outcomes.filter(pl.col("learnt") <= place, pl.col("cutoff") < cutoff)
         if before.height:
             stamp = _stamp(cutoff)
             factor = _horizon_factors(before, pool)
@@ -90,6 +92,14 @@ def dispersed(predictions: pl.DataFrame, naive: str) -> pl.DataFrame:
         spread.is_not_null().alias("is_calibrated"),
         (spread * pl.coalesce("factor", furthest, pl.lit(1.0))).fill_null(0.0).alias("dispersion"),
     ).drop("dispersion_pool", "factor")
+
+
+def _learnt_together(daily: pl.DataFrame, cutoffs: pl.Series) -> pl.DataFrame:
+    """Return the moments of the days that the same first cutoff knows, by ``learnt``, its place among the cutoffs."""
+    learnt = pl.Series("learnt", cutoffs.search_sorted(daily["last"], side="right"))
+    sums = pl.selectors.matches("^(excess|mean_[1-4])$")
+    keys = pl.selectors.exclude(sums | pl.selectors.by_name("age", "last"))
+    return daily.with_columns(learnt).group_by(keys, maintain_order=True).agg(sums.sum())
 
 
 def _horizon_factors(before: pl.DataFrame, pool: Sequence[str]) -> pl.DataFrame:
