@@ -9,7 +9,7 @@ errors of the weekday table of the shift's own counts at past origins; areas are
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -29,6 +29,8 @@ from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.panel import Panel
 from pipelines.forecast.demand.series import lasting_ids
 from pipelines.forecast.parallel import HERE, Workers
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 MODEL: Final = "part_of_days"
 """Name of the published forecasts of shifts whose hours are not forecast."""
@@ -58,16 +60,16 @@ def of_services(shifts: Mapping[str, Shift]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def hours_of(ds: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
+def hours_of(ds: Frame, shifts: Frame) -> Frame:
     """Return every row with ``ds`` (hours) and ``service`` once per shift that contains it, with ``shift`` and ``day``.
 
     ``day`` is the midnight of the date on which the shift began.
     """
     hour, date = pl.col("ds").dt.hour().cast(pl.Int64), pl.col("ds").dt.truncate("1d")
-    within_shift = ds.join(shifts, on="service")
-    today = within_shift.filter(hour >= pl.col("begins"), hour < pl.col("ends")).with_columns(date.alias("day"))
-    night = within_shift.filter(hour < pl.col("ends") - 24).with_columns((date - pl.duration(days=1)).alias("day"))
-    return pl.concat([today, night])
+    has_begun = hour >= pl.col("begins")
+    is_within = (has_begun & (hour < pl.col("ends"))) | (hour < pl.col("ends") - 24)
+    day = pl.when(has_begun).then(date).otherwise(date - pl.duration(days=1)).alias("day")
+    return ds.join(shifts, on="service").filter(is_within).with_columns(day)
 
 
 def counts(history: pl.DataFrame, series: pl.DataFrame, shifts: pl.DataFrame) -> pl.DataFrame:
@@ -91,13 +93,14 @@ def counts(history: pl.DataFrame, series: pl.DataFrame, shifts: pl.DataFrame) ->
 
 def _counted(history: pl.DataFrame, named: pl.DataFrame, shift: pl.DataFrame) -> pl.DataFrame:
     ids = named.join(shift, on="service", how="semi")
-    lying = hours_of(history.rename({"unique_id": "series_id"}).join(ids, on="series_id"), shift)
-    length = (pl.col("ends") - pl.col("begins")).first()
+    lying = hours_of(history.lazy().rename({"unique_id": "series_id"}).join(ids.lazy(), on="series_id"), shift.lazy())
+    name, begins, ends = shift.select("shift", "begins", "ends").row(0)
     return (
-        lying.group_by("series_id", "shift", "day")
-        .agg(pl.col("y").sum(), (pl.len() >= length - 1).alias("_is_whole"))
-        .filter("_is_whole")
-        .select("series_id", "shift", pl.col("day").alias("ds"), "y")
+        lying.group_by("series_id", "day")
+        .agg(pl.col("y").sum(), pl.len().alias("_hours"))
+        .filter(pl.col("_hours") >= ends - begins - 1)
+        .select("series_id", pl.lit(name).alias("shift"), pl.col("day").alias("ds"), "y")
+        .collect(engine="streaming")
     )
 
 
