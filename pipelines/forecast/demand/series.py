@@ -46,8 +46,9 @@ class History:
         Changes of hours or days without a count are left out.
         """
         keys = ["unique_id", "ds"]
-        touched = counts.with_row_index("row").join(late.select(keys).unique(), on=keys, how="semi")
-        rows = touched.unique(keys, keep="last").drop("y")
+        touched = counts.lazy().with_row_index("row").join(late.lazy().select(keys), on=keys, how="semi")
+        # Of a repeated hour the last row.
+        rows = touched.group_by(keys).agg(pl.col("row").max()).collect(engine="streaming")
         return History(counts, late.select(*keys, "seen_from", "y").join(rows, on=keys))
 
     def at(self, cutoff: datetime) -> pl.DataFrame:
@@ -60,8 +61,8 @@ class History:
         ``unique_id, cutoff`` in; ``unique_id, ds, y`` out.
         """
         unseen = self.late.join(cutoffs, on="unique_id").filter(pl.col("seen_from") > pl.col("cutoff"))
-        known = self._without(unseen).join(cutoffs, on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))
-        return known.drop("cutoff")
+        known = self._without(unseen).lazy().join(cutoffs.lazy(), on="unique_id")
+        return known.filter(pl.col("ds") < pl.col("cutoff")).drop("cutoff").collect(engine="streaming")
 
     def _without(self, late: pl.DataFrame) -> pl.DataFrame:
         sums = late.group_by("row").agg(pl.col("y").sum())
@@ -103,11 +104,13 @@ def of(history: History | pl.DataFrame, group: pl.DataFrame, cutoff: datetime) -
 def daily(hourly: pl.DataFrame, least_hours: int = 23) -> pl.DataFrame:
     """Sum hours into whole local days; a day with fewer than ``least_hours`` known hours is unknown (23 serves DST)."""
     return (
-        hourly.group_by("unique_id", pl.col("ds").dt.truncate("1d"))
+        hourly.lazy()
+        .group_by("unique_id", pl.col("ds").dt.truncate("1d"))
         .agg(pl.col("y").sum(), pl.len().alias("_hours"))
         .filter(pl.col("_hours") >= least_hours)
         .select("unique_id", "ds", "y")
         .sort("unique_id", "ds")
+        .collect(engine="streaming")
     )
 
 

@@ -72,12 +72,25 @@ def with_unplaced(panel: Panel, above: pl.DataFrame) -> Panel:
 
 def _missed(counts: pl.DataFrame, edges: pl.DataFrame, at: list[str]) -> pl.DataFrame:
     """Return ``hierarchy, parent``, ``at`` and ``y``: the parents' counts minus those of their parts."""
-    of_parts = counts.join(edges, left_on="unique_id", right_on="part").with_columns(-pl.col("y"))
-    hierarchies = edges.select("hierarchy", "parent").unique()
-    own_rows = counts.rename({"unique_id": "parent"}).join(hierarchies, on="parent")
-    columns = ["hierarchy", "parent", *at, "y"]
-    both = pl.concat([own_rows.select(columns), of_parts.select(columns)])
-    return both.group_by(columns[:-1]).agg(pl.col("y").sum()).sort(columns[:-1])
+    # One hierarchy at a time, without its name: text in every row would multiply the size of the counts.
+    missed = []
+    for hierarchy in edges.sort("hierarchy").partition_by("hierarchy", maintain_order=True):
+        factors = pl.concat(
+            [
+                hierarchy.select(pl.col("parent").unique(), factor=1.0).with_columns(unique_id="parent"),
+                hierarchy.select("parent", factor=-1.0, unique_id="part"),
+            ]
+        )
+        sums = (
+            counts.lazy()
+            .join(factors.lazy(), on="unique_id")
+            .group_by("parent", *at)
+            .agg((pl.col("y") * pl.col("factor")).sum())
+            .sort("parent", *at)
+            .collect(engine="streaming")
+        )
+        missed.append(sums.select(pl.lit(hierarchy["hierarchy"][0]).alias("hierarchy"), "parent", *at, "y"))
+    return pl.concat(missed)
 
 
 def _named(series: pl.DataFrame, missed: pl.DataFrame) -> pl.DataFrame:
