@@ -1,5 +1,6 @@
 """Tables that several steps read from the warehouse, as frames."""
 
+import itertools
 from datetime import UTC, datetime
 
 import duckdb
@@ -14,6 +15,16 @@ def demand_hourly(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         "select hierarchy, area_level, area_id, service, hour_start_at, local_date, local_hour, calls, dispatches, "
         "releasable_calls, releasable_dispatches from marts.demand_hourly"
     ).pl()
+
+
+def demand_counts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``marts.demand_hourly`` without its calendar, its text as categories: a third of the memory."""
+    reader = con.execute(
+        "select hierarchy, area_level, area_id, service, hour_start_at, calls, dispatches, releasable_calls, "
+        "releasable_dispatches from marts.demand_hourly"
+    ).to_arrow_reader()
+    batches = itertools.chain([reader.schema.empty_table()], reader)
+    return pl.concat(pl.DataFrame(batch).with_columns(pl.col(pl.String).cast(pl.Categorical)) for batch in batches)
 
 
 def crime_daily(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:

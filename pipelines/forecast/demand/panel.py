@@ -58,13 +58,16 @@ class Panel:
         silence nor its calls before tell what will come.
         """
         whole = profile.areas.whole_id
-        edges = _edges(hourly.filter(pl.col("area_id") == whole), as_of, known)
+        edges = _edges(hourly.filter(pl.col("area_id") == whole).pipe(_as_text), as_of, known)
         named = (
-            hourly.group_by("hierarchy", "area_level", "area_id", "service")
+            hourly.lazy()
+            .group_by("hierarchy", "area_level", "area_id", "service")
             .agg(
                 pl.col("dispatches").is_not_null().any().alias("has_units"),
                 pl.col("hour_start_at").max().alias("last_at"),
             )
+            .collect(engine="streaming")
+            .pipe(_as_text)
             .filter(pl.col("last_at") >= pl.col("last_at").max().over("service") - LONGEST_STOP)
             .drop("last_at")
             .join(pl.DataFrame({"measure": MEASURES}), how="cross")
@@ -77,12 +80,9 @@ class Panel:
             .join(edges, on="service", how="left", maintain_order="left")
             .with_columns(local("known_at", profile.zone).alias("cutoff"))
         )
-        clock = hourly.select(
-            "area_id", "service", "hour_start_at", local("hour_start_at", profile.zone).alias("ds"), *MEASURES
-        )
         return Panel(
             named,
-            pl.concat([_history(clock, named, measure) for measure in MEASURES]),
+            pl.concat([_history(hourly, named, measure, profile.zone) for measure in MEASURES]),
             _late(known.changes, named, as_of, profile.zone),
         )
 
@@ -127,15 +127,25 @@ def _pool() -> pl.Expr:
     )
 
 
-def _history(clock: pl.DataFrame, named: pl.DataFrame, measure: str) -> pl.DataFrame:
+def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with categories as text."""
+    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+
+
+def _history(hourly: pl.DataFrame, named: pl.DataFrame, measure: str, zone: ZoneInfo) -> pl.DataFrame:
     keys = ["area_id", "service"]
-    ids = named.filter(pl.col("measure") == measure).select(*keys, "unique_id", "known_at")
+    names = [pl.col(name).cast(hourly.schema[name]) for name in keys]
+    ids = named.filter(pl.col("measure") == measure).select(*names, "unique_id", "known_at")
     return (
-        clock.join(ids, on=keys)
-        .filter(pl.col("hour_start_at") < pl.col("known_at"), pl.col(measure).is_not_null())
+        hourly.lazy()
+        .filter(pl.col(measure).is_not_null())
+        .join(ids.lazy(), on=keys)
+        .filter(pl.col("hour_start_at") < pl.col("known_at"))
+        .select("unique_id", "hour_start_at", pl.col(measure).cast(pl.Float64).alias("y"))
         # Integers here are much cheaper than text in the warehouse.
         .sort("unique_id", "hour_start_at")
-        .select("unique_id", "ds", pl.col(measure).cast(pl.Float64).alias("y"))
+        .select("unique_id", local("hour_start_at", zone).alias("ds"), "y")
+        .collect(engine="streaming")
     )
 
 

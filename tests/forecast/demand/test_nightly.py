@@ -16,7 +16,7 @@ from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.hierarchy import reconciliation
 from pipelines.forecast.demand.models import prophet
 from pipelines.forecast.demand.nightly import DemandForecast
-from pipelines.forecast.demand.panel import Known
+from pipelines.forecast.demand.panel import Known, Panel
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 SHIPPED = profiles.load("korea")
@@ -54,6 +54,14 @@ def hourly(rates: dict[tuple[str, str], float], seed: int = 1, days: int = DAYS)
         level.alias("area_level"),
     )
     return named.sort("area_id", "service", "hour_start_at")
+
+
+def test_counts_with_categories_are_the_same_series_as_with_text() -> None:
+    frame = hourly({("11110", "police_code_2"): 0.5, ("11140", "ems"): 1.0}, days=20)
+    text = Panel.read(frame, AS_OF, KOREA, Known({}, {}))
+    categories = Panel.read(frame.with_columns(pl.col(pl.String).cast(pl.Categorical)), AS_OF, KOREA, Known({}, {}))
+    for name in ("series", "history", "late"):
+        assert getattr(categories, name).equals(getattr(text, name))
 
 
 @pytest.fixture(scope="module")

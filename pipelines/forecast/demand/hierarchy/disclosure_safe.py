@@ -44,8 +44,8 @@ def separate_hierarchies(hourly: pl.DataFrame) -> pl.DataFrame:
         hourly: ``marts.demand_hourly``.
     """
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"releasable_{name}")) for name in MEASURES)
-    flags = hourly.group_by("service", "hierarchy").agg(differs.any().alias("is_apart"))
-    return flags.filter("is_apart").select("service", "hierarchy").sort("service", "hierarchy")
+    flags = hourly.lazy().group_by("service", "hierarchy").agg(differs.any().alias("is_apart")).collect()
+    return flags.filter("is_apart").select(pl.col("service", "hierarchy").cast(pl.String)).sort("service", "hierarchy")
 
 
 def shares(
@@ -93,8 +93,9 @@ def shares(
 def _releasable(hourly: pl.DataFrame, separate: pl.DataFrame, as_of: datetime, profile: Profile, known: Known) -> Panel:
     """Return the panel of releasable counts, known as far as all counts are: the region keeps all of its own."""
     is_whole = pl.col("area_id") == profile.areas.whole_id
-    regions = hourly.filter(is_whole).join(separate, on="service", how="semi")
-    areas = hourly.filter(~is_whole).join(separate, on=["service", "hierarchy"], how="semi")
+    pairs = separate.select(pl.col(name).cast(hourly.schema[name]) for name in separate.columns)
+    regions = hourly.filter(is_whole).join(pairs, on="service", how="semi")
+    areas = hourly.filter(~is_whole).join(pairs, on=["service", "hierarchy"], how="semi")
     read = areas.with_columns(pl.col(f"releasable_{name}").alias(name) for name in MEASURES)
     return Panel.read(pl.concat([regions, read]), as_of, profile, replace(known, changes=None))
 
