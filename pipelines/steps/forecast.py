@@ -51,67 +51,76 @@ SCORE_GRAIN: Final = ("reference_at", "frequency", "service", "measure", "catego
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """Everything that the models read.
+class DemandInputs:
+    """Everything that the models of demand read.
 
-    ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``police``: the last two, one row;
-    ``selected`` and ``scored``: the models that the last earlier run used, and the backtest it published; or none.
-    ``kept_…``: the same of risk.
+    ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``selected`` and ``scored``: the
+    models that the last earlier run used, and the backtest it published; or none.
     """
 
-    demand_hourly: pl.DataFrame
-    demand_delays: pl.DataFrame
-    demand_changes: pl.DataFrame
+    hourly: pl.DataFrame
+    delays: pl.DataFrame
+    changes: pl.DataFrame
     services: pl.DataFrame
-    crime: pl.DataFrame
-    crime_gaps: pl.DataFrame
-    police: pl.DataFrame
     areas: pl.DataFrame
-    cells: pl.DataFrame
     selected: pl.DataFrame | None = None
     scored: pl.DataFrame | None = None
-    kept_choices: pl.DataFrame | None = None
-    kept_scores: pl.DataFrame | None = None
-    kept_curves: pl.DataFrame | None = None
-    kept_calibration: pl.DataFrame | None = None
-    kept_slots_scores: pl.DataFrame | None = None
 
     @staticmethod
-    def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "Inputs":
+    def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "DemandInputs":
         """Read them from warehouse and records."""
-        return Inputs(
-            demand_hourly=inputs.demand_hourly(con),
-            demand_delays=con.execute("from marts.demand_delays").pl(),
-            demand_changes=con.execute("from marts.demand_changes").pl(),
+        return DemandInputs(
+            hourly=inputs.demand_counts(con),
+            delays=con.execute("from marts.demand_delays").pl(),
+            changes=con.execute("from marts.demand_changes").pl(),
             services=_services(con),
-            crime=inputs.crime_versions(con),
-            crime_gaps=inputs.crime_gaps(con),
-            police=_police(con, settings),
             areas=inputs.areas(con),
-            cells=inputs.cells(con),
             selected=issues.before(settings, "demand_selections"),
             scored=issues.before(settings, "demand_backtests"),
-            **{f"kept_{part}": issues.before(settings, kind) for part, kind in KEPT.items()},
         )
-
-    @property
-    def frames(self) -> dict[str, pl.DataFrame]:
-        """Return the frames by name, without missing ones."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: frame for name, frame in named.items() if frame is not None}
-
-    @property
-    def kept(self) -> risk.Kept | None:
-        """Return the last run's backtest of risk; None if a part is missing."""
-        parts = {part: getattr(self, f"kept_{part}") for part in KEPT}
-        return None if any(frame is None for frame in parts.values()) else risk.Kept(**parts)
 
     @property
     def known(self) -> Known:
         """Return what is known of the services' records."""
         complete = dict(self.services.select("service", "complete_until_at").drop_nulls().iter_rows())
         stale = dict(self.services.select("service", "stale_reason").drop_nulls().iter_rows())
-        return Known(complete, stale, self.demand_delays, self.demand_changes)
+        return Known(complete, stale, self.delays, self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskInputs:
+    """Everything that the models of risk read.
+
+    ``police``: ``complete_until_at, stale_reason``, one row; the rest after ``cells``: the parts of `risk.Kept`, as the
+    last earlier run recorded them, or none.
+    """
+
+    crime: pl.DataFrame
+    gaps: pl.DataFrame
+    police: pl.DataFrame
+    cells: pl.DataFrame
+    choices: pl.DataFrame | None = None
+    scores: pl.DataFrame | None = None
+    curves: pl.DataFrame | None = None
+    calibration: pl.DataFrame | None = None
+    slots_scores: pl.DataFrame | None = None
+
+    @staticmethod
+    def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "RiskInputs":
+        """Read them from warehouse and records."""
+        return RiskInputs(
+            crime=inputs.crime_versions(con),
+            gaps=inputs.crime_gaps(con),
+            police=_police(con, settings),
+            cells=inputs.cells(con),
+            **{part: issues.before(settings, kind) for part, kind in KEPT.items()},
+        )
+
+    @property
+    def kept(self) -> risk.Kept | None:
+        """Return the last run's backtest of risk; None if a part is missing."""
+        parts = {part: getattr(self, part) for part in KEPT}
+        return None if any(frame is None for frame in parts.values()) else risk.Kept(**parts)
 
 
 def forecast(settings: Settings, progress: Progress = silent) -> None:
@@ -125,22 +134,32 @@ def read(settings: Settings) -> None:
     """Copy what the models read out of the warehouse."""
     with run_log.recorded(settings, "forecast_read"):
         with warehouse.connect(settings) as con:
-            frames = Inputs.read(con, settings).frames
+            demand_inputs, risk_inputs = DemandInputs.read(con, settings), RiskInputs.read(con, settings)
         handover.discard(handed_over(settings))
-        handover.save(_folder(settings) / "inputs", frames)
+        handover.save(_folder(settings) / "demand_inputs", _frames(demand_inputs))
+        handover.save(_folder(settings) / "risk_inputs", _frames(risk_inputs))
 
 
 def fit(settings: Settings, progress: Progress = silent) -> None:
-    """Run the models; opens no warehouse."""
+    """Run the models; opens no warehouse. Those of risk begin once demand's frames have left memory."""
+    folder = _folder(settings)
     with run_log.recorded(settings, "forecast_fit"), parallel.opened(settings.environment.processes) as workers:
-        data = Inputs(**handover.load(_folder(settings) / "inputs"))
-        handover.save(_folder(settings) / "outputs", models(data, settings, workers, progress))
+        handover.save(
+            folder / "demand_outputs",
+            demand_models(DemandInputs(**handover.load(folder / "demand_inputs")), settings, workers, progress),
+        )
+        handover.save(
+            folder / "risk_outputs",
+            risk_models(RiskInputs(**handover.load(folder / "risk_inputs")), settings, progress),
+        )
 
 
 def write(settings: Settings) -> None:
     """Record the forecasts as issued, and fill the tables of schema ``forecast``."""
     with run_log.recorded(settings, "forecast_write"):
-        outputs = handover.load(_folder(settings) / "outputs")
+        outputs = handover.load(_folder(settings) / "demand_outputs") | handover.load(
+            _folder(settings) / "risk_outputs"
+        )
         record(settings, outputs)
         with warehouse.connect(settings) as con:
             write_tables(con, settings, outputs)
@@ -158,15 +177,14 @@ def handed_over(settings: Settings) -> Path:
     return settings.work / "forecast"
 
 
-def models(
-    data: Inputs, settings: Settings, workers: Workers = HERE, progress: Progress = silent
+def demand_models(
+    data: DemandInputs, settings: Settings, workers: Workers = HERE, progress: Progress = silent
 ) -> dict[str, pl.DataFrame]:
-    """Run the models of demand and risk; returns a frame per kind of record."""
-    profile, as_of = settings.profile, settings.as_of
+    """Run the models of demand; returns a frame per kind of record."""
     calls = demand.forecast_demand(
-        data.demand_hourly,
-        as_of,
-        profile,
+        data.hourly,
+        settings.as_of,
+        settings.profile,
         data.known,
         workers,
         progress,
@@ -174,23 +192,29 @@ def models(
         data.areas,
         data.scored,
     )
+    return {
+        "demand_forecasts": calls.forecasts,
+        "demand_backtests": calls.scores,
+        "demand_selections": calls.choices,
+    }
+
+
+def risk_models(data: RiskInputs, settings: Settings, progress: Progress = silent) -> dict[str, pl.DataFrame]:
+    """Run the models of risk; returns a frame per kind of record."""
     ((complete_until, stale_reason),) = data.police.iter_rows()
     crime = risk.forecast_risk(
         data.crime,
         data.cells,
-        as_of,
-        profile,
+        settings.as_of,
+        settings.profile,
         complete_until,
         stale_reason,
         settings.environment.threads,
         progress,
         data.kept,
-        data.crime_gaps,
+        data.gaps,
     )
     return {
-        "demand_forecasts": calls.forecasts,
-        "demand_backtests": calls.scores,
-        "demand_selections": calls.choices,
         "risk_forecasts": crime.forecasts,
         "risk_backtests": crime.scores,
         "risk_curves": crime.curves,
@@ -266,6 +290,12 @@ def _police(con: duckdb.DuckDBPyConnection, settings: Settings) -> pl.DataFrame:
     ).pl()
     until = pl.lit(inputs.police_complete_until(con, settings), pl.Datetime("us", "UTC"))
     return stale.select(until.alias("complete_until_at"), "stale_reason")
+
+
+def _frames(data: DemandInputs | RiskInputs) -> dict[str, pl.DataFrame]:
+    """The frames by name, without missing ones."""
+    named = {field.name: getattr(data, field.name) for field in fields(data)}
+    return {name: frame for name, frame in named.items() if frame is not None}
 
 
 def _folder(settings: Settings) -> Path:

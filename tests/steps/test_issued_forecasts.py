@@ -116,7 +116,8 @@ def scored(settings: Settings) -> pl.DataFrame:
 
 def issue(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """The forecast step on an open warehouse."""
-    outputs = forecast.models(forecast.Inputs.read(con, settings), settings)
+    outputs = forecast.demand_models(forecast.DemandInputs.read(con, settings), settings)
+    outputs |= forecast.risk_models(forecast.RiskInputs.read(con, settings), settings)
     forecast.record(settings, outputs)
     forecast.write_tables(con, settings, outputs)
 
@@ -150,7 +151,7 @@ def test_between_selections_a_night_keeps_the_backtest_and_a_rebuild_finds_it(
     assert now.drop("reference_at").equals(before.drop("reference_at"))
     stored = issues.newest(settings, "risk_choices")
     assert stored is not None and stored["category"].to_list() == ["theft"]
-    earlier = forecast.Inputs.read(con, settings).kept
+    earlier = forecast.RiskInputs.read(con, settings).kept
     assert earlier is not None and earlier.fits(stored["fingerprint"][0]), "both nights have the same months"
     written = hashes(con)
     assert reload(con, settings) and hashes(con) == written
