@@ -7,7 +7,7 @@ and shifts whose hours are forecast, are bottom-up aggregates (``reconciliation`
 which the selected models are refitted every night.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -81,17 +81,38 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A frequency's forecasts of the past and ahead, the published ones under the name ``CHOSEN``.
+    """A frequency's forecasts of the past and ahead.
 
-    ``forecasts``: as in ``combine.Published``, with ``is_scored`` and ``method``; ``scale``: the seasonal-naive MAE as
-    now known, for scores.
+    ``published``: as in ``combine.Published``, with ``is_scored`` and ``method``; ``baselines``: likewise, only what is
+    scored or ahead; ``scale``: the seasonal-naive MAE as now known, for scores.
     """
 
     request: Request
-    forecasts: pl.DataFrame
+    published: pl.DataFrame
+    baselines: pl.DataFrame
     curves: Floats
     choices: pl.DataFrame
     scale: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is left of a ``Result`` once its past is scored.
+
+    ``ahead``: what is published and the baselines, as from ``tables.named``; ``scores``: ``forecast.demand_scores``;
+    ``choices``: ``forecast.demand_selections``.
+    """
+
+    freq: Frequency
+    ahead: pl.DataFrame
+    curves: Floats
+    scores: pl.DataFrame
+    choices: pl.DataFrame
+
+    @property
+    def means(self) -> pl.DataFrame:
+        """Return ``unique_id, cutoff, ds, mean`` of what is published."""
+        return self.ahead.filter(~pl.col("is_baseline")).select("unique_id", "cutoff", "ds", "mean")
 
 
 def forecast_demand(
@@ -135,41 +156,34 @@ def forecast_demand(
     selected_at = selection_table.selected_at(kept, as_of)
     run = Run(as_of, profile, kept if selected_at else None, scored, selected_at, workers, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
-    hours, days = _hourly(panel, run), _daily(panel, run)
-    of_hours = _added_up(hours, panel, members, run, listed)
-    hours = replace(hours, forecasts=_published(hours.forecasts, reconciliation.added, of_hours))
-    days = replace(
-        days, forecasts=_published(days.forecasts, reconciliation.added, _added_up(days, panel, members, run))
-    )
-    days = replace(
-        days, forecasts=_published(days.forecasts, partial(reconciliation.by_period, frequency="D"), of_hours)
-    )
-    shares = disclosure_safe.shares(hourly, _ahead(hours), _ahead(days), of_hours, members, as_of, profile, known)
-    stored = [_stored(hours, panel, run, shares.hours), _stored(days, panel, run, shares.days)]
-    forecasts, scores, chosen = ([*frames] for frames in zip(*stored, strict=True))
-    if listed.height:
+    hours, of_hours = _hours(panel, members, listed, run)
+    days = _days(panel, members, of_hours, run)
+    shares = disclosure_safe.shares(hourly, hours.means, days.means, of_hours, members, as_of, profile, known)
+    forecasts = [_issued(hours, panel, run, shares.hours), _issued(days, panel, run, shares.days)]
+    # One shift at a time: the backtests of all of them are larger than that of hours.
+    for shift in listed.partition_by("shift", maintain_order=True):
         forecasts.append(
-            shifts.forecast(
-                panel, _ahead(hours), _ahead(days), of_hours, shares, members, listed, as_of, profile, workers
-            )
+            shifts.forecast(panel, hours.means, days.means, of_hours, shares, members, shift, as_of, profile, workers)
         )
-    return DemandForecast(pl.concat(forecasts), pl.concat(scores), pl.concat(chosen))
-
-
-def _published(
-    forecasts: pl.DataFrame, change: Callable[[pl.DataFrame, Sums], pl.DataFrame], sums: Sums
-) -> pl.DataFrame:
-    """Return the forecasts, with sums applied to the published ones."""
-    is_published = pl.col("model") == CHOSEN
-    changed = change(forecasts.filter(is_published), sums)
-    return pl.concat([changed, forecasts.filter(~is_published)])
-
-
-def _ahead(result: Result) -> pl.DataFrame:
-    """Return the published forecasts ahead."""
-    return result.forecasts.filter(pl.col("model") == CHOSEN, pl.col("target_start").is_not_null()).select(
-        "unique_id", "cutoff", "ds", "mean"
+    return DemandForecast(
+        pl.concat(forecasts), pl.concat([hours.scores, days.scores]), pl.concat([hours.choices, days.choices])
     )
+
+
+def _hours(
+    panel: Panel, members: Mapping[tuple[str, str, str], pl.DataFrame], listed: pl.DataFrame, run: Run
+) -> tuple[Outlook, Sums]:
+    """Forecast hours, areas above the leaves as sums; return also the sums, of shifts and days too."""
+    result = _hourly(panel, run)
+    sums = _added_up(result, panel, members, run, listed)
+    return _outlook(replace(result, published=reconciliation.added(result.published, sums)), panel, run), sums
+
+
+def _days(panel: Panel, members: Mapping[tuple[str, str, str], pl.DataFrame], of_hours: Sums, run: Run) -> Outlook:
+    """Forecast days, areas above the leaves as sums, and the first days as sums of their hours."""
+    result = _daily(panel, run)
+    summed = reconciliation.added(result.published, _added_up(result, panel, members, run))
+    return _outlook(replace(result, published=reconciliation.by_period(summed, of_hours, "D")), panel, run)
 
 
 def _added_up(
@@ -182,7 +196,7 @@ def _added_up(
     """Sum every service and measure, at the scored origins and ahead; by shift and day too if requested."""
     is_ahead = pl.col("target_start").is_not_null()
     is_due = is_ahead | pl.col("is_scored") if result.request.scores is None else is_ahead
-    published = result.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
+    published = result.published.with_columns(pl.col("centre").alias("mean"))
     families = []
     for (service, measure), family in panel.series.group_by(area_hierarchy.FAMILY, maintain_order=True):
         rows = published.join(family, on="unique_id", how="semi", maintain_order="left")
@@ -280,55 +294,86 @@ def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
 
 def _issue(requested: Request, panel: Panel, run: Run) -> Result:
     """Run the models; select and calibrate separately where models compete and where none does."""
-    stored = panel.known_history()
-    rows = rolling_origin.run(requested.models, stored, requested.targets)
-    before = stored.before(requested.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
-    first, now = (scoring.season_errors(history, requested.freq) for history in (before, panel.history))
+    first, now, parts = _predictions(requested, panel)
     result, chosen, floors = [], [], (TABLE[requested.freq], BASELINE)
-    for (is_upper,), part in rows.partition_by("is_upper", as_dict=True, maintain_order=True).items():
+    is_read = (pl.col("model") == CHOSEN) | pl.col("is_scored") | pl.col("target_start").is_not_null()
+    # Popped, so that one group's predictions are gone when the next group's ranges are computed.
+    while parts:
+        part = parts.pop(0)
+        is_upper = part["is_upper"].first()
         done = combine.published(part, first, registry.ORDER, BASELINE, requested.freq, requested.kept, floors)
         method = pl.col("method") if is_upper else pl.lit(SIMPLE)
-        result.append(
-            (done.forecasts.with_columns(method.alias("method"), requested.is_scored.alias("is_scored")), done.curves)
-        )
+        forecasts = done.forecasts.with_columns(method.alias("method"), requested.is_scored.alias("is_scored"))
+        result.append((forecasts.filter(is_read).drop("pool", "level", "is_upper"), done.curves))
         chosen.append(done.choices)
     forecasts, curves = calibration.stacked(result)
-    return Result(requested, forecasts, curves, pl.concat(chosen), now)
+    is_published = pl.col("model") == CHOSEN
+    return Result(
+        requested, forecasts.filter(is_published), forecasts.filter(~is_published), curves, pl.concat(chosen), now
+    )
 
 
-def _stored(
-    result: Result, panel: Panel, run: Run, shared: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return the results as stored: forecasts ahead, scores of the past, selections.
+def _predictions(requested: Request, panel: Panel) -> tuple[pl.DataFrame, pl.DataFrame, list[pl.DataFrame]]:
+    """Return the seasonal-naive MAE before the first origin and as now known, and every model's forecasts: those of
+    series for which models compete apart from the rest.
+    """
+    stored = panel.known_history()
+    before = stored.before(requested.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
+    first, now = (scoring.season_errors(history, requested.freq) for history in (before, panel.history))
+    predictions = rolling_origin.run(requested.models, stored, requested.targets)
+    return first, now, predictions.partition_by("is_upper", maintain_order=True)
+
+
+def _outlook(result: Result, panel: Panel, run: Run) -> Outlook:
+    """Score the past, and keep what is ahead."""
+    requested, freq = result.request, result.request.freq
+    is_ahead = pl.col("target_start").is_not_null()
+    selected_at = (requested.kept is not None and run.selected_at) or run.as_of
+    return Outlook(
+        freq,
+        tables.named(result.published.filter(is_ahead), result.baselines.filter(is_ahead)),
+        result.curves,
+        _scores(result, panel, run) if requested.scores is None else requested.scores,
+        selection_table.to_table(result.choices, panel, freq, run.as_of, selected_at, run.profile),
+    )
+
+
+def _scores(result: Result, panel: Panel, run: Run) -> pl.DataFrame:
+    """Return ``forecast.demand_scores`` of the past, at the origins that are scored."""
+    freq = result.request.freq
+    is_past = pl.col("target_start").is_null() & pl.col("is_scored") & pl.col("y").is_not_null()
+    past = tables.named(result.published.filter(is_past), result.baselines.filter(is_past))
+    since = past.select(pl.col("ds").min()).item()
+    parts = []
+    for rows in _by_service(past, panel, run, freq):
+        known = rows.with_columns(y="y_now", area_level="level").join(
+            result.scale, on="unique_id", how="left", maintain_order="left"
+        )
+        ranged = calibration.with_quantiles(known, result.curves)
+        parts.append(tables.backtest_scores(ranged, result.curves, freq, since))
+    return pl.concat(parts)
+
+
+def _issued(outlook: Outlook, panel: Panel, run: Run, shared: pl.DataFrame) -> pl.DataFrame:
+    """Return ``forecast.demand`` of what is ahead.
 
     ``shared``: means of ``disclosure_safe``, stored next to those of all calls.
     """
-    freq, as_of = result.request.freq, run.as_of
-    stamped = (
-        tables.named(result.forecasts)
-        .drop("pool", "level")
-        .join(panel.series.drop("cutoff", "pool"), on="unique_id", how="left", maintain_order="left")
-        .filter(pl.col("level") != area_hierarchy.UNPLACED)
-        .with_columns(
-            pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
+    parts = []
+    for rows in _by_service(outlook.ahead, panel, run, outlook.freq):
+        shared_rows = disclosure_safe.replacements(rows.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
+        ranged = calibration.with_quantiles(pl.concat([rows, shared_rows]), outlook.curves)
+        parts.append(tables.issued(ranged, outlook.curves))
+    return pl.concat(parts)
+
+
+def _by_service(forecasts: pl.DataFrame, panel: Panel, run: Run, freq: Frequency) -> Iterator[pl.DataFrame]:
+    """Yield the forecasts with what they are of, one service at a time: with names and quantiles, the rows of all
+    services would be several times as large.
+    """
+    placed = panel.series.filter(pl.col("level") != area_hierarchy.UNPLACED).drop("cutoff", "pool").sort("service")
+    for of_service in placed.partition_by("service", maintain_order=True):
+        yield forecasts.join(of_service, on="unique_id", maintain_order="left").with_columns(
+            pl.lit(run.as_of).cast(pl.Datetime("us", "UTC")).alias("reference_at"),
             pl.lit(freq).alias("frequency"),
         )
-    )
-    is_ahead = pl.col("target_start").is_not_null()
-    ahead = stamped.filter(is_ahead)
-    shared_rows = disclosure_safe.replacements(ahead.filter(~pl.col("is_baseline")), shared, ["unique_id", "ds"])
-    issued = calibration.with_quantiles(pl.concat([ahead, shared_rows]), result.curves)
-    scores = result.request.scores
-    if scores is None:
-        is_past = ~is_ahead & pl.col("is_scored") & pl.col("y").is_not_null()
-        past = calibration.with_quantiles(
-            stamped.filter(is_past).with_columns(y=pl.col("y_now"), area_level="level"), result.curves
-        )
-        known = past.join(result.scale, on="unique_id", how="left", maintain_order="left")
-        scores = tables.backtest_scores(known, result.curves, freq)
-    selected_at = (result.request.kept is not None and run.selected_at) or as_of
-    return (
-        tables.issued(issued, result.curves),
-        scores,
-        selection_table.to_table(result.choices, panel, freq, as_of, selected_at, run.profile),
-    )

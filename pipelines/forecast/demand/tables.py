@@ -1,5 +1,6 @@
 """The tables of demand forecasts as stored: issued forecasts and their scores."""
 
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -56,17 +57,14 @@ def issued(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> pl.DataFrame:
     )
 
 
-def named(forecasts: pl.DataFrame) -> pl.DataFrame:
+def named(published: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """Return what is published under the name of its model, and the baselines that differ from it (``is_baseline``)."""
     keys = ["unique_id", "cutoff", "ds"]
     is_single = ~pl.col("models").str.contains(JOIN, literal=True)
-    chosen = forecasts.filter(pl.col("model") == CHOSEN).with_columns(
-        pl.when(is_single).then("models").otherwise(pl.lit(COMBINATION)).alias("model")
-    )
+    chosen = published.with_columns(pl.when(is_single).then("models").otherwise(pl.lit(COMBINATION)).alias("model"))
     equal = chosen.filter(~pl.col("is_reconciled").fill_null(False)).select(*keys, "model")
-    others = forecasts.filter(pl.col("model") != CHOSEN)
-    baselines = others.join(equal, on=[*keys, "model"], how="anti", maintain_order="left")
-    return pl.concat([chosen.with_columns(is_baseline=pl.lit(False)), baselines.with_columns(is_baseline=pl.lit(True))])
+    others = baselines.join(equal, on=[*keys, "model"], how="anti", maintain_order="left")
+    return pl.concat([chosen.with_columns(is_baseline=pl.lit(False)), others.with_columns(is_baseline=pl.lit(True))])
 
 
 def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFrame:
@@ -90,16 +88,19 @@ def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFram
     )
 
 
-def backtest_scores(known: pl.DataFrame, curves: Floats, freq: Frequency) -> pl.DataFrame:
-    """Return ``scores`` of a backtest, with the skill over hour-of-week averages."""
+def backtest_scores(
+    known: pl.DataFrame, curves: Floats, freq: Frequency, since: datetime | None = None
+) -> pl.DataFrame:
+    """Return ``scores`` of a backtest, with the skill over hour-of-week averages.
+
+    ``since``: the local time from which whole weeks count; none: the first of ``known``.
+    """
     keys = ["unique_id", "cutoff"]
-    sides = _sides(known)
-    # One name for published forecasts, so that it never equals that of a baseline.
     stored_scores = scores(known, curves, "backtest")
+    # One name for published forecasts, so that it never equals that of a baseline.
     published = pl.when(pl.col("is_baseline")).then("model").otherwise(pl.lit(CHOSEN)).alias("model")
-    skilled = scoring.with_skill(
-        stored_scores.with_columns(published), sides.with_columns(published), GRAIN, TABLE[freq], keys
-    )
+    sides = _sides(known).with_columns(published)
+    skilled = scoring.with_skill(stored_scores.with_columns(published), sides, GRAIN, TABLE[freq], keys, since)
     return skilled.with_columns(stored_scores["model"])
 
 

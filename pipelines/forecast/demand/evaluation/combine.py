@@ -54,9 +54,7 @@ def published(
     candidates = [name for name in order if name in predictions["model"].unique()]
     spread = calibration.dispersed(predictions, naive)
     if selection is None:
-        calibrated = calibration.with_quantiles(spread.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()))
-        lost = model_selection.losses(calibrated, candidates, naive)
-        selection = model_selection.choose(spread, lost, scales, candidates, freq)
+        selection = model_selection.choose(spread, _losses(spread, candidates, naive), scales, candidates, freq)
     chosen = model_selection.apply(selection, spread.drop("family", "dispersion", "is_calibrated"), candidates, naive)
     wanted = pl.col("model").is_in(list(others)) if others is not None else pl.lit(True)
     single = spread.filter(pl.col("mean").is_not_null(), wanted).with_columns(
@@ -65,3 +63,10 @@ def published(
     both = [calibration.dispersed(chosen.drop("block"), naive), single]
     forecasts, curves = calibration.recalibrated(pl.concat(both, how="diagonal_relaxed").drop("family"))
     return Published(forecasts.with_columns(is_reconciled=pl.lit(False)), selection, curves)
+
+
+def _losses(spread: pl.DataFrame, candidates: Sequence[str], naive: str) -> pl.DataFrame:
+    """Return the losses of the candidates, one origin at a time: quantiles are several times as large as means."""
+    known = spread.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null())
+    parts = known.sort("cutoff", maintain_order=True).partition_by("cutoff", maintain_order=True) or [known]
+    return pl.concat(model_selection.losses(calibration.with_quantiles(part), candidates, naive) for part in parts)

@@ -7,6 +7,7 @@ integers. So the coverage expected under the forecast's own distribution is repo
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -171,7 +172,12 @@ def score(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = IDENTITY)
 
 
 def with_skill(
-    scores: pl.DataFrame, forecasts: pl.DataFrame, by: Sequence[str], reference: str, keys: Sequence[str]
+    scores: pl.DataFrame,
+    forecasts: pl.DataFrame,
+    by: Sequence[str],
+    reference: str,
+    keys: Sequence[str],
+    since: datetime | None = None,
 ) -> pl.DataFrame:
     """Add the skill over a reference model: 1 - pinball / its pinball on the same targets.
 
@@ -185,13 +191,16 @@ def with_skill(
         by: Columns within which models compare.
         reference: Name of the model to compare with; it has one row per ``keys`` and ``ds``.
         keys: Columns that identify a target together with ``ds``; the first one identifies the series.
+        since: When the first whole week begins; none: at the first ``ds``. Give it where the rows are only some of
+            those whose weeks are drawn together.
     """
     on = list(dict.fromkeys([*by, *keys, "ds"]))
     lost = forecasts.with_columns(mean_pinball().alias("loss")).select(*on, "model", "loss")
     usual = (
         lost.filter(pl.col("model") == reference).unique(on, keep="first").select(*on, pl.col("loss").alias("usual"))
     )
-    week = ((pl.col("ds") - pl.col("ds").min()).dt.total_days() // 7).alias("week")
+    begin = pl.col("ds").min() if since is None else pl.lit(since, pl.Datetime("us"))
+    week = ((pl.col("ds") - begin).dt.total_days() // 7).alias("week")
     paired = (
         lost.unique([*on, "model"], keep="first", maintain_order=True)
         .join(usual, on=on, maintain_order="left")

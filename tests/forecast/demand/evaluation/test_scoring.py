@@ -136,6 +136,20 @@ def test_skill_over_few_weeks_has_no_interval() -> None:
     assert result["skill"] is not None and result["skill_low"] is None
 
 
+def test_skills_of_series_scored_apart_share_the_weeks_of_all() -> None:
+    frame = compared(1.4).filter((pl.col("unique_id") != 1) | (pl.col("ds") >= datetime(2026, 1, 9)))
+    by = ["unique_id"]
+
+    def skilled(rows: pl.DataFrame, since: datetime | None = None) -> pl.DataFrame:
+        scores = scoring.score(rows, [*by, "model"])
+        return scoring.with_skill(scores, rows, by, "table", ["unique_id", "cutoff"], since)
+
+    first = datetime(2026, 1, 5)
+    apart = pl.concat(skilled(part, first) for part in frame.sort(by).partition_by(by, maintain_order=True))
+    assert apart.equals(skilled(frame))
+    assert not skilled(frame.filter(unique_id=1)).equals(apart.filter(unique_id=1)), "else its weeks begin on a Friday"
+
+
 def test_the_pit_histogram_of_the_truth_is_even_and_that_of_narrow_ranges_is_a_bowl() -> None:
     frame = forecasts(20_000).with_columns(
         unique_id=pl.int_range(20_000), cutoff=pl.lit(datetime(2026, 1, 5)), ds=pl.lit(datetime(2026, 1, 6))
