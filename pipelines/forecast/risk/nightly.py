@@ -216,7 +216,9 @@ def _ahead(
         windows = months.windows if chosen is None else ()
         backtest, scored, _ = rolling.run(past, category, windows, months.depths, progress, LEAD_DAYS)
         choice = backtest.chosen(months.due, selected) if chosen is None else chosen[category]
-        return _Tried(backtest.ranked(until, selected, choice), backtest, scored, choice)
+        ranked = backtest.ranked(until, selected, choice)
+        backtest.drop_tables()
+        return _Tried(ranked, backtest, scored, choice)
 
     with ThreadPoolExecutor(threads) as workers:
         return dict(zip(past.events, workers.map(of, past.events), strict=True))

@@ -76,6 +76,10 @@ class Backtest:
         self.boosted[origin] = rates.get(BOOSTING)
         return rates
 
+    def drop_tables(self) -> None:
+        """Drop the features of past origins, by far the largest part; only further origins would read them."""
+        self._memo.clear()
+
     def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
         """Return every model's rank of every cell."""
         return stack.placed(rates, self.category, origin)
