@@ -60,7 +60,19 @@ CHECKS: Mapping[str, Callable[[str, Profile], Iterator[Problem]]] = {
 }
 """What is wrong with the entry of a feed of each kind."""
 
-_TAKEN = ("incidents", "dispatches", "versions", "firsts", "words", "rows", "excluded", "lists", "missing", "keys")
+_TAKEN = (
+    "incidents",
+    "dispatches",
+    "versions",
+    "firsts",
+    "words",
+    "rows",
+    "excluded",
+    "unplaced",
+    "lists",
+    "missing",
+    "keys",
+)
 """Tables of schema staging whose names are not feed names, or the suffix that follows a feed's name."""
 
 

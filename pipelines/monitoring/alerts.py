@@ -104,6 +104,29 @@ _NOTES = (
     """,
     """
     select feed, format(
+        '{}: areas that no boundary has: {}{}; {:,} incidents count in a district only where they have a place: check '
+        'the boundaries'' id_column and name_column, or ask the source',
+        feed,
+        array_to_string(list(format('"{}" ({:,})', area_word, incidents) order by incidents desc, area_word)[:5], ', '),
+        if(count(*) > 5, format(' and {} more', count(*) - 5), ''),
+        sum(incidents)::bigint
+    ) as message
+    from marts.unmapped_areas group by feed order by feed
+    """,
+    """
+    with untimed as (
+        select feed, string_agg(demand_service, ', ' order by demand_service) as services
+        from reference.untimed_services group by feed
+    )
+    select feed, format(
+        '{}: {:,} of {:,} records state no time of day and are in no hour{}; if the source has the time in another '
+        'column, map it',
+        feed, date_only_incidents, incidents, coalesce(': there is no hourly demand of ' || services, '')
+    ) as message
+    from marts.untimed_records left join untimed using (feed) where date_only_incidents > 0 order by feed
+    """,
+    """
+    select feed, format(
         '{}: {:,} of {:,} records have coordinates outside the country and so no place; they count in the district '
         'that they name: check whether the source writes placeholders, or swaps the axes',
         feed, outside_country_incidents, incidents

@@ -9,7 +9,7 @@ Times are local: a span over a change to or from daylight saving time is an hour
 often write 0 or 12 (as in Toronto), so peaks at midnight or noon may be unknown hours.
 """
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from pipelines.schema.dictionary import frame_schema
 
 WINDOW_DAYS: Final = 365
+LONGEST_DATE_SECONDS: Final = 25 * 3600
+"""A day on which clocks go back."""
 LONGEST_SECONDS: Final = 7 * 86400
 HOURS: Final = 168
 PARTS: Final = 1_000_000
@@ -43,9 +45,12 @@ def aoristic(points: pl.DataFrame, window_end: date) -> pl.DataFrame:
     """
     start = window_end - timedelta(days=WINDOW_DAYS)
     seconds = (pl.col("occurred_until") - pl.col("occurred_from")).dt.total_seconds()
+    # A day from midnight to midnight is a date: that all its hours weigh the same is not known.
+    midnights = [pl.col(name).dt.time() == time() for name in ("occurred_from", "occurred_until")]
+    is_date = pl.all_horizontal(*midnights, seconds.is_between(1, LONGEST_DATE_SECONDS)).fill_null(False)
     events = points.filter(pl.col("occurrence_date").is_between(start, window_end, closed="left")).select(
         "category",
-        "occurred_from",
+        pl.when(~is_date).then("occurred_from").alias("occurred_from"),
         has_span=(seconds > 0).fill_null(False),
         seconds=pl.when(seconds > 0).then(seconds).otherwise(0),
     )

@@ -18,6 +18,7 @@ STAGED: Final[Mapping[str, str]] = {
     "lists": "_lists",
     "missing": "_missing",
     "excluded": "_excluded",
+    "unplaced": "_unplaced",
 }
 """Tables of staging that unite those of the feeds, and how a feed's file is called after its name."""
 

@@ -27,6 +27,20 @@ PLACES = """(
 """Where incidents are and were: a backtest sees them where they were then."""
 
 
+UNTIMED_SERVICES = """
+    with untimed as (
+        select feed
+        from staging.incidents
+        group by feed
+        having bool_and(is_untimed(reported_at, occurred_at, occurred_until))
+    )
+    select distinct untimed.feed, demand_services.demand_service
+    from untimed
+    join reference.feed_services on feed_services.feed = untimed.feed
+    join reference.demand_services on demand_services.service = feed_services.service
+"""
+"""Services of demand with a feed whose records state no time of day. Grain: feed, demand_service."""
+
 KEYED = "keyed"
 """What the files in ``sql/staging`` are called that all feeds with a file ``<feed>_rows`` share."""
 
@@ -43,6 +57,7 @@ def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable
     areas.build(con, settings.profile)
     progress("staging")
     edges = stage(con, registered)
+    edges |= _leave_out_untimed_services(con)
     progress("places")
     areas.locate(con, settings.profile, PLACES)
     progress("joint incidents")
@@ -165,6 +180,19 @@ def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered
         "needs_units": pl.Boolean,
     }
     warehouse.write_frame(con, "reference", "demand_services", pl.DataFrame(services, schema=schema, orient="row"))
+
+
+def _leave_out_untimed_services(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Take services out of hourly demand that have a feed whose every record states a day, and no time of day.
+
+    Such records would all be counted in the hour of midnight. ``reference.untimed_services`` lists them.
+    """
+    edges = warehouse.run_selects(con, "reference", {"untimed_services": UNTIMED_SERVICES})
+    con.execute(
+        "delete from reference.demand_services "
+        "where demand_service in (select demand_service from reference.untimed_services)"
+    )
+    return edges
 
 
 def _feed_row(profile: Profile, feed: Feed) -> dict[str, object]:

@@ -69,7 +69,9 @@ select
         placed.location_quality, placed.cell_id
     ) is null as is_risk_allowed,
     placed.local_at::date as report_date,
-    hour(placed.local_at)::integer as report_hour
+    if(
+        is_untimed(placed.reported_at, placed.occurred_at, placed.occurred_until), null, hour(placed.local_at)
+    )::integer as report_hour
 from placed
 left join reference.categories on categories.category = placed.category
 left join reference.joint_links on joint_links.incident_id = placed.incident_id

@@ -1,7 +1,7 @@
 -- Records of a Socrata table as incidents: the newest rows of one record, which may be its units' parts, put together;
 -- rows of excluded categories left out. Grain: incident_id.
 --
--- Times are the first unit's; a record is closed when its last unit is. What it asks for is its category's service where
+-- Times are the first unit's, and the time in which it happened is as long as all its rows state a day only; a record is closed when its last unit is. What it asks for is its category's service where
 -- the feed has that, else the first of the feed's. A place that the source withholds is withheld, whatever it sends.
 with
 newest as (
@@ -16,6 +16,7 @@ records as (
         first(source_category order by known_at desc, row_id) as source_category,
         min(priority) as priority,
         min(occurred_at) as occurred_at,
+        if(count(occurred_until) = count(occurred_at), max(occurred_until), null) as occurred_until,
         min(reported_at) as reported_at,
         min(dispatched_at) as first_dispatched_at,
         min(arrived_at) as first_arrived_at,
@@ -45,7 +46,7 @@ select
     records.source_category,
     records.priority,
     records.occurred_at,
-    null::timestamptz as occurred_until,
+    records.occurred_until,
     records.reported_at,
     records.first_dispatched_at,
     records.first_arrived_at,

@@ -55,6 +55,11 @@ def test_spans_over_a_week_and_missing_times_are_counted_separately() -> None:
     assert chart.select(counted).unique().rows() == [(1, 0, 1, 1)]
 
 
+def test_a_day_from_midnight_to_midnight_is_a_date_without_a_time() -> None:
+    chart = aoristic.aoristic(points((MONDAY, MONDAY + 24 * HOUR), (MONDAY + HOUR, MONDAY + 25 * HOUR)), END)
+    assert chart.select("incidents", "untimed_incidents").unique().rows() == [(1, 1)]
+
+
 def test_without_times_the_share_is_null() -> None:
     chart = aoristic.aoristic(points((None, None)), END)
     assert chart["category_share"].null_count() == 168 and chart["weight"].sum() == 0

@@ -1,15 +1,22 @@
 """The steps of docs/add-a-place.md: a city declared in TOML only, from its portal to a release."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
+from pipelines.config.settings import Settings
 from pipelines.feeds.generic.socrata import COLUMNS
 from pipelines.ingest import accounting
+from pipelines.monitoring import alerts
 from pipelines.release import reader
 from pipelines.steps.build import build
+from pipelines.steps.dispatch import dispatch
+from pipelines.steps.forecast import forecast
+from pipelines.steps.patterns import patterns
+from pipelines.steps.publish import publish
 from pipelines.steps.run import ingest, run
 from pipelines.steps.run_settings import settings_for
 from pipelines.store import warehouse
@@ -74,6 +81,72 @@ def test_a_city_is_loaded_into_the_marts_with_toml_only(
         ).fetchall()
     assert by_district == [("C-17", 30, 29, True), ("C-6", 29, 29, True)]
     assert [(area, int(calls)) for area, calls in demand] == [("C-17", 30), ("C-6", 29), ("CHI", 59)]
+
+
+def city_of_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str, days: int = 30) -> Settings:
+    """A city whose table has the day in one column and the time in another, loaded; one district word is unknown."""
+    rows = [
+        {
+            "date": f"{date(2017, 6, 1) - timedelta(days=day + 1)}T00:00:00.000", "time_occ": f"{100 * hour + 30}",
+            "longitude": "-87.61", "latitude": "41.71", "district": "6" if hour else "OTR",
+        }
+        for day in range(days) for hour in (0, 13, 13, 21)
+    ]  # fmt: skip
+    text = CHICAGO.replace('occurred_at = "date"', columns)
+    (tmp_path / "city.toml").write_text(text, "utf-8")
+    drawn = [DISTRICT.format(name=n, w=w, e=e) for n, w, e in (("6", -87.62, -87.60), ("17", -87.60, -87.58))]
+    districts = soda.geojson(KML.format("".join(drawn)).encode())
+    portal = soda.Portal(
+        {soda.ASSAULTS: pl.DataFrame(rows)}, {f"/resource/{soda.DISTRICTS}.geojson": districts}, instants=("date",)
+    )
+    settings = settings_for(tmp_path / "home", str(tmp_path / "city.toml"), "2017-06-02")
+    with soda.serve(portal) as base:
+        addressed(monkeypatch, base)
+        assert ingest(settings) == []
+    return settings
+
+
+def test_a_day_and_a_time_in_two_columns_count_in_their_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = city_of_days(tmp_path, monkeypatch, 'occurred_at = "date"\noccurred_time = "time_occ"')
+    build(settings)
+    with warehouse.connect(settings) as con:
+        hours = con.execute("select report_hour, count(*) from core.incidents group by all order by all").fetchall()
+        demand = con.execute(
+            "select local_hour, sum(calls)::int from marts.demand_hourly where area_id = 'CHI' and calls > 0 "
+            "group by all order by all"
+        ).fetchall()
+    assert hours == [(0, 30), (13, 60), (21, 30)] and [hour for hour, _ in demand] == [0, 13, 21]
+
+
+def test_a_column_of_days_has_no_hour_and_no_hourly_demand_and_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = city_of_days(tmp_path, monkeypatch, 'occurred_at = "date"')
+    build(settings)
+    with warehouse.connect(settings) as con:
+        spans = con.execute("select distinct report_hour, occurred_until - occurred_at from core.incidents").fetchall()
+        assert spans == [(None, timedelta(days=1))]
+        assert con.execute("from marts.demand_hourly").fetchall() == []
+        days = con.execute("select count(distinct occurrence_date) from marts.crime_points").fetchall()
+        assert days == [(30,)]
+    notes = "\n".join(alerts.latest(settings, settings.as_of)["message"])
+    assert "120 of 120 records state no time of day and are in no hour: there is no hourly demand of police" in notes
+    assert 'areas that no boundary has: "OTR" (30)' in notes
+
+
+@pytest.mark.slow
+def test_a_city_of_days_ends_in_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = city_of_days(tmp_path, monkeypatch, 'occurred_at = "date"', days=420)
+    build(settings)
+    for step in (patterns, forecast, dispatch, publish):
+        step(settings)
+    assert settings.current.is_dir()
+    with warehouse.connect(settings) as con:
+        hours = con.execute("select max(incidents), max(untimed_incidents) from patterns.aoristic").fetchall()
+        slots = con.execute("select count(*) from forecast.risk_slots").fetchall()
+        risk = con.execute("select count(*) from forecast.risk").fetchone()
+    assert hours == [(0, 1460)] and slots == [(0,)]
+    assert risk and risk[0] > 0, "days are enough for the risk of a day"
 
 
 @pytest.mark.slow

@@ -62,6 +62,9 @@ COLUMNS = (
 `discovered` and `withheld` are yes or no. An empty `source_id` or `row_id` means that the table has none.
 """
 
+CLOCKS = {"occurred_at": "occurred_time", "reported_at": "reported_time"}
+"""Columns that may state the time of day apart, for a column of days: 1:30, 01:30:00, 1:30 PM, 0130 or 130."""
+
 NO_COORDINATE = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
 """Text in lower case that a source writes where it has no place."""
 _ROW = ":id"
@@ -141,8 +144,8 @@ def problems(name: str, profile: Profile) -> Iterator[Problem]:
     source, here = profile.feeds[name], ("feeds", name)
     mapped = source.columns
     for column, field in mapped.items():
-        if column not in (*COLUMNS, "point"):
-            yield (*here, "columns", column), f"is not one of {', '.join([*COLUMNS, 'point'])}"
+        if column not in (known := (*COLUMNS, "point", *CLOCKS.values())):
+            yield (*here, "columns", column), f"is not one of {', '.join(known)}"
         if not _FIELD.fullmatch(field):
             yield (*here, "columns", column), f"{field!r} is not a column name: use those of the portal's API page"
     if not _RESOURCE.fullmatch(source.resource or ""):
@@ -163,6 +166,9 @@ def _incomplete(source: FeedSource) -> Iterator[str]:
         yield "must map occurred_at or reported_at"
     if ("updated_at" in mapped) != (source.window_days is not None):
         yield "set both updated_at and the feed's window_days, or neither (then the whole table is read)"
+    for day, clock in CLOCKS.items():
+        if clock in mapped and day not in mapped:
+            yield f"{clock} needs {day}: it is the time of day of the date in that column"
     if "unit_id" in mapped and "row_id" not in mapped:
         yield "unit_id needs row_id: without a row id, units of one record cannot be distinguished"
     if "updated_at" in mapped and "source_id" not in mapped:
@@ -266,6 +272,7 @@ def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | Non
     known = {name: _as_text(page, column) for name, column in columns.items() if name != "point"}
     known |= _axes(page, columns["point"]) if "point" in columns else {}
     known |= {name: _coordinate(known[name]) for name in ("lon", "lat") if name in known}
+    known |= {day: _at_time(known[day], known.pop(clock)) for day, clock in CLOCKS.items() if clock in known}
     source_id = known.get("source_id", pl.lit(""))
     filled = {"source_id": source_id, "row_id": source_id, "category": pl.lit(category, pl.String)} | known
     nothing = pl.lit(None, pl.String)
@@ -291,6 +298,30 @@ def _as_text(page: pl.DataFrame, name: str) -> pl.Expr:
         return pl.when(pl.col(name).is_not_null()).then(pl.struct(name).struct.json_encode())
     text = pl.col(name).cast(pl.String)
     return text.str.strip_suffix(".0") if dtype.is_float() else text
+
+
+def _at_time(day: pl.Expr, clock: pl.Expr) -> pl.Expr:
+    """Return a day with the time that another column states; the day alone where there is none.
+
+    What is not a time is kept as it is, so that the suite quarantines the row.
+    """
+    # A portal without a type for times writes 1900-01-01T01:30:00.000.
+    text = clock.str.strip_chars().str.replace(r"^\d{4}-\d{2}-\d{2}[T ]", "")
+    digits = text.str.extract(r"^(\d{1,6})$")
+    padded = digits.str.pad_start(pl.when(digits.str.len_chars() > 4).then(6).otherwise(4), "0")
+    parts = pl.coalesce(padded.str.replace(r"^(\d\d)(\d\d)(\d*)$", "${1}:${2}:${3}"), text)
+    groups = parts.str.extract_groups(r"^(\d{1,2}):(\d{2}):?(\d{2})?(?:\.\d+)?\s*(?:([AaPp])\.?[Mm]\.?)?$")
+    hour = groups.struct.field("1").cast(pl.Int32)
+    half = groups.struct.field("4").str.to_lowercase()
+    of_day = pl.when(half.is_null()).then(hour).otherwise(hour % 12 + pl.when(half == "p").then(12).otherwise(0))
+    written = pl.format(
+        "{}:{}:{}",
+        of_day.cast(pl.String).str.zfill(2),
+        groups.struct.field("2"),
+        groups.struct.field("3").fill_null("00"),
+    )
+    date = day.str.strip_chars().str.slice(0, 10)
+    return pl.when(text.fill_null("") == "").then(date).otherwise(pl.format("{}T{}", date, pl.coalesce(written, text)))
 
 
 def _coordinate(text: pl.Expr) -> pl.Expr:

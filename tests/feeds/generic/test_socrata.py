@@ -91,6 +91,70 @@ def test_rows_that_staging_cannot_read_are_quarantined_and_the_others_kept() -> 
     assert received(con, feed, *rows, crime()) == [len(faults)]
 
 
+@pytest.mark.parametrize(
+    ("clock", "written"),
+    [
+        ("0130", "T01:30:00"),
+        (130, "T01:30:00"),
+        ("30", "T00:30:00"),
+        ("1:30 PM", "T13:30:00"),
+        ("12:05 a.m.", "T00:05:00"),
+        ("01:30:15", "T01:30:15"),
+        ("1900-01-01T04:05:00.000", "T04:05:00"),
+        ("", ""),
+        (None, ""),
+        ("25:99", "T25:99:00"),
+        ("noon", "Tnoon"),
+    ],
+)
+def test_the_time_of_day_may_be_in_a_column_of_its_own(clock: object, written: str) -> None:
+    columns = {"source_id": "id", "occurred_at": "day", "occurred_time": "clock"}
+    page = orjson.dumps([{"id": "1", "day": "2026-09-05T00:00:00.000", "clock": clock}])
+    assert socrata.parse([page], columns)["occurred_at"].to_list() == [f"2026-09-05{written}"]
+
+
+def test_a_time_that_does_not_exist_is_quarantined_and_a_row_without_one_is_a_day() -> None:
+    profile = place("chicago_crimes")
+    columns = {**profile.feeds["chicago_crimes"].columns, "occurred_time": "clock"}
+    profile = place("chicago_crimes", columns=columns)
+    con, feed = memory(profile), feed_of(profile)
+    assert received(con, feed, crime(clock="2500"), crime(id=2, clock=None), crime(id=3, clock="2330")) == [1, 2]
+    spans = {row["source_id"]: (row["occurred_at"], row["occurred_until"]) for row in staged(con, feed)}
+    assert spans == {
+        "2": (utc("2026-09-05 05:00"), utc("2026-09-06 05:00")),
+        "3": (utc("2026-09-06 04:30"), None),
+    }
+
+
+def test_a_column_whose_every_time_is_midnight_states_days_and_one_other_time_makes_it_times() -> None:
+    profile = place("chicago_crimes", delay_hours=0)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, *(crime(id=day, date=f"2026-09-0{day}T00:00:00.000") for day in (4, 5)))
+    assert [row["occurred_until"] for row in staged(con, feed)] == [utc("2026-09-05 05:00"), utc("2026-09-06 05:00")]
+    received(con, feed, crime(id=6))
+    assert [row["occurred_until"] for row in staged(con, feed)] == [None] * 3
+
+
+def test_a_report_of_which_the_day_is_known_has_no_instant_and_is_known_when_the_day_ends() -> None:
+    profile = place("chicago_crimes", delay_hours=0)
+    columns = {"source_id": "id", "category": "primary_type", "reported_at": "filed"}
+    profile = place("chicago_crimes", delay_hours=0, window_days=None, columns=columns)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime(filed="2026-09-05T00:00:00.000"))
+    (row,) = staged(con, feed)
+    assert row["reported_at"] is None and row["occurred_at"] == utc("2026-09-05 05:00")
+    assert row["occurred_until"] == row["known_at"] == utc("2026-09-06 05:00")
+
+
+def test_words_for_areas_that_no_boundary_has_are_counted_as_they_are_written() -> None:
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    words = (" OTR", "OTR", "006", None, "N/A")
+    received(con, feed, *(crime(id=number, district=word) for number, word in enumerate(words)))
+    counted = {row["area_word"]: row["incidents"] for row in staged(con, feed, "_unplaced")}
+    assert counted == {"OTR": 2, "N/A": 1}
+
+
 def test_blank_and_zero_coordinates_mean_no_location_and_are_valid() -> None:
     profile = place("chicago_crimes")
     con, feed = memory(profile), feed_of(profile)

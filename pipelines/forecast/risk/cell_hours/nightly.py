@@ -74,7 +74,8 @@ def forecast_slots(
     """Select cell-slots of the local week after the day of ``as_of``, and score the past months by rolling origin.
 
     Args:
-        known: Incidents and boosting's rates at every origin and at the end.
+        known: Incidents and boosting's rates at every origin and at the end. A category whose every time is unknown
+            gets no slot.
         as_of: The instant (UTC) of issue.
         data_as_of: Up to when (UTC) records were read.
         profile: Time zone, side of a cell, selected share.
@@ -83,7 +84,7 @@ def forecast_slots(
     """
     if not backtest.selected(known.history.grid.size, profile.risk_area_share):
         return NONE
-    categories = [name for name in known.history.events if name in known.boosted and name in known.times]
+    categories = [name for name in known.history.events if name in known.boosted and _has_times(known, name)]
     with ThreadPoolExecutor(threads) as pool:
         by_category = list(
             pool.map(lambda category: _of_category(known, category, profile.risk_area_share), categories)
@@ -171,6 +172,12 @@ def with_slots(crime_points: pl.DataFrame, profile: Profile) -> pl.DataFrame:
 
 
 _RANKS: Final = {MODEL: "rank", BEST_COUNT: "baseline_rank"}
+
+
+def _has_times(known: Known, category: str) -> bool:
+    """Return whether any incident has a slot: without one, hours could only be guessed."""
+    has_times = category in known.times and bool((known.times[category].slot >= 0).any())
+    return has_times and (known.chosen is None or category in known.chosen)
 
 
 def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFrame, pl.DataFrame, backtest.Choice]:
