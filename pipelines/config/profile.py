@@ -1,11 +1,10 @@
 """A profile: everything specific to a place, read from one TOML file. Imports nothing above it."""
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -21,11 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from pipelines.config import profile_checks
+from pipelines.config import profile_checks, profile_messages
 from pipelines.config.errors import BongsuError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 SHIPPED = Path(__file__).parent / "profiles"
 
@@ -273,7 +269,7 @@ class Profile(_Part):
         """Return the error that lists problems, each with file, line and key if the profile was read from a file."""
         if self._file is None:
             return ProfileError("\n".join(f"profile {self.name}: {'.'.join(key)}: {text}" for key, text in problems))
-        return ProfileError(_listed(*self._file, problems))
+        return ProfileError(profile_messages.listed(*self._file, problems))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -330,54 +326,13 @@ def load(name_or_path: str) -> Profile:
         content: dict[str, Any] = tomllib.loads(text)
         profile = Profile.model_validate(content)
     except tomllib.TOMLDecodeError as error:
-        raise ProfileError(_unreadable(path, text, error)) from None
+        raise ProfileError(profile_messages.unreadable(path, text, error)) from None
     except ValidationError as error:
-        faults = [(tuple(map(str, each["loc"])), _reason(each)) for each in error.errors(include_url=False)]
-        raise ProfileError(_listed(path, text, faults)) from None
+        faults = [
+            (tuple(map(str, each["loc"])), profile_messages.reason(each)) for each in error.errors(include_url=False)
+        ]
+        raise ProfileError(profile_messages.listed(path, text, faults)) from None
     profile._file = (path, text)
     if wrong := list(profile_checks.problems(profile)):
         raise profile.refusal(wrong)
     return profile
-
-
-def _unreadable(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
-    """Return where a file is not TOML: the line and key at which what cannot be read begins, and what to check.
-
-    The error itself may be found lines later, such as at the end of the file for a quotation mark that is never closed.
-    """
-    lines = text.splitlines()
-    start = next(end for end in range(len(lines) - 1, -1, -1) if _is_toml("\n".join(lines[:end])))
-    reason = re.sub(r" \(at [^()]*\)$", "", str(error))
-    word = re.match(r"""\s*\[*\s*("[^"]*"|'[^']*'|[^\s=\[\]:]+)""", lines[start])
-    return (
-        f"{path}:{start + 1}: {word[1] if word else lines[start].strip()}: is not TOML from here ({reason}); check "
-        "quotes, brackets and =, and for a name that is there twice"
-    )
-
-
-def _is_toml(text: str) -> bool:
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return False
-    return True
-
-
-def _reason(error: "ErrorDetails") -> str:
-    """Return what pydantic objects to, in one line; of our own checks, their text."""
-    if error["type"] == "missing":
-        return "is missing: add it"
-    if error["type"] == "extra_forbidden":
-        return "is not a key of this table: remove it, or correct its name"
-    return f"{error['msg'].removeprefix('Value error, ')}" + (
-        f" (it is {error['input']!r})" if isinstance(error["input"], str | int | float) else ""
-    )
-
-
-def _listed(path: Path, text: str, problems: Sequence[profile_checks.Problem]) -> str:
-    """Return one line per problem: file, line, key, what is wrong."""
-    lines = profile_checks.lines_of_keys(text)
-    return "\n".join(
-        f"{path}:{profile_checks.line_of(key, lines) or 1}: {'.'.join(key)}: {reason}" if key else f"{path}: {reason}"
-        for key, reason in problems
-    )

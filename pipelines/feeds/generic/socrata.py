@@ -12,7 +12,7 @@ Source: the SODA guides (paging, system fields, `calendar_date` and `fixed_times
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -24,51 +24,14 @@ import polars as pl
 from pipelines.config.profile import FeedSource, Profile
 from pipelines.config.profile_checks import Problem
 from pipelines.feeds.feed import Feed, FeedError, Request, TooLarge
+from pipelines.feeds.generic.socrata_rows import CLOCKS, COLUMNS, ROW, parse
 from pipelines.feeds.protocols import http, row_lists
 from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
 from pipelines.feeds.protocols.windows import deliveries
 from pipelines.schema.delivery import Delivery
 from pipelines.schema.incident import SERVICES
 
-__all__ = ["COLUMNS", "declared", "fetch", "parse", "problems"]
-
-INSTANTS = (
-    "occurred_at",
-    "reported_at",
-    "updated_at",
-    "dispatched_at",
-    "en_route_at",
-    "arrived_at",
-    "left_scene_at",
-    "hospital_at",
-    "available_at",
-    "closed_at",
-)
-COLUMNS = (
-    "source_id",
-    "row_id",
-    "category",
-    *INSTANTS,
-    "priority",
-    "unit_id",
-    "unit_type",
-    "lon",
-    "lat",
-    "area_code",
-    "discovered",
-    "withheld",
-)
-"""Columns that a table may provide, as text; missing ones are null. `area_code` is the code or name of a district;
-`discovered` and `withheld` are yes or no. An empty `source_id` or `row_id` means that the table has none.
-"""
-
-CLOCKS = {"occurred_at": "occurred_time", "reported_at": "reported_time"}
-"""Columns that may state the time of day apart, for a column of days: 1:30, 01:30:00, 1:30 PM, 0130 or 130."""
-
-NO_COORDINATE = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
-"""Text in lower case that a source writes where it has no place."""
-_ROW = ":id"
-"""The portal's id of a row."""
+__all__ = ["CLOCKS", "COLUMNS", "declared", "fetch", "parse", "problems"]
 
 _FIELD = re.compile(r":?@?[a-z_][a-z0-9_]{0,127}")
 _RESOURCE = re.compile(r"[a-z0-9]{4}-[a-z0-9]{4}")
@@ -113,30 +76,6 @@ def fetch(request: Request) -> Iterator[Delivery]:
             yield from deliveries(request, read)
         else:
             yield Delivery(unchanged(lambda: _pages(client, request, None)), None, request.window_end)
-
-
-def parse(parts: Sequence[bytes], columns: Mapping[str, str], category: str | None = None) -> pl.DataFrame:
-    """Parse the rows of all pages into the project's columns, as text. Pure.
-
-    A page that begins with the last row of the one before it has that row once. Of columns that are not mapped only the
-    names are kept, with "true" where a row has a value, because their values may describe persons. Unmapped columns are
-    not requested, but a portal may still send them.
-
-    Args:
-        parts: Pages as received.
-        columns: Project column, or `point`, → source column.
-        category: Source category of every row, for a table without a category column.
-    """
-    frames, last = [], None
-    for part in parts:
-        if part.strip() in (b"", b"[]"):
-            continue
-        page = pl.read_json(part, infer_schema_length=None)
-        ids = page[_ROW] if _ROW in page.columns else None
-        is_shared = ids is not None and last is not None and ids[0] == last
-        last = None if ids is None else ids[-1]
-        frames.append(_renamed(page.slice(int(is_shared)), columns, category))
-    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
 def problems(name: str, profile: Profile) -> Iterator[Problem]:
@@ -219,14 +158,14 @@ def _pages(client: httpx.Client, request: Request, where: str | None) -> tuple[b
         what = "one window" if where else "the whole table: raise max_rows, or map updated_at to read in windows"
         raise TooLarge(f"{http.place(url)} has {total:,} rows in {what}", total)
     updated = _described(client, request).get("rowsUpdatedAt")
-    order = ", ".join(column for column in (mapped.get("updated_at"), _ROW) if column)
+    order = ", ".join(column for column in (mapped.get("updated_at"), ROW) if column)
     # Request mapped columns only: tables of calls may also contain names, phone numbers and free text.
-    select = ", ".join(dict.fromkeys([_ROW, *mapped.values()]))
+    select = ", ".join(dict.fromkeys([ROW, *mapped.values()]))
 
     def ask(offset: int) -> Page:
         query = {"$select": select, "$where": where, "$order": order, "$limit": request.source.page_size}
         rows, page = _ask(client, request, url, {**query, "$offset": offset})
-        return Page(page, [row.get(_ROW) for row in rows])
+        return Page(page, [row.get(ROW) for row in rows])
 
     parts = list(pages(ask, total, request.source.page_size, http.place(url)))
     received = sum(fresh for _, fresh in parts)
@@ -266,75 +205,3 @@ def _text(instant: datetime, zone: ZoneInfo) -> str:
     """Format an instant for SoQL: with Z for a column in UTC, otherwise in local time without offset."""
     local = instant.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds")
     return f"{local}Z" if zone.key == "UTC" else local
-
-
-def _renamed(page: pl.DataFrame, columns: Mapping[str, str], category: str | None) -> pl.DataFrame:
-    known = {name: _as_text(page, column) for name, column in columns.items() if name != "point"}
-    known |= _axes(page, columns["point"]) if "point" in columns else {}
-    known |= {name: _coordinate(known[name]) for name in ("lon", "lat") if name in known}
-    known |= {day: _at_time(known[day], known.pop(clock)) for day, clock in CLOCKS.items() if clock in known}
-    source_id = known.get("source_id", pl.lit(""))
-    filled = {"source_id": source_id, "row_id": source_id, "category": pl.lit(category, pl.String)} | known
-    nothing = pl.lit(None, pl.String)
-    # An unmapped column of the source may have the name of a project column.
-    others = [name for name in page.columns if name != _ROW and name not in columns.values()]
-    return page.select(
-        *(filled.get(name, nothing).alias(name) for name in COLUMNS),
-        *(
-            pl.when(pl.col(name).is_not_null()).then(True).alias(f"{name} (source)" if name in COLUMNS else name)
-            for name in others
-        ),
-    )
-
-
-def _as_text(page: pl.DataFrame, name: str) -> pl.Expr:
-    """Convert a column to text independent of its other values: a page with 2 and 2.5 gives 2.0 for 2."""
-    dtype = page.schema.get(name, pl.Null())
-    if isinstance(dtype, pl.Null):
-        return pl.lit(None, pl.String)
-    if isinstance(dtype, pl.Struct):
-        return pl.when(pl.col(name).is_not_null()).then(pl.col(name).struct.json_encode())
-    if isinstance(dtype, pl.List):
-        return pl.when(pl.col(name).is_not_null()).then(pl.struct(name).struct.json_encode())
-    text = pl.col(name).cast(pl.String)
-    return text.str.strip_suffix(".0") if dtype.is_float() else text
-
-
-def _at_time(day: pl.Expr, clock: pl.Expr) -> pl.Expr:
-    """Return a day with the time that another column states; the day alone where there is none.
-
-    What is not a time is kept as it is, so that the suite quarantines the row.
-    """
-    # A portal without a type for times writes 1900-01-01T01:30:00.000.
-    text = clock.str.strip_chars().str.replace(r"^\d{4}-\d{2}-\d{2}[T ]", "")
-    digits = text.str.extract(r"^(\d{1,6})$")
-    padded = digits.str.pad_start(pl.when(digits.str.len_chars() > 4).then(6).otherwise(4), "0")
-    parts = pl.coalesce(padded.str.replace(r"^(\d\d)(\d\d)(\d*)$", "${1}:${2}:${3}"), text)
-    groups = parts.str.extract_groups(r"^(\d{1,2}):(\d{2}):?(\d{2})?(?:\.\d+)?\s*(?:([AaPp])\.?[Mm]\.?)?$")
-    hour = groups.struct.field("1").cast(pl.Int32)
-    half = groups.struct.field("4").str.to_lowercase()
-    of_day = pl.when(half.is_null()).then(hour).otherwise(hour % 12 + pl.when(half == "p").then(12).otherwise(0))
-    written = pl.format(
-        "{}:{}:{}",
-        of_day.cast(pl.String).str.zfill(2),
-        groups.struct.field("2"),
-        groups.struct.field("3").fill_null("00"),
-    )
-    date = day.str.strip_chars().str.slice(0, 10)
-    return pl.when(text.fill_null("") == "").then(date).otherwise(pl.format("{}T{}", date, pl.coalesce(written, text)))
-
-
-def _coordinate(text: pl.Expr) -> pl.Expr:
-    """Return a coordinate's text, null for words that mean that there is none."""
-    return pl.when(~text.str.strip_chars().str.to_lowercase().is_in(NO_COORDINATE)).then(text)
-
-
-def _axes(page: pl.DataFrame, name: str) -> dict[str, pl.Expr]:
-    dtype = page.schema.get(name, pl.Null())
-    fields = {field.name for field in dtype.fields} if isinstance(dtype, pl.Struct) else set()
-    if "coordinates" in fields:
-        pair = pl.col(name).struct.field("coordinates").list
-        return {axis: pair.get(place, null_on_oob=True).cast(pl.String) for place, axis in enumerate(("lon", "lat"))}
-    if {"longitude", "latitude"} <= fields:
-        return {axis: pl.col(name).struct.field(long) for axis, long in (("lon", "longitude"), ("lat", "latitude"))}
-    return {}
