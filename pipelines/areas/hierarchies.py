@@ -56,6 +56,11 @@ def _feed_hierarchies(con: duckdb.DuckDBPyConnection, profile: Profile, inner: p
     region, place = union(shapes), profile.areas
     people = None if inner["population"].null_count() else int(inner["population"].sum())
     ids, names, population = (inner[column].to_list() for column in ("area_id", "name", "population"))
+    if place.region_id in ids:
+        raise AreaError(
+            f"region_id {place.region_id!r} of [areas] in the profile {profile.name} is also the code of a district: "
+            "give the region a code of its own, or the districts an id_prefix"
+        )
     return pl.concat(
         [
             nodes("admin", "province", place.nation, [place.region_id], [place.region], [region], [people]),

@@ -426,6 +426,13 @@ def test_a_boundary_feed_without_data_is_reported(con: duckdb.DuckDBPyConnection
         areas.build(con, TORONTO)
 
 
+def test_a_region_with_the_code_of_a_district_is_refused(con: duckdb.DuckDBPyConnection) -> None:
+    toronto_raw(con, {"001": WEST}, DIVISIONS)
+    same = TORONTO.model_copy(update={"areas": TORONTO.areas.model_copy(update={"region_id": "T-001"})})
+    with pytest.raises(areas.AreaError, match=r"region_id 'T-001' .* is also the code of a district"):
+        areas.build(con, same)
+
+
 def test_districts_of_a_feed_need_a_warehouse() -> None:
     with pytest.raises(areas.AreaError, match="come from a feed"):
         areas.districts(TORONTO)
