@@ -7,6 +7,7 @@ percentiles of parts are not additive.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -35,6 +36,7 @@ def render(database: Path, audience: str) -> str:
             "is_korean": page.is_korean,
             "feeds": page.rows("feed_status") or [row for row in page.rows("feeds") if not row["is_reference"]],
             "has_feed_status": page.has("feed_status"),
+            "outages": _outages(page),
             "degraded": forecast.degraded(page),
             "trends": trends.trends(page),
             "services": forecast.outlook(page),
@@ -63,3 +65,14 @@ def render(database: Path, audience: str) -> str:
             "tables": page.tables,
         }
     return environment().get_template("briefing.html.j2").render(content)
+
+
+def _outages(page: Page) -> list[dict[str, Any]]:
+    """Return the outages of the last year, the newest first; none if the audience does not get the windows."""
+    if not page.has("observation_windows"):
+        return []
+    return page.frame(
+        "select feed, service, from_at, until_at from observation_windows cross join release "
+        "where observation_state = 'outage' and until_at > as_of - interval 365 days "
+        "order by from_at desc, feed, service"
+    ).to_dicts()

@@ -1,6 +1,7 @@
 """The briefing: self-contained, with stale feeds reported, and limited to what its audience may see."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pipelines.config.settings import Settings
 from pipelines.release import publish
 from pipelines.release.pages import emerging, trends
 from pipelines.store import warehouse
-from tests.release.conftest import for_audience
+from tests.release.conftest import AS_OF, for_audience, insert
 
 AUDIENCES = ("public", "dispatch", "police", "fire", "investigation")
 
@@ -40,6 +41,19 @@ def test_a_stale_feed_is_named_at_the_top(released: Path, audience: str) -> None
     text = page(released, audience)
     assert "1 of 3 feeds is stale" in text.partition("<h2>")[0]
     assert "fire 119" in text.partition("<h2>")[0]
+
+
+def test_an_outage_of_the_last_year_is_named_at_the_top_and_in_the_quality_report(filled: Settings) -> None:
+    one = for_audience(filled, "fire")
+    with warehouse.connect(one) as con:
+        for days, state in ((40, "outage"), (900, "outage"), (5, "filling")):
+            times = {"from_at": AS_OF - timedelta(days=days), "until_at": AS_OF - timedelta(days=days - 3)}
+            row = {"feed": "fire_119", "service": "ems", "observation_state": state, "evidence": "records"}
+            insert(con, "marts.observation_windows", row | times)
+    released = publish.publish(one)
+    top = page(released, "fire").partition("<h2>")[0]
+    assert top.count("no records of fire 119") == 1 and "14 Oct 2026" in top
+    assert page(released, "fire", "quality_report.html").count('<span class="tag bad">outage</span>') == 2
 
 
 def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> None:
