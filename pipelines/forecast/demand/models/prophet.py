@@ -6,6 +6,7 @@ effects: any public holiday, and a break of three or more in a row (Seollal, Chu
 unless it already has a handler. A fit is a subprocess of the packaged binary and writes to TMPDIR.
 """
 
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -146,6 +147,13 @@ def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]
 
 def _silence() -> None:
     """Keep two lines per fit, and warnings about optional plots, out of task logs."""
+    _raise_levels()
+    # Prophet sets the level of its own logger when it is imported.
+    importlib.import_module("prophet")
+    _raise_levels()
+
+
+def _raise_levels() -> None:
     for name in ("cmdstanpy", "prophet", "prophet.plot"):
         logger = logging.getLogger(name)
         if not logger.handlers:

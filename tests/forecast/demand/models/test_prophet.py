@@ -156,3 +156,17 @@ def test_covariates_known_ahead_are_used_and_others_reported() -> None:
     without = prophet.predict(history, targets, covariates=short)
     assert without["mean"].null_count() == 0
     assert without["failure"][0] == "forecast without match, never: not known for every step ahead"
+
+
+def test_a_fit_logs_nothing_in_a_new_process() -> None:
+    """As on the command line, where messages of level INFO are shown."""
+    code = (
+        "import logging, polars as pl; logging.basicConfig(level='INFO'); "
+        "from pipelines.forecast.demand.models import prophet; "
+        "from tests.forecast.demand.models.test_prophet import days; "
+        "past = days(60); "
+        "targets = pl.DataFrame({'unique_id': [1], 'cutoff': [past['ds'].max()], 'ds': [past['ds'].max()]}); "
+        "prophet.predict(past, targets)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
