@@ -6,6 +6,7 @@ selections only.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipelines.config.errors import BongsuError
 from pipelines.config.profile_checks import Problem
@@ -61,7 +62,7 @@ def held_back(edges: Iterable[tuple[str, str]], failed: Mapping[str, str]) -> di
     return {
         view.removeprefix("views."): f"quality gate failed for {table}: {reason}"
         for view in views
-        for sources in [{source for made in lineage.above(known, [view]).values() for source in made}]
+        for sources in [set(chain.from_iterable(lineage.above(known, [view]).values()))]
         for table, reason in failed.items()
         if table in sources
     }

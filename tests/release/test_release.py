@@ -81,17 +81,17 @@ def test_the_manifest_lists_every_file_and_every_table(released: Path) -> None:
 
 
 def test_a_table_that_failed_its_gate_is_left_out_with_what_is_made_from_it(home: Settings) -> None:
-    one = for_audience(home, "dispatch")
-    with warehouse.connect(one) as con:
+    limited = for_audience(home, "dispatch")
+    with warehouse.connect(limited) as con:
         insert(con, "ops.lineage", {"source_table": "marts.demand_hourly", "target_table": "marts.calls_hourly"})
         insert(con, "ops.held_back", {"held_table": "marts.demand_hourly", "reason": "a count below zero"})
-    folder = publish.publish(one)
+    folder = publish.publish(limited)
     content = manifest.read(folder)
     tables = set(content["audiences"]["dispatch"]["tables"])
     assert {"demand_hourly", "calls_hourly"} <= set(content["held_back"]) and "feed_status" in tables
     assert tables.isdisjoint(content["held_back"])
     assert readback.problems(folder) == []
-    problems = current_release(one).problems
+    problems = current_release(limited).problems
     assert (
         "table demand_hourly is held back: quality gate failed for marts.demand_hourly: a count below zero" in problems
     )

@@ -44,13 +44,13 @@ def test_a_stale_feed_is_named_at_the_top(released: Path, audience: str) -> None
 
 
 def test_an_outage_of_the_last_year_is_named_at_the_top_and_in_the_quality_report(filled: Settings) -> None:
-    one = for_audience(filled, "fire")
-    with warehouse.connect(one) as con:
+    limited = for_audience(filled, "fire")
+    with warehouse.connect(limited) as con:
         for days, state in ((40, "outage"), (900, "outage"), (5, "filling")):
             times = {"from_at": AS_OF - timedelta(days=days), "until_at": AS_OF - timedelta(days=days - 3)}
             row = {"feed": "fire_119", "service": "ems", "observation_state": state, "evidence": "records"}
             insert(con, "marts.observation_windows", row | times)
-    released = publish.publish(one)
+    released = publish.publish(limited)
     top = page(released, "fire").partition("<h2>")[0]
     assert top.count("no records of fire 119") == 1 and "14 Oct 2026" in top
     assert page(released, "fire", "quality_report.html").count('<span class="tag bad">outage</span>') == 2
