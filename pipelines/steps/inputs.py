@@ -1,12 +1,15 @@
 """Tables that several steps read from the warehouse, as frames."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import duckdb
 import polars as pl
 
 from pipelines.config.settings import Settings
+
+LONGEST_LAG: Final = timedelta(days=7)
 
 
 def demand_hourly(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -61,8 +64,14 @@ def services_complete_until(con: duckdb.DuckDBPyConnection) -> dict[str, datetim
 
 
 def police_complete_until(con: duckdb.DuckDBPyConnection, settings: Settings) -> datetime:
-    """Up to when police records are complete, at most ``as_of``; ``as_of`` where no police feed is declared."""
-    return min(_complete_until(con, "feeds.agency").get("police", settings.as_of), settings.as_of)
+    """Up to when police records are complete, at most ``as_of``; ``as_of`` where no police feed is declared.
+
+    A feed that is more than `LONGEST_LAG` behind the others does not hold them back: of its categories, the days since
+    are unknown (`crime_gaps`).
+    """
+    through = _complete_until(con, "if(feeds.agency = 'police', feeds.feed, null)").values()
+    newest = max(through, default=settings.as_of)
+    return min([settings.as_of, *(end for end in through if end >= newest - LONGEST_LAG)])
 
 
 def _complete_until(con: duckdb.DuckDBPyConnection, by: str) -> dict[str, datetime]:

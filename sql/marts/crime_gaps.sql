@@ -1,10 +1,13 @@
--- Local days on which reported crime of a category is unknown, as its feeds' observation windows tell: from_date (empty: ever
--- before) up to until_date, excluded. Its feeds are those whose words the profile maps to it; where one of them is unknown, the
--- category is. Days that are partly known count as unknown. Grain: category, feed, from_date.
+-- Local days on which reported crime of a category is unknown, by the observation windows of its feeds: from_date (empty: ever
+-- before) up to until_date, excluded. Its feeds are those with records whose words the profile maps to it; where one of
+-- them is unknown, the category is. Days that are partly known count as unknown. Grain: category, feed, from_date.
 with category_feeds as (
     select distinct category_map.feed, category_map.category
     from reference.category_map
-    join reference.feeds on feeds.feed = category_map.feed and feeds.agency = 'police'
+    join marts.feed_status
+        on feed_status.feed = category_map.feed
+        and feed_status.agency = 'police'
+        and feed_status.first_record_at is not null
 ),
 spans as (
     select

@@ -133,5 +133,13 @@ def test_patterns_of_a_stale_feed_end_where_it_was_read(
         con.execute("delete from ops.cursors")
         con.execute("insert into ops.cursors values ('calls', ?)", [settings.as_of - timedelta(days=days)])
         assert patterns.read(con, settings).complete_until == expected
+    con.execute("""
+        insert into reference.feeds values ('late', 'police', 0), ('never', 'police', 0);
+        insert into reference.feed_services values ('late', 'police'), ('never', 'police');
+    """)
+    con.execute("insert into ops.cursors values ('late', ?)", [settings.as_of - timedelta(days=9)])
+    assert patterns.read(con, settings).complete_until == today, "a late feed does not hold the others back"
+    con.execute("update ops.cursors set fetched_through_at = fetched_through_at + interval 6 days where feed = 'late'")
+    assert patterns.read(con, settings).complete_until == today - timedelta(days=3)
     con.execute("update reference.feeds set agency = 'fire'")
     assert patterns.read(con, settings).complete_until == today

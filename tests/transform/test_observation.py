@@ -157,6 +157,15 @@ def test_a_feed_without_a_record_is_unknown_at_all_times(con: duckdb.DuckDBPyCon
     assert con.execute("select distinct service from marts.demand_windows").fetchall() == [("ems",)]
 
 
+def test_a_feed_that_never_had_a_record_leaves_the_categories_of_another_known(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "reference.feeds", {"feed": "other", "agency": "police", "load_type": "keyed", "is_reference": False})
+    insert(con, "reference.category_map", {"feed": "other", "category": "theft"})
+    records(con, 20, feed="police_112", agency="police", service="police", category="theft")
+    windows(con)
+    gaps = con.execute("select distinct category, feed from marts.crime_gaps order by all").fetchall()
+    assert gaps == [("robbery", "police_112"), ("theft", "police_112")]
+
+
 def test_a_span_ends_after_it_begins() -> None:
     with pytest.raises(ValueError, match="swap them"):
         DaySpan(first_day=date(2026, 3, 2), last_day=date(2026, 3, 1))
