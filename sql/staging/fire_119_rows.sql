@@ -46,7 +46,7 @@ select
     local_instant(versions.cbk_dt, '%Y%m%d%H%M%S') as available_at,
     nullif(try_cast(trim(versions.damg_rgn_lot) as double), 0) as lon,
     nullif(try_cast(trim(versions.damg_rgn_lat) as double), 0) as lat,
-    versions.clmty_sgg_cd as named_area_id,
+    current_district(versions.clmty_sgg_cd) as named_area_id,
     versions.del_yn = 'Y' as is_withdrawn,
     false as is_excluded,
     versions.known_at,

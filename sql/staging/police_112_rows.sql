@@ -44,7 +44,7 @@ select
         when versions.location_method is null then 'unknown'
         else 'caller_lookup'
     end as location_source,
-    versions.district_code as named_area_id,
+    current_district(versions.district_code) as named_area_id,
     case clean_text(versions.report_channel)
         when '순찰발견' then true
         when '전화' then false

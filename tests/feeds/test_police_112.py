@@ -55,6 +55,24 @@ def test_a_staged_call_is_a_common_incident() -> None:
     assert row["named_area_id"] == "11110"
 
 
+@pytest.mark.parametrize(
+    ("code", "district"),
+    [
+        ("11110", "11110"),
+        ("1111051500", "11110"),
+        ("42110", "51110"),
+        ("4579025000", "52790"),
+        ("47720", "27720"),
+        ("47730", "47730"),
+        (None, None),
+    ],
+)
+def test_codes_of_towns_and_of_former_provinces_are_those_of_todays_districts(
+    code: str | None, district: str | None
+) -> None:
+    assert staged(call(district_code=code))["named_area_id"].to_list() == [district]
+
+
 def test_the_version_with_the_latest_update_time_is_used() -> None:
     corrected = call(category="기타", updated_at="2025-11-03T09:00:00+09:00")
     # A time in another offset must not win by comparison as text.
