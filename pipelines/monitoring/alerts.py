@@ -135,6 +135,14 @@ _NOTES = (
     """,
     """
     select feed, format(
+        '{}: {:,} records ({:.0f} % of those with a point) lie on the one point {:.5f}, {:.5f}: probably a default '
+        'of the source''s geocoder; hot spots and risk there say little: ask the agency',
+        feed, incidents, 100 * placed_share, lon, lat
+    ) as message
+    from marts.place_piles order by feed, incidents desc, lon, lat
+    """,
+    """
+    select feed, format(
         '{}: {:,} of {:,} records have the times from {} out of order; they give no duration: ask the agency',
         feed, disordered_incidents, incidents, time_order
     ) as message
