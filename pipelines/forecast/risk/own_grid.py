@@ -61,15 +61,15 @@ class Place:
     last_day: int
 
 
-def place(points: pl.DataFrame, task: Task, until: int, note: Progress = silent) -> Place:
+def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int | None = None) -> Place:
     """Build a grid over a boundary and assign the points inside it to its cells.
 
     Args:
         points: ``occurred_at`` (or ``occ_date``), ``x, y`` in the task's CRS (or ``lon, lat``), optionally ``category``
             and ``known_at``: a point is seen from the day after both.
         task: Location and resolution.
-        until: The first day that no forecast reads: what is unknown is found from the points before it.
         note: Called with the number of points outside.
+        until: The first day that no forecast reads: outages are found in the points before it. None: in all points.
 
     Raises:
         PointsError: A column is missing or unreadable, no point is inside, the area is less than a cell, or the cells
@@ -91,6 +91,7 @@ def place(points: pl.DataFrame, task: Task, until: int, note: Progress = silent)
     ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
     states = placed.select("category", "cell", "day", "known_from", known_until=pl.lit(ALWAYS))
     last_day = int(inside["day"].max())  # type: ignore[arg-type]
+    end = last_day + 1 if until is None else until
     return Place(
         cells=corners.with_columns(
             pl.Series("cell_id", _codes(corners, task.cell_metres, unit)),
@@ -99,8 +100,8 @@ def place(points: pl.DataFrame, task: Task, until: int, note: Progress = silent)
         history=history(
             Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres),
             states,
-            _gaps(inside.filter(pl.col("day") < until)),
-            until,
+            _gaps(inside.filter(pl.col("day") < end)),
+            end,
         ),
         selected=selected,
         cell_share=task.cell_metres**2 / (outline.area * unit**2),

@@ -55,7 +55,7 @@ def predict_points(
         PointsError: A column is missing, no point before ``start`` is inside the boundary, or the area is too small.
     """
     day = day_number(start)
-    placed = place(points, task, day, note)
+    placed = place(points, task, note, day)
     past = placed.history
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
@@ -107,7 +107,7 @@ def backtest_points(
         Each window by its ``origin_date``, and all pooled.
     """
     last = day_number(start)
-    placed = place(points, task, last + days, note)
+    placed = place(points, task, note, last + days)
     if placed.last_day + 1 < last + days:
         known = EPOCH + timedelta(days=placed.last_day)
         raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
