@@ -9,7 +9,8 @@ chance.
 
 Exact repeats (within 1 m: the same address) have a separate band. **Where the source moves locations to a junction or a
 grid, distance 0 means "the same junction", and the first band loses its meaning**; ``shared_place_share`` shows this.
-The day is that of the occurrence; if only a span is known, its start.
+The day is that of the occurrence; if only a span of up to a week is known, its start. `nightly` leaves out longer
+spans, such as a month.
 
 The bands are constants, the same for all categories and regions, so that tables can be compared. Work is bounded: with
 more than `MAX_PAIRS` pairs within 1 km, incidents are thinned at random (ratios keep their mean; ``sampled_share``

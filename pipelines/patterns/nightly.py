@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -74,6 +74,12 @@ class Crime:
     def history_start(self) -> date | None:
         """First local date to which the records reach back; None without any."""
         return unknown_days.first_known(self.unknown, self.complete_until)
+
+    @property
+    def dated(self) -> pl.DataFrame:
+        """The points whose day is known to a week, a time band of near repeats; a start without an end is a day."""
+        span = pl.col("occurred_until") - pl.col("occurred_from")
+        return self.points.filter((span <= timedelta(days=near_repeats.DAYS[0])).fill_null(True))
 
     @property
     def listed_areas(self) -> pl.DataFrame:
@@ -177,15 +183,15 @@ def _district_harm(crime: Crime) -> pl.DataFrame:
 
 
 def _near_repeats(crime: Crime) -> pl.DataFrame:
-    return near_repeats.near_repeats(crime.points, crime.complete_until)
+    return near_repeats.near_repeats(crime.dated, crime.complete_until)
 
 
 def _near_repeat_chains(crime: Crime) -> pl.DataFrame:
-    return near_repeat_chains.near_repeat_chains(crime.points, crime.profile.grid.cell_metres, crime.complete_until)
+    return near_repeat_chains.near_repeat_chains(crime.dated, crime.profile.grid.cell_metres, crime.complete_until)
 
 
 def _near_repeat_members(crime: Crime) -> pl.DataFrame:
-    return near_repeat_chains.near_repeat_members(crime.points, crime.complete_until)
+    return near_repeat_chains.near_repeat_members(crime.dated, crime.complete_until)
 
 
 def _space_time_clusters(crime: Crime) -> pl.DataFrame:

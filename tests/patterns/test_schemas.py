@@ -1,7 +1,7 @@
 """The nightly tables of places, with crime and without, compared with the dictionary."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -43,6 +43,23 @@ def crime() -> nightly.Crime:
     gaps = pl.DataFrame(schema={"category": pl.String, "from_date": pl.Date, "until_date": pl.Date})
     daily = pl.DataFrame([single | {"incidents": 20}])
     return nightly.Crime(points, daily, cells, areas, TODAY, gaps, profiles.load("korea"))
+
+
+@pytest.mark.parametrize(("days", "known"), [(None, 20), (7, 20), (8, 0), (31, 0)])
+def test_near_repeats_leave_out_incidents_whose_day_is_not_known_to_a_week(days: int | None, known: int) -> None:
+    begins = datetime(2026, 3, 1)
+    ends = None if days is None else begins + timedelta(days=days)
+    spans = [pl.lit(value, pl.Datetime("us")) for value in (begins, ends)]
+    seen = crime()
+    named = {
+        "incident_id": pl.int_range(pl.len()).cast(pl.String),
+        "occurred_from": spans[0],
+        "occurred_until": spans[1],
+    }
+    seen = replace(seen, points=seen.points.with_columns(**named))
+    assert nightly.TABLES["near_repeats"](seen)["incidents"].to_list()[:1] == ([known] if known else [])
+    assert nightly.TABLES["near_repeat_chains"](seen).height == (known > 0)
+    assert nightly.TABLES["near_repeat_members"](seen).height == known
 
 
 @pytest.mark.parametrize("table", ["hot_spots", "area_hot_spots", "emerging_hot_spots", "density", "nnh_clusters"])
