@@ -365,6 +365,14 @@ def test_a_placeholder_gives_no_place_and_the_record_is_loaded(lon: str, lat: st
     assert (lon_, lat_) == (None, None) and quality in ("none", "outside")
 
 
+def test_a_coordinate_with_a_leading_plus_is_a_place() -> None:
+    profile = place("chicago_crimes")
+    con, feed = memory(profile), feed_of(profile)
+    assert received(con, feed, crime(longitude="-87.61", latitude="+41.71")) == [0]
+    staged(con, feed)
+    assert con.execute("select lon, lat from staging.incidents").fetchall() == [(-87.61, 41.71)]
+
+
 # Paging
 
 
