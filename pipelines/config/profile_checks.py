@@ -65,6 +65,8 @@ def _place(profile: "Profile") -> Iterator[Problem]:
     west, south, east, north = profile.bounds
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         yield ("bounds",), f"{list(profile.bounds)} is not west, south, east, north in degrees"
+    if profile.grid.map_metres % profile.grid.cell_metres:
+        yield ("grid", "map_metres"), f"is not a multiple of grid.cell_metres {profile.grid.cell_metres}"
     from holidays import list_supported_countries
 
     countries = list_supported_countries(include_aliases=True)

@@ -32,6 +32,7 @@ def written(tmp_path: Path, old: str, new: str) -> Path:
         ('crs = "EPSG:26917"', 'crs = "EPSG:5179"', r":10: crs: EPSG:5179 is for .*Korea.*, outside bounds"),
         ('crs = "EPSG:26917"', 'crs = "EPSG:99999"', ":10: crs: 'EPSG:99999' is not a known CRS"),
         ("America/Toronto", "America/Toranto", ":8: time_zone: 'America/Toranto' is not a time zone of the IANA list"),
+        ("map_metres = 250", "map_metres = 300", ":19: grid.map_metres: is not a multiple of grid.cell_metres 250"),
         ('country = "CA"', 'country = "XX"', ":6: country: 'XX' is not a country whose holidays are known"),
         ('subdivision = "ON"', 'subdivision = "ZZ"', ":7: subdivision: 'ZZ' is not a subdivision of CA: .*ON"),
         ("bounds = [-141.1, 41.6, -52.6, 83.2]", "bounds = [41.6, -141.1, 83.2, -52.6]", ":11: bounds: .* is not west"),
