@@ -5,7 +5,7 @@ force (`leicestershire`), for the crimes of a force that have no location.
 
 Grain: one row per crime. Each delivery is a snapshot of all months that the API serves (36). It has no key:
 `persistent_id` is empty for anti-social behaviour and for some forces, and `id` belongs to the API and may change, so
-it is left in `_extra`. Staging takes each month from the newest delivery that contains it, so a month that the API no
+it is not loaded. Staging takes each month from the newest delivery that contains it, so a month that the API no
 longer serves is kept. Pitfalls: only the month of a crime is known; points are moved to one of 750,000 street points;
 coordinates are text; `outcome_status` is null until there is an outcome; the API answers 503 for a polygon with more
 than 10,000 crimes a month, and reads a polygon of more than 4,094 characters by POST only. A month that cannot be read
@@ -115,7 +115,7 @@ def _flat(month: pl.DataFrame) -> pl.DataFrame:
         "street": _inside(month, "location", "street", "name"),
         "outcome": _inside(month, "outcome_status", "category"),
     }
-    plain = [name for name in month.columns if name not in ("location", "outcome_status")]
+    plain = [name for name in month.columns if name not in ("id", "location", "outcome_status")]
     return month.select(
         pl.col(plain).cast(pl.String), **{name: value.cast(pl.String) for name, value in nested.items()}
     )

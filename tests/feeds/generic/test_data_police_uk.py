@@ -176,6 +176,12 @@ def test_equal_rows_without_a_persistent_id_are_separate_crimes() -> None:
     assert staged(con, feed) == first and len(first) == 2
 
 
+def test_the_id_of_the_api_is_not_reported_as_an_undeclared_column_and_a_new_one_is() -> None:
+    feed = feed_of(place(NAME))
+    for row, extra in ((crime(), None), (crime(weapon="none"), '{"weapon":"none"}')):
+        assert conform(feed, feed.parse([orjson.dumps([row])]))["_extra"].to_list() == [extra]
+
+
 def test_a_month_is_taken_from_the_newest_delivery_that_contains_it() -> None:
     profile = place(NAME)
     con, feed = memory(profile), feed_of(profile)
