@@ -69,7 +69,8 @@ def _of_values(spans: pl.DataFrame) -> Iterator[str]:
 def _of_spans(spans: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> Iterator[str]:
     newest: datetime = spans["last"].max()  # type: ignore[assignment]
     if (coarse := spans.filter(pl.col("apart") > STEP[freq], pl.col("rows") > 2)).height:
-        yield f"{_series(coarse)}: rows are mostly {coarse['apart'][0]} apart; check that --freq {freq} is meant"
+        apart = _length(coarse["apart"][0])
+        yield f"{_series(coarse)}: rows are mostly {apart} apart; check that --freq {freq} is meant"
     too_many = pl.col("missing") > SPARSE * pl.col("steps")
     if (sparse := spans.filter(too_many, ~pl.col("has_zero"), ~pl.lit(fill_zeros))).height:
         row, unit = sparse.row(0, named=True), "hours" if freq == "h" else "days"
@@ -83,6 +84,12 @@ def _of_spans(spans: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> Iterato
         yield f"{_series(gaps)}: no row between {begins:%Y-%m-%d} and {row['gap_ends']:%Y-%m-%d}; check these dates"
     if (old := spans.filter(pl.col("last") < newest - LATE)).height:
         yield f"{_series(old)}: ends on {old['last'][0]:%Y-%m-%d}, long before the newest series ({newest:%Y-%m-%d})"
+
+
+def _length(span: timedelta) -> str:
+    days, hours = span / timedelta(days=1), span / timedelta(hours=1)
+    number, unit = (days, "day") if days >= 1 else (hours, "hour")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 
 def _series(spans: pl.DataFrame) -> str:

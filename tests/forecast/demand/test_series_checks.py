@@ -145,4 +145,6 @@ def test_a_count_far_above_all_others_and_a_gap_of_years_are_noted_with_their_da
 
 
 def test_daily_rows_for_an_hourly_forecast_are_noted() -> None:
-    assert any("rows are mostly 1 day, 0:00:00 apart" in note for note in usable(daily(), "h").notes)
+    assert any("rows are mostly 1 day apart" in note for note in usable(daily(), "h").notes)
+    every_third_day = daily().filter(pl.int_range(pl.len()) % 3 == 0)
+    assert any("rows are mostly 3 days apart" in note for note in usable(every_third_day, "D").notes)
