@@ -115,9 +115,13 @@ def _thin_spans(hours: Ints, records: Ints, end: int) -> tuple[int, list[Outage]
     while _usual_of_busy(counts) < enough and counts.size > 1:
         length *= 2
         counts = np.bincount(age // length, records).astype(float)
-    is_busy = np.flatnonzero(counts >= LEAST_SHARE * _usual_of_busy(counts))
-    newest, oldest = int(is_busy[0]), int(is_busy[-1])
-    ends = (end - span * length for span in np.setdiff1d(np.arange(newest, oldest), is_busy).tolist())
+    is_busy = counts >= LEAST_SHARE * _usual_of_busy(counts)
+    # Of the oldest span only the hours from the first record on may count, if the records go on after it.
+    began = counts[-1] * length / (int(age[0]) % length + 1)
+    is_busy[-1] |= counts.size > 1 and is_busy[-2] and began >= LEAST_SHARE * _usual_of_busy(counts)
+    busy = np.flatnonzero(is_busy)
+    newest, oldest = int(busy[0]), int(busy[-1])
+    ends = (end - span * length for span in np.setdiff1d(np.arange(newest, oldest), busy).tolist())
     thin = [Outage(last - length, last, last) for last in ends]
     return int(hours[age < (oldest + 1) * length].min()), thin
 

@@ -77,6 +77,12 @@ def test_old_offences_reported_late_one_by_one_are_not_the_start() -> None:
     )
 
 
+@pytest.mark.parametrize("days", [29, 57, 365, 366])
+def test_the_first_days_of_a_source_are_known_however_long_it_is(days: int) -> None:
+    hours, records = source(days, 40)
+    assert found(hours, records, days) == Observed(int(hours[0]), [])
+
+
 def test_a_young_source_has_a_start_and_no_outage() -> None:
     hours, records = source(2, 30)
     assert found(hours, records, 2) == Observed(int(hours[0]), [])

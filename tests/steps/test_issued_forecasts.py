@@ -60,7 +60,13 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             from marts.crime_daily, range(2);
             create table core.patrols (cell_id varchar, slot_start_at timestamptz, patrol_minutes double);
             create table marts.feed_status as
-            select 'calls' as feed, 'police' as agency, false as is_stale, null::varchar as stale_reason;
+            select 'calls' as feed, 'police' as agency, false as is_stale, null::varchar as stale_reason,
+                timestamptz '2026-03-02 20:15:00Z' as complete_through_at;
+            create table marts.observation_windows (
+                feed varchar, service varchar, category varchar, area_id varchar, observation_state varchar,
+                from_at timestamptz, until_at timestamptz
+            );
+            create table marts.crime_gaps (category varchar, from_date date, until_date date);
             create table reference.areas as
             select * from (values ('11', null), ('11010', '11')) areas (area_id, parent_area_id);
             create table reference.cells as
