@@ -86,17 +86,21 @@ def closed(dated: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame) -
 
 
 def opened(table: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame, window_end: date) -> pl.DataFrame:
-    """Return a table with its dates as they were before `closed`; an end is the day after its last known day."""
+    """Return a table with its dates as they were before `closed`.
+
+    A start is no earlier than the first known day, an end the day after the last known one.
+    """
     days, end = _of_all(unknown), _number(window_end)
     if not days.size or table.is_empty():
         return table
     span = np.arange(_number(window_end - timedelta(days=YEARS * 366)), end)
     known = np.setdiff1d(span, days)
+    if not known.size:
+        return table
 
     def back(column: str) -> pl.Series:
         ago = end - table[column].cast(pl.Int32).to_numpy()
-        place = known.size - ago
-        moved = np.where(ago > 0, known[np.clip(place, 0, known.size - 1)] + np.minimum(place, 0), known[-1] + 1)
+        moved = np.where(ago > 0, known[np.clip(known.size - ago, 0, known.size - 1)], known[-1] + 1)
         return pl.Series(column, moved.astype(np.int32)).cast(pl.Date)
 
     return table.with_columns(back(column) for column in columns if column in table.columns)

@@ -66,3 +66,10 @@ def test_what_is_closed_up_is_opened_to_the_same_dates(lacking: set[int]) -> Non
     end = pl.DataFrame({"window_end_date": [END]})
     (last,) = unknown_days.opened(end, ["window_end_date"], unknown, END)["window_end_date"]
     assert last == ago(min(set(range(1, 91)) - lacking) - 1), "the day after the last known one"
+
+
+def test_a_window_begins_no_earlier_than_the_records() -> None:
+    unknown = unknown_days.unknown_days(gaps(("theft", None, 60)), crime(theft=1), END)
+    window = pl.DataFrame({"window_start_date": [ago(365), ago(30)], "window_end_date": [END, END]})
+    opened = unknown_days.opened(window, ["window_start_date", "window_end_date"], unknown, END)
+    assert opened.rows() == [(ago(60), END), (ago(30), END)]
