@@ -88,7 +88,7 @@ def closed(dated: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame) -
 def opened(table: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame, window_end: date) -> pl.DataFrame:
     """Return a table with its dates as they were before `closed`.
 
-    A start is no earlier than the first known day, an end the day after the last known one.
+    Starts before the first known day become that day; an end becomes the day after the last known one.
     """
     days, end = _of_all(unknown), _number(window_end)
     if not days.size or table.is_empty():

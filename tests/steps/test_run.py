@@ -22,7 +22,7 @@ import pytest
 from pipelines.config.errors import StepError
 from pipelines.config.settings import Settings
 from pipelines.ingest import accounting
-from pipelines.release import reader
+from pipelines.release import manifest, reader
 from pipelines.release.manifest import ManifestError
 from pipelines.schema import dictionary
 from pipelines.steps.backfill import backfill
@@ -205,14 +205,14 @@ def test_one_failed_feed_stops_no_other_and_is_reported_everywhere(without_fire:
     assert "fire_119" in briefing and "stale" in briefing.lower()
 
 
-def test_a_rejected_release_leaves_the_last_one_in_place(copied: Settings) -> None:
-    release = copied.current.resolve().name
+def test_a_bad_forecast_is_left_out_and_named_and_the_rest_is_published(copied: Settings) -> None:
     build(copied)
     with warehouse.connect(copied) as con:
         con.execute("update forecast.demand set mean = -1")
-    with pytest.raises(Exception, match=r"forecast\.demand"):
-        publish(copied)
-    assert copied.current.resolve().name == release
+    tables = manifest.read(publish(copied))["audiences"]["dispatch"]["tables"]
+    assert tables.keys().isdisjoint({"demand_forecast", "staffing"}) and "demand_hourly" in tables
+    with pytest.raises(StepError, match=r"demand_forecast is held back: quality gate failed for forecast\.demand"):
+        check(copied)
 
 
 def test_a_damaged_release_fails_the_check_until_it_is_published_again(copied: Settings) -> None:
