@@ -90,7 +90,7 @@ def _charted(full: pl.DataFrame) -> pl.DataFrame:
     centre, low, high = (np.full(counts.shape, np.nan) for _ in range(3))
     for whole, of_known in zip((centre, low, high), limits(counts[:, is_known]), strict=True):
         whole[:, is_known] = of_known
-    oldest = int(full.filter(~pl.col("is_unknown"))["week"].max() or -1)  # type: ignore[arg-type]
+    oldest = int(np.flatnonzero(is_known[::-1]).max(initial=-1))
     return full.with_columns(
         pl.when(~pl.col("is_unknown")).then("incidents").alias("incidents"),
         centre=pl.Series(centre.reshape(-1)).fill_nan(None),

@@ -93,6 +93,12 @@ def test_a_week_with_an_unknown_day_has_no_count_and_limits_no_other() -> None:
     assert chart["signal"].to_list()[-5:] == [None] * 5
 
 
+@pytest.mark.parametrize("weeks", [0, 1, 2])
+def test_a_source_of_few_weeks_has_those_weeks(weeks: int) -> None:
+    before = unknown(date(2020, 1, 1), END - timedelta(days=7 * weeks))
+    assert control_chart.control_chart(points((1, 1, 0)), before, END).height == weeks
+
+
 @pytest.mark.parametrize("lacking", [KNOWN, unknown(END - timedelta(days=500), END)])
 def test_without_records_there_are_no_rows_but_every_column(lacking: pl.DataFrame) -> None:
     chart = control_chart.control_chart(points(), lacking, END)
