@@ -162,7 +162,7 @@ def _hourly(panel: Panel, run: Run) -> Result:
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("h", prophet.predict, least)]
     is_scored = pl.col("cutoff").rank("dense").over("unique_id") > WARM_UP
-    targets = rolling_origin.both(past, ahead)
+    targets = rolling_origin.both(rolling_origin.outside_outages(past, panel.history, "h"), ahead)
     return _issue(Request("h", competing, targets, is_scored, kept, _kept_scores(run, kept, "h")), panel, run)
 
 
@@ -186,9 +186,8 @@ def _daily(panel: Panel, run: Run) -> Result:
     is_scored = is_far & (pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon))
     # A fit of Prophet per series and origin is expensive, and below the region it did not beat the averages.
     is_requested = pl.col("is_upper") & (pl.col("level") == "region")
-    targets = rolling_origin.both(rolling_origin.daily_origins(ids, horizon), ahead).with_columns(
-        is_requested.alias("is_requested")
-    )
+    past = rolling_origin.outside_outages(rolling_origin.daily_origins(ids, horizon), days.history, "D")
+    targets = rolling_origin.both(past, ahead).with_columns(is_requested.alias("is_requested"))
     return _issue(Request("D", competing, targets, is_scored, kept, _kept_scores(run, kept, "D")), days, run)
 
 

@@ -301,14 +301,19 @@ def _history(
 
 
 def _reason(degraded: str | None, past: History, until: int) -> pl.Expr:
-    """Return why a category's rows are degraded: the feed's reason, and that its own records have ended."""
+    """Return why a category's rows are degraded: the feed's reason, that its own records have ended, and that they are
+    too few to rank cells by more than a count.
+    """
+    seen = past.seen(until)
     ended = {name: EPOCH + timedelta(days=day) for name in past.events if (day := _end(past, name, until)) < until}
-    since = pl.col("category").replace_strict(
+    young = {name: days for name in past.events if (days := seen.known_days(name, until)) < stack.LEAST_HISTORY_DAYS}
+    least = f"fewer than the {stack.LEAST_HISTORY_DAYS} that a ranking by more than a count needs"
+    reasons = (
         {name: f"no record of {name} since {day}, taken as an outage" for name, day in ended.items()},
-        default=None,
-        return_dtype=pl.String,
+        {name: f"{name} has {days} known days, {least}" for name, days in young.items()},
     )
-    return pl.concat_str(pl.lit(degraded, pl.String), since, separator="; ", ignore_nulls=True).replace("", None)
+    stated = [pl.col("category").replace_strict(texts, default=None, return_dtype=pl.String) for texts in reasons]
+    return pl.concat_str(pl.lit(degraded, pl.String), *stated, separator="; ", ignore_nulls=True).replace("", None)
 
 
 def _end(past: History, category: str, until: int) -> int:

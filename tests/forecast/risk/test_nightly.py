@@ -233,6 +233,14 @@ def test_under_a_year_of_records_the_method_states_that_the_count_is_used() -> N
         assert method.startswith("count_decayed; under a year of history; hours learnt from")
 
 
+def test_rows_of_a_short_history_say_why_they_are_degraded(result: nightly.RiskForecast) -> None:
+    assert result.forecasts["degraded_reason"].is_null().all()
+    young = nightly.forecast_risk(crime(days=200), cells(), AS_OF, KOREA)
+    for frame in (young.forecasts, young.slots.forecasts):
+        theft = frame.filter(pl.col("category") == "theft")["degraded_reason"].unique().to_list()
+        assert theft == ["theft has 199 known days, fewer than the 364 that a ranking by more than a count needs"]
+
+
 def test_records_after_the_known_ones_do_not_change_a_forecast(result: nightly.RiskForecast) -> None:
     later = known(pl.DataFrame({"cell_id": ["c002"] * 900, "category": "theft", "occurrence_date": TODAY}))
     again = nightly.forecast_risk(pl.concat([crime(), later]), cells(), AS_OF, KOREA)

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand.series import Frequency, History, steps_after
+from pipelines.forecast.demand.series import STEP, Frequency, History, steps_after
 
 DAILY_STEP: Final = 28
 """Days between the backtest origins of days, or the horizon where that is shorter."""
@@ -55,6 +55,30 @@ def past_targets(last: pl.DataFrame, freq: Frequency, horizon: int, step: timede
         for cutoff in origins(end, step, count):
             frames.append(group.drop("cutoff").join(steps_after(cutoff, freq, horizon), how="cross"))
     return pl.concat(frames) if frames else last.with_columns(ds=pl.col("cutoff")).clear()
+
+
+def outside_outages(targets: pl.DataFrame, counts: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+    """Return the targets without those of origins at which a series had just become unknown.
+
+    Whether a night already knew of an outage, or still read its hours as zeros, cannot be restored: such an origin
+    would know too much. One that follows an outage is kept, because an outage is known when it ends.
+
+    Args:
+        targets: ``unique_id, cutoff, ds``, more columns kept.
+        counts: ``unique_id, ds``, as now known; without a row a step is unknown.
+        freq: ``h`` or ``D``.
+    """
+    origins = targets.select("unique_id", "cutoff").unique()
+    begun = counts.group_by("unique_id").agg(pl.col("ds").min().alias("begun"))
+    # Where clocks go forward, the hour before does not exist.
+    steps = [pl.col("cutoff") - STEP[freq] * back for back in ((1, 2) if freq == "h" else (1,))]
+    last = origins.with_columns(ds=pl.concat_list(steps)).explode("ds")
+    known = last.join(counts, on=["unique_id", "ds"], how="semi")
+    before = origins.join(begun, on="unique_id", how="left").filter(
+        pl.col("begun").is_null() | (pl.col("cutoff") <= pl.col("begun"))
+    )
+    kept = pl.concat([frame.select("unique_id", "cutoff") for frame in (known, before)])
+    return targets.join(kept, on=["unique_id", "cutoff"], how="semi", maintain_order="left")
 
 
 def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:

@@ -34,6 +34,36 @@ def test_origins_are_a_step_apart_before_each_series_end() -> None:
     assert targets.filter(pl.col("unique_id") == "b")["cutoff"].max() == START - timedelta(days=4)
 
 
+@pytest.mark.parametrize(
+    ("unknown", "kept"),
+    [
+        (range(0), [7, 14, 21]),
+        # Day 13 is the last one before the origin of day 14.
+        (range(10, 14), [7, 21]),
+        (range(13, 21), [7]),
+        (range(14, 20), [7, 14, 21]),
+        # Before the records begin no model has anything to misread.
+        (range(10), [7, 14, 21]),
+    ],
+)
+def test_no_origin_is_scored_at_which_an_outage_had_begun_but_may_not_have_been_known(
+    unknown: range, kept: list[int]
+) -> None:
+    targets = rolling_origin.past_targets(last(a=START + DAY * 28), "D", 7, DAY * 7, 3)
+    known = [START + DAY * day for day in range(28) if day not in unknown]
+    counts = pl.DataFrame({"unique_id": "a", "ds": known}, schema_overrides={"ds": STAMP})
+    scored = rolling_origin.outside_outages(targets, counts, "D")
+    assert scored["cutoff"].unique().sort().to_list() == [START + DAY * day for day in kept]
+
+
+def test_an_origin_after_an_hour_that_clocks_skip_is_scored() -> None:
+    cutoff = datetime(2026, 3, 8, 3)
+    targets = rolling_origin.past_targets(last(a=cutoff + DAY * 7), "h", 24, DAY * 7, 1)
+    hours = [cutoff - HOUR * back for back in (2, 3, 4)]
+    counts = pl.DataFrame({"unique_id": "a", "ds": hours}, schema_overrides={"ds": STAMP})
+    assert rolling_origin.outside_outages(targets, counts, "h").height == 24
+
+
 def test_every_model_is_run_and_the_outcome_joined() -> None:
     history = pl.DataFrame({"unique_id": [1], "ds": [START], "y": [5.0]}, schema_overrides={"ds": STAMP})
     targets = pl.DataFrame(
