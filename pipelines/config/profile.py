@@ -97,6 +97,10 @@ class DaySpan(_Part):
         return self
 
 
+Point = tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]]
+"""Longitude and latitude in degrees (WGS84)."""
+
+
 class FeedSource(_Part):
     """How a feed is reached, what may be done with its data and how late it may be."""
 
@@ -133,6 +137,9 @@ class FeedSource(_Part):
     outages: tuple[DaySpan, ...] = Field((), description="days on which records are lacking: unknown, never zero")
     quiet_spans: tuple[DaySpan, ...] = Field(
         (), description="days that really had no records: found outages in them count as observed"
+    )
+    confirmed_points: tuple[Point, ...] = Field(
+        (), description="[longitude, latitude] of places that really have a tenth of the records, such as a station"
     )
     max_rows: int = Field(500_000, gt=0, description="maximum rows of one delivery; a window with more is split")
     result_type: Literal["json", "xml"] | None = Field(

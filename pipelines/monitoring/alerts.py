@@ -136,10 +136,11 @@ _NOTES = (
     """
     select feed, format(
         '{}: {:,} records ({:.0f} % of those with a point) lie on the one point {:.5f}, {:.5f}: probably a default '
-        'of the source''s geocoder; hot spots and risk there say little: ask the agency',
-        feed, incidents, 100 * placed_share, lon, lat
+        'of the source''s geocoder; crime there is left out of patterns and risk: ask the agency, and if the place is '
+        'right, add [{:.5f}, {:.5f}] to confirmed_points of [feeds.{}] in the profile',
+        feed, incidents, 100 * placed_share, lon, lat, lon, lat, feed
     ) as message
-    from marts.place_piles order by feed, incidents desc, lon, lat
+    from core.place_piles order by feed, incidents desc, lon, lat
     """,
     """
     select feed, format(

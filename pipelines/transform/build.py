@@ -13,7 +13,7 @@ from pipelines.feeds.feed import Feed
 from pipelines.quality.coordinates import definition
 from pipelines.schema import incident
 from pipelines.schema.check import INTERMEDIATE
-from pipelines.schema.dictionary import sql_types
+from pipelines.schema.dictionary import frame_schema, sql_types
 from pipelines.store import warehouse
 from pipelines.transform import joint, observation
 
@@ -152,6 +152,9 @@ def write_reference(con: duckdb.DuckDBPyConnection, profile: Profile, registered
     frame = pl.DataFrame(categories, schema_overrides={"service": pl.String})
     warehouse.write_frame(con, "reference", "categories", frame)
     _write_words(con, profile)
+    confirmed = [(feed, *point) for feed, entry in profile.feeds.items() for point in entry.confirmed_points]
+    frame = pl.DataFrame(confirmed, schema=frame_schema("reference.confirmed_points"), orient="row")
+    warehouse.write_frame(con, "reference", "confirmed_points", frame)
     mapped = [
         (feed, source, category)
         for feed, entry in profile.feeds.items()

@@ -66,7 +66,7 @@ select
     coalesce(categories.is_crime, false) as is_crime,
     risk_exclusion(
         placed.agency, categories.is_sensitive, categories.is_risk_allowed, placed.is_discovered, placed.location_source,
-        placed.location_quality, placed.cell_id
+        placed.location_quality, placed.cell_id, piles.feed is not null
     ) is null as is_risk_allowed,
     placed.local_at::date as report_date,
     if(
@@ -74,4 +74,5 @@ select
     )::integer as report_hour
 from placed
 left join reference.categories on categories.category = placed.category
+left join core.place_piles as piles on piles.feed = placed.feed and piles.lon = placed.lon and piles.lat = placed.lat
 left join reference.joint_links on joint_links.incident_id = placed.incident_id

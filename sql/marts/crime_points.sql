@@ -49,12 +49,15 @@ judged as (
         on category_map.feed = changed.feed and category_map.source_category = changed.source_category
     join reference.categories on categories.category = category_map.category
     left join reference.places on places.lon = changed.lon and places.lat = changed.lat
+    left join core.place_piles as piles
+        on piles.feed = changed.feed and piles.lon = changed.lon and piles.lat = changed.lat
     left join core.incidents as now on now.incident_id = changed.incident_id
     anti join core.restricted_incidents as restricted on restricted.incident_id = changed.incident_id
     where
         risk_exclusion(
             changed.agency, categories.is_sensitive, categories.is_risk_allowed,
-            changed.is_discovered, changed.location_source, changed.location_quality, places.cell_id
+            changed.is_discovered, changed.location_source, changed.location_quality, places.cell_id,
+            piles.feed is not null
         ) is null
 ),
 unchanged as (

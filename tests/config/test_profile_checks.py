@@ -48,6 +48,16 @@ def written(tmp_path: Path, old: str, new: str) -> Path:
         ('"https://ckan0', '"https:/ckan0', "url: .* is not an address of the form https://host/path"),
         ('"Over" = "theft"'.replace("Over", "Theft Over"), '"Theft Over" = "thefts"', "Theft Over: maps to 'thefts'"),
         ("freshness_hours = 54", "freshness_hours = nan", "toronto_police_mci.freshness_hours: Input should be"),
+        (
+            "freshness_hours = 54",
+            "freshness_hours = 54\nconfirmed_points = [[43.65, -179.38], [43.7, -79.4, 1]]",
+            "confirmed_points.1",
+        ),
+        (
+            "freshness_hours = 54",
+            "freshness_hours = 54\nconfirmed_points = [[43.65, -99.38]]",
+            r"confirmed_points.0.1: Input should be greater than or equal to -90",
+        ),
         ('country = "CA"', 'country = "CA', ":6: country: is not TOML from here"),
         ('country = "CA"', 'country = "CA"\ncountry = "US"', ":7: country: is not TOML from here .Cannot overwrite"),
     ],

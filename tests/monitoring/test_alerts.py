@@ -54,9 +54,10 @@ def test_an_outage_that_the_profile_does_not_state_is_a_notice_with_what_to_do(k
 
 def test_many_records_on_one_point_are_a_notice(korea: Settings) -> None:
     row = {"feed": "police_112", "lon": 126.98, "lat": 37.57, "incidents": 120, "placed_share": 0.3}
-    (notice,) = gathered(korea, marts__place_piles=row).iter_rows(named=True)
+    (notice,) = gathered(korea, core__place_piles=row).iter_rows(named=True)
     assert not notice["is_alarm"]
     assert "120 records (30 % of those with a point) lie on the one point 126.98000, 37.57000" in notice["message"]
+    assert "add [126.98000, 37.57000] to confirmed_points of [feeds.police_112]" in notice["message"]
 
 
 def test_times_out_of_order_are_a_notice_with_their_number(korea: Settings) -> None:

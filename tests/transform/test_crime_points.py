@@ -139,3 +139,45 @@ def test_the_district_of_the_source_belongs_to_the_current_location(con: duckdb.
     states(con, version(), version(3, **THERE))
     named = con.execute("select admin_area_id from marts.crime_points order by known_at").fetchall()
     assert named == [("11010",), ("11030",)]
+
+
+# Piles
+
+
+def staged(number: int, **given: Any) -> dict[str, Any]:
+    """A theft as staged, without versions."""
+    row = version(incident_id=f"police_112:{number}", source_id=str(number), **given)
+    del row["is_withdrawn"]
+    return row
+
+
+def piled(con: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """Piles, of thirty thefts at one point among two hundred elsewhere and forty at a centroid."""
+    insert(con, "staging.incidents", *(staged(number) for number in range(30)))
+    insert(con, "staging.incidents", *(staged(number, lon=127 + number / 1e5) for number in range(30, 230)))
+    centre = THERE | {"location_quality": "centroid"}
+    insert(con, "staging.incidents", *(staged(number, **centre) for number in range(230, 270)))
+    warehouse.run_models(con, "core", ["place_piles", "restricted_incidents", "incidents"])
+    return con.execute("select feed, lon, lat, incidents from core.place_piles").fetchall()
+
+
+def test_crime_at_a_point_with_a_tenth_of_the_records_is_counted_and_enters_no_risk(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    assert piled(con) == [("police_112", HERE["lon"], HERE["lat"], 30)]
+    at_pile = "from core.incidents where lon = 126.98"
+    assert con.execute(f"select count(*), count(*) filter (is_risk_allowed) {at_pile}").fetchone() == (30, 0)
+    assert states(con, version(incident_id="police_112:400"), version(3, incident_id="police_112:400", **THERE)) == [
+        ("theft", "there", 3, None)
+    ]
+    con.execute("update core.incidents set is_crime = true")
+    warehouse.run_models(con, "marts", ["risk_exclusions"])
+    reasons = dict(con.execute("select reason, incidents from marts.risk_exclusions").fetchall())
+    assert reasons["place probably a geocoder's default"] == 30
+
+
+def test_crime_at_a_point_that_the_profile_confirms_enters_risk(con: duckdb.DuckDBPyConnection) -> None:
+    insert(con, "reference.confirmed_points", {"feed": "police_112", "lon": 126.980001, "lat": 37.58})
+    insert(con, "reference.confirmed_points", {"feed": "fire_119", **THERE})
+    assert piled(con) == []
+    assert len(states(con)) == 30

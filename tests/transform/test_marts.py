@@ -199,17 +199,6 @@ def test_a_record_without_a_location_counts_in_its_named_area_and_one_outside_se
     assert shut["failed"].to_list() == [1, 1]
 
 
-def test_a_point_with_a_tenth_of_the_records_is_a_pile_and_a_centroid_is_not(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("delete from core.incidents")
-    pile = [incident(f"police_112:{number}", lon=127.0, lat=37.5) for number in range(30)]
-    spread = [incident(f"police_112:{number}", lon=127.0 + number / 1e5) for number in range(30, 230)]
-    centre = {"agency": "fire", "lon": 127.1, "lat": 37.6, "location_quality": "centroid"}
-    insert(con, "core.incidents", *pile, *spread, *(incident(f"fire_119:{number}", **centre) for number in range(40)))
-    built(con)
-    piles = con.execute("select feed, lon, lat, incidents from marts.place_piles").fetchall()
-    assert piles == [("police_112", 127.0, 37.5, 30)]
-
-
 def test_several_provinces_have_separate_totals_and_the_nation_has_all(con: duckdb.DuckDBPyConnection) -> None:
     for area_id, level, parent in (("26", "province", "KR"), ("26010", "district", "26")):
         row = {"area_id": area_id, "hierarchy": "admin", "area_level": level, "parent_area_id": parent}

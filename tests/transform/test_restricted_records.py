@@ -116,7 +116,8 @@ def built(source: Source, records: Sequence[Record]) -> Iterator[duckdb.DuckDBPy
         as_of(con, "2026-10-01 10:00:00+00")
         source.deliver(con, source.feed, list(_rows(source, records)))
         build.stage(con, (source.feed,))
-        warehouse.run_models(con, "core", ["restricted_incidents", "incidents", "dispatches", "incident_changes"])
+        core = ["restricted_incidents", "place_piles", "incidents", "dispatches", "incident_changes"]
+        warehouse.run_models(con, "core", core)
         warehouse.run_models(con, "marts", ["crime_points"])
         warehouse.run_models(con, "views", ["releasable_incidents", "incidents", "dispatches", "incident_changes"])
         yield con
