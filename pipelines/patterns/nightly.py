@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import Final
 
@@ -60,6 +60,17 @@ class Crime:
         """Return the unknown days of every category and of their sum."""
         return unknown_days.unknown_days(self.gaps, self.points, self.complete_until)
 
+    @cached_property
+    def unknown_weeks(self) -> pl.DataFrame:
+        """Return the same with every day of categories that are not dated to a week: none has a weekly count."""
+        return unknown_days.with_undated(self.unknown, self.points, self.complete_until)
+
+    @property
+    def by_week(self) -> "Crime":
+        """Return the same without the categories that are not dated to a week."""
+        is_kept = ~pl.col("category").is_in(unknown_days.undated(self.points))
+        return replace(self, points=self.points.filter(is_kept), daily=self.daily.filter(is_kept))
+
     @property
     def closed(self) -> "Crime":
         """Return the same, closed up over the days on which crime as a whole is unknown."""
@@ -77,9 +88,8 @@ class Crime:
 
     @property
     def dated(self) -> pl.DataFrame:
-        """The points whose day is known to a week, a time band of near repeats; a start without an end is a day."""
-        span = pl.col("occurred_until") - pl.col("occurred_from")
-        return self.points.filter((span <= timedelta(days=near_repeats.DAYS[0])).fill_null(True))
+        """The points whose day is known to a week, a time band of near repeats."""
+        return self.points.filter(unknown_days.is_dated())
 
     @property
     def listed_areas(self) -> pl.DataFrame:
@@ -105,7 +115,8 @@ def _area_hot_spots(crime: Crime) -> pl.DataFrame:
 
 
 def _emerging_hot_spots(crime: Crime) -> pl.DataFrame:
-    return emerging.emerging_hot_spots(crime.daily, crime.cells, crime.profile.grid.map_metres, crime.complete_until)
+    daily = crime.by_week.daily
+    return emerging.emerging_hot_spots(daily, crime.cells, crime.profile.grid.map_metres, crime.complete_until)
 
 
 def _density(crime: Crime) -> pl.DataFrame:
@@ -167,12 +178,12 @@ def _counted(crime: Crime) -> pl.DataFrame:
 
 
 def _control_chart(crime: Crime) -> pl.DataFrame:
-    return control_chart.control_chart(_counted(crime), crime.unknown, crime.complete_until)
+    return control_chart.control_chart(_counted(crime), crime.unknown_weeks, crime.complete_until)
 
 
 def _weekly(crime: Crime) -> pl.DataFrame:
-    chart = _control_chart(crime)
-    return weekly.weekly(_counted(crime), crime.listed_areas, crime.weights, chart, crime.unknown, crime.complete_until)
+    chart, unknown = _control_chart(crime), crime.unknown_weeks
+    return weekly.weekly(_counted(crime), crime.listed_areas, crime.weights, chart, unknown, crime.complete_until)
 
 
 def _district_harm(crime: Crime) -> pl.DataFrame:
@@ -196,7 +207,7 @@ def _near_repeat_members(crime: Crime) -> pl.DataFrame:
 
 def _space_time_clusters(crime: Crime) -> pl.DataFrame:
     side = crime.profile.grid.cell_metres
-    clusters = scan.space_time_clusters(crime.points, crime.cells, side, crime.complete_until)
+    clusters = scan.space_time_clusters(crime.by_week.points, crime.cells, side, crime.complete_until)
     x, y, radius = (clusters[name].to_numpy() for name in ("centre_x_m", "centre_y_m", "radius_m"))
     # From the centre of the first cell to the far side of the last.
     drawn = circles.circles(x, y, radius + side / 2, crime.profile.crs)

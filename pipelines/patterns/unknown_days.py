@@ -3,6 +3,9 @@
 Comparisons leave them out (`weekly`, `control_chart`). Analyses of a window of so many days take the last ones that are
 known: their frames are closed up over the unknown days before (`closed`), and the dates of their results opened again
 after (`opened`).
+
+Where a source dates its incidents by month only, days are known and their weeks are not (`undated`): there is no
+weekly count, and no pattern that compares weeks or months.
 """
 
 from collections.abc import Sequence
@@ -19,6 +22,8 @@ YEARS: Final = 6
 """How far back any pattern looks."""
 LEAST_SHARE: Final = 0.1
 """The sum of the categories is unknown where categories with this share of the crime are."""
+
+WEEK: Final = timedelta(days=7)
 
 SCHEMA: Final = {"category": pl.String, "day": pl.Date}
 Days = NDArray[np.int32]
@@ -61,6 +66,37 @@ def unknown_days(gaps: pl.DataFrame, points: pl.DataFrame, window_end: date) -> 
         .filter(pl.col("rate") >= LEAST_SHARE * float(rates["rate"].sum()))
     )
     return pl.concat([days, lacking.select(pl.lit(ALL).alias("category"), "day")]).sort("category", "day")
+
+
+def is_dated() -> pl.Expr:
+    """Return whether an incident's day is known to a week; a start without an end is a day."""
+    return (pl.col("occurred_until") - pl.col("occurred_from") <= WEEK).fill_null(True)
+
+
+def undated(points: pl.DataFrame) -> list[str]:
+    """Return the categories of which a tenth of the incidents or more is not dated to a week.
+
+    Args:
+        points: One row per incident: ``category, occurred_from, occurred_until``.
+    """
+    shares = points.group_by("category").agg((~is_dated()).mean().alias("share"))
+    return shares.filter(pl.col("share") >= LEAST_SHARE)["category"].sort().to_list()
+
+
+def with_undated(unknown: pl.DataFrame, points: pl.DataFrame, window_end: date) -> pl.DataFrame:
+    """Return the unknown days, to which every day of `undated` categories is added, and of the sum if they are a tenth.
+
+    Args:
+        unknown: The result of `unknown_days` for the same points.
+        points: One row per incident: ``category, occurrence_date, occurred_from, occurred_until``.
+        window_end: The first local date excluded.
+    """
+    categories = undated(points)
+    lacking = points["category"].is_in(categories).sum()
+    listed = [*categories, ALL] if categories and lacking >= LEAST_SHARE * points.height else categories
+    days = pl.date_range(window_end - timedelta(days=YEARS * 366), window_end, closed="left", eager=True)
+    added = pl.DataFrame({"category": listed}, schema={"category": pl.String}).join(days.to_frame("day"), how="cross")
+    return pl.concat([unknown, added]).unique().sort("category", "day")
 
 
 def first_known(unknown: pl.DataFrame, window_end: date) -> date | None:

@@ -143,3 +143,21 @@ def test_patterns_of_a_stale_feed_end_where_it_was_read(
     assert patterns.read(con, settings).complete_until == today - timedelta(days=3)
     con.execute("update reference.feeds set agency = 'fire'")
     assert patterns.read(con, settings).complete_until == today
+
+
+def test_crime_dated_by_month_has_no_weekly_count_and_no_pattern_of_weeks(settings: Settings) -> None:
+    points = year_of_thefts()
+    month = points.with_columns(
+        occurrence_date=pl.col("occurrence_date").dt.month_start(),
+        occurred_from=pl.col("occurrence_date").dt.month_start().cast(pl.Datetime("us")),
+        occurred_until=pl.col("occurrence_date").dt.month_start().dt.offset_by("1mo").cast(pl.Datetime("us")),
+    )
+    dated, undated = crime(settings, points), crime(settings, month)
+    assert nightly.TABLES["weekly"](dated)["incidents"].null_count() == 0
+    assert nightly.TABLES["weekly"](undated)["incidents"].is_null().all()
+    assert nightly.TABLES["control_chart"](undated).is_empty()
+    assert not nightly.TABLES["control_chart"](dated).is_empty()
+    assert not nightly.TABLES["hot_spots"](undated).is_empty()
+    # Read by emerging hot spots and by space-time clusters.
+    assert undated.by_week.daily.is_empty() and undated.by_week.points.is_empty()
+    assert dated.by_week.daily.equals(dated.daily)

@@ -1,6 +1,6 @@
 """Days on which crime is unknown: found, closed up and opened again."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 from hypothesis import given
@@ -73,3 +73,34 @@ def test_a_window_begins_no_earlier_than_the_records() -> None:
     window = pl.DataFrame({"window_start_date": [ago(365), ago(30)], "window_end_date": [END, END]})
     opened = unknown_days.opened(window, ["window_start_date", "window_end_date"], unknown, END)
     assert opened.rows() == [(ago(60), END), (ago(30), END)]
+
+
+def spans(*rows: tuple[str, int, int | None]) -> pl.DataFrame:
+    """So many incidents of a category, each between two instants that many days apart (None: only a start)."""
+    start = datetime(2026, 2, 1)
+    every = [
+        (name, start.date(), start, None if days is None else start + timedelta(days=days))
+        for name, number, days in rows
+        for _ in range(number)
+    ]
+    schema = {"category": pl.String, "occurrence_date": pl.Date, **dict.fromkeys(
+        ("occurred_from", "occurred_until"), pl.Datetime("us")
+    )}  # fmt: skip
+    return pl.DataFrame(every, schema=schema, orient="row")
+
+
+def test_a_category_is_undated_if_a_tenth_of_it_is_not_dated_to_a_week() -> None:
+    monthly, few = ("theft", 5, 28), ("robbery", 1, 28)
+    points = spans(monthly, few, ("robbery", 10, 7), ("assault", 3, None), ("arson", 9, 0), ("arson", 1, 8))
+    assert unknown_days.undated(points) == ["arson", "theft"]
+
+
+def test_every_day_of_an_undated_category_is_unknown_and_of_the_sum_if_it_is_a_tenth() -> None:
+    none = unknown_days.unknown_days(gaps(), spans(), END)
+    for others, listed in ((1000, {"theft"}), (10, {"theft", "all"})):
+        points = spans(("theft", 5, 28), ("assault", others, 0))
+        unknown = unknown_days.with_undated(none, points, END)
+        assert set(unknown["category"]) == listed
+        assert days(unknown, "theft")[-3:] == [3, 2, 1] and len(days(unknown, "theft")) == unknown_days.YEARS * 366
+    dated = spans(("assault", 10, 0))
+    assert unknown_days.with_undated(none, dated, END).is_empty()
