@@ -65,6 +65,8 @@ def predict_points(
         note(f"the points end {days_old} days before --start: what happened since is not in the forecast")
     if later := sum(int((events.day >= day).sum()) for events in past.events.values()):
         note(f"{later} points are on or after --start {start} and are not used")
+    if late := sum(int(((events.day < day) & (events.known_from > day)).sum()) for events in past.events.values()):
+        note(f"{late} points before --start {start} became known after it (known_at) and are not used")
     if few := [category for category in known if seen.events[category].cell.size < FEWEST]:
         note(f"fewer than {FEWEST} points: {', '.join(few[:5])}; their order of cells is mostly chance")
     windows = rolling.windows(past, day, days, TRIALS)

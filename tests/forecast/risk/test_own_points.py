@@ -319,3 +319,14 @@ def test_many_points_at_one_place_old_points_and_few_points_are_noted(tmp_path: 
     notes.clear()
     own_points.predict_points(some().head(20), task, START, 7, note=notes.append)
     assert any("fewer than 50 points: all; their order of cells is mostly chance" in note for note in notes)
+
+
+def test_points_known_only_after_the_start_are_noted(tmp_path: Path) -> None:
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    late = pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("2026-02-01")).otherwise(pl.lit("2024-01-01"))
+    notes: list[str] = []
+    own_points.predict_points(some(known_at=late), task, date(2026, 1, 1), 7, note=notes.append)
+    assert "3 points before --start 2026-01-01 became known after it (known_at) and are not used" in notes
+    notes.clear()
+    own_points.predict_points(some(), task, date(2026, 1, 1), 7, note=notes.append)
+    assert not any("known_at" in note for note in notes)
