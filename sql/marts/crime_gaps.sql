@@ -1,13 +1,33 @@
 -- Local days on which reported crime of a category is unknown, by the observation windows of its feeds: from_date (empty: ever
 -- before) up to until_date, excluded. Its feeds are those with records whose words the profile maps to it; where one of
--- them is unknown, the category is. Days that are partly known count as unknown. Grain: category, feed, from_date.
-with category_feeds as (
+-- them is unknown, the category is, unless that one has less than a tenth of the category's records by day. Days that are
+-- partly known count as unknown. Grain: category, feed, from_date.
+with lives as (
+    select feed, greatest(date_diff('day', min(hour_start_at), max(hour_start_at)), 1) as days
+    from core.record_hours
+    group by feed
+),
+rates as (
+    select hours.feed, hours.category, sum(hours.records) / any_value(lives.days) as daily_records
+    from core.record_hours as hours
+    join lives on lives.feed = hours.feed
+    where hours.category is not null
+    group by hours.feed, hours.category
+),
+mapped as (
     select distinct category_map.feed, category_map.category
     from reference.category_map
     join marts.feed_status
         on feed_status.feed = category_map.feed
         and feed_status.agency = 'police'
         and feed_status.first_record_at is not null
+),
+category_feeds as (
+    select mapped.feed, mapped.category
+    from mapped
+    left join rates on rates.feed = mapped.feed and rates.category = mapped.category
+    qualify coalesce(rates.daily_records, 0)
+        >= 0.1 * sum(coalesce(rates.daily_records, 0)) over (partition by mapped.category)
 ),
 spans as (
     select

@@ -166,6 +166,21 @@ def test_a_feed_that_never_had_a_record_leaves_the_categories_of_another_known(c
     assert gaps == [("robbery", "police_112"), ("theft", "police_112")]
 
 
+@pytest.mark.parametrize(("young", "lacking"), [(10.0, ["other", "police_112"]), (1.0, ["police_112"])])
+def test_a_young_feed_makes_a_category_unknown_only_with_a_tenth_of_its_records(
+    con: duckdb.DuckDBPyConnection, young: float, lacking: list[str]
+) -> None:
+    other = {"feed": "other", "agency": "police", "load_type": "keyed", "is_reference": False, "delay_seconds": 0}
+    insert(con, "reference.feeds", other | {"freshness_hours": 30.0})
+    insert(con, "reference.category_map", {"feed": "other", "category": "theft"})
+    insert(con, "ops.cursors", {"feed": "other", "fetched_through_at": AS_OF})
+    records(con, 20, feed="police_112", agency="police", service="police", category="theft")
+    records(con, young, (DAYS, 60), feed="other", agency="police", service="police", category="theft")
+    windows(con)
+    feeds = con.execute("select distinct feed from marts.crime_gaps where category = 'theft' order by all").fetchall()
+    assert feeds == [(name,) for name in lacking]
+
+
 def test_a_span_ends_after_it_begins() -> None:
     with pytest.raises(ValueError, match="swap them"):
         DaySpan(first_day=date(2026, 3, 2), last_day=date(2026, 3, 1))
