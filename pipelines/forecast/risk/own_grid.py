@@ -6,6 +6,7 @@ as feet), otherwise the local UTM zone. All cells that touch the boundary belong
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from pyproj import CRS, Proj, Transformer
 from pipelines.areas import grid as cell_grid
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk import point_columns
-from pipelines.forecast.risk.history import ALWAYS, Grid, History, history
+from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, history
 from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import cells_within
 from pipelines.quality import outages
@@ -35,6 +36,8 @@ MOST_FORECASTS: Final = 5_000_000
 """Cells times categories: rows of a forecast, all in memory."""
 BLOCK_CELLS: Final = 100_000
 """Cells compared with the boundary at once."""
+MOST_NOTED: Final = 4
+"""Gaps of which a note gives the days."""
 MOST_DISTORTION: Final = 0.01
 """Largest error of lengths in the grid's CRS."""
 
@@ -100,7 +103,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
         history=history(
             Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres),
             states,
-            _gaps(inside.filter(pl.col("day") < end)),
+            _gaps(inside.filter(pl.col("day") < end), note),
             end,
         ),
         selected=selected,
@@ -110,9 +113,19 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     )
 
 
-def _gaps(inside: pl.DataFrame) -> pl.DataFrame:
-    """Return the days on which the points as a whole are unknown, of every category, for `history`."""
+def _gaps(inside: pl.DataFrame, note: Progress) -> pl.DataFrame:
+    """Return the days on which the points as a whole are unknown, of every category, for `history`; note them."""
     gaps = outages.gaps_of_days(inside["day"].to_numpy())
+    for first, end in gaps[:MOST_NOTED]:
+        unused = int((inside["day"] < end).sum() if first is None else inside["day"].is_between(first, end - 1).sum())
+        after = EPOCH + timedelta(days=end)
+        if first is not None:
+            day = EPOCH + timedelta(days=first)
+            note(f"{unused} points from {day} to before {after}: taken as an outage, not as days without crime")
+        elif unused:
+            note(f"{unused} points are from long before {after}, when records begin, and are not used")
+    if len(gaps) > MOST_NOTED:
+        note(f"{len(gaps) - MOST_NOTED} more outages")
     spans = pl.DataFrame(gaps, schema={"from_day": pl.Int64, "until_day": pl.Int64}, orient="row")
     return inside.select("category").unique().join(spans, how="cross")
 

@@ -330,3 +330,20 @@ def test_points_known_only_after_the_start_are_noted(tmp_path: Path) -> None:
     notes.clear()
     own_points.predict_points(some(), task, date(2026, 1, 1), 7, note=notes.append)
     assert not any("known_at" in note for note in notes)
+
+
+def test_points_long_before_the_others_and_outages_are_noted(tmp_path: Path) -> None:
+    days = [date(2023, 1, 1) + timedelta(days=number % 300) for number in range(3000)]
+    frame = pl.DataFrame({"occurred_at": days, "x": 631_125.0, "y": 4_831_125.0}).with_columns(
+        pl.col("occurred_at").cast(pl.String), x=pl.col("x") + pl.int_range(pl.len()) % 40
+    )
+    stray = frame.head(12).with_columns(occurred_at=pl.lit("1900-01-01"))
+    inside = pl.col("occurred_at").is_between(pl.lit("2023-04-01"), pl.lit("2023-04-20"))
+    notes: list[str] = []
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    own_grid.place(pl.concat([stray, frame.filter(~inside)]), task, notes.append)
+    assert "12 points are from long before 2023-01-01, when records begin, and are not used" in notes
+    assert any("points from 2023-03-31 to before 2023-04-22: taken as an outage" in note for note in notes)
+    notes.clear()
+    own_grid.place(frame, task, notes.append)
+    assert not any("outage" in note or "begin" in note for note in notes)
