@@ -176,6 +176,13 @@ def test_crime_at_a_point_with_a_tenth_of_the_records_is_counted_and_enters_no_r
     assert reasons["place probably a geocoder's default"] == 30
 
 
+def test_a_source_that_knows_few_points_has_no_pile(con: duckdb.DuckDBPyConnection) -> None:
+    places = [HERE, THERE, {"lon": 127.01, "lat": 37.57}]
+    insert(con, "staging.incidents", *(staged(number, **places[number % 3]) for number in range(300)))
+    warehouse.run_models(con, "core", ["place_piles"])
+    assert con.execute("from core.place_piles").fetchall() == []
+
+
 def test_crime_at_a_point_that_the_profile_confirms_enters_risk(con: duckdb.DuckDBPyConnection) -> None:
     insert(con, "reference.confirmed_points", {"feed": "police_112", "lon": 126.980001, "lat": 37.58})
     insert(con, "reference.confirmed_points", {"feed": "fire_119", **THERE})
