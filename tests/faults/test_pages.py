@@ -44,7 +44,7 @@ PAGES = [
     *fault(
         "rows shifted between pages, same total",
         **REFUSED,
-        says="records of a page on page|run again",
+        says="repeated records of page 2 on page 3|in each of 3 attempts",
         police={"answer": on_page(3, lambda page: page | {"incidents": [POLICE.clean[9], page["incidents"][1]]})},
         fire={"answer": on_page(3, lambda page: nested(page, items={"item": [FIRE.clean[9], FIRE.clean[11]]}))},
         investigation={

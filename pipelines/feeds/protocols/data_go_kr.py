@@ -10,7 +10,6 @@ the counts).
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -19,9 +18,10 @@ import msgspec
 import polars as pl
 import tenacity
 
-from pipelines.feeds.feed import FeedError, Request, TooLarge
+from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
-from pipelines.feeds.protocols.paged_json import SHIFTED, checked, is_again, unnested
+from pipelines.feeds.protocols.offset_pages import NumberedPage, numbered
+from pipelines.feeds.protocols.paged_json import checked, hashes, unnested
 
 SUCCESS = ("0", "00", "0000")
 NO_DATA = ("3", "03")
@@ -56,50 +56,23 @@ class _Busy(FeedError):
     """An error that may be temporary."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    number: int | None
-    total: int
-    count: int
-    first: bytes
-    """The first record as received, empty if there is none."""
-
-
 def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[bytes, ...]:
     """Read all pages of an operation, byte for byte.
 
     Raises:
         TooLarge: The operation counts more rows than one delivery may hold; only its first page was read.
-        FeedError: The portal returns an error, pages contradict each other, or rows are missing from its count.
+        FeedError: The portal returns an error, or the pages contradicted each other in every attempt.
     """
     url = f"{request.url.rstrip('/')}/{operation}"
     form = request.source.result_type or "json"
-    parts: list[bytes] = []
-    received, total = 0, 1
+    key = {"serviceKey": plain_key(request.secret)}
     with http.session() as client:
-        while received < total:
-            query = {"pageNo": len(parts) + 1, "numOfRows": request.source.page_size, "resultType": form, **wanted}
-            part, page = _read(client, url, {"serviceKey": plain_key(request.secret), **query}, form)
-            total = total if parts else page.total
-            if total > request.source.max_rows:
-                raise TooLarge(f"{url} counts {total:,} rows in one window", total)
-            if page.number not in (None, len(parts) + 1) or part in parts[-1:]:
-                raise FeedError(
-                    f"{url} returned page {page.number or len(parts)} instead of {len(parts) + 1}: run again"
-                )
-            if page.total != total:
-                raise FeedError(
-                    f"{url} counted {total} rows and then {page.total}: it changed while it was read; run again"
-                )
-            if page.first and is_again(page.first, parts):
-                raise FeedError(f"{url} repeated the last records of a page on page {len(parts) + 1}: {SHIFTED}")
-            received += page.count
-            parts.append(part)
-            if not page.count:
-                break
-    if received != total:
-        raise FeedError(f"{url} counts {total} rows but sent {received}: run again")
-    return tuple(parts)
+
+        def ask(number: int) -> NumberedPage:
+            query = {"pageNo": number, "numOfRows": request.source.page_size, "resultType": form, **wanted}
+            return _read(client, url, {**key, **query}, form)
+
+        return numbered(ask, request.source.max_rows, http.place(url, wanted))
 
 
 def plain_key(secret: str | None) -> str | None:
@@ -112,12 +85,11 @@ def rows(parts: Sequence[bytes]) -> pl.DataFrame:
     return unnested([_xml_items(part) if _is_xml(part) else _json_items(part) for part in parts])
 
 
-def _read(client: httpx.Client, url: str, query: Mapping[str, object], form: str) -> tuple[bytes, _Page]:
-    """Return one page and its description; temporary errors are retried."""
+def _read(client: httpx.Client, url: str, query: Mapping[str, object], form: str) -> NumberedPage:
+    """Return one page; temporary errors are retried."""
 
-    def once() -> tuple[bytes, _Page]:
-        part = http.get(url, query, client=client)
-        return part, _described(part, form, http.place(url, query))
+    def once() -> NumberedPage:
+        return _described(http.get(url, query, client=client), form, http.place(url, query))
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_Busy),
@@ -129,10 +101,10 @@ def _read(client: httpx.Client, url: str, query: Mapping[str, object], form: str
     return retrying(once)
 
 
-def _described(part: bytes, form: str, where: str) -> _Page:
+def _described(part: bytes, form: str, where: str) -> NumberedPage:
     code, message, page = _xml_answer(part, where) if _is_xml(part) else _json_answer(part, where)
     if code in NO_DATA:
-        return _Page(None, 0, 0, b"")
+        return NumberedPage(part, (), 0, None)
     if code not in SUCCESS:
         short = code.lstrip("0")
         hint = PASSING.get(short) or LASTING.get(short, "see the service's guide")
@@ -189,7 +161,7 @@ class _Answer(msgspec.Struct, rename={"refusal": "OpenAPI_ServiceResponse"}):
     refusal: _Refusal | None = None
 
 
-def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
+def _json_answer(part: bytes, where: str) -> tuple[str, str, NumberedPage | None]:
     """Return the result code, the message and, on success, the page."""
     try:
         answer = msgspec.json.decode(part.removeprefix(http.BOM), type=_Answer, strict=False)
@@ -208,8 +180,7 @@ def _json_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
     total = response.total_count if body.total_count is None else body.total_count
     if total is None or records is None:
         return code, message, None
-    first = bytes(records[0]) if records else b""
-    return code, message, _Page(body.page_no or response.page_no, total, len(records), first)
+    return code, message, NumberedPage(part, hashes(records), total, body.page_no or response.page_no)
 
 
 def _records(items: msgspec.Raw, is_inner: bool = False) -> Sequence[msgspec.Raw] | None:
@@ -255,16 +226,15 @@ def _xml(part: bytes, where: str = "the answer") -> ElementTree.Element:
         raise FeedError(f"{where} is not well-formed XML ({error}): run again") from error
 
 
-def _xml_answer(part: bytes, where: str) -> tuple[str, str, _Page | None]:
+def _xml_answer(part: bytes, where: str) -> tuple[str, str, NumberedPage | None]:
     root = _xml(part, where)
     code = _text(root, "header/resultCode", "cmmMsgHeader/returnReasonCode") or "?"
     message = _text(root, "header/resultMsg", "cmmMsgHeader/returnAuthMsg", "cmmMsgHeader/errMsg")
     total, number = _text(root, "body/totalCount", "totalCount"), _text(root, "body/pageNo", "pageNo")
     if root.find("body/items") is None or not total.isdigit():
         return code, message, None
-    first = re.search(rb"<item>.*?</item>", part, re.DOTALL)
-    count, page = len(root.findall(_ITEMS)), int(number) if number.isdigit() else None
-    return code, message, _Page(page, int(total), count, first[0] if first else b"")
+    rows = [hash(tuple((field.tag, field.text) for field in item)) for item in root.findall(_ITEMS)]
+    return code, message, NumberedPage(part, rows, int(total), int(number) if number.isdigit() else None)
 
 
 def _text(root: ElementTree.Element, *paths: str) -> str:

@@ -1,6 +1,7 @@
 """Paged JSON exports of changes: `{"page": 1, "pages": 3, "total": 12000, "<records>": […]}`, key in a header."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -8,10 +9,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipelines.feeds.feed import FeedError, Request, TooLarge
+from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
-
-SHIFTED = "records moved between pages while they were read and one may be missing; nothing was stored, run again"
+from pipelines.feeds.protocols.offset_pages import NumberedPage, numbered
 
 
 def pages(
@@ -30,50 +30,25 @@ def pages(
 
     Raises:
         TooLarge: The window has more records than one delivery may hold; only its first page was read.
-        FeedError: A page is not what it states, or the pages lack records that the source counted.
+        FeedError: A page is not what it states, or the pages contradicted each other in every attempt.
     """
     headers = {"X-API-Key": request.secret} if request.secret else None
     url = request.url.rstrip("/") + path
-    parts: list[bytes] = []
-    received, total = 0, 1
+    window = {names[0]: start.isoformat(), names[1]: end.isoformat()}
     with http.session() as client:
-        while received < total:
-            wanted = {
-                names[0]: start.isoformat(),
-                names[1]: end.isoformat(),
-                "page": len(parts) + 1,
-                "page_size": request.source.page_size,
-            }
+
+        def ask(number: int) -> NumberedPage:
+            wanted = {**window, "page": number, "page_size": request.source.page_size}
             part = http.get(url, wanted, headers=headers, client=client)
             page = _described(part, records, opening, http.place(url, wanted))
-            page_records = getattr(page, records)
-            total = total if parts else page.total
-            if total > request.source.max_rows:
-                raise TooLarge(f"{url} counts {total:,} records from {start} to {end}", total)
-            if page.page != len(parts) + 1:
-                raise FeedError(f"{url} returned page {page.page} instead of {len(parts) + 1}: run again")
-            if page.total != total:
-                raise FeedError(
-                    f"{url} counted {total} records, then {page.total}: it changed while it was read; run again"
-                )
-            if page_records and is_again(bytes(page_records[0]), parts):
-                raise FeedError(f"{url} repeated the last records of a page on page {page.page}: {SHIFTED}")
-            received += len(page_records)
-            parts.append(part)
-            if not page_records:
-                break
-    if received != total:
-        raise FeedError(f"{url} counts {total} records from {start} to {end} but sent {received}: run again")
-    return tuple(parts)
+            return NumberedPage(part, hashes(getattr(page, records)), page.total, page.page)
+
+        return numbered(ask, request.source.max_rows, http.place(url, window))
 
 
-def is_again(first: bytes, parts: Sequence[bytes]) -> bool:
-    """Return whether a page begins with a record of the page before it.
-
-    This happens when a record is inserted before them while they are read; the total may stay the same if another was
-    removed. Only the previous page is searched: a source may list a record twice, and there are many pages.
-    """
-    return bool(parts) and first in parts[-1]
+def hashes(records: Iterable[msgspec.Raw]) -> Sequence[int]:
+    """Return a hash of each record's bytes, in the memory of a list of numbers: a list of keys has millions."""
+    return array("q", (hash(bytes(record)) for record in records))
 
 
 def rows(parts: Sequence[bytes], records: str) -> pl.DataFrame:

@@ -67,7 +67,7 @@ def fetch(url: str, **source: Any) -> Delivery:
     return delivery
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 7, 40])
 @pytest.mark.parametrize("size", [1, 2, 100])
 @pytest.mark.parametrize("longest", [2, 1000])
 def test_every_record_is_read_once(rows: int, size: int, longest: int) -> None:

@@ -27,12 +27,19 @@ REFUSED = b"""<OpenAPI_ServiceResponse><cmmMsgHeader><errMsg>SERVICE ERROR</errM
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *pages: Any) -> list[Mapping[str, Any]]:
-    """Answer requests with these pages in turn; return the list that collects the parameters of each request."""
+    """Answer requests with these pages in turn, again from the first one when page 1 is requested after another.
+
+    Returns the list that collects the parameters of each request.
+    """
     queries: list[Mapping[str, Any]] = []
+    turn = 0
 
     def get(url: str, params: Mapping[str, Any], **_: Any) -> bytes:
+        nonlocal turn
         queries.append(params)
-        page = pages[min(len(queries), len(pages)) - 1]
+        numbers = [query.get("page", query.get("pageNo")) for query in queries[-2:]]
+        turn = 0 if numbers[-1] == 1 and numbers[0] != 1 else turn + (len(queries) > 1)
+        page = pages[min(turn, len(pages) - 1)]
         return page if isinstance(page, bytes) else orjson.dumps(page)
 
     monkeypatch.setattr(http, "get", get)
@@ -102,10 +109,11 @@ def test_all_pages_of_an_export_are_read(monkeypatch: pytest.MonkeyPatch) -> Non
     ("pages", "reason"),
     [
         ([export(2, 2)], "page 2 instead of 1"),
-        ([export(1, 9, {"n": 1}), export(2, 9)], "counts 9 records .* but sent 1"),
-        ([export(1, 2, {"n": 1}), export(2, 3, {"n": 2})], "counted 2 records, then 3"),
+        ([export(1, 9, {"n": 1}), export(2, 9)], "counts 9 rows but sent 1"),
+        ([export(1, 2, {"n": 1}), export(2, 3, {"n": 2})], "counted 2 rows and then 3"),
         ([export(1, 2, {"n": 1})], "returned page 1 instead of 2"),
-        ([export(1, 1, {"n": 1}, {"n": 2})], "counts 1 records .* but sent 2"),
+        ([export(n, 4, {"n": 2 - n % 2}) for n in (1, 2, 3, 4)], "returned page 1 again instead of 3"),
+        ([export(1, 1, {"n": 1}, {"n": 2})], "counts 1 rows but sent 2"),
         ([{"page": 1}], "the export's format changed"),
         ([{"page": 1, "total": 1, "incidents": [1]}], "the export's format changed"),
         ([b'{"page": 1, "total": 1, "incidents": [{"n": 01}]}'], "expected JSON"),
@@ -122,11 +130,11 @@ def test_too_many_rows_are_reported_with_their_number_after_the_first_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queries = answering(monkeypatch, export(1, 7, {"n": 1}))
-    with pytest.raises(TooLarge, match="counts 7 records") as refused:
+    with pytest.raises(TooLarge, match="counts 7 rows, more than the 6 of max_rows") as refused:
         read_pages(max_rows=6)
     assert refused.value.total == 7
     queries += answering(monkeypatch, portal(7, [{"n": 1}]))
-    with pytest.raises(TooLarge, match="counts 7 rows"):
+    with pytest.raises(TooLarge, match="counts 7 rows, more"):
         read_portal(max_rows=6)
     assert len(queries) == 1
 
@@ -138,14 +146,69 @@ def test_a_page_that_repeats_a_record_of_the_previous_page_is_rejected(
     first, second, third = ({"n": str(n)} for n in (1, 2, 3))
     sent = [as_form(form, [first, second], 4, 1), as_form(form, [second, third], 4, 2)]
     answering(monkeypatch, *sent)
-    with pytest.raises(FeedError, match=r"records of a page on page 2.*run again"):
+    with pytest.raises(FeedError, match=r"repeated records of page 1 on page 2.*in each of 3 attempts.*run again"):
         read_portal(result_type=form)
     answering(monkeypatch, export(1, 4, first, second), export(2, 4, second, third))
-    with pytest.raises(FeedError, match=r"records of a page on page 2.*run again"):
+    with pytest.raises(FeedError, match=r"repeated records of page 1 on page 2.*in each of 3 attempts.*run again"):
         read_pages()
-    # A record that the source lists twice did not move between pages.
-    answering(monkeypatch, export(1, 4, first, second), export(2, 4, third, first))
-    assert len(read_pages()) == 2
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_a_record_that_the_source_lists_twice_is_accepted_when_it_is_again_in_the_same_places(
+    monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    records = [{"n": str(n)} for n in (1, 2, 3, 1)]
+    queries = answering(monkeypatch, as_form(form, records[:2], 4, 1), as_form(form, records[2:], 4, 2))
+    assert data_go_kr.rows(read_portal(result_type=form))["n"].to_list() == ["1", "2", "3", "1"]
+    assert [query["pageNo"] for query in queries] == [1, 2, 1, 2]
+
+
+def test_records_that_come_twice_in_other_places_each_time_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A source without a fixed order: the total is right and another record is missing each time.
+    pages = [
+        page for n in range(3) for page in (export(1, 4, {"n": n}, {"n": n + 1}), export(2, 4, {"n": 9}, {"n": n}))
+    ]
+    queries: list[int] = []
+
+    def get(url: str, params: Mapping[str, Any], **_: Any) -> bytes:
+        queries.append(params["page"])
+        return orjson.dumps(pages[len(queries) - 1])
+
+    monkeypatch.setattr(http, "get", get)
+    with pytest.raises(FeedError, match="sent records on two pages, other ones each time, in each of 3 attempts"):
+        read_pages()
+    assert queries == [1, 2] * 3
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        [export(1, 2, {"n": 1}), export(2, 3, {"n": 2})],
+        [export(1, 2, {"n": 1}), export(2, 2, {"n": 1})],
+        [export(1, 2, {"n": 1}), export(1, 2, {"n": 1})],
+        [export(1, 2, {"n": 1}), export(2, 2)],
+    ],
+    ids=["total changed", "record moved", "first page again", "empty page"],
+)
+def test_an_export_that_changes_once_is_read_again(monkeypatch: pytest.MonkeyPatch, moved: list[Any]) -> None:
+    whole = [export(1, 2, {"n": 1}), export(2, 2, {"n": 2})]
+    sent = iter([*moved, *whole])
+    monkeypatch.setattr(http, "get", lambda url, params, **_: orjson.dumps(next(sent)))
+    assert read_pages() == tuple(orjson.dumps(page) for page in whole)
+
+
+def test_a_portal_that_sends_ever_shorter_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+
+    def get(url: str, params: Mapping[str, Any], **_: Any) -> bytes:
+        numbers.append(params["pageNo"])
+        records = [{"n": str(n)} for n in range(100)] if len(numbers) == 1 else [{"n": f"more {len(numbers)}"}]
+        return as_form("json", records, 1000, params["pageNo"])
+
+    monkeypatch.setattr(http, "get", get)
+    with pytest.raises(FeedError, match="sends pages without end for 1000 rows"):
+        read_portal(page_size=100)
+    assert len(numbers) == 30
 
 
 @pytest.mark.parametrize(
@@ -277,7 +340,7 @@ def test_a_portal_error_states_the_reason_and_never_the_key(
     ("sent", "reason"),
     [
         ([portal(5, [{"n": 1}]), portal(5, "")], "counts 5 rows but sent 1"),
-        ([portal(5, [{"n": 1}])], "returned page 1 instead of 2"),
+        ([portal(5, [{"n": 1}])], "returned page 1 again instead of 2"),
         ([portal(2, [{"n": 1}]), portal(3, [{"n": 2}])], "counted 2 rows and then 3"),
     ],
     ids=["last page missing", "the same page for ever", "total changed"],
