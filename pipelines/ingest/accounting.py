@@ -96,13 +96,14 @@ def cursor(loads: Iterable[Accounting], feed: str, backfills: Set[str] = frozens
 
 
 def of(batch: Batch, **known: int | str) -> Accounting:
-    """Return the accounting of a delivery: its identity and window, with only the given counts."""
+    """Return the accounting of a delivery: its identity, window and note, with only the given counts."""
     blank = Accounting(
         batch_id=batch.batch_id,
         feed=batch.feed,
         batch_type=BatchType.DELIVERY,
         window_start=batch.window_start.isoformat() if batch.window_start else None,
         window_end=batch.window_end.isoformat(),
+        message=batch.note,
     )
     return replace(blank, **known)  # type: ignore[arg-type]
 

@@ -114,6 +114,15 @@ _NOTES = (
     from marts.unmapped_areas group by feed order by feed
     """,
     """
+    select feed, format('{}: {}', feed, message) as message
+    from (
+        select feed, message from ops.batches
+        where verdict = 'accepted' and batch_type in ('delivery', 'acceptance')
+        qualify row_number() over (partition by feed order by window_end desc, _received_at desc, batch_id) = 1
+    )
+    where message <> '' order by feed
+    """,
+    """
     with untimed as (
         select feed, string_agg(demand_service, ', ' order by demand_service) as services
         from reference.untimed_services group by feed

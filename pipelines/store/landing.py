@@ -40,7 +40,7 @@ class LandingError(BongsuError):
 class Batch:
     """One landed delivery, as in its ledger line. Instants are UTC; ``window_start`` is None for a snapshot.
 
-    ``sha256`` is that of its encrypted bytes.
+    ``sha256`` is that of its encrypted bytes, ``note`` what is missing from it and why.
     """
 
     batch_id: str
@@ -50,6 +50,7 @@ class Batch:
     received_at: datetime
     sha256: str
     is_destroyed: bool
+    note: str = ""
 
 
 def put(settings: Settings, feed: str, delivery: Delivery) -> str:
@@ -89,6 +90,7 @@ def put(settings: Settings, feed: str, delivery: Delivery) -> str:
                 "parts": len(delivery.parts),
                 "bytes": sum(len(part) for part in delivery.parts),
                 "sha256": hashlib.sha256(sealed).hexdigest(),
+                **({"note": delivery.note} if delivery.note else {}),
             },
         )
     return batch_id
@@ -259,6 +261,7 @@ def _batch(entry: ledger.Entry, is_destroyed: bool) -> Batch:
             received_at=datetime.fromisoformat(entry["at"]),
             sha256=entry["sha256"],
             is_destroyed=is_destroyed,
+            note=entry.get("note", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LandingError(

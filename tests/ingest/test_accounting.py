@@ -70,6 +70,13 @@ def test_the_accounting_of_a_batch_begins_with_its_identity_and_window_and_no_ro
         )
 
 
+def test_the_accounting_of_a_delivery_that_lacks_something_states_what(settings: Settings) -> None:
+    landing.put(settings, "calls", replace(delivery([], None, AS_OF), note="May was not read"))
+    (batch,) = landing.batches(settings)
+    assert (batch.note, accounting.of(batch).message) == ("May was not read",) * 2
+    assert accounting.of(batch, message="too many bad rows").message == "too many bad rows"
+
+
 def test_what_a_crash_kept_from_the_ledger_is_entered_once_by_the_next_run(settings: Settings) -> None:
     landing.put(settings, "calls", delivery([{"id": "A", "category": "theft", "updated": 1}], AS_OF - DAY, AS_OF))
     with warehouse.connect(settings) as con:

@@ -67,6 +67,20 @@ def test_times_out_of_order_are_a_notice_with_their_number(korea: Settings) -> N
     assert "64 of 11,201 records have the times from report to arrival out of order" in notice["message"]
 
 
+def test_what_the_newest_delivery_lacks_is_a_notice_until_a_whole_one_is_loaded(korea: Settings) -> None:
+    row = {"feed": "police_112", "batch_id": "b1", "batch_type": "delivery", "verdict": "accepted", "window_end": AS_OF}
+    lacking = row | {"message": "months that were not read: 2026-02 (status 404)"}
+    (notice,) = gathered(korea, ops__batches=lacking).iter_rows(named=True)
+    assert not notice["is_alarm"] and notice["message"] == f"police_112: {lacking['message']}"
+    whole = row | {"batch_id": "b2", "window_end": AS_OF + timedelta(days=1), "message": ""}
+    with warehouse.connect(korea) as con:
+        create_all(con)
+        insert(con, "ops.batches", lacking, whole)
+        assert alerts.gather(con, QUIET).is_empty()
+        insert(con, "ops.batches", whole | {"batch_id": "b3", "verdict": "rejected", "message": "too many bad rows"})
+        assert alerts.gather(con, QUIET).is_empty(), "a refusal is in the run log"
+
+
 def test_an_ignored_list_of_keys_is_an_alarm(korea: Settings) -> None:
     row = {"feed": "police_112", "snapshot": "b", "listed_at": AS_OF, "known_keys": 1000, "missing_keys": 400}
     (alert,) = gathered(korea, staging__lists=row | {"is_accepted": False}).iter_rows(named=True)

@@ -9,12 +9,12 @@ it is not loaded. Staging takes each month from the newest delivery that contain
 longer serves is kept. Pitfalls: only the month of a crime is known; points are moved to one of 750,000 street points;
 coordinates are text; `outcome_status` is null until there is an outcome; the API answers 503 for a polygon with more
 than 10,000 crimes a month, and reads a polygon of more than 4,094 characters by POST only. A month that cannot be read
-is left out and keeps its last version.
+is left out and keeps its last version; the delivery's note names it and why.
 Source: the API's documentation (docs/method on data.police.uk).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
 import polars as pl
@@ -81,7 +81,7 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read every month that the API serves as one delivery with one part per month; see `MOST_FAILURES`.
 
     Raises:
-        FeedError: The API cannot be read, or its answer is not a list of crimes.
+        FeedError: The API cannot be read, or too many of its answers are not a list of crimes.
     """
     named = request.source.resource or ""
     base = request.url.rstrip("/")
@@ -92,12 +92,14 @@ def fetch(request: Request) -> Iterator[Delivery]:
     with http.session() as client:
         months = _months(client, f"{base}/crimes-street-dates")
         read = {month: _read(client, url, {**wanted, "date": month}) for month in months}
-    failures = {month: part for month, part in read.items() if isinstance(part, http.Unavailable)}
+    failures = {month: part for month, part in read.items() if isinstance(part, FeedError)}
     if len(failures) > min(MOST_FAILURES, len(months) - 1):
-        raise next(iter(failures.values()))
+        month, failure = next(iter(failures.items()))
+        raise FeedError(f"{len(failures)} of {len(months)} months were not read, first {month}: {failure}")
     for month, failure in failures.items():
         log.warning("bongsu: the month %s was not read and keeps its last version: %s", month, failure)
-    yield Delivery(tuple(part for part in read.values() if isinstance(part, bytes)), None, request.window_end)
+    parts = tuple(part for part in read.values() if isinstance(part, bytes))
+    yield Delivery(parts, None, request.window_end, _note(failures, "poly" in wanted))
 
 
 def parse(parts: Sequence[bytes]) -> pl.DataFrame:
@@ -138,15 +140,37 @@ def _months(client: httpx.Client, url: str) -> list[str]:
     return sorted(months)
 
 
-def _read(client: httpx.Client, url: str, query: dict[str, str]) -> bytes | http.Unavailable:
-    """Return a month, or why the API does not give it."""
+def _read(client: httpx.Client, url: str, query: dict[str, str]) -> bytes | FeedError:
+    """Return a month, or why it cannot be read."""
     try:
         is_long = len(query.get("poly", "")) > LONGEST_POLYGON
         part = http.post(url, query, client=client) if is_long else http.get(url, query, client=client)
+        row_lists.decode(part, http.place(url, query))
     except http.Unavailable as failure:
         if failure.status == httpx.codes.SERVICE_UNAVAILABLE and "poly" in query:
             hint = f"if only {query['date']} fails, it has more than 10,000 crimes in the polygon: divide the polygon"
             return http.Unavailable(f"{failure}; {hint}", failure.status)
         return failure
-    row_lists.decode(part, http.place(url, query))
+    except FeedError as failure:
+        return failure
     return part
+
+
+def _note(failures: Mapping[str, FeedError], has_polygon: bool) -> str:
+    """Return which months are missing and why, without the polygon that each failure's message repeats."""
+    if not failures:
+        return ""
+    reasons = [f"{month} ({_reason(failure, has_polygon)})" for month, failure in failures.items()]
+    return (
+        f"months that were not read and keep their last version, if there is one: {', '.join(reasons)}; the next run "
+        "reads them again"
+    )
+
+
+def _reason(failure: FeedError, has_polygon: bool) -> str:
+    if not isinstance(failure, http.Unavailable):
+        return "an unusable answer: see the run's log"
+    if failure.status is None:
+        return "no answer"
+    is_too_large = has_polygon and failure.status == httpx.codes.SERVICE_UNAVAILABLE
+    return f"status {failure.status}" + (": if it persists, divide the polygon" if is_too_large else "")

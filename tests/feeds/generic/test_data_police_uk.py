@@ -1,19 +1,28 @@
 """data.police.uk: whole months of a polygon or a force, moved points, months kept after the API drops them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 
 from pipelines.config.profile import ProfileError
+from pipelines.config.settings import Settings
 from pipelines.feeds.feed import FeedError, conform
 from pipelines.feeds.protocols import http
+from pipelines.ingest import fetch
+from pipelines.ingest import load as loading
+from pipelines.monitoring import alerts, feed_volume, status
 from pipelines.schema.dictionary import sql_types
+from pipelines.steps.status import current_release
+from pipelines.store import warehouse
 from tests import replay
 from tests.feeds.cities import feed_of, memory, place, received, request, staged
 from tests.feeds.portal import as_of
+from tests.release.conftest import create_all
 
 NAME = "cambridge_crimes"
 
@@ -87,10 +96,10 @@ def test_an_answer_that_is_not_a_list_of_crimes_is_rejected() -> None:
         list(feed_of(profile).fetch(request(profile, url)))
 
 
-def failing(statuses: Mapping[str, int], months: int = 6) -> Any:
+def failing(statuses: Mapping[str, int], months: int = 6, **overrides: Any) -> Any:
     """The API with some months that it answers with a status."""
     names = [f"2026-{number:02}" for number in range(1, months + 1)]
-    whole = api({month: [crime(month=month)] for month in names})
+    whole = api({month: [crime(month=month, **overrides)] for month in names})
 
     def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         if status := statuses.get(query.get("date", "")):
@@ -115,16 +124,68 @@ def test_a_month_that_the_api_does_not_give_keeps_its_last_version(
     months = {(row["occurred_at"].month, row["source_category"]) for row in staged(con, feed)}
     assert months == {(2, "robbery"), *((month, "burglary") for month in (1, 3, 4, 5, 6))}
     assert "the month 2026-02 was not read and keeps its last version" in caplog.text
-    assert ("divide the polygon" in caplog.text) == (status == 503)
+    assert f"keep their last version, if there is one: 2026-02 (status {status}" in delivery.note
+    for words in (caplog.text, delivery.note):
+        assert ("divide the polygon" in words) == (status == 503)
 
 
-@pytest.mark.parametrize(("failed", "months"), [(4, 6), (1, 1)])
+def test_a_month_that_is_answered_with_a_page_in_html_is_missing_like_one_with_a_bad_status() -> None:
+    whole = failing({})
+
+    def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        page = 200, {"Content-Type": "text/html"}, b"<!doctype html><title>Maintenance</title>"
+        return page if query.get("date") == "2026-04" else whole(path, query)
+
+    profile = place(NAME)
+    with replay.running(answer) as url:
+        (delivery,) = feed_of(profile).fetch(request(profile, url))
+    assert len(delivery.parts) == 5 and "2026-04 (an unusable answer: see the run's log)" in delivery.note
+
+
+def test_a_delivery_with_every_month_has_no_note() -> None:
+    profile = place(NAME)
+    with replay.running(failing({})) as url:
+        (delivery,) = feed_of(profile).fetch(request(profile, url))
+    assert delivery.note == ""
+
+
+def test_the_missing_months_are_in_the_message_of_the_batch_and_in_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_sleep", lambda _: None)
+    profile = place(NAME)
+    feed = feed_of(profile)
+    settings = Settings(home=tmp_path, profile=profile, as_of=utc("2026-10-01 05:15"))
+    messages = []
+    for day, statuses in enumerate(({"2026-02": 404}, {})):
+        later = settings.model_copy(update={"as_of": settings.as_of + timedelta(days=day)})
+        with replay.running(failing(statuses, location=None)) as url, warehouse.connect(later) as con:
+            monkeypatch.setenv(f"BONGSU_URL_{NAME.upper()}", url)
+            fetch.fetch(later, feed, lambda _: None)
+            (account,) = loading.load_pending(con, later, feed)
+            con.execute("create or replace temporary table batches as from ops.batches")
+            create_all(con)
+            con.execute("insert into ops.batches from batches")
+            alerts.keep(later, alerts.gather(con, pl.DataFrame(schema=feed_volume.SCHEMA)))
+        messages.append((account.verdict, account.loaded, account.message))
+        notes = status.status(later, later.as_of, current_release(later)).notes
+        assert [note for note in notes if "2026-02 (status 404)" in note] == (
+            [f"{NAME}: {account.message}"] * (day == 0)
+        )
+    assert [(verdict, loaded) for verdict, loaded, _ in messages] == [("accepted", 5), ("accepted", 1)]
+    assert "2026-02 (status 404)" in messages[0][2] and messages[1][2] == ""
+
+
+@pytest.mark.parametrize(("failed", "months"), [(4, 6), (1, 1), (2, 2)])
 def test_many_failed_months_or_all_of_them_refuse_the_delivery(
     failed: int, months: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "_sleep", lambda _: None)
     statuses = {f"2026-{number:02}": 500 for number in range(1, failed + 1)}
-    with replay.running(failing(statuses, months)) as url, pytest.raises(FeedError, match="status 500"):
+    with (
+        replay.running(failing(statuses, months)) as url,
+        pytest.raises(FeedError, match=f"{failed} of {months} months were not read, first 2026-01: .*status 500"),
+    ):
         list(feed_of(place(NAME)).fetch(request(place(NAME), url)))
 
 
