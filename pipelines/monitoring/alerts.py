@@ -128,11 +128,15 @@ _NOTES = (
         from reference.untimed_services group by feed
     )
     select feed, format(
-        '{}: {:,} of {:,} records state no time of day and are in no hour{}; if the source has the time in another '
-        'column, map it',
-        feed, date_only_incidents, incidents, coalesce(': there is no hourly demand of ' || services, '')
+        '{}: {:,} of {:,} records {} and are in no hour{}{}',
+        feed, date_only_incidents, incidents,
+        if(is_monthly, 'are dated by month', 'state no time of day'),
+        coalesce(': there is no hourly demand of ' || services, ''),
+        if(is_monthly, '', '; if the source has the time in another column, map it')
     ) as message
-    from marts.untimed_records left join untimed using (feed) where date_only_incidents > 0 order by feed
+    from (select *, month_only_incidents = date_only_incidents as is_monthly from marts.untimed_records)
+    left join untimed using (feed)
+    where date_only_incidents > 0 order by feed
     """,
     """
     select feed, format(

@@ -3,6 +3,9 @@
 select
     feed,
     count(*) as incidents,
-    count(*) filter (is_untimed(reported_at, occurred_at, occurred_until)) as date_only_incidents
+    count(*) filter (is_untimed(reported_at, occurred_at, occurred_until)) as date_only_incidents,
+    count(*) filter (
+        is_untimed(reported_at, occurred_at, occurred_until) and occurred_until - occurred_at >= interval 28 day
+    ) as month_only_incidents
 from staging.incidents
 group by feed

@@ -81,6 +81,22 @@ def test_what_the_newest_delivery_lacks_is_a_notice_until_a_whole_one_is_loaded(
         assert alerts.gather(con, QUIET).is_empty(), "a refusal is in the run log"
 
 
+@pytest.mark.parametrize(
+    ("monthly", "words"),
+    [
+        (0, "8 of 9 records state no time of day and are in no hour; if the source has the time in another column"),
+        (8, "8 of 9 records are dated by month and are in no hour"),
+    ],
+)
+def test_records_without_a_time_of_day_are_a_notice_that_says_how_they_are_dated(
+    korea: Settings, monthly: int, words: str
+) -> None:
+    row = {"feed": "police_112", "incidents": 9, "date_only_incidents": 8, "month_only_incidents": monthly}
+    (notice,) = gathered(korea, marts__untimed_records=row).iter_rows(named=True)
+    assert not notice["is_alarm"] and words in notice["message"]
+    assert ("another column" in notice["message"]) == (monthly == 0)
+
+
 def test_an_ignored_list_of_keys_is_an_alarm(korea: Settings) -> None:
     row = {"feed": "police_112", "snapshot": "b", "listed_at": AS_OF, "known_keys": 1000, "missing_keys": 400}
     (alert,) = gathered(korea, staging__lists=row | {"is_accepted": False}).iter_rows(named=True)

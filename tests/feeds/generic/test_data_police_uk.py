@@ -269,3 +269,14 @@ def test_a_row_that_staging_cannot_read_is_quarantined(fault: dict[str, Any]) ->
     profile = place(NAME)
     con, feed = memory(profile), feed_of(profile)
     assert received(con, feed, crime(), crime(**fault)) == [0]
+
+
+def test_crimes_are_counted_as_dated_by_month() -> None:
+    profile = place(NAME)
+    con, feed = memory(profile), feed_of(profile)
+    # February is the shortest month, and clocks change in March.
+    received(con, feed, *(crime(month=f"2026-{month:02}") for month in (2, 3, 5)))
+    staged(con, feed)
+    con.execute("create schema if not exists marts")
+    warehouse.run_selects(con, "marts", {"untimed_records": warehouse.selects("marts")["untimed_records"]})
+    assert con.execute("from marts.untimed_records").fetchall() == [(NAME, 3, 3, 3)]
