@@ -1,11 +1,11 @@
 """The HTTP client of all feeds: it retries temporary failures, rejects the others at once and never shows a secret.
 
-Retried with exponential backoff and jitter: lost connections, time-outs, 408, 425, 429 (after `Retry-After`, up to a
-limit), 5xx, and bodies shorter than announced or truncated inside their compression. Rejected at once: every other
-status but 200, redirects (a portal that moved must be updated in the profile; a redirect could send a key to another
-host or reach into the local network), invalid certificates, HTML (log-in and error pages arrive with 200), bodies over
-the limits of `transfer`, and whatever `byte_checks` rejects. Proxies and extra certificates come from the usual
-environment variables, except on loopback.
+Retried with exponential backoff and jitter: lost connections, time-outs, 202 (the answer is being prepared), 408, 425,
+429, 5xx (each after `Retry-After`, if stated, up to a limit), and bodies shorter than announced or truncated inside
+their compression. Rejected at once: every other status but 200, redirects (a portal that moved must be updated in the
+profile; a redirect could send a key to another host or reach into the local network), invalid certificates, HTML
+(log-in and error pages arrive with 200), bodies over the limits of `transfer`, and whatever `byte_checks` rejects.
+Proxies and extra certificates come from the usual environment variables, except on loopback.
 
 Private addresses are allowed, because agencies run closed networks. Only addresses in the profile are requested; none
 are taken from data or redirects.
@@ -38,7 +38,7 @@ CONNECT_SECONDS = 10.0
 PATIENCE = 10
 """A body may take this many time-outs in total: a server that trickles bytes cannot block a run forever."""
 
-RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED_STATUS = frozenset({202, 408, 425, 429, 500, 502, 503, 504})
 USER_AGENT = "bongsu (public-safety analytics)"
 
 BOM = b"\xef\xbb\xbf"

@@ -57,7 +57,7 @@ def test_the_body_is_returned_byte_for_byte_with_the_parameters_sent() -> None:
     assert seen == [{"f": "json", "offset": "4"}]
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [202, 408, 429, 500, 502, 503, 504])
 def test_a_temporary_failure_is_retried(status: int, waits: list[float]) -> None:
     with answering([(status, {}, b""), (status, {}, b""), OK]) as (base, seen):
         assert http.get(base, {}) == OK[2]
