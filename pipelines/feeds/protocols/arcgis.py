@@ -91,6 +91,8 @@ def _by_key(client: httpx.Client, request: Request, layer: _Layer) -> Iterator[t
                 "supports them: its pages cannot be read safely"
             )
         received += len(page.ids)
+        if received > layer.rows:
+            raise Changed(f"{http.place(request.url)} states {layer.rows} rows and sends more")
         yield page, len(page.ids)
         if not page.ids or (received >= layer.rows and not page.has_more):
             return
@@ -129,11 +131,13 @@ def _described(client: httpx.Client, request: Request) -> _Layer:
     """Return the layer's description and its number of rows."""
     described, _ = _ask(client, request, request.url, {})
     counted, _ = _ask(client, request, f"{request.url}/query", {"where": "1=1", "returnCountOnly": "true"})
-    if not isinstance(rows := counted.get("count"), int):
+    try:
+        rows = int(counted["count"])
+    except (KeyError, TypeError, ValueError):
         raise FeedError(
             f"{http.place(request.url)} states no number of rows (returnCountOnly), but {', '.join(counted)}: "
             "without it a missing row would not be noticed; use another layer or server"
-        )
+        ) from None
     capable = described.get("advancedQueryCapabilities") or {}
     return _Layer(
         object_id=_object_id(described, request.url),

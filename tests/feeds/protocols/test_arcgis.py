@@ -168,6 +168,22 @@ def test_a_server_that_never_ends_is_refused() -> None:
         fetched(served)
 
 
+def test_a_layer_that_sends_more_rows_than_it_counts_is_refused_and_not_read_for_ever() -> None:
+    served = Layer(list(range(1, 26)), ORDERED, flag="always")
+    served.page = lambda query: Layer.page(Layer(list(range(1, 10**4)), flag="always"), query)  # type: ignore[method-assign]
+    with pytest.raises(FeedError, match="states 25 rows and sends more, in each of 3 attempts"):
+        fetched(served)
+    assert len(served.queries) == 9
+
+
+def test_a_count_may_be_text() -> None:
+    served = Layer([1, 2, 3])
+    answer = served.answer
+    counted = orjson.dumps({"count": "3"})
+    served.answer = lambda path, query: (200, {}, counted) if "returnCountOnly" in query else answer(path, query)  # type: ignore[method-assign]
+    assert read(served) == [1, 2, 3]
+
+
 def test_rows_instead_of_a_count_are_reported_as_such() -> None:
     answer = Layer([1, 2]).page({"where": "1=1", "resultRecordCount": "10"})
     with layer(answer) as url, pytest.raises(FeedError, match=r"states no number of rows .* but .*features"):
