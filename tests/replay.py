@@ -119,6 +119,8 @@ class Portal:
             return self._query(query)
         if path == "/ckan/api/3/action/package_show":
             return self._package(query.get("id", ""))
+        if path == "/ckan/api/3/action/resource_show":
+            return _json({"success": True, "result": {"id": query.get("id"), "last_modified": "2026-01-01T00:00:00"}})
         if path == "/ckan/api/3/action/datastore_search":
             return self._search(query)
         if path in ("/neighbourhoods.geojson", "/police_facilities.geojson"):

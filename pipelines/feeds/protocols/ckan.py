@@ -2,7 +2,8 @@
 
 `resource` of the feed in the profile is the id of a datastore resource, or the name of a package, whose first datastore
 resource is then used: portals give a resource a new id when they reload it, but the package keeps its name. Every
-record has `_id`, the row number in the portal's table, which orders the pages.
+record has `_id`, the row number in the portal's table, which orders the pages. Total and time of modification must be
+the same before and after.
 """
 
 import re
@@ -77,10 +78,12 @@ def _read(client: httpx.Client, request: Request, resource: str) -> tuple[bytes,
     def ask(offset: int) -> Page:
         query = {"resource_id": resource, "limit": request.source.page_size, "offset": offset, "sort": "_id"}
         result, body = _ask(client, request, "datastore_search", query)
-        totals.append(int(result["total"]))
-        return Page(body, [record.get("_id") for record in result["records"]])
+        totals.append(_total(result, http.place(request.url)))
+        return Page(body, [record.get("_id") for record in result.get("records") or ()])
 
-    total = int(_ask(client, request, "datastore_search", {"resource_id": resource, "limit": 0})[0]["total"])
+    modified = _modified(client, request, resource)
+    counted, _ = _ask(client, request, "datastore_search", {"resource_id": resource, "limit": 0})
+    total = _total(counted, http.place(request.url))
     parts = list(pages(ask, total, request.source.page_size, http.place(request.url)))
     received = sum(fresh for _, fresh in parts)
     if {total, *totals} != {received}:
@@ -88,7 +91,27 @@ def _read(client: httpx.Client, request: Request, resource: str) -> tuple[bytes,
             f"{http.place(request.url)}: {resource} states {sorted({total, *totals})} rows but sent {received}: it "
             "changed while it was read"
         )
+    if _modified(client, request, resource) != modified:
+        raise Changed(f"{http.place(request.url)}: {resource} was published again while it was read")
     return tuple(page.body for page, _ in parts)
+
+
+def _total(result: Mapping[str, Any], where: str) -> int:
+    try:
+        return int(result["total"])
+    except (KeyError, TypeError, ValueError):
+        raise FeedError(
+            f"{where} states no total of the rows, but {result.get('total')!r}: without it a missing row would not be "
+            "noticed; check that `resource` of the feed in the profile is in the datastore"
+        ) from None
+
+
+def _modified(client: httpx.Client, request: Request, resource: str) -> object:
+    """Return when the resource was last modified; None where the portal does not state it."""
+    try:
+        return _ask(client, request, "resource_show", {"id": resource})[0].get("last_modified")
+    except FeedError:
+        return None
 
 
 def _ask(

@@ -31,6 +31,8 @@ class Portal:
     longest: int = 1000
     totals: Mapping[int, int] = field(default_factory=dict)
     """Totals that the portal states in the search of that number, if they are wrong."""
+    modified: Mapping[int, str] = field(default_factory=dict)
+    """Times of modification by number of searches before; none where the portal does not know `resource_show`."""
     seen: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
     def answer(self, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
@@ -39,6 +41,9 @@ class Portal:
         if action == "package_show":
             return 200, {}, orjson.dumps({"success": True, "result": {"resources": self.resources}})
         searches = len([name for name, _ in self.seen if name == "datastore_search"])
+        if action == "resource_show":
+            known = {"success": bool(self.modified), "result": {"last_modified": self.modified.get(searches)}}
+            return (200 if self.modified else 404), {}, orjson.dumps(known)
         self.ids = self.changes.get(searches, lambda ids: ids)(self.ids)
         first, limit = int(query.get("offset", 0)), min(int(query["limit"]), self.longest)
         records = [{"_id": number} for number in sorted(self.ids)[first : first + limit]]
@@ -88,7 +93,8 @@ def test_a_package_name_resolves_to_its_first_datastore_resource() -> None:
     served = Portal([], resources)
     fetched(served, resource="fire-incidents")
     assert served.seen[0] == ("package_show", {"id": "fire-incidents"})
-    assert served.seen[1][1]["resource_id"] == RESOURCE
+    assert served.seen[1] == ("resource_show", {"id": RESOURCE})
+    assert served.seen[2][1]["resource_id"] == RESOURCE
 
 
 def test_a_package_without_a_datastore_resource_is_reported() -> None:
@@ -104,6 +110,12 @@ def test_a_feed_without_a_resource_reports_what_to_set() -> None:
 def test_a_resource_that_changes_once_is_read_again() -> None:
     served = Portal([1, 2, 3, 4, 5], changes={3: lambda ids: [number for number in ids if number != 1]})
     assert read(served) == [2, 3, 4, 5]
+
+
+def test_a_resource_published_again_with_as_many_rows_is_read_again() -> None:
+    served = Portal([1, 2, 3], modified={0: "Monday", 3: "Tuesday", 6: "Tuesday"})
+    assert read(served) == [1, 2, 3]
+    assert len([action for action, _ in served.seen if action == "datastore_search"]) == 6
 
 
 def test_a_resource_whose_totals_disagree_is_refused_after_three_attempts() -> None:
