@@ -70,6 +70,13 @@ def fetch(request: Request) -> Iterator[Delivery]:
     # Depending on its version, an ArcGIS layer requested with f=geojson reports the cut here or in the properties.
     if content.get("exceededTransferLimit") or (content.get("properties") or {}).get("exceededTransferLimit"):
         raise FeedError(f"{where} has more features than the server sends in one answer: choose another download")
+    # A WFS states how many features there are, as a number, as text or as "unknown".
+    stated, sent = (
+        str(content.get("numberMatched", content.get("totalFeatures", ""))),
+        len(content.get("features") or ()),
+    )
+    if stated.isdigit() and int(stated) != sent:
+        raise FeedError(f"{where} states {stated} features and sent {sent}: choose a download of all features")
     yield Delivery((body,), None, request.window_end)
 
 

@@ -33,11 +33,18 @@ def test_a_download_is_one_part_byte_for_byte() -> None:
     assert fetch(body) == Delivery((body,), None, END)
 
 
+def test_a_server_may_not_know_its_number_of_features() -> None:
+    for stated in ({"numberMatched": "unknown"}, {"numberMatched": 1}, {"totalFeatures": "1"}):
+        assert fetch(collection({"a": 1}, **stated)).parts
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (b'{"type": "Feature"}', "not a GeoJSON feature collection"),
         (collection(exceededTransferLimit=True), "more features than the server sends"),
+        (collection({"a": 1}, numberMatched=12), "states 12 features and sent 1"),
+        (collection({"a": 1}, totalFeatures="12"), "states 12 features and sent 1"),
         (collection(properties={"exceededTransferLimit": True}), "more features than the server sends"),
     ],
 )
