@@ -15,6 +15,7 @@ Source: the API's documentation (docs/method on data.police.uk).
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import httpx
 import polars as pl
@@ -145,7 +146,7 @@ def _read(client: httpx.Client, url: str, query: dict[str, str]) -> bytes | Feed
     try:
         is_long = len(query.get("poly", "")) > LONGEST_POLYGON
         part = http.post(url, query, client=client) if is_long else http.get(url, query, client=client)
-        row_lists.decode(part, http.place(url, query))
+        _check_month(row_lists.decode(part, http.place(url, query)), query["date"], http.place(url))
     except http.Unavailable as failure:
         if failure.status == httpx.codes.SERVICE_UNAVAILABLE and "poly" in query:
             hint = f"if only {query['date']} fails, it has more than 10,000 crimes in the polygon: divide the polygon"
@@ -154,6 +155,12 @@ def _read(client: httpx.Client, url: str, query: dict[str, str]) -> bytes | Feed
     except FeedError as failure:
         return failure
     return part
+
+
+def _check_month(crimes: Sequence[Mapping[str, Any]], month: str, where: str) -> None:
+    """Raise an error if crimes of another month were sent: they would count twice, and this month's be missing."""
+    if others := sorted({str(crime["month"]) for crime in crimes if crime.get("month")} - {month}):
+        raise FeedError(f"{where} sent crimes of {', '.join(others[:3])} as those of {month}: run again")
 
 
 def _note(failures: Mapping[str, FeedError], has_polygon: bool) -> str:

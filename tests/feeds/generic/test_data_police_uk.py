@@ -142,6 +142,16 @@ def test_a_month_that_is_answered_with_a_page_in_html_is_missing_like_one_with_a
     assert len(delivery.parts) == 5 and "2026-04 (an unusable answer: see the run's log)" in delivery.note
 
 
+def test_a_month_that_is_answered_with_the_crimes_of_another_one_is_missing() -> None:
+    def answer(path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        return failing({})(path, {"date": "2026-03"} if query.get("date") == "2026-04" else query)  # type: ignore[no-any-return]
+
+    profile = place(NAME)
+    with replay.running(answer) as url:
+        (delivery,) = feed_of(profile).fetch(request(profile, url))
+    assert len(delivery.parts) == 5 and "2026-04" in delivery.note
+
+
 def test_a_delivery_with_every_month_has_no_note() -> None:
     profile = place(NAME)
     with replay.running(failing({})) as url:
