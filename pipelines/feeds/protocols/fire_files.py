@@ -30,19 +30,35 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """Read all CSV files of the feed's folder, ordered by name, as one delivery.
 
     Raises:
-        FeedError: A file cannot be read, there is none, or they are too large together.
+        FeedError: A file cannot be read or was cut off, there is none, or they are too large together.
     """
     system, folder = file_drop.opened(request.url)
     names = file_drop.listed(system, folder, ".csv")
     parts: list[bytes] = []
     for name in names:
         parts.append(file_drop.read(system, folder, name))
+        _check_end(parts[-1], f"{folder}/{name}")
         if sum(map(len, parts)) > MAX_BYTES:
             raise FeedError(
                 f"{folder} has more than {MAX_BYTES:,} bytes up to {name}: keep only the files of the years that are "
                 "needed there"
             )
     yield Delivery(tuple(parts), None, request.window_end)
+
+
+def _check_end(part: bytes, where: str) -> None:
+    """Raise an error if a file ends within a row: the parser would fill the fields that the row lacks with nulls."""
+    header, ending = part.partition(b"\n")[0], part.rpartition(b"\n")[2]
+    # After a line end within quotation marks, one of them is missing.
+    if ending and ending.count(b'"') % 2 == 0 and _fields(ending) < _fields(header):
+        raise FeedError(
+            f"{where} ends without a line end in a row of {_fields(ending)} of {_fields(header)} fields: it was cut "
+            "off; ask the fire headquarters for the whole file"
+        )
+
+
+def _fields(row: bytes) -> int:
+    return re.sub(rb'"[^"]*"', b"", row).count(b",") + 1
 
 
 def feed(
@@ -77,6 +93,12 @@ def _parse(used: frozenset[str], unused: frozenset[str], parts: Sequence[bytes])
     frames = []
     for part in parts:
         frame = file_drop.rows([part]).rename(lambda name: name.strip().lower())
+        # Without rows, such a file would pass for one of a day without calls.
+        if used.isdisjoint(frame.columns):
+            raise FeedError(
+                f"none of the {frame.width} columns of a file is one of the feed's: it is of another layout, or an "
+                "error message in place of the file; open the files of the folder and ask the fire headquarters"
+            )
         frames.append(frame.select(name for name in frame.columns if name in used or not _is_dropped(name, unused)))
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 

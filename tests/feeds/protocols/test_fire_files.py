@@ -334,8 +334,9 @@ def test_a_newer_file_set_replaces_the_older_one_and_keeps_duplicates() -> None:
 
 
 def written(feed: Feed, *given: dict[str, Any], unknown: str = "") -> bytes:
-    """A CP949 file of a layout, with an unused column."""
-    frame = rows(feed, *given).with_columns(seasn_nm=pl.lit("가을"))
+    """A CP949 file of a layout, with an unused column; only the header without rows."""
+    known = rows(feed, *given) if given else pl.DataFrame(schema=dict(feed.columns))
+    frame = known.with_columns(seasn_nm=pl.lit("가을"))
     text = frame.write_csv(line_terminator="\r\n")
     return text.replace("seasn_nm", unknown or "seasn_nm").encode("cp949")
 
@@ -364,6 +365,24 @@ def test_a_folder_of_files_is_one_delivery_whose_parts_can_be_parsed_separately(
 def test_columns_named_like_a_patient_attribute_are_dropped(name: str) -> None:
     frame = EMS.parse([written(EMS, ambulance(), unknown=name), written(EMS, ambulance())])
     assert frame.columns == list(EMS.columns) and frame.height == 2
+
+
+def test_a_file_that_ends_within_a_row_is_rejected_by_name(tmp_path: Path) -> None:
+    whole = written(EMS, ambulance(ptn_ocrn_type_nm="a,\nb"), ambulance()).removesuffix(b"\r\n")
+    (tmp_path / "a.csv").write_bytes(whole)
+    (delivery,) = EMS.fetch(request_for(tmp_path))
+    assert EMS.parse(delivery.parts).height == 2, "the last line end may be missing"
+    (tmp_path / "b.csv").write_bytes(whole[: whole.rindex(b",")])
+    with pytest.raises(
+        FeedError, match=r"b\.csv ends without a line end in a row of \d+ of \d+ fields: it was cut off"
+    ):
+        list(EMS.fetch(request_for(tmp_path)))
+
+
+def test_a_file_without_any_column_of_the_layout_is_rejected_even_without_rows() -> None:
+    for content in (b'{"error": "down"}', b"a,b\r\n1,2\r\n"):
+        with pytest.raises(FeedError, match="columns of a file is one of the feed's"):
+            EMS.parse([written(EMS, ambulance()), content])
 
 
 def test_column_names_are_matched_ignoring_case_and_blanks() -> None:
