@@ -78,7 +78,7 @@ class Crime:
             self,
             points=unknown_days.closed(self.points, ("occurrence_date", "report_date"), self.unknown),
             daily=unknown_days.closed(self.daily, ("occurrence_date",), self.unknown),
-            gaps=self.gaps.clear(),
+            gaps=unknown_days.closed_gaps(self.unknown, self.points, self.complete_until),
         )
 
     @property

@@ -121,6 +121,24 @@ def closed(dated: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame) -
     return kept.with_columns(later(column) for column in columns)
 
 
+def closed_gaps(unknown: pl.DataFrame, points: pl.DataFrame, window_end: date) -> pl.DataFrame:
+    """Return the gaps after `closed`: every known day follows another one, before the first of them is nothing.
+
+    Returns:
+        Rows as of ``marts.crime_gaps``: ``category, from_date`` (null: ever before), ``until_date``.
+    """
+    known = YEARS * 366 - _of_all(unknown).size
+    return (
+        points.select("category")
+        .unique()
+        .select(
+            "category",
+            pl.lit(None, pl.Date).alias("from_date"),
+            pl.lit(window_end - timedelta(days=known)).alias("until_date"),
+        )
+    )
+
+
 def opened(table: pl.DataFrame, columns: Sequence[str], unknown: pl.DataFrame, window_end: date) -> pl.DataFrame:
     """Return a table with its dates as they were before `closed`.
 

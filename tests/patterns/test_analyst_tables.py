@@ -145,6 +145,17 @@ def test_patterns_of_a_stale_feed_end_where_it_was_read(
     assert patterns.read(con, settings).complete_until == today
 
 
+def test_spans_are_compared_within_the_known_days_only(settings: Settings) -> None:
+    """Records of 200 days with an outage of 40 give two spans of 77 days, not two years of which most is unknown."""
+    points = year_of_thefts()
+    gaps = [(name, None, END - timedelta(days=200)) for name in ("theft", "burglary")]
+    gaps += [(name, END - timedelta(days=60), END - timedelta(days=20)) for name in ("theft", "burglary")]
+    lacking = replace(crime(settings, points), gaps=pl.DataFrame(gaps, schema=GAPS, orient="row"))
+    assert lacking.history_start == END - timedelta(days=200)
+    assert lacking.closed.history_start == END - timedelta(days=160)
+    assert nightly.TABLES["point_pattern_test"](lacking.closed)["window_days"].unique().to_list() == [77]
+
+
 def test_crime_dated_by_month_has_no_weekly_count_and_no_pattern_of_weeks(settings: Settings) -> None:
     points = year_of_thefts()
     month = points.with_columns(
