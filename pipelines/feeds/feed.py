@@ -28,7 +28,11 @@ class TooLarge(FeedError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Describe one request to a source: every change in the window that the source knows at ``window_end``."""
+    """Describe one request to a source: every change in the window that the source knows at ``window_end``.
+
+    With ``first_page`` the answer is one delivery of one page, to look at a source: where it has none, its newest file,
+    month or window.
+    """
 
     url: str
     secret: str | None
@@ -36,6 +40,7 @@ class Request:
     profile: Profile
     window_start: datetime | None
     window_end: datetime
+    first_page: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,10 @@ def _pages(client: httpx.Client, request: Request, where: str | None) -> tuple[b
         rows, page = _ask(client, request, url, {**query, "$offset": offset})
         return Page(page, [row.get(ROW) for row in rows])
 
-    parts = list(pages(ask, total, request.source.page_size, http.place(url)))
+    numbered = pages(ask, total, request.source.page_size, http.place(url))
+    if request.first_page:
+        return (next(numbered)[0].body,)
+    parts = list(numbered)
     received = sum(fresh for _, fresh in parts)
     after, updated_after = _count(client, request, url, where), _described(client, request).get("rowsUpdatedAt")
     # The table of a window may grow outside it; without a window every update counts.

@@ -84,7 +84,10 @@ def _read(client: httpx.Client, request: Request, resource: str) -> tuple[bytes,
     modified = _modified(client, request, resource)
     counted, _ = _ask(client, request, "datastore_search", {"resource_id": resource, "limit": 0})
     total = _total(counted, http.place(request.url))
-    parts = list(pages(ask, total, request.source.page_size, http.place(request.url)))
+    in_turn = pages(ask, total, request.source.page_size, http.place(request.url))
+    if request.first_page:
+        return (next(in_turn)[0].body,)
+    parts = list(in_turn)
     received = sum(fresh for _, fresh in parts)
     if {total, *totals} != {received}:
         raise Changed(

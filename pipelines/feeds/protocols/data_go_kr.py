@@ -72,6 +72,8 @@ def pages(request: Request, operation: str, wanted: Mapping[str, str]) -> tuple[
             query = {"pageNo": number, "numOfRows": request.source.page_size, "resultType": form, **wanted}
             return _read(client, url, {**key, **query}, form)
 
+        if request.first_page:
+            return (ask(1).body,)
         return numbered(ask, request.source.max_rows, http.place(url, wanted))
 
 

@@ -34,6 +34,8 @@ def fetch(request: Request) -> Iterator[Delivery]:
     """
     system, folder = file_drop.opened(request.url)
     names = file_drop.listed(system, folder, ".csv")
+    if request.first_page:
+        names = names[-1:]
     parts: list[bytes] = []
     for name in names:
         parts.append(file_drop.read(system, folder, name))

@@ -43,6 +43,8 @@ def pages(
             page = _described(part, records, opening, http.place(url, wanted))
             return NumberedPage(part, hashes(getattr(page, records)), page.total, page.page)
 
+        if request.first_page:
+            return (ask(1).body,)
         return numbered(ask, request.source.max_rows, http.place(url, window))
 
 

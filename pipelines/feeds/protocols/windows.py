@@ -19,6 +19,8 @@ def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[byte
         FeedError: The request has no start, which only snapshots may omit, or ``read`` fails.
     """
     waiting = list(windows(request))[::-1]
+    if request.first_page:
+        waiting = waiting[:1]
     while waiting:
         start, end = waiting.pop()
         try:
@@ -30,6 +32,8 @@ def deliveries(request: Request, read: Callable[[datetime, datetime], tuple[byte
             waiting += [(middle, end), (start, middle)]
         else:
             yield Delivery(parts, start, end)
+            if request.first_page:
+                return
 
 
 def windows(request: Request) -> Iterator[tuple[datetime, datetime]]:
