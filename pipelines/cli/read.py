@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +12,10 @@ import typer
 from rich.markup import escape
 
 from pipelines.cli.options import HOME, READ, Home, ProfileName
-from pipelines.cli.terminal import err, out, table_of
+from pipelines.cli.terminal import err, out, progress_of, table_of
 
 if TYPE_CHECKING:
+    from pipelines.config.profile import Profile
     from pipelines.config.settings import Settings
 
 
@@ -111,8 +113,16 @@ def _format(format: Format | None, out_file: Path | None, excel: bool) -> Format
 
 def check_profile(
     path: Annotated[Path, typer.Argument(help="A profile (TOML).")],
+    fetch: Annotated[
+        bool,
+        typer.Option("--fetch", help="Also read one page of each source and show what it holds; nothing is stored."),
+    ] = False,
 ) -> None:
-    """Check a profile without fetching, and show what it means: sources, place, and tables of each audience."""
+    """Check a profile, and show what it means: sources, place, and tables of each audience.
+
+    With --fetch also what each source sends: how many records of a page have a time of day and are inside the
+    boundaries, and which categories and areas are not mapped. Exits with 1 if a source cannot be read.
+    """
     from pipelines.steps.check_profile import check_profile as step
 
     profile, sources, tables = step(path)
@@ -122,6 +132,22 @@ def check_profile(
     out.print(table_of(sources))
     out.print(table_of(tables))
     out.print("[green]✓[/green] the profile can be used")
+    if fetch and not _print_sources(profile):
+        raise typer.Exit(1)
+
+
+def _print_sources(profile: Profile) -> bool:
+    """Print what a page of each source holds; True when all could be read."""
+    from pipelines.steps.check_sources import check_sources
+
+    with progress_of("read one page of each source") as show:
+        pages, failures = check_sources(profile, profile.as_of(None, datetime.now(UTC)), show)
+    out.print(table_of(pages))
+    for failure in failures:
+        out.print(f"[red]✗[/red] {escape(failure)}")
+    if not failures:
+        out.print("[green]✓[/green] one page of each source was read")
+    return not failures
 
 
 def print_status(settings: Settings, judged_at_as_of: bool) -> bool:
