@@ -1,10 +1,12 @@
 """Profiles for tests: the Korean profile, reduced to run quickly."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from pipelines.config import profile
+from pipelines.config.profile import FeedSource, Profile
 
 SMALL: Final = {
     "provinces": '["29"]',
@@ -30,3 +32,11 @@ def small_city(folder: Path, shipped: Path = profile.SHIPPED) -> Path:
     path = folder / "small.toml"
     path.write_text(text, "utf-8")
     return path
+
+
+def with_feeds(place: Profile, feeds: Mapping[str, FeedSource]) -> Profile:
+    """A profile with other feeds, and of its services of demand those that they supply."""
+    supplied = {service for source in feeds.values() for service in source.services}
+    services = {name: entry for name, entry in place.demand.services.items() if entry.service in supplied}
+    demand = place.demand.model_copy(update={"services": services})
+    return place.model_copy(update={"feeds": feeds, "demand": demand})

@@ -91,7 +91,7 @@ def of(profile: Profile) -> tuple[Feed, ...]:
 
 
 def problems(profile: Profile) -> Iterator[Problem]:
-    """Yield what is wrong with the feeds of a profile, and services that no record may have."""
+    """Yield what is wrong with the feeds of a profile, and services that no record has."""
     known = {feed.name for feed in FEEDS}
     endings = tuple(f"_{word}" for word in _TAKEN if word != "incidents")
     for name, source in profile.feeds.items():
@@ -112,6 +112,20 @@ def problems(profile: Profile) -> Iterator[Problem]:
     for key, services in named:
         if unknown := [service for service in services if service not in SERVICES]:
             yield key, f"{', '.join(map(repr, unknown))} is not a service: {', '.join(SERVICES)}"
+    yield from _unsupplied(profile)
+
+
+def _unsupplied(profile: Profile) -> Iterator[Problem]:
+    """Yield services of demand of which no feed has records."""
+    supplied = {service for source in profile.feeds.values() for service in source.services}
+    for name, entry in profile.demand.services.items():
+        if entry.service in SERVICES and entry.service not in supplied:
+            listed = ", ".join(service for service in SERVICES if service in supplied) or "none"
+            yield (
+                ("demand", "services", name),
+                f"no feed of this profile supplies {entry.service!r}; supplied: {listed}; remove it here, or add it to "
+                "the services of its feed",
+            )
 
 
 def named(profile: Profile, name: str) -> Feed:

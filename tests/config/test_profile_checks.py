@@ -94,6 +94,18 @@ def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Pat
         ("toronto", 'service = "fire"', 'service = "fier"', ":49: demand.services.fire: 'fier' is not a service"),
         (
             "toronto",
+            'service = "fire"',
+            'service = "ems"',
+            ":49: demand.services.fire: no feed of this profile supplies 'ems'; supplied: police, fire, investigation;",
+        ),
+        (
+            "korea",
+            'services = ["fire", "rescue", "ems", "life_safety"]\nurl',
+            'services = ["fire", "ems"]\nurl',
+            ":42: demand.services.rescue: no feed .*\n.*:44: demand.services.life_safety: no feed",
+        ),
+        (
+            "toronto",
             "[feeds.toronto_shootings]",
             "[feeds.shots]",
             ":98: feeds.toronto_shootings.url: is missing: add it",

@@ -37,6 +37,7 @@ def place(name: str | None = None, **changed: Any) -> Profile:
         block = others()[name]
         whole["feeds"] = {**block["feeds"], "chicago_districts": whole["feeds"]["chicago_districts"]}
         whole["categories"] |= block["categories"]
+        whole["demand"]["services"] = {service: {"service": service} for service in block["feeds"][name]["services"]}
     feed = name or "chicago_assaults"
     whole["feeds"][feed] |= changed
     return Profile.model_validate(whole)

@@ -20,6 +20,7 @@ from pipelines.schema.delivery import Delivery
 from pipelines.steps.watch import watch
 from pipelines.store import warehouse
 from pipelines.transform import build
+from tests import places
 from tests.feeds.test_police_112_keys import accept_all
 
 pytestmark = pytest.mark.slow
@@ -49,9 +50,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(suites, "validate_rows", accept_all)
     korea = profiles.load("korea")
     assert korea.simulator is not None
-    small = korea.model_copy(
+    small = places.with_feeds(
+        korea, {name: korea.feeds[name] for name in ("police_112", "police_112_keys")}
+    ).model_copy(
         update={
-            "feeds": {name: korea.feeds[name] for name in ("police_112", "police_112_keys")},
             "simulator": korea.simulator.model_copy(update={"history_days": 30}),
         }
     )

@@ -21,6 +21,7 @@ from pipelines.steps.destroy import expire, expired
 from pipelines.steps.status import current_release
 from pipelines.store import landing, ledger, warehouse
 from pipelines.transform import build
+from tests import places
 from tests.conftest import AS_OF
 from tests.feeds.test_police_112 import call
 from tests.feeds.test_police_112_keys import accept_all
@@ -50,7 +51,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     korea = profiles.load("korea")
     limited = {"police_112": korea.feeds["police_112"].model_copy(update={"retention_days": KEPT_DAYS})}
     monkeypatch.setattr(suites, "validate_rows", accept_all)
-    return Settings(home=tmp_path / "home", profile=korea.model_copy(update={"feeds": limited}), as_of=AS_OF)
+    return Settings(home=tmp_path / "home", profile=places.with_feeds(korea, limited), as_of=AS_OF)
 
 
 def made_again(settings: Settings, *_: object) -> dict[str, str]:
