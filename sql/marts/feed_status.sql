@@ -61,17 +61,24 @@ judged as (
                 then 'newest record is ' || round(age_hours)::integer || ' h old, limit ' || round(freshness_hours)::integer || ' h'
         end as stale_reason
     from measured
+),
+untimed as (
+    select feed, string_agg(demand_service, ', ' order by demand_service) as untimed_services
+    from reference.untimed_services
+    group by feed
 )
 select
-    feed,
-    agency,
-    first_record_at,
-    complete_from_at,
-    fetched_through_at,
-    fetched_through_at - to_seconds(delay_seconds) as complete_through_at,
-    newest_known_at,
-    age_hours::double as age_hours,
-    freshness_hours,
-    stale_reason is not null as is_stale,
-    stale_reason
+    judged.feed,
+    judged.agency,
+    judged.first_record_at,
+    judged.complete_from_at,
+    judged.fetched_through_at,
+    judged.fetched_through_at - to_seconds(judged.delay_seconds) as complete_through_at,
+    judged.newest_known_at,
+    judged.age_hours::double as age_hours,
+    judged.freshness_hours,
+    judged.stale_reason is not null as is_stale,
+    judged.stale_reason,
+    untimed.untimed_services
 from judged
+left join untimed on untimed.feed = judged.feed

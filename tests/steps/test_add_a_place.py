@@ -127,6 +127,8 @@ def test_a_column_of_days_has_no_hour_and_no_hourly_demand_and_is_noted(
         spans = con.execute("select distinct report_hour, occurred_until - occurred_at from core.incidents").fetchall()
         assert spans == [(None, timedelta(days=1))]
         assert con.execute("from marts.demand_hourly").fetchall() == []
+        untimed = con.execute("select untimed_services from marts.feed_status").fetchall()
+        assert untimed == [("police",)]
         days = con.execute("select count(distinct occurrence_date) from marts.crime_points").fetchall()
         assert days == [(30,)]
     notes = "\n".join(alerts.latest(settings, settings.as_of)["message"])

@@ -142,6 +142,16 @@ def test_a_degraded_forecast_states_the_reason(filled: Settings) -> None:
     assert "Some forecasts are degraded:</b> fire_119 is stale (ems)" in text
 
 
+def test_a_service_without_a_forecast_because_its_records_state_no_time_of_day_is_named(filled: Settings) -> None:
+    with warehouse.connect(filled) as con:
+        con.execute("update marts.feed_status set untimed_services = 'ems, fire' where feed = 'fire_119'")
+    released = publish.publish(filled)
+    for audience in ("dispatch", "fire"):
+        top = page(released, audience).partition("<h2>")[0]
+        assert "<b>No demand forecast" in top and "</b> ems, fire. Every record of fire 119 states only the day" in top
+    assert "No demand forecast" not in page(released, "public")
+
+
 def test_pages_are_written_without_forecasts_or_counts(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         for schema, table in warehouse.tables(con, "forecast", "dispatch", "patterns", "marts", "core", "ops"):
