@@ -19,6 +19,7 @@ from pyproj import CRS, Proj, Transformer
 
 from pipelines.areas import grid as cell_grid
 from pipelines.config.progress import Progress, silent
+from pipelines.feeds.protocols import map_layers
 from pipelines.forecast.risk import point_columns
 from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, history
 from pipelines.forecast.risk.point_columns import PointsError
@@ -137,8 +138,6 @@ def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
     if not crs.is_projected:
         crs = CRS.from_user_input(outline.to_crs(4326).estimate_utm_crs())
     shape = shapely.make_valid(outline.to_crs(crs).union_all())
-    if not shape.area:
-        raise PointsError(f"{task.boundary} holds no polygon, but {outline.geom_type[0]}: give the outline of an area")
     if not np.isfinite(shape.bounds).all():
         raise PointsError(f"{task.boundary} reaches beyond the area of {crs.name}: check its CRS and --crs")
     _check_scale(task.crs, crs, shape)
@@ -146,18 +145,10 @@ def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
 
 
 def _boundary(path: Path) -> gpd.GeoDataFrame:
-    if not path.exists():
-        raise PointsError(f"the boundary {path} does not exist")
     try:
-        outline = gpd.read_parquet(path) if path.suffix.lower() in (".parquet", ".geoparquet") else gpd.read_file(path)
-    except Exception as error:  # Each format's library has its own errors.
-        reason = str(error).splitlines()[0]
-        raise PointsError(f"the boundary {path} cannot be read as a map layer ({reason})") from error
-    if outline.crs is None:
-        raise PointsError(f"{path} has no CRS: add its .prj, or use GeoJSON or GeoPackage")
-    if outline.empty:
-        raise PointsError(f"{path} has no feature: give the outline of an area")
-    return outline
+        return map_layers.read(path, f"the boundary {path}")
+    except map_layers.LayerError as error:
+        raise PointsError(str(error)) from None
 
 
 def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:

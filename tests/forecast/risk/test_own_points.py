@@ -251,9 +251,9 @@ def test_portland_vehicle_theft_is_found_better_than_by_the_best_count() -> None
 
 def test_a_boundary_without_a_crs_is_refused_with_what_to_add(tmp_path: Path) -> None:
     path = tmp_path / "boundary.shp"
-    gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:26917").to_file(path)
+    gpd.GeoDataFrame(geometry=[shapely.box(500_000, 0, 500_001, 1)], crs="EPSG:26917").to_file(path)
     path.with_suffix(".prj").unlink()
-    with pytest.raises(PointsError, match=r"boundary\.shp has no CRS: add its \.prj"):
+    with pytest.raises(PointsError, match=r"boundary\.shp states no CRS, .* not degrees .*: add its \.prj"):
         own_points.predict_points(some(), Task("EPSG:26917", path, 250, 0.3), START, 7)
 
 
@@ -291,7 +291,7 @@ def test_a_boundary_may_be_geoparquet_and_must_be_an_area(tmp_path: Path) -> Non
     frame.to_parquet(tmp_path / "area.parquet")
     assert own_grid.place(some(), Task("EPSG:26917", tmp_path / "area.parquet", 250, 0.3)).cells.height
     frame.boundary.to_file(tmp_path / "line.geojson", driver="GeoJSON")
-    refused(some(), "holds no polygon, but LineString", outline=tmp_path / "line.geojson")
+    refused(some(), "feature 1 is a LineString, not a polygon", outline=tmp_path / "line.geojson")
     refused(some(), r"the boundary .*nothing\.geojson does not exist", outline=tmp_path / "nothing.geojson")
     (tmp_path / "text.geojson").write_text("no map")
     refused(some(), "cannot be read as a map layer", outline=tmp_path / "text.geojson")
