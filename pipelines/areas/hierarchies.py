@@ -10,6 +10,8 @@ from pipelines.areas import korea_hierarchies
 from pipelines.areas.nodes import AREA_COLUMNS, AreaError, nodes, stations, union
 from pipelines.areas.repair import repaired
 from pipelines.config.profile import Profile
+from pipelines.feeds.feed import FeedError
+from pipelines.feeds.generic.boundaries import check_codes
 from pipelines.schema.dictionary import quoted
 
 __all__ = ["AREA_COLUMNS", "AreaError", "districts", "hierarchies"]
@@ -82,12 +84,16 @@ def _feed_districts(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.Data
         f"try_cast({quoted(areas.population_column)} as double)::bigint" if areas.population_column else "null::bigint"
     )
     columns = f"{quoted(areas.id_column)}::varchar as code, {quoted(areas.name_column)}::varchar as name"
-    rows = _current(con, areas.feed, f"{columns}, {people} as population, geometry").drop_nulls("code")
+    rows = _current(con, areas.feed, f"{columns}, {people} as population, geometry")
     # A numeric code may have a decimal point: 17.0 is 17.
     code = pl.col("code").str.strip_chars().str.replace(r"\.0+$", "").str.zfill(areas.id_digits)
     named = rows.with_columns(
         pl.format("{}{}", pl.lit(areas.id_prefix), code).alias("area_id"), pl.col("name").str.strip_chars()
     )
+    try:
+        check_codes(named["area_id"].to_list(), named["name"].to_list(), areas.id_column, areas.feed)
+    except FeedError as error:
+        raise AreaError(str(error)) from None
     # A district with several parts may be several features.
     whole = named.group_by("area_id", maintain_order=True).agg(pl.col("name", "population").first(), "geometry")
     drawn = [_joined(shapely.from_geojson(parts)) for parts in whole["geometry"].to_list()]

@@ -155,7 +155,7 @@ class FeedSource(_Part):
     services: tuple[str, ...] = Field((), description="services that its records may have")
     categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
     resource: str | None = Field(None, description="table, layer or resource at the source")
-    source_type: Literal["socrata", "data_police_uk", "geojson"] | None = Field(
+    source_type: Literal["socrata", "data_police_uk", "geojson", "boundaries"] | None = Field(
         None,
         validation_alias=AliasChoices("source_type", "kind"),
         description="protocol of a source without a module; without it, a registered feed",

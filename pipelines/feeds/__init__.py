@@ -25,7 +25,7 @@ from pipelines.feeds import (
     toronto_shootings,
 )
 from pipelines.feeds.feed import Feed
-from pipelines.feeds.generic import data_police_uk, geojson, socrata
+from pipelines.feeds.generic import boundaries, data_police_uk, geojson, socrata
 from pipelines.schema.incident import SERVICES
 
 FEEDS: tuple[Feed, ...] = (
@@ -50,6 +50,7 @@ SOURCE_TYPES: Mapping[str, Callable[[str, Profile], Feed]] = {
     "socrata": socrata.declared,
     "data_police_uk": data_police_uk.declared,
     "geojson": geojson.declared,
+    "boundaries": boundaries.declared,
 }
 """Kinds of source: each builds a feed from its name and its profile."""
 
@@ -57,6 +58,7 @@ CHECKS: Mapping[str, Callable[[str, Profile], Iterator[Problem]]] = {
     "socrata": socrata.problems,
     "data_police_uk": data_police_uk.problems,
     "geojson": geojson.problems,
+    "boundaries": boundaries.problems,
 }
 """What is wrong with the entry of a feed of each kind."""
 

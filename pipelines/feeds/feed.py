@@ -51,10 +51,10 @@ class Feed:
     names to them. A *keyed* feed has ``key`` and ``updated_at`` (the source's update time or sequence number); a
     *snapshot* has neither. ``fetch`` only does I/O. ``parse`` is pure: parsing any consecutive slice of a delivery's
     parts returns the rows of those parts. Before parsing, every part is checked against ``content_type`` and
-    ``encoding``, and the whole delivery by ``inspect`` (source, window start, window end) if the feed has it.
-    ``coordinate_columns`` names the columns of the coordinates, x or longitude first. ``timestamp_columns`` names the
-    columns of update and report times, text that begins with the date; dates after the delivery are rejected. Feeds of
-    one kind share a ``template``, the name of their staging file and suite.
+    ``encoding`` (a binary one only by its parser), and the whole delivery by ``inspect`` (source, window start, window
+    end) if the feed has it. ``coordinate_columns`` names the columns of the coordinates, x or longitude first.
+    ``timestamp_columns`` names the columns of update and report times, text that begins with the date; dates after the
+    delivery are rejected. Feeds of one kind share a ``template``, the name of their staging file and suite.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Feed:
     updated_at: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     is_reference: bool = False
-    content_type: Literal["json", "csv", "xml"] = "json"
+    content_type: Literal["json", "csv", "xml", "binary"] = "json"
     encoding: str = "utf-8"
     inspect: Callable[[Sequence[bytes], FeedSource, datetime | None, datetime], None] | None = None
     coordinate_columns: tuple[str, str] | None = None

@@ -65,7 +65,8 @@ def _chunks(settings: Settings, feed: Feed, batch: Batch) -> Iterator[Chunk]:
     try:
         for number, part in enumerate(parts, 1):
             content_type = source.result_type or feed.content_type
-            byte_checks.inspect(part, content_type, feed.encoding, f"{feed.name}, part {number} of {len(parts)}")
+            if content_type != "binary":
+                byte_checks.inspect(part, content_type, feed.encoding, f"{feed.name}, part {number} of {len(parts)}")
         if feed.inspect:
             feed.inspect(parts, source, batch.window_start, batch.window_end)
         is_inspected = True

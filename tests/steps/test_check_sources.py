@@ -1,11 +1,13 @@
 """One page of each source: what it holds, what would not be mapped, and what cannot be read."""
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import orjson
 import polars as pl
 import pytest
@@ -123,6 +125,19 @@ def test_without_boundaries_places_are_unknown_and_the_other_source_is_still_des
     (row,) = pages.to_dicts()
     assert (row["with time of day"], row["unmapped categories"]) == ("1 of 1", '"robbery" (1)')
     assert (row["inside boundaries"], row["unmapped areas"]) == (None, None)
+
+
+def test_boundaries_in_a_file_are_loaded_like_any_other_source(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (body,) = boundaries().values()
+    gpd.read_file(io.BytesIO(body)).to_crs(26916).to_file(tmp_path / "districts.gpkg")
+    path.write_text(path.read_text("utf-8").replace('"geojson"', '"boundaries"'), "utf-8")
+    with served(monkeypatch, record(), files=NOTHING):
+        monkeypatch.setenv("BONGSU_URL_CHICAGO_DISTRICTS", str(tmp_path / "districts.gpkg"))
+        pages, failures = check_sources.check_sources(profiles.load(str(path)), AS_OF)
+    assert failures == []
+    assert pages["inside boundaries"].to_list() == ["1 of 1", None]
 
 
 def test_a_page_whose_rows_fail_the_suite_is_a_failure_with_the_reason(

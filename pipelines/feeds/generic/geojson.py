@@ -7,14 +7,17 @@ read.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import orjson
 import polars as pl
+import shapely
 
 from pipelines.config.profile import Profile
 from pipelines.config.profile_checks import Problem
 from pipelines.feeds.feed import Feed, FeedError, Request
-from pipelines.feeds.protocols import http
+from pipelines.feeds.generic.boundaries import check_codes
+from pipelines.feeds.protocols import http, map_layers
 from pipelines.schema.delivery import Delivery
 
 __all__ = ["declared", "fetch", "parse", "problems"]
@@ -50,7 +53,7 @@ def declared(name: str, profile: Profile) -> Feed:
         load_type="snapshot",
         columns=dict.fromkeys([*_wanted(name, profile), "geometry"], pl.String),
         fetch=fetch,
-        parse=parse,
+        parse=partial(_districts, name=name, profile=profile) if profile.areas.feed == name else parse,
         is_reference=True,
         template="geojson",
     )
@@ -84,6 +87,22 @@ def parse(parts: Sequence[bytes]) -> pl.DataFrame:
     """Parse properties plus `geometry` (GeoJSON text, EPSG:4326). Pure."""
     frames = [_frame(http.decode(part, f"part {number}")) for number, part in enumerate(parts, start=1)]
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+
+def _districts(parts: Sequence[bytes], name: str, profile: Profile) -> pl.DataFrame:
+    """Parse boundaries, which must be polygons inside the place, each with its code; the suite quarantines the rest."""
+    frame, areas = parse(parts), profile.areas
+    code, named = str(areas.id_column), str(areas.name_column)
+    if not {code, named, "geometry"} <= set(frame.columns):
+        return frame
+    check_codes(frame[code].cast(pl.String).to_list(), frame[named].cast(pl.String).to_list(), code, name)
+    shapes = shapely.from_geojson(frame["geometry"].drop_nulls().to_list())
+    try:
+        map_layers.check_polygons(shapes, name)
+        map_layers.check_extent(shapes, name, profile.bounds)
+    except map_layers.LayerError as error:
+        raise FeedError(str(error)) from None
+    return frame
 
 
 def _frame(collection: dict[str, object]) -> pl.DataFrame:

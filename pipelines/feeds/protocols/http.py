@@ -30,7 +30,7 @@ from pipelines.config import environment
 from pipelines.feeds.feed import FeedError
 from pipelines.feeds.protocols import byte_checks, transfer
 
-__all__ = ["BOM", "decode", "get", "place", "session"]
+__all__ = ["BOM", "decode", "download", "get", "place", "session"]
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
@@ -123,6 +123,16 @@ def get(
     return _fetched(client, request, place(url, query))
 
 
+def download(url: str) -> bytes:
+    """Read a file of any type, such as an archive, and return it byte for byte.
+
+    Raises:
+        FeedError: As `get`.
+    """
+    with session() as client:
+        return _received(client, client.build_request("GET", _target(url)), place(url), is_text=False)
+
+
 def post(url: str, form: Mapping[str, Any], *, client: httpx.Client) -> bytes:
     """Send a form, for queries that are too long for a URL, and return the body as `get` does.
 
@@ -134,6 +144,14 @@ def post(url: str, form: Mapping[str, Any], *, client: httpx.Client) -> bytes:
 
 
 def _fetched(client: httpx.Client, request: httpx.Request, where: str) -> bytes:
+    body = _received(client, request, where)
+    # The caller checks which of the two was requested: portals send errors as XML whatever was requested.
+    byte_checks.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
+    return body
+
+
+def _received(client: httpx.Client, request: httpx.Request, where: str, *, is_text: bool = True) -> bytes:
+    """Return the body of the first attempt that succeeds."""
     limits = environment.load()
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_Passing),
@@ -143,16 +161,13 @@ def _fetched(client: httpx.Client, request: httpx.Request, where: str) -> bytes:
         reraise=True,
     )
     try:
-        body = retrying(_read, client, request, limits.request_timeout_seconds, where)
+        return retrying(_read, client, request, limits.request_timeout_seconds, where, is_text)
     except _Passing as failure:
         raise Unavailable(
             f"{where}: {failure} ({limits.request_attempts} attempts); no data is lost, the next run continues from "
             "this feed's cursor; if it persists, look at the source's status page",
             failure.status,
         ) from None
-    # The caller checks which of the two was requested: portals send errors as XML whatever was requested.
-    byte_checks.inspect(body, "xml" if body.removeprefix(BOM).lstrip()[:1] == b"<" else "json", "utf-8", where)
-    return body
 
 
 def decode(body: bytes, where: str) -> dict[str, Any]:
@@ -203,6 +218,7 @@ def _read(
     request: httpx.Request,
     timeout_seconds: float,
     where: str,
+    is_text: bool,
 ) -> bytes:
     """Make one attempt: return the body, or raise `_Passing` or FeedError."""
     limits = httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS))
@@ -211,7 +227,7 @@ def _read(
         response = client.send(request, stream=True)
         try:
             _check(response, where)
-            body = transfer.receive(response, time.monotonic() + timeout_seconds * PATIENCE, where)
+            body = transfer.receive(response, time.monotonic() + timeout_seconds * PATIENCE, where, is_text=is_text)
         finally:
             response.close()
     except httpx.ConnectTimeout:

@@ -31,20 +31,21 @@ class CutOff(Exception):
     """The body ended too early, came too slowly or is corrupt; a retry may succeed."""
 
 
-def receive(response: httpx.Response, deadline: float, where: str) -> bytes:
+def receive(response: httpx.Response, deadline: float, where: str, *, is_text: bool = True) -> bytes:
     """Return the whole body of a streamed answer, unpacked.
 
     Args:
         response: Of `httpx.Client.stream`, its body not yet read.
         deadline: On the monotonic clock: a server that trickles bytes cannot block a run forever.
         where: Source named in messages.
+        is_text: Whether records are expected, and not any file.
 
     Raises:
         CutOff: The failure may be temporary.
         FeedError: The body is too large, a bomb, compressed in an unrequested way, or not text.
     """
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.startswith(_OTHER_MEDIA):
+    if is_text and kind.startswith(_OTHER_MEDIA):
         raise FeedError(f"{where} returned {kind} instead of records: correct the feed's url in the profile")
     packing = response.headers.get("content-encoding", "").strip().lower()
     if packing not in ("", "identity", "gzip", "x-gzip"):
