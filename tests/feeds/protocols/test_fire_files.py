@@ -345,6 +345,39 @@ def request_for(folder: Path) -> Request:
     return Request(folder.as_uri(), None, KOREA.feeds["fire_119"], KOREA, None, datetime(2025, 11, 2, tzinfo=UTC))
 
 
+def named(feed: Feed, number: int, district: str | None, province: str | None = "부산광역시") -> dict[str, Any]:
+    """A call with the district that its source names, in the columns of the layout."""
+    if feed in (SEOUL, JEONBUK):
+        return call(dclr_rcpt_no=str(number), clmty_sgg_nm=district, clmty_ctpv_nm=province)
+    of_unit = ambulance if feed is EMS else rescue
+    return of_unit(dclr_tm=str(number), grnds_sgg_nm=district, grnds_ctpv_nm=province)
+
+
+@pytest.mark.parametrize("feed", LAYOUTS, ids=lambda feed: feed.name)
+def test_districts_that_no_boundary_has_are_counted_with_their_province(feed: Feed) -> None:
+    places = [
+        ("중구", "부산광역시"),
+        ("종로구", None),
+        ("해운 대구", "부산광역시"),
+        ("해운대구 ", "부산광역시"),
+        ("중구", None),
+    ]
+    con = place()
+    merge(con, feed, *(named(feed, n, *words) for n, words in enumerate([*places, (None, "부산광역시")], start=1)))
+    assert stage(con, f"{feed.name}_unplaced").sort("incidents").rows() == [
+        (feed.name, "중구", 1),
+        (feed.name, "부산광역시 해운대구", 2),
+    ]
+
+
+@pytest.mark.parametrize(("feed", "of_unit"), [(SEOUL, call), (EMS, ambulance)], ids=["calls", "units"])
+def test_rows_of_one_call_name_its_district_once(feed: Feed, of_unit: Any) -> None:
+    key = "clmty_sgg_nm" if feed is SEOUL else "grnds_sgg_nm"
+    con = place()
+    merge(con, feed, of_unit(**{key: "없는구"}), of_unit(**{key: "없는구"}))
+    assert stage(con, f"{feed.name}_unplaced")["incidents"].to_list() == [1]
+
+
 @pytest.mark.parametrize("feed", LAYOUTS, ids=lambda feed: feed.name)
 def test_a_folder_of_files_is_one_delivery_whose_parts_can_be_parsed_separately(tmp_path: Path, feed: Feed) -> None:
     row = {"dclr_ymd": "20251031", "dclr_tm": "24"}
