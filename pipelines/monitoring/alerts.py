@@ -131,7 +131,7 @@ _NOTES = (
         '{}: {:,} of {:,} records {} and are in no hour{}{}',
         feed, date_only_incidents, incidents,
         if(is_monthly, 'are dated by month', 'state no time of day'),
-        coalesce(': there is no hourly demand of ' || services, ''),
+        coalesce(': there is no hourly demand of ' || services, ', so that forecasts of demand leave them out'),
         if(is_monthly, '', '; if the source has the time in another column, map it')
     ) as message
     from (select *, month_only_incidents = date_only_incidents as is_monthly from marts.untimed_records)

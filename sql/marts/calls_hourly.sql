@@ -1,7 +1,7 @@
 -- Calls answered, those of them that ask for a unit, and units sent, by agency, area (district, province, the region as a
 -- whole) and hour, zeros present, for the hours in which the demand of all the agency's services is known.
 -- What call-takers answer is more than demand: advice, hang-ups and repeats of one event count here and nowhere else.
--- What a patrol found is not a call. Listed ones are counted apart as in demand_hourly. Grain: agency, area_id, hour_start_at.
+-- What a patrol found is not a call; one of which only the day is known is in no hour. Listed ones are counted apart as in demand_hourly. Grain: agency, area_id, hour_start_at.
 with served as (
     select distinct feeds.agency, demand_services.demand_service
     from reference.demand_services
@@ -47,7 +47,10 @@ calls as (
         coalesce(sent.dispatches, 0) as dispatches
     from core.incidents
     left join sent on sent.incident_id = incidents.incident_id
-    where incidents.is_discovered is not true and incidents.agency in (select agency from served)
+    where
+        incidents.is_discovered is not true
+        and incidents.agency in (select agency from served)
+        and not is_untimed(incidents.reported_at, incidents.occurred_at, incidents.occurred_until)
 ),
 counted as (
     select

@@ -5,7 +5,7 @@
 -- that was withdrawn or vanished since existed until then. A restricted incident never enters, whatever a state says: any
 -- row or version of it is a sensitive matter or has an unmapped source category. What never
 -- changed is known since it was first received. superseded_at is null for what is known now. The district that the source
--- names, and occurred_until, are today's. Grain: incident_id, known_at.
+-- names is today's. Grain: incident_id, known_at.
 with
 versions as (
     select
@@ -40,7 +40,7 @@ judged as (
         if(now.lon = changed.lon and now.lat = changed.lat, now.admin_area_id, places.admin_area_id) as admin_area_id,
         places.police_area_id,
         changed.occurred_at,
-        now.occurred_until,
+        changed.occurred_until,
         changed.reported_at,
         changed.known_at,
         changed.superseded_at

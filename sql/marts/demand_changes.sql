@@ -4,7 +4,7 @@
 -- Calls received late, withdrawn, restored or vanished, and those received again with another service, CODE, time, place or
 -- number of units. Each state of a record counts where and as what it says until the next one; what is valid now counts as
 -- core.incidents has it. Areas, and the stations that serve a district, are today's, as are the units of feeds whose
--- versions do not have them. Grain: area_id, service, hour_start_at, known_at.
+-- versions do not have them. A state of which only the day is known is in no hour. Grain: area_id, service, hour_start_at, known_at.
 with
 spans as (
     select
@@ -49,6 +49,7 @@ states as (
     from past
     left join reference.places on places.lon = past.lon and places.lat = past.lat
     left join sent on sent.incident_id = past.incident_id
+    where not is_untimed(past.reported_at, past.occurred_at, past.occurred_until)
     union all
     select
         incidents.service,
@@ -65,6 +66,7 @@ states as (
         on newest.incident_id = incidents.incident_id
     left join staging.firsts on firsts.incident_id = incidents.incident_id
     left join sent on sent.incident_id = incidents.incident_id
+    where not is_untimed(incidents.reported_at, incidents.occurred_at, incidents.occurred_until)
 ),
 signed as (
     select * exclude (superseded_at), 1 as calls from states

@@ -6,6 +6,7 @@
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
 -- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, it counts by its
 -- district, as one without a place: station areas cross districts, so both would tell where the telephone stood.
+-- A call of which only the day is known is in no hour (demand_untimed).
 -- Hierarchies overlap: add up areas of one hierarchy and level only. Grain: area_id, service, hour_start_at.
 with services as (
     select
@@ -42,6 +43,7 @@ calls as (
         on demand_services.service = incidents.service
         and incidents.priority is not distinct from coalesce(demand_services.priority, incidents.priority)
     left join sent on sent.incident_id = incidents.incident_id
+    where not is_untimed(incidents.reported_at, incidents.occurred_at, incidents.occurred_until)
 ),
 counted as (
     select

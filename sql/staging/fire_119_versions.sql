@@ -63,6 +63,7 @@ select
     source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,
+    null::timestamptz as occurred_until,
     reported_at,
     place.lon as lon,
     place.lat as lat,

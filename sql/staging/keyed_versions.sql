@@ -9,8 +9,8 @@ differing as (
     from staging."keyed_rows"
     group by source_id
     having count(distinct hash(
-        source_category, priority, coalesce(reported_at, occurred_at), lon, lat, location_quality, location_source,
-        named_area_id, is_discovered, is_withdrawn
+        source_category, priority, coalesce(reported_at, occurred_at), occurred_until, lon, lat, location_quality,
+        location_source, named_area_id, is_discovered, is_withdrawn
     )) > 1
 ),
 versions as (
@@ -27,6 +27,7 @@ select
     versions.source_category,
     versions.priority,
     versions.occurred_at,
+    versions.occurred_until,
     versions.reported_at,
     versions.lon,
     versions.lat,

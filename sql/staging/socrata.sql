@@ -1,7 +1,8 @@
 -- Records of a Socrata table as incidents: the newest rows of one record, which may be its units' parts, put together;
 -- rows of excluded categories left out. Grain: incident_id.
 --
--- Times are the first unit's, and the time in which it happened is as long as all its rows state a day only; a record is closed when its last unit is. What it asks for is its category's service where
+-- Times are the first unit's; a row with a time of day comes before those that state a day only, and if all do, the time in
+-- which it happened is that long. A record is closed when its last unit is. What it asks for is its category's service where
 -- the feed has that, else the first of the feed's. A place that the source withholds is withheld, whatever it sends.
 with
 newest as (
@@ -15,7 +16,7 @@ records as (
         source_id,
         first(source_category order by known_at desc, row_id) as source_category,
         min(priority) as priority,
-        min(occurred_at) as occurred_at,
+        coalesce(min(occurred_at) filter (where occurred_until is null), min(occurred_at)) as occurred_at,
         if(count(occurred_until) = count(occurred_at), max(occurred_until), null) as occurred_until,
         min(reported_at) as reported_at,
         min(dispatched_at) as first_dispatched_at,

@@ -14,8 +14,8 @@ differing as (
     from first_rows
     group by source_id
     having
-        min(hash(source_category, priority, called_at, lon, lat, is_withheld, named_area_id, is_discovered))
-        <> max(hash(source_category, priority, called_at, lon, lat, is_withheld, named_area_id, is_discovered))
+        min(hash(source_category, priority, called_at, occurred_until, lon, lat, is_withheld, named_area_id, is_discovered))
+        <> max(hash(source_category, priority, called_at, occurred_until, lon, lat, is_withheld, named_area_id, is_discovered))
         and not bool_or(is_newest and is_excluded)
 ),
 versions as (
@@ -40,6 +40,7 @@ select
     versions.source_category,
     versions.priority,
     versions.occurred_at,
+    versions.occurred_until,
     versions.reported_at,
     if(versions.is_withheld, null, versions.lon) as lon,
     if(versions.is_withheld, null, versions.lat) as lat,

@@ -2,11 +2,18 @@
 -- Counts of 1 to 7 are hidden, the others rounded to 5. There is no total, which could narrow a hidden count.
 -- A running quarter published every day would give days away by subtraction, and one whose last days have not been
 -- fetched yet is not whole either; one that began before the history is short. Listed calls, since everybody can lay the
--- public's file next to that of an agency with records.
+-- public's file next to that of an agency with records. Calls of which only the day is known count too.
 with history as (
     select service, min(local_date) as first_date, max(hour_start_at) + interval 1 hour as complete_through_at
     from marts.demand_hourly
     group by service
+),
+called as (
+    select area_id, service, local_date, releasable_calls, 1 as known_hours
+    from marts.demand_hourly
+    where hierarchy = 'admin' and area_level = 'district'
+    union all
+    select area_id, service, local_date, releasable_calls, 0 as known_hours from marts.demand_untimed
 ),
 counted as (
     select
@@ -14,9 +21,9 @@ counted as (
         date_trunc('quarter', local_date)::date as quarter_start_date,
         service,
         sum(releasable_calls)::bigint as calls,
-        count(*) as known_hours
-    from marts.demand_hourly
-    where service in ('fire', 'ems') and hierarchy = 'admin' and area_level = 'district'
+        sum(known_hours)::bigint as known_hours
+    from called
+    where service in ('fire', 'ems')
     group by all
 )
 select

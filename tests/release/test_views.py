@@ -263,6 +263,17 @@ def test_the_public_sees_whole_quarters_and_years_only(con: duckdb.DuckDBPyConne
     assert [row["year"] for row in rows(con, "public", "sensitive_yearly")] == [2025]
 
 
+def test_calls_of_which_only_the_day_is_known_count_in_their_quarter(con: duckdb.DuckDBPyConnection) -> None:
+    def calls() -> int:
+        rebuilt(con, "demand_quarterly")
+        return sum(row["calls"] for row in rows(con, "public", "demand_quarterly") if row["area_id"] == "11010")
+
+    before = calls()
+    row = {"area_id": "11010", "service": "ems", "local_date": date(2026, 8, 1), "calls": 12, "releasable_calls": 10}
+    insert(con, "marts.demand_untimed", row)
+    assert calls() == before + 10
+
+
 def test_a_year_or_quarter_that_began_before_the_first_record_is_not_published(con: duckdb.DuckDBPyConnection) -> None:
     last_year = incident("police_112:5", **SENSITIVE, report_date=date(2025, 12, 31))
     insert(con, "core.incidents", last_year)

@@ -83,11 +83,17 @@ def test_a_city_is_loaded_into_the_marts_with_toml_only(
     assert [(area, int(calls)) for area, calls in demand] == [("C-17", 30), ("C-6", 29), ("CHI", 59)]
 
 
-def city_of_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str, days: int = 30) -> Settings:
-    """A city whose table has the day in one column and the time in another, loaded; one district word is unknown."""
+def city_of_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str, days: int = 30, untimed_hour: int | None = None
+) -> Settings:
+    """A city whose table has the day in one column and the time in another, loaded; one district word is unknown.
+
+    The records of one hour may lack their time.
+    """
     rows = [
         {
-            "date": f"{date(2017, 6, 1) - timedelta(days=day + 1)}T00:00:00.000", "time_occ": f"{100 * hour + 30}",
+            "date": f"{date(2017, 6, 1) - timedelta(days=day + 1)}T00:00:00.000",
+            "time_occ": None if hour == untimed_hour else f"{100 * hour + 30}",
             "longitude": "-87.61", "latitude": "41.71", "district": "6" if hour else "OTR",
         }
         for day in range(days) for hour in (0, 13, 13, 21)
@@ -134,6 +140,30 @@ def test_a_column_of_days_has_no_hour_and_no_hourly_demand_and_is_noted(
     notes = "\n".join(alerts.latest(settings, settings.as_of)["message"])
     assert "120 of 120 records state no time of day and are in no hour: there is no hourly demand of police" in notes
     assert 'areas that no boundary has: "OTR" (30)' in notes
+
+
+def test_days_among_times_are_in_no_hour_and_count_in_their_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = 'occurred_at = "date"\noccurred_time = "time_occ"'
+    settings = city_of_days(tmp_path, monkeypatch, columns, untimed_hour=21)
+    build(settings)
+    patterns(settings)
+    with warehouse.connect(settings) as con:
+        hours = con.execute("select report_hour, count(*) from core.incidents group by all order by all").fetchall()
+        demand = con.execute(
+            "select local_hour, sum(calls)::int from marts.demand_hourly where area_id = 'CHI' and calls > 0 "
+            "group by all order by all"
+        ).fetchall()
+        days = con.execute("select sum(calls)::int, count(*) from marts.demand_untimed").fetchall()
+        crime = con.execute("select sum(incidents)::int, count(*) from marts.crime_daily").fetchall()
+        aoristic = con.execute("select distinct incidents, untimed_incidents from patterns.aoristic").fetchall()
+    assert hours == [(0, 30), (13, 60), (None, 30)]
+    assert [hour for hour, _ in demand] == [0, 13]
+    assert days[0][0] == days[0][1] >= 28, "one call on every day of which the hours are known"
+    assert crime == [(120, 30)] and aoristic == [(90, 30)]
+    notes = "\n".join(alerts.latest(settings, settings.as_of)["message"])
+    assert "30 of 120 records state no time of day and are in no hour, so that forecasts of demand leave them" in notes
 
 
 @pytest.mark.slow

@@ -77,6 +77,12 @@ def test_a_withdrawn_record_is_current_until_then(con: duckdb.DuckDBPyConnection
     assert states(con, version(), version(7, is_withdrawn=True)) == [("theft", "here", 0, 7)]
 
 
+def test_each_state_has_the_span_in_which_it_was_known_to_have_happened(con: duckdb.DuckDBPyConnection) -> None:
+    states(con, version(occurred_until=FIRST + DAY), version(7))
+    spans = con.execute("select occurred_until from marts.crime_points order by known_at").fetchall()
+    assert spans == [(FIRST + DAY,), (None,)]
+
+
 def test_a_vanished_record_is_current_until_it_was_missed(con: duckdb.DuckDBPyConnection) -> None:
     gone = version(2, missing_at=FIRST + 6 * DAY)
     del gone["is_withdrawn"]

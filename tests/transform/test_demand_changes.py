@@ -156,6 +156,19 @@ def test_a_vanished_call_is_current_until_it_was_missed(con: duckdb.DuckDBPyConn
     assert changes(con, "11140") == [("police_code_2", 40, -1, 0)]
 
 
+def test_a_state_of_which_only_the_day_was_known_is_in_no_hour(con: duckdb.DuckDBPyConnection) -> None:
+    tell(con, version(0.1, 2))
+    built(con, 50)
+    day = {"occurred_at": REPORTED, "occurred_until": REPORTED + 24 * HOUR, "known_at": REPORTED + 5 * HOUR}
+    timed = {"reported_at": REPORTED, "known_at": REPORTED + 40 * HOUR}
+    common = {"incident_id": "police_112:9", "service": "police", "priority": 2}
+    place = {"named_area_id": "11140", "is_withdrawn": False}
+    insert(con, "staging.versions", *({**common, **place, **state} for state in (day, timed)))
+    insert(con, "core.incidents", common | timed | {"admin_area_id": "11140"})
+    warehouse.run_models(con, "marts", ["demand_changes"])
+    assert changes(con, "11140") == [("police_code_2", 40, 1, 0)]
+
+
 def test_late_or_withdrawn_units_change_dispatches_and_no_call(con: duckdb.DuckDBPyConnection) -> None:
     pump: dict[str, Any] = {"vhcl_no": "펌프2"}
     tell(con, units=(row(0.1), row(30, **pump), row(40, **pump, del_yn="Y")))

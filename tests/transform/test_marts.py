@@ -1,7 +1,7 @@
 """The marts: unknown is not zero, and withheld records are not disclosed by differencing."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -418,6 +418,34 @@ def test_readers_of_records_get_no_count_of_all_calls_and_no_audience_gets_both(
     of_listed = {name for name in columns if name.startswith("listed_")} | {"record_id"}
     assert not (columns & of_all and columns & of_listed)
     assert not columns & {"incident_id", "source_id"}
+
+
+def of_a_day(number: int, day: date, **given: Any) -> dict[str, Any]:
+    """A call for an ambulance of which only the local day is known."""
+    start = datetime.combine(day, time(), profiles.load("korea").zone)
+    facts = {"agency": "fire", "service": "ems", "priority": None, "is_crime": False, "is_risk_allowed": False}
+    times = {"reported_at": None, "occurred_at": start, "occurred_until": start + 24 * HOUR, "report_date": day}
+    return incident(f"fire_119:{number}", **(facts | times | {"report_hour": None} | given))
+
+
+def test_a_call_of_which_only_the_day_is_known_is_in_no_hour_and_counts_in_its_day(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    hourly = ("demand_hourly", "calls_hourly", "demand_changes", "demand_delays")
+    before = {table: warehouse.logical_hash(con, "marts", table) for table in hourly}
+    day = date(2026, 11, 20)
+    insert(con, "core.incidents", of_a_day(31, day), of_a_day(32, day, is_releasable=False))
+    insert(con, "core.incidents", of_a_day(33, day, admin_area_id="11020"), of_a_day(34, date(2020, 1, 1)))
+    built(con)
+    assert {table: warehouse.logical_hash(con, "marts", table) for table in hourly} == before
+    assert con.execute("from marts.demand_untimed order by all").fetchall() == [
+        ("11010", "ems", day, 2, 1),
+        ("11020", "ems", day, 1, 1),
+    ], "a day whose hours are unknown is unknown"
+    insert(con, "core.incidents", of_a_day(35, day, reported_at=AS_OF - 50 * HOUR))
+    built(con)
+    after = warehouse.logical_hash(con, "marts", "demand_hourly")
+    assert after != before["demand_hourly"], "the time of a report is a time, whatever is known of the occurrence"
 
 
 def test_calls_answered_are_more_than_demand_and_never_part_of_it(con: duckdb.DuckDBPyConnection) -> None:

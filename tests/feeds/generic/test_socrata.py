@@ -135,6 +135,38 @@ def test_a_column_whose_every_time_is_midnight_states_days_and_one_other_time_ma
     assert [row["occurred_until"] for row in staged(con, feed)] == [None] * 3
 
 
+def test_a_day_among_times_is_a_span_of_that_day_and_the_times_stay() -> None:
+    profile = place("chicago_crimes", delay_hours=0)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime(id=1, date="2026-09-05"), crime(id=2, date="2026-09-05 13:20"))
+    assert [(row["occurred_at"], row["occurred_until"]) for row in staged(con, feed)] == [
+        (utc("2026-09-05 05:00"), utc("2026-09-06 05:00")),
+        (utc("2026-09-05 18:20"), None),
+    ]
+
+
+def test_a_row_with_a_time_of_day_comes_before_rows_of_the_record_that_state_the_day() -> None:
+    columns = {**place("sf_fire").feeds["sf_fire"].columns, "occurred_at": "day"}
+    columns = {name: column for name, column in columns.items() if name != "reported_at"}
+    profile = place("sf_fire", columns=columns)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, sent("B01", day="2026-09-05"), sent("E41", day="2026-09-05T02:57:00.000"))
+    (row,) = staged(con, feed)
+    assert (row["occurred_at"], row["occurred_until"]) == (utc("2026-09-05 07:57"), None)
+
+
+def test_a_version_that_adds_the_time_of_day_is_another_version() -> None:
+    profile = place("chicago_crimes", delay_hours=0)
+    con, feed = memory(profile), feed_of(profile)
+    received(con, feed, crime(date="2026-09-05"))
+    received(con, feed, crime(date="2026-09-05T00:00:00.000", updated_on="2026-09-20T00:00:00.000"))
+    received(con, feed, crime(id=2))
+    assert [(row["occurred_at"], row["occurred_until"]) for row in staged(con, feed, "_versions")] == [
+        (utc("2026-09-05 05:00"), utc("2026-09-06 05:00")),
+        (utc("2026-09-05 05:00"), None),
+    ]
+
+
 def test_a_report_of_which_the_day_is_known_has_no_instant_and_is_known_when_the_day_ends() -> None:
     profile = place("chicago_crimes", delay_hours=0)
     columns = {"source_id": "id", "category": "primary_type", "reported_at": "filed"}
