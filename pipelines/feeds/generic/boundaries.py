@@ -76,7 +76,7 @@ def parse(parts: Sequence[bytes], name: str, source: FeedSource, areas: Areas, e
     frames = []
     for part in parts:
         try:
-            layer = map_layers.read(part, name, crs, f"crs of [feeds.{name}] in the profile", source.resource, extent)
+            layer = map_layers.read(part, name, crs, f"[feeds.{name}] in the profile", source.resource, extent)
         except map_layers.LayerError as error:
             raise FeedError(str(error)) from None
         wanted = _wanted(areas)

@@ -44,7 +44,7 @@ def read(
     source: Path | bytes,
     name: str,
     crs: str | None = None,
-    key: str = "",
+    table: str = "",
     layer: str | None = None,
     extent: Extent = WORLD,
 ) -> gpd.GeoDataFrame:
@@ -54,7 +54,7 @@ def read(
         source: A file, or its content; a Shapefile that is not zipped has several files and must be a path.
         name: How messages name it.
         crs: CRS of a layer that does not state its own. Without it, WGS84 if its coordinates can be degrees.
-        key: How messages name what sets ``crs``, if anything does.
+        table: How messages name the table of a profile with the keys `crs` and `resource`, if there is one.
         layer: Name of the layer in a file with several.
         extent: Where the layer must be, in degrees.
 
@@ -62,13 +62,13 @@ def read(
         LayerError: It cannot be read, has several layers, no feature, no CRS that can be known, swapped axes, or
             anything but polygons.
     """
-    frame = _opened(source, name, layer)
+    frame = _opened(source, name, layer, table)
     if "geometry" not in frame or frame.empty:
         raise LayerError(f"{name} has no feature with a geometry: give boundaries as polygons")
     shapes = shapely.force_2d(frame.geometry.to_numpy())
     check_polygons(shapes, name)
     if frame.crs is None:
-        frame = frame.set_crs(_missing_crs(shapes, name, crs, key))
+        frame = frame.set_crs(_missing_crs(shapes, name, crs, table))
     check_extent(shapes, name, extent, frame.crs.to_string())
     return frame.set_geometry(shapes, crs=frame.crs)
 
@@ -106,7 +106,7 @@ def check_extent(shapes: Any, name: str, extent: Extent, crs: str = WGS84) -> No
     )
 
 
-def _opened(source: Path | bytes, name: str, layer: str | None) -> gpd.GeoDataFrame:
+def _opened(source: Path | bytes, name: str, layer: str | None, table: str) -> gpd.GeoDataFrame:
     """Return a layer as it is.
 
     Raises:
@@ -117,7 +117,7 @@ def _opened(source: Path | bytes, name: str, layer: str | None) -> gpd.GeoDataFr
 
     if isinstance(source, bytes):
         with _kept(source) as path:
-            return _opened(path, name, layer)
+            return _opened(path, name, layer, table)
     if not source.exists():
         raise LayerError(f"{name} does not exist")
     try:
@@ -126,7 +126,7 @@ def _opened(source: Path | bytes, name: str, layer: str | None) -> gpd.GeoDataFr
         place = _place(source, name)
         layers = [str(listed) for listed, _ in pyogrio.list_layers(place)]
         if (len(layers) > 1 and layer is None) or (layer is not None and layer not in layers):
-            raise LayerError(_which(name, layers, layer))
+            raise LayerError(_which(name, layers, layer, table))
         if pyogrio.read_info(place, layer=layer)["driver"] == _INDIRECT:
             raise LayerError(f"{name} only names other files: give the file with the boundaries")
         return pyogrio.read_dataframe(place, layer=layer)
@@ -159,22 +159,25 @@ def _place(path: Path, name: str) -> str:
     return f"zip://{path}!{maps[0]}" if maps else str(path)
 
 
-def _which(name: str, layers: Sequence[str], layer: str | None) -> str:
+def _which(name: str, layers: Sequence[str], layer: str | None, table: str) -> str:
     listed = ", ".join(layers)
-    if layer is None:
-        return f"{name} has several layers ({listed}): name one, or give a file with one"
-    return f"{name} has no layer {layer!r}, but {listed}: correct its name"
+    if layer is not None:
+        return f"{name} has no layer {layer!r}, but {listed}: correct its name"
+    named = f"name one as resource of {table}, or " if table else ""
+    return f"{name} has several layers ({listed}): {named}give a file with one"
 
 
-def _missing_crs(shapes: Any, name: str, crs: str | None, key: str) -> str:
+def _missing_crs(shapes: Any, name: str, crs: str | None, table: str) -> str:
     """Return the CRS of a layer that states none."""
     if crs is not None:
         return crs
     west, south, east, north = shapely.total_bounds(shapes)
-    # Either axis may be the longitude: which one is, is checked against the place.
-    if max(abs(west), abs(south), abs(east), abs(north)) <= 180 and min(abs(south), abs(west)) <= 90:
+    x, y = max(abs(west), abs(east)), max(abs(south), abs(north))
+    # Either axis may be the latitude: which one is, is checked against the place.
+    if max(x, y) <= 180 and min(x, y) <= 90:
         return WGS84
-    advice = f"set {key}" if key else "add its .prj" if name.lower().endswith(".shp") else "export it with its CRS"
+    without = "add its .prj" if name.lower().endswith(".shp") else "export it with its CRS"
+    advice = f"set crs of {table}" if table else without
     raise LayerError(
         f"{name} states no CRS, and its coordinates are not degrees (x {west:.6g} to {east:.6g}, y {south:.6g} to "
         f"{north:.6g}): {advice}"

@@ -75,7 +75,7 @@ def test_degrees_without_a_crs_are_wgs84_and_metres_need_the_declared_one(tmp_pa
     with pytest.raises(
         LayerError, match=rf"{name} states no CRS, and its .* not degrees .*: set crs of \[feeds.wards\]"
     ):
-        map_layers.read(metres, name, key="crs of [feeds.wards]")
+        map_layers.read(metres, name, table="[feeds.wards]")
     with pytest.raises(LayerError) as refused:
         map_layers.read(metres, name)
     assert (".prj" in str(refused.value)) == (name == "a.shp")
@@ -133,7 +133,7 @@ def indirect(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (several, r"a has several layers \(wards, beats\): name one"),
+        (several, r"a has several layers \(wards, beats\): give a file with one"),
         (text, "a cannot be read as a map layer"),
         (indirect, "a only names other files"),
         (lambda folder: folder / "nothing.gpkg", "a does not exist"),
@@ -146,5 +146,7 @@ def test_a_file_that_is_not_one_layer_is_refused(tmp_path: Path, make: Callable[
 
 def test_one_of_several_layers_is_read_by_its_name(tmp_path: Path) -> None:
     assert len(map_layers.read(several(tmp_path), "a", layer="beats")) == 2
+    with pytest.raises(LayerError, match=r"several layers .*: name one as resource of \[feeds.wards\], or give a file"):
+        map_layers.read(several(tmp_path), "a", table="[feeds.wards]")
     with pytest.raises(LayerError, match="a has no layer 'zones', but wards, beats"):
         map_layers.read(several(tmp_path), "a", layer="zones")
