@@ -2,7 +2,8 @@
 -- empty) follow each other without a gap up to as_of. A service, category or area of it has rows only where its records
 -- begin later, or stop while those of the others go on.
 -- A span between two windows that accepted batches cover is an outage until a batch covers it: when it was fetched plays no
--- part. A snapshot holds all there is, whatever its window. Grain: feed, service, category, area_id, from_at, evidence.
+-- part. A snapshot holds all there is, whatever its window. Of a feed that is dated by month, a month without any record between
+-- two with some was not read, and is an outage. Grain: feed, service, category, area_id, from_at, evidence.
 with loaded as (
     select
         batches.feed,
@@ -13,6 +14,19 @@ with loaded as (
     from ops.batches
     join reference.feeds on feeds.feed = batches.feed and feeds.load_type = 'keyed' and not feeds.is_reference
     where batches.verdict = 'accepted'
+),
+months as (
+    select distinct incidents.feed, date_trunc('month', timezone(getvariable('time_zone'), incidents.occurred_at)) as month_start
+    from staging.incidents
+    join marts.untimed_records as untimed
+        on untimed.feed = incidents.feed and untimed.month_only_incidents = untimed.incidents
+),
+month_gaps as (
+    select
+        feed,
+        month_start + interval 1 month as local_from,
+        lead(month_start) over (partition by feed order by month_start) as local_until
+    from months
 ),
 unknown as (
     select feed, service, category, area_id, observation_state, from_at, until_at, known_at, evidence
@@ -33,6 +47,16 @@ unknown as (
         'batches' as evidence
     from loaded
     where window_start > covered_until
+    union all by name
+    select
+        feed,
+        'outage' as observation_state,
+        timezone(getvariable('time_zone'), local_from) as from_at,
+        timezone(getvariable('time_zone'), local_until) as until_at,
+        timezone(getvariable('time_zone'), local_until) as known_at,
+        'records' as evidence
+    from month_gaps
+    where local_from < local_until
     union all by name
     select
         feed, 'filling' as observation_state, complete_through_at as from_at, getvariable('as_of')::timestamptz as until_at,

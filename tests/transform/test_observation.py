@@ -74,7 +74,9 @@ def windows(con: duckdb.DuckDBPyConnection, profile: Profile = KOREA) -> list[tu
     warehouse.run_models(con, "core", ["record_hours"])
     observation.write(con, profile)
     warehouse.run_models(
-        con, "marts", ["feed_status", "observation_windows", "demand_windows", "crime_gaps", "outage_days"]
+        con,
+        "marts",
+        ["feed_status", "untimed_records", "observation_windows", "demand_windows", "crime_gaps", "outage_days"],
     )
     rows = con.execute(
         "select feed, service, category, area_id, observation_state, from_at, until_at, evidence "
@@ -146,6 +148,26 @@ def test_a_hole_between_fetched_windows_is_unknown_until_it_is_fetched(con: duck
     assert windows(con) == [("fire_119", None, None, None, "outage", 80, 70, "batches")]
     batch(con, "fire_119", ago(90), ago(60))
     assert windows(con) == []
+
+
+def test_a_month_without_a_record_of_a_feed_dated_by_month_is_unknown(con: duckdb.DuckDBPyConnection) -> None:
+    months = [datetime(2026, month, 1, tzinfo=UTC) for month in (5, 6, 8, 9)]
+    theft = {"feed": "police_112", "agency": "police", "service": "police", "category": "theft"}
+    crimes = [
+        theft
+        | {"incident_id": f"{month.month}-{number}", "occurred_at": month - 9 * HOUR}
+        | {"occurred_until": month + timedelta(days=30) - 9 * HOUR}
+        for month in months
+        for number in range(3)
+    ]
+    for table in ("core.incidents", "staging.incidents"):
+        columns = {name for (name,) in con.execute(f"select column_name from (describe {table})").fetchall()}
+        insert(con, table, *({key: value for key, value in row.items() if key in columns} for row in crimes))
+    windows(con)
+    gaps = con.execute(
+        "select from_date, until_date from marts.crime_gaps where category = 'theft' and observation_state = 'outage'"
+    ).fetchall()
+    assert gaps == [(date(2026, 7, 1), date(2026, 8, 1))]
 
 
 def test_a_feed_without_a_record_is_unknown_at_all_times(con: duckdb.DuckDBPyConnection) -> None:
