@@ -126,7 +126,8 @@ def check_profile(
     from pipelines.steps.check_profile import check_profile as step
 
     profile, sources, tables = step(path)
-    out.print(f"{profile.title}: {profile.country} {profile.subdivision or ''}, {profile.time_zone}, {profile.crs}")
+    country = f"{profile.country} {profile.subdivision or ''}".rstrip()
+    out.print(f"{profile.title}: {country}, {profile.time_zone}, {profile.crs}")
     out.print(f"Areas from {profile.areas.feed or profile.areas.source}; region {profile.areas.region_id}")
     out.print(f"Demand: {', '.join(profile.demand.services) or 'no service'}")
     out.print(table_of(sources))

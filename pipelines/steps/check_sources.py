@@ -136,7 +136,7 @@ def _write_areas(con: duckdb.DuckDBPyConnection, profile: Profile, failures: dic
 
 
 def _of(part: pl.Expr | str, whole: str) -> pl.Expr:
-    return pl.when(pl.col(whole) > 0).then(pl.format("{} of {}", part, whole)).otherwise(pl.lit("none"))
+    return pl.when(pl.col(whole) > 0).then(pl.format("{} of {}", part, whole)).otherwise(pl.lit(f"no {whole}"))
 
 
 def _listed(words: pl.DataFrame) -> pl.DataFrame:
