@@ -84,7 +84,7 @@ def test_what_the_newest_delivery_lacks_is_a_notice_until_a_whole_one_is_loaded(
 @pytest.mark.parametrize(
     ("monthly", "words"),
     [
-        (0, "8 of 9 records state no time of day and are in no hour; if the source has the time in another column"),
+        (0, "8 of 9 records state no time of day and are in no hour, so that forecasts of demand leave them out; if"),
         (8, "8 of 9 records are dated by month and are in no hour"),
     ],
 )

@@ -39,7 +39,7 @@ def crime() -> nightly.Crime:
     single = {"category": "theft", "cell_id": "a", "occurrence_date": day}
     points = pl.DataFrame(
         [single | {"admin_area_id": "d", "police_area_id": "s", "x_m": 955_050.0, "y_m": 1_950_050.0}] * 20
-    )
+    ).with_columns(pl.lit(None, pl.Datetime("us")).alias(name) for name in ("occurred_from", "occurred_until"))
     gaps = pl.DataFrame(schema={"category": pl.String, "from_date": pl.Date, "until_date": pl.Date})
     daily = pl.DataFrame([single | {"incidents": 20}])
     return nightly.Crime(points, daily, cells, areas, TODAY, gaps, profiles.load("korea"))
