@@ -74,10 +74,8 @@ def fetch(request: Request) -> Iterator[Delivery]:
     if content.get("exceededTransferLimit") or (content.get("properties") or {}).get("exceededTransferLimit"):
         raise FeedError(f"{where} has more features than the server sends in one answer: choose another download")
     # A WFS states how many features there are, as a number, as text or as "unknown".
-    stated, sent = (
-        str(content.get("numberMatched", content.get("totalFeatures", ""))),
-        len(content.get("features") or ()),
-    )
+    stated = str(content.get("numberMatched", content.get("totalFeatures", "")))
+    sent = len(content.get("features") or ())
     if stated.isdigit() and int(stated) != sent:
         raise FeedError(f"{where} states {stated} features and sent {sent}: choose a download of all features")
     yield Delivery((body,), None, request.window_end)
