@@ -7,7 +7,7 @@ columns. All feeds of the kind share one staging file and one suite. With `updat
 Grain: one row per row of the table, which may be a record or one unit's part of it: rows with the same `source_id` are
 one incident. Pitfalls: numbers are text, and null values are left out; times without offset are local; a table that its
 publisher reloads every night gives every row a new `:updated_at`, so map a column of the record itself or none; points
-are a `point` (GeoJSON, or a pair of latitude and longitude) or two columns.
+are a `point` (GeoJSON, WKT, or a pair of latitude and longitude, also as text) or two columns.
 Source: the SODA guides (paging, system fields, `calendar_date` and `fixed_timestamp`).
 """
 

@@ -41,6 +41,18 @@ CLOCKS = {"occurred_at": "occurred_time", "reported_at": "reported_time"}
 
 NO_COORDINATE = ("", "na", "n/a", "nan", "null", "none", "redacted", "-")
 """Text in lower case that a source writes where it has no place."""
+_NUMBER = r'"?([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"?'
+_X_FIRST, _Y_FIRST = {"lon": 1, "lat": 2}, {"lat": 1, "lon": 2}
+POINTS = (
+    (rf"(?i)\bPOINT\s*(?:Z|M|ZM)?\s*\(\s*{_NUMBER}\s+{_NUMBER}", _X_FIRST),
+    (rf'"coordinates"\s*:\s*\[\s*{_NUMBER}\s*,\s*{_NUMBER}', _X_FIRST),
+    # A collection of points that has one only.
+    (rf'"coordinates"\s*:\s*\[\s*\[\s*{_NUMBER}\s*,\s*{_NUMBER}[^\[\]]*\]\s*\]\s*[,}}]', _X_FIRST),
+    (rf"^\s*{_NUMBER}\s*[,;]\s*{_NUMBER}\s*$", _Y_FIRST),
+    # A location as text has the point in brackets, perhaps after its address.
+    (rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)\s*$", _Y_FIRST),
+)
+"""Points as text, and which group is which axis: longitude is first in WKT and GeoJSON, second in a mere pair."""
 ROW = ":id"
 """The portal's id of a row."""
 
@@ -127,15 +139,21 @@ def _at_time(day: pl.Expr, clock: pl.Expr) -> pl.Expr:
 
 def _coordinate(text: pl.Expr) -> pl.Expr:
     """Return a coordinate's text, null for words that mean that there is none."""
-    return pl.when(~text.str.strip_chars().str.to_lowercase().is_in(NO_COORDINATE)).then(text)
+    trimmed = text.str.strip_chars()
+    return pl.when(~trimmed.str.to_lowercase().is_in(NO_COORDINATE)).then(trimmed)
 
 
 def _axes(page: pl.DataFrame, name: str) -> dict[str, pl.Expr]:
     dtype = page.schema.get(name, pl.Null())
-    fields = {field.name for field in dtype.fields} if isinstance(dtype, pl.Struct) else set()
-    if "coordinates" in fields:
+    fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+    numbers = fields.get("coordinates")
+    if isinstance(numbers, pl.List) and not isinstance(numbers.inner, pl.List):
         pair = pl.col(name).struct.field("coordinates").list
         return {axis: pair.get(place, null_on_oob=True).cast(pl.String) for place, axis in enumerate(("lon", "lat"))}
-    if {"longitude", "latitude"} <= fields:
+    if {"longitude", "latitude"} <= fields.keys():
         return {axis: pl.col(name).struct.field(long) for axis, long in (("lon", "longitude"), ("lat", "latitude"))}
-    return {}
+    text = _as_text(page, name)
+    return {
+        axis: pl.coalesce(text.str.extract(pattern, groups[axis]) for pattern, groups in POINTS)
+        for axis in ("lon", "lat")
+    }

@@ -545,10 +545,19 @@ def test_a_window_with_too_many_rows_raises_too_large() -> None:
         ({"longitude": "-87.65", "latitude": "41.75"}, ("-87.65", "41.75")),
         ({"type": "Point", "coordinates": [-87.65]}, ("-87.65", None)),
         ({"address": "here"}, (None, None)),
-        ("POINT (-87.65 41.75)", (None, None)),
+        ({"type": "MultiPoint", "coordinates": [[-87.65, 41.75]]}, ("-87.65", "41.75")),
+        ({"type": "MultiPoint", "coordinates": [[-87.65, 41.75], [-87.6, 41.7]]}, (None, None)),
+        ("POINT (-87.65 41.75)", ("-87.65", "41.75")),
+        ("SRID=4326;Point(-87.65 41.75)", ("-87.65", "41.75")),
+        ('{"type": "Point", "coordinates": [-87.65, 41.75]}', ("-87.65", "41.75")),
+        (" 41.75, -87.65", ("-87.65", "41.75")),
+        ("12 MAIN ST, CHICAGO\n(41.75, -87.65)", ("-87.65", "41.75")),
+        ("POINT EMPTY", (None, None)),
+        ("12 MAIN ST", (None, None)),
+        ("LINESTRING (-87.65 41.75, -87.6 41.7)", (None, None)),
     ],
 )
-def test_a_point_is_read_in_both_forms_of_portals_and_otherwise_left_out(
+def test_a_point_is_read_in_every_form_of_portals_as_object_or_text_and_otherwise_left_out(
     point: object, axes: tuple[str | None, str | None]
 ) -> None:
     frame = socrata.parse([orjson.dumps([{"id": 1, "where": point}])], {"source_id": "id", "point": "where"})
