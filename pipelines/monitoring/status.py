@@ -21,11 +21,11 @@ DISK_NOTE: Final = "only landing/ is encrypted: keep this home on an encrypted d
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The current release: its name and ``as_of``, the newest record of each feed in it, and damage, if any."""
+    """The current release: its name and ``as_of``, the newest record of each feed in it, if any, and damage."""
 
     name: str | None
     as_of: datetime | None
-    data_as_of: Mapping[str, datetime]
+    data_as_of: Mapping[str, datetime | None]
     problems: list[str]
 
 
@@ -120,7 +120,9 @@ def _feed_states(settings: Settings, judged_at: datetime, published: Published) 
                 "agency": feed.agency,
                 "fetched_through": _local(settings, through),
                 "data_as_of": _local(settings, data_as_of),
-                "state": _state(settings, feed.name, through, data_as_of, judged_at),
+                "state": _state(settings, feed.name, through, data_as_of, judged_at)
+                if data_as_of or feed.name not in published.data_as_of
+                else "stale: no record yet",
                 "oldest_batch": _local(settings, oldest.get(feed.name)),
                 "retention_days": settings.profile.feeds[feed.name].retention_days,
             }

@@ -23,7 +23,7 @@ def current_release(settings: Settings) -> Published:
     return Published(
         name=settings.current.resolve().name if settings.current.exists() else None,
         as_of=datetime.fromisoformat(content["as_of"]) if "as_of" in content else None,
-        data_as_of={s["feed"]: datetime.fromisoformat(s["data_as_of"]) for s in states if s["data_as_of"]},
+        data_as_of={s["feed"]: s["data_as_of"] and datetime.fromisoformat(s["data_as_of"]) for s in states},
         problems=[
             *(integrity.missing(settings) or integrity.problems(settings.current.resolve())),
             *(f"table {name} is held back: {reason}" for name, reason in content.get("held_back", {}).items()),

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -125,6 +126,16 @@ def test_a_weekly_feed_is_stale_only_when_it_is_due(korea: Settings) -> None:
         return monitoring._state(later, "police_112_keys", AS_OF, None, later.as_of)
 
     assert [state(days)[:5] for days in (0, 1, 6, 7)] == ["fresh", "fresh", "fresh", "stale"]
+
+
+def test_a_feed_without_any_record_is_stale_once_a_release_says_so(korea: Settings) -> None:
+    def state(data_as_of: dict[str, datetime | None]) -> str:
+        published = monitoring.Published("one", AS_OF, data_as_of, [])
+        states = monitoring._feed_states(korea, AS_OF, published)
+        return str(states.filter(pl.col("feed") == "police_112")["state"].item())
+
+    assert state({"police_112": None}) == "stale: no record yet"
+    assert state({}) == "stale: never loaded"
 
 
 def test_a_feed_whose_newest_record_is_too_old_is_stale_with_its_age_and_limit(korea: Settings) -> None:
