@@ -98,6 +98,12 @@ def _feed_districts(con: duckdb.DuckDBPyConnection, profile: Profile) -> pl.Data
     whole = named.group_by("area_id", maintain_order=True).agg(pl.col("name", "population").first(), "geometry")
     drawn = [_joined(shapely.from_geojson(parts)) for parts in whole["geometry"].to_list()]
     shapes = repaired(whole["area_id"].to_list(), drawn)
+    # An overlap goes to one of its areas, and may be all that the other has.
+    if hidden := whole["area_id"].filter(pl.Series(shapely.is_empty(shapes), dtype=pl.Boolean)).to_list():
+        raise AreaError(
+            f"{areas.feed}: {', '.join(hidden)}: other areas cover all of it, so that no place would be in it: "
+            "remove or correct it"
+        )
     wkb = pl.Series("geometry", [shapely.to_wkb(shape) for shape in shapes], dtype=pl.Binary)
     return whole.with_columns(wkb).select("area_id", "name", "population", "geometry").sort("area_id")
 

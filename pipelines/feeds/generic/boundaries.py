@@ -102,7 +102,7 @@ def check_codes(codes: Sequence[str | None], names: Sequence[str | None], column
             raise FeedError(
                 f"{where}: feature {number} has no {column}: give every area its code, or remove the feature"
             )
-        if (first := known.setdefault(code, name)) != name:
+        if (first := known.setdefault(code.strip(), name)) != name:
             raise FeedError(
                 f"{where}: {column} {code} is that of {first!r} and of {name!r}: give each area a code of its own"
             )

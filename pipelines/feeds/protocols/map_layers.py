@@ -63,8 +63,10 @@ def read(
             anything but polygons.
     """
     frame = _opened(source, name, layer, table)
-    if "geometry" not in frame or frame.empty:
+    # GeoParquet names its geometry, and PostGIS writes "geom"; a plain table has none.
+    if getattr(frame, "active_geometry_name", None) is None or frame.empty:
         raise LayerError(f"{name} has no feature with a geometry: give boundaries as polygons")
+    frame = frame if frame.active_geometry_name == "geometry" else frame.rename_geometry("geometry")
     shapes = shapely.force_2d(frame.geometry.to_numpy())
     check_polygons(shapes, name)
     if frame.crs is None:
@@ -133,7 +135,9 @@ def _opened(source: Path | bytes, name: str, layer: str | None, table: str) -> g
     except LayerError:
         raise
     except Exception as error:  # Each format's library has its own errors.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # The rest of a reason is advice to programmers, and the path that of a temporary file.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].partition("; It might help")[0]
+        reason = reason.replace(str(source), "the file")
         raise LayerError(f"{name} cannot be read as a map layer ({reason})") from error
 
 

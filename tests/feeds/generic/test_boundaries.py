@@ -152,3 +152,15 @@ def test_an_html_page_in_place_of_a_file_is_refused() -> None:
 def test_an_incomplete_entry_is_refused_before_any_request(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         feeds.of(city("a.gpkg", **changed))
+
+
+def test_an_area_that_others_cover_wholly_is_refused_by_its_code(tmp_path: Path) -> None:
+    url = str(written(wards(("6", "Gresham", WEST), ("17", "Albany Park", WEST)), tmp_path / "a.gpkg"))
+    with pytest.raises(AreaError, match="chicago_districts: C-6: other areas cover all of it"):
+        districts(city(url), parts(city(url), url))
+
+
+def test_codes_that_differ_in_spaces_only_are_those_of_two_areas(tmp_path: Path) -> None:
+    url = str(written(wards(("6", "Gresham", WEST), ("6 ", "Albany Park", EAST)), tmp_path / "a.gpkg"))
+    with pytest.raises(FeedError, match="is that of 'Gresham' and of 'Albany Park'"):
+        feed(city(url)).parse(parts(city(url), url))

@@ -53,6 +53,18 @@ def test_a_layer_is_the_same_in_every_format_as_a_file_and_as_its_content(tmp_pa
         assert areas_of(frame) == [-87.61, -87.59] and sorted(frame["code"]) == ["00", "01"]
 
 
+def test_the_geometry_of_geoparquet_may_have_any_name(tmp_path: Path) -> None:
+    path = written(layer().rename_geometry("geom"), tmp_path / "a.parquet")
+    frame = map_layers.read(path, "a.parquet", extent=UNITED_STATES)
+    assert areas_of(frame) == [-87.61, -87.59] and list(frame.columns) == ["code", "geometry"]
+
+
+def test_a_page_instead_of_a_map_is_refused_without_advice_to_programmers() -> None:
+    with pytest.raises(LayerError) as refused:
+        map_layers.read(b"<html>log in</html>", "wards")
+    assert str(refused.value).endswith("('the file' not recognized as being in a supported file format.)")
+
+
 @pytest.mark.parametrize("folder", ["", "city/"])
 def test_a_zipped_shapefile_is_read_whatever_its_folder(tmp_path: Path, folder: str) -> None:
     archive = zipped(written(layer(crs=4326).to_crs(26916), tmp_path / "a.shp"), folder)
