@@ -108,6 +108,11 @@ def _diagnosis(points: pl.DataFrame, outside: int, feed: Feed, source: FeedSourc
         "the country "
         f"as {source.crs}; the middle of the batch is x {np.median(x):.6g}, y {np.median(y):.6g}"
     )
+    if not fitting and source.source_type:
+        return (
+            f"{what}. They fit no known CRS, in either order of axes: map the columns of [feeds.{feed.name}] in the "
+            "profile that have longitude and latitude in degrees, and check the bounds of the place"
+        )
     if not fitting:
         return (
             f"{what}. None of {', '.join(tried)} fits, in either order of axes: ask the source for its CRS and "
@@ -119,6 +124,10 @@ def _diagnosis(points: pl.DataFrame, outside: int, feed: Feed, source: FeedSourc
         else f'{crs} (middle {middle}): crs = "{crs}"'
         for crs, is_swapped, middle in fitting
     ]
+    if source.source_type and not any(crs == WGS84 for crs, _, _ in fitting):
+        # Tables of a source type are read in degrees only.
+        named = " or ".join(crs for crs, _, _ in fitting)
+        return f"{what}. They fit {named}: map the table's longitude and latitude, or its point, instead"
     which = "That fits" if len(ways) == 1 else f"{len(ways)} systems fit, so ask the source which one it uses:"
     return (
         f"{what}. {which} {'; or '.join(ways)}. Write that line into [feeds.{feed.name}] of the profile "

@@ -92,6 +92,17 @@ def test_unknown_coordinates_are_rejected_with_the_systems_tried() -> None:
         coordinates.check(frame, FEED, declared("EPSG:4326"), BOUNDS)
 
 
+def test_a_table_in_degrees_only_is_never_advised_to_declare_another_crs() -> None:
+    table = declared("EPSG:4326").model_copy(update={"source_type": "socrata"})
+    with pytest.raises(FeedError, match=r"They fit EPSG:5179.*: map the table's longitude and latitude, or its point"):
+        coordinates.check(written("EPSG:5179"), FEED, table, BOUNDS)
+    feet = pl.DataFrame({"lon": [1e7, 1.1e7, 1.2e7], "lat": [8e7, 8e7, 8e7]})
+    with pytest.raises(
+        FeedError, match=r"fit no known CRS, .*: map the columns of .* that have longitude and latitude"
+    ):
+        coordinates.check(feet, FEED, table, BOUNDS)
+
+
 def test_outliers_and_missing_locations_are_left_to_the_suite() -> None:
     lon, lat = around()
     lon[:15], lat[:15] = lat[:15].copy(), lon[:15].copy()
