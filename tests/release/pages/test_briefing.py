@@ -152,6 +152,19 @@ def test_a_service_without_a_forecast_because_its_records_state_no_time_of_day_i
     assert "No demand forecast" not in page(released, "public")
 
 
+def test_a_feed_that_never_had_a_record_costs_its_services_their_forecast_and_the_page_says_so(
+    filled: Settings,
+) -> None:
+    with warehouse.connect(filled) as con:
+        con.execute(
+            "update marts.feed_status set newest_known_at = null, is_stale = true, stale_reason = 'no record' "
+            "where feed = 'fire_119'"
+        )
+    top = page(publish.publish(for_audience(filled, "dispatch")), "dispatch").partition("<h2>")[0]
+    assert "fire 119: no record. The services that it has a part in have no demand forecast." in top
+    assert top.count("The services that it has a part in") == 1
+
+
 def test_pages_are_written_without_forecasts_or_counts(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         for schema, table in warehouse.tables(con, "forecast", "dispatch", "patterns", "marts", "core", "ops"):
