@@ -17,7 +17,7 @@ from pipelines.feeds.feed import Feed
 from pipelines.store import warehouse
 from pipelines.transform import build
 from tests.feeds import test_fire_119, test_police_112
-from tests.feeds.cities import place, received
+from tests.feeds.cities import memory, place, received
 from tests.feeds.korea import KOREA
 from tests.feeds.portal import as_of, load, rows
 from tests.release.conftest import create_all, insert
@@ -162,3 +162,27 @@ def test_a_category_in_any_row_or_version_restricts_the_whole_record(name: str, 
             shown = con.execute(f"select distinct record_id from views.{view}").fetchall()
             assert len(shown) <= len(plain)
             assert set(shown) <= set(con.execute("select record_id from views.incidents").fetchall())
+
+
+def test_a_report_stays_sensitive_when_a_table_that_is_read_whole_changes_or_drops_the_row() -> None:
+    source = SOURCES["socrata, whole table"]
+    kinds = {0: ("Rape",), 1: ("Assault", "Rape"), 2: ("Unheard of",), 3: ("Assault",), 4: ("Rape",), 5: ("Assault",)}
+    first = [
+        source.row(record, part, FIRST, word) for record, words in kinds.items() for part, word in enumerate(words)
+    ]
+    # Changed, dropped, changed, the same, changed, and another plain word.
+    second = [source.row(record, 0, FIRST, "Burglary" if record in (0, 2, 4, 5) else "Assault") for record in kinds]
+    with memory(source.profile) as con:
+        received(con, source.feed, *first, day=1)
+        received(con, source.feed, *second, day=2)
+        build.stage(con, (source.feed,))
+        words = con.execute(
+            "select incident_id, list_sort(list(source_category)) from staging.words group by 1 order by 1"
+        )
+        assert {name[-4:]: tuple(listed) for name, listed in words.fetchall()} == {
+            "R000": ("Burglary", "Rape"),
+            "R001": ("Assault", "Rape"),
+            "R002": ("Burglary", "Unheard of"),
+            "R004": ("Burglary", "Rape"),
+            "R005": ("Assault", "Burglary"),
+        }
