@@ -100,9 +100,10 @@ def _load(
             received = gathered.received
             account = accounting.of(batch, received=received, rejected=received, verdict=verdict, message=problem)
         else:
+            note = "; ".join(filter(None, (batch.note, merge.repeats(con, feed))))
             loaded = merge.merge(con, feed, batch)
             merge.keep_quarantined(con, gathered)
-            account = known or accounting.of(batch, **gathered.counts(loaded))
+            account = known or accounting.of(batch, message=note, **gathered.counts(loaded))
         merge.keep_checks(con, batch, gathered)
         return accounting.enter(con, settings, batch, account)
 

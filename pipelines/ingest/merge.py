@@ -7,6 +7,7 @@ batch reaches ``raw`` only once all of it is known: until then its accepted rows
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -16,6 +17,9 @@ from pipelines.feeds.feed import Feed
 from pipelines.ingest.chunks import Chunk
 from pipelines.quality import corrections, schema_drift, suites
 from pipelines.store.landing import Batch
+
+LEAST_ROWS: Final = 100
+"""In fewer rows, half of them may be equal by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,23 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
     if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
         return "an empty snapshot, after snapshots with rows: nothing changed"
     return schema_drift.refusal(feed.suite, gathered.results)
+
+
+def repeats(con: duckdb.DuckDBPyConnection, feed: Feed) -> str:
+    """Return a note if at least half of the accepted rows of a snapshot of records repeat another one; empty if not.
+
+    Equal rows are records of their own in a table without ids, so a source that sends everything twice doubles its
+    counts.
+    """
+    if feed.load_type != "snapshot" or feed.is_reference:
+        return ""
+    rows, distinct = con.execute("select count(*), count(distinct _row_hash) from _batch").fetchall()[0]
+    if rows < LEAST_ROWS or 2 * distinct > rows:
+        return ""
+    return (
+        f"{rows - distinct} of {rows} rows repeat another one in every column; without a row id each is a record: "
+        "check whether the source sent them twice"
+    )
 
 
 def merge(con: duckdb.DuckDBPyConnection, feed: Feed, batch: Batch) -> int:

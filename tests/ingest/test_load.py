@@ -230,6 +230,17 @@ def test_identical_rows_of_a_snapshot_are_all_kept(settings: Settings) -> None:
     assert (done.loaded, len(table(settings, SNAPSHOT)[1])) == (2, 2)
 
 
+def test_a_snapshot_that_has_every_row_twice_is_loaded_with_a_note(settings: Settings) -> None:
+    rows: list[Row] = [{"category": "fire", "day": f"{number}"} for number in range(100)]
+    once, twice = (
+        load(settings, SNAPSHOT, delivery(sent, end=AS_OF + timedelta(days=day)))[0]
+        for day, sent in enumerate((rows, rows + rows))
+    )
+    assert once.message == ""
+    assert (twice.loaded, twice.unchanged) == (100, 100)
+    assert twice.message.startswith("100 of 200 rows repeat another one in every column")
+
+
 def test_the_latest_snapshot_is_marked(settings: Settings) -> None:
     old, new = {"category": "fire", "day": "1"}, {"category": "fire", "day": "2"}
     load(settings, SNAPSHOT, delivery([new], end=AS_OF), delivery([old, new], end=AS_OF - timedelta(days=1)))
