@@ -69,8 +69,12 @@ def held_back(edges: Iterable[tuple[str, str]], failed: Mapping[str, str]) -> di
 
 
 def problems(audiences: Sequence[str]) -> Iterator[Problem]:
-    """Yield the audiences of a profile that are not in the dictionary."""
+    """Yield that there is no audience, those that a profile names twice, and those that are not in the dictionary."""
     known = {name for table in dictionary.load().tables.values() for name in table.audiences}
+    if not audiences:
+        yield ("audiences",), f"is empty, so that nothing would be released: name some of {', '.join(sorted(known))}"
+    for audience in sorted({name for name in audiences if audiences.count(name) > 1}):
+        yield ("audiences",), f"audience {audience!r} is there twice: remove one"
     for audience in audiences:
         if audience not in known:
             yield ("audiences",), f"audience {audience!r} gets no table; those with tables: {', '.join(sorted(known))}"

@@ -126,6 +126,18 @@ def test_all_slips_are_listed_at_once_in_a_line_each(tmp_path: Path) -> None:
     assert len(str(refused.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [("[]", ":14: audiences: is empty, so that"), ('["public", "public"]', "audience 'public' is there twice")],
+)
+def test_audiences_that_cannot_be_published_are_refused_before_the_work(
+    tmp_path: Path, listed: str, message: str
+) -> None:
+    line = next(line for line in TORONTO.splitlines() if line.startswith("audiences"))
+    with pytest.raises(ProfileError, match=message):
+        check_profile.check_profile(written(tmp_path, line, f"audiences = {listed}"))
+
+
 def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     path = written(tmp_path, '"public", "dispatch"', '"public", "dispach"')
     with pytest.raises(ProfileError, match=r":14: audiences: audience 'dispach' gets no table"):
