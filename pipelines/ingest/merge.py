@@ -107,11 +107,23 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
     """Return why a readable batch is not merged; empty if it is."""
     limit = settings.profile.feeds[feed.name].max_quarantine_share
     if gathered.bad > gathered.received * limit:
-        return f"{gathered.bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
+        return (
+            f"{gathered.bad} of {gathered.received} rows fail the suite, more than {limit:.0%}: rejected whole"
+            f"{_usual_reason(gathered.results)}"
+        )
     is_empty = feed.load_type == "snapshot" and not gathered.received
     if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
         return "an empty snapshot, after snapshots with rows: nothing changed"
     return schema_drift.refusal(feed.suite, gathered.results)
+
+
+def _usual_reason(results: pl.DataFrame) -> str:
+    """Return the column, reason and rows of the rule that most rows of a rejected batch break."""
+    broken = results.filter((pl.col("severity") == "critical") & (pl.col("failed") > 0))
+    if broken.is_empty():
+        return ""
+    most = broken.sort("failed", "column", descending=[True, False]).row(0, named=True)
+    return f"; most often {most['column']}: {most['reason']} ({most['failed']} rows)"
 
 
 def repeats(con: duckdb.DuckDBPyConnection, feed: Feed) -> str:

@@ -64,6 +64,11 @@ def test_a_batch_with_too_many_bad_rows_is_rejected_and_the_cursor_unchanged(set
     assert accounting.cursor(accounting.acknowledged(settings), "calls") == start
 
 
+def test_a_rejected_batch_names_the_rule_that_most_of_its_rows_break(settings: Settings) -> None:
+    (done,) = load(settings, KEYED, delivery([call(id=None), call(id="B2")]))
+    assert done.message.endswith("rejected whole; most often id: a row without id (1 rows)")
+
+
 def test_a_missing_column_makes_the_batch_unreadable_with_the_difference_in_the_message(settings: Settings) -> None:
     (done,) = load(settings, KEYED, delivery([{"id": "A1", "klass": "theft", "updated": 1}]))
     assert (done.verdict, done.received, done.rejected) == ("unreadable", 1, 1)

@@ -145,7 +145,10 @@ def test_a_page_whose_rows_fail_the_suite_is_a_failure_with_the_reason(
 ) -> None:
     with served(monkeypatch, record(date="yesterday"), record(), files=boundaries()):
         pages, failures = check_sources.check_sources(profile, AS_OF)
-    assert failures == ["chicago_assaults: 1 of 2 rows fail the suite, more than 20%: rejected whole"]
+    assert failures == [
+        "chicago_assaults: 1 of 2 rows fail the suite, more than 20%: rejected whole; most often occurred_at: the time "
+        "of the offence is not ISO 8601, no day of the calendar, or before 1950: staging cannot read it (1 rows)"
+    ]
     assert pages["feed"].to_list() == ["chicago_districts"]
 
 
