@@ -50,8 +50,13 @@ def _at_cutoff(by_day: pl.DataFrame, wanted: pl.DataFrame, cutoff: datetime) -> 
     """Return ``unique_id, cutoff, _day, mean`` of the dense series."""
     since = pl.col("ds") >= cutoff - pl.duration(days=56)
     past = by_day.filter(pl.col("ds") + pl.duration(days=1) <= cutoff)
-    dense = past.group_by("unique_id").agg(pl.col("y").filter(since).mean().alias("rate"), pl.len().alias("days"))
-    dense = dense.filter(pl.col("rate") >= LEAST_PER_DAY, pl.col("days") >= LEAST_DAYS)
+    dense = past.group_by("unique_id").agg(
+        pl.col("y").filter(since).mean().alias("rate"),
+        pl.len().alias("days"),
+        pl.col("ds").dt.weekday().n_unique().alias("weekdays"),
+    )
+    # A weekday without any known day has no level: offices closed on Sundays, weekly counts.
+    dense = dense.filter(pl.col("rate") >= LEAST_PER_DAY, pl.col("days") >= LEAST_DAYS, pl.col("weekdays") == 7)
     stamp = pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")
     means: list[pl.DataFrame] = []
     for (name,), group in past.join(dense, on="unique_id", how="semi").partition_by("unique_id", as_dict=True).items():

@@ -30,6 +30,13 @@ def test_a_sparse_short_or_unknown_series_has_no_mean_and_no_failure() -> None:
     assert forecasts.columns == ["unique_id", "cutoff", "ds", "mean"]
 
 
+@pytest.mark.parametrize("weekdays", [[1], [1, 2, 3, 4, 5]], ids=["weekly", "working days"])
+def test_a_series_that_never_has_some_weekday_has_no_mean_and_no_failure(weekdays: list[int]) -> None:
+    rows = line(busy(700)).filter(pl.col("ds").dt.weekday().is_in(weekdays))
+    forecasts = ets.predict(rows, targets_of(MONDAY + timedelta(days=700), 7), "D")
+    assert forecasts["mean"].to_list() == [None] * 7
+
+
 def test_a_shuffled_future_changes_no_prediction() -> None:
     cutoff = MONDAY + timedelta(days=100)
     altered = busy(120)
