@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,12 +45,15 @@ def bar_of(name: str) -> Iterator[Callable[[float, int], None]]:
 
 
 def table_of(frame: pl.DataFrame) -> Table:
-    """Convert a frame to a table."""
+    """Convert a frame to a table; brackets in its values are text, not markup."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in frame.columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(escape(name), overflow="fold")
     for row in frame.rows():
         table.add_row(
-            *("" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value) for value in row)
+            *(
+                "" if value is None else f"{value:.4g}" if isinstance(value, float) else Text(str(value))
+                for value in row
+            )
         )
     return table

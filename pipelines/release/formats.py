@@ -6,6 +6,7 @@ Geometry is WKB in the released files. Text formats get it as WKT, JSON as GeoJS
 import io
 import math
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,6 +21,12 @@ BOM: Final = "\ufeff"
 """Excel reads a CSV file as UTF-8 only if it begins with this character."""
 SHEET_ROWS: Final = 1_048_575
 """Rows of a sheet below its header."""
+CELL_CHARACTERS: Final = 32_767
+"""Characters of a cell of a sheet."""
+SHEET_NUMBER: Final = 10**15
+"""From here on Excel rounds whole numbers, such as ids: it keeps 15 digits."""
+SHEET_BEGINS: Final = date(1900, 3, 1)
+"""The first day that Excel counts like other programs."""
 NESTED: Final = (pl.List, pl.Array, pl.Struct, pl.Map)
 
 
@@ -41,7 +48,7 @@ def json(frame: pl.DataFrame) -> bytes:
     """Return a frame as a JSON list of rows; NaN and infinities are null, which JSON has no other word for."""
     columns = {name: _geojson(values) if values.dtype == pl.Binary else values.to_list() for name, values in _of(frame)}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return orjson.dumps(rows, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+    return _json(rows) + b"\n"
 
 
 def parquet(frame: pl.DataFrame) -> bytes:
@@ -52,10 +59,12 @@ def parquet(frame: pl.DataFrame) -> bytes:
 
 
 def xlsx(frame: pl.DataFrame) -> bytes:
-    """Return a frame as an Excel workbook; instants are text and NaN is empty, because Excel knows neither.
+    """Return a frame as an Excel workbook; NaN is empty, because Excel does not know it.
+
+    Columns with what Excel would change are text: instants, numbers of more than 15 digits, dates before March 1900.
 
     Raises:
-        FormatError: There are more rows than a sheet holds.
+        FormatError: There are more rows than a sheet holds, or a text is longer than a cell.
     """
     import xlsxwriter
 
@@ -64,12 +73,28 @@ def xlsx(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     # Text of a source must stay text, even if it looks like a formula or a link.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    zoned = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime) and dtype.time_zone]
+    cells = as_text(frame).with_columns(
+        *(_unchanged(values) for values in frame.select(cs.temporal() | cs.integer() | cs.decimal())),
+        cs.float().replace([math.nan, math.inf, -math.inf], None),
+    )
+    longest = cells.select(cs.string().str.len_chars().max()).row(0, named=True)
+    for name, length in longest.items():
+        if (length or 0) > CELL_CHARACTERS:
+            raise FormatError(f"column {name}: a cell of Excel holds {CELL_CHARACTERS:,} characters; write CSV or JSON")
     with xlsxwriter.Workbook(buffer, options) as workbook:
-        as_text(frame).with_columns(
-            pl.col(zoned).dt.to_string("iso:strict"), cs.float().replace([math.nan, math.inf, -math.inf], None)
-        ).write_excel(workbook, autofit=True)
+        cells.write_excel(workbook, autofit=True)
     return buffer.getvalue()
+
+
+def _unchanged(values: pl.Series) -> pl.Series:
+    """Return values as text if Excel would change one of them."""
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        return values.dt.to_string("iso:strict")
+    if values.dtype in (pl.Date, pl.Datetime):
+        return values.dt.to_string("iso") if (values.dt.date() < SHEET_BEGINS).any() else values
+    if values.dtype.is_numeric() and not values.is_between(-SHEET_NUMBER, SHEET_NUMBER, closed="none").all():
+        return values.cast(pl.String)
+    return values
 
 
 FORMATS: Final[dict[str, Callable[[pl.DataFrame], bytes]]] = {
@@ -91,8 +116,16 @@ def _of(frame: pl.DataFrame) -> list[tuple[str, pl.Series]]:
 
 
 def _nested(values: pl.Series) -> pl.Series:
-    texts = [None if value is None else orjson.dumps(value, default=_plain).decode() for value in values.to_list()]
+    texts = [None if value is None else _json(value).decode() for value in values.to_list()]
     return pl.Series(texts, dtype=pl.String)
+
+
+def _json(value: object) -> bytes:
+    """Return JSON; keys of maps are text, as JSON knows no others."""
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise FormatError(f"a nested value cannot be JSON ({error}); cast its column to varchar") from error
 
 
 def _wkt(values: pl.Series) -> pl.Series:
@@ -116,5 +149,8 @@ def _geojson(values: pl.Series) -> list[Any]:
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        if value != value.to_integral_value():
+            return float(value)
+        # More than 64 bits are text: a rounded number would be another one.
+        return int(value) if -(2**63) <= value < 2**64 else str(int(value))
     return value.hex() if isinstance(value, bytes) else str(value)

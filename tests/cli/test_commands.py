@@ -212,6 +212,13 @@ def test_query_prints_the_same_rows_in_every_format(home: Path, answered: pl.Dat
     assert table[2:] == [["ems", "3", "0.1235"], ["4", "2"]]
 
 
+def test_a_table_shows_brackets_as_they_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pl.DataFrame({"x[y]": ["[red]x[/red]", "[/]"]})
+    monkeypatch.setattr("pipelines.release.reader.query", lambda _settings, _sql, _audience: frame)
+    done = queried(home)
+    assert done.exit_code == 0 and all(text in done.output for text in ("x[y]", "[red]x[/red]", "[/]"))
+
+
 @pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows.xlsx"])
 def test_query_writes_a_file_in_the_format_of_its_name(
     home: Path, answered: pl.DataFrame, tmp_path: Path, name: str

@@ -3,9 +3,10 @@
 import io
 import json
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import duckdb
 import polars as pl
 import pytest
 import shapely
@@ -65,6 +66,27 @@ def test_more_rows_than_a_sheet_holds_are_refused_with_what_to_do_instead(monkey
     monkeypatch.setattr(formats, "SHEET_ROWS", 1)
     with pytest.raises(formats.FormatError, match="2 rows: a sheet of Excel holds 1; add LIMIT, or write CSV"):
         formats.xlsx(pl.DataFrame({"x": [1, 2]}))
+
+
+def test_a_workbook_has_as_text_what_excel_would_change() -> None:
+    frame = pl.DataFrame({"id": [9007199254740993, 1], "day": [date(1850, 1, 1), None], "small": [3, 4]})
+    big = frame.with_columns(total=pl.Series([Decimal("123456789012345678"), None], dtype=pl.Decimal(38, 0)))
+    with zipfile.ZipFile(io.BytesIO(formats.xlsx(big))) as book:
+        texts, sheet = book.read("xl/sharedStrings.xml").decode(), book.read("xl/worksheets/sheet1.xml").decode()
+    assert all(text in texts for text in ("9007199254740993", "1850-01-01", "123456789012345678"))
+    assert "<v>3</v>" in sheet, "numbers that Excel keeps are numbers"
+    with pytest.raises(formats.FormatError, match="column t: a cell of Excel holds 32,767 characters; write CSV"):
+        formats.xlsx(pl.DataFrame({"t": ["x" * 40_000]}))
+
+
+def test_json_has_large_numbers_and_keys_of_maps_as_text() -> None:
+    frame = pl.DataFrame({"sum": pl.Series([Decimal(10**30)], dtype=pl.Decimal(38, 0))})
+    keys = duckdb.sql("select map{1: 'a'} as m, map{date '2026-03-02': 2} as n").pl()
+    assert json.loads(formats.json(frame)) == [{"sum": str(10**30)}]
+    assert json.loads(formats.json(keys)) == [{"m": {"1": "a"}, "n": {"2026-03-02": 2}}]
+    assert formats.csv(keys).decode().splitlines()[1] == '"{""1"":""a""}","{""2026-03-02"":2}"'
+    with pytest.raises(formats.FormatError, match="cast its column to varchar"):
+        formats.json(duckdb.sql("select map{1.5: 'a'} as m").pl())
 
 
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=30)), max_size=5))

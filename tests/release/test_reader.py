@@ -50,9 +50,32 @@ def test_statements_that_describe_are_allowed(home: Settings, sql: str) -> None:
     assert reader.query(home, sql).height
 
 
-def test_a_type_that_cannot_be_exported_is_named_with_what_to_do(home: Settings) -> None:
-    with pytest.raises(ReaderError, match=r"interval.*cast it to varchar"):
-        reader.query(home, "select interval 1 day")
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        ("interval 1 day", "INTERVAL"),
+        ("[interval 1 day]", r"INTERVAL\[\]"),
+        ("map{1: {'a': interval 1 day}}", "MAP"),
+        ("union_value(n := 2)", "UNION"),
+        ("340282366920938463463374607431768211455::uhugeint", "UHUGEINT"),
+        ("bit '0101'", "BIT"),
+        ("timetz '12:00:00+09'", "TIME WITH TIME ZONE"),
+    ],
+)
+def test_a_type_that_cannot_be_exported_is_named_with_what_to_do(home: Settings, value: str, dtype: str) -> None:
+    with pytest.raises(ReaderError, match=f"^column x has a type .* \\({dtype}.*; cast it to varchar$"):
+        reader.query(home, f"select {value} as x")
+
+
+@pytest.mark.parametrize(
+    "value", ["date 'infinity'", "timestamp '-infinity'", "timestamptz 'infinity'", "date '12000-01-01'"]
+)
+def test_a_date_that_other_programs_do_not_know_is_named_with_what_to_do(home: Settings, value: str) -> None:
+    with pytest.raises(ReaderError, match="column x has a date outside the years 1 to 9999; cast it to varchar"):
+        reader.query(home, f"select {value} as x")
+    assert reader.query(
+        home, "select date '0001-01-01' as x, timestamp '9999-12-31 23:00' as y, null::date as z"
+    ).height
 
 
 def test_an_unknown_audience_lists_the_available_ones(home: Settings) -> None:
