@@ -16,9 +16,17 @@ ENCODINGS: Final = ("utf-8-sig", "cp949")
 """Encodings that are tried, in this order, unless one is stated."""
 SEPARATORS: Final = (",", ";", "\t", "|")
 TEXT: Final = (".csv", ".tsv", ".txt")
+NEITHER: Final = (pl.Binary, pl.Duration, pl.Object)
+"""Types of Parquet that are neither text nor numbers, dates or times."""
 BLOCK_ROWS: Final = 50_000
 """Rows of a CSV that are in memory as Python text at once."""
 BYTE_ORDER_MARK: Final = "\ufeff"
+WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
+"""How UTF-16 begins, in which Excel saves "Unicode text"."""
+BINARY: Final = {b"PK\x03\x04": "a ZIP archive or workbook", b"\x1f\x8b": "compressed (gzip)", b"PAR1": "Parquet"}
+"""How files begin that are not text, whatever their name."""
+SHOWN: Final = 60
+"""Characters of a header that a message shows."""
 
 
 class OwnDataError(BongsuError, ValueError):
@@ -33,14 +41,14 @@ def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) 
     Args:
         path: Ends in .parquet, .csv, .tsv or .txt, in upper or lower case.
         wanted: Names of columns in lower case; the rest are left out. Empty: all columns.
-        encoding: Of a CSV; without it UTF-8 and then CP949 are tried.
+        encoding: Of a CSV; without it UTF-16 if the file begins like it, else UTF-8 and then CP949 are tried.
 
     Raises:
-        OwnDataError: The file does not exist, is of another format, cannot be decoded or parsed, has two columns of one
-            name, or a row with more or fewer fields than its header.
+        OwnDataError: The file does not exist, is of another format, cannot be decoded or parsed, has no wanted column,
+            two of one name, or a row with more or fewer fields than its header.
     """
     if not path.is_file():
-        raise OwnDataError(f"{path} does not exist")
+        raise OwnDataError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
     suffix = path.suffix.lower()
     if suffix in TEXT:
         return _csv(path, wanted, encoding)
@@ -57,7 +65,7 @@ def _parquet(path: Path, wanted: Collection[str]) -> pl.DataFrame:
     names = list(schema)
     places = _places(path, names, wanted)
     for name, place in places.items():
-        if (dtype := schema[names[place]]).is_nested() or dtype == pl.Binary:
+        if (dtype := schema[names[place]]).is_nested() or dtype in NEITHER:
             raise OwnDataError(f"{path.name}: column {name} is of type {dtype}; give text, numbers, dates or times")
     frame = pl.read_parquet(path, columns=[names[place] for place in places.values()])
     return frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
@@ -96,7 +104,7 @@ def _places(path: Path, header: Sequence[str], wanted: Collection[str]) -> dict[
     """Return the position of every wanted column by its name in lower case.
 
     Raises:
-        OwnDataError: Two columns have the name.
+        OwnDataError: No column has a wanted name, or two have the same.
     """
     places: dict[str, int] = {}
     for place, written in enumerate(header):
@@ -109,6 +117,12 @@ def _places(path: Path, header: Sequence[str], wanted: Collection[str]) -> dict[
                 "have the same name, and upper or lower case makes no difference; rename or remove one of them"
             )
         places[name] = place
+    if not places:
+        names = ", ".join(header)[:SHOWN]
+        raise OwnDataError(
+            f"{path.name}: its header ({names}) names none of the columns {', '.join(wanted)}: put the names in the "
+            "first line"
+        )
     return places
 
 
@@ -145,14 +159,29 @@ def _whole(path: Path, rows: Iterator[list[str]], width: int) -> Iterator[list[s
 
 
 def _decoded(path: Path, encoding: str | None) -> str:
+    """Return a file's text.
+
+    Raises:
+        OwnDataError: It is not text, or not in the encoding, which is not known or not stated.
+    """
     content = path.read_bytes()
-    tried = (encoding,) if encoding else ENCODINGS
+    if what := next((what for start, what in BINARY.items() if content.startswith(start)), None):
+        raise OwnDataError(f"{path.name} is not text, but {what}: unpack it, or save it as .csv or .parquet")
+    tried = (encoding,) if encoding else ("utf-16",) if content.startswith(WIDE) else ENCODINGS
     for name in tried:
         try:
-            return content.decode(name)
+            text = content.decode(name)
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
             failure = f"byte {content[error.start]:#x} in line {line}"
-        except LookupError:
+        except (LookupError, ValueError):
             raise OwnDataError(f"--encoding {name} is not known; try utf-8, cp949 or latin-1") from None
+        else:
+            if "\0" in text:
+                line = text[: text.index("\0")].count("\n") + 1
+                raise OwnDataError(
+                    f"{path.name}, line {line}: it has a NUL character, which is not text; state its encoding by "
+                    "--encoding, such as utf-16-le"
+                )
+            return text
     raise OwnDataError(f"{path.name} is not text in {' or '.join(tried)} ({failure}); state its encoding by --encoding")

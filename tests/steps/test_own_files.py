@@ -23,7 +23,36 @@ def test_a_file_that_is_missing_or_of_another_format_is_named_with_what_is_possi
         own_files.read(tmp_path / "calls.parquet")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04\x14\x00", "is not text, but a ZIP archive or workbook: unpack it, or save it as .csv"),
+        (b"\x1f\x8b\x08\x00", r"is not text, but compressed \(gzip\): unpack it"),
+        (b"PAR1\x15\x04", "is not text, but Parquet"),
+        ("unique_id,ds,y\n".encode("utf-16-le"), r"line 1: it has a NUL character.*--encoding, such as utf-16-le"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_named_as_what_it_is(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "calls.csv").write_bytes(content)
+    with pytest.raises(OwnDataError, match=rf"^calls\.csv,? {message}"):
+        own_files.read(tmp_path / "calls.csv")
+
+
+def test_a_folder_is_not_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(OwnDataError, match="is not a file"):
+        own_files.read(tmp_path)
+
+
+@pytest.mark.parametrize("first", ["a,2026-03-01,1", "관서,일시,건수", "Report of 2026"])
+def test_a_file_without_a_wanted_column_is_refused_with_its_first_line(tmp_path: Path, first: str) -> None:
+    (tmp_path / "calls.csv").write_text(f"{first}\na,2026-03-01,1\n", encoding="utf-8")
+    with pytest.raises(OwnDataError, match=rf"its header \({first.replace(',', ', ')}\) names none of the col"):
+        own_files.read(tmp_path / "calls.csv", ("unique_id", "ds", "y"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_csv_is_read_as_text_in_the_encodings_of_korea(tmp_path: Path, encoding: str, separator: str) -> None:
     rows = [("unique_id", "ds", "y"), ("강남구", "2026-03-01", "0031")]
@@ -38,8 +67,9 @@ def test_a_file_that_cannot_be_decoded_is_refused_with_its_line(tmp_path: Path) 
     with pytest.raises(OwnDataError, match=r"is not text in utf-8-sig or cp949 \(byte 0x.. in line 3\); state"):
         own_files.read(path)
     assert own_files.read(path, encoding="latin-1")["unique_id"].to_list() == ["a", "éÿ"]
-    with pytest.raises(OwnDataError, match="--encoding utf-9 is not known"):
-        own_files.read(path, encoding="utf-9")
+    for unknown in ("utf-9", "undefined", "utf\0"):
+        with pytest.raises(OwnDataError, match=r"--encoding .* is not known"):
+            own_files.read(path, encoding=unknown)
 
 
 def test_only_the_wanted_columns_are_read(tmp_path: Path) -> None:
@@ -78,9 +108,10 @@ def test_rows_and_columns_without_any_value_are_skipped(tmp_path: Path) -> None:
     assert own_files.read(tmp_path / "calls.csv", ("ds", "y")).rows() == [("2026-03-01", "1"), ("2026-03-02", "2")]
 
 
-def test_a_column_of_lists_is_refused_with_its_type(tmp_path: Path) -> None:
-    pl.DataFrame({"y": [[1]]}).write_parquet(tmp_path / "calls.parquet")
-    with pytest.raises(OwnDataError, match=r"calls\.parquet: column y is of type List\(Int64\); give text"):
+@pytest.mark.parametrize(("value", "dtype"), [([1], r"List\(Int64\)"), (timedelta(hours=1), "Duration")])
+def test_a_column_of_lists_or_durations_is_refused_with_its_type(tmp_path: Path, value: object, dtype: str) -> None:
+    pl.DataFrame({"y": [value]}).write_parquet(tmp_path / "calls.parquet")
+    with pytest.raises(OwnDataError, match=rf"calls\.parquet: column y is of type {dtype}.*; give text"):
         own_files.read(tmp_path / "calls.parquet")
 
 

@@ -19,7 +19,11 @@ MISSING: Final = ("", "na", "n/a", "nan", "null", "none", "-", ".")
 """Text in place of a count, in lower case, that means that it is unknown."""
 NAMELESS: Final = ("", "n/a", "nan", "null", "none")
 """The same in place of a series' name; NA may be one, such as that of Namibia."""
-_NUMBER: Final = r"^[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?$"
+LARGEST: Final = 1e12
+"""The largest count that the models can tell from its neighbours."""
+_NUMBER: Final = r"^[+-]?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?$"
+_DECIMAL_COMMA: Final = r"^[+-]?(?:[\d.]*,(?:\d{1,2}|\d{4,})|0+,\d+|[\d.]+\.\d{3},\d+)$"
+"""A number whose comma cannot separate thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,12 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
         *_faults_of_count(),
         (
             pl.struct(version).is_duplicated(),
-            pl.format("ds '{}' occurs twice in the series; add up its rows first", "ds_text"),
+            pl.format("ds '{}' occurs twice in the series; add up these rows, or remove one", "ds_text"),
+        ),
+        *(
+            [(pl.col("capacity") < 0, pl.format("capacity {} is negative", "capacity_text"))]
+            if "capacity" in optional
+            else []
         ),
         *(
             (
@@ -166,13 +175,14 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
     wrong = rows.with_columns(reason=reason).drop_nulls("reason").unique("unique_id", keep="first", maintain_order=True)
     return {
         str(name): f"series {name}, row {row}: {reason}"
-        for name, row, reason in wrong.select("unique_id", "row", "reason").iter_rows()
+        for name, row, reason in wrong.select(pl.col("unique_id").cast(pl.String), "row", "reason").iter_rows()
     }
 
 
 def _faults_of_time(freq: Frequency) -> list[tuple[pl.Expr, pl.Expr]]:
     """Return what may be wrong with ``ds``, as a condition and its text."""
     step = "1h" if freq == "h" else "1d"
+    written = "YYYY-MM-DD hh:00" if freq == "h" else "YYYY-MM-DD"
     start = "of an hour (--freq h)" if freq == "h" else "of a day (--freq D); for hours use --freq h, or add them up"
     return [
         (pl.col("ds_text").is_null() | (pl.col("ds_text") == ""), pl.lit("ds is empty")),
@@ -180,7 +190,7 @@ def _faults_of_time(freq: Frequency) -> list[tuple[pl.Expr, pl.Expr]]:
             pl.col("ds").is_null() & pl.col("ds_text").str.contains(r"[T ]24:"),
             pl.format("ds '{}' is not a time: hours run from 00:00 to 23:00", "ds_text"),
         ),
-        (pl.col("ds").is_null(), pl.format("ds '{}' is not a date or time", "ds_text")),
+        (pl.col("ds").is_null(), pl.format("ds '{}' is not a date or time; write " + written, "ds_text")),
         (
             ~pl.col("ds").dt.year().is_between(FIRST_YEAR, LAST_YEAR),
             pl.format("ds '{}' is outside {} to {}", "ds_text", pl.lit(FIRST_YEAR), pl.lit(LAST_YEAR)),
@@ -193,9 +203,19 @@ def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
     """Return what may be wrong with ``y``, as a condition and its text."""
     has_value = ~pl.col("is_unknown")
     return [
+        # A comma means the same in the whole column: where one row shows decimals, 1,250 is not a thousand.
+        (
+            has_value
+            & pl.col("y_text").str.contains(",", literal=True)
+            & pl.col("y_text").str.contains(_DECIMAL_COMMA).any(),
+            pl.format(
+                "y '{}' has a comma, and commas in this column are decimal; write decimals with a point", "y_text"
+            ),
+        ),
         (has_value & pl.col("y").is_null(), pl.format("y '{}' is not a number", "y_text")),
         (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
         (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
+        (pl.col("y") > LARGEST, pl.format("y {} is above {}; the models are for counts", "y_text", pl.lit("1e12"))),
     ]
 
 

@@ -14,6 +14,8 @@ LONG: Final = timedelta(days=365)
 """How long a series may have no row without a note."""
 SPARSE: Final = 0.2
 """Share of the steps that may be missing without a note, in a series without any zero."""
+SHORT: Final = timedelta(days=14)
+"""Time of known steps below which a series has little but its mean."""
 EXTREME: Final = 1000
 """How many times the second largest count the largest may be without a note."""
 
@@ -71,6 +73,9 @@ def _of_spans(spans: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> Iterato
     if (coarse := spans.filter(pl.col("apart") > STEP[freq], pl.col("rows") > 2)).height:
         apart = _length(coarse["apart"][0])
         yield f"{_series(coarse)}: rows are mostly {apart} apart; check that --freq {freq} is meant"
+    if (short := spans.filter(pl.col("rows") * STEP[freq] < SHORT)).height:
+        rows = short["rows"][0]
+        yield f"{_series(short)}: only {rows} row{'' if rows == 1 else 's'}; its forecast is little more than a mean"
     too_many = pl.col("missing") > SPARSE * pl.col("steps")
     if (sparse := spans.filter(too_many, ~pl.col("has_zero"), ~pl.lit(fill_zeros))).height:
         row, unit = sparse.row(0, named=True), "hours" if freq == "h" else "days"

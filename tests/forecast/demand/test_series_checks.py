@@ -66,6 +66,9 @@ def test_rows_are_sorted_and_whole_numbers_are_counts() -> None:
         ),
         (text(["2023-01-01"]).with_columns(capacity=pl.lit("many")), "D", "row 1: capacity 'many' is not a number"),
         (text(["2023-01-01"] * 2).with_columns(known_at=pl.lit("2023-01-02")), "D", "row 1: ds .* occurs twice"),
+        (text(["2023-01-01"]).with_columns(capacity=pl.lit("-5")), "D", "row 1: capacity -5 is negative"),
+        (hours(y=[1, 10**13]), "h", "row 2: y 10000000000000 is above 1e12; the models are for counts"),
+        (text(["2023-01-01"], ["0,250"]), "D", "row 1: y '0,250' has a comma, and commas in this column are decimal"),
         (hours(ds=[time(1), time(2)]), "h", "ds is Time; give dates or times"),
     ],
 )
@@ -93,6 +96,26 @@ def test_numbers_may_have_separators_of_thousands_and_columns_any_case() -> None
     assert check(frame, "D")["y"].to_list() == [1040.0, 7.0]
 
 
+def test_a_comma_means_the_same_in_the_whole_column() -> None:
+    rows = pl.concat([daily(), text(["2023-01-01"], ["1,250"], "b"), text(["2023-01-01"], ["12,5"], "c")])
+    refused = usable(rows, "D").refused
+    assert set(refused) == {"b", "c"}
+    assert refused["b"].endswith(
+        "y '1,250' has a comma, and commas in this column are decimal; write decimals with a point"
+    )
+
+
+def test_a_series_whose_name_is_a_number_is_left_out_by_the_same_name() -> None:
+    rows = pl.DataFrame({"unique_id": [1e16, 31.0], "ds": [date(2023, 1, 1)] * 2, "y": [-1, 2]})
+    result = usable(rows, "D")
+    assert len(result.refused) == 1 and result.series["unique_id"].to_list() == [31.0]
+
+
+def test_a_series_of_few_rows_is_noted() -> None:
+    (note,) = usable(pl.concat([daily(), text(["2023-03-01"], ["420"], "Total")]), "D").notes
+    assert note == "series Total: only 1 row; its forecast is little more than a mean"
+
+
 def test_ids_keep_their_leading_zeros() -> None:
     assert check(text(["2023-01-01"], unique_id="0031"), "D")["unique_id"].to_list() == ["0031"]
 
@@ -113,7 +136,7 @@ def test_of_several_versions_of_a_count_the_newest_known_one_counts_and_may_be_u
 def test_an_empty_value_is_unknown_and_noted_with_its_row(empty: str | None) -> None:
     result = usable(text(["2023-01-01", "2023-01-02"], ["3", empty]), "D")  # type: ignore[list-item]
     assert result.series["y"].to_list() == [3.0]
-    assert result.notes == ("1 values of y are empty (first in row 2): they count as unknown",)
+    assert result.notes[0] == "1 values of y are empty (first in row 2): they count as unknown"
 
 
 def test_one_bad_series_never_costs_the_others() -> None:
@@ -132,9 +155,9 @@ def test_a_list_without_zeros_is_noted_and_filled_only_on_request() -> None:
 
 
 def test_a_series_that_ended_long_before_the_others_is_noted() -> None:
-    closed = daily(days=DAYS[:10]).with_columns(unique_id=pl.lit("closed"))
+    closed = daily(days=DAYS[:20]).with_columns(unique_id=pl.lit("closed"))
     (note,) = usable(pl.concat([daily(), closed]), "D").notes
-    assert note == "series closed: ends on 2023-01-10, long before the newest series (2023-03-01)"
+    assert note == "series closed: ends on 2023-01-20, long before the newest series (2023-03-01)"
 
 
 def test_a_count_far_above_all_others_and_a_gap_of_years_are_noted_with_their_dates() -> None:
