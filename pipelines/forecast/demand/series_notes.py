@@ -24,7 +24,7 @@ def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: 
     """Return a sentence for each thing that may mislead, with the series and how often.
 
     Args:
-        rows: The rows of the file: ``row, is_unknown``.
+        rows: The rows of the file: ``row, is_unknown, y_text``.
         known: ``unique_id, ds, y`` of the series that can be used, sorted, a row for each step.
         freq: ``h`` or ``D``.
         fill_zeros: Whether steps without a row will be zeros.
@@ -34,6 +34,12 @@ def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: 
     texts = [*_of_values(spans), *_of_spans(spans, freq, fill_zeros)]
     if empty.height:
         texts.insert(0, f"{empty.height} values of y are empty (first in row {empty['row'][0]}): they count as unknown")
+    counts = rows.filter(~pl.col("is_unknown"))
+    if counts["y_text"].str.contains(",", literal=True).all():
+        texts.append(
+            f"every y has a comma (first '{counts['y_text'][0]}'), which is read as a separator of thousands; write "
+            "decimals with a point"
+        )
     return tuple(texts)
 
 

@@ -105,6 +105,14 @@ def test_a_comma_means_the_same_in_the_whole_column() -> None:
     )
 
 
+def test_commas_in_all_rows_are_noted_as_they_are_read() -> None:
+    result = usable(text([f"2023-01-{day:02d}" for day in range(1, 21)], ["1,250"] * 20), "D")
+    assert result.series["y"].sum() == 20 * 1250
+    assert any(
+        "every y has a comma (first '1,250'), which is read as a separator of thousands" in n for n in result.notes
+    )
+
+
 def test_a_series_whose_name_is_a_number_is_left_out_by_the_same_name() -> None:
     rows = pl.DataFrame({"unique_id": [1e16, 31.0], "ds": [date(2023, 1, 1)] * 2, "y": [-1, 2]})
     result = usable(rows, "D")

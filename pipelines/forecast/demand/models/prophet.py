@@ -103,6 +103,10 @@ def predict(
             if known is None or known.height < LEAST_DAYS * (24 if freq == "h" else 1):
                 answers.append(Answer(key, None, f"fewer than {LEAST_DAYS} days of history"))
                 continue
+            if freq == "D" and known["ds"].dt.weekday().n_unique() < 7:
+                # Its weekly curve would be any number on the other days, often below zero.
+                answers.append(Answer(key, None, "a weekday without any known day"))
+                continue
             tasks.append(_task(key, known, days, freq, covariates))
     answers.extend(fit(tasks, holiday_days, workers, progress))
     means = np.full(targets.height, np.nan)

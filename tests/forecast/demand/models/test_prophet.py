@@ -51,6 +51,14 @@ def test_the_mean_follows_the_weekday_and_is_never_negative() -> None:
     assert sparse["mean"].min() >= 0
 
 
+def test_a_series_that_never_has_some_weekday_has_no_mean() -> None:
+    cutoff = START + timedelta(days=700)
+    weekly = days(700).filter(pl.col("ds").dt.weekday() == 1)
+    forecasts = prophet.predict(weekly, targets_of(cutoff, 7), NO_HOLIDAYS)
+    assert forecasts["mean"].null_count() == 7
+    assert set(forecasts["failure"]) == {"a weekday without any known day"}
+
+
 def test_nothing_from_the_cutoff_on_changes_the_mean() -> None:
     cutoff = START + timedelta(days=100)
     altered = days(120).with_columns(y=pl.when(pl.col("ds") >= cutoff).then(999.0).otherwise("y"))
