@@ -79,12 +79,15 @@ def check_polygons(shapes: Any, name: str) -> None:
     """Check that every feature is an area.
 
     Raises:
-        LayerError: The first feature that is a line or point, or empty.
+        LayerError: The first feature that is a line or point, empty, or has a corner without a number.
     """
     areas = (shapely.get_type_id(shapes) == 3) | (shapely.get_type_id(shapes) == 6)
     for number in np.flatnonzero(~areas | shapely.is_empty(shapes)):
         what = "empty" if shapes[number] is None or shapes[number].is_empty else f"a {shapes[number].geom_type}"
         raise LayerError(f"{name}: feature {number + 1} is {what}, not a polygon: give the outlines of areas")
+    corners, numbers = shapely.get_coordinates(shapes, return_index=True)
+    for number in numbers[~np.isfinite(corners).all(axis=1)]:
+        raise LayerError(f"{name}: feature {number + 1} has a corner whose coordinates are not numbers: correct it")
 
 
 def check_extent(shapes: Any, name: str, extent: Extent, crs: str = WGS84) -> None:

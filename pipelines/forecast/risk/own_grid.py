@@ -39,6 +39,8 @@ BLOCK_CELLS: Final = 100_000
 """Cells compared with the boundary at once."""
 MOST_NOTED: Final = 4
 """Gaps of which a note gives the days."""
+HALF_WAY: Final = 180
+"""Degrees of longitude that no place is wide."""
 MOST_DISTORTION: Final = 0.01
 """Largest error of lengths in the grid's CRS."""
 
@@ -136,6 +138,12 @@ def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
     outline = _boundary(task.boundary)
     crs = point_columns.crs_of(task.crs)
     if not crs.is_projected:
+        west, _, east, _ = outline.to_crs(4326).total_bounds
+        if east - west > HALF_WAY:
+            raise PointsError(
+                f"{task.boundary} reaches around the globe or crosses the 180th meridian, which no UTM zone covers: "
+                "give x and y in the place's own projection, with its --crs"
+            )
         crs = CRS.from_user_input(outline.to_crs(4326).estimate_utm_crs())
     shape = shapely.make_valid(outline.to_crs(crs).union_all())
     if not np.isfinite(shape.bounds).all():
@@ -155,7 +163,7 @@ def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
     """Refuse a CRS of another region, and one in which a metre is not a metre in the place, such as Web Mercator."""
     lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(shape.centroid.x, shape.centroid.y)
     region = crs.area_of_use
-    if region and not (region.west <= lon <= region.east and region.south <= lat <= region.north):
+    if region and not (_is_between(lon, region.west, region.east) and region.south <= lat <= region.north):
         raise PointsError(f"--crs {name} is for {region.name}, but the boundary is at {lat:.2f}, {lon:.2f}: check both")
     factors = Proj(crs).get_factors(lon, lat)
     scales = (factors.meridional_scale, factors.parallel_scale)
@@ -164,6 +172,11 @@ def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
             f"--crs {name}: 100 m in it are {100 / max(scales):.0f} m in the place, so cells would have another size; "
             "use the place's own grid or UTM zone, or give lon and lat"
         )
+
+
+def _is_between(lon: float, west: float, east: float) -> bool:
+    """Return whether a longitude is in a region, which may cross the 180th meridian."""
+    return west <= lon <= east if west <= east else not east < lon < west
 
 
 def _check_size(boundary: shapely.Geometry, side: float, unit: float, categories: int) -> None:
@@ -191,13 +204,17 @@ def _check_size(boundary: shapely.Geometry, side: float, unit: float, categories
 
 def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Progress) -> pl.DataFrame:
     """Return ``day, known_from, category, x, y`` of the points inside the boundary, including its edge."""
+    if points.is_empty():
+        raise PointsError("there are no points: the file has no rows")
     days = point_columns.days(points)
     x, y = point_columns.coordinates(points, task.crs, crs)
     shapely.prepare(outline)
     is_inside = shapely.intersects_xy(outline, x, y)
     outside = points.height - int(is_inside.sum())
     if outside == points.height:
-        raise PointsError(f"none of {outside} points is inside the boundary: check --crs and --boundary")
+        raise PointsError(
+            f"none of {outside} points is inside the boundary: {_why_outside(points, task, outline, crs)}"
+        )
     if outside:
         note(f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out")
     inside = days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
@@ -209,6 +226,14 @@ def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CR
             "puts there what it cannot find"
         )
     return inside
+
+
+def _why_outside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS) -> str:
+    swapped = points.rename({"x": "y", "y": "x"} if {"x", "y"} <= set(points.columns) else {"lon": "lat", "lat": "lon"})
+    x, y = point_columns.coordinates(swapped, task.crs, crs)
+    if inside := int(shapely.intersects_xy(outline, x, y).sum()):
+        return f"with their coordinates swapped {inside} are; rename the two columns"
+    return "check --crs and --boundary"
 
 
 def _corners(boundary: shapely.Geometry, side: float) -> pl.DataFrame:

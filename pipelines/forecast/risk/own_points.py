@@ -24,6 +24,8 @@ THREADS: Final = 2
 STALE_DAYS: Final = 31
 FEWEST: Final = 50
 """Points of a category below which a note says how little they tell."""
+FEWEST_DAYS: Final = 28
+"""Days of points below which a note says that the rate is uncertain."""
 FORMATS: Final = (".parquet", ".geojson", ".json")
 """Files that a forecast can be written to."""
 
@@ -69,6 +71,8 @@ def predict_points(
         note(f"{late} points before --start {start} became known after it (known_at) and are not used")
     if few := [category for category in known if seen.events[category].cell.size < FEWEST]:
         note(f"fewer than {FEWEST} points: {', '.join(few[:5])}; their order of cells is mostly chance")
+    if (known_days := day - seen.first_day) < FEWEST_DAYS:
+        note(f"the points reach back only {known_days} days before --start: expected counts may be far off")
     windows = rolling.windows(past, day, days, TRIALS)
 
     def ranked(category: str) -> pl.DataFrame:

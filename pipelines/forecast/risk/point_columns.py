@@ -32,12 +32,15 @@ def crs_of(name: str) -> CRS:
     """Return the CRS of ``--crs``.
 
     Raises:
-        PointsError: It is not known.
+        PointsError: It is not known, or has no place on the globe.
     """
     try:
-        return CRS.from_user_input(name)
+        crs = CRS.from_user_input(name)
     except CRSError:
         raise PointsError(f"--crs {name} is not a known CRS: give its EPSG code, such as EPSG:4326") from None
+    if not (crs.is_geographic or (crs.is_projected and crs.geodetic_crs)):
+        raise PointsError(f"--crs {name} is neither in degrees nor a projection: give its EPSG code, such as EPSG:4326")
+    return crs
 
 
 def coordinates(points: pl.DataFrame, crs: str, grid: CRS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

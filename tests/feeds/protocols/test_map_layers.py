@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pytest
 import shapely
 
@@ -122,6 +123,13 @@ def test_boundaries_of_elsewhere_are_refused(tmp_path: Path) -> None:
 def test_what_is_not_an_area_is_refused_with_its_number(tmp_path: Path, shape: Any, what: str) -> None:
     with pytest.raises(LayerError, match=f"a: feature 2 is ({what}), not a polygon"):
         map_layers.read(written(layer(WEST, shape), tmp_path / "a.geojson"), "a")
+
+
+def test_a_corner_that_is_not_a_number_is_refused_with_its_feature() -> None:
+    with np.errstate(invalid="ignore"):
+        shapes = [WEST, shapely.Polygon([(0, 0), (1, 0), (float("nan"), 1)])]
+    with pytest.raises(LayerError, match="a: feature 2 has a corner whose coordinates are not numbers"):
+        map_layers.check_polygons(shapes, "a")
 
 
 def several(folder: Path) -> Path:

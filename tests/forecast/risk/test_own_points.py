@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import shapely
+from pyproj import Transformer
 
 from pipelines.forecast.risk import own_grid, own_points
 from pipelines.forecast.risk.history import day_number
@@ -133,6 +134,12 @@ def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
     ("frame", "change", "message"),
     [
         (some().drop("x"), {}, "lack coordinates"),
+        (some().clear(), {}, "there are no points: the file has no rows"),
+        (
+            some().rename({"x": "y", "y": "x"}),
+            {},
+            "none of 400 points is inside the boundary: with their coordinates swapped 400 are; rename the two columns",
+        ),
         (some().drop("occurred_at"), {}, "lack a time"),
         (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
         (some(occurred_at=pl.lit("03/04/2020")), {}, r"row 1: occurred_at '03/04/2020' may be day and month or month"),
@@ -276,6 +283,8 @@ def refused(
     ("crs", "message"),
     [
         ("EPSG:99999", "--crs EPSG:99999 is not a known CRS"),
+        ("EPSG:4978", "--crs EPSG:4978 is neither in degrees nor a projection"),
+        ('LOCAL_CS["site",UNIT["metre",1]]', "is neither in degrees nor a projection"),
         ("EPSG:3857", "100 m in it are 7. m in the place"),
         ("EPSG:2913", "--crs EPSG:2913 is for .*Oregon.*, but the boundary is at 43.6"),
     ],
@@ -284,6 +293,24 @@ def test_a_crs_that_is_unknown_or_not_true_to_scale_in_the_place_is_refused(
     tmp_path: Path, crs: str, message: str
 ) -> None:
     refused(some(), message, crs, tmp_path=tmp_path)
+
+
+def test_a_place_on_the_180th_meridian_needs_its_own_projection(tmp_path: Path) -> None:
+    fiji = gpd.GeoDataFrame(geometry=[shapely.box(179.99, -17, 180, -16.99), shapely.box(-180, -17, -179.99, -16.99)])
+    fiji.set_crs(4326).to_file(tmp_path / "fiji.geojson", driver="GeoJSON")
+    x, y = Transformer.from_crs(4326, 3460, always_xy=True).transform([179.995, -179.995], [-16.995, -16.995])
+    points = pl.DataFrame({"occurred_at": "2020-01-01", "x": x, "y": y})
+    there = own_grid.place(points, Task("EPSG:3460", tmp_path / "fiji.geojson", 250, 0.3))
+    assert there.history.events["all"].cell.size == 2
+    degrees = points.select("occurred_at", lon=pl.Series([179.995, -179.995]), lat=pl.lit(-16.995))
+    refused(degrees, "crosses the 180th meridian, which no UTM zone covers", "EPSG:4326", tmp_path / "fiji.geojson")
+
+
+def test_points_of_a_few_days_are_noted(tmp_path: Path) -> None:
+    notes: list[str] = []
+    task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    own_points.predict_points(some(occurred_at=pl.lit("2025-12-30")), task, START, 7, note=notes.append)
+    assert "the points reach back only 2 days before --start: expected counts may be far off" in notes
 
 
 def test_a_boundary_may_be_geoparquet_and_must_be_an_area(tmp_path: Path) -> None:
