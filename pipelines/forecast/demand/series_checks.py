@@ -19,8 +19,8 @@ MISSING: Final = ("", "na", "n/a", "nan", "null", "none", "-", ".")
 """Text in place of a count, in lower case, that means that it is unknown."""
 NAMELESS: Final = ("", "n/a", "nan", "null", "none")
 """The same in place of a series' name; NA may be one, such as that of Namibia."""
-LARGEST: Final = 1e12
-"""The largest count that the models can tell from its neighbours."""
+LARGEST: Final = 1e8
+"""The largest count whose weighted sums fit into the integers of ``models.hour_of_week``."""
 _NUMBER: Final = r"^[+-]?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?$"
 _DECIMAL_COMMA: Final = r"^[+-]?(?:[\d.]*,(?:\d{1,2}|\d{4,})|0+,\d+|[\d.]+\.\d{3},\d+)$"
 """A number whose comma cannot separate thousands."""
@@ -215,7 +215,7 @@ def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
         (has_value & pl.col("y").is_null(), pl.format("y '{}' is not a number", "y_text")),
         (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
         (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
-        (pl.col("y") > LARGEST, pl.format("y {} is above {}; the models are for counts", "y_text", pl.lit("1e12"))),
+        (pl.col("y") > LARGEST, pl.format("y {} is above 100,000,000; the models are for counts", "y_text")),
     ]
 
 

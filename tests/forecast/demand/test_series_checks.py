@@ -67,7 +67,7 @@ def test_rows_are_sorted_and_whole_numbers_are_counts() -> None:
         (text(["2023-01-01"]).with_columns(capacity=pl.lit("many")), "D", "row 1: capacity 'many' is not a number"),
         (text(["2023-01-01"] * 2).with_columns(known_at=pl.lit("2023-01-02")), "D", "row 1: ds .* occurs twice"),
         (text(["2023-01-01"]).with_columns(capacity=pl.lit("-5")), "D", "row 1: capacity -5 is negative"),
-        (hours(y=[1, 10**13]), "h", "row 2: y 10000000000000 is above 1e12; the models are for counts"),
+        (hours(y=[1, 10**9]), "h", "row 2: y 1000000000 is above 100,000,000; the models are for counts"),
         (text(["2023-01-01"], ["0,250"]), "D", "row 1: y '0,250' has a comma, and commas in this column are decimal"),
         (hours(ds=[time(1), time(2)]), "h", "ds is Time; give dates or times"),
     ],

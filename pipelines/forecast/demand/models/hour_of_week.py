@@ -40,7 +40,7 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
         freq: ``h`` for 168 slots, ``D`` for 7.
 
     Returns:
-        ``unique_id, slot, mean``, all slots of every series that has any row.
+        ``unique_id, slot, mean``, all slots of every series that has a row of the last two years.
     """
     age = (pl.lit(cutoff) - pl.col("ds")).dt.total_seconds() / 86_400.0
 
@@ -67,6 +67,8 @@ def fit(history: pl.DataFrame, cutoff: datetime, freq: Frequency) -> pl.DataFram
             (pl.col("_l") * pl.col("_y")).sum().alias("level_calls") / UNIT**2,
             pl.col("_l").sum().alias("level_weight") / UNIT,
         )
+        # Where even the newest row is years old, nothing is known of the level.
+        .filter(pl.col("level_weight").sum().over("unique_id") > 0)
         .collect()
     )
     grid = _all_slots(sums, freq)
@@ -83,7 +85,7 @@ def predict(history: History | pl.DataFrame, targets: pl.DataFrame, freq: Freque
         freq: ``h`` or ``D``.
 
     Returns:
-        ``targets`` with ``mean``; null if the series has no history.
+        ``targets`` with ``mean``; null if the series has no history, or none of the last two years.
     """
     tables = [
         fit(series.of(history, group, cutoff), cutoff, freq).with_columns(
