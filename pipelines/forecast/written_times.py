@@ -10,7 +10,13 @@ FIRST_YEAR, LAST_YEAR = 1900, 2100
 _TIME: Final = r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?$"
 _YEAR_FIRST: Final = r"^(\d{4})(?:[-/.](\d{1,2})[-/.](\d{1,2})|(\d{2})(\d{2}))" + _TIME
 _YEAR_LAST: Final = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _TIME
-_OFFSET: Final = r"\d(?:Z|[+-]\d{2}:?\d{2})$"
+_OFFSET: Final = r"\d *(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+_KOREAN: Final = (
+    (r"^(\d{4})(?:년|\.) *(\d{1,2})(?:월|\.) *(\d{1,2})(?:일|\.?)(?: *\([월화수목금토일]\))?", "${1}-${2}-${3}"),
+    (r"오전 *(\d[\d:]*)$", "${1} AM"),
+    (r"오후 *(\d[\d:]*)$", "${1} PM"),
+)
+"""How Korean offices and Excel write dates and hours of twelve, and the same in digits."""
 
 
 class TimesError(BongsuError, ValueError):
@@ -27,6 +33,7 @@ def instants(text: pl.Series) -> pl.Series:
         raise TimesError(
             f"row {offsets[0] + 1}: {text.name} {text[offsets[0]]!r} has an offset; give local times without one"
         )
+    text = _plain(text)
     first, last = pl.lit(text).str.extract_groups(_YEAR_FIRST), pl.lit(text).str.extract_groups(_YEAR_LAST)
     parts = pl.select(
         *(first.struct.field(str(i)).alias(f"f{i}") for i in range(1, 10)),
@@ -52,6 +59,13 @@ def instants(text: pl.Series) -> pl.Series:
     )  # fmt: skip
     read = written.str.to_datetime("%Y-%-m-%-d %-H:%-M:%-S", strict=False, time_unit="us")
     return parts.select(read.alias(text.name)).to_series()
+
+
+def _plain(text: pl.Series) -> pl.Series:
+    """Return times without Korean words."""
+    for pattern, written in _KOREAN:
+        text = text.str.replace(pattern, written)
+    return text
 
 
 def _is_day_first(parts: pl.DataFrame, text: pl.Series) -> bool:

@@ -91,6 +91,29 @@ def test_hours_of_twelve_are_read_with_am_and_pm() -> None:
     assert check(frame, "h")["ds"].to_list() == [datetime(2023, 1, 13), datetime(2023, 1, 13, 13)]
 
 
+@pytest.mark.parametrize(
+    "midnight",
+    [
+        "2024년 3월 5일",
+        "2024. 3. 5.",
+        "2024.3.5",
+        "2024. 3. 5. (화)",
+        "2024-03-05 오전 12:00:00",
+        "2024. 3. 5. 오전 12:00",
+    ],
+)
+def test_korean_dates_and_hours_are_read(midnight: str) -> None:
+    assert check(text([midnight]), "D")["ds"].to_list() == [datetime(2024, 3, 5)]
+    afternoon = check(text(["2024년 3월 5일 오후 1:00", "2024-03-05 오후 12:00"]), "h")["ds"].to_list()
+    assert afternoon == [datetime(2024, 3, 5, 12), datetime(2024, 3, 5, 13)]
+
+
+@pytest.mark.parametrize("offset", ["Z", " UTC", "+09", " +0900", "+09:00"])
+def test_an_offset_is_named_however_it_is_written(offset: str) -> None:
+    with pytest.raises(SeriesError, match="has an offset; give local times without one"):
+        check(text([f"2023-01-01 00:00:00{offset}"]), "D")
+
+
 def test_numbers_may_have_separators_of_thousands_and_columns_any_case() -> None:
     frame = text(["2023-01-01", "2023-01-02"], ["1,040", " 7.0 "]).rename({"unique_id": "Unique_ID", "y": "Y"})
     assert check(frame, "D")["y"].to_list() == [1040.0, 7.0]
