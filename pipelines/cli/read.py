@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -100,7 +101,7 @@ def _format(format: Format | None, out_file: Path | None, excel: bool) -> Format
     """The format that is meant by the options together."""
     if excel and format not in (None, Format.csv):
         raise typer.BadParameter("is for CSV only", param_hint="--excel")
-    ending = out_file.suffix.removeprefix(".") if out_file else ""
+    ending = out_file.suffix.removeprefix(".").lower() if out_file else ""
     chosen = format or (Format.csv if excel else Format(ending) if ending in set(Format) else Format.table)
     if chosen is Format.table and out_file:
         raise typer.BadParameter("name a file that ends in .csv, .json, .parquet or .xlsx", param_hint="--out")
@@ -108,7 +109,14 @@ def _format(format: Format | None, out_file: Path | None, excel: bool) -> Format
         raise typer.BadParameter(f"{chosen} is not text: add --out FILE, or redirect the output", param_hint="--format")
     if out_file and not out_file.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {out_file.absolute().parent} does not exist", param_hint="--out")
+    if out_file and not _is_writable(out_file):
+        raise typer.BadParameter(f"{out_file} cannot be written: choose another place", param_hint="--out")
     return chosen
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether a file can be written, new or over an old one."""
+    return not path.is_dir() and os.access(path if path.exists() else path.absolute().parent, os.W_OK)
 
 
 def check_profile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import date
@@ -138,18 +139,23 @@ def _check_output(target: Path, formats: Collection[str] = (".parquet",)) -> Non
     """Check before the work that its result can be written.
 
     Raises:
-        OwnDataError: The file's format is unknown, or its place is a folder or below a file.
+        OwnDataError: The file's format is unknown, or its place is a folder, below a file or cannot be written.
     """
     if target.suffix.lower() not in formats:
         raise OwnDataError(f"--out {target}: name a file that ends in {' or '.join(formats)}")
     if target.is_dir():
         raise OwnDataError(f"--out {target} is a folder: name a file in it")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise OwnDataError(f"--out {target} cannot be written over: choose another name")
     _check_folder(target.parent)
 
 
 def _check_folder(folder: Path) -> None:
-    if blocking := next((part for part in (folder, *folder.parents) if part.exists() and not part.is_dir()), None):
-        raise OwnDataError(f"--out: {blocking} is a file, so no folder {folder} can be made: choose another place")
+    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise OwnDataError(f"--out: {existing} is a file, so no folder {folder} can be made: choose another place")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OwnDataError(f"--out: nothing can be written in {existing}: choose another place")
 
 
 def _keep(folder: Path, scores: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:

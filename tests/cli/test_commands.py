@@ -219,7 +219,7 @@ def test_a_table_shows_brackets_as_they_are(home: Path, monkeypatch: pytest.Monk
     assert done.exit_code == 0 and all(text in done.output for text in ("x[y]", "[red]x[/red]", "[/]"))
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows.xlsx"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "rows.parquet", "rows.xlsx", "ROWS.CSV"])
 def test_query_writes_a_file_in_the_format_of_its_name(
     home: Path, answered: pl.DataFrame, tmp_path: Path, name: str
 ) -> None:
@@ -239,6 +239,7 @@ def test_query_writes_csv_that_excel_reads_as_utf_8(home: Path, answered: pl.Dat
         (["--excel", "--format", "json"], "is for CSV only"),
         (["--out", "rows.txt"], "ends in .csv, .json, .parquet or"),
         (["--out", "nowhere/rows.csv"], "does not exist"),
+        (["--out", "/", "--format", "csv"], "/ cannot be written: choose another place"),
     ],
 )
 def test_query_checks_its_output_before_it_reads(home: Path, options: list[str], message: str) -> None:

@@ -135,6 +135,18 @@ def series(tmp_path: Path, *names: str, days: int = 70) -> Path:
     return tmp_path / "series.csv"
 
 
+def test_a_place_without_permission_to_write_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_data.os, "access", lambda *_: False)
+    source = own_data.Source(tmp_path / "never read.csv")
+    with pytest.raises(OwnDataError, match=f"nothing can be written in {tmp_path}: choose another place"):
+        own_data.predict_demand(source, "D", 7, tmp_path / "new" / "out.parquet")
+    (tmp_path / "old.parquet").touch()
+    with pytest.raises(OwnDataError, match=r"old\.parquet cannot be written over"):
+        own_data.predict_demand(source, "D", 7, tmp_path / "old.parquet")
+
+
 def test_a_forecast_is_written_into_a_folder_that_is_made_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
