@@ -110,7 +110,7 @@ def predict_demand(
         refused = own_data.predict_demand(
             own_data.Source(source, encoding, fill_zeros), freq.value, horizon, out_file, show, _note
         )
-    err.print(f"written: {out_file}")
+    err.print(f"written: {out_file}", markup=False, soft_wrap=True)
     _exit_if_any(refused)
 
 
@@ -136,7 +136,7 @@ def predict_risk(
     task = Task(crs, boundary, cell, area_km2)
     with progress_of("predict") as show:
         own_data.predict_risk(own_data.Source(source, encoding), task, start, days, out_file, show, _note)
-    err.print(f"written: {out_file}")
+    err.print(f"written: {out_file}", markup=False, soft_wrap=True)
 
 
 @backtest.command("demand")

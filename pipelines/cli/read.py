@@ -94,7 +94,7 @@ def query(
         sys.stdout.buffer.write(content)
     else:
         out_file.write_bytes(content)
-        err.print(f"written: {out_file}")
+        err.print(f"written: {out_file}", markup=False, soft_wrap=True)
 
 
 def _format(format: Format | None, out_file: Path | None, excel: bool) -> Format:

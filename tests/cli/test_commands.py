@@ -229,6 +229,10 @@ def test_query_writes_a_file_in_the_format_of_its_name(
         assert pl.read_parquet(tmp_path / name).equals(answered)
 
 
+def test_a_path_with_brackets_is_printed_as_it_is(home: Path, answered: pl.DataFrame, tmp_path: Path) -> None:
+    assert "[b]rows.csv" in queried(home, "--out", str(tmp_path / "[b]rows.csv")).output
+
+
 def test_query_writes_csv_that_excel_reads_as_utf_8(home: Path, answered: pl.DataFrame) -> None:
     assert queried(home, "--excel").stdout_bytes.startswith(b"\xef\xbb\xbfservice,calls")
 

@@ -28,6 +28,8 @@ from pipelines.forecast.demand.series_checks import check
 
 TRAINING_ORIGINS: Final = 6
 """Origins before the first forecast, used for model selection and ranges; half a horizon apart in ``predict``."""
+MOST_DAYS: Final = 36_525
+"""Days from the first origin to the end of the last forecast: beyond, dates would leave the calendar."""
 LEAST_PER_DAY: Final = 1.0
 BATCH: Final = 250
 """Maximum series of a batch: twice as many, or half, were no better (README, Decisions)."""
@@ -102,7 +104,7 @@ def predict(
     Raises:
         SeriesError: The series cannot be used as given.
     """
-    task = Task(freq, horizon, max(horizon // 2, 1))
+    task = _checked(Task(freq, horizon, max(horizon // 2, 1)))
     return pl.concat(_from_batches(_predicted, task, _batches(series, freq, batch), processes, progress))
 
 
@@ -129,8 +131,16 @@ def backtest(
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")
-    task = Task(freq, horizon, step, origins)
+    task = _checked(Task(freq, horizon, step, origins))
     return _combined(_from_batches(_scored, task, _batches(series, freq, batch), processes, progress), freq)
+
+
+def _checked(task: Task) -> Task:
+    """Return a task whose forecasts are within a century."""
+    steps = task.horizon + (TRAINING_ORIGINS + task.origins) * task.step
+    if steps > MOST_DAYS * (24 if task.freq == "h" else 1):
+        raise SeriesError("the origins and forecasts span more than a century: use a shorter horizon, or fewer origins")
+    return task
 
 
 def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[pl.DataFrame]:

@@ -23,6 +23,14 @@ def series(n: int, every: timedelta, rate: float = 3.0, name: str = "a") -> pl.D
     return pl.DataFrame({"unique_id": name, "ds": [START + every * i for i in range(n)], "y": rng.poisson(rate, n)})
 
 
+def test_forecasts_beyond_a_century_are_refused_before_the_work() -> None:
+    daily = series(90, timedelta(days=1))
+    with pytest.raises(SeriesError, match="span more than a century: use a shorter horizon, or fewer origins"):
+        own_series.predict(daily, "D", 3_000_000)
+    with pytest.raises(SeriesError, match="more than a century"):
+        own_series.backtest(daily, "D", 7, 1000, 1000)
+
+
 def test_hours_ahead_follow_each_series_own_end() -> None:
     both = pl.concat([series(24 * 40, timedelta(hours=1)), series(24 * 30, timedelta(hours=1), name="b")])
     predictions = own_series.predict(both, "h", 48)
