@@ -23,7 +23,7 @@ SHEET_ROWS: Final = 1_048_575
 """Rows of a sheet below its header."""
 CELL_CHARACTERS: Final = 32_767
 """Characters of a cell of a sheet."""
-SHEET_NUMBER: Final = 10**15
+SHEET_NUMBER: Final = 1e15
 """From here on Excel rounds whole numbers, such as ids: it keeps 15 digits."""
 SHEET_BEGINS: Final = date(1900, 3, 1)
 """The first day that Excel counts like other programs."""
@@ -77,10 +77,11 @@ def xlsx(frame: pl.DataFrame) -> bytes:
         *(_unchanged(values) for values in frame.select(cs.temporal() | cs.integer() | cs.decimal())),
         cs.float().replace([math.nan, math.inf, -math.inf], None),
     )
-    longest = cells.select(cs.string().str.len_chars().max()).row(0, named=True)
-    for name, length in longest.items():
-        if (length or 0) > CELL_CHARACTERS:
-            raise FormatError(f"column {name}: a cell of Excel holds {CELL_CHARACTERS:,} characters; write CSV or JSON")
+    for values in cells.select(cs.string()):
+        if values.str.len_chars().fill_null(0).ge(CELL_CHARACTERS + 1).any():
+            raise FormatError(
+                f"column {values.name}: a cell of Excel holds {CELL_CHARACTERS:,} characters; write CSV or JSON"
+            )
     with xlsxwriter.Workbook(buffer, options) as workbook:
         cells.write_excel(workbook, autofit=True)
     return buffer.getvalue()
@@ -92,7 +93,7 @@ def _unchanged(values: pl.Series) -> pl.Series:
         return values.dt.to_string("iso:strict")
     if values.dtype in (pl.Date, pl.Datetime):
         return values.dt.to_string("iso") if (values.dt.date() < SHEET_BEGINS).any() else values
-    if values.dtype.is_numeric() and not values.is_between(-SHEET_NUMBER, SHEET_NUMBER, closed="none").all():
+    if values.dtype.is_numeric() and (values.cast(pl.Float64).abs() >= SHEET_NUMBER).any():
         return values.cast(pl.String)
     return values
 

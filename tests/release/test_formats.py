@@ -79,6 +79,15 @@ def test_a_workbook_has_as_text_what_excel_would_change() -> None:
         formats.xlsx(pl.DataFrame({"t": ["x" * 40_000]}))
 
 
+@pytest.mark.parametrize(
+    "dtype", [pl.Int8, pl.Int32, pl.UInt64, pl.Float32, pl.Decimal(9, 3), pl.Boolean, pl.Categorical, pl.Null]
+)
+def test_a_workbook_may_have_a_single_column_of_any_type(dtype: pl.DataType) -> None:
+    values = pl.Series("x", ["a"] if dtype == pl.Categorical else [None] if dtype == pl.Null else [1]).cast(dtype)
+    for frame in (values.to_frame(), values.to_frame().clear()):
+        assert zipfile.is_zipfile(io.BytesIO(formats.xlsx(frame)))
+
+
 def test_json_has_large_numbers_and_keys_of_maps_as_text() -> None:
     frame = pl.DataFrame({"sum": pl.Series([Decimal(10**30)], dtype=pl.Decimal(38, 0))})
     keys = duckdb.sql("select map{1: 'a'} as m, map{date '2026-03-02': 2} as n").pl()
