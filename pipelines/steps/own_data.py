@@ -92,7 +92,7 @@ def predict_risk(
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
     _check_output(target, own_points.FORMATS)
-    risk = own_points.predict_points(_points(source), task, start, days, progress, note)
+    risk = own_points.predict_points(_points(source, note), task, start, days, progress, note)
     target.parent.mkdir(parents=True, exist_ok=True)
     own_points.save(risk, target)
 
@@ -110,7 +110,7 @@ def backtest_risk(
 ) -> pl.DataFrame:
     """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
     _check_folder(folder)
-    frame = _points(source)
+    frame = _points(source, note)
     result = own_points.backtest_points(frame, task, start, days, origins, step, progress, note)
     _keep(folder, result.scores, windows=result.windows, curves=result.curves, calibration=result.calibration)
     categories = result.curves["category"].unique().sort().to_list()
@@ -125,14 +125,14 @@ def backtest_risk(
 
 def _series(source: Source, freq: Frequency, note: Progress) -> Checked:
     wanted = (*series_checks.COLUMNS, *series_checks.OPTIONAL)
-    checked = series_checks.usable(own_files.read(source.path, wanted, source.encoding), freq, source.fill_zeros)
+    checked = series_checks.usable(own_files.read(source.path, wanted, source.encoding, note), freq, source.fill_zeros)
     for text in checked.notes:
         note(text)
     return checked
 
 
-def _points(source: Source) -> pl.DataFrame:
-    return own_files.read(source.path, point_columns.COLUMNS, source.encoding)
+def _points(source: Source, note: Progress) -> pl.DataFrame:
+    return own_files.read(source.path, point_columns.COLUMNS, source.encoding, note)
 
 
 def _check_output(target: Path, formats: Collection[str] = (".parquet",)) -> None:

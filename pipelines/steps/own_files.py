@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.config.errors import BongsuError
+from pipelines.config.progress import Progress, silent
 
 ENCODINGS: Final = ("utf-8-sig", "cp949")
 """Encodings that are tried, in this order, unless one is stated."""
@@ -33,7 +34,9 @@ class OwnDataError(BongsuError, ValueError):
     """Report that own data cannot be read or used as given; the message states what to change."""
 
 
-def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) -> pl.DataFrame:
+def read(
+    path: Path, wanted: Collection[str] = (), encoding: str | None = None, note: Progress = silent
+) -> pl.DataFrame:
     """Read the wanted columns of a Parquet or CSV file; a CSV's are text, empty where nothing is written.
 
     Rows of a CSV without any value, such as a blank last line, are skipped.
@@ -42,6 +45,7 @@ def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) 
         path: Ends in .parquet, .csv, .tsv or .txt, in upper or lower case.
         wanted: Names of columns in lower case; the rest are left out. Empty: all columns.
         encoding: Of a CSV; without it UTF-16 if the file begins like it, else UTF-8 and then CP949 are tried.
+        note: Called if the encoding is a guess.
 
     Raises:
         OwnDataError: The file does not exist, is of another format, cannot be decoded or parsed, has no wanted column,
@@ -51,7 +55,7 @@ def read(path: Path, wanted: Collection[str] = (), encoding: str | None = None) 
         raise OwnDataError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
     suffix = path.suffix.lower()
     if suffix in TEXT:
-        return _csv(path, wanted, encoding)
+        return _csv(path, wanted, encoding, note)
     if suffix != ".parquet":
         raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
     try:
@@ -71,8 +75,8 @@ def _parquet(path: Path, wanted: Collection[str]) -> pl.DataFrame:
     return frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
 
 
-def _csv(path: Path, wanted: Collection[str], encoding: str | None) -> pl.DataFrame:
-    text = _decoded(path, encoding).lstrip(BYTE_ORDER_MARK)
+def _csv(path: Path, wanted: Collection[str], encoding: str | None, note: Progress) -> pl.DataFrame:
+    text = _decoded(path, encoding, note).lstrip(BYTE_ORDER_MARK)
     separator = _separator(text, wanted)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     filled = _filled(path, rows)
@@ -158,7 +162,7 @@ def _whole(path: Path, rows: Iterator[list[str]], width: int) -> Iterator[list[s
         yield row
 
 
-def _decoded(path: Path, encoding: str | None) -> str:
+def _decoded(path: Path, encoding: str | None, note: Progress) -> str:
     """Return a file's text.
 
     Raises:
@@ -183,5 +187,7 @@ def _decoded(path: Path, encoding: str | None) -> str:
                     f"{path.name}, line {line}: it has a NUL character, which is not text; state its encoding by "
                     "--encoding, such as utf-16-le"
                 )
+            if name == ENCODINGS[-1] and not encoding:
+                note(f"{path.name} is not UTF-8 and is read as CP949; if names look wrong, state --encoding")
             return text
     raise OwnDataError(f"{path.name} is not text in {' or '.join(tried)} ({failure}); state its encoding by --encoding")

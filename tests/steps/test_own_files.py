@@ -40,6 +40,15 @@ def test_a_file_that_is_not_what_its_name_says_is_named_as_what_it_is(
         own_files.read(tmp_path / "calls.csv")
 
 
+def test_a_guess_of_the_encoding_is_noted(tmp_path: Path) -> None:
+    path, notes = tmp_path / "calls.csv", list[str]()
+    path.write_bytes("unique_id\n강남구\n".encode("cp949"))
+    own_files.read(path, encoding="cp949", note=notes.append)
+    assert not notes
+    own_files.read(path, note=notes.append)
+    assert notes == ["calls.csv is not UTF-8 and is read as CP949; if names look wrong, state --encoding"]
+
+
 def test_a_folder_is_not_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(OwnDataError, match="is not a file"):
         own_files.read(tmp_path)
