@@ -71,7 +71,7 @@ def made_again(settings: Settings, *_: object) -> dict[str, str]:
                 "joint_links": "joint_incident_id varchar",
             }[table]
             con.execute(f"create or replace table reference.{table} ({columns}, {rest})")
-        warehouse.run_models(con, "core", ["restricted_incidents", "incidents", "incident_changes"])
+        warehouse.run_models(con, "core", ["place_piles", "restricted_incidents", "incidents", "incident_changes"])
         return warehouse.hashes(con, "raw", "staging", "core")
 
 
