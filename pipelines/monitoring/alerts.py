@@ -92,11 +92,17 @@ _NOTES = (
     """,
     """
     select feed, format(
-        '{}: no record{} from {} to {}: taken as an outage, so that this time is unknown and not zero; confirm it '
-        'under outages of [feeds.{}] in the profile, or add it to quiet_spans if there really was none',
+        '{}: no record{} from {} to {}: taken as an outage, so that this time is unknown and not zero; {} of '
+        '[feeds.{}] in the profile',
         feed, coalesce(' of ' || service, ' of ' || category, '') || coalesce(' in ' || area_id, ''),
         strftime(timezone(getvariable('time_zone'), from_at), '%Y-%m-%d %H:%M'),
-        strftime(timezone(getvariable('time_zone'), until_at), '%Y-%m-%d %H:%M'), feed
+        strftime(timezone(getvariable('time_zone'), until_at), '%Y-%m-%d %H:%M'),
+        if(
+            coalesce(service, category, area_id) is null,
+            'confirm it under outages, or, if there really was none, add it to quiet_spans',
+            'if there really was none, such as of a station that closed, add a day of it to quiet_spans'
+        ),
+        feed
     ) as message
     from marts.observation_windows
     where observation_state = 'outage' and evidence <> 'profile'

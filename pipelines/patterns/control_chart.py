@@ -26,6 +26,7 @@ SHOWN_WEEKS: Final = 53
 BASE_WEEKS: Final = 8
 WEEKS: Final = SHOWN_WEEKS + BASE_WEEKS
 TAIL: Final = 0.00135
+SERIES: Final = ("area_id", "category")
 
 TYPES: Final = frame_schema("patterns.control_chart")
 
@@ -35,8 +36,9 @@ def control_chart(points: pl.DataFrame, unknown: pl.DataFrame, window_end: date)
 
     Args:
         points: One row per incident and area in which it counts: ``area_id, category, occurrence_date, report_date``.
-        unknown: ``category, day``: days on which a category is unknown (`unknown_days`). A week with one has no count
-            and does not enter the limits of others; weeks before the first known one are not listed.
+        unknown: ``area_id, category, day``: days on which a category is unknown in an area (`unknown_days`). A week
+            with one has no count and does not enter the limits of others; weeks before the first known one are not
+            listed.
         window_end: The first local date that is not complete.
 
     Returns:
@@ -46,21 +48,24 @@ def control_chart(points: pl.DataFrame, unknown: pl.DataFrame, window_end: date)
     counted = (
         _in_weeks(points, "occurrence_date", window_end)
         .filter(pl.col("report_date") < pl.lit(window_end) - pl.duration(days=7 * pl.col("week")))
-        .group_by("area_id", "category", "week")
+        .group_by(*SERIES, "week")
         .agg(pl.len().cast(pl.Int64).alias("incidents"))
     )
-    lacking = _in_weeks(unknown, "day", window_end).select("category", "week").unique()
-    series = counted.select("area_id", "category").unique().sort("category", "area_id")
+    lacking = _in_weeks(unknown, "day", window_end).select(*SERIES, "week").unique()
+    series = counted.select(SERIES).unique().sort("category", "area_id")
     if series.is_empty():
         return pl.DataFrame(schema=TYPES)
     weeks = pl.DataFrame({"week": np.arange(WEEKS)[::-1]})
     full = (
         series.join(weeks, how="cross", maintain_order="left")
-        .join(counted, on=["area_id", "category", "week"], how="left", maintain_order="left")
-        .join(lacking.with_columns(is_unknown=True), on=["category", "week"], how="left", maintain_order="left")
+        .join(counted, on=[*SERIES, "week"], how="left", maintain_order="left")
+        .join(lacking.with_columns(is_unknown=True), on=[*SERIES, "week"], how="left", maintain_order="left")
         .with_columns(pl.col("incidents").fill_null(0), pl.col("is_unknown").fill_null(False))
+        .with_columns(
+            known_weeks=pl.col("week").filter(~pl.col("is_unknown")).cast(pl.String).str.join(" ").over(SERIES)
+        )
     )
-    charted = pl.concat(_charted(part) for part in full.partition_by("category", maintain_order=True))
+    charted = pl.concat(_charted(part) for part in full.partition_by("known_weeks", maintain_order=True))
     start = pl.lit(window_end) - pl.duration(days=7 * (pl.col("week") + 1))
     return (
         charted.with_columns(
@@ -84,7 +89,7 @@ def _in_weeks(dated: pl.DataFrame, column: str, window_end: date) -> pl.DataFram
 
 
 def _charted(full: pl.DataFrame) -> pl.DataFrame:
-    """Add the limits of a category's areas, all weeks of each, oldest first, from the first known week on."""
+    """Add the limits of series with the same known weeks, all weeks of each, oldest first, from the first known."""
     is_known = ~full["is_unknown"].to_numpy().reshape(-1, WEEKS)[0]
     counts = full["incidents"].to_numpy().reshape(-1, WEEKS)
     centre, low, high = (np.full(counts.shape, np.nan) for _ in range(3))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -31,6 +31,7 @@ from pipelines.schema.dictionary import frame_schema
 
 WINDOW: Final = ("window_start_date", "window_end_date", "cluster_start_date")
 """Columns of the tables that are built from closed-up days (`unknown_days`)."""
+YEAR: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Crime:
     ``cells``: ``reference.cells``, both grids. ``areas``: ``reference.areas``.
     ``complete_until``: the first local date excluded: that of ``as_of``, or an earlier one if records are not complete
     up to it, because missing days of a feed without data must not count as days without crime.
-    ``gaps``: ``marts.crime_gaps``, the unknown days before and in between.
+    ``gaps``: ``marts.crime_gaps``, the unknown days before and in between; ``area_gaps``: those of single areas.
     """
 
     points: pl.DataFrame
@@ -53,6 +54,7 @@ class Crime:
     areas: pl.DataFrame
     complete_until: date
     gaps: pl.DataFrame
+    area_gaps: pl.DataFrame
     profile: Profile
 
     @cached_property
@@ -62,8 +64,25 @@ class Crime:
 
     @cached_property
     def unknown_weeks(self) -> pl.DataFrame:
-        """Return the same with every day of categories that are not dated to a week: none has a weekly count."""
-        return unknown_days.with_undated(self.unknown, self.points, self.complete_until)
+        """Return the same by listed area, with every day of categories that are not dated to a week: none has a weekly
+        count.
+        """
+        unknown = unknown_days.with_undated(self.unknown, self.points, self.complete_until)
+        return unknown_days.by_area(unknown, self.area_gaps, self.listed_areas, self.complete_until)
+
+    @property
+    def known_areas(self) -> "Crime":
+        """Return the same without areas of which a day of the last year is unknown: no crime there says nothing."""
+        recent = pl.col("until_date") > self.complete_until - YEAR
+        lacking = self.area_gaps.filter(recent, pl.col("area_id") != self.profile.areas.whole_id)["area_id"].unique()
+        if lacking.is_empty():
+            return self
+        of_lacking = pl.col("admin_area_id", "police_area_id").is_in(lacking.implode()).fill_null(False)
+        return replace(
+            self,
+            points=self.points.filter(~pl.any_horizontal(of_lacking)),
+            areas=self.areas.filter(~pl.col("area_id").is_in(lacking.implode())),
+        )
 
     @property
     def by_week(self) -> "Crime":
@@ -242,7 +261,7 @@ OF_CALENDAR: Final = frozenset(
 
 def tables(crime: Crime) -> dict[str, pl.DataFrame]:
     """Return every table of schema ``patterns``."""
-    closed = crime.closed
+    closed = crime.known_areas.closed
     return {
         name: compute(crime)
         if name in OF_CALENDAR

@@ -99,6 +99,36 @@ def with_undated(unknown: pl.DataFrame, points: pl.DataFrame, window_end: date) 
     return pl.concat([unknown, added]).unique().sort("category", "day")
 
 
+def by_area(unknown: pl.DataFrame, area_gaps: pl.DataFrame, areas: pl.DataFrame, window_end: date) -> pl.DataFrame:
+    """Return the unknown days of every area: those of all, and its own.
+
+    Args:
+        unknown: ``category, day``: unknown everywhere.
+        area_gaps: ``category, area_id, from_date`` (null: ever before), ``until_date``: unknown in single areas.
+        areas: ``area_id`` of the areas to list.
+        window_end: The first local date excluded.
+
+    Returns:
+        ``area_id, category, day``; where a category of an area is unknown, so is the area's sum.
+    """
+    since = window_end - timedelta(days=YEARS * 366)
+    in_one = (
+        area_gaps.join(areas, on="area_id", how="semi")
+        .select(
+            "area_id",
+            "category",
+            pl.col("from_date").fill_null(since).clip(since, window_end).alias("first"),
+            pl.col("until_date").clip(since, window_end).alias("end"),
+        )
+        .filter(pl.col("first") < pl.col("end"))
+        .with_columns(day=pl.date_ranges("first", "end", closed="left"))
+        .explode("day")
+        .select("area_id", "category", "day")
+    )
+    everywhere = areas.select("area_id").join(unknown, how="cross")
+    return pl.concat([everywhere, in_one, in_one.with_columns(pl.lit(ALL).alias("category"))]).unique()
+
+
 def first_known(unknown: pl.DataFrame, window_end: date) -> date | None:
     """Return the first day on which crime as a whole is known, in the years before ``window_end``; None without one."""
     since = window_end - timedelta(days=YEARS * 366)

@@ -50,7 +50,7 @@ def weekly(
         weights: ``category, harm`` of every category.
         chart: The result of ``control_chart`` for the same points: its newest week gives the 7 days their expected
             range.
-        unknown: ``category, day``: days on which a category is unknown.
+        unknown: ``area_id, category, day``: days on which a category is unknown in an area.
         window_end: The first local date that is not complete.
 
     Returns:
@@ -91,10 +91,10 @@ def _span(
     counted = grid
     for years, (start, end) in enumerate(windows(span, window_end)):
         days = unknown.filter(pl.col("day").is_between(start, end, closed="left"))
-        lacking = days.group_by("category").agg(pl.len().cast(pl.Int32).alias("lacking"))
+        lacking = days.group_by(KEYS).agg(pl.len().cast(pl.Int32).alias("lacking"))
         counted = (
             counted.join(_count(points, start, end, f"y{years}"), on=KEYS, how="left", maintain_order="left")
-            .join(lacking, on="category", how="left", maintain_order="left")
+            .join(lacking, on=KEYS, how="left", maintain_order="left")
             .with_columns(pl.when(pl.col("lacking").is_null()).then(pl.col(f"y{years}").fill_null(0)))
             .rename({"lacking": f"lacking{years}"})
         )

@@ -10,6 +10,15 @@ import polars as pl
 from pipelines.config.settings import Settings
 
 LONGEST_LAG: Final = timedelta(days=7)
+OUTSIDE_GAPS: Final = """
+anti join (
+    select area_id
+    from marts.crime_gaps
+    where until_date > (getvariable('as_of')::timestamptz - interval 1 year)::date
+        and area_id not in (select area_id from marts.region)
+) as lacking on lacking.area_id = admin_area_id
+"""
+"""Leaves out rows of districts in which reported crime of a day of the last year is unknown."""
 
 
 def demand_hourly(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -44,8 +53,13 @@ def crime_versions(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def crime_gaps(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """``marts.crime_gaps``: local days on which reported crime of a category is unknown."""
-    return con.execute("from marts.crime_gaps order by all").pl()
+    """``marts.crime_gaps``: local days on which reported crime of a category is unknown everywhere."""
+    return con.execute("select * exclude area_id from marts.crime_gaps where area_id is null order by all").pl()
+
+
+def area_gaps(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """``marts.crime_gaps`` of single areas: local days on which reported crime is unknown there."""
+    return con.execute("select * exclude feed from marts.crime_gaps where area_id is not null order by all").pl()
 
 
 def areas(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -54,8 +68,11 @@ def areas(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def cells(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """``reference.cells``, of both grids."""
-    return con.execute("from reference.cells order by cell_metres, cell_id").pl()
+    """``reference.cells``, of both grids, without those of districts in which a day of the last year is unknown.
+
+    There a lack of crime says nothing, and neither do risk and patterns.
+    """
+    return con.execute(f"from reference.cells {OUTSIDE_GAPS} order by cell_metres, cell_id").pl()
 
 
 def services_complete_until(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:

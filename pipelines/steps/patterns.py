@@ -36,6 +36,7 @@ def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> nightly.Crime:
         areas=inputs.areas(con),
         complete_until=end,
         gaps=inputs.crime_gaps(con),
+        area_gaps=inputs.area_gaps(con),
         profile=profile,
     )
 

@@ -1,7 +1,8 @@
 -- Local days on which reported crime of a category is unknown, by the observation windows of its feeds: from_date (empty: ever
 -- before) up to until_date, excluded. Its feeds are those with records whose words the profile maps to it; where one of
 -- them is unknown, the category is, unless that one has less than a tenth of the category's records by day. Days that are
--- partly known count as unknown. Grain: category, feed, from_date.
+-- partly known count as unknown. With area_id, only that area is unknown (area_gaps), in all categories, and feed is empty.
+-- Grain: category, feed, area_id, from_date, until_date.
 with lives as (
     select feed, greatest(date_diff('day', min(hour_start_at), max(hour_start_at)), 1) as days
     from core.record_hours
@@ -33,20 +34,27 @@ spans as (
     select
         category_feeds.category,
         windows.feed,
+        null as area_id,
         windows.observation_state,
-        timezone(getvariable('time_zone'), windows.from_at) as local_from,
-        timezone(getvariable('time_zone'), windows.until_at) as local_until
+        windows.from_at,
+        windows.until_at
     from marts.observation_windows as windows
     join category_feeds on category_feeds.feed = windows.feed
     where windows.observation_state <> 'observed'
         and windows.service is null
         and windows.area_id is null
         and coalesce(windows.category, category_feeds.category) = category_feeds.category
+    union all
+    select mapped.category, null, area_gaps.area_id, area_gaps.observation_state, area_gaps.from_at, area_gaps.until_at
+    from marts.area_gaps
+    join reference.feed_services on feed_services.service = area_gaps.service
+    join mapped on mapped.feed = feed_services.feed
 )
-select
+select distinct
     category,
     feed,
-    local_from::date as from_date,
-    (local_until + interval 1 day - interval 1 microsecond)::date as until_date,
+    area_id,
+    nullif(timezone(getvariable('time_zone'), from_at)::date, '-infinity'::date) as from_date,
+    timezone(getvariable('time_zone'), until_at + interval 1 day - interval 1 microsecond)::date as until_date,
     observation_state
 from spans

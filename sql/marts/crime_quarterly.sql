@@ -1,7 +1,7 @@
 -- Reported crime by district and quarter of the occurrence (else of the report), sensitive matters left out.
 -- Only what was reported within a month after the quarter counts: a quarter that went on growing by single late
 -- reports would give them away by subtraction. A quarter that began before the records of the category did is short and left
--- out; one with an outage states its days.
+-- out, as is one in which the records of the district alone are not all there; one with an outage states its days.
 -- Grain: area_id, quarter_start_date, category.
 with dated as (
     select
@@ -45,4 +45,10 @@ left join unknown
 anti join marts.crime_gaps
     on crime_gaps.category = counted.category
     and crime_gaps.observation_state = 'before_first_record'
+    and crime_gaps.area_id is null
     and crime_gaps.until_date > counted.quarter_start_date
+anti join marts.crime_gaps as area_gaps
+    on area_gaps.category = counted.category
+    and area_gaps.area_id = counted.area_id
+    and area_gaps.until_date > counted.quarter_start_date
+    and coalesce(area_gaps.from_date, '-infinity'::date) < counted.quarter_start_date + interval 3 months

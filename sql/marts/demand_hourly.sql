@@ -1,8 +1,8 @@
 -- Calls and dispatches by area of every hierarchy, service and hour, zeros present, for the whole hours in which all feeds of
 -- the service are complete: all levels below the nation of the administrative hierarchy and of the service's own agency's
 -- hierarchy, and the region as a whole, once.
--- What is before, after or in an outage is unknown and has no row, of all areas or of the one that stopped; a service with a
--- feed that was never fetched has none at all.
+-- What is before, after or in an outage is unknown and has no row, of all areas or of those in and above the one that stopped
+-- (area_gaps); a service with a feed that was never fetched has none at all.
 -- Listed calls are those whose records the agency may read: counted apart, because what is left after subtracting
 -- records from all calls would be the sensitive matters. Where only the caller's telephone places a call, it counts by its
 -- district, as one without a place: station areas cross districts, so both would tell where the telephone stood.
@@ -15,16 +15,10 @@ with services as (
         service in (select service from core.dispatches) as has_units
     from marts.demand_windows
 ),
--- Where an area of a service has no records yet, or no more, while others have.
-area_gaps as (
-    select distinct
-        demand_services.demand_service as service,
-        windows.area_id,
-        coalesce(windows.from_at, '-infinity'::timestamptz) as from_at,
-        windows.until_at
-    from marts.observation_windows as windows
-    join reference.demand_services on demand_services.service = windows.service
-    where windows.area_id is not null
+gaps as (
+    select distinct demand_services.demand_service as service, area_gaps.area_id, area_gaps.from_at, area_gaps.until_at
+    from marts.area_gaps
+    join reference.demand_services on demand_services.service = area_gaps.service
 ),
 sent as (
     select incident_id, count(*) as dispatches from core.dispatches group by incident_id
@@ -139,8 +133,8 @@ left join summed
     on summed.area_id = panel.area_id
     and summed.service = panel.service
     and summed.hour_start_at = panel.hour_start_at
-anti join area_gaps
-    on area_gaps.area_id = panel.area_id
-    and area_gaps.service = panel.service
-    and panel.hour_start_at >= area_gaps.from_at
-    and panel.hour_start_at < area_gaps.until_at
+anti join gaps
+    on gaps.area_id = panel.area_id
+    and gaps.service = panel.service
+    and panel.hour_start_at >= date_trunc('hour', gaps.from_at)
+    and panel.hour_start_at < gaps.until_at

@@ -11,6 +11,7 @@ select
 from marts.crime_quarterly as counted
 anti join marts.crime_gaps
     on crime_gaps.category = counted.category
+    and crime_gaps.area_id is null
     and crime_gaps.observation_state in ('filling', 'before_first_record')
     and crime_gaps.until_date > counted.quarter_start_date
     and coalesce(crime_gaps.from_date, '-infinity'::date) < counted.quarter_start_date + interval 4 months

@@ -1,4 +1,4 @@
--- When the records of each feed, or of one of its services, are known, and why not else. Grain: feed, service, from_at, evidence.
-select feed, service, observation_state, from_at, until_at, evidence
+-- When records are known, and why not else; of areas only outages. Grain: feed, service, area_id, from_at, evidence.
+select feed, service, area_id, observation_state, from_at, until_at, evidence
 from marts.observation_windows
-where area_id is null and category is null
+where category is null and (area_id is null or observation_state = 'outage')

@@ -45,10 +45,14 @@ def test_a_feed_without_data_is_an_alarm_with_its_limit(korea: Settings) -> None
 
 def test_an_outage_that_the_profile_does_not_state_is_a_notice_with_what_to_do(korea: Settings) -> None:
     times = {"from_at": AS_OF - timedelta(days=60), "until_at": AS_OF - timedelta(days=20)}
-    row = {"feed": "fire_119", "service": "ems", "observation_state": "outage", "evidence": "records"} | times
+    row = {"feed": "fire_119", "observation_state": "outage", "evidence": "records"} | times
     (notice,) = gathered(korea, marts__observation_windows=row).iter_rows(named=True)
-    assert not notice["is_alarm"] and notice["message"].startswith("fire_119: no record of ems from ")
-    assert "outages of [feeds.fire_119]" in notice["message"] and "quiet_spans" in notice["message"]
+    assert not notice["is_alarm"] and notice["message"].startswith("fire_119: no record from ")
+    assert "outages, or, if there really was none, add it to quiet_spans of [feeds.fire_119]" in notice["message"]
+    station = {"service": "ems", "area_id": "F-9"}
+    (notice,) = gathered(korea, marts__observation_windows=row | station).iter_rows(named=True)
+    assert "no record of ems in F-9 from " in notice["message"], "confirmed, it would be an outage of the whole feed"
+    assert "confirm" not in notice["message"] and "add a day of it to quiet_spans" in notice["message"]
     assert gathered(korea, marts__observation_windows=row | {"evidence": "profile"}).is_empty()
 
 

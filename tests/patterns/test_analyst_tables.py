@@ -44,6 +44,7 @@ def crime(settings: Settings, points: pl.DataFrame, cells: int = 4) -> nightly.C
         areas=pl.DataFrame(areas),
         complete_until=END,
         gaps=pl.DataFrame(schema=GAPS),
+        area_gaps=pl.DataFrame(schema={"area_id": pl.String} | GAPS),
         profile=settings.profile,
     )
 
@@ -117,10 +118,20 @@ def test_every_pattern_ends_where_the_records_do_and_not_at_the_day_of_the_run(s
         assert built["window_end_date"].unique().to_list() in ([silent], [])
 
 
+def test_an_area_with_an_unknown_day_in_the_last_year_is_in_no_pattern_of_places(settings: Settings) -> None:
+    """Its lack of crime since says nothing; the week's counts name it as unknown (weekly)."""
+    here = crime(settings, year_of_thefts())
+    stopped = {"area_id": "11010", "category": "theft", "from_date": END - timedelta(days=30), "until_date": END}
+    gone = replace(here, area_gaps=pl.DataFrame([stopped], schema={"area_id": pl.String} | GAPS)).known_areas
+    assert gone.points.is_empty() and gone.areas["area_id"].to_list() == ["11"]
+    long_ago = stopped | {"from_date": date(2015, 1, 1), "until_date": END - timedelta(days=400)}
+    assert replace(here, area_gaps=pl.DataFrame([long_ago])).known_areas.points.height == here.points.height
+
+
 def test_patterns_of_a_stale_feed_end_where_it_was_read(
     con: duckdb.DuckDBPyConnection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("crime_daily", "crime_gaps", "cells", "areas"):
+    for name in ("crime_daily", "crime_gaps", "area_gaps", "cells", "areas"):
         monkeypatch.setattr(inputs, name, lambda _: pl.DataFrame())
     monkeypatch.setattr(patterns, "_points", lambda *_: pl.DataFrame())
     con.execute("""

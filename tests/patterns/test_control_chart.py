@@ -9,14 +9,14 @@ import pytest
 from pipelines.patterns import control_chart, unknown_days
 
 END = date(2026, 3, 3)
-KNOWN = pl.DataFrame(schema=unknown_days.SCHEMA)
+KNOWN = pl.DataFrame(schema={"area_id": pl.String} | unknown_days.SCHEMA)
 """No unknown day."""
 
 
 def unknown(first: date, end: date) -> pl.DataFrame:
     """Days on which all crime is unknown, from the first and before the end."""
     days = pl.date_range(first, end, closed="left", eager=True)
-    return pl.DataFrame({"category": ["theft"] * len(days), "day": days}, schema=unknown_days.SCHEMA)
+    return pl.DataFrame({"area_id": "11", "category": "theft", "day": days}, schema=KNOWN.schema)
 
 
 def points(*rows: tuple[int, int, int]) -> pl.DataFrame:

@@ -42,7 +42,9 @@ def crime() -> nightly.Crime:
     ).with_columns(pl.lit(None, pl.Datetime("us")).alias(name) for name in ("occurred_from", "occurred_until"))
     gaps = pl.DataFrame(schema={"category": pl.String, "from_date": pl.Date, "until_date": pl.Date})
     daily = pl.DataFrame([single | {"incidents": 20}])
-    return nightly.Crime(points, daily, cells, areas, TODAY, gaps, profiles.load("korea"))
+    return nightly.Crime(
+        points, daily, cells, areas, TODAY, gaps, gaps.with_columns(area_id=pl.lit("")), profiles.load("korea")
+    )
 
 
 @pytest.mark.parametrize(("days", "known"), [(None, 20), (7, 20), (8, 0), (31, 0)])

@@ -10,6 +10,9 @@ from pipelines.patterns.statistics import rollups
 from pipelines.patterns.statistics.e_test import e_test
 
 END = date(2026, 3, 3)
+NO_GAPS = pl.DataFrame(
+    schema={"category": pl.String, "area_id": pl.String, "from_date": pl.Date, "until_date": pl.Date}
+)
 AREAS = pl.DataFrame({"area_id": ["11", "A", "B"], "area_level": ["region", "district", "district"]})
 WEIGHTS = pl.DataFrame({"category": ["theft", "robbery"], "harm": [1.0, 10.0]})
 
@@ -41,6 +44,7 @@ def table(frame: pl.DataFrame, *gaps: tuple[date, date], end: date = END) -> pl.
         ]
         or [pl.DataFrame(schema=unknown_days.SCHEMA)]
     )
+    unknown = unknown_days.by_area(unknown, NO_GAPS, AREAS, end)
     chart = control_chart.control_chart(frame, unknown, end)
     return weekly.weekly(frame, AREAS, WEIGHTS, chart, unknown, end)
 
@@ -139,3 +143,22 @@ def test_a_span_with_an_unknown_day_has_no_count_and_says_so() -> None:
 def test_without_records_there_are_no_rows_but_every_column(gaps: tuple[tuple[date, date], ...]) -> None:
     built = table(points(), *gaps)
     assert built.schema == pl.Schema(weekly.TYPES) and built.is_empty()
+
+
+def test_an_area_whose_records_stopped_alone_has_no_count_and_the_others_have_theirs() -> None:
+    frame = points(
+        *(("A", "theft", day, 0) for day in days(0, 1, 2)), *(("B", "theft", day, 0) for day in days(0, 1, 30))
+    )
+    stopped = {"area_id": "B", "category": "theft", "from_date": END - timedelta(days=9), "until_date": END}
+    unknown = unknown_days.by_area(
+        pl.DataFrame(schema=unknown_days.SCHEMA), pl.DataFrame([stopped], schema=NO_GAPS.schema), AREAS, END
+    )
+    chart = control_chart.control_chart(frame, unknown, END)
+    weeks = weekly.weekly(frame, AREAS, WEIGHTS, chart, unknown, END).filter(pl.col("span") == "7 days")
+    assert weeks.filter(pl.col("area_id") == "B", pl.col("category") != "robbery")["incidents"].to_list() == [
+        None,
+        None,
+    ]
+    assert weeks.filter(pl.col("area_id") == "A", pl.col("category") == "theft")["incidents"].to_list() == [2]
+    newest = chart.filter(pl.col("week_start_date") == END - timedelta(days=7), pl.col("category") == "theft")
+    assert newest.sort("area_id").select("area_id", "incidents").rows() == [("11", 3), ("A", 2), ("B", None)]

@@ -66,12 +66,13 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                 feed varchar, service varchar, category varchar, area_id varchar, observation_state varchar,
                 from_at timestamptz, until_at timestamptz
             );
-            create table marts.crime_gaps (category varchar, from_date date, until_date date);
+            create table marts.crime_gaps (category varchar, area_id varchar, from_date date, until_date date);
+            create table marts.region (area_id varchar);
             create table reference.areas as
             select * from (values ('11', null), ('11010', '11')) areas (area_id, parent_area_id);
             create table reference.cells as
             select * from (values ('a', 100, 0, 0), ('b', 100, 100, 0), ('c', 100, 0, 100), ('d', 100, 100, 100))
-            cells (cell_id, cell_metres, x_m, y_m);
+            cells (cell_id, cell_metres, x_m, y_m), (select '11010' as admin_area_id);
             create table reference.feeds as select 'calls' as feed, 'police' as agency, 0 as delay_seconds;
             create table reference.feed_services as select 'calls' as feed, unnest(['ems', 'fire']) as service;
             create table reference.demand_services as

@@ -119,6 +119,21 @@ def test_a_district_without_records_and_a_service_without_calls_get_a_release(ci
 
 
 @pytest.mark.slow
+def test_a_district_whose_records_stopped_is_unknown_and_so_is_the_sum_of_both(city: City) -> None:
+    stopped = (END - timedelta(days=60)).isoformat()
+    rows = [row for row in assaults(200) if row["district"] == "6" or row["date"] < stopped]
+    settings = released(city(rows))
+    demand = reader.query(settings, "select distinct area_id from demand_forecast", "dispatch")
+    assert demand["area_id"].to_list() == ["C-6"]
+    weekly = (
+        "select area_id, incidents > 60 from weekly where span = '7 days' and category = 'assault' order by area_id"
+    )
+    assert reader.query(settings, weekly, "police").rows() == [("C-17", None), ("C-6", True), ("CHI", None)]
+    placed = "select distinct admin_area_id from risk"
+    assert reader.query(settings, placed, "police").rows() == [("C-6",)]
+
+
+@pytest.mark.slow
 def test_without_police_in_the_demand_services_the_release_has_no_demand(city: City) -> None:
     left_out = (('police = { service = "police" }', ""), ("service_minutes = { police = 60 }", "service_minutes = {}"))
     settings = released(city(assaults(60), *left_out))

@@ -76,7 +76,17 @@ def windows(con: duckdb.DuckDBPyConnection, profile: Profile = KOREA) -> list[tu
     warehouse.run_models(
         con,
         "marts",
-        ["feed_status", "untimed_records", "observation_windows", "demand_windows", "crime_gaps", "outage_days"],
+        [
+            "feed_status",
+            "untimed_records",
+            "observation_windows",
+            "region",
+            "demand_areas",
+            "area_gaps",
+            "demand_windows",
+            "crime_gaps",
+            "outage_days",
+        ],
     )
     rows = con.execute(
         "select feed, service, category, area_id, observation_state, from_at, until_at, evidence "
@@ -124,6 +134,68 @@ def test_a_station_or_category_that_stops_alone_is_unknown_alone(con: duckdb.Duc
         "select category, observation_state from marts.crime_gaps where from_date is not null"
     ).fetchall()
     assert gaps == [("robbery", "outage")]
+
+
+def areas(con: duckdb.DuckDBPyConnection) -> None:
+    """Two districts of a province, the second with two wards, and two fire stations."""
+    listed = [("11", "province", None), ("11010", "district", "11"), ("11020", "district", "11")]
+    listed += [(f"1102{number}", "subdistrict", "11020") for number in (1, 2)]
+    for area_id, level, parent in listed:
+        row = {"area_id": area_id, "hierarchy": "admin", "area_level": level, "parent_area_id": parent}
+        insert(con, "reference.areas", row)
+    for area_id, level, parent in (("F", "headquarters", None), ("F-1", "station", "F"), ("F-2", "station", "F")):
+        row = {"area_id": area_id, "hierarchy": "fire", "area_level": level, "parent_area_id": parent}
+        insert(con, "reference.areas", row)
+
+
+def gaps(con: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """Areas that are unknown, from and until in days ago, to the day."""
+    windows(con)
+    rows = con.execute(
+        "select distinct service, area_id, from_at, until_at from marts.area_gaps order by all"
+    ).fetchall()
+    day = timedelta(days=1)
+    return [(*row[:2], *(round((ago(0) - at.astimezone(UTC)) / day) for at in row[2:])) for row in rows]
+
+
+@pytest.mark.parametrize(("stopped", "above"), [(20.0, ["11"]), (4.0, [])])
+def test_areas_above_one_that_stopped_are_unknown_with_a_tenth_of_their_records(
+    con: duckdb.DuckDBPyConnection, stopped: float, above: list[str]
+) -> None:
+    areas(con)
+    records(con, 50)
+    records(con, stopped, (60, 0), admin_area_id="11020")
+    assert gaps(con) == [("ems", name, 60, 0) for name in (*above, "11020", "11021", "11022")]
+
+
+def test_areas_that_stopped_add_up_to_a_tenth_while_both_are_silent(con: duckdb.DuckDBPyConnection) -> None:
+    areas(con)
+    records(con, 60, admin_area_id="11010", fire_area_id="F-1")
+    records(con, 4, (60, -1), admin_area_id="11021", fire_area_id="F-1")
+    records(con, 4.5, (30, -1), admin_area_id="11022", fire_area_id="F-1")
+    assert gaps(con) == [
+        ("ems", "11", 30, -1),
+        ("ems", "11020", 60, 30),
+        ("ems", "11020", 30, -1),
+        ("ems", "11021", 60, -1),
+        ("ems", "11022", 30, -1),
+        ("ems", "F", 30, -1),
+        ("ems", "F-1", 30, -1),
+    ]
+
+
+def test_crime_is_unknown_in_an_area_that_stopped_and_known_elsewhere(con: duckdb.DuckDBPyConnection) -> None:
+    areas(con)
+    theft = {"feed": "police_112", "agency": "police", "service": "police", "category": "theft"}
+    records(con, 20, **theft)
+    records(con, 5, (60, 0), **theft, admin_area_id="11020")
+    windows(con)
+    rows = con.execute(
+        "select area_id, from_date, until_date from marts.crime_gaps where category = 'theft' "
+        "and from_date is not null and feed is null order by all"
+    ).fetchall()
+    span = ((ago(60) + 8 * HOUR).date(), (ago(-1) + 8 * HOUR).date())
+    assert rows == [(name, *span) for name in ("11", "11020", "11021", "11022")]
 
 
 def test_the_profile_confirms_and_overrules(con: duckdb.DuckDBPyConnection) -> None:

@@ -57,8 +57,7 @@ class Panel:
         An area of a service whose rows end long before the others' has stopped: it has no forecast, because neither its
         silence nor its calls before tell what will come.
         """
-        whole = profile.areas.whole_id
-        edges = _edges(hourly.filter(pl.col("area_id") == whole).pipe(_as_text), as_of, known)
+        edges = _edges(hourly, as_of, known)
         named = (
             hourly.lazy()
             .group_by("hierarchy", "area_level", "area_id", "service")
@@ -75,7 +74,7 @@ class Panel:
             .drop("has_units")
             .sort("service", "measure", "area_id")
             .pipe(numbered)
-            .with_columns(level_in_region(whole))
+            .with_columns(level_in_region(profile.areas.whole_id))
             .with_columns(_pool())
             .join(edges, on="service", how="left", maintain_order="left")
             .with_columns(local("known_at", profile.zone).alias("cutoff"))
@@ -178,17 +177,24 @@ def local(column: str, zone: ZoneInfo) -> pl.Expr:
     return pl.col(column).dt.convert_time_zone(zone.key).dt.replace_time_zone(None).cast(pl.Datetime("us"))
 
 
-def _edges(region: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
-    """Return where each service's records end, determined on the region as a whole.
+def _edges(hourly: pl.DataFrame, as_of: datetime, known: Known) -> pl.DataFrame:
+    """Return where each service's records end.
 
     Hours after ``known.through`` are cut off, as are earlier ones that still fill up, and nothing is known after a
-    service's last row.
+    service's last row in any area.
 
     Returns:
         ``service, known_at, degraded``.
     """
     filling = reporting_delay.unfilled_hours(known.delays, as_of) if known.delays is not None else {}
-    ends = region.group_by("service").agg(pl.col("hour_start_at").max() + pl.duration(hours=1)).sort("service")
+    ends = (
+        hourly.lazy()
+        .group_by("service")
+        .agg(pl.col("hour_start_at").max() + pl.duration(hours=1))
+        .collect(engine="streaming")
+        .pipe(_as_text)
+        .sort("service")
+    )
 
     def edge(service: str, end: datetime) -> datetime:
         through = min(known.through.get(service, as_of), as_of).replace(minute=0, second=0, microsecond=0)

@@ -68,11 +68,21 @@ def render(database: Path, audience: str) -> str:
 
 
 def _outages(page: Page) -> list[dict[str, Any]]:
-    """Return the outages of the last year, the newest first; none if the audience does not get the windows."""
+    """Return the outages of the last year, the newest first; none if the audience does not get the windows.
+
+    Those of a day that are in single areas are one row, with the areas' names.
+    """
     if not page.has("observation_windows"):
         return []
+    name = "coalesce(areas.name, windows.area_id)" if page.has("areas") else "windows.area_id"
+    named = "left join areas on areas.area_id = windows.area_id" if page.has("areas") else ""
     return page.frame(
-        "select feed, service, from_at, until_at from observation_windows cross join release "
+        f"select feed, service, min(from_at) as from_at, max(until_at) as until_at, "
+        f"list(distinct {name} order by {name}) filter (windows.area_id is not null) as area_names "
+        f"from observation_windows as windows cross join release {named} "
         "where observation_state = 'outage' and until_at > as_of - interval 365 days "
+        "group by feed, service, windows.area_id is null, "
+        "if(windows.area_id is null, from_at, date_trunc('day', from_at)), "
+        "if(windows.area_id is null, until_at, date_trunc('day', until_at)) "
         "order by from_at desc, feed, service"
     ).to_dicts()

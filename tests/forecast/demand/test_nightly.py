@@ -214,6 +214,15 @@ def test_a_station_that_stopped_has_no_forecast_and_its_region_has_one(panel: pl
     assert "11010" not in forecasts["area_id"] and {"11", "11020"} <= set(forecasts["area_id"])
 
 
+def test_a_region_that_lacks_a_stopped_station_has_no_forecast_and_other_stations_have_one(panel: pl.DataFrame) -> None:
+    """Of that service: a sum without a part is not the region's demand."""
+    lacking = pl.col("area_id").is_in(["11", "11010"]) & (pl.col("service") == "ems")
+    stopped = lacking & (pl.col("hour_start_at") >= AS_OF - timedelta(days=30))
+    forecasts = nightly.forecast_demand(panel.filter(~stopped), AS_OF, KOREA).forecasts
+    assert set(forecasts.filter(pl.col("service") == "ems")["area_id"]) == {"11020"}
+    assert {"11", "11010", "11020"} == set(forecasts.filter(pl.col("service") == "fire")["area_id"])
+
+
 def test_a_short_history_still_gives_a_forecast_with_the_reason_for_its_model() -> None:
     forecasts = nightly.forecast_demand(hourly({("11010", "ems"): 2.0}, days=10), AS_OF, KOREA).forecasts
     days = forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))

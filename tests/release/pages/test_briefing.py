@@ -50,10 +50,14 @@ def test_an_outage_of_the_last_year_is_named_at_the_top_and_in_the_quality_repor
             times = {"from_at": AS_OF - timedelta(days=days), "until_at": AS_OF - timedelta(days=days - 3)}
             row = {"feed": "fire_119", "service": "ems", "observation_state": state, "evidence": "records"}
             insert(con, "marts.observation_windows", row | times)
+        for station in ("F-1", "F-2"):
+            since = {"from_at": AS_OF - timedelta(days=20, minutes=len(station)), "until_at": AS_OF}
+            insert(con, "marts.observation_windows", row | since | {"area_id": station, "observation_state": "outage"})
     released = publish.publish(limited)
     top = page(released, "fire").partition("<h2>")[0]
-    assert top.count("no records of fire 119") == 1 and "14 Oct 2026" in top
-    assert page(released, "fire", "quality_report.html").count('<span class="tag bad">outage</span>') == 2
+    assert top.count("no records of fire 119") == 2 and "14 Oct 2026" in top
+    assert "no records of fire 119 (ems) in F-2, 종로소방서 from" in top
+    assert page(released, "fire", "quality_report.html").count('<span class="tag bad">outage</span>') == 4
 
 
 def test_dispatch_reads_demand_ranges_and_units_but_no_crime(released: Path) -> None:

@@ -128,7 +128,8 @@ def members(series: pl.DataFrame, above: pl.DataFrame, whole_id: str) -> dict[tu
             continue
         for hierarchy in sorted(own_rows["hierarchy"].unique(), key=lambda name: (name != "admin", name)):
             ids = own_rows.filter(pl.col("hierarchy") == hierarchy, pl.col("area_id") != whole_id)["area_id"].to_list()
-            paths = {area: _path(area, parent, whole_id) for area in ids}
+            # An area that is unknown in this service alone has no series of it.
+            paths = {area: [name for name in _path(area, parent, whole_id) if name in number] for area in ids}
             inner = {name for path in paths.values() for name in path[:-1]}
             leaves = [paths[area] for area in ids if area not in inner]
             if leaves:
