@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -41,8 +42,10 @@ UNTIMED_SERVICES = """
 """
 """Services of demand with a feed whose records state no time of day. Grain: feed, demand_service."""
 
-KEYED = "keyed"
-"""What the files in ``sql/staging`` are called that all feeds with a file ``<feed>_rows`` share."""
+SHARED: Final = {"keyed": "_rows", "published_file": "_cleaned"}
+"""Shared files in ``sql/staging``, and the ending of the file of a feed that shares them: ``<feed>_rows`` has a row per
+version, ``<feed>_cleaned`` one per row of any snapshot.
+"""
 
 
 def build(con: duckdb.DuckDBPyConnection, settings: Settings, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -111,7 +114,7 @@ def staging_selects(registered: tuple[Feed, ...]) -> dict[str, str]:
     """Every staging file by its table, and for each feed a copy of the files that it shares, under the feed's name.
 
     A copy differs in that name alone, which the profile has checked against a strict pattern. A feed's own file comes
-    before that of its kind, and that before the one for all feeds whose file ``<feed>_rows`` has a row per version.
+    before that of its kind, and that before those of `SHARED`.
     """
     written = warehouse.selects("staging")
     selects = dict(written)
@@ -119,8 +122,9 @@ def staging_selects(registered: tuple[Feed, ...]) -> dict[str, str]:
         for shared in (feed.template, feed.staged_like):
             if shared is not None:
                 selects = _copies(written, shared, feed.name) | selects
-        if f"{feed.name}_rows" in selects:
-            selects = _copies(written, KEYED, feed.name) | selects
+        for shared, own_file in SHARED.items():
+            if f"{feed.name}{own_file}" in selects:
+                selects = _copies(written, shared, feed.name) | selects
     return selects
 
 

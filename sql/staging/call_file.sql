@@ -24,18 +24,24 @@ classed as (
     left join services
         on services.class = if(first_class in (select class from services), first_class, second_class)
 ),
+-- A sensitive matter or an unmapped source category in one row of any snapshot is one of the whole call.
+categories as (
+    select
+        source_id,
+        case
+            when bool_or(source_category = '자해') then '자해'
+            when bool_or(is_unmapped) then min(source_category) filter (is_unmapped)
+            else min(source_category) filter (is_current)
+        end as source_category
+    from classed
+    group by source_id
+),
 calls as (
     select
         source_id,
         min(reported_at) as reported_at,
         min(reported_at) + declared_delay('call_file') as known_at,
         min(service) as service,
-        -- A sensitive matter or an unmapped source category in one row is one of the whole call.
-        case
-            when bool_or(source_category = '자해') then '자해'
-            when bool_or(is_unmapped) then min(source_category) filter (is_unmapped)
-            else min(source_category)
-        end as source_category,
         bool_and(needs_no_unit) as needs_no_unit,
         min(dispatched_at) as first_dispatched_at,
         min(arrived_at) as first_arrived_at,
@@ -44,6 +50,7 @@ calls as (
         min(district_name) as district_name,
         min(province_name) as province_name
     from classed
+    where is_current
     group by source_id
 )
 select
@@ -52,7 +59,7 @@ select
     'call_file' as feed,
     calls.source_id,
     if(calls.needs_no_unit and calls.first_dispatched_at is null, null, calls.service) as service,
-    calls.source_category,
+    categories.source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,
     null::timestamptz as occurred_until,
@@ -68,4 +75,5 @@ select
     false as is_discovered,
     calls.known_at
 from calls
+join categories on categories.source_id = calls.source_id
 where calls.known_at <= getvariable('as_of')

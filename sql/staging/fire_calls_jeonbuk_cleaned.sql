@@ -1,4 +1,4 @@
--- Rows of Jeonbuk's call-reception file, current snapshot, with clean texts and instants. Grain: source_id, row_id.
+-- Rows of Jeonbuk's call-reception file, of every snapshot, with clean texts and instants. Grain: source_id, row_id.
 --
 -- The scene comes before the place of the accident.
 with
@@ -8,9 +8,9 @@ digits as (
         regexp_replace(grnds_arvl_dt, '\D', '', 'g') as grnds_arvl_dt,
         regexp_replace(hsptl_arvl_dt, '\D', '', 'g') as hsptl_arvl_dt,
         regexp_replace(cbk_dt, '\D', '', 'g') as cbk_dt
-    )
+    ),
+    _last_snapshot = (select max(_last_snapshot) from raw.fire_calls_jeonbuk) as is_current
     from raw.fire_calls_jeonbuk
-    where _last_snapshot = (select max(_last_snapshot) from raw.fire_calls_jeonbuk)
 ),
 cleaned as (
     -- Leading zeros are put back: '24' is 00:00:24.
@@ -23,12 +23,14 @@ cleaned as (
         nullif(try_cast(trim(damg_rgn_lat) as double), 0) as lat,
         nullif(try_cast(trim(acdnt_ocrn_lot) as double), 0) as second_lon,
         nullif(try_cast(trim(acdnt_ocrn_lat) as double), 0) as second_lat,
-        _row_hash || '-' || _copy as row_id
+        _row_hash || '-' || _copy as row_id,
+        is_current
     from digits
 )
 select
     dclr_ymd || '-' || coalesce(dclr_rcpt_no, row_id) as source_id,
     row_id,
+    is_current,
     local_instant(dclr_ymd || dclr_tm, '%Y%m%d%H%M%S') as reported_at,
     emrg_rscu_assrt_nm as first_class,
     emrg_rscu_clsf_nm as second_class,

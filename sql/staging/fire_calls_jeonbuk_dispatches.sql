@@ -10,7 +10,7 @@ numbered as (
             partition by source_id order by dispatched_at, arrived_at, available_at, row_id
         ) as number
     from staging.fire_calls_jeonbuk_cleaned
-    where dispatched_at is not null
+    where is_current and dispatched_at is not null
 )
 select
     'fire_calls_jeonbuk:' || source_id as incident_id,

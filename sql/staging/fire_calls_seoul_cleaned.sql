@@ -1,4 +1,4 @@
--- Rows of Seoul's call-reception file, current snapshot, with clean texts and instants. Grain: source_id, row_id.
+-- Rows of Seoul's call-reception file, of every snapshot, with clean texts and instants. Grain: source_id, row_id.
 --
 -- The file has nothing of units. The scene in degrees comes before the place of the accident in metres, which is read in
 -- the CRS that the profile declares for this feed; what PROJ cannot read counts as no place.
@@ -17,13 +17,14 @@ with cleaned as (
             (select crs from reference.feeds where feed = 'fire_calls_seoul'),
             'EPSG:4326'
         ) as accident,
-        _row_hash || '-' || _copy as row_id
+        _row_hash || '-' || _copy as row_id,
+        _last_snapshot = (select max(_last_snapshot) from raw.fire_calls_seoul) as is_current
     from raw.fire_calls_seoul
-    where _last_snapshot = (select max(_last_snapshot) from raw.fire_calls_seoul)
 )
 select
     dclr_ymd || '-' || coalesce(dclr_rcpt_no, row_id) as source_id,
     row_id,
+    is_current,
     local_instant(dclr_ymd || dclr_tm, '%Y%m%d%H%M%S') as reported_at,
     emrg_rscu_assrt_nm as first_class,
     emrg_rscu_clsf_nm as second_class,

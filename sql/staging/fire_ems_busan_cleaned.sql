@@ -1,6 +1,6 @@
--- Rows of Busan's ambulance file, current snapshot, with clean texts and instants. Grain: source_id, row_id.
+-- Rows of Busan's ambulance file, of every snapshot, with clean texts and instants. Grain: source_id, row_id.
 --
--- Self-harm and violence in a family appear in any of several columns: one of them makes the whole record such a matter.
+-- Self-harm and violence in a family appear in any of several columns: one of them, in any snapshot, makes the whole record such a matter.
 -- The file has no place but the district, and not the arrival at a hospital.
 with cleaned as (
     -- Leading zeros are put back: '24' is 00:00:24.
@@ -8,9 +8,9 @@ with cleaned as (
         regexp_replace(columns('\w+_ymd'), '\D', '', 'g') as '\0',
         lpad(nullif(trim(columns('\w+_tm')), ''), 6, '0') as '\0',
         nullif(clean_text(columns('\w+_(?:nm|no)')), '') as '\0',
-        _row_hash || '-' || _copy as row_id
+        _row_hash || '-' || _copy as row_id,
+        _last_snapshot = (select max(_last_snapshot) from raw.fire_ems_busan) as is_current
     from raw.fire_ems_busan
-    where _last_snapshot = (select max(_last_snapshot) from raw.fire_ems_busan)
 ),
 described as (
     select
@@ -24,6 +24,7 @@ described as (
 select
     source_id,
     row_id,
+    is_current,
     local_instant(dclr_ymd || dclr_tm, '%Y%m%d%H%M%S') as reported_at,
     'ems' as service,
     case

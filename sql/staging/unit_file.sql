@@ -3,22 +3,29 @@
 -- The name in quotes is that of the feed, whose rows are in <feed>_cleaned. The numbers are those of units' own reports,
 -- so they cannot distinguish calls; the file has no calls without a unit.
 with
+-- An unmapped type in one row of any snapshot is that of the whole call.
+types as (
+    select
+        source_id,
+        min(sensitive_category) as sensitive_category,
+        coalesce(
+            min(type) filter (type not in (select source_category from reference.category_map where feed = 'unit_file')),
+            min(type) filter (is_current)
+        ) as type
+    from staging."unit_file_cleaned"
+    group by source_id
+),
 calls as (
     select
         source_id,
         min(reported_at) as reported_at,
         min(reported_at) + declared_delay('unit_file') as known_at,
         min(service) as service,
-        min(sensitive_category) as sensitive_category,
-        -- An unmapped type in one row is that of the whole call.
-        coalesce(
-            min(type) filter (type not in (select source_category from reference.category_map where feed = 'unit_file')),
-            min(type)
-        ) as type,
         min(place) as place,
         min(district_name) as district_name,
         min(province_name) as province_name
     from staging."unit_file_cleaned"
+    where is_current
     group by source_id
 ),
 units as (
@@ -36,7 +43,7 @@ select
     'unit_file' as feed,
     calls.source_id,
     calls.service,
-    coalesce(calls.sensitive_category, calls.type) as source_category,
+    coalesce(types.sensitive_category, types.type) as source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,
     null::timestamptz as occurred_until,
@@ -52,5 +59,6 @@ select
     false as is_discovered,
     calls.known_at
 from calls
+join types on types.source_id = calls.source_id
 left join units on units.incident_id = 'unit_file:' || calls.source_id
 where calls.known_at <= getvariable('as_of')

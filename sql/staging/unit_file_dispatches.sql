@@ -10,6 +10,7 @@ sent as (
         min(patient_contact_at) as patient_contact_at,
         max(left_scene_at) as left_scene_at
     from staging."unit_file_cleaned"
+    where is_current
     group by source_id, unit, unit_type, station, dispatched_at, arrived_at, available_at
 ),
 numbered as (

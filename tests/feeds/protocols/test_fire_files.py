@@ -213,6 +213,29 @@ def test_an_unmapped_category_in_any_row_applies_to_the_whole_record(
     assert stage(con, layout.name)["source_category"].to_list() == ["힣힣"], "it sorts after every mapped one"
 
 
+@pytest.mark.parametrize(
+    ("feed", "before", "now"),
+    [
+        (SEOUL, call(emrg_rscu_clsf_nm="자살시도", emrg_rscu_assrt_nm=""), call()),
+        (JEONBUK, call(emrg_rscu_clsf_nm="자살시도", emrg_rscu_assrt_nm=""), call()),
+        (EMS, ambulance(acdnt_injr_nm="자해"), ambulance()),
+        (RESCUE, rescue(acdnt_cs_nm="자살추정"), rescue()),
+    ],
+    ids=lambda value: value.name if isinstance(value, Feed) else "",
+)
+def test_a_call_that_was_sensitive_in_an_earlier_file_stays_so(feed: Feed, before: Any, now: Any) -> None:
+    """Its row was changed, or one of its rows left the file; a call that left it with all its rows is gone."""
+    con = place()
+    merge(con, feed, before, day=1)
+    merge(con, feed, now, day=2)
+    incidents = stage(con, feed.name)
+    assert incidents["source_category"].to_list() == ["자해"]
+    if feed is not SEOUL:
+        assert stage(con, f"{feed.name}_dispatches").height <= 1, "units of the current file alone"
+    merge(con, feed, now | {"dclr_ymd": "20251030"}, day=3)
+    assert stage(con, feed.name)["source_category"].item() != "자해"
+
+
 def test_rescue_has_coordinates_and_its_own_stages_and_bees_are_life_safety() -> None:
     incidents, dispatches = staged(
         RESCUE, rescue(damg_rgn_lot="", damg_rgn_lat="0.0"), rescue(cntr_nm="중부119안전센터")

@@ -5,12 +5,12 @@ with named as (
     select
         source_id,
         concat_ws(' ', min(province_name), min(district_name)) as area_word
-    from staging."call_file_cleaned"
-    where district_name is not null
+    from staging."published_file_cleaned"
+    where is_current and district_name is not null
     group by source_id
 )
-select 'call_file' as feed, named.area_word, count(*) as incidents
+select 'published_file' as feed, named.area_word, count(*) as incidents
 from named
-semi join (select source_id from staging."call_file" where named_area_id is null) as calls
+semi join (select source_id from staging."published_file" where named_area_id is null) as calls
     on calls.source_id = named.source_id
 group by named.area_word
