@@ -145,7 +145,9 @@ class FeedSource(_Part):
     confirmed_points: tuple[Point, ...] = Field(
         (), description="[longitude, latitude] of places that really have a tenth of the records, such as a station"
     )
-    max_rows: int = Field(500_000, gt=0, description="maximum rows of one delivery; a window with more is split")
+    max_rows: int = Field(
+        500_000, gt=0, description="maximum rows of one delivery; a window with more is split, a whole source refused"
+    )
     result_type: Literal["json", "xml"] | None = Field(
         None, description="format requested from a portal with a choice; without it, the feed's default"
     )

@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
-from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
+from pipelines.feeds.protocols.offset_pages import Changed, Page, bounded, pages, unchanged
 from pipelines.schema.delivery import Delivery
 
 __all__ = ["fetch", "parse"]
@@ -69,6 +69,7 @@ def _read(client: httpx.Client, request: Request) -> tuple[bytes, ...]:
     layer = _described(client, request)
     read = _by_key if layer.has_order else _by_offset
     numbered = read(client, request, layer)
+    bounded(layer.rows, request.source.max_rows, http.place(request.url))
     if request.first_page:
         return (next(numbered)[0].body,)
     parts = [(page.body, fresh) for page, fresh in numbered]

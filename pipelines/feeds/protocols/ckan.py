@@ -15,7 +15,7 @@ import polars as pl
 
 from pipelines.feeds.feed import FeedError, Request
 from pipelines.feeds.protocols import http
-from pipelines.feeds.protocols.offset_pages import Changed, Page, pages, unchanged
+from pipelines.feeds.protocols.offset_pages import Changed, Page, bounded, pages, unchanged
 from pipelines.schema.delivery import Delivery
 
 __all__ = ["fetch", "parse"]
@@ -85,6 +85,7 @@ def _read(client: httpx.Client, request: Request, resource: str) -> tuple[bytes,
     counted, _ = _ask(client, request, "datastore_search", {"resource_id": resource, "limit": 0})
     total = _total(counted, http.place(request.url))
     in_turn = pages(ask, total, request.source.page_size, http.place(request.url))
+    bounded(total, request.source.max_rows, http.place(request.url))
     if request.first_page:
         return (next(in_turn)[0].body,)
     parts = list(in_turn)

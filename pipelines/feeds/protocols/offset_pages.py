@@ -106,6 +106,19 @@ def pages(ask: Callable[[int], Page], rows: int, size: int, where: str) -> Itera
         first, last = (begins if first is None else first), page.ids[-1] if page.ids else last
 
 
+def bounded(total: int, most: int, where: str) -> None:
+    """Check that a source that is read as a whole has at most the ``max_rows`` of its feed.
+
+    Raises:
+        FeedError: It has more; nothing was read.
+    """
+    if total > most:
+        raise FeedError(
+            f"{where} states {total:,} rows, more than the {most:,} of max_rows: raise max_rows of the feed in the "
+            "profile"
+        )
+
+
 def numbered(ask: Callable[[int], NumberedPage], most: int, where: str) -> tuple[bytes, ...]:
     """Return all pages of a source that numbers them from 1 and states its total on each.
 

@@ -176,6 +176,13 @@ def test_a_layer_that_sends_more_rows_than_it_counts_is_refused_and_not_read_for
     assert len(served.queries) == 9
 
 
+def test_a_layer_of_more_rows_than_the_profile_allows_is_refused_before_it_is_read() -> None:
+    served = Layer(list(range(1, 26)))
+    with pytest.raises(FeedError, match="states 25 rows, more than the 24 of max_rows: raise max_rows"):
+        read(served, max_rows=24)
+    assert read(served, max_rows=25) == list(range(1, 26))
+
+
 def test_a_count_may_be_text() -> None:
     served = Layer([1, 2, 3])
     answer = served.answer

@@ -124,6 +124,11 @@ def test_a_resource_whose_totals_disagree_is_refused_after_three_attempts() -> N
         fetched(served)
 
 
+def test_a_resource_of_more_rows_than_the_profile_allows_is_refused() -> None:
+    with pytest.raises(FeedError, match="states 3 rows, more than the 2 of max_rows: raise max_rows"):
+        read(Portal([1, 2, 3]), max_rows=2)
+
+
 def test_a_reported_failure_is_an_error_despite_status_200() -> None:
     failed = {"success": False, "error": {"message": "Not found: Resource was not found."}}
     with portal(failed) as url, pytest.raises(FeedError, match="Resource was not found"):
