@@ -120,6 +120,9 @@ class FeedSource(_Part):
     max_quarantine_share: float = Field(
         0.2, ge=0, le=1, description="a batch with a larger share of failing rows is rejected as a whole"
     )
+    max_lost_share: float = Field(
+        0.5, ge=0, le=1, description="a whole table that lacks a larger share of the rows of the one before is rejected"
+    )
     page_size: int = Field(2000, gt=0)
     every_days: Days = Field(0, ge=0, description="requested again only after this many days; 0: every run")
     span_days: Days | None = Field(None, gt=0, description="number of days of records that a list of keys covers")

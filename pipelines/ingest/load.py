@@ -88,7 +88,7 @@ def _load(
     A batch that the ledger lists as accepted is a replay: it is never rejected as a whole.
     """
     gathered = merge.gather(con, feed, batch_chunks)
-    problem = gathered.problem or (merge.objection(con, settings, feed, gathered) if known is None else "")
+    problem = gathered.problem or (merge.objection(con, settings, feed, batch, gathered) if known is None else "")
     if gathered.problem and known is not None:
         raise LoadError(
             f"{feed.name}: batch {batch.batch_id[:12]} was loaded with {known.loaded} rows and cannot be read now: "

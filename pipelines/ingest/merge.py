@@ -19,7 +19,7 @@ from pipelines.quality import corrections, schema_drift, suites
 from pipelines.store.landing import Batch
 
 LEAST_ROWS: Final = 100
-"""In fewer rows, half of them may be equal by chance."""
+"""In fewer rows, half of them may be equal, or gone, by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def gather(con: duckdb.DuckDBPyConnection, feed: Feed, batch_chunks: Iterable[Ch
     )
 
 
-def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, gathered: Gathered) -> str:
+def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, gathered: Gathered) -> str:
     """Return why a readable batch is not merged; empty if it is."""
     limit = settings.profile.feeds[feed.name].max_quarantine_share
     if gathered.bad > gathered.received * limit:
@@ -114,7 +114,26 @@ def objection(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, ga
     is_empty = feed.load_type == "snapshot" and not gathered.received
     if is_empty and con.execute(f'from raw."{feed.name}" limit 1').fetchall():
         return "an empty snapshot, after snapshots with rows: nothing changed"
-    return schema_drift.refusal(feed.suite, gathered.results)
+    return _lost(con, settings, feed, batch, gathered) or schema_drift.refusal(feed.suite, gathered.results)
+
+
+def _lost(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch: Batch, gathered: Gathered) -> str:
+    """Return why a snapshot with much fewer rows than the one before is not merged; empty if it is."""
+    if feed.load_type != "snapshot":
+        return ""
+    before = con.execute(
+        "select received from ops.batches where feed = ? and verdict = 'accepted' and window_end < ? "
+        "order by window_end desc limit 1",
+        [feed.name, batch.window_end],
+    ).fetchall()
+    most = settings.profile.feeds[feed.name].max_lost_share
+    if not before or before[0][0] < LEAST_ROWS or gathered.received >= (1 - most) * before[0][0]:
+        return ""
+    return (
+        f"a snapshot of {gathered.received:,} rows after one of {before[0][0]:,}, which lacks more than {most:.0%}: "
+        f"probably cut off, so that nothing changed; if so many are really gone, raise max_lost_share of "
+        f"[feeds.{feed.name}] in the profile"
+    )
 
 
 def _usual_reason(results: pl.DataFrame) -> str:

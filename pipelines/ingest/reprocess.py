@@ -44,7 +44,8 @@ def retry_refused(
         gathered = merge.gather(con, feed, chunks.read(settings, feed, [batch]))
         with warehouse.transaction(con):
             merge.keep_checks(con, batch, gathered)
-            if gathered.problem or (retry_id not in recorded and merge.objection(con, settings, feed, gathered)):
+            is_new = retry_id not in recorded
+            if gathered.problem or (is_new and merge.objection(con, settings, feed, batch, gathered)):
                 continue
             counts = gathered.counts(merge.merge(con, feed, batch))
             merge.keep_quarantined(con, gathered)

@@ -378,6 +378,25 @@ def test_an_empty_snapshot_after_one_with_rows_is_rejected(settings: Settings) -
     assert accounting.cursor(accounting.acknowledged(settings), "reports") == AS_OF - timedelta(days=1)
 
 
+def test_a_snapshot_that_lost_more_than_half_of_its_rows_is_rejected_until_the_profile_allows_it(
+    settings: Settings,
+) -> None:
+    rows = [{"category": "fire", "day": str(day)} for day in range(1, 121)]
+    load(settings, SNAPSHOT, delivery(rows, end=AS_OF - timedelta(days=2)))
+    (half,) = load(settings, SNAPSHOT, delivery(rows[:60], end=AS_OF - timedelta(days=1)))
+    assert half.verdict == "accepted", "a half may be gone"
+    load(settings, SNAPSHOT, delivery(rows, end=AS_OF - timedelta(hours=9)))
+    (cut,) = load(settings, SNAPSHOT, delivery(rows[:59]))
+    assert (cut.verdict, cut.rejected) == ("rejected", 59)
+    assert "59 rows after one of 120, which lacks more than 50%" in cut.message
+    assert "raise max_lost_share of [feeds.reports]" in cut.message
+    feeds = settings.profile.feeds
+    allowed = feeds | {"reports": feeds["reports"].model_copy(update={"max_lost_share": 1.0})}
+    profile = settings.profile.model_copy(update={"feeds": allowed})
+    (accepted,) = load(settings.model_copy(update={"profile": profile}), SNAPSHOT)
+    assert (accepted.batch_type, accepted.loaded) == ("acceptance", 0) and accepted.unchanged == 59
+
+
 def test_a_destruction_interrupted_by_a_crash_is_finished_by_the_next_load(settings: Settings) -> None:
     old, new = AS_OF - timedelta(days=9), AS_OF
     load(settings, KEYED, delivery([call(id="old"), call(id="both")], end=old), delivery([call(id="both")], end=new))
