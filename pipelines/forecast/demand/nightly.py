@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.demand import series, shifts, tables
+from pipelines.forecast.demand import extremes, series, shifts, tables
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
 from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
@@ -88,7 +88,7 @@ def forecast_demand(
             empty("forecast.demand"), empty("forecast.demand_scores"), empty("forecast.demand_selections")
         )
     above = area_hierarchy.parents(panel.series, areas, profile.areas.whole_id)
-    panel = area_hierarchy.with_unplaced(panel, above)
+    panel = area_hierarchy.with_unplaced(panel, above).judged(_holidays(as_of, profile)["ds"])
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
     selected_at = selection_table.selected_at(kept, as_of)
     run = Run(as_of, profile, kept if selected_at else None, scored, selected_at, workers, progress)
@@ -171,13 +171,7 @@ def _daily(panel: Panel, run: Run) -> Result:
     days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
     ahead = ids.join(series.days_ahead(as_of, horizon, profile.zone), how="cross")
-    holiday_days = prophet.holiday_effects(
-        profile.country,
-        profile.subdivision,
-        as_of.date() - timedelta(days=profile.demand.history_days + 2),
-        as_of.date() + timedelta(days=horizon + 2),
-    )
-    fit = partial(prophet.predict, holiday_days=holiday_days, workers=run.workers, progress=run.progress)
+    fit = partial(prophet.predict, holiday_days=_holidays(as_of, profile), workers=run.workers, progress=run.progress)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]
@@ -189,6 +183,13 @@ def _daily(panel: Panel, run: Run) -> Result:
     past = rolling_origin.outside_outages(rolling_origin.daily_origins(ids, horizon), days.history, "D")
     targets = rolling_origin.both(past, ahead).with_columns(is_requested.alias("is_requested"))
     return _issue(Request("D", competing, targets, is_scored, kept, _kept_scores(run, kept, "D")), days, run)
+
+
+def _holidays(as_of: datetime, profile: Profile) -> pl.DataFrame:
+    """Return the public holidays of the history and the horizon."""
+    first = as_of.date() - timedelta(days=profile.demand.history_days + 2)
+    last = as_of.date() + timedelta(days=profile.horizons.daily_days + 2)
+    return prophet.holiday_effects(profile.country, profile.subdivision, first, last)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
@@ -230,7 +231,7 @@ def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
 
 def _issue(requested: Request, panel: Panel, run: Run) -> Result:
     """Run the models; select and calibrate separately where models compete and where none does."""
-    first, now, parts = _predictions(requested, panel)
+    first, now, parts = _predictions(requested, panel, run)
     result, chosen, floors = [], [], (TABLE[requested.freq], BASELINE)
     is_read = (pl.col("model") == CHOSEN) | pl.col("is_scored") | pl.col("target_start").is_not_null()
     # Popped, so that one group's predictions are gone when the next group's ranges are computed.
@@ -249,11 +250,12 @@ def _issue(requested: Request, panel: Panel, run: Run) -> Result:
     )
 
 
-def _predictions(requested: Request, panel: Panel) -> tuple[pl.DataFrame, pl.DataFrame, list[pl.DataFrame]]:
+def _predictions(requested: Request, panel: Panel, run: Run) -> tuple[pl.DataFrame, pl.DataFrame, list[pl.DataFrame]]:
     """Return the seasonal-naive MAE before the first origin and as now known, and every model's forecasts: those of
     series for which models compete apart from the rest.
     """
-    stored = panel.known_history()
+    named_days = _holidays(run.as_of, run.profile)["ds"]
+    stored = extremes.judged(panel.known_history(), requested.freq, requested.targets["cutoff"], named_days)
     before = stored.before(requested.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
     first, now = (scoring.season_errors(history, requested.freq) for history in (before, panel.history))
     predictions = rolling_origin.run(requested.models, stored, requested.targets)

@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
-from pipelines.forecast.demand import versions
+from pipelines.forecast.demand import extremes, versions
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_selection import CHOICE, CHOSEN
@@ -180,8 +180,9 @@ def _from_batches(
 def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
     """Return the forecasts of a batch under the series' own names; None if it is too short."""
     rows, last = _numbered(batch, task.freq)
-    history = versions.history(rows, STEP[task.freq], last.select("unique_id", "cutoff"))
-    result = _published(history, _targets(last, task, TRAINING_ORIGINS + 1), task, fit)
+    targets = _targets(last, task, TRAINING_ORIGINS + 1)
+    known = versions.history(rows, STEP[task.freq], last.select("unique_id", "cutoff"))
+    result = _published(extremes.judged(known, task.freq, targets["cutoff"]), targets, task, fit)
     if result is None:
         return None
     wanted = result.forecasts.filter(pl.col("model") == CHOSEN).join(
@@ -198,9 +199,10 @@ def _scored(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> Scored | None
     """Return the backtest of a batch; None if it is too short."""
     freq = task.freq
     numbered, last = _numbered(batch, freq)
-    history = versions.history(numbered, STEP[freq])
     ends = last.with_columns(pl.col("cutoff") - STEP[freq] * task.horizon)
-    result = _published(history, _targets(ends, task, TRAINING_ORIGINS + task.origins), task, fit)
+    targets = _targets(ends, task, TRAINING_ORIGINS + task.origins)
+    history = extremes.judged(versions.history(numbered, STEP[freq]), freq, targets["cutoff"])
+    result = _published(history, targets, task, fit)
     if result is None:
         return None
     is_scored = pl.col("cutoff").rank("dense", descending=True).over("unique_id") <= task.origins
@@ -212,7 +214,7 @@ def _scored(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> Scored | None
         (pl.col("model") != CHOSEN).alias("is_baseline")
     )
     # The scale is computed before the first scored cutoff, so that it is the same for all models and origins.
-    rows = ranged.join(_scales(history.counts, ranged, freq), on="unique_id", how="left", maintain_order="left")
+    rows = ranged.join(_scales(history, ranged, freq), on="unique_id", how="left", maintain_order="left")
     if "capacity" in batch.columns:
         capacity = versions.newest(numbered).select("unique_id", "ds", "capacity")
         rows = rows.join(capacity, on=["unique_id", "ds"], how="left", maintain_order="left")
@@ -257,10 +259,9 @@ def block_name() -> pl.Expr:
     return pl.col("block").replace_strict(dict(enumerate(calibration.BLOCKS)), return_dtype=pl.String)
 
 
-def _scales(history: pl.DataFrame, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+def _scales(history: History, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Return the seasonal-naive MAE of each series before its first cutoff."""
-    begin = targets.group_by("unique_id").agg(pl.col("cutoff").min().alias("begin"))
-    return scoring.season_errors(history.join(begin, on="unique_id").filter(pl.col("ds") < pl.col("begin")), freq)
+    return scoring.season_errors(history.before(targets.group_by("unique_id").agg(pl.col("cutoff").min())), freq)
 
 
 def _numbered(batch: pl.DataFrame, freq: Frequency) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -289,5 +290,5 @@ def _published(history: History, targets: pl.DataFrame, task: Task, fit: registr
     predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
     if predictions["mean"].is_null().all():
         return None
-    scales = _scales(history.counts, targets, task.freq)
+    scales = _scales(history, targets, task.freq)
     return combine.published(predictions, scales, registry.ORDER, BASELINE, task.freq)

@@ -1,7 +1,7 @@
 """The hourly mart as series: what is forecast, how far each is known, and which share information."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.config.profile import Profile
-from pipelines.forecast.demand import reporting_delay, series
+from pipelines.forecast.demand import extremes, reporting_delay, series
 from pipelines.forecast.demand.series import History
 
+RECENT: Final = timedelta(days=56)
+"""How long a forecast names an extreme count that its mean leaves out."""
 LONGEST_STOP: Final = timedelta(days=1)
 """An area that has no row of the service's last hours for longer than this has stopped."""
 MEASURES: Final = ("calls", "dispatches")
@@ -85,6 +87,19 @@ class Panel:
             _late(known.changes, named, as_of, profile.zone),
         )
 
+    def judged(self, named_days: pl.Series) -> "Panel":
+        """Return the same with the newest extreme count of each series, if there are any, in ``degraded``.
+
+        ``named_days``: dates of holidays, on which no count is extreme.
+        """
+        hours = extremes.extremes(self.history, "h", named_days)
+        days = extremes.extremes(series.daily(self.history), "D", named_days)
+        recent = pl.concat([hours, days]).join(self.series.select("unique_id", "cutoff"), on="unique_id")
+        texts = extremes.texts(recent.filter(pl.col("ds") >= pl.col("cutoff") - RECENT))
+        degraded = pl.concat_str("degraded", "extreme", separator="; ", ignore_nulls=True).replace("", None)
+        named = self.series.join(texts, on="unique_id", how="left", maintain_order="left")
+        return replace(self, series=named.with_columns(degraded.alias("degraded")).drop("extreme"))
+
     def by_day(self) -> "Panel":
         """Return the same in whole local days, each series up to the midnight before its cutoff."""
         midnight = pl.col("cutoff").dt.truncate("1d")
@@ -93,7 +108,9 @@ class Panel:
         late = self.late.join(ends, on="unique_id").select(
             "unique_id", pl.col("ds").dt.truncate("1d"), pl.col("seen_from") - pl.col("since_midnight"), "y"
         )
-        return Panel(self.series.with_columns(midnight), days.select("unique_id", "ds", "y"), late)
+        return replace(
+            self, series=self.series.with_columns(midnight), history=days.select("unique_id", "ds", "y"), late=late
+        )
 
     def known_history(self) -> History:
         """Return the history with the changes that past origins did not know yet."""

@@ -34,10 +34,13 @@ class History:
 
     ``counts``: ``unique_id, ds, y``. ``late``: ``unique_id, ds, seen_from, y, row``: a change of the count in a row of
     ``counts``, and the cutoff (local time) of the first origin that knew it; NaN: the count was not known at all.
+    ``extremes``: ``unique_id, cutoff, ds, usual, limit``: single counts that an origin at ``cutoff`` finds extreme
+    (`extremes.judged`), in whose place it reads the usual one; none: there are none.
     """
 
     counts: pl.DataFrame
     late: pl.DataFrame
+    extremes: pl.DataFrame | None = None
 
     @staticmethod
     def of(counts: pl.DataFrame, late: pl.DataFrame) -> "History":
@@ -52,7 +55,15 @@ class History:
         return History(counts, late.select(*keys, "seen_from", "y").join(rows, on=keys))
 
     def at(self, cutoff: datetime) -> pl.DataFrame:
-        """Return ``counts`` as an origin at ``cutoff`` knew them."""
+        """Return ``counts`` as an origin at ``cutoff`` knew them, the usual ones in place of extreme ones."""
+        known = self.as_known(cutoff)
+        if self.extremes is None:
+            return known
+        replaced = self.extremes.filter(pl.col("cutoff") == cutoff).select("unique_id", "ds", "usual")
+        return _with_usual(known, replaced, ["unique_id", "ds"]) if replaced.height else known
+
+    def as_known(self, cutoff: datetime) -> pl.DataFrame:
+        """Return ``counts`` as an origin at ``cutoff`` knew them, extreme ones included."""
         return self._without(self.late.filter(pl.col("seen_from") > cutoff))
 
     def before(self, cutoffs: pl.DataFrame) -> pl.DataFrame:
@@ -61,8 +72,14 @@ class History:
         ``unique_id, cutoff`` in; ``unique_id, ds, y`` out.
         """
         unseen = self.late.join(cutoffs, on="unique_id").filter(pl.col("seen_from") > pl.col("cutoff"))
-        known = self._without(unseen).lazy().join(cutoffs.lazy(), on="unique_id")
-        return known.filter(pl.col("ds") < pl.col("cutoff")).drop("cutoff").collect(engine="streaming")
+        known = (
+            self._without(unseen).lazy().join(cutoffs.lazy(), on="unique_id").filter(pl.col("ds") < pl.col("cutoff"))
+        )
+        rows = known.collect(engine="streaming")
+        if self.extremes is not None:
+            replaced = self.extremes.select("unique_id", "ds", "cutoff", "usual")
+            rows = _with_usual(rows, replaced, ["unique_id", "ds", "cutoff"])
+        return rows.drop("cutoff")
 
     def _without(self, late: pl.DataFrame) -> pl.DataFrame:
         sums = late.group_by("row").agg(pl.col("y").sum())
@@ -70,6 +87,11 @@ class History:
         # A repeated hour is one ``ds`` with the late calls of both, maybe more than its last one had.
         y[sums["row"].to_numpy()] = np.maximum(y[sums["row"].to_numpy()] - sums["y"].to_numpy(), 0.0)
         return self.counts.with_columns(pl.Series("y", y)).filter(pl.col("y").is_not_nan())
+
+
+def _with_usual(rows: pl.DataFrame, replaced: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    usual = rows.join(replaced, on=on, how="left", maintain_order="left")
+    return usual.with_columns(pl.coalesce("usual", "y").alias("y")).drop("usual")
 
 
 def lasting_ids(names: pl.Series) -> pl.Series:

@@ -214,6 +214,16 @@ def test_a_station_that_stopped_has_no_forecast_and_its_region_has_one(panel: pl
     assert "11010" not in forecasts["area_id"] and {"11", "11020"} <= set(forecasts["area_id"])
 
 
+def test_one_absurd_hour_moves_no_median_and_is_named(panel: pl.DataFrame) -> None:
+    hour = AS_OF.replace(minute=0) - timedelta(days=5)
+    is_absurd = (pl.col("hour_start_at") == hour) & (pl.col("service") == "ems") & (pl.col("area_id") == "11")
+    absurd = panel.with_columns(calls=pl.when(is_absurd).then(50_000).otherwise("calls"))
+    region = pl.col("area_id") == "11", pl.col("service") == "ems", ~pl.col("is_baseline")
+    usual, then = (nightly.forecast_demand(frame, AS_OF, KOREA).forecasts.filter(region) for frame in (panel, absurd))
+    assert then["q0.5"].mean() == pytest.approx(usual["q0.5"].mean(), rel=0.03)
+    assert set(then["degraded_reason"].str.contains("is extreme and left out of the mean")) == {True}
+
+
 def test_a_region_that_lacks_a_stopped_station_has_no_forecast_and_other_stations_have_one(panel: pl.DataFrame) -> None:
     """Of that service: a sum without a part is not the region's demand."""
     lacking = pl.col("area_id").is_in(["11", "11010"]) & (pl.col("service") == "ems")

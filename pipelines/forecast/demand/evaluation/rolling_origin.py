@@ -86,12 +86,13 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
 
     Args:
         models: The models to run.
-        history: ``unique_id, ds, y``, or a ``History`` if past origins knew less.
+        history: ``unique_id, ds, y``, or a ``History`` if past origins knew less or counts are extreme.
         targets: ``unique_id, cutoff, ds``, more columns kept.
 
     Returns:
-        The targets' columns, ``y`` (as the first origin after it knew it, for later origins), ``y_now`` (as known now,
-        for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and ``failure``.
+        The targets' columns, ``y`` (as the first origin after it knew it, for later origins; of an extreme count its
+        limit), ``y_now`` (as known now, for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and
+        ``failure``.
     """
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []
@@ -132,7 +133,17 @@ def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.Data
         known.filter(pl.col("seen_from") > pl.col("learnt_at")).group_by(keys).agg(pl.col("y").sum().alias("_late"))
     )
     y = (pl.col("y") - pl.col("_late").fill_null(0.0)).clip(0.0).fill_nan(None)
-    return outcomes.join(unseen, on=keys, how="left", maintain_order="left").with_columns(y).drop("_late")
+    known_then = outcomes.join(unseen, on=keys, how="left", maintain_order="left").with_columns(y).drop("_late")
+    return known_then if history.extremes is None else _limited(known_then, history.extremes)
+
+
+def _limited(outcomes: pl.DataFrame, extremes: pl.DataFrame) -> pl.DataFrame:
+    """Return the outcomes with the limit in place of a ``y`` that the first origin after it found extreme."""
+    limits = extremes.sort("cutoff").unique(["unique_id", "ds"], keep="first").select("unique_id", "ds", "limit")
+    joined = outcomes.join(limits, on=["unique_id", "ds"], how="left", maintain_order="left")
+    return joined.with_columns(pl.when(pl.col("y") > pl.col("limit")).then("limit").otherwise("y").alias("y")).drop(
+        "limit"
+    )
 
 
 def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
