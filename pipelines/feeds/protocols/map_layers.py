@@ -6,6 +6,7 @@ degrees, and one with swapped axes is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,12 @@ _ENDINGS: Final = {b"PK\x03\x04": ".zip", b"SQLite": ".gpkg", b"PAR1": ".parquet
 """How content begins that OGR reads only, or without a warning, from a file with that ending."""
 _IN_ARCHIVES: Final = (".shp", ".gpkg", ".geojson", ".json", ".kml", ".fgb", ".gml", ".tab", ".mif")
 """Endings of the one file of an archive that OGR opens; the others belong to it."""
+_UNSTATED: Final = "ISO-8859-1"
+"""The encoding that OGR assumes where a Shapefile states none, by a .cpg or in its table."""
+_ENCODINGS: Final = ("utf-8", "cp949")
+"""Encodings that such a Shapefile may have instead, each of which can hardly decode text of another."""
+_ADVICE: Final = r"; It might help|\. Set [A-Z_]+ "
+"""How advice to programmers begins in the reasons of OGR."""
 _INDIRECT: Final = "OGR_VRT"
 """A format that only names other files, which must not be opened because a download says so."""
 
@@ -132,16 +139,34 @@ def _opened(source: Path | bytes, name: str, layer: str | None, table: str) -> g
         layers = [str(listed) for listed, _ in pyogrio.list_layers(place)]
         if (len(layers) > 1 and layer is None) or (layer is not None and layer not in layers):
             raise LayerError(_which(name, layers, layer, table))
-        if pyogrio.read_info(place, layer=layer)["driver"] == _INDIRECT:
+        info = pyogrio.read_info(place, layer=layer)
+        if info["driver"] == _INDIRECT:
             raise LayerError(f"{name} only names other files: give the file with the boundaries")
-        return pyogrio.read_dataframe(place, layer=layer)
+        frame = pyogrio.read_dataframe(place, layer=layer)
+        encoding = _encoding(frame) if info["encoding"] == _UNSTATED else None
+        return frame if encoding is None else pyogrio.read_dataframe(place, layer=layer, encoding=encoding)
     except LayerError:
         raise
     except Exception as error:  # Each format's library has its own errors.
         # The rest of a reason is advice to programmers, and the path that of a temporary file.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].partition("; It might help")[0]
+        reason = re.split(_ADVICE, (str(error).strip().splitlines() or [type(error).__name__])[0])[0]
         reason = reason.replace(str(source), "the file")
         raise LayerError(f"{name} cannot be read as a map layer ({reason})") from error
+
+
+def _encoding(frame: gpd.GeoDataFrame) -> str | None:
+    """Return the encoding of text that was read as ``_UNSTATED``; None if that is right, or makes no difference."""
+    texts = [*frame.columns, *(value for name in frame.columns for value in frame[name] if isinstance(value, str))]
+    content = "\n".join(texts).encode(_UNSTATED, errors="replace")
+    if content.isascii():
+        return None
+    for encoding in _ENCODINGS:
+        try:
+            content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return None
 
 
 @contextmanager

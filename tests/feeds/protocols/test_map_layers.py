@@ -66,6 +66,26 @@ def test_a_page_instead_of_a_map_is_refused_without_advice_to_programmers() -> N
     assert str(refused.value).endswith("('the file' not recognized as being in a supported file format.)")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "column", "district"),
+    [("cp949", "자치구", "강남구"), ("utf-8", "자치구", "강남구"), ("iso-8859-1", "señal", "Málaga Ñuñoa")],
+)
+def test_text_of_a_shapefile_that_states_no_encoding_is_read(
+    tmp_path: Path, encoding: str, column: str, district: str
+) -> None:
+    frame = gpd.GeoDataFrame({column: [district]}, geometry=[WEST], crs=4326)
+    frame.to_file(tmp_path / "a.shp", encoding=encoding)
+    (tmp_path / "a.cpg").unlink(missing_ok=True)
+    for source in (tmp_path / "a.shp", zipped(tmp_path / "a.shp").read_bytes()):
+        assert map_layers.read(source, "areas")[column].to_list() == [district]
+
+
+def test_a_shapefile_without_its_index_is_refused_with_the_file_that_is_missing(tmp_path: Path) -> None:
+    written(layer(), tmp_path / "a.shp").with_suffix(".shx").unlink()
+    with pytest.raises(LayerError, match=r"areas cannot be read as a map layer \(Unable to open .*a\.shx or .*\)$"):
+        map_layers.read(tmp_path / "a.shp", "areas")
+
+
 @pytest.mark.parametrize("folder", ["", "city/"])
 def test_a_zipped_shapefile_is_read_whatever_its_folder(tmp_path: Path, folder: str) -> None:
     archive = zipped(written(layer(crs=4326).to_crs(26916), tmp_path / "a.shp"), folder)
