@@ -20,14 +20,12 @@ from pyproj import CRS, Proj, Transformer
 from pipelines.areas import grid as cell_grid
 from pipelines.config.progress import Progress, silent
 from pipelines.feeds.protocols import map_layers
-from pipelines.forecast.risk import point_columns
+from pipelines.forecast.risk import point_columns, point_notes
 from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, history
 from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import cells_within
 from pipelines.quality import outages
 
-PILE, PILE_SHARE = 30, 0.1
-"""Points at one place, and their share, from which a default of the geocoder is probable."""
 LEAST_CELL, MOST_CELL, EARTH_KM2 = 0.001, 100_000, 510_000_000
 MOST_CELLS: Final = 500_000
 """Cells that the models are run on: they need up to 4 GB of memory for as many."""
@@ -92,6 +90,8 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     inside = _inside(points, task, outline, crs, note)
     _check_size(outline, side, unit, inside["category"].n_unique())
     corners = _corners(outline, side)
+    if selected >= corners.height:
+        note(f"--area-km2 {task.area_km2:g} is enough for all {corners.height} cells: every cell is selected")
     placed = inside.with_columns(
         (pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in (("x", "column"), ("y", "row"))
     ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
@@ -163,8 +163,16 @@ def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
     """Refuse a CRS of another region, and one in which a metre is not a metre in the place, such as Web Mercator."""
     lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(shape.centroid.x, shape.centroid.y)
     region = crs.area_of_use
-    if region and not (_is_between(lon, region.west, region.east) and region.south <= lat <= region.north):
-        raise PointsError(f"--crs {name} is for {region.name}, but the boundary is at {lat:.2f}, {lon:.2f}: check both")
+    if region and not _is_in(region.bounds, lon, lat):
+        advice = (
+            "its axes seem to be swapped; export it with longitude first"
+            if _is_in(region.bounds, lat, lon)
+            else "check both"
+        )
+        raise PointsError(
+            f"--crs {name} is for {region.name.removesuffix('.')}, but the boundary is at longitude {lon:.2f}, "
+            f"latitude {lat:.2f}: {advice}"
+        )
     factors = Proj(crs).get_factors(lon, lat)
     scales = (factors.meridional_scale, factors.parallel_scale)
     if max(abs(scale - 1) for scale in scales) > MOST_DISTORTION:
@@ -174,17 +182,24 @@ def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
         )
 
 
-def _is_between(lon: float, west: float, east: float) -> bool:
-    """Return whether a longitude is in a region, which may cross the 180th meridian."""
-    return west <= lon <= east if west <= east else not east < lon < west
+def _is_in(region: tuple[float, float, float, float], lon: float, lat: float) -> bool:
+    """Return whether a place is from west, south to east, north, which may cross the 180th meridian."""
+    west, south, east, north = region
+    is_between = west <= lon <= east if west <= east else not east < lon < west
+    return is_between and south <= lat <= north
 
 
 def _check_size(boundary: shapely.Geometry, side: float, unit: float, categories: int) -> None:
-    """Refuse, before any cell is made, more cells than memory is planned for.
+    """Refuse, before any cell is made, more cells than memory is planned for, and cells larger than the boundary.
 
     Raises:
         PointsError: The message gives the side of a cell that is possible.
     """
+    if boundary.area < side**2:
+        raise PointsError(
+            f"a cell of {side * unit:g} m is larger than the boundary, which has {boundary.area * unit**2 / 1e6:.3g} "
+            f"km²: use a --cell below {math.sqrt(boundary.area) * unit:.0f}"
+        )
     west, south, east, north = boundary.bounds
     spread = (east - west) * (north - south)
     faults = (
@@ -216,24 +231,43 @@ def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CR
             f"none of {outside} points is inside the boundary: {_why_outside(points, task, outline, crs)}"
         )
     if outside:
-        note(f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out")
-    inside = days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
-    pile = inside.group_by("x", "y").len().sort("len", "x", "y", descending=[True, False, False]).row(0, named=True)
-    if pile["len"] >= max(PILE, PILE_SHARE * inside.height):
-        place_of = f"({pile['x']:.0f}, {pile['y']:.0f})"
+        swapped = int((_swapped(points, task, outline, crs) & ~is_inside).sum())
         note(
-            f"{pile['len']} of {inside.height} points are at one place {place_of}: check whether the geocoder "
-            "puts there what it cannot find"
+            f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out"
+            + (f"; {swapped} would be inside with their coordinates swapped" if swapped else "")
         )
+    inside = days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
+    for text in point_notes.notes(points, inside):
+        note(text)
     return inside
 
 
+def _swapped(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS) -> NDArray[np.bool_]:
+    """Return which points would be inside the boundary if their two coordinates were swapped."""
+    first, second = point_columns.names(points)
+    x, y = point_columns.coordinates(points.rename({first: second, second: first}), task.crs, crs)
+    return np.asarray(shapely.intersects_xy(outline, x, y))
+
+
 def _why_outside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS) -> str:
-    swapped = points.rename({"x": "y", "y": "x"} if {"x", "y"} <= set(points.columns) else {"lon": "lat", "lat": "lon"})
-    x, y = point_columns.coordinates(swapped, task.crs, crs)
-    if inside := int(shapely.intersects_xy(outline, x, y).sum()):
-        return f"with their coordinates swapped {inside} are; rename the two columns"
-    return "check --crs and --boundary"
+    """Return where the points and the boundary are, and what to change so that they meet."""
+    first, second = point_columns.names(points)
+    x, y = (point_columns.numbers(points, name) for name in (first, second))
+    is_given = np.isfinite(x) & np.isfinite(y)
+    if not is_given.any():
+        return f"all their {first} and {second} are empty"
+    source = point_columns.source_crs(points, task.crs)
+    edges = Transformer.from_crs(crs, source, always_xy=True).transform_bounds(*outline.bounds)
+    west, south, east, north = (f"{edge:.7g}" for edge in edges)
+    where = (
+        f"the median of {first}, {second} is {np.median(x[is_given]):.7g}, {np.median(y[is_given]):.7g}, and the "
+        f"boundary is from {west}, {south} to {east}, {north}"
+    )
+    if inside := int(_swapped(points, task, outline, crs).sum()):
+        return (
+            f"{where}; with {first} and {second} swapped {inside} are inside: correct them, or the axes of the boundary"
+        )
+    return f"{where}; check --crs and --boundary"
 
 
 def _corners(boundary: shapely.Geometry, side: float) -> pl.DataFrame:

@@ -62,7 +62,7 @@ def predict_points(
     seen = past.seen(day)
     known = [category for category in past.events if seen.events[category].cell.size]
     if not known:
-        raise PointsError(f"no point before {start} is inside the boundary: check --crs, --boundary and --start")
+        raise PointsError(f"no point inside the boundary {_why_unknown(past, day, start)}")
     if (days_old := day - 1 - placed.last_day) > STALE_DAYS:
         note(f"the points end {days_old} days before --start: what happened since is not in the forecast")
     if later := sum(int((events.day >= day).sum()) for events in past.events.values()):
@@ -85,6 +85,15 @@ def predict_points(
     with ThreadPoolExecutor(THREADS) as workers:
         frames = list(workers.map(ranked, known))
     return Risk(pl.concat(frames), placed.crs)
+
+
+def _why_unknown(past: History, day: int, start: date) -> str:
+    """Return why no point is known before the first day of a forecast, and what to change."""
+    first = min(int(events.day.min()) for events in past.events.values() if events.day.size)
+    if first < day:
+        return f"was known (known_at) before --start {start}: use a later --start, or leave known_at out"
+    begin = EPOCH + timedelta(days=first)
+    return f"is before --start {start}: they begin on {begin}, so use a --start after it"
 
 
 def backtest_points(

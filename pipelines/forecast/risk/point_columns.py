@@ -49,27 +49,42 @@ def coordinates(points: pl.DataFrame, crs: str, grid: CRS) -> tuple[NDArray[np.f
     Raises:
         PointsError: There are no coordinates, or some are not numbers.
     """
-    if {"x", "y"} <= set(points.columns):
-        names, source = ("x", "y"), crs_of(crs)
-    elif {"lon", "lat"} <= set(points.columns):
-        names, source = ("lon", "lat"), CRS.from_epsg(4326)
-    else:
-        raise PointsError("the points lack coordinates; give x and y in --crs, or lon and lat")
-    x, y = (_number(points, name) for name in names)
+    x, y = (numbers(points, name) for name in names(points))
+    source = source_crs(points, crs)
     if source == grid:
         return x, y
     easting, northing = Transformer.from_crs(source, grid, always_xy=True).transform(x, y)
     return np.asarray(easting), np.asarray(northing)
 
 
-def _number(points: pl.DataFrame, name: str) -> NDArray[np.float64]:
+def names(points: pl.DataFrame) -> tuple[str, str]:
+    """Return the columns of the coordinates, the one to the east first.
+
+    Raises:
+        PointsError: There are none.
+    """
+    for pair in (("x", "y"), ("lon", "lat")):
+        if set(pair) <= set(points.columns):
+            return pair
+    raise PointsError("the points lack coordinates; give x and y in --crs, or lon and lat")
+
+
+def source_crs(points: pl.DataFrame, crs: str) -> CRS:
+    """Return the CRS of the coordinates."""
+    return crs_of(crs) if names(points) == ("x", "y") else CRS.from_epsg(4326)
+
+
+def numbers(points: pl.DataFrame, name: str) -> NDArray[np.float64]:
     """Return a column of coordinates, NaN where it is empty."""
     text = points[name].cast(pl.String).str.strip_chars()
     values = text.cast(pl.Float64, strict=False)
     is_empty = text.is_null() | text.str.to_lowercase().is_in(EMPTY)
     if (wrong := points.with_row_index("row", offset=1).filter(values.is_null() & ~is_empty)).height:
         row = wrong.row(0, named=True)
-        raise PointsError(f"row {row['row']}: {name} {row[name]!r} is not a number ({wrong.height} such rows)")
+        raise PointsError(
+            f"row {row['row']}: {name} {row[name]!r} is not a number ({wrong.height} such rows); write it with a "
+            "decimal point and without separators, or leave it empty"
+        )
     return values.fill_null(math.nan).to_numpy()
 
 

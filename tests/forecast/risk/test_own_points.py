@@ -138,7 +138,8 @@ def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
         (
             some().rename({"x": "y", "y": "x"}),
             {},
-            "none of 400 points is inside the boundary: with their coordinates swapped 400 are; rename the two columns",
+            "none of 400 points is inside the boundary: the median of x, y is 48.*, 63.*, and the boundary is "
+            "from 63.*; with x and y swapped 400 are inside: correct them, or the axes of the boundary",
         ),
         (some().drop("occurred_at"), {}, "lack a time"),
         (some(occurred_at=pl.lit("yesterday")), {}, "empty or unreadable in 400 points"),
@@ -147,8 +148,23 @@ def test_both_formats_are_written_and_read_back(tmp_path: Path) -> None:
         (some(known_at=pl.lit("soon")), {}, "known_at is empty or unreadable in 400 points"),
         (some(occurred_at=pl.lit("2020-13-04")), {}, "empty or unreadable in 400 points"),
         (some(occurred_at=pl.lit(1_577_836_800)), {}, "empty or unreadable in 400 points"),
-        (some(x=pl.lit(0.0)), {}, "is inside the boundary"),
-        (some(occurred_at=pl.lit(datetime(2027, 1, 1))), {}, "no point before .* is inside the boundary"),
+        (some(x=pl.lit(0.0)), {}, "the median of x, y is 0, 48.*, and the boundary is from 63.*; check --crs"),
+        (some(x=pl.lit("")), {}, "none of 400 points is inside the boundary: all their x and y are empty"),
+        (
+            some(occurred_at=pl.lit(datetime(2027, 1, 1))),
+            {},
+            "no point inside the boundary is before --start 2026-01-01: they begin on 2027-01-01, so use",
+        ),
+        (
+            some(known_at=pl.lit("2027-01-01")),
+            {},
+            r"no point inside the boundary was known \(known_at\) before --start 2026-01-01: use a later --start",
+        ),
+        (
+            some(),
+            {"cell_metres": 2100, "area_km2": 9},
+            "a cell of 2100 m is larger than the boundary, which has 4.* km²: use a --cell below 2000",
+        ),
         (some(), {"area_km2": 0.01}, "less than one cell"),
         (some(), {"cell_metres": 0.01}, "about 40,000,000,000 cells of 0.01 m, and memory is planned for 500,000: use"),
         (some(), {"cell_metres": 1e-200}, "--cell must be 0.001 to 100000 metres"),
@@ -286,13 +302,27 @@ def refused(
         ("EPSG:4978", "--crs EPSG:4978 is neither in degrees nor a projection"),
         ('LOCAL_CS["site",UNIT["metre",1]]', "is neither in degrees nor a projection"),
         ("EPSG:3857", "100 m in it are 7. m in the place"),
-        ("EPSG:2913", "--crs EPSG:2913 is for .*Oregon.*, but the boundary is at 43.6"),
+        ("EPSG:2913", "--crs EPSG:2913 is for .*Oregon.*, but the boundary is at .* latitude 43.6.: check both"),
     ],
 )
 def test_a_crs_that_is_unknown_or_not_true_to_scale_in_the_place_is_refused(
     tmp_path: Path, crs: str, message: str
 ) -> None:
     refused(some(), message, crs, tmp_path=tmp_path)
+
+
+def test_swapped_axes_of_a_boundary_are_seen_by_the_points_and_by_the_region_of_the_crs(tmp_path: Path) -> None:
+    """In London both orders are possible degrees."""
+    swapped = gpd.GeoDataFrame(geometry=[shapely.box(51.4, -0.2, 51.5, -0.1)], crs=4326)
+    swapped.to_file(tmp_path / "swapped.geojson", driver="GeoJSON")
+    points = pl.DataFrame({"occurred_at": "2020-01-01", "lon": [-0.15], "lat": [51.45]})
+    message = (
+        r"lon, lat is -0\.15, 51\.45, and the boundary is from 51\.4, -0\.2.*; with lon and lat swapped 1 are inside"
+    )
+    refused(points, message, "EPSG:4326", tmp_path / "swapped.geojson")
+    metres = points.select("occurred_at", x=pl.lit(528_700.0), y=pl.lit(173_500.0))
+    message = r"latitude -0\.15: its axes seem to be swapped; export it with longitude first"
+    refused(metres, message, "EPSG:27700", tmp_path / "swapped.geojson")
 
 
 def test_a_place_on_the_180th_meridian_needs_its_own_projection(tmp_path: Path) -> None:
@@ -346,6 +376,40 @@ def test_many_points_at_one_place_old_points_and_few_points_are_noted(tmp_path: 
     notes.clear()
     own_points.predict_points(some().head(20), task, START, 7, note=notes.append)
     assert any("fewer than 50 points: all; their order of cells is mostly chance" in note for note in notes)
+
+
+def notes_of(points: pl.DataFrame, tmp_path: Path, area_km2: float = 0.3) -> str:
+    notes: list[str] = []
+    own_grid.place(points, Task("EPSG:26917", boundary(tmp_path), 250, area_km2), notes.append)
+    return "\n".join(notes)
+
+
+def test_some_points_with_swapped_coordinates_are_noted(tmp_path: Path) -> None:
+    is_swapped = pl.int_range(pl.len()) < 9
+    mixed = some(x=pl.when(is_swapped).then("y").otherwise("x"), y=pl.when(is_swapped).then("x").otherwise("y"))
+    assert "and are left out; 9 would be inside with their coordinates swapped" in notes_of(mixed, tmp_path)
+
+
+def test_an_area_that_is_enough_for_every_cell_is_noted(tmp_path: Path) -> None:
+    assert "--area-km2 50 is enough for all 94 cells: every cell is selected" in notes_of(some(), tmp_path, 50)
+
+
+def test_what_may_mislead_in_the_columns_of_points_is_noted(tmp_path: Path) -> None:
+    points = some().with_columns(pl.col("occurred_at").dt.strftime("%Y-%m-%d 10:00:00"))
+    assert "repeat" not in notes_of(points, tmp_path)
+    repeated = notes_of(pl.concat([points, points]), tmp_path)
+    assert "points repeat another one in every column, and each counts" in repeated
+    in_utc = pl.col("occurred_at") + "Z"
+    zulu = notes_of(
+        points.with_columns(pl.when(pl.int_range(pl.len()) < 7).then(in_utc).otherwise("occurred_at")), tmp_path
+    )
+    assert "7 points have times in UTC and count on the date in UTC" in zulu
+    zoned = some(occurred_at=pl.col("occurred_at").dt.replace_time_zone("UTC"))
+    assert "400 points have times in UTC" in notes_of(zoned, tmp_path)
+    months = some(occurred_at=pl.col("occurred_at").dt.truncate("1mo"))
+    assert "all points are on the first of a month" in notes_of(months, tmp_path)
+    cased = some(category=pl.when(pl.col("x") > 631_000).then(pl.lit("Theft")).otherwise(pl.lit("theft")))
+    assert "categories 'Theft' and 'theft' differ only in case" in notes_of(cased, tmp_path)
 
 
 def test_points_known_only_after_the_start_are_noted(tmp_path: Path) -> None:
