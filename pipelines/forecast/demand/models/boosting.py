@@ -156,7 +156,7 @@ def _at_cutoff(
         "unique_id",
         pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"),
         "ds",
-        pl.Series("mean", ahead.table * np.exp(factor)),
+        pl.Series("mean", ahead.table * np.exp(factor)).fill_nan(None),
         pl.lit(note, pl.String).alias("failure"),
     )
 
@@ -178,7 +178,8 @@ def _training_rows(counts: Counts, leads: int, seed: int) -> tuple[Rows, Doubles
         rows = features.at(counts, origin, min(leads, end - origin))
         information = np.sqrt(rows.table / (1 + USUAL_DISPERSION * rows.table))
         # NaN: the series had not begun, and has no information yet.
-        chance = np.minimum(information / np.nanmean(information) * MOST_ROWS / total, 1.0)
+        begun = max(int(np.isfinite(information).sum()), 1)
+        chance = np.minimum(information / (np.nansum(information) / begun) * MOST_ROWS / total, 1.0)
         drawn_rows = (counts.known[rows.series, rows.steps] > 0) & (drawn.random(len(chance)) < chance)
         parts.append(
             (
@@ -191,7 +192,9 @@ def _training_rows(counts: Counts, leads: int, seed: int) -> tuple[Rows, Doubles
         )
     series, steps, table, values, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
     truth = counts.values[series, steps].astype(float)
-    alpha = max(float((((truth - table) ** 2 - table) * weights).sum() / ((table**2) * weights).sum()), 0.0)
+    excess, scale = (((truth - table) ** 2 - table) * weights).sum(), ((table**2) * weights).sum()
+    # No row is known in a gap that reaches back over all origins.
+    alpha = max(float(excess / scale), 0.0) if scale > 0 else 0.0
     return Rows(series, steps, table, values), truth, weights / (1 + alpha * table)
 
 

@@ -132,8 +132,9 @@ def means(
     Returns:
         Means, series × slot; NaN if a series has no known step.
     """
-    base = _rate(calls, weight)[:, :, None]
-    by_day = (-1, 7, SEASON[freq] // 7)
+    steps_a_day = SEASON[freq] // 7
+    base = _rate(calls, weight, steps_a_day)[:, :, None]
+    by_day = (-1, 7, steps_a_day)
     day_calls, day_weight = calls.reshape(by_day), weight.reshape(by_day)
 
     def margin(axis: int) -> Doubles:
@@ -147,10 +148,15 @@ def means(
     excess = ((calls - expected) ** 2 - poisson).sum(axis=1, keepdims=True)
     variance = np.maximum(excess / (expected**2).sum(axis=1, keepdims=True), 1e-4)
     posterior = prior * (1 / variance + calls) / (1 / variance + expected)
-    return np.asarray(posterior * _rate(level_calls, level_weight) / base[:, :, 0])
+    return np.asarray(posterior * _rate(level_calls, level_weight, steps_a_day) / base[:, :, 0])
 
 
-def _rate(calls: Doubles, weight: Doubles) -> Doubles:
-    """Return the rate of each series over all slots: series × 1; unknown before its first step."""
+def _rate(calls: Doubles, weight: Doubles, steps_a_day: int) -> Doubles:
+    """Return the rate of each series over all slots: series × 1; unknown before its first step.
+
+    Half a call is added, or less where the known steps weigh less than a day, as old ones do: there it would be more
+    than the calls themselves.
+    """
     total = weight.sum(axis=1, keepdims=True)
-    return np.asarray((calls.sum(axis=1, keepdims=True) + 0.5) / np.where(total > 0, total, np.nan))
+    prior = 0.5 * np.minimum(total / steps_a_day, 1.0)
+    return np.asarray((calls.sum(axis=1, keepdims=True) + prior) / np.where(total > 0, total, np.nan))

@@ -158,6 +158,12 @@ def test_a_short_or_unknown_series_has_no_mean_and_a_reason() -> None:
     assert forecasts.filter(pl.col("unique_id") < 70)["mean"].null_count() == 0
 
 
+@pytest.mark.parametrize(("gap_days", "means"), [(700, 7), (3000, 7), (27_000, 0)])
+def test_a_series_unknown_for_years_keeps_its_level_or_has_no_mean(gap_days: int, means: int) -> None:
+    forecasts = boosting.predict(days(np.full(90, 5)), targets_of(MONDAY + timedelta(days=90 + gap_days), 7), "D")
+    assert forecasts["mean"].drop_nulls().to_list() == pytest.approx([5.3] * means, rel=0.1)
+
+
 def test_an_event_known_ahead_raises_its_days_and_an_unknown_one_is_not_used() -> None:
     n = 300
     event = (np.arange(n + 14) % 9 == 0).astype(float)
