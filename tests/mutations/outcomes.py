@@ -24,7 +24,7 @@ FAULTS: Final = (VAGUE, SILENT, TRACEBACK)
 NAMED: Final = re.compile(r"row \d+|column|series|header|line \d+|lack|is empty|no rows?|points|ds ")
 """A refusal names where to look."""
 _OUTSIDE: Final = re.compile(r"^(\d+) of \d+ points are outside")
-_EMPTY: Final = re.compile(r"^(\d+) values of y are empty|is more than (1)000 times any other")
+_EMPTY: Final = re.compile(r"^rows with an empty y: (\d+)|is more than (1)000 times any other")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ BATCH: Final = 250
 """Maximum series of a batch: twice as many, or half, were no better (README, Decisions)."""
 KEYS: Final = ["unique_id", "cutoff"]
 TOO_SHORT: Final = "the series are too short for one origin: use a shorter horizon"
+KNOWN_LATE: Final = (
+    "every count became known (known_at) only after the last row of its series, so no past origin knows any: state "
+    "when each count became known, or leave known_at out"
+)
 
 Answer = TypeVar("Answer")
 
@@ -173,8 +177,17 @@ def _from_batches(
             answers = parallel.map_tasks(partial(work, task, fit), tasks, workers, progress, "batches of series")
     result = [answer for answer in answers if answer is not None]
     if not result:
-        raise SeriesError(TOO_SHORT)
+        raise SeriesError(KNOWN_LATE if all(_is_known_late(batch, task.freq) for batch in batches) else TOO_SHORT)
     return result
+
+
+def _is_known_late(batch: pl.DataFrame, freq: Frequency) -> bool:
+    """Return whether no count of a batch was known before the end of its series."""
+    rows = check(batch, freq)
+    if "known_at" not in rows.columns:
+        return False
+    is_late = pl.col("known_at") > pl.col("ds").max().over("unique_id") + STEP[freq]
+    return bool(rows.select(is_late.fill_null(False).all()).item())
 
 
 def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:

@@ -4,6 +4,7 @@ A series with an error is left out and named; the others are forecast. A missing
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -19,6 +20,8 @@ MISSING: Final = ("", "na", "n/a", "nan", "null", "none", "-", ".")
 """Text in place of a count, in lower case, that means that it is unknown."""
 NAMELESS: Final = ("", "n/a", "nan", "null", "none")
 """The same in place of a series' name; NA may be one, such as that of Namibia."""
+COARSE: Final[dict[Frequency, timedelta]] = {"h": timedelta(days=1), "D": timedelta(days=7)}
+"""Time between most rows from which a series counts days, or weeks and months, and not its steps."""
 LARGEST: Final = 1e8
 """The largest count whose weighted sums fit into the integers of ``models.hour_of_week``."""
 _NUMBER: Final = r"^[+-]?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?$"
@@ -57,7 +60,8 @@ def usable(series: pl.DataFrame, freq: Frequency, fill_zeros: bool = False) -> C
         series: ``unique_id, ds, y`` in any order and type, optionally ``capacity`` and ``known_at``; names of columns
             in upper or lower case. With ``known_at`` a step may have several versions, of which the newest counts.
         freq: ``h`` or ``D``.
-        fill_zeros: Whether steps without a row, from a series' first to its last, are zeros; else they are unknown.
+        fill_zeros: Whether steps without a row, from a series' first to its last, are zeros; else they are unknown, and
+            a series whose rows are mostly a day (``h``) or a week (``D``) apart is left out.
 
     Raises:
         SeriesError: A column is missing, the order of day and month is not clear, times have offsets, or no series can
@@ -66,7 +70,8 @@ def usable(series: pl.DataFrame, freq: Frequency, fill_zeros: bool = False) -> C
     if freq not in STEP:
         raise SeriesError(f"the frequency is {freq!r}; give 'h' (hours) or 'D' (days)")
     rows = _typed(_named(series))
-    refused = _refused(rows, freq)
+    refused = {} if fill_zeros else _coarse(rows, freq)
+    refused |= _refused(rows, freq)
     left = rows.filter(~pl.col("unique_id").cast(pl.String).is_in(list(refused)))
     unknown = versions.newest(left).filter("is_unknown")
     known = left.filter(~pl.col("is_unknown")).join(unknown, on=versions.KEYS, how="anti")
@@ -179,11 +184,31 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
     }
 
 
+def _coarse(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
+    """Return the series that count longer times than their step, with the reason."""
+    steps = rows.drop_nulls("ds").unique(versions.KEYS).sort(versions.KEYS)
+    apart = steps.group_by("unique_id", maintain_order=True).agg(pl.col("ds").diff().median().alias("apart"), pl.len())
+    coarse = apart.filter(pl.col("len") > 2, pl.col("apart") >= COARSE[freq])
+    unit, way = ("hour", "use --freq D for days, or give") if freq == "h" else ("day", "give")
+    return {
+        str(
+            name
+        ): f"series {name}: its rows are mostly {series_notes.length(length)} apart, so they do not count single "
+        f"{unit}s (--freq {freq}); {way} a row for each {unit}, with an empty y where the count is unknown, or use "
+        "--fill-zeros if it is zero where there is no row"
+        for name, length in coarse.select(pl.col("unique_id").cast(pl.String), "apart").iter_rows()
+    }
+
+
 def _faults_of_time(freq: Frequency) -> list[tuple[pl.Expr, pl.Expr]]:
     """Return what may be wrong with ``ds``, as a condition and its text."""
     step = "1h" if freq == "h" else "1d"
     written = "YYYY-MM-DD hh:00" if freq == "h" else "YYYY-MM-DD"
-    start = "of an hour (--freq h)" if freq == "h" else "of a day (--freq D); for hours use --freq h, or add them up"
+    start = (
+        "of an hour (--freq h); add up shorter steps"
+        if freq == "h"
+        else "of a day (--freq D); for hours use --freq h, or add them up"
+    )
     return [
         (pl.col("ds_text").is_null() | (pl.col("ds_text") == ""), pl.lit("ds is empty")),
         (

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from pipelines.forecast import names
 from pipelines.forecast.demand.series import STEP, Frequency
 
 LATE: Final = timedelta(days=28)
@@ -16,6 +17,8 @@ SPARSE: Final = 0.2
 """Share of the steps that may be missing without a note, in a series without any zero."""
 SHORT: Final = timedelta(days=14)
 """Time of known steps below which a series has little but its mean."""
+LATE_SHARE: Final = 0.5
+"""Share of the counts that may become known after the end of their series without a note."""
 EXTREME: Final = 1000
 """How many times the second largest count the largest may be without a note."""
 
@@ -24,16 +27,21 @@ def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: 
     """Return a sentence for each thing that may mislead, with the series and how often.
 
     Args:
-        rows: The rows of the file: ``row, is_unknown, y_text``.
-        known: ``unique_id, ds, y`` of the series that can be used, sorted, a row for each step.
+        rows: The rows of the file: ``row, unique_id, y, is_unknown, y_text``.
+        known: ``unique_id, ds, y`` of the series that can be used, sorted, a row for each step; optionally
+            ``known_at``.
         freq: ``h`` or ``D``.
         fill_zeros: Whether steps without a row will be zeros.
     """
     spans = _spans(known, freq)
     empty = rows.filter("is_unknown")
-    texts = [*_of_values(spans), *_of_spans(spans, freq, fill_zeros)]
+    texts = [*_of_values(spans, rows), *_of_spans(spans, freq, fill_zeros)]
     if empty.height:
-        texts.insert(0, f"{empty.height} values of y are empty (first in row {empty['row'][0]}): they count as unknown")
+        texts.insert(
+            0, f"rows with an empty y: {empty.height} (first: row {empty['row'][0]}); these counts are unknown"
+        )
+    if alike := names.note(known["unique_id"], "series"):
+        texts.append(alike)
     counts = rows.filter(~pl.col("is_unknown"))
     if counts["y_text"].str.contains(",", literal=True).all():
         texts.append(
@@ -46,7 +54,10 @@ def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: 
 def _spans(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Return the first and last step of each series, and what its rows are like."""
     apart = pl.col("ds").diff()
+    known_at = pl.col("known_at") if "known_at" in known.columns else pl.lit(None, pl.Datetime("us"))
+    late = known_at > pl.col("ds").max() + STEP[freq]
     spans = known.group_by("unique_id", maintain_order=True).agg(
+        late=late.sum(),
         first=pl.col("ds").min(),
         last=pl.col("ds").max(),
         rows=pl.len(),
@@ -63,7 +74,7 @@ def _spans(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     return spans.with_columns(steps=steps).with_columns(missing=pl.col("steps") - pl.col("rows"))
 
 
-def _of_values(spans: pl.DataFrame) -> Iterator[str]:
+def _of_values(spans: pl.DataFrame, rows: pl.DataFrame) -> Iterator[str]:
     if (extreme := spans.filter(pl.col("largest") > EXTREME * pl.max_horizontal("second", 1.0))).height:
         row = extreme.row(0, named=True)
         yield (
@@ -71,13 +82,24 @@ def _of_values(spans: pl.DataFrame) -> Iterator[str]:
             "times any other; check whether it means that the count is unknown"
         )
     if (fractions := spans.filter("has_fractions")).height:
-        yield f"{_series(fractions)}: y has fractions; the models are for counts, and quantiles are whole numbers"
+        is_fraction = (pl.col("unique_id") == fractions["unique_id"][0]) & (pl.col("y") != pl.col("y").round())
+        first = rows.filter(is_fraction).row(0, named=True)
+        yield (
+            f"{_series(fractions)}: y has fractions (first: '{first['y_text']}' in row {first['row']}), since a point "
+            "is decimal; the models are for counts, and quantiles are whole numbers"
+        )
+    if (late := spans.filter(pl.col("late") > LATE_SHARE * pl.col("rows"))).height:
+        row = late.row(0, named=True)
+        yield (
+            f"{_series(late)}: {row['late']} of {row['rows']} counts became known (known_at) only after its last row, "
+            "so past origins, on which models are selected, do not know them"
+        )
 
 
 def _of_spans(spans: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> Iterator[str]:
     newest: datetime = spans["last"].max()  # type: ignore[assignment]
     if (coarse := spans.filter(pl.col("apart") > STEP[freq], pl.col("rows") > 2)).height:
-        apart = _length(coarse["apart"][0])
+        apart = length(coarse["apart"][0])
         yield f"{_series(coarse)}: rows are mostly {apart} apart; check that --freq {freq} is meant"
     if (short := spans.filter(pl.col("rows") * STEP[freq] < SHORT)).height:
         rows = short["rows"][0]
@@ -97,7 +119,8 @@ def _of_spans(spans: pl.DataFrame, freq: Frequency, fill_zeros: bool) -> Iterato
         yield f"{_series(old)}: ends on {old['last'][0]:%Y-%m-%d}, long before the newest series ({newest:%Y-%m-%d})"
 
 
-def _length(span: timedelta) -> str:
+def length(span: timedelta) -> str:
+    """Return days, or hours of less than a day, in words."""
     days, hours = span / timedelta(days=1), span / timedelta(hours=1)
     number, unit = (days, "day") if days >= 1 else (hours, "hour")
     return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -49,6 +49,14 @@ def test_days_ahead_are_a_mean_of_prophet_and_table_or_the_tables_alone_where_sp
     assert predictions.filter(pl.col("unique_id") == "a")["model"].str.contains("prophet_mean").any()
 
 
+def test_a_backtest_without_a_count_known_at_any_origin_names_known_at() -> None:
+    daily = series(90, timedelta(days=1)).with_columns(known_at=pl.lit(datetime(2026, 6, 1)))
+    with pytest.raises(
+        SeriesError, match=r"became known \(known_at\) only after the last row of its series.*leave known"
+    ):
+        own_series.backtest(daily, "D", 7, 2, 7)
+
+
 @pytest.mark.slow
 def test_a_backtest_equals_the_forecasts_of_its_origins() -> None:
     full = series(120, timedelta(days=1))

@@ -70,6 +70,14 @@ def test_rows_are_sorted_and_whole_numbers_are_counts() -> None:
         (hours(y=[1, 10**9]), "h", "row 2: y 1000000000 is above 100,000,000; the models are for counts"),
         (text(["2023-01-01"], ["0,250"]), "D", "row 1: y '0,250' has a comma, and commas in this column are decimal"),
         (hours(ds=[time(1), time(2)]), "h", "ds is Time; give dates or times"),
+        (text(["2023-01-01 00:30"]), "h", r"is not the start of an hour \(--freq h\); add up shorter steps"),
+        (
+            text([f"{year}-{month:02d}-01" for year in (2022, 2023) for month in range(1, 13)]),
+            "D",
+            r"series a: its rows are mostly 31 days apart, so they do not count single days \(--freq D\); give a "
+            "row for each day, with an empty y where the count is unknown, or use --fill-zeros if it is zero where",
+        ),
+        (daily(), "h", "its rows are mostly 1 day apart, .*; use --freq D for days, or give a row for each hour"),
     ],
 )
 def test_an_unusable_series_is_refused_with_its_row_and_what_to_change(
@@ -167,7 +175,7 @@ def test_of_several_versions_of_a_count_the_newest_known_one_counts_and_may_be_u
 def test_an_empty_value_is_unknown_and_noted_with_its_row(empty: str | None) -> None:
     result = usable(text(["2023-01-01", "2023-01-02"], ["3", empty]), "D")  # type: ignore[list-item]
     assert result.series["y"].to_list() == [3.0]
-    assert result.notes[0] == "1 values of y are empty (first in row 2): they count as unknown"
+    assert result.notes[0] == "rows with an empty y: 1 (first: row 2); these counts are unknown"
 
 
 def test_one_bad_series_never_costs_the_others() -> None:
@@ -198,7 +206,33 @@ def test_a_count_far_above_all_others_and_a_gap_of_years_are_noted_with_their_da
     assert any("series a: no row between 2023-01-09 and 2032-01-10; check these dates" in note for note in notes)
 
 
-def test_daily_rows_for_an_hourly_forecast_are_noted() -> None:
-    assert any("rows are mostly 1 day apart" in note for note in usable(daily(), "h").notes)
+def test_weekly_rows_are_used_where_the_days_between_are_zero_or_stated_as_unknown() -> None:
+    weekly = daily(days=DAYS[::7])
+    assert usable(weekly, "D", fill_zeros=True).series.height == 57
+    stated = daily().with_columns(y=pl.when(pl.int_range(pl.len()) % 7 == 0).then(pl.lit("7")))
+    assert usable(stated, "D").series.height == 9
+    result = usable(pl.concat([daily(), weekly.with_columns(unique_id=pl.lit("weekly"))]), "D")
+    assert result.series["unique_id"].unique().to_list() == ["a"] and list(result.refused) == ["weekly"]
+
+
+def test_names_that_differ_only_in_how_they_are_written_are_noted() -> None:
+    rows = pl.concat([daily(), daily().with_columns(unique_id=pl.lit("A"))])
+    assert any(note.startswith("series 'A' and 'a' differ only in case") for note in usable(rows, "D").notes)
+
+
+def test_fractions_are_noted_with_the_first_as_it_is_written() -> None:
+    rows = text(["2023-01-01", "2023-01-02"], ["7", "1.250"])
+    assert "(first: '1.250' in row 2), since a point is decimal" in usable(rows, "D").notes[0]
+
+
+def test_counts_known_only_after_the_end_of_their_series_are_noted() -> None:
+    late = daily().with_columns(known_at=pl.lit("2024-06-01"))
+    (note,) = usable(late, "D").notes
+    assert note.startswith("series a: 60 of 60 counts became known (known_at) only after its last row")
+    prompt = daily().with_columns(known_at=pl.col("ds"))
+    assert not usable(prompt, "D").notes
+
+
+def test_rows_of_some_days_are_noted() -> None:
     every_third_day = daily().filter(pl.int_range(pl.len()) % 3 == 0)
     assert any("rows are mostly 3 days apart" in note for note in usable(every_third_day, "D").notes)
