@@ -23,6 +23,8 @@ SHEET_ROWS: Final = 1_048_575
 """Rows of a sheet below its header."""
 CELL_CHARACTERS: Final = 32_767
 """Characters of a cell of a sheet."""
+HEADER_CHARACTERS: Final = 255
+"""Characters of a column's name in a table of a sheet."""
 SHEET_NUMBER: Final = 1e15
 """From here on Excel rounds whole numbers, such as ids: it keeps 15 digits."""
 SHEET_BEGINS: Final = date(1900, 3, 1)
@@ -64,12 +66,16 @@ def xlsx(frame: pl.DataFrame) -> bytes:
     Columns with what Excel would change are text: instants, numbers of more than 15 digits, dates before March 1900.
 
     Raises:
-        FormatError: There are more rows than a sheet holds, or a text is longer than a cell.
+        FormatError: There are more rows than a sheet holds, or a text or a column's name is too long.
     """
     import xlsxwriter
 
     if frame.height > SHEET_ROWS:
         raise FormatError(f"{frame.height:,} rows: a sheet of Excel holds {SHEET_ROWS:,}; add LIMIT, or write CSV")
+    if name := next((name for name in frame.columns if len(name) > HEADER_CHARACTERS), None):
+        raise FormatError(
+            f"column {name[:60]}…: its name has {len(name)} characters, and Excel takes {HEADER_CHARACTERS}; use AS"
+        )
     buffer = io.BytesIO()
     # Text of a source must stay text, even if it looks like a formula or a link.
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}

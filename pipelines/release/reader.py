@@ -59,7 +59,13 @@ def query(settings: Settings, sql: str, audience: str = "public") -> pl.DataFram
             statements = con.extract_statements(sql)
             if len(statements) != 1 or statements[0].type not in READS:
                 kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
-                raise ReaderError(f'give one statement that reads, such as "from feed_status", instead of {kinds}')
+                # A PIVOT without its values is several statements, none of which has a text of its own.
+                is_pivot = len(statements) > 1 and not any(statement.query for statement in statements)
+                raise ReaderError(
+                    "PIVOT needs its values, as in: pivot t on month in (1, 2) using sum(calls)"
+                    if is_pivot
+                    else f'give one statement that reads, such as "from feed_status", instead of {kinds}'
+                )
             con.execute(statements[0])
             _check_types({name: dtype for name, dtype, *_ in con.description or ()})
             return _check_dates(con.pl())

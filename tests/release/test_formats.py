@@ -79,6 +79,13 @@ def test_a_workbook_has_as_text_what_excel_would_change() -> None:
         formats.xlsx(pl.DataFrame({"t": ["x" * 40_000]}))
 
 
+def test_a_name_that_excel_does_not_take_is_refused_with_what_to_do() -> None:
+    frame = pl.DataFrame({"x" * 256: [1]})
+    with pytest.raises(formats.FormatError, match="its name has 256 characters, and Excel takes 255; use AS"):
+        formats.xlsx(frame)
+    assert formats.csv(frame)
+
+
 @pytest.mark.parametrize(
     "dtype", [pl.Int8, pl.Int32, pl.UInt64, pl.Float32, pl.Decimal(9, 3), pl.Boolean, pl.Categorical, pl.Null]
 )

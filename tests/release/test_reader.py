@@ -45,6 +45,12 @@ def test_anything_but_one_statement_that_reads_is_refused_in_one_line(home: Sett
         reader.query(home, sql)
 
 
+def test_a_pivot_without_its_values_is_refused_with_how_to_write_it(home: Settings) -> None:
+    with pytest.raises(ReaderError, match=r"^PIVOT needs its values, as in: pivot t on month in \(1, 2\)"):
+        reader.query(home, "pivot feed_status on feed using count(*)")
+    assert reader.query(home, "pivot feed_status on feed in ('calls') using count(*)").height == 1
+
+
 @pytest.mark.parametrize("sql", ["show tables", "describe feed_status", "explain from feed_status", "values (1)"])
 def test_statements_that_describe_are_allowed(home: Settings, sql: str) -> None:
     assert reader.query(home, sql).height
