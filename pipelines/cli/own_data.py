@@ -82,12 +82,18 @@ Boundary = Annotated[
 ]
 Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
 AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")]
-Start = Annotated[
-    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the forecast window.")
-]
-LastStart = Annotated[
-    date, typer.Option("--start", parser=date.fromisoformat, metavar="DATE", help="First day of the last window.")
-]
+
+
+def _day(text: str) -> date:
+    """Return the day that an option states."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD") from None
+
+
+Start = Annotated[date, typer.Option("--start", parser=_day, metavar="DATE", help="First day of the forecast window.")]
+LastStart = Annotated[date, typer.Option("--start", parser=_day, metavar="DATE", help="First day of the last window.")]
 Days = Annotated[int, typer.Option("--days", min=1, help="Days of a forecast window.")]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -40,11 +41,11 @@ def predict_demand(
 
     ``note`` receives what might mislead.
     """
-    _check_output(target)
+    _check_output(target, source.path)
     checked = _series(source, freq, note)
     forecasts = own_series.predict(checked.series, freq, horizon, environment.load().processes, progress)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    forecasts.write_parquet(target)
+    with _writing(target.parent):
+        forecasts.write_parquet(target)
     return checked.refused
 
 
@@ -75,6 +76,13 @@ def backtest_demand(
     backtest_figure.save(result, folder / "series.png")
     scored = set(result.series_scores["unique_id"].cast(pl.String))
     unscored = sorted(set(frame["unique_id"].cast(pl.String).unique()) - scored)
+    scored_at = result.forecasts.group_by("unique_id").agg(pl.col("cutoff").n_unique()).sort("cutoff", "unique_id")
+    if (few := scored_at.filter(pl.col("cutoff") < origins)).height:
+        name, count = few.row(0)
+        note(
+            f"{few.height} series are scored at fewer than {origins} origins (series {name}: {count}): the others are "
+            "too early"
+        )
     if unscored:
         named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
         note(f"{len(unscored)} series are too short for one origin and not scored: {named}; use a shorter horizon")
@@ -91,10 +99,10 @@ def predict_risk(
     note: Progress = silent,
 ) -> None:
     """Rank the cells of an area from the points in a file and write them with their geometry."""
-    _check_output(target, own_points.FORMATS)
+    _check_output(target, source.path, task.boundary, formats=own_points.FORMATS)
     risk = own_points.predict_points(_points(source, note), task, start, days, progress, note)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    own_points.save(risk, target)
+    with _writing(target.parent):
+        own_points.save(risk, target)
 
 
 def backtest_risk(
@@ -135,14 +143,17 @@ def _points(source: Source, note: Progress) -> pl.DataFrame:
     return own_files.read(source.path, point_columns.COLUMNS, source.encoding, note)
 
 
-def _check_output(target: Path, formats: Collection[str] = (".parquet",)) -> None:
+def _check_output(target: Path, *inputs: Path, formats: Collection[str] = (".parquet",)) -> None:
     """Check before the work that its result can be written.
 
     Raises:
-        OwnDataError: The file's format is unknown, or its place is a folder, below a file or cannot be written.
+        OwnDataError: The file's format is unknown, or its place is an input, a folder, below a file or cannot be
+            written.
     """
     if target.suffix.lower() not in formats:
         raise OwnDataError(f"--out {target}: name a file that ends in {' or '.join(formats)}")
+    if any(target.exists() and path.exists() and target.samefile(path) for path in inputs):
+        raise OwnDataError(f"--out {target} is a file that is read: choose another name")
     if target.is_dir():
         raise OwnDataError(f"--out {target} is a folder: name a file in it")
     if target.exists() and not os.access(target, os.W_OK):
@@ -158,8 +169,22 @@ def _check_folder(folder: Path) -> None:
         raise OwnDataError(f"--out: nothing can be written in {existing}: choose another place")
 
 
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make a folder for what is written.
+
+    Raises:
+        OwnDataError: It cannot be written, such as on a full disk.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise OwnDataError(f"--out: nothing can be written in {folder} ({error.strerror or error})") from None
+
+
 def _keep(folder: Path, scores: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in {**others, "scores": scores}.items():
-        frame.write_parquet(folder / f"{name}.parquet")
+    with _writing(folder):
+        for name, frame in {**others, "scores": scores}.items():
+            frame.write_parquet(folder / f"{name}.parquet")
     return scores

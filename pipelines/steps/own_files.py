@@ -48,18 +48,18 @@ def read(
         note: Called if the encoding is a guess.
 
     Raises:
-        OwnDataError: The file does not exist, is of another format, cannot be decoded or parsed, has no wanted column,
-            two of one name, or a row with more or fewer fields than its header.
+        OwnDataError: The file does not exist, cannot be opened, is of another format, cannot be decoded or parsed, has
+            no wanted column, two of one name, or a row with more or fewer fields than its header.
     """
     if not path.is_file():
         raise OwnDataError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
     suffix = path.suffix.lower()
-    if suffix in TEXT:
-        return _csv(path, wanted, encoding, note)
-    if suffix != ".parquet":
+    if suffix not in (*TEXT, ".parquet"):
         raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
     try:
-        return _parquet(path, wanted)
+        return _csv(path, wanted, encoding, note) if suffix in TEXT else _parquet(path, wanted)
+    except OSError as error:
+        raise OwnDataError(f"cannot read {path.name}: {error.strerror or error}") from None
     except pl.exceptions.PolarsError as error:
         raise OwnDataError(f"cannot read {path.name}: {str(error).strip().splitlines()[0]}") from None
 
@@ -123,9 +123,10 @@ def _places(path: Path, header: Sequence[str], wanted: Collection[str]) -> dict[
         places[name] = place
     if not places:
         names = ", ".join(header)[:SHOWN]
+        how = "" if len(header) > 1 else ", separated by commas, and not in quotes as a whole"
         raise OwnDataError(
             f"{path.name}: its header ({names}) names none of the columns {', '.join(wanted)}: put the names in the "
-            "first line"
+            f"first line{how}"
         )
     return places
 
@@ -172,12 +173,13 @@ def _decoded(path: Path, encoding: str | None, note: Progress) -> str:
     if what := next((what for start, what in BINARY.items() if content.startswith(start)), None):
         raise OwnDataError(f"{path.name} is not text, but {what}: unpack it, or save it as .csv or .parquet")
     tried = (encoding,) if encoding else ("utf-16",) if content.startswith(WIDE) else ENCODINGS
+    read = -1
     for name in tried:
         try:
             text = content.decode(name)
         except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            failure = f"byte {content[error.start]:#x} in line {line}"
+            # The encoding that reads furthest is probably the right one.
+            read = max(read, error.start)
         except (LookupError, ValueError):
             raise OwnDataError(f"--encoding {name} is not known; try utf-8, cp949 or latin-1") from None
         else:
@@ -190,4 +192,8 @@ def _decoded(path: Path, encoding: str | None, note: Progress) -> str:
             if name == ENCODINGS[-1] and not encoding:
                 note(f"{path.name} is not UTF-8 and is read as CP949; if names look wrong, state --encoding")
             return text
-    raise OwnDataError(f"{path.name} is not text in {' or '.join(tried)} ({failure}); state its encoding by --encoding")
+    line = content.count(b"\n", 0, read) + 1
+    where = f"byte {content[read]:#x} in line {line}"
+    raise OwnDataError(
+        f"{path.name} is not text in {' or '.join(tried)} ({where}); correct it, or state its encoding by --encoding"
+    )

@@ -327,6 +327,12 @@ def test_predict_risk_passes_the_area_and_the_window(task_of: dict[str, tuple[An
     assert "written: risk.geojson" in done.output
 
 
+def test_a_day_in_another_form_is_refused_with_how_to_write_it() -> None:
+    done = own_data("predict", "risk", "--input", "p.csv", *POINTS, "2026.1.5", "--days", "7", "--out", "risk.geojson")
+    message = "'2026.1.5' is not a date; write YYYY-MM-DD"
+    assert done.exit_code == 2 and message in " ".join(done.output.replace("│", " ").split())
+
+
 def test_backtest_risk_prints_its_scores_and_notes(task_of: dict[str, tuple[Any, ...]]) -> None:
     words = ["--days", "7", "--origins", "6", "--step", "28", "--out", "scores"]
     done = own_data("backtest", "risk", "--input", "p.csv", *POINTS, "2026-01-05", *words)

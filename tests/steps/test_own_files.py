@@ -1,6 +1,6 @@
 """Anybody's own files: which are read, what is written, and what the messages say."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from pipelines.forecast.demand import own_series
+from pipelines.forecast.risk import own_points
 from pipelines.steps import own_data, own_files
 from pipelines.steps.own_files import OwnDataError
 
@@ -61,6 +62,28 @@ def test_a_file_without_a_wanted_column_is_refused_with_its_first_line(tmp_path:
         own_files.read(tmp_path / "calls.csv", ("unique_id", "ds", "y"))
 
 
+def test_lines_that_are_quoted_as_a_whole_are_refused_with_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "calls.csv").write_text('"unique_id,ds,y"\n"a,2026-03-01,1"\n')
+    with pytest.raises(
+        OwnDataError, match=r"put the names in the first line, separated by commas, and not in quotes as a"
+    ):
+        own_files.read(tmp_path / "calls.csv", ("unique_id", "ds", "y"))
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.parquet"])
+def test_a_file_that_cannot_be_opened_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / name).touch()
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(pl, "read_parquet_schema", refuse)
+    with pytest.raises(OwnDataError, match=f"cannot read {name}: Permission denied"):
+        own_files.read(tmp_path / name)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_csv_is_read_as_text_in_the_encodings_of_korea(tmp_path: Path, encoding: str, separator: str) -> None:
@@ -73,9 +96,15 @@ def test_a_csv_is_read_as_text_in_the_encodings_of_korea(tmp_path: Path, encodin
 def test_a_file_that_cannot_be_decoded_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.write_bytes("unique_id,ds,y\na,2026-03-01,1\né\xff,2026-03-01,2\n".encode("latin-1"))
-    with pytest.raises(OwnDataError, match=r"is not text in utf-8-sig or cp949 \(byte 0x.. in line 3\); state"):
+    with pytest.raises(
+        OwnDataError, match=r"is not text in utf-8-sig or cp949 \(byte 0x.. in line 3\); correct it, or state"
+    ):
         own_files.read(path)
     assert own_files.read(path, encoding="latin-1")["unique_id"].to_list() == ["a", "éÿ"]
+    path.write_bytes("unique_id,ds,y\n강남구,2026-03-01,1\n".encode() + "서초구,2026-03-02,2\n".encode("cp949"))
+    with pytest.raises(OwnDataError, match=r"in line 3\); correct it, or state its encoding by --encoding"):
+        own_files.read(path)
+    path.write_bytes("unique_id,ds,y\na,2026-03-01,1\né\xff,2026-03-01,2\n".encode("latin-1"))
     for unknown in ("utf-9", "undefined", "utf\0"):
         with pytest.raises(OwnDataError, match=r"--encoding .* is not known"):
             own_files.read(path, encoding=unknown)
@@ -156,6 +185,26 @@ def test_a_place_without_permission_to_write_is_refused_before_the_work(
         own_data.predict_demand(source, "D", 7, tmp_path / "old.parquet")
 
 
+def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
+    source = tmp_path / "series.parquet"
+    pl.read_csv(series(tmp_path, "a")).write_parquet(source)
+    with pytest.raises(OwnDataError, match="is a file that is read: choose another name"):
+        own_data.predict_demand(own_data.Source(source), "D", 7, tmp_path / "." / "series.parquet")
+    task = own_points.Task("EPSG:4326", source, 250, 1)
+    with pytest.raises(OwnDataError, match="is a file that is read"):
+        own_data.predict_risk(own_data.Source(tmp_path / "points.csv"), task, date(2026, 1, 1), 7, source)
+
+
+def test_a_disk_that_is_full_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(own_series, "predict", lambda *_: pl.DataFrame({"mean": [1.5]}))
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
+    with pytest.raises(OwnDataError, match=rf"nothing can be written in {tmp_path} \(No space left on device\)"):
+        own_data.predict_demand(own_data.Source(series(tmp_path, "a")), "D", 7, tmp_path / "f.parquet")
+
+
 def test_a_forecast_is_written_into_a_folder_that_is_made_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +224,7 @@ def test_a_forecast_is_written_into_a_folder_that_is_made_for_it(
 def test_series_too_short_to_be_scored_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: list[str], named: str
 ) -> None:
-    frame = pl.DataFrame({"unique_id": ["a"], "mase": [0.5]})
+    frame = pl.DataFrame({"unique_id": ["a", "a"], "mase": [0.5, 0.5], "cutoff": [1, 2]})
     names = ("forecasts", "scores", "series_scores", "choices", "pits")
     fields = {name: frame for name in names}
     monkeypatch.setattr(own_series, "backtest", lambda *_: SimpleNamespace(**fields))
@@ -189,3 +238,5 @@ def test_series_too_short_to_be_scored_are_named(
         [*(f"{name}.parquet" for name in names), "series.png"]
     )
     assert len(notes) == 1 and named in notes[0] and "horizon" in notes[0]
+    own_data.backtest_demand(source, "D", 7, 30, 7, tmp_path / "out", note=notes.append)
+    assert notes[1] == "1 series are scored at fewer than 30 origins (series a: 2): the others are too early"

@@ -22,6 +22,8 @@ TRIALS: Final = 12
 """Windows before the first forecast on which the stack is selected."""
 THREADS: Final = 2
 STALE_DAYS: Final = 31
+MOST_DAYS: Final = 36_525
+"""Days from the first window to the end of the last: a century."""
 FEWEST: Final = 50
 """Points of a category below which a note says how little they tell."""
 FEWEST_DAYS: Final = 28
@@ -56,6 +58,7 @@ def predict_points(
     Raises:
         PointsError: A column is missing, no point before ``start`` is inside the boundary, or the area is too small.
     """
+    _check_span(days)
     day = day_number(start)
     placed = place(points, task, note, day)
     past = placed.history
@@ -85,6 +88,12 @@ def predict_points(
     with ThreadPoolExecutor(THREADS) as workers:
         frames = list(workers.map(ranked, known))
     return Risk(pl.concat(frames), placed.crs)
+
+
+def _check_span(days: int) -> None:
+    """Refuse windows of more than a century."""
+    if days > MOST_DAYS:
+        raise PointsError("the windows span more than a century: use fewer --days or --origins, or a smaller --step")
 
 
 def _why_unknown(past: History, day: int, start: date) -> str:
@@ -121,6 +130,7 @@ def backtest_points(
     Returns:
         Each window by its ``origin_date``, and all pooled.
     """
+    _check_span(days + step * (origins - 1))
     last = day_number(start)
     placed = place(points, task, note, last + days)
     if placed.last_day + 1 < last + days:
@@ -128,6 +138,8 @@ def backtest_points(
         raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
     windows = [(day, days) for day in starts if placed.history.seen(day).first_day < day]
+    if windows and len(windows) < origins:
+        note(f"{origins - len(windows)} of {origins} windows begin before any point is known and are not scored")
     return scored(placed.history, windows, (placed.selected,), placed.cell_share, progress)
 
 

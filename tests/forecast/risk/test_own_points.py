@@ -242,6 +242,18 @@ def test_a_backtest_beyond_the_points_is_rejected(tmp_path: Path) -> None:
         own_points.backtest_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 2, 7)
 
 
+def test_windows_that_are_not_scored_are_noted_and_more_than_a_century_is_refused(tmp_path: Path) -> None:
+    task, notes = Task("EPSG:26917", boundary(tmp_path), 250, 0.3), list[str]()
+    own_points.backtest_points(some(), task, date(2025, 12, 20), 7, 2, 300, note=notes.append)
+    assert "1 of 2 windows begin before any point is known and are not scored" in notes
+    for call in (
+        lambda: own_points.backtest_points(some(), task, START, 7, 10**8, 1),
+        lambda: own_points.predict_points(some(), task, START, 10**7),
+    ):
+        with pytest.raises(PointsError, match="the windows span more than a century: use fewer --days or --origins"):
+            call()
+
+
 def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
     windows, pooled, curves, calibration = own_points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
