@@ -72,7 +72,9 @@ def _parquet(path: Path, wanted: Collection[str]) -> pl.DataFrame:
         if (dtype := schema[names[place]]).is_nested() or dtype in NEITHER:
             raise OwnDataError(f"{path.name}: column {name} is of type {dtype}; give text, numbers, dates or times")
     frame = pl.read_parquet(path, columns=[names[place] for place in places.values()])
-    return frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
+    renamed = frame.select(pl.col(names[place]).alias(name) for name, place in places.items())
+    # Text that is stored as categories, as pandas does, is text.
+    return renamed.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
 
 
 def _csv(path: Path, wanted: Collection[str], encoding: str | None, note: Progress) -> pl.DataFrame:

@@ -153,6 +153,12 @@ def test_a_column_of_lists_or_durations_is_refused_with_its_type(tmp_path: Path,
         own_files.read(tmp_path / "calls.parquet")
 
 
+@pytest.mark.parametrize("dtype", [pl.Categorical(), pl.Enum(["2026-03-01"])], ids=["categorical", "enum"])
+def test_text_that_parquet_stores_as_categories_is_text(tmp_path: Path, dtype: pl.DataType) -> None:
+    pl.DataFrame({"ds": pl.Series(["2026-03-01"], dtype=dtype)}).write_parquet(tmp_path / "calls.parquet")
+    assert own_files.read(tmp_path / "calls.parquet").schema == {"ds": pl.String}
+
+
 def test_the_place_of_the_result_is_checked_before_the_work(tmp_path: Path) -> None:
     source = own_data.Source(series(tmp_path, "a"))
     for target, message in (
