@@ -7,14 +7,17 @@ import polars as pl
 from pipelines.config.errors import BongsuError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
-_TIME: Final = r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?$"
-_YEAR_FIRST: Final = r"^(\d{4})(?:[-/.](\d{1,2})[-/.](\d{1,2})|(\d{2})(\d{2}))" + _TIME
-_YEAR_LAST: Final = r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _TIME
-_OFFSET: Final = r"\d *(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)$"
+_TIME: Final = r"(?:[T ]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?\s*([AaPp][Mm])?)?$"
+_YEAR_FIRST: Final = r"^([0-9]{4})(?:[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})|([0-9]{2})([0-9]{2}))" + _TIME
+_YEAR_LAST: Final = r"^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})" + _TIME
+_OFFSET: Final = r"[0-9] *(?:Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 _KOREAN: Final = (
-    (r"^(\d{4})(?:년|\.) *(\d{1,2})(?:월|\.) *(\d{1,2})(?:일|\.?)(?: *\([월화수목금토일]\))?", "${1}-${2}-${3}"),
-    (r"오전 *(\d[\d:]*)$", "${1} AM"),
-    (r"오후 *(\d[\d:]*)$", "${1} PM"),
+    (
+        r"^([0-9]{4})(?:년|\.) *([0-9]{1,2})(?:월|\.) *([0-9]{1,2})(?:일|\.?)(?: *\([월화수목금토일]\))?",
+        "${1}-${2}-${3}",
+    ),
+    (r"오전 *([0-9][0-9:]*)$", "${1} AM"),
+    (r"오후 *([0-9][0-9:]*)$", "${1} PM"),
 )
 """How Korean offices and Excel write dates and hours of twelve, and the same in digits."""
 
@@ -62,7 +65,9 @@ def instants(text: pl.Series) -> pl.Series:
 
 
 def _plain(text: pl.Series) -> pl.Series:
-    """Return times without Korean words."""
+    """Return times in digits of ASCII and without Korean words."""
+    # Full-width digits, spaces that do not break, and Korean letters in parts.
+    text = text.str.normalize("NFKC")
     for pattern, written in _KOREAN:
         text = text.str.replace(pattern, written)
     return text

@@ -116,6 +116,18 @@ def test_korean_dates_and_hours_are_read(midnight: str) -> None:
     assert afternoon == [datetime(2024, 3, 5, 12), datetime(2024, 3, 5, 13)]
 
 
+@pytest.mark.parametrize(
+    "noon", ["2024-03-05 １２:00", "2024-03-05\u00a012:00", "2024\u1102\u1167\u11ab 3월 5일 12:00"]
+)
+def test_times_are_read_in_any_form_of_their_characters(noon: str) -> None:
+    assert check(text([noon]), "h")["ds"].to_list() == [datetime(2024, 3, 5, 12)]
+
+
+def test_digits_that_cannot_be_read_are_never_midnight() -> None:
+    with pytest.raises(SeriesError, match="row 1: ds '2024-03-05 ١٢:00' is not a date or time"):
+        check(text(["2024-03-05 ١٢:00"]), "D")
+
+
 @pytest.mark.parametrize("offset", ["Z", " UTC", "+09", " +0900", "+09:00"])
 def test_an_offset_is_named_however_it_is_written(offset: str) -> None:
     with pytest.raises(SeriesError, match="has an offset; give local times without one"):
