@@ -109,7 +109,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
             _gaps(inside.filter(pl.col("day") < end), note),
             end,
         ),
-        selected=selected,
+        selected=min(selected, corners.height),
         cell_share=task.cell_metres**2 / (outline.area * unit**2),
         crs=crs.to_string(),
         last_day=last_day,

@@ -138,9 +138,14 @@ def backtest_points(
         raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
     windows = [(day, days) for day in starts if placed.history.seen(day).first_day < day]
-    if windows and len(windows) < origins:
+    if not windows:
+        raise PointsError(f"no point inside the boundary {_why_unknown(placed.history, last, start)}")
+    if len(windows) < origins:
         note(f"{origins - len(windows)} of {origins} windows begin before any point is known and are not scored")
-    return scored(placed.history, windows, (placed.selected,), placed.cell_share, progress)
+    result = scored(placed.history, windows, (placed.selected,), placed.cell_share, progress)
+    if result.scores.is_empty():
+        raise PointsError("no window has a score: all are without incidents or in an outage; use another --start")
+    return result
 
 
 def scored(

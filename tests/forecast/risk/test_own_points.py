@@ -254,6 +254,13 @@ def test_windows_that_are_not_scored_are_noted_and_more_than_a_century_is_refuse
             call()
 
 
+def test_a_backtest_without_any_score_is_refused(tmp_path: Path) -> None:
+    months = [date(2024, month, 1) for month in range(1, 11) for _ in range(40)]
+    frame = some(occurred_at=pl.Series(months))
+    with pytest.raises(PointsError, match="no window has a score: all are without incidents or in an outage"):
+        own_points.backtest_points(frame, Task("EPSG:26917", boundary(tmp_path), 500, 1), date(2024, 9, 1), 30, 2, 30)
+
+
 def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
     windows, pooled, curves, calibration = own_points.backtest_points(some(), task, date(2025, 12, 20), 7, 3, 7)
@@ -295,9 +302,14 @@ def test_a_boundary_without_a_crs_is_refused_with_what_to_add(tmp_path: Path) ->
 def test_a_backtest_before_the_first_point_names_what_to_change(tmp_path: Path) -> None:
     task = Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
     with pytest.raises(
-        PointsError, match=r"the points begin after the first window: .* later --start or fewer --origins"
+        PointsError, match=r"no point inside the boundary is before --start 2020-01-01: they begin on 2025-"
     ):
         own_points.backtest_points(some(), task, date(2020, 1, 1), 7, 2, 7)
+    late = some(known_at=pl.lit("2027-01-01"))
+    with pytest.raises(
+        PointsError, match=r"was known \(known_at\) before --start 2025-12-20: use a later --start, or leave"
+    ):
+        own_points.backtest_points(late, task, date(2025, 12, 20), 7, 2, 7)
 
 
 def refused(
@@ -402,7 +414,8 @@ def test_some_points_with_swapped_coordinates_are_noted(tmp_path: Path) -> None:
     assert "and are left out; 9 would be inside with their coordinates swapped" in notes_of(mixed, tmp_path)
 
 
-def test_an_area_that_is_enough_for_every_cell_is_noted(tmp_path: Path) -> None:
+def test_an_area_that_is_enough_for_every_cell_is_noted_and_selects_no_more(tmp_path: Path) -> None:
+    assert own_grid.place(some(), Task("EPSG:26917", boundary(tmp_path), 250, 50)).selected == 94
     assert "--area-km2 50 is enough for all 94 cells: every cell is selected" in notes_of(some(), tmp_path, 50)
 
 
