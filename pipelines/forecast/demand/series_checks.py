@@ -79,7 +79,7 @@ def usable(series: pl.DataFrame, freq: Frequency, fill_zeros: bool = False) -> C
         raise SeriesError(next(iter(refused.values()), "the series has no row with a count"))
     sorted_rows = known.select(*COLUMNS, *(name for name in OPTIONAL if name in known.columns)).sort("unique_id", "ds")
     notes = series_notes.notes(rows, versions.newest(sorted_rows), freq, fill_zeros)
-    return Checked(_filled(sorted_rows, freq) if fill_zeros else sorted_rows, refused, notes)
+    return Checked(_filled(sorted_rows, unknown, freq) if fill_zeros else sorted_rows, refused, notes)
 
 
 def _named(series: pl.DataFrame) -> pl.DataFrame:
@@ -244,11 +244,15 @@ def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
     ]
 
 
-def _filled(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
-    """Return the series with zeros for the steps that have no row, from each one's first to its last."""
+def _filled(known: pl.DataFrame, unknown: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
+    """Return the series with zeros for the steps that have no row, from each one's first to its last.
+
+    Steps with a row that states no count stay unknown.
+    """
     every = "1h" if freq == "h" else "1d"
     grid = known.group_by("unique_id").agg(
         pl.datetime_range(pl.col("ds").min(), pl.col("ds").max(), every, time_unit="us").alias("ds")
     )
-    full = grid.explode("ds").join(known, on=["unique_id", "ds"], how="left")
+    steps = grid.explode("ds").join(unknown, on=versions.KEYS, how="anti")
+    full = steps.join(known, on=versions.KEYS, how="left")
     return full.with_columns(pl.col("y").fill_null(0.0)).select(known.columns).sort("unique_id", "ds")

@@ -218,6 +218,15 @@ def test_a_count_far_above_all_others_and_a_gap_of_years_are_noted_with_their_da
     assert any("series a: no row between 2023-01-09 and 2032-01-10; check these dates" in note for note in notes)
 
 
+def test_a_stated_unknown_is_never_filled_with_zero() -> None:
+    rows = text(["2023-01-01", "2023-01-02", "2023-01-04"], ["3", "", "5"])
+    assert usable(rows, "D", fill_zeros=True).series.select(pl.col("ds").dt.day(), "y").rows() == [
+        (1, 3),
+        (3, 0),
+        (4, 5),
+    ]
+
+
 def test_weekly_rows_are_used_where_the_days_between_are_zero_or_stated_as_unknown() -> None:
     weekly = daily(days=DAYS[::7])
     assert usable(weekly, "D", fill_zeros=True).series.height == 57
