@@ -163,7 +163,10 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
             pl.format("ds '{}' occurs twice in the series; add up these rows, or remove one", "ds_text"),
         ),
         *(
-            [(pl.col("capacity") < 0, pl.format("capacity {} is negative", "capacity_text"))]
+            [
+                _decimal_comma("capacity"),
+                (pl.col("capacity") < 0, pl.format("capacity {} is negative", "capacity_text")),
+            ]
             if "capacity" in optional
             else []
         ),
@@ -228,20 +231,22 @@ def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
     """Return what may be wrong with ``y``, as a condition and its text."""
     has_value = ~pl.col("is_unknown")
     return [
-        # A comma means the same in the whole column: where one row shows decimals, 1,250 is not a thousand.
-        (
-            has_value
-            & pl.col("y_text").str.contains(",", literal=True)
-            & pl.col("y_text").str.contains(_DECIMAL_COMMA).any(),
-            pl.format(
-                "y '{}' has a comma, and commas in this column are decimal; write decimals with a point", "y_text"
-            ),
-        ),
+        _decimal_comma("y"),
         (has_value & pl.col("y").is_null(), pl.format("y '{}' is not a number", "y_text")),
         (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
         (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
         (pl.col("y") > LARGEST, pl.format("y {} is above 100,000,000; the models are for counts", "y_text")),
     ]
+
+
+def _decimal_comma(name: str) -> tuple[pl.Expr, pl.Expr]:
+    """Return the fault of a column in which commas are decimal.
+
+    A comma means the same in the whole column: where one row shows decimals, 1,250 is not a thousand.
+    """
+    text = pl.col(f"{name}_text")
+    message = f"{name} '{{}}' has a comma, and commas in this column are decimal; write decimals with a point"
+    return text.str.contains(",", literal=True) & text.str.contains(_DECIMAL_COMMA).any(), pl.format(message, text)
 
 
 def _filled(known: pl.DataFrame, unknown: pl.DataFrame, freq: Frequency) -> pl.DataFrame:

@@ -148,6 +148,12 @@ def test_a_comma_means_the_same_in_the_whole_column() -> None:
     )
 
 
+def test_a_comma_means_the_same_in_the_whole_column_of_capacities() -> None:
+    rows = pl.concat([daily(), text(["2023-01-01"], unique_id="b"), text(["2023-01-01"], unique_id="c")])
+    capacity = pl.when(unique_id=pl.lit("b")).then(pl.lit("1,250")).when(unique_id=pl.lit("c")).then(pl.lit("12,5"))
+    assert set(usable(rows.with_columns(capacity=capacity), "D").refused) == {"b", "c"}
+
+
 def test_commas_in_all_rows_are_noted_as_they_are_read() -> None:
     result = usable(text([f"2023-01-{day:02d}" for day in range(1, 21)], ["1,250"] * 20), "D")
     assert result.series["y"].sum() == 20 * 1250
