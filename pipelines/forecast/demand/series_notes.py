@@ -1,4 +1,4 @@
-"""What may mislead in series that can be used: each is noted, and nothing is changed."""
+"""What may mislead in series that can be used: each is noted, and no row is changed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast import names
+from pipelines.forecast.demand import extremes
 from pipelines.forecast.demand.series import STEP, Frequency
 
 LATE: Final = timedelta(days=28)
@@ -35,7 +36,11 @@ def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: 
     """
     spans = _spans(known, freq)
     empty = rows.filter("is_unknown")
-    texts = [*_of_values(spans, rows), *_of_spans(spans, freq, fill_zeros)]
+    texts = [
+        *_of_extremes(spans, extremes.extremes(known, freq)),
+        *_of_values(spans, rows),
+        *_of_spans(spans, freq, fill_zeros),
+    ]
     if empty.height:
         texts.insert(
             0, f"rows with an empty y: {empty.height} (first: row {empty['row'][0]}); these counts are unknown"
@@ -74,13 +79,23 @@ def _spans(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     return spans.with_columns(steps=steps).with_columns(missing=pl.col("steps") - pl.col("rows"))
 
 
-def _of_values(spans: pl.DataFrame, rows: pl.DataFrame) -> Iterator[str]:
-    if (extreme := spans.filter(pl.col("largest") > EXTREME * pl.max_horizontal("second", 1.0))).height:
+def _of_extremes(spans: pl.DataFrame, found: pl.DataFrame) -> Iterator[str]:
+    if (single := found.unique("unique_id", keep="last", maintain_order=True)).height:
+        row = single.row(0, named=True)
+        yield (
+            f"{_series(single)}: y {row['y']:g} at {row['ds']:%Y-%m-%d %H:%M} is far above the usual {row['usual']:g}; "
+            "it is left out of the mean and limited in the ranges"
+        )
+    early = spans.join(single, on="unique_id", how="anti", maintain_order="left")
+    if (extreme := early.filter(pl.col("largest") > EXTREME * pl.max_horizontal("second", 1.0))).height:
         row = extreme.row(0, named=True)
         yield (
             f"{_series(extreme)}: y {row['largest']:g} at {row['largest_at']:%Y-%m-%d %H:%M} is more than {EXTREME} "
             "times any other; check whether it means that the count is unknown"
         )
+
+
+def _of_values(spans: pl.DataFrame, rows: pl.DataFrame) -> Iterator[str]:
     if (fractions := spans.filter("has_fractions")).height:
         is_fraction = (pl.col("unique_id") == fractions["unique_id"][0]) & (pl.col("y") != pl.col("y").round())
         first = rows.filter(is_fraction).row(0, named=True)

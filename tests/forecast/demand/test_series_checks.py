@@ -224,6 +224,15 @@ def test_a_count_far_above_all_others_and_a_gap_of_years_are_noted_with_their_da
     assert any("series a: no row between 2023-01-09 and 2032-01-10; check these dates" in note for note in notes)
 
 
+def test_an_extreme_count_is_noted_with_its_day_and_the_usual_count() -> None:
+    counts = ["7"] * 60
+    counts[50] = "700"
+    (note,) = usable(text([f"{day:%Y-%m-%d}" for day in DAYS], counts), "D").notes
+    assert note == (
+        "series a: y 700 at 2023-02-20 00:00 is far above the usual 7; it is left out of the mean and limited in the ranges"
+    )
+
+
 def test_a_stated_unknown_is_never_filled_with_zero() -> None:
     rows = text(["2023-01-01", "2023-01-02", "2023-01-04"], ["3", "", "5"])
     assert usable(rows, "D", fill_zeros=True).series.select(pl.col("ds").dt.day(), "y").rows() == [
