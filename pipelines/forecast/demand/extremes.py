@@ -6,7 +6,7 @@ more than the limit from it: an upper tail still contains what is rare, while a 
 The mean of a sparse series consists of its rare large counts, such as the units sent to a fire: there only a count of
 `TIMES` the largest one before is extreme.
 
-What comes for several steps, or every year, is no slip. A count after an extreme one is kept, as is one about a year
+What lasts several steps, or comes every year, is not a slip. A count after an extreme one is kept, as is one about a year
 after another, or on a day that the calendar names. All is found in earlier counts, as each origin knew them, so that a
 past origin judges as it did on its day.
 """
@@ -49,17 +49,17 @@ def judged(history: History, freq: Frequency, cutoffs: pl.Series, named_days: pl
     ``named_days``: as of `extremes`.
     """
     if history.late.is_empty():
-        found = extremes(history.counts, freq, named_days)
+        matches = extremes(history.counts, freq, named_days)
         origins = cutoffs.unique().sort().alias("cutoff").to_frame()
-        return replace(history, extremes=origins.join_where(found, pl.col("ds") < pl.col("cutoff")))
+        return replace(history, extremes=origins.join_where(matches, pl.col("ds") < pl.col("cutoff")))
     # Few series have any: the others need not be judged again at every origin.
     changed = history.late.filter(pl.col("y").abs() >= LATE)["unique_id"]
     suspects = pl.concat([_far(history.counts, freq, FAR / 2)["unique_id"], changed]).unique().to_frame()
     parts = []
     for cutoff in cutoffs.unique().sort():
         known = history.as_known(cutoff).filter(pl.col("ds") < cutoff).join(suspects, on="unique_id", how="semi")
-        found = extremes(known, freq, named_days)
-        parts.append(found.with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")))
+        matches = extremes(known, freq, named_days)
+        parts.append(matches.with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff")))
     return replace(history, extremes=pl.concat(parts) if parts else None)
 
 
@@ -83,17 +83,17 @@ def extremes(counts: pl.DataFrame, freq: Frequency, named_days: pl.Series | None
     return single.select(COLUMNS).sort("unique_id", "ds")
 
 
-def texts(found: pl.DataFrame) -> pl.DataFrame:
+def texts(counts: pl.DataFrame) -> pl.DataFrame:
     """Return ``unique_id, extreme``: when each series had its newest extreme count, in words.
 
-    How large it was is not told: next to the records an agency may read, it would give the withheld ones.
+    How large it was is left out: next to the records an agency may read, it would give the withheld ones.
 
     Args:
-        found: The result of `extremes`.
+        counts: The result of `extremes`.
     """
     at = pl.col("ds").dt.strftime("%Y-%m-%d %H:%M").str.strip_suffix(" 00:00")
     words = pl.format("the count of {} is extreme and left out of the mean", at)
-    newest = found.sort("unique_id", "ds").unique("unique_id", keep="last", maintain_order=True)
+    newest = counts.sort("unique_id", "ds").unique("unique_id", keep="last", maintain_order=True)
     return newest.select("unique_id", words.alias("extreme"))
 
 

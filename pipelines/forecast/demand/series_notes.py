@@ -79,8 +79,8 @@ def _spans(known: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     return spans.with_columns(steps=steps).with_columns(missing=pl.col("steps") - pl.col("rows"))
 
 
-def _of_extremes(spans: pl.DataFrame, found: pl.DataFrame) -> Iterator[str]:
-    if (single := found.unique("unique_id", keep="last", maintain_order=True)).height:
+def _of_extremes(spans: pl.DataFrame, counts: pl.DataFrame) -> Iterator[str]:
+    if (single := counts.unique("unique_id", keep="last", maintain_order=True)).height:
         row = single.row(0, named=True)
         yield (
             f"{_series(single)}: y {row['y']:g} at {row['ds']:%Y-%m-%d %H:%M} is far above the usual {row['usual']:g}; "

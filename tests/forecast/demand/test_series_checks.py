@@ -229,7 +229,8 @@ def test_an_extreme_count_is_noted_with_its_day_and_the_usual_count() -> None:
     counts[50] = "700"
     (note,) = usable(text([f"{day:%Y-%m-%d}" for day in DAYS], counts), "D").notes
     assert note == (
-        "series a: y 700 at 2023-02-20 00:00 is far above the usual 7; it is left out of the mean and limited in the ranges"
+        "series a: y 700 at 2023-02-20 00:00 is far above the usual 7; it is left out of the mean and limited in the "
+        "ranges"
     )
 
 
