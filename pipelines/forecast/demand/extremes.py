@@ -6,9 +6,9 @@ more than the limit from it: an upper tail still contains what is rare, while a 
 The mean of a sparse series consists of its rare large counts, such as the units sent to a fire: there only a count of
 `TIMES` the largest one before is extreme.
 
-What lasts several steps, or comes every year, is not a slip. A count after an extreme one is kept, as is one about a year
-after another, or on a day that the calendar names. All is found in earlier counts, as each origin knew them, so that a
-past origin judges as it did on its day.
+What lasts several steps, or comes every year, is not a slip. A count after an extreme one is kept, as is one about a
+year after another, or on a day that the calendar names. All is found in earlier counts, as each origin knew them, so
+that a past origin judges as it did on its day.
 """
 
 from dataclasses import replace
