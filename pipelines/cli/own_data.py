@@ -58,6 +58,13 @@ Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a 
 FillZeros = Annotated[
     bool, typer.Option("--fill-zeros", help="Steps without a row, inside a series, are zeros; default: unknown.")
 ]
+Country = Annotated[
+    str | None,
+    typer.Option("--country", help="Country whose public holidays the series have, such as KR; default: none."),
+]
+Subdivision = Annotated[
+    str | None, typer.Option("--subdivision", help="Its state or province, such as CA, for regional holidays.")
+]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="How many steps ahead to forecast.")]
 Points = Annotated[
@@ -105,6 +112,8 @@ def predict_demand(
     out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
     fill_zeros: FillZeros = False,
     encoding: Encoding = None,
+    country: Country = None,
+    subdivision: Subdivision = None,
 ) -> None:
     """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more).
 
@@ -114,7 +123,12 @@ def predict_demand(
 
     with progress_of("predict") as show:
         refused = own_data.predict_demand(
-            own_data.Source(source, encoding, fill_zeros), freq.value, horizon, out_file, show, _note
+            own_data.Source(source, encoding, fill_zeros, country, subdivision),
+            freq.value,
+            horizon,
+            out_file,
+            show,
+            _note,
         )
     err.print(f"written: {out_file}", markup=False, soft_wrap=True)
     _exit_if_any(refused)
@@ -168,6 +182,8 @@ def backtest_demand(
     ],
     fill_zeros: FillZeros = False,
     encoding: Encoding = None,
+    country: Country = None,
+    subdivision: Subdivision = None,
 ) -> None:
     """Score the selected models and each single model on your own series, at past dates.
 
@@ -179,7 +195,14 @@ def backtest_demand(
 
     with progress_of("backtest") as show:
         scores, refused = own_data.backtest_demand(
-            own_data.Source(source, encoding, fill_zeros), freq.value, horizon, origins, step, folder, show, _note
+            own_data.Source(source, encoding, fill_zeros, country, subdivision),
+            freq.value,
+            horizon,
+            origins,
+            step,
+            folder,
+            show,
+            _note,
         )
     out.print(table_of(scores.select(SHOWN)))
     _exit_if_any(refused)

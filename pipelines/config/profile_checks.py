@@ -68,14 +68,22 @@ def _place(profile: "Profile") -> Iterator[Problem]:
         yield ("bounds",), f"{list(profile.bounds)} is not west, south, east, north in degrees"
     if profile.grid.map_metres % profile.grid.cell_metres:
         yield ("grid", "map_metres"), f"is not a multiple of grid.cell_metres {profile.grid.cell_metres}"
+    if unknown := unknown_holidays(profile.country, profile.subdivision):
+        key, reason = unknown
+        yield (key,), reason
+
+
+def unknown_holidays(country: str, subdivision: str | None) -> tuple[str, str] | None:
+    """Return which of the two has no known public holidays, and why; None if both have."""
     from holidays import list_supported_countries
 
     countries = list_supported_countries(include_aliases=True)
-    if profile.country not in countries:
-        yield ("country",), f"{profile.country!r} is not a country whose holidays are known; give its ISO 3166 code"
-    elif profile.subdivision and profile.subdivision not in countries[profile.country]:
-        known = ", ".join(countries[profile.country]) or "none"
-        yield ("subdivision",), f"{profile.subdivision!r} is not a subdivision of {profile.country}: {known}"
+    if country not in countries:
+        return "country", f"{country!r} is not a country whose holidays are known; give its ISO 3166 code"
+    if subdivision and subdivision not in countries[country]:
+        known = ", ".join(countries[country]) or "none"
+        return "subdivision", f"{subdivision!r} is not a subdivision of {country}: {known}"
+    return None
 
 
 def _crs(profile: "Profile") -> Iterator[Problem]:

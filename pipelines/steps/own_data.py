@@ -11,9 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.config import environment
+from pipelines.config import environment, profile_checks
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import own_series, series_checks
+from pipelines.forecast.demand.models.covariates import Place
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
 from pipelines.forecast.risk import own_points, point_columns
@@ -27,11 +28,28 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A user's file, and how it is read."""
+    """A user's file, and how it is read; ``country`` and ``subdivision``: whose public holidays its series have."""
 
     path: Path
     encoding: str | None = None
     fill_zeros: bool = False
+    country: str | None = None
+    subdivision: str | None = None
+
+    def place(self) -> Place | None:
+        """Return the place of the holidays; None without a country.
+
+        Raises:
+            OwnDataError: Its holidays are not known.
+        """
+        if self.country is None:
+            if self.subdivision is not None:
+                raise OwnDataError("--subdivision needs the --country that it is in")
+            return None
+        if unknown := profile_checks.unknown_holidays(self.country, self.subdivision):
+            option, reason = unknown
+            raise OwnDataError(f"--{option}: {reason}")
+        return Place(self.country, self.subdivision)
 
 
 def predict_demand(
@@ -42,8 +60,9 @@ def predict_demand(
     ``note`` receives what might mislead.
     """
     _check_output(target, source.path)
+    place = source.place()
     checked = _series(source, freq, note)
-    forecasts = own_series.predict(checked.series, freq, horizon, environment.load().processes, progress)
+    forecasts = own_series.predict(checked.series, freq, horizon, environment.load().processes, progress, place=place)
     with _writing(target.parent):
         forecasts.write_parquet(target)
     return checked.refused
@@ -68,9 +87,12 @@ def backtest_demand(
     from pipelines.forecast.demand import backtest_figure
 
     _check_folder(folder)
+    place = source.place()
     checked = _series(source, freq, note)
     frame = checked.series
-    result = own_series.backtest(frame, freq, horizon, origins, step, environment.load().processes, progress)
+    result = own_series.backtest(
+        frame, freq, horizon, origins, step, environment.load().processes, progress, place=place
+    )
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
     backtest_figure.save(result, folder / "series.png")

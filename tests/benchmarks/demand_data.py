@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import polars as pl
 
 from pipelines.forecast.demand.evaluation import rolling_origin
+from pipelines.forecast.demand.models.covariates import Place, calendar
 from pipelines.forecast.demand.series import STEP, Frequency
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -78,7 +79,7 @@ def san_francisco() -> Panel:
         pl.lit("San Francisco").alias("total"),
         pl.concat_str("district", "category", separator=" | ").alias("bottom"),
     )
-    days = holiday_days("US", "CA", date(2021, 12, 1), date(2026, 2, 1))
+    days = calendar(Place("US", "CA"), date(2021, 12, 1), date(2026, 2, 1))
     return _panel(cells, ["total", "district", "bottom"], "D", 28, 20, timedelta(days=28), days)
 
 
@@ -102,24 +103,11 @@ def montgomery() -> Panel:
         pl.lit("Montgomery").alias("total"),
         pl.concat_str("service", "township", separator=" | ").alias("bottom"),
     )
-    days = holiday_days("US", "PA", date(2015, 12, 1), date(2016, 8, 1))
+    days = calendar(Place("US", "PA"), date(2015, 12, 1), date(2016, 8, 1))
     return _panel(cells, ["total", "service", "bottom"], "h", 168, 10, timedelta(days=7), days)
 
 
 PANELS = {"wales": wales, "san_francisco": san_francisco, "montgomery": montgomery}
-
-
-def holiday_days(country: str, subdivision: str, first: date, last: date) -> pl.DataFrame:
-    """Every day from ``first`` to ``last`` with ``public`` and ``long_break`` as 0 or 1."""
-    from pipelines.forecast.demand.models.covariates import holiday_effects
-
-    effects = holiday_effects(country, subdivision, first, last)
-    days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
-    flags = [
-        pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
-        for name in ("public", "long_break")
-    ]
-    return days.select(pl.col("ds").cast(pl.Datetime("us")), *flags)
 
 
 def targets(panel: Panel, origins: list[datetime], ids: pl.DataFrame | None = None) -> pl.DataFrame:

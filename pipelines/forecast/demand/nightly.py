@@ -27,7 +27,7 @@ from pipelines.forecast.demand.hierarchy import (
     reconciliation,
 )
 from pipelines.forecast.demand.hierarchy.reconciliation import Sums
-from pipelines.forecast.demand.models import prophet, registry
+from pipelines.forecast.demand.models import covariates, prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.outlook import Outlook, Request, Result, Run, issued, outlook
 from pipelines.forecast.demand.panel import Known, Panel
@@ -87,11 +87,16 @@ def forecast_demand(
         return DemandForecast(
             empty("forecast.demand"), empty("forecast.demand_scores"), empty("forecast.demand_selections")
         )
+    span = (
+        as_of.date() - timedelta(days=profile.demand.history_days + 2),
+        as_of.date() + timedelta(days=profile.horizons.daily_days + 2),
+    )
+    holidays = covariates.holiday_effects(profile.country, profile.subdivision, *span)
     above = area_hierarchy.parents(panel.series, areas, profile.areas.whole_id)
-    panel = area_hierarchy.with_unplaced(panel, above).judged(_holidays(as_of, profile)["ds"])
+    panel = area_hierarchy.with_unplaced(panel, above).judged(holidays["ds"])
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
     selected_at = selection_table.selected_at(kept, as_of)
-    run = Run(as_of, profile, kept if selected_at else None, scored, selected_at, workers, progress)
+    run = Run(as_of, profile, holidays, kept if selected_at else None, scored, selected_at, workers, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, of_hours = _hours(panel, members, listed, run)
     days = _days(panel, members, of_hours, run)
@@ -171,7 +176,7 @@ def _daily(panel: Panel, run: Run) -> Result:
     days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
     ahead = ids.join(series.days_ahead(as_of, horizon, profile.zone), how="cross")
-    fit = partial(prophet.predict, holiday_days=_holidays(as_of, profile), workers=run.workers, progress=run.progress)
+    fit = partial(prophet.predict, holiday_days=run.holidays, workers=run.workers, progress=run.progress)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]
@@ -183,13 +188,6 @@ def _daily(panel: Panel, run: Run) -> Result:
     past = rolling_origin.outside_outages(rolling_origin.daily_origins(ids, horizon), days.history, "D")
     targets = rolling_origin.both(past, ahead).with_columns(is_requested.alias("is_requested"))
     return _issue(Request("D", competing, targets, is_scored, kept, _kept_scores(run, kept, "D")), days, run)
-
-
-def _holidays(as_of: datetime, profile: Profile) -> pl.DataFrame:
-    """Return the public holidays of the history and the horizon."""
-    first = as_of.date() - timedelta(days=profile.demand.history_days + 2)
-    last = as_of.date() + timedelta(days=profile.horizons.daily_days + 2)
-    return prophet.holiday_effects(profile.country, profile.subdivision, first, last)
 
 
 def _ids(panel: Panel) -> pl.DataFrame:
@@ -254,8 +252,7 @@ def _predictions(requested: Request, panel: Panel, run: Run) -> tuple[pl.DataFra
     """Return the seasonal-naive MAE before the first origin and as now known, and every model's forecasts: those of
     series for which models compete apart from the rest.
     """
-    named_days = _holidays(run.as_of, run.profile)["ds"]
-    stored = extremes.judged(panel.known_history(), requested.freq, requested.targets["cutoff"], named_days)
+    stored = extremes.judged(panel.known_history(), requested.freq, requested.targets["cutoff"], run.holidays["ds"])
     before = stored.before(requested.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
     first, now = (scoring.season_errors(history, requested.freq) for history in (before, panel.history))
     predictions = rolling_origin.run(requested.models, stored, requested.targets)

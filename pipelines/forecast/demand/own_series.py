@@ -8,6 +8,7 @@ do not depend on the machine.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from itertools import pairwise
 from typing import Final, TypeVar
@@ -21,7 +22,8 @@ from pipelines.forecast.demand.evaluation import calibration, combine, rolling_o
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_selection import CHOICE, CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
-from pipelines.forecast.demand.models import prophet, registry
+from pipelines.forecast.demand.models import covariates, prophet, registry
+from pipelines.forecast.demand.models.covariates import Place
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import STEP, Frequency, History, SeriesError, lasting_ids
 from pipelines.forecast.demand.series_checks import check
@@ -41,16 +43,22 @@ KNOWN_LATE: Final = (
 )
 
 Answer = TypeVar("Answer")
+Prophet = Callable[..., pl.DataFrame]
+"""``prophet.predict``, maybe with workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The settings of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none."""
+    """The settings of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none.
+
+    ``place``: where the public holidays are those of the series; none: without holidays.
+    """
 
     freq: Frequency
     horizon: int
     step: int
     origins: int = 0
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,7 @@ def predict(
     processes: int = 1,
     progress: Progress = silent,
     batch: int = BATCH,
+    place: Place | None = None,
 ) -> pl.DataFrame:
     """Forecast the ``horizon`` hours or days after each series' last row.
 
@@ -101,6 +110,7 @@ def predict(
             either.
         progress: Called with text about the progress.
         batch: Maximum series fitted together and in memory at once; the numbers depend on it.
+        place: Where the series are from, for its public holidays; none: no holidays.
 
     Returns:
         ``unique_id, ds, mean, model, q0.05 … q0.99``, one row per series and step.
@@ -108,7 +118,7 @@ def predict(
     Raises:
         SeriesError: The series cannot be used as given.
     """
-    task = _checked(Task(freq, horizon, max(horizon // 2, 1)))
+    task = _checked(Task(freq, horizon, max(horizon // 2, 1), place=place))
     return pl.concat(_from_batches(_predicted, task, _batches(series, freq, batch), processes, progress))
 
 
@@ -121,21 +131,22 @@ def backtest(
     processes: int = 1,
     progress: Progress = silent,
     batch: int = BATCH,
+    place: Place | None = None,
 ) -> Backtest:
     """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against the observed values.
 
     The last origin is ``horizon`` steps before each series' end. Models and ranges at an origin are fitted before it;
-    ``TRAINING_ORIGINS`` more, as far apart, come before the first and are not scored. ``processes``, ``progress`` and
-    ``batch`` are those of ``predict``. If ``series`` has a ``capacity`` (calls that can be met in the step), the
-    probability of more is scored too. With ``known_at`` an origin uses only what was known at it, and is scored against
-    the newest counts.
+    ``TRAINING_ORIGINS`` more, as far apart, come before the first and are not scored. ``processes``, ``progress``,
+    ``batch`` and ``place`` are those of ``predict``. If ``series`` has a ``capacity`` (calls that can be met in the
+    step), the probability of more is scored too. With ``known_at`` an origin uses only what was known at it, and is
+    scored against the newest counts.
 
     Raises:
         SeriesError: The series cannot be used as given, or all are too short; a single one that is has no scores.
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")
-    task = _checked(Task(freq, horizon, step, origins))
+    task = _checked(Task(freq, horizon, step, origins, place))
     return _combined(_from_batches(_scored, task, _batches(series, freq, batch), processes, progress), freq)
 
 
@@ -160,21 +171,22 @@ def _batches(series: pl.DataFrame, freq: Frequency, most: int) -> list[pl.DataFr
 
 
 def _from_batches(
-    work: Callable[[Task, registry.Fit, pl.DataFrame], Answer | None],
+    work: Callable[[Task, Prophet, pl.DataFrame], Answer | None],
     task: Task,
     batches: Sequence[pl.DataFrame],
     processes: int,
     progress: Progress,
 ) -> list[Answer]:
     """Return the results of the batches that are not too short, in order."""
-    fit = partial(prophet.predict, holiday_days=prophet.NO_HOLIDAYS)
     with parallel.opened(processes) as workers:
         if len(batches) == 1:
             # A single batch runs here, so its fits of Prophet may run in parallel.
-            answers = [work(task, partial(fit, workers=workers, progress=progress), batches[0])]
+            answers = [work(task, partial(prophet.predict, workers=workers, progress=progress), batches[0])]
         else:
             tasks = [(batch,) for batch in batches]
-            answers = parallel.map_tasks(partial(work, task, fit), tasks, workers, progress, "batches of series")
+            answers = parallel.map_tasks(
+                partial(work, task, prophet.predict), tasks, workers, progress, "batches of series"
+            )
     result = [answer for answer in answers if answer is not None]
     if not result:
         raise SeriesError(KNOWN_LATE if all(_is_known_late(batch, task.freq) for batch in batches) else TOO_SHORT)
@@ -190,12 +202,12 @@ def _is_known_late(batch: pl.DataFrame, freq: Frequency) -> bool:
     return bool(rows.select(is_late.fill_null(False).all()).item())
 
 
-def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFrame | None:
+def _predicted(task: Task, fit: Prophet, batch: pl.DataFrame) -> pl.DataFrame | None:
     """Return the forecasts of a batch under the series' own names; None if it is too short."""
     rows, last = _numbered(batch, task.freq)
     targets = _targets(last, task, TRAINING_ORIGINS + 1)
     known = versions.history(rows, STEP[task.freq], last.select("unique_id", "cutoff"))
-    result = _published(extremes.judged(known, task.freq, targets["cutoff"]), targets, task, fit)
+    result = _published(_judged(known, task, targets), targets, task, fit)
     if result is None:
         return None
     wanted = result.forecasts.filter(pl.col("model") == CHOSEN).join(
@@ -208,13 +220,13 @@ def _predicted(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> pl.DataFra
     )
 
 
-def _scored(task: Task, fit: registry.Fit, batch: pl.DataFrame) -> Scored | None:
+def _scored(task: Task, fit: Prophet, batch: pl.DataFrame) -> Scored | None:
     """Return the backtest of a batch; None if it is too short."""
     freq = task.freq
     numbered, last = _numbered(batch, freq)
     ends = last.with_columns(pl.col("cutoff") - STEP[freq] * task.horizon)
     targets = _targets(ends, task, TRAINING_ORIGINS + task.origins)
-    history = extremes.judged(versions.history(numbered, STEP[freq]), freq, targets["cutoff"])
+    history = _judged(versions.history(numbered, STEP[freq]), task, targets)
     result = _published(history, targets, task, fit)
     if result is None:
         return None
@@ -297,9 +309,27 @@ def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
     return rolling_origin.past_targets(last.with_columns(pl.col("cutoff") + step), task.freq, task.horizon, step, count)
 
 
-def _published(history: History, targets: pl.DataFrame, task: Task, fit: registry.Fit) -> Published | None:
+def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
+    """Return the history with the extreme counts of every origin."""
+    holidays, _ = _holidays(task, targets, known)
+    return extremes.judged(known, task.freq, targets["cutoff"], holidays["ds"])
+
+
+def _holidays(task: Task, targets: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Return the holiday effects of history and targets for Prophet, and the calendar for other models, if there is a
+    place.
+    """
+    if task.place is None:
+        return prophet.NO_HOLIDAYS, None
+    first, last = history.counts.select(pl.col("ds").min().dt.date()), targets.select(pl.col("ds").max().dt.date())
+    span: tuple[date, date] = (first.item(), last.item())
+    return covariates.holiday_effects(*task.place, *span), covariates.calendar(task.place, *span)
+
+
+def _published(history: History, targets: pl.DataFrame, task: Task, fit: Prophet) -> Published | None:
     """Return all models' rows and the selected one for all targets; None if no model has a forecast."""
-    requested = registry.available(task.freq, fit, LEAST_PER_DAY)
+    holidays, calendar = _holidays(task, targets, history)
+    requested = registry.available(task.freq, partial(fit, holiday_days=holidays), LEAST_PER_DAY, calendar)
     predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
     if predictions["mean"].is_null().all():
         return None

@@ -1,7 +1,7 @@
 """Your own series: the documented columns, no leaks, and a baseline that is beaten on real calls."""
 
 import os
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,11 @@ import pytest
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.demand.evaluation import model_selection, scoring
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
+from pipelines.forecast.demand.models import covariates
+from pipelines.forecast.demand.models.covariates import Place
 from pipelines.forecast.demand.series import SeriesError
 from pipelines.steps import own_data
+from pipelines.steps.own_files import OwnDataError
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 START = datetime(2025, 9, 1)
@@ -47,6 +50,37 @@ def test_days_ahead_are_a_mean_of_prophet_and_table_or_the_tables_alone_where_sp
     predictions = own_series.predict(both, "D", 14)
     assert predictions.filter(pl.col("unique_id") == "b")["model"].unique().to_list() == ["day_of_week"]
     assert predictions.filter(pl.col("unique_id") == "a")["model"].str.contains("prophet_mean").any()
+
+
+@pytest.mark.slow
+def test_a_public_holiday_is_forecast_like_earlier_ones_only_with_the_country() -> None:
+    """Half the calls on every public holiday of four years; the day before is like any other."""
+    england = Place("GB", "ENG")
+    calendar = covariates.calendar(england, date(2021, 1, 4), date(2024, 12, 15))
+    calls = np.random.default_rng(6).poisson(np.where(calendar["public"] > 0, 40, 80))
+    past = calendar.select(pl.lit("a").alias("unique_id"), "ds", pl.Series("y", calls))
+
+    def medians(place: Place | None) -> list[float]:
+        forecast = own_series.predict(past, "D", 14, place=place)
+        return forecast.filter(pl.col("ds").dt.day().is_in([24, 25]))["q0.5"].to_list()
+
+    (eve, christmas), (any_eve, any_day) = medians(england), medians(None)
+    assert christmas < 0.85 * any_day and eve == pytest.approx(any_eve, rel=0.05)
+
+
+def test_a_country_without_known_holidays_is_named(tmp_path: Path) -> None:
+    series(90, timedelta(days=1)).write_csv(tmp_path / "series.csv")
+
+    def predict(**place: str) -> None:
+        source = own_data.Source(tmp_path / "series.csv", **place)  # type: ignore[arg-type]
+        own_data.predict_demand(source, "D", 7, tmp_path / "out.parquet")
+
+    with pytest.raises(OwnDataError, match="--country: 'Korea' is not a country whose holidays are known"):
+        predict(country="Korea")
+    with pytest.raises(OwnDataError, match=r"--subdivision: 'London' is not a subdivision of GB: .*ENG"):
+        predict(country="GB", subdivision="London")
+    with pytest.raises(OwnDataError, match="--subdivision needs the --country"):
+        predict(subdivision="CA")
 
 
 def test_a_backtest_without_a_count_known_at_any_origin_names_known_at() -> None:

@@ -6,11 +6,20 @@ the observed weather was not known.
 """
 
 from datetime import date, timedelta
+from typing import Final, NamedTuple
 
 import holidays as public_holidays
 import polars as pl
 
 KEYS = ("unique_id", "ds")
+EFFECTS: Final = ("public", "long_break")
+
+
+class Place(NamedTuple):
+    """Where series are from, for its public holidays: ISO 3166 codes."""
+
+    country: str
+    subdivision: str | None = None
 
 
 def holiday_effects(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
@@ -35,6 +44,17 @@ def holiday_effects(country: str, subdivision: str | None, first: date, last: da
     rows = [(day, "public") for day in days] + [(day, "long_break") for day in days if run_length(day) >= 3]
     frame = pl.DataFrame(rows, schema={"ds": pl.Date, "holiday": pl.String}, orient="row")
     return frame.filter(pl.col("ds").is_between(first, last)).sort("ds", "holiday")
+
+
+def calendar(place: Place, first: date, last: date) -> pl.DataFrame:
+    """Return every day from ``first`` to ``last`` with its holiday effects, ``ds, public, long_break``, as 0 or 1."""
+    effects = holiday_effects(place.country, place.subdivision, first, last)
+    days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
+    flags = (
+        pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
+        for name in EFFECTS
+    )
+    return days.select(pl.col("ds").cast(pl.Datetime("us")), *flags)
 
 
 def names(covariates: pl.DataFrame | None) -> list[str]:

@@ -39,7 +39,6 @@ ORDERS: Final = (10, 25)
 DENSE_PER_HOUR: Final = 1.0
 
 NO_HOLIDAYS: Final = pl.DataFrame(schema={"ds": pl.Date, "holiday": pl.String})
-holiday_effects = known_ahead.holiday_effects
 
 BATCH: Final = 8
 """Number of fits sent to a worker together."""

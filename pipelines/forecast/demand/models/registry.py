@@ -50,13 +50,14 @@ def _where_dense(history: History | pl.DataFrame, targets: pl.DataFrame, least: 
     return targets.join(fitted_means, on=[*keys, "ds"], how="left", maintain_order="left")
 
 
-def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
+def available(freq: Frequency, fit: Fit, least: float, covariates: pl.DataFrame | None = None) -> list[Model]:
     """Return every model that can compete for a series of this frequency, and ``BASELINE``.
 
     Args:
         freq: ``h`` or ``D``.
-        fit: Prophet, for days.
+        fit: Prophet, for days, with its holidays.
         least: Calls a day from which Prophet is used.
+        covariates: Values known ahead, such as holidays (`covariates`), for the others; none: no such value.
     """
     of_days = [
         Model("ets", partial(ets.predict, freq=freq)),
@@ -65,7 +66,7 @@ def available(freq: Frequency, fit: Fit, least: float) -> list[Model]:
     return [
         Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
         Model(BASELINE, partial(seasonal_naive.predict, freq=freq)),
-        Model("regression", partial(regression.predict, freq=freq)),
-        Model("boosting", partial(boosting.predict, freq=freq)),
+        Model("regression", partial(regression.predict, freq=freq, covariates=covariates)),
+        Model("boosting", partial(boosting.predict, freq=freq, covariates=covariates)),
         *(of_days if freq == "D" else []),
     ]

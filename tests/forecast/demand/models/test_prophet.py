@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipelines.forecast import parallel
-from pipelines.forecast.demand.models import prophet
+from pipelines.forecast.demand.models import covariates, prophet
 from pipelines.forecast.demand.models.prophet import NO_HOLIDAYS
 from tests.forecast.demand.conftest import targets_of
 
@@ -28,7 +28,7 @@ def days(n: int, series: int = 1, rate: float = 20.0, seed: int = 1) -> pl.DataF
 
 
 def test_korean_new_year_is_a_long_break_and_a_single_holiday_is_not() -> None:
-    effects = prophet.holiday_effects("KR", None, date(2025, 1, 20), date(2025, 3, 10))
+    effects = covariates.holiday_effects("KR", None, date(2025, 1, 20), date(2025, 3, 10))
     long = effects.filter(pl.col("holiday") == "long_break")["ds"].to_list()
     public = effects.filter(pl.col("holiday") == "public")["ds"].to_list()
     assert date(2025, 1, 29) in long and len(long) >= 3
@@ -36,7 +36,7 @@ def test_korean_new_year_is_a_long_break_and_a_single_holiday_is_not() -> None:
 
 
 def test_a_break_that_begins_before_the_first_day_is_still_long() -> None:
-    effects = prophet.holiday_effects("KR", None, date(2025, 1, 30), date(2025, 2, 5))
+    effects = covariates.holiday_effects("KR", None, date(2025, 1, 30), date(2025, 2, 5))
     assert effects.filter(pl.col("holiday") == "long_break")["ds"].to_list() == [date(2025, 1, 30)]
 
 
@@ -88,7 +88,7 @@ def test_the_numbers_do_not_depend_on_how_many_processes_fit() -> None:
     history = pl.concat(days(80, series=i, seed=i) for i in range(9))
     targets = pl.concat(targets_of(START + timedelta(days=80), 3, series=i) for i in range(9))
     reports: list[str] = []
-    effects = prophet.holiday_effects("KR", None, date(2025, 6, 1), date(2025, 12, 31))
+    effects = covariates.holiday_effects("KR", None, date(2025, 6, 1), date(2025, 12, 31))
     with parallel.opened(2) as workers:
         two = prophet.predict(history, targets, effects, workers, reports.append)
     assert prophet.predict(history, targets, effects).equals(two)
@@ -100,7 +100,7 @@ if __name__ != "__main__":
     raise RuntimeError("imported again")
 import numpy as np
 from pipelines.forecast import parallel
-from pipelines.forecast.demand.models import prophet
+from pipelines.forecast.demand.models import covariates, prophet
 days = np.arange("2025-01-01", "2025-04-11", dtype="datetime64[D]").astype("datetime64[us]")
 tasks = [prophet.Task((n, 0), days[:80], np.ones(80) * n, days[80:]) for n in range(10)]
 with parallel.opened(2) as workers:
