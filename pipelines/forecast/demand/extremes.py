@@ -6,9 +6,9 @@ more than the limit from it: an upper tail still contains what is rare, while a 
 The mean of a sparse series consists of its rare large counts, such as the units sent to a fire: there only a count of
 `TIMES` the largest one before is extreme.
 
-What lasts several steps, or comes every year, is not a slip. A count after an extreme one is kept, as is one about a
-year after another, or on a day that the calendar names. All is found in earlier counts, as each origin knew them, so
-that a past origin judges as it did on its day.
+What lasts several steps, or comes every year, is not a slip. Of neighbours that are far above the usual none is
+extreme, as is none about a year after another, or on a day that the calendar names. All is found in the counts before
+an origin, as it knew them: the first step of a surge is extreme until the next one is known.
 """
 
 from dataclasses import replace
@@ -49,9 +49,11 @@ def judged(history: History, freq: Frequency, cutoffs: pl.Series, named_days: pl
     ``named_days``: as of `extremes`.
     """
     if history.late.is_empty():
-        matches = extremes(history.counts, freq, named_days)
+        single = _single(history.counts, freq, named_days)
         origins = cutoffs.unique().sort().alias("cutoff").to_frame()
-        return replace(history, extremes=origins.join_where(matches, pl.col("ds") < pl.col("cutoff")))
+        known = origins.join_where(single, pl.col("ds") < pl.col("cutoff"))
+        is_alone = pl.col("goes_on_at").is_null() | (pl.col("goes_on_at") >= pl.col("cutoff"))
+        return replace(history, extremes=known.filter(is_alone))
     # Few series have any: the others need not be judged again at every origin.
     changed = history.late.filter(pl.col("y").abs() >= LATE)["unique_id"]
     suspects = pl.concat([_far(history.counts, freq, FAR / 2)["unique_id"], changed]).unique().to_frame()
@@ -74,13 +76,18 @@ def extremes(counts: pl.DataFrame, freq: Frequency, named_days: pl.Series | None
     Returns:
         ``unique_id, ds, y, usual, limit``: the median that means read instead, and the most that ranges read.
     """
+    return _single(counts, freq, named_days).filter(pl.col("goes_on_at").is_null()).select(COLUMNS)
+
+
+def _single(counts: pl.DataFrame, freq: Frequency, named_days: pl.Series | None) -> pl.DataFrame:
+    """Return ``COLUMNS`` of counts that are extreme until ``goes_on_at``, null: for good."""
     far = _far(counts, freq, FAR).with_columns(day=pl.col("ds").dt.date())
     first, last = (pl.col("day") + pl.duration(days=YEAR + days) for days in (-NEAR_YEAR, NEAR_YEAR))
     yearly = far.select("unique_id", day=pl.date_ranges(first, last)).explode("day")
     single = far.filter("is_single").join(yearly, on=["unique_id", "day"], how="anti")
     if named_days is not None:
         single = single.filter(~pl.col("day").is_in(named_days.implode()))
-    return single.select(COLUMNS).sort("unique_id", "ds")
+    return single.select(*COLUMNS, "goes_on_at").sort("unique_id", "ds")
 
 
 def texts(counts: pl.DataFrame) -> pl.DataFrame:
@@ -98,8 +105,8 @@ def texts(counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _far(counts: pl.DataFrame, freq: Frequency, far: float) -> pl.DataFrame:
-    """Return ``COLUMNS`` of counts more than ``far`` deviations above the usual, and whether each ``is_single``: the
-    step before is not.
+    """Return ``COLUMNS`` of counts more than ``far`` deviations above the usual, whether each ``is_single``, the step
+    before is not so, and ``goes_on_at``: when the next step is, if it is so too.
     """
     spread = (pl.col("usual") + 1.0).sqrt()
     # Of the steps before; large ones count as MOST_DEVIATION, so that extremes do not hide each other.
@@ -125,8 +132,13 @@ def _far(counts: pl.DataFrame, freq: Frequency, far: float) -> pl.DataFrame:
             .then(far / FAR * TIMES * pl.max_horizontal(largest, LEAST_LARGEST))
         )
         .with_columns(is_far=(pl.col("y") > pl.col("limit")).fill_null(False))
-        .with_columns(is_single=~pl.col("is_far").shift(1, fill_value=False).over("unique_id"))
+        .with_columns(
+            is_single=~pl.col("is_far").shift(1, fill_value=False).over("unique_id"),
+            goes_on_at=pl.when(pl.col("is_far").shift(-1).over("unique_id")).then(
+                pl.col("ds").shift(-1).over("unique_id")
+            ),
+        )
         .filter("is_far")
-        .select(*COLUMNS, "is_single")
+        .select(*COLUMNS, "is_single", "goes_on_at")
         .collect(engine="streaming")
     )

@@ -49,10 +49,19 @@ def test_what_large_counts_make_up_is_not_extreme() -> None:
     assert found(absurd) == [500]
 
 
-def test_a_surge_of_several_days_has_one_extreme_count_and_a_new_level_too() -> None:
-    assert found(days(d500=200, d501=210, d502=190)) == [500], "the first day cannot be known to be a surge"
-    counts = np.random.default_rng(6).poisson(np.repeat([30, 150], [500, 500]))
-    assert found(line(counts)) == [500]
+def test_a_surge_of_several_days_and_a_new_level_are_extreme_only_until_their_second_day() -> None:
+    surge = days(d500=200, d501=210, d502=190)
+    level = line(np.random.default_rng(6).poisson(np.repeat([30, 150], [500, 500])))
+    for counts in (surge, level):
+        assert (found(counts.head(501)), found(counts.head(502)), found(counts)) == ([500], [], [])
+
+
+def test_an_origin_judges_a_surge_by_what_it_knew() -> None:
+    counts = days(d500=200, d501=210)
+    history = History(counts, counts.clear().select("unique_id", "ds", "y", seen_from="ds", row=pl.lit(0)))
+    origins = pl.Series([MONDAY + timedelta(days=day) for day in (500, 501, 502, 600)])
+    at = extremes.judged(history, "D", origins).extremes
+    assert at is not None and at["cutoff"].to_list() == [MONDAY + timedelta(days=501)]
 
 
 @pytest.mark.parametrize("apart", [364, 365, 371])
@@ -67,8 +76,8 @@ def test_no_count_of_a_named_day_is_extreme() -> None:
 
 
 def test_later_counts_change_no_judgement() -> None:
-    counts = days(d500=200, d501=1000, d700=150)
-    for end in (501, 502, 600):
+    counts = days(d500=200, d510=1000, d700=150)
+    for end in (502, 512, 600):
         assert found(counts.head(end)) == [day for day in found(counts) if day < end]
 
 
