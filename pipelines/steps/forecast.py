@@ -195,7 +195,7 @@ def demand_models(
     return {
         "demand_forecasts": calls.forecasts,
         "demand_backtests": calls.scores,
-        "demand_selections": calls.choices,
+        "demand_selections": calls.selections,
     }
 
 

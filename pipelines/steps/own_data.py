@@ -82,7 +82,7 @@ def backtest_demand(
 
     ``note`` receives what might mislead, and the series too short to score.
 
-    Writes ``forecasts``, ``scores``, ``series_scores``, ``choices`` and ``pits`` as Parquet, and ``series.png``.
+    Writes ``forecasts``, ``scores``, ``series_scores``, ``weights`` and ``pits`` as Parquet, and ``series.png``.
     """
     from pipelines.forecast.demand import backtest_figure
 

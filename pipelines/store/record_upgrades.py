@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Version of the records written today."""
 
 _SUFFIX: Final = " (moved)"
@@ -34,7 +34,9 @@ def upgraded(kind: str, version: int, frame: pl.DataFrame) -> pl.DataFrame:
     """Return a record in today's columns and values."""
     if version < 2 and kind in _FROM_1:
         frame = _FROM_1[kind](frame)
-    return _from_2(kind, frame) if version < 3 else frame
+    if version < 3:
+        frame = _from_2(kind, frame)
+    return _demand_selections(frame) if version < 4 and kind == "demand_selections" else frame
 
 
 def load_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +83,22 @@ def _demand_forecasts(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _demand_scores(frame: pl.DataFrame) -> pl.DataFrame:
     return _with(frame, measure=pl.lit("calls")).with_columns(_single(", ").alias("model"))
+
+
+def _demand_selections(frame: pl.DataFrame) -> pl.DataFrame:
+    """A horizon block had an equal-weight mean of models, all named in one row: their weights are means over blocks."""
+    if "models" not in frame.columns:
+        return frame
+    of_block = ["horizon_block", "models", "scaled_pinball", "runner_up", "runner_up_scaled_pinball", "standard_error"]
+    keys = pl.selectors.exclude(*of_block, "model", "model_weight", "origins", "selected_by", "blocks")
+    blocks = frame.with_columns(pl.len().over(frame.select(keys).columns).alias("blocks"))
+    return (
+        blocks.with_columns(pl.col("models").str.split(" + ").alias("model"))
+        .explode("model")
+        .group_by(keys, "model", maintain_order=True)
+        .agg((pl.col("model_weight") / pl.col("blocks")).sum(), pl.col("origins", "selected_by").first())
+        .with_columns(loss_ratio=pl.lit(None, pl.Float64))
+    )
 
 
 def _with(frame: pl.DataFrame, **values: pl.Expr) -> pl.DataFrame:

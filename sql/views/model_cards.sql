@@ -60,7 +60,7 @@ from (
         ),
         (
             'prophet_mean',
-            'Calls per day above stations, twelve weeks ahead: competes with the others, and the mean of the best is published',
+            'Calls per day above stations, twelve weeks ahead: part of the weighted mean of all models that is published',
             'Calls per day and public holidays',
             'Persons; anything but place, time and service',
             'seasonal_naive',
@@ -68,7 +68,7 @@ from (
         ),
         (
             'ets',
-            'Calls per day above stations, twelve weeks ahead: competes with the others, and the mean of the best is published',
+            'Calls per day above stations, twelve weeks ahead: part of the weighted mean of all models that is published',
             'Square roots of calls per day: level and weekday, smoothed',
             'Persons; anything but place, time and service',
             'seasonal_naive',
@@ -76,7 +76,7 @@ from (
         ),
         (
             'regression',
-            'Calls per hour and day above stations: competes with the others, and the mean of the best is published',
+            'Calls per hour and day above stations: part of the weighted mean of all models that is published',
             'Hour-of-week averages (model hour_of_week), and calls of all years by time of year, of the series and of its pool',
             'Persons; anything but place, time and service',
             'seasonal_naive',

@@ -24,7 +24,7 @@ from rich.console import Console
 from pipelines.forecast.demand import backtest_figure
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
-from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
 from pipelines.forecast.demand.models import registry
@@ -89,8 +89,7 @@ def ours(what: Trial) -> Published:
         for name, predict in every.items()
     ]
     predictions = rolling_origin.run(named, panel.history, targets_ahead(panel, [*what.teaching, *what.scored]))
-    scales = scoring.season_errors(panel.history.filter(pl.col("ds") < what.teaching[0]), freq)
-    return _timed("choice and ranges", combine.published)(predictions, scales, registry.ORDER, BASELINE, freq)
+    return _timed("choice and ranges", combine.published)(predictions, registry.PRIOR, BASELINE, freq)
 
 
 def _timed(name: str, work: Callable) -> Callable:  # type: ignore[type-arg]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipelines.forecast.demand import backtest_figure
 from pipelines.forecast.demand.evaluation import scoring
-from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
 from pipelines.forecast.demand.own_series import Backtest
 

@@ -47,7 +47,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "pipelines/store/issues.py": ("tests/store/test_issues.py",),
     f"pipelines/{DEMAND}/calibration.py": (f"tests/{DEMAND}/test_calibration.py", f"tests/{DEMAND}/test_combine.py"),
     f"pipelines/{DEMAND}/scoring.py": (f"tests/{DEMAND}/test_scoring.py",),
-    f"pipelines/{DEMAND}/model_selection.py": (f"tests/{DEMAND}/test_model_selection.py",),
+    f"pipelines/{DEMAND}/model_weights.py": (f"tests/{DEMAND}/test_model_weights.py",),
     f"pipelines/{DEMAND}/negative_binomial.py": (
         f"tests/{DEMAND}/test_negative_binomial.py",
         f"tests/{DEMAND}/test_calibration.py",

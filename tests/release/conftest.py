@@ -515,9 +515,8 @@ def _fill_demand_quality(con: duckdb.DuckDBPyConnection) -> None:
     """The models in use, and the result of a backtest."""
     chosen = {
         "reference_at": AS_OF, "frequency": "h", "hierarchy": "admin", "measure": "calls", "origin_at": AS_OF,
-        "horizon_block": "day 1", "selected_at": AS_OF, "models": "hour_of_week + boosting", "model_weight": 0.5,
-        "scaled_pinball": 0.24, "runner_up": "hour_of_week", "runner_up_scaled_pinball": 0.25, "standard_error": 0.01,
-        "origins": 5, "selected_by": "series",
+        "selected_at": AS_OF, "model": "boosting", "model_weight": 1.0, "loss_ratio": 0.96, "origins": 5,
+        "selected_by": "series",
     }  # fmt: skip
     for area_id in ("11", *DISTRICTS):
         level = "province" if area_id == "11" else "district"

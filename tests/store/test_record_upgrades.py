@@ -24,6 +24,23 @@ def test_columns_of_version_2_get_their_present_names() -> None:
     assert slots.columns == ["ranking_method"]
 
 
+def test_models_of_version_3_that_were_averaged_by_horizon_block_get_a_weight_each() -> None:
+    frame = pl.DataFrame(
+        {
+            "reference_at": [1, 1], "area_id": ["11", "11"], "horizon_block": ["day 1", "days 2-7"],
+            "models": ["table + ets", "ets"], "model_weight": [0.5, 1.0], "scaled_pinball": [0.2, 0.3],
+            "runner_up": ["ets", None], "runner_up_scaled_pinball": [0.3, None], "standard_error": [0.1, None],
+            "origins": [3, 2], "selected_by": ["series", "cluster"],
+        }
+    )  # fmt: skip
+    weights = record_upgrades.upgraded("demand_selections", 3, frame)
+    assert set(weights.columns) == {
+        "reference_at", "area_id", "model", "model_weight", "loss_ratio", "origins", "selected_by"
+    }  # fmt: skip
+    assert dict(weights.select("model", "model_weight").iter_rows()) == {"table": 0.25, "ets": 0.75}
+    assert weights["origins"].unique().to_list() == [3] and weights["loss_ratio"].null_count() == 2
+
+
 def test_apportioned_measures_of_version_2_are_disclosure_safe_ones() -> None:
     frame = pl.DataFrame({"measure": ["calls", "apportioned_calls"]})
     measures = record_upgrades.upgraded("demand_scores", 2, frame)["measure"].to_list()

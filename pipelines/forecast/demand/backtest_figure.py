@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.own_series import Backtest
 
 BUSY: Final = 0.5

@@ -1,10 +1,10 @@
 """The nightly demand forecast: every area, service and measure, hours, days and shifts ahead, with their baselines.
 
-Calls: for every series and horizon block the mean of the best models at earlier origins, with ranges from that mean's
-errors there. For hours, hour-of-week averages, a regression and boosting compete; for days, exponential smoothing and
-Prophet too. Stations and units sent use hour-of-week averages. Areas above the leaves of their hierarchy, and the days
-and shifts whose hours are forecast, are bottom-up aggregates (``reconciliation``). A selection is kept for a week, in
-which the selected models are refitted every night.
+Calls: for every series the mean of the models, weighted by their losses at earlier origins, with ranges from that
+mean's errors there. Hours have hour-of-week averages, a regression and boosting; days exponential smoothing and Prophet
+too. Stations and units sent use hour-of-week averages. Areas above the leaves of their hierarchy, and the days and
+shifts whose hours are forecast, are bottom-up aggregates (``reconciliation``). Weights are kept for a week, in which
+the models that have one are refitted every night.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import extremes, series, shifts, tables
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
-from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
 from pipelines.forecast.demand.hierarchy import (
     area_hierarchy,  # fmt: skip
@@ -49,7 +49,7 @@ class DemandForecast:
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
-    choices: pl.DataFrame
+    selections: pl.DataFrame
 
 
 def forecast_demand(
@@ -74,8 +74,8 @@ def forecast_demand(
         known: How far each service's records reach and why they are degraded; none: complete up to ``as_of``.
         workers: Where fits of Prophet and sums of sample paths run.
         progress: Called after each batch of fits of Prophet.
-        kept: ``forecast.demand_selections`` of an earlier night. A selection of the last week is reused, if every
-            series has one; otherwise models compete again.
+        kept: ``forecast.demand_selections`` of an earlier night. Weights of the last week are reused, if every series
+            has some; otherwise models compete again.
         areas: ``reference.areas``: which areas are parts of which; none: all are parts of the region.
         scored: The backtest in ``forecast.demand_scores`` issued with ``kept``, or none. While a selection is reused,
             so is its backtest: nothing is drawn at past cutoffs, which would move a day a night. Its scores are frozen:
@@ -108,7 +108,7 @@ def forecast_demand(
             shifts.forecast(panel, hours.means, days.means, of_hours, shares, members, shift, as_of, profile, workers)
         )
     return DemandForecast(
-        pl.concat(forecasts), pl.concat([hours.scores, days.scores]), pl.concat([hours.choices, days.choices])
+        pl.concat(forecasts), pl.concat([hours.scores, days.scores]), pl.concat([hours.selections, days.selections])
     )
 
 
@@ -222,38 +222,37 @@ def _restricted(model: Model, kept: pl.DataFrame | None) -> Model:
         return model
     rows = pl.col("is_upper")
     if kept is not None:
-        own_series = kept.filter(pl.col("models").str.split(JOIN).list.contains(model.name))["unique_id"].unique()
+        own_series = kept.filter(pl.col("model") == model.name)["unique_id"].unique()
         rows = rows & pl.col("unique_id").is_in(own_series.to_list())
     return registry.only(model, rows)
 
 
 def _issue(requested: Request, panel: Panel, run: Run) -> Result:
     """Run the models; select and calibrate separately where models compete and where none does."""
-    first, now, parts = _predictions(requested, panel, run)
-    result, chosen, floors = [], [], (TABLE[requested.freq], BASELINE)
+    scale, parts = _predictions(requested, panel, run)
+    result, weights, floors = [], [], (TABLE[requested.freq], BASELINE)
     is_read = (pl.col("model") == CHOSEN) | pl.col("is_scored") | pl.col("target_start").is_not_null()
     # Popped, so that one group's predictions are gone when the next group's ranges are computed.
     while parts:
         part = parts.pop(0)
         is_upper = part["is_upper"].first()
-        done = combine.published(part, first, registry.ORDER, BASELINE, requested.freq, requested.kept, floors)
+        done = combine.published(part, registry.PRIOR, BASELINE, requested.freq, requested.kept, floors)
         method = pl.col("method") if is_upper else pl.lit(SIMPLE)
         forecasts = done.forecasts.with_columns(method.alias("method"), requested.is_scored.alias("is_scored"))
         result.append((forecasts.filter(is_read).drop("pool", "level", "is_upper"), done.curves))
-        chosen.append(done.choices)
+        weights.append(done.weights)
     forecasts, curves = calibration.stacked(result)
     is_published = pl.col("model") == CHOSEN
     return Result(
-        requested, forecasts.filter(is_published), forecasts.filter(~is_published), curves, pl.concat(chosen), now
+        requested, forecasts.filter(is_published), forecasts.filter(~is_published), curves, pl.concat(weights), scale
     )
 
 
-def _predictions(requested: Request, panel: Panel, run: Run) -> tuple[pl.DataFrame, pl.DataFrame, list[pl.DataFrame]]:
-    """Return the seasonal-naive MAE before the first origin and as now known, and every model's forecasts: those of
-    series for which models compete apart from the rest.
+def _predictions(requested: Request, panel: Panel, run: Run) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Return the seasonal-naive MAE as now known, and every model's forecasts: those of series for which models compete
+    apart from the rest.
     """
     stored = extremes.judged(panel.known_history(), requested.freq, requested.targets["cutoff"], run.holidays["ds"])
-    before = stored.before(requested.targets.group_by("unique_id").agg(pl.col("cutoff").min()))
-    first, now = (scoring.season_errors(history, requested.freq) for history in (before, panel.history))
     predictions = rolling_origin.run(requested.models, stored, requested.targets)
-    return first, now, predictions.partition_by("is_upper", maintain_order=True)
+    scale = scoring.season_errors(panel.history, requested.freq)
+    return scale, predictions.partition_by("is_upper", maintain_order=True)

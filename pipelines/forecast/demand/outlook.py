@@ -62,7 +62,7 @@ class Result:
     published: pl.DataFrame
     baselines: pl.DataFrame
     curves: Floats
-    choices: pl.DataFrame
+    weights: pl.DataFrame
     scale: pl.DataFrame
 
 
@@ -71,14 +71,14 @@ class Outlook:
     """What is left of a ``Result`` once its past is scored.
 
     ``ahead``: what is published and the baselines, as from ``tables.named``; ``scores``: ``forecast.demand_scores``;
-    ``choices``: ``forecast.demand_selections``.
+    ``selections``: ``forecast.demand_selections``.
     """
 
     freq: Frequency
     ahead: pl.DataFrame
     curves: Floats
     scores: pl.DataFrame
-    choices: pl.DataFrame
+    selections: pl.DataFrame
 
     @property
     def means(self) -> pl.DataFrame:
@@ -96,7 +96,7 @@ def outlook(result: Result, panel: Panel, run: Run) -> Outlook:
         tables.named(result.published.filter(is_ahead), result.baselines.filter(is_ahead)),
         result.curves,
         _scores(result, panel, run) if requested.scores is None else requested.scores,
-        selection_table.to_table(result.choices, panel, freq, run.as_of, selected_at, run.profile),
+        selection_table.to_table(result.weights, panel, freq, run.as_of, selected_at, run.profile),
     )
 
 

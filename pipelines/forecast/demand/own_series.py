@@ -20,7 +20,7 @@ from pipelines.forecast import parallel
 from pipelines.forecast.demand import extremes, versions
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
-from pipelines.forecast.demand.evaluation.model_selection import CHOICE, CHOSEN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, WEIGHTS
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
 from pipelines.forecast.demand.models import covariates, prophet, registry
 from pipelines.forecast.demand.models.covariates import Place
@@ -68,14 +68,14 @@ class Backtest:
     ``forecasts``: ``unique_id, cutoff, ds, y, model, models, is_baseline, mean, q0.05 … q0.99``; the publishable
     forecast is ``chosen``, ``models`` lists its models, and ``is_baseline`` is false for it alone. ``scores``: ``model,
     is_baseline`` and ``scoring.SCORES``, skill over hour-of-week averages. ``series_scores``: the same by
-    ``unique_id``. ``choices``: ``unique_id, cutoff, block`` and ``model_selection.CHOICE``. ``pits``: counts of the
+    ``unique_id``. ``weights``: ``unique_id, cutoff`` and ``model_weights.WEIGHTS``. ``pits``: counts of the
     randomised PIT by ``model``.
     """
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
     series_scores: pl.DataFrame
-    choices: pl.DataFrame
+    weights: pl.DataFrame
     pits: pl.DataFrame
 
 
@@ -85,7 +85,7 @@ class Scored:
 
     rows: pl.DataFrame
     series_scores: pl.DataFrame
-    choices: pl.DataFrame
+    weights: pl.DataFrame
     pits: pl.DataFrame
     curves: Floats
 
@@ -247,7 +247,7 @@ def _scored(task: Task, fit: Prophet, batch: pl.DataFrame) -> Scored | None:
     by = ["unique_id", "model", "is_baseline"]
     scores = scoring.with_skill(scoring.score(named, by, result.curves), named, ["unique_id"], TABLE[freq], KEYS)
     pits = scoring.pit_histogram(rows, ["model"], result.curves)
-    return Scored(rows, scores, _choices(result.choices, rows), pits, result.curves)
+    return Scored(rows, scores, _weights(result.weights, rows), pits, result.curves)
 
 
 def _combined(parts: Sequence[Scored], freq: Frequency) -> Backtest:
@@ -261,7 +261,7 @@ def _combined(parts: Sequence[Scored], freq: Frequency) -> Backtest:
         forecasts.sort("unique_id", "cutoff", "ds", "model"),
         scoring.with_skill(scores, named, [], TABLE[freq], KEYS).sort("is_baseline", "model"),
         pl.concat(part.series_scores for part in parts).sort("unique_id", "is_baseline", "model"),
-        pl.concat(part.choices for part in parts).sort("unique_id", "cutoff", "block"),
+        pl.concat(part.weights for part in parts).sort("unique_id", "cutoff", maintain_order=True),
         pits.group_by(bins, maintain_order=True).agg(pl.col("targets", "expected_targets").sum()).sort(bins),
     )
 
@@ -271,17 +271,12 @@ def _named(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.rename({"unique_id": "number", "name": "unique_id"})
 
 
-def _choices(choices: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the selections at the scored cutoffs, with readable block names."""
+def _weights(weights: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the weights at the scored cutoffs."""
     scored = rows.select("unique_id", "name", "cutoff").unique()
-    return choices.join(scored, on=["unique_id", "cutoff"]).select(
-        pl.col("name").alias("unique_id"), "cutoff", block_name(), *CHOICE
+    return weights.join(scored, on=["unique_id", "cutoff"], maintain_order="left").select(
+        pl.col("name").alias("unique_id"), "cutoff", *WEIGHTS
     )
-
-
-def block_name() -> pl.Expr:
-    """Return the name of a horizon block."""
-    return pl.col("block").replace_strict(dict(enumerate(calibration.BLOCKS)), return_dtype=pl.String)
 
 
 def _scales(history: History, targets: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
@@ -327,11 +322,10 @@ def _holidays(task: Task, targets: pl.DataFrame, history: History) -> tuple[pl.D
 
 
 def _published(history: History, targets: pl.DataFrame, task: Task, fit: Prophet) -> Published | None:
-    """Return all models' rows and the selected one for all targets; None if no model has a forecast."""
+    """Return all models' rows and their weighted mean for all targets; None if no model has a forecast."""
     holidays, calendar = _holidays(task, targets, history)
     requested = registry.available(task.freq, partial(fit, holiday_days=holidays), LEAST_PER_DAY, calendar)
     predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
     if predictions["mean"].is_null().all():
         return None
-    scales = _scales(history, targets, task.freq)
-    return combine.published(predictions, scales, registry.ORDER, BASELINE, task.freq)
+    return combine.published(predictions, registry.PRIOR, BASELINE, task.freq)

@@ -7,7 +7,7 @@ import polars as pl
 
 from pipelines.forecast.demand.evaluation import calibration, scoring
 from pipelines.forecast.demand.evaluation.calibration import IDENTITY
-from pipelines.forecast.demand.evaluation.model_selection import CHOSEN, JOIN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, JOIN
 from pipelines.forecast.demand.evaluation.negative_binomial import Floats
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.series import Frequency
@@ -16,7 +16,7 @@ from pipelines.schema.dictionary import frame_schema
 FORECAST_COLUMNS: Final = frame_schema("forecast.demand")
 SCORE_COLUMNS: Final = frame_schema("forecast.demand_scores")
 COMBINATION: Final = "combination"
-"""Name of the mean of several models; ``forecast.demand_selections`` lists them."""
+"""Name of the weighted mean of several models; ``forecast.demand_selections`` lists them."""
 GRAIN: Final = ["reference_at", "frequency", "service", "measure", "area_level"]
 
 

@@ -11,10 +11,10 @@ from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile
 from pipelines.forecast.demand import issued, nightly, tables
 from pipelines.forecast.demand.evaluation import rolling_origin, selection_table
-from pipelines.forecast.demand.evaluation.model_selection import JOIN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.hierarchy import reconciliation
 from pipelines.forecast.demand.models import prophet
+from pipelines.forecast.demand.models.registry import TABLE
 from pipelines.forecast.demand.nightly import DemandForecast
 from pipelines.forecast.demand.panel import Known, Panel
 
@@ -128,28 +128,28 @@ def test_quantiles_are_whole_and_never_fall(result: DemandForecast) -> None:
 
 
 def test_published_forecasts_follow_the_current_selection(result: DemandForecast) -> None:
-    assert result.choices.columns == list(selection_table.COLUMNS)
-    newest = result.choices.filter(pl.col("origin_at") == pl.col("origin_at").max().over("frequency", "service"))
-    keys = ["frequency", "area_id", "service", "horizon_block"]
-    assert not newest.select(keys).is_duplicated().any()
+    assert result.selections.columns == list(selection_table.COLUMNS)
+    newest = result.selections.filter(pl.col("origin_at") == pl.col("origin_at").max().over("frequency", "service"))
+    keys = ["frequency", "area_id", "service"]
+    assert newest.group_by(keys).agg(pl.col("model_weight").sum().round(6))["model_weight"].unique().to_list() == [1.0]
     first = (pl.col("target_start") - pl.col("data_as_of")).dt.total_days() < 1
     leaves = pl.col("area_id") != "11"
     near = result.forecasts.filter(first, leaves, ~pl.col("is_baseline"), pl.col("frequency") == "h")
-    predictions = near.join(newest.filter(horizon_block="day 1"), on=["frequency", "area_id", "service"])
-    is_single = ~pl.col("models").str.contains(JOIN, literal=True)
-    expected = pl.when(is_single).then("models").otherwise(pl.lit(tables.COMBINATION))
+    models = newest.group_by(keys).agg(pl.col("model").alias("models"))
+    predictions = near.join(models, on=keys)
+    is_single = pl.col("models").list.len() == 1
+    expected = pl.when(is_single).then(pl.col("models").list.first()).otherwise(pl.lit(tables.COMBINATION))
     assert predictions.height and predictions.select((pl.col("model") == expected).all()).item()
 
 
-def test_a_sparse_series_has_no_model_of_dense_days_and_prophet_competes_for_a_dense_one(
+def test_a_sparse_series_has_no_model_of_dense_days_and_a_dense_one_has(
     result: DemandForecast,
 ) -> None:
     published = result.forecasts.filter(pl.col("frequency") == "D", ~pl.col("is_baseline"))
     sparse = published.filter(pl.col("service") == "fire", pl.col("area_id") != "11")
     assert not sparse["model"].str.contains("prophet_mean|ets").any()
-    days = result.choices.filter(pl.col("frequency") == "D")
-    dense = days.filter(pl.col("service") == "ems").select(pl.concat_str("models", "runner_up", separator=" + "))
-    assert dense.to_series().str.contains("prophet_mean").any()
+    days = result.selections.filter(pl.col("frequency") == "D")
+    assert "ets" in days.filter(pl.col("service") == "ems")["model"].to_list()
 
 
 def test_published_and_floors_are_scored_on_the_same_targets(result: DemandForecast) -> None:
@@ -246,10 +246,12 @@ def test_a_failing_prophet_is_replaced_by_the_table_with_a_reason(
     panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = panel.filter(pl.col("area_id") == "11")  # without parts, so that it is not a sum
-    chosen = nightly.forecast_demand(alone, AS_OF, KOREA).choices
-    words = {"h": "hour_of_week", "D": "day_of_week + prophet_mean"}
-    kept = chosen.with_columns(
-        pl.col("selected_at") - timedelta(days=1), pl.col("frequency").replace(words).alias("models")
+    chosen = nightly.forecast_demand(alone, AS_OF, KOREA).selections
+    models = pl.when(frequency="h").then(pl.lit(["hour_of_week"])).otherwise(pl.lit(["day_of_week", "prophet_mean"]))
+    kept = (
+        chosen.unique(["frequency", "service", "origin_at"])
+        .with_columns(pl.col("selected_at") - timedelta(days=1), models.alias("model"), model_weight=0.5)
+        .explode("model")
     )
     far = (pl.col("frequency") == "D") & (pl.col("target_start") > AS_OF + timedelta(days=7)) & ~pl.col("is_baseline")
 
@@ -272,7 +274,7 @@ def test_without_any_known_hour_there_is_no_forecast_in_the_same_columns(
     panel: pl.DataFrame, result: DemandForecast
 ) -> None:
     empty = nightly.forecast_demand(panel.clear(), AS_OF, KOREA)
-    for name in ("forecasts", "scores", "choices"):
+    for name in ("forecasts", "scores", "selections"):
         assert getattr(empty, name).is_empty()
         assert getattr(empty, name).schema == getattr(result, name).schema, name
 
@@ -322,7 +324,7 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
     built = nightly.forecast_demand(pl.concat([panel, stations(panel)]), AS_OF, KOREA)
     # To the last quantile: draws know a series by its place in the panel, and areas of the stations' tree come last.
     assert built.forecasts.filter(pl.col("hierarchy") == "admin").equals(result.forecasts)
-    assert built.choices.filter(pl.col("hierarchy") == "admin").equals(result.choices)
+    assert built.selections.filter(pl.col("hierarchy") == "admin").equals(result.selections)
     assert built.scores.filter(pl.col("area_level") != "station").equals(result.scores)
     hours = built.forecasts.filter(
         pl.col("hierarchy") == "fire", pl.col("frequency") == "h", pl.col("model") == "seasonal_naive"
@@ -348,23 +350,25 @@ def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
 ) -> None:
     def again(days: int, kept: pl.DataFrame) -> DemandForecast:
         selected_at = pl.col("selected_at") - timedelta(days=days)
-        shifted = kept.with_columns(selected_at, models=pl.lit("hour_of_week"))
-        shifted = shifted.with_columns(models=pl.when(frequency="D").then(pl.lit("day_of_week")).otherwise("models"))
-        return nightly.forecast_demand(panel, AS_OF, KOREA, kept=shifted)
+        table = pl.col("frequency").replace(TABLE).alias("model")
+        shifted = kept.unique(["frequency", "area_id", "service", "measure", "origin_at"])
+        return nightly.forecast_demand(
+            panel, AS_OF, KOREA, kept=shifted.with_columns(selected_at, table, model_weight=1.0)
+        )
 
-    kept = again(6, result.choices)
+    kept = again(6, result.selections)
     published = kept.forecasts.filter(~pl.col("is_baseline"))
     assert set(published["model"]) == {"hour_of_week", "day_of_week", reconciliation.MODEL}
-    assert kept.choices["selected_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
-    reselected = again(7, result.choices)
-    assert reselected.forecasts.equals(result.forecasts) and reselected.choices.equals(result.choices)
-    assert again(1, result.choices.filter(pl.col("area_id") != "11020")).choices.equals(result.choices)
+    assert kept.selections["selected_at"].unique().to_list() == [AS_OF - timedelta(days=6)]
+    reselected = again(7, result.selections)
+    assert reselected.forecasts.equals(result.forecasts) and reselected.selections.equals(result.selections)
+    assert again(1, result.selections.filter(pl.col("area_id") != "11020")).selections.equals(result.selections)
 
 
 def test_a_reused_selection_keeps_the_scores_of_its_night_and_draws_nothing_at_past_cutoffs(
     panel: pl.DataFrame, result: DemandForecast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = result.choices.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
+    kept = result.selections.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
     scored = result.scores.with_columns(pl.col("reference_at") - timedelta(days=3), mae=pl.lit(7.0))
     alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
     drawn: list[int] = []
@@ -376,13 +380,13 @@ def test_a_reused_selection_keeps_the_scores_of_its_night_and_draws_nothing_at_p
 
     monkeypatch.setattr(reconciliation, "add_up", watched)
     again = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=scored)
-    assert again.forecasts.equals(alone.forecasts) and again.choices.equals(alone.choices)
+    assert again.forecasts.equals(alone.forecasts) and again.selections.equals(alone.selections)
     assert again.scores.equals(result.scores.with_columns(mae=pl.lit(7.0)))
     assert drawn == [1] * 4, "the hours and days ahead of two services"
 
 
 def test_scores_not_issued_with_the_selection_are_not_reused(panel: pl.DataFrame, result: DemandForecast) -> None:
-    kept = result.choices.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
+    kept = result.selections.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
     alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
     with_scores = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=result.scores)
     assert with_scores.scores.equals(alone.scores)
@@ -480,10 +484,9 @@ def test_a_service_whose_rows_end_early_is_known_to_there_and_others_to_as_of(
     assert fire.filter(pl.col("frequency") == "h", ~pl.col("is_baseline")).height == 3 * 168
     ems = built.forecasts.filter(~is_fire)
     assert ems["data_as_of"].unique().to_list() == [AS_OF.replace(minute=0)]
-    # Levels are moved by what the ranges of all services missed. Else only what boosting is part of moves, since it
-    # learns from all services that are known equally far: here hours, and the first days as their sums.
-    is_far = (pl.col("frequency") == "D") & (pl.col("target_start") > AS_OF + timedelta(days=7))
-    is_own = pl.col("is_baseline") | is_far
+    # Levels are moved by what the ranges of all services missed, and means by boosting, which learns from all services
+    # that are known equally far.
+    is_own = pl.col("is_baseline")
     single, two = (frame.filter(~is_fire) for frame in (built.forecasts, result.forecasts))
     ranges = (*COLUMNS, "dispersion", "calibration_map")
     assert single.filter(is_own).drop(ranges).equals(two.filter(is_own).drop(ranges))
@@ -492,7 +495,7 @@ def test_a_service_whose_rows_end_early_is_known_to_there_and_others_to_as_of(
     assert floors[0].height == 8 and floors[0].equals(floors[1])
     near = [frame.filter(~is_own)["mean"] for frame in (single, two)]
     assert near[0].to_numpy() == pytest.approx(near[1].to_numpy(), rel=0.3)
-    assert near[0].sum() == pytest.approx(near[1].sum(), rel=0.015)  # type: ignore[operator]
+    assert near[0].sum() == pytest.approx(near[1].sum(), rel=0.02)  # type: ignore[operator]
 
 
 def test_a_few_hours_of_history_give_no_days_and_no_error() -> None:

@@ -20,7 +20,6 @@ from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVE
 
 BLOCK_ENDS: Final = (1, 7, 42)
 """Days ahead at which a horizon block ends."""
-BLOCKS: Final = ("day 1", "days 2-7", "days 8-42", "days 43-84")
 
 FLOOR: Final = 1e-3
 """Blocks are compared from this dispersion on: below it they are all Poisson."""
@@ -41,7 +40,7 @@ KEYS: Final = ["model", "level", "hours"]
 
 
 def block() -> pl.Expr:
-    """Return the horizon block 0 to 3 (``BLOCKS``) of ``ds`` relative to ``cutoff``."""
+    """Return the horizon block 0 to 3 of ``ds`` relative to ``cutoff``: how many of ``BLOCK_ENDS`` it is past."""
     days = (pl.col("ds") - pl.col("cutoff")).dt.total_days()
     return pl.sum_horizontal(*[(days >= end).cast(pl.Int8) for end in BLOCK_ENDS]).cast(pl.Int8).alias("block")
 

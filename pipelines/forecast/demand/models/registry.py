@@ -13,8 +13,8 @@ from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 TABLE: Final = {"h": "hour_of_week", "D": "day_of_week"}
 BASELINE: Final = "seasonal_naive"
 PROPHET: Final = "prophet_mean"
-ORDER: Final = ("hour_of_week", "day_of_week", "regression", "ets", PROPHET, "boosting")
-"""Candidate models, the simplest first."""
+PRIOR: Final = {"hour_of_week": 0.5, "day_of_week": 0.5, "regression": 1.0, "ets": 1.5, PROPHET: 0.3, "boosting": 1.5}
+"""Candidate models, the simplest first, with their weights before any origin."""
 RATE_DAYS: Final = 56
 """Days before a cutoff whose mean decides whether a series is dense enough for Prophet."""
 

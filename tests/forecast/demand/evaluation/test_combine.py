@@ -8,12 +8,12 @@ import pytest
 
 from pipelines.forecast.demand.evaluation import calibration, combine, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
-from pipelines.forecast.demand.evaluation.model_selection import CHOSEN
+from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 
 START = datetime(2026, 1, 5)
 STAMP = pl.Datetime("us")
-ORDER = ["table", "ets", "boosting"]
+PRIOR = {"table": 0.5, "ets": 1.5, "boosting": 1.5}
 WARM_UP = 6
 
 
@@ -47,8 +47,7 @@ def predictions(alpha: float, series: int = 12, origins: int = 16, seed: int = 1
 
 
 def published(frame: pl.DataFrame) -> Published:
-    scales = frame.select("unique_id", pl.lit(5.0).alias("scale")).unique()
-    return combine.published(frame, scales, ORDER, "naive", "h")
+    return combine.published(frame, PRIOR, "naive", "h")
 
 
 def late(built: Published) -> pl.DataFrame:
@@ -82,7 +81,7 @@ def test_every_published_quantile_is_whole_non_negative_and_never_falls() -> Non
 def test_one_row_is_published_per_target_next_to_every_models_row() -> None:
     frame = predictions(0.0, series=3, origins=5)
     rows = published(frame).forecasts
-    assert dict(rows.group_by("model").len().iter_rows()) == dict.fromkeys([CHOSEN, *ORDER, "naive"], frame.height // 4)
+    assert dict(rows.group_by("model").len().iter_rows()) == dict.fromkeys([CHOSEN, *PRIOR, "naive"], frame.height // 4)
     assert rows.select("model", "unique_id", "cutoff", "ds").is_duplicated().sum() == 0
 
 
@@ -96,16 +95,16 @@ def test_data_from_an_origin_on_do_not_change_its_selection_or_forecast() -> Non
     def stored(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         built = published(rows)
         ranged = calibration.with_quantiles(built.forecasts, built.curves)
-        return ranged.filter(until).select("unique_id", "cutoff", "ds", "model", *COLUMNS), built.choices.filter(until)
+        return ranged.filter(until).select("unique_id", "cutoff", "ds", "model", *COLUMNS), built.weights.filter(until)
 
     before = stored(frame)
     for other in (stored(corrected), stored(unknown)):
         assert before[0].equals(other[0]) and before[1].equals(other[1])
 
 
-def test_the_selection_of_an_earlier_run_is_reused() -> None:
+def test_the_weights_of_an_earlier_run_are_reused() -> None:
     frame = predictions(0.0, series=2, origins=6)
-    kept = published(frame).choices.with_columns(models=pl.lit("table"))
-    built = combine.published(frame, frame.select("unique_id", scale=1.0).unique(), ORDER, "naive", "h", kept)
-    assert built.choices.equals(kept)
+    kept = published(frame).weights.unique(["unique_id", "cutoff"]).with_columns(model=pl.lit("table"), weight=1.0)
+    built = combine.published(frame, PRIOR, "naive", "h", kept)
+    assert built.weights.equals(kept)
     assert built.forecasts.filter(pl.col("model") == CHOSEN)["models"].unique().to_list() == ["table"]

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipelines.forecast.demand import nightly
-from pipelines.forecast.demand.evaluation import combine, rolling_origin, scoring
+from pipelines.forecast.demand.evaluation import combine, rolling_origin
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
 from pipelines.forecast.demand.models import prophet, registry
@@ -149,9 +149,8 @@ def published(hourly: pl.DataFrame, changes: pl.DataFrame | None) -> Published:
     )
     targets = pl.concat([past, ahead])
     stored = panel.known_history()
-    before = stored.before(targets.group_by("unique_id").agg(pl.col("cutoff").min()))
     predictions = rolling_origin.run(MODELS, stored, targets)
-    return combine.published(predictions, scoring.season_errors(before, "h"), registry.ORDER, registry.BASELINE, "h")
+    return combine.published(predictions, registry.PRIOR, registry.BASELINE, "h")
 
 
 def seen(built: Published, until: datetime) -> list[pl.DataFrame]:
@@ -163,12 +162,12 @@ def seen(built: Published, until: datetime) -> list[pl.DataFrame]:
     )
     return [
         forecasts.select(*columns, "levels").sort("unique_id", "cutoff", "ds", "model"),
-        built.choices.filter(at_origin),
+        built.weights.filter(at_origin),
     ]
 
 
 def test_records_known_after_an_origin_do_not_change_its_forecast() -> None:
-    """Neither its means, nor its ranges, nor its choice; and the next origin sees it."""
+    """Neither its means, nor its ranges, nor its weights; and the next origin sees it."""
     last = AS_OF.astimezone(KOREA.zone).replace(minute=0, tzinfo=None) - timedelta(days=14)
     plain, later = published(FRAME, None), published(*corrected(ORIGIN + HOUR))
     for single, two in zip(seen(plain, last), seen(later, last), strict=True):
@@ -191,23 +190,23 @@ def tonight() -> DemandForecast:
     return nightly.forecast_demand(FRAME, AS_OF, KOREA)
 
 
-def test_what_becomes_known_after_as_of_changes_no_issued_forecast_and_no_choice_but_scores(
+def test_what_becomes_known_after_as_of_changes_no_issued_forecast_and_no_weight_but_scores(
     tonight: DemandForecast,
 ) -> None:
     now, changes = corrected(AS_OF + HOUR)
     again = nightly.forecast_demand(now, AS_OF, KOREA, Known({}, {}, changes=changes))
-    assert again.forecasts.equals(tonight.forecasts) and again.choices.equals(tonight.choices)
+    assert again.forecasts.equals(tonight.forecasts) and again.selections.equals(tonight.selections)
     hours = pl.col("frequency") == "h"
     bias = [single.scores.filter(hours, pl.col("model") == registry.BASELINE)["bias"] for single in (again, tonight)]
     assert bias[0].len() and (bias[0] < bias[1] - 0.1).all(), "the same forecasts against more calls"
 
 
-def test_choices_of_hours_and_days_see_no_later_correction_and_tonights_forecast_does(tonight: DemandForecast) -> None:
+def test_weights_of_hours_and_days_see_no_later_correction_and_tonights_forecast_does(tonight: DemandForecast) -> None:
     now, changes = corrected(AS_OF - timedelta(days=20))
     again = nightly.forecast_demand(now, AS_OF, KOREA, Known({}, {}, changes=changes))
     for freq in ("h", "D"):
         built = [
-            single.choices.filter(pl.col("frequency") == freq, pl.col("origin_at") < AS_OF - timedelta(days=20))
+            single.selections.filter(pl.col("frequency") == freq, pl.col("origin_at") < AS_OF - timedelta(days=20))
             for single in (tonight, again)
         ]
         assert built[0].height and built[0].equals(built[1])
