@@ -123,7 +123,7 @@ def _lost(con: duckdb.DuckDBPyConnection, settings: Settings, feed: Feed, batch:
         return ""
     before = con.execute(
         "select received from ops.batches where feed = ? and verdict = 'accepted' and window_end < ? "
-        "order by window_end desc limit 1",
+        "and batch_type in ('delivery', 'acceptance') order by window_end desc limit 1",
         [feed.name, batch.window_end],
     ).fetchall()
     most = settings.profile.feeds[feed.name].max_lost_share

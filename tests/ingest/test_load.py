@@ -397,6 +397,19 @@ def test_a_snapshot_that_lost_more_than_half_of_its_rows_is_rejected_until_the_p
     assert (accepted.batch_type, accepted.loaded) == ("acceptance", 0) and accepted.unchanged == 59
 
 
+def test_rows_released_from_quarantine_are_not_the_snapshot_that_the_next_one_is_compared_with(
+    settings: Settings,
+) -> None:
+    rows: list[Row] = [{"category": "fire", "day": str(day)} for day in range(1, 120)]
+    load(settings, SNAPSHOT, delivery([*rows, {"category": None, "day": "1"}], end=AS_OF - timedelta(days=1)))
+    suite = paths.EXPECTATIONS / "reports.json"
+    suite.write_text(suite.read_text().replace('"column": "category"', '"column": "day"'))
+    (released,) = load(settings, SNAPSHOT)
+    assert (released.batch_type, released.received) == ("release", 1)
+    (cut,) = load(settings, SNAPSHOT, delivery(rows[:20]))
+    assert cut.verdict == "rejected" and "after one of 120" in cut.message
+
+
 def test_a_destruction_interrupted_by_a_crash_is_finished_by_the_next_load(settings: Settings) -> None:
     old, new = AS_OF - timedelta(days=9), AS_OF
     load(settings, KEYED, delivery([call(id="old"), call(id="both")], end=old), delivery([call(id="both")], end=new))
