@@ -28,6 +28,7 @@ TABLES: Final = {
     "demand_forecasts": "demand",
     "demand_backtests": "demand_scores",
     "demand_selections": "demand_selections",
+    "calendar_effects": "calendar_effects",
     "risk_forecasts": "risk",
     "risk_backtests": "risk_scores",
     "risk_curves": "risk_curves",
@@ -196,6 +197,7 @@ def demand_models(
         "demand_forecasts": calls.forecasts,
         "demand_backtests": calls.scores,
         "demand_selections": calls.selections,
+        "calendar_effects": calls.calendar_effects,
     }
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from pipelines.config import environment, profile_checks
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import own_series, series_checks
-from pipelines.forecast.demand.models.covariates import Place
+from pipelines.forecast.demand.named_days import Place
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
 from pipelines.forecast.risk import own_points, point_columns

@@ -8,7 +8,7 @@ from (
             'Calls of the last year by local hour of the week, newer weeks weighing more',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
+            'Knows holidays by their past effect (calendar_effects), no weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
             'day_of_week',
@@ -16,15 +16,15 @@ from (
             'Calls of the last year by local day of the week, newer weeks weighing more',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'Knows no holidays, weather or events. Quantiles are negative binomial, their width learnt from backtests'
+            'Knows holidays by their past effect (calendar_effects), no weather or events. Quantiles are negative binomial, their width learnt from backtests'
         ),
         (
             'combination',
-            'Calls per hour and day above stations: the mean of the models that were best for the series, or several of them over an area level',
+            'Calls per hour and day above stations: the mean of the models of the series, weighted by their losses at earlier origins',
             'What its models read (forecast_selections lists them)',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'As its models. Selected on earlier origins, once a week'
+            'As its models. Weighed on earlier origins, once a week'
         ),
         (
             'share_of_region',
@@ -61,7 +61,7 @@ from (
         (
             'prophet_mean',
             'Calls per day above stations, twelve weeks ahead: part of the weighted mean of all models that is published',
-            'Calls per day and public holidays',
+            'Calls per day',
             'Persons; anything but place, time and service',
             'seasonal_naive',
             'Used for the mean only: its own ranges are poor on small counts, so quantiles are negative binomial, learnt from backtests. Sparse series use day-of-week averages'
@@ -72,7 +72,7 @@ from (
             'Square roots of calls per day: level and weekday, smoothed',
             'Persons; anything but place, time and service',
             'seasonal_naive',
-            'Exponential smoothing. Knows no holidays, weather or events; says nothing of sparse series'
+            'Exponential smoothing. Knows no weather or events; says nothing of sparse series'
         ),
         (
             'regression',

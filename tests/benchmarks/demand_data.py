@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import polars as pl
 
 from pipelines.forecast.demand.evaluation import rolling_origin
-from pipelines.forecast.demand.models.covariates import Place, calendar
+from pipelines.forecast.demand.named_days import Place, named_days
 from pipelines.forecast.demand.series import STEP, Frequency
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -79,7 +79,7 @@ def san_francisco() -> Panel:
         pl.lit("San Francisco").alias("total"),
         pl.concat_str("district", "category", separator=" | ").alias("bottom"),
     )
-    days = calendar(Place("US", "CA"), date(2021, 12, 1), date(2026, 2, 1))
+    days = _holidays(Place("US", "CA"), date(2021, 12, 1), date(2026, 2, 1))
     return _panel(cells, ["total", "district", "bottom"], "D", 28, 20, timedelta(days=28), days)
 
 
@@ -103,7 +103,7 @@ def montgomery() -> Panel:
         pl.lit("Montgomery").alias("total"),
         pl.concat_str("service", "township", separator=" | ").alias("bottom"),
     )
-    days = calendar(Place("US", "PA"), date(2015, 12, 1), date(2016, 8, 1))
+    days = _holidays(Place("US", "PA"), date(2015, 12, 1), date(2016, 8, 1))
     return _panel(cells, ["total", "service", "bottom"], "h", 168, 10, timedelta(days=7), days)
 
 
@@ -167,6 +167,15 @@ def _filled(counts: pl.DataFrame, keys: list[str], every: str) -> pl.DataFrame:
     steps = pl.datetime_range(counts["ds"].min(), counts["ds"].max(), every, time_unit="us", eager=True).alias("ds")
     grid = counts.select(keys).unique().sort(keys).join(steps.to_frame(), how="cross")
     return grid.join(counts, on=[*keys, "ds"], how="left").with_columns(pl.col("y").fill_null(0.0))
+
+
+def _holidays(place: Place, first: date, last: date) -> pl.DataFrame:
+    """Every day with ``public``, 1 on a public holiday."""
+    is_public = (
+        pl.col("ds").is_in(named_days(place, first, last).filter("is_holiday")["day"].implode()).cast(pl.Float64)
+    )
+    days = pl.date_range(first, last, eager=True).alias("ds").to_frame()
+    return days.select(pl.col("ds").cast(pl.Datetime("us")), is_public.alias("public"))
 
 
 def _welsh_days() -> pl.DataFrame:

@@ -526,6 +526,15 @@ def _fill_demand_quality(con: duckdb.DuckDBPyConnection) -> None:
                 "forecast.demand_selections",
                 chosen | {"area_id": area_id, "area_level": level, "service": service},
             )
+            insert(
+                con,
+                "forecast.calendar_effects",
+                {
+                    "reference_at": AS_OF, "hierarchy": "admin", "area_level": level, "area_id": area_id,
+                    "service": service, "holiday": "Chuseok", "local_holiday": "추석", "next_date": date(2026, 9, 25),
+                    "effect": 0.8, "low": 0.7, "high": 0.9, "days": 3,
+                },
+            )  # fmt: skip
     for model, wis in (("hour_of_week", 0.8), ("seasonal_naive", 1.0)):
         score = {
             "reference_at": AS_OF - timedelta(days=14), "origin_kind": "backtest", "frequency": "h", "service": "ems",

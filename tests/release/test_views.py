@@ -39,6 +39,7 @@ MATRIX = {
     "dispatches": {"fire"},
     "emerging_hot_spots": {"police"},
     "district_harm": {"police"},
+    "calendar_effects": {"dispatch", "police", "fire"},
     "feed_health": ALL,
     "feed_status": ALL - {"public"},
     "feeds": ALL,
@@ -353,6 +354,7 @@ def test_an_agency_sees_its_own_demand_plans_and_scores(
         assert {row["service"] for row in rows(con, audience, table)} == services, table
     assert {row["service"] for row in rows(con, audience, "forecast_scores")} <= services
     assert {row["service"] for row in rows(con, audience, "forecast_selections")} <= services
+    assert {row["service"] for row in rows(con, audience, "calendar_effects")} == services
 
 
 def test_dispatch_sees_all_services_and_the_last_weeks_only(con: duckdb.DuckDBPyConnection) -> None:
@@ -424,9 +426,10 @@ def test_without_apportioned_forecasts_readers_of_records_get_none(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
     con.execute("insert into marts.demand_apart values ('ems', 'admin')")
-    rebuilt(con, "demand_forecast", "forecast_selections")
+    rebuilt(con, "demand_forecast", "forecast_selections", "calendar_effects")
     assert rows(con, "fire", "demand_forecast") == []
-    assert rows(con, "fire", "forecast_selections") == [] != rows(con, "dispatch", "forecast_selections")
+    for table in ("forecast_selections", "calendar_effects"):
+        assert rows(con, "fire", table) == [] != rows(con, "dispatch", table)
 
 
 def test_units_sent_and_calls_are_never_in_one_table(con: duckdb.DuckDBPyConnection) -> None:

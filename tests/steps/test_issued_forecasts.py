@@ -16,8 +16,8 @@ from pipelines.steps import forecast, rebuild, score
 from pipelines.store import issues, ledger, records, warehouse
 
 TABLES = (
-    "demand", "demand_scores", "demand_selections", "risk", "risk_scores", "risk_curves", "risk_calibration",
-    "risk_slots", "risk_slots_scores",
+    "demand", "demand_scores", "demand_selections", "calendar_effects", "risk", "risk_scores", "risk_curves",
+    "risk_calibration", "risk_slots", "risk_slots_scores",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.demand import extremes, series, shifts, tables
+from pipelines.forecast.demand import calendar_effects, effects_table, series, shifts, tables
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
@@ -27,8 +27,9 @@ from pipelines.forecast.demand.hierarchy import (
     reconciliation,
 )
 from pipelines.forecast.demand.hierarchy.reconciliation import Sums
-from pipelines.forecast.demand.models import covariates, prophet, registry
+from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
+from pipelines.forecast.demand.named_days import Place, named_days
 from pipelines.forecast.demand.outlook import Outlook, Request, Result, Run, issued, outlook
 from pipelines.forecast.demand.panel import Known, Panel
 from pipelines.forecast.demand.series import Frequency
@@ -45,11 +46,14 @@ SIMPLE: Final = "simple_table"
 
 @dataclass(frozen=True, slots=True)
 class DemandForecast:
-    """Frames with the columns of ``forecast.demand``, ``forecast.demand_scores`` and ``forecast.demand_selections``."""
+    """Frames with the columns of ``forecast.demand``, ``forecast.demand_scores``, ``forecast.demand_selections`` and
+    ``forecast.calendar_effects``.
+    """
 
     forecasts: pl.DataFrame
     scores: pl.DataFrame
     selections: pl.DataFrame
+    calendar_effects: pl.DataFrame
 
 
 def forecast_demand(
@@ -84,19 +88,18 @@ def forecast_demand(
     known = known or Known({}, {})
     panel = Panel.read(hourly, as_of, profile, known)
     if panel.history.is_empty():
-        return DemandForecast(
-            empty("forecast.demand"), empty("forecast.demand_scores"), empty("forecast.demand_selections")
-        )
+        tables = ("demand", "demand_scores", "demand_selections", "calendar_effects")
+        return DemandForecast(*(empty(f"forecast.{table}") for table in tables))
     span = (
         as_of.date() - timedelta(days=profile.demand.history_days + 2),
         as_of.date() + timedelta(days=profile.horizons.daily_days + 2),
     )
-    holidays = covariates.holiday_effects(profile.country, profile.subdivision, *span)
+    calendar = named_days(Place(profile.country, profile.subdivision), *span)
     above = area_hierarchy.parents(panel.series, areas, profile.areas.whole_id)
-    panel = area_hierarchy.with_unplaced(panel, above).judged(holidays["ds"])
+    panel = area_hierarchy.with_unplaced(panel, above).judged(calendar.filter("is_holiday")["day"])
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
     selected_at = selection_table.selected_at(kept, as_of)
-    run = Run(as_of, profile, holidays, kept if selected_at else None, scored, selected_at, workers, progress)
+    run = Run(as_of, profile, calendar, kept if selected_at else None, scored, selected_at, workers, progress)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, of_hours = _hours(panel, members, listed, run)
     days = _days(panel, members, of_hours, run)
@@ -108,7 +111,10 @@ def forecast_demand(
             shifts.forecast(panel, hours.means, days.means, of_hours, shares, members, shift, as_of, profile, workers)
         )
     return DemandForecast(
-        pl.concat(forecasts), pl.concat([hours.scores, days.scores]), pl.concat([hours.selections, days.selections])
+        pl.concat(forecasts),
+        pl.concat([hours.scores, days.scores]),
+        pl.concat([hours.selections, days.selections]),
+        effects_table.table(panel.by_day(), calendar, as_of, profile),
     )
 
 
@@ -176,7 +182,7 @@ def _daily(panel: Panel, run: Run) -> Result:
     days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
     ahead = ids.join(series.days_ahead(as_of, horizon, profile.zone), how="cross")
-    fit = partial(prophet.predict, holiday_days=run.holidays, workers=run.workers, progress=run.progress)
+    fit = partial(prophet.predict, workers=run.workers, progress=run.progress)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
     competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]
@@ -252,7 +258,13 @@ def _predictions(requested: Request, panel: Panel, run: Run) -> tuple[pl.DataFra
     """Return the seasonal-naive MAE as now known, and every model's forecasts: those of series for which models compete
     apart from the rest.
     """
-    stored = extremes.judged(panel.known_history(), requested.freq, requested.targets["cutoff"], run.holidays["ds"])
+    stored = calendar_effects.judged(
+        panel.known_history(),
+        panel.series.select("unique_id", calendar_effects.POOL),
+        run.calendar,
+        requested.targets["cutoff"],
+        requested.freq,
+    )
     predictions = rolling_origin.run(requested.models, stored, requested.targets)
     scale = scoring.season_errors(panel.history, requested.freq)
     return scale, predictions.partition_by("is_upper", maintain_order=True)

@@ -24,13 +24,13 @@ from pipelines.forecast.parallel import HERE, Workers
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The settings of one night's forecast; ``holidays``: the public holidays of history and horizon (`covariates`);
+    """The settings of one night's forecast; ``calendar``: the named days of history and horizon;
     ``kept``: a selection to reuse, made at ``selected_at``; ``scored``: its backtest.
     """
 
     as_of: datetime
     profile: Profile
-    holidays: pl.DataFrame
+    calendar: pl.DataFrame
     kept: pl.DataFrame | None = None
     scored: pl.DataFrame | None = None
     selected_at: datetime | None = None

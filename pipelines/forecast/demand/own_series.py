@@ -8,7 +8,6 @@ do not depend on the machine.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from itertools import pairwise
 from typing import Final, TypeVar
@@ -17,14 +16,14 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
-from pipelines.forecast.demand import extremes, versions
+from pipelines.forecast.demand import calendar_effects, versions
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, WEIGHTS
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
-from pipelines.forecast.demand.models import covariates, prophet, registry
-from pipelines.forecast.demand.models.covariates import Place
+from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
+from pipelines.forecast.demand.named_days import Place, named_days
 from pipelines.forecast.demand.series import STEP, Frequency, History, SeriesError, lasting_ids
 from pipelines.forecast.demand.series_checks import check
 
@@ -305,26 +304,16 @@ def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
 
 
 def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
-    """Return the history with the extreme counts of every origin."""
-    holidays, _ = _holidays(task, targets, known)
-    return extremes.judged(known, task.freq, targets["cutoff"], holidays["ds"])
-
-
-def _holidays(task: Task, targets: pl.DataFrame, history: History) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Return the holiday effects of history and targets for Prophet, and the calendar for other models, if there is a
-    place.
-    """
-    if task.place is None:
-        return prophet.NO_HOLIDAYS, None
-    first, last = history.counts.select(pl.col("ds").min().dt.date()), targets.select(pl.col("ds").max().dt.date())
-    span: tuple[date, date] = (first.item(), last.item())
-    return covariates.holiday_effects(*task.place, *span), covariates.calendar(task.place, *span)
+    """Return the history with the extreme counts, and the effects of named days, of every origin."""
+    first, last = known.counts.select(pl.col("ds").min().dt.date()), targets.select(pl.col("ds").max().dt.date())
+    calendar = named_days(task.place, first.item(), last.item())
+    pools = targets.select("unique_id", "pool").unique()
+    return calendar_effects.judged(known, pools, calendar, targets["cutoff"], task.freq)
 
 
 def _published(history: History, targets: pl.DataFrame, task: Task, fit: Prophet) -> Published | None:
     """Return all models' rows and their weighted mean for all targets; None if no model has a forecast."""
-    holidays, calendar = _holidays(task, targets, history)
-    requested = registry.available(task.freq, partial(fit, holiday_days=holidays), LEAST_PER_DAY, calendar)
+    requested = registry.available(task.freq, fit, LEAST_PER_DAY)
     predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
     if predictions["mean"].is_null().all():
         return None

@@ -36,11 +36,14 @@ class History:
     ``counts``, and the cutoff (local time) of the first origin that knew it; NaN: the count was not known at all.
     ``extremes``: ``unique_id, cutoff, ds, usual, limit``: single counts that an origin at ``cutoff`` finds extreme
     (`extremes.judged`), in whose place it reads the usual one; none: there are none.
+    ``named_days``: ``unique_id, cutoff, day, quarter, effect``: how many times the usual a named day has, as an origin
+    at ``cutoff`` estimates it (`calendar_effects.judged`): it reads the counts divided by it; none: no calendar.
     """
 
     counts: pl.DataFrame
     late: pl.DataFrame
     extremes: pl.DataFrame | None = None
+    named_days: pl.DataFrame | None = None
 
     @staticmethod
     def of(counts: pl.DataFrame, late: pl.DataFrame) -> "History":
@@ -55,12 +58,15 @@ class History:
         return History(counts, late.select(*keys, "seen_from", "y").join(rows, on=keys))
 
     def at(self, cutoff: datetime) -> pl.DataFrame:
-        """Return ``counts`` as an origin at ``cutoff`` knew them, the usual ones in place of extreme ones."""
+        """Return ``counts`` as an origin at ``cutoff`` knew them, as if no count were extreme and no day named."""
         known = self.as_known(cutoff)
-        if self.extremes is None:
+        if self.extremes is not None:
+            replaced = self.extremes.filter(pl.col("cutoff") == cutoff).select("unique_id", "ds", "usual")
+            known = _with_usual(known, replaced, ["unique_id", "ds"]) if replaced.height else known
+        if self.named_days is None:
             return known
-        replaced = self.extremes.filter(pl.col("cutoff") == cutoff).select("unique_id", "ds", "usual")
-        return _with_usual(known, replaced, ["unique_id", "ds"]) if replaced.height else known
+        effects = self.named_days.filter(pl.col("cutoff") == cutoff).drop("cutoff")
+        return with_effects(known, effects, ["unique_id"]).with_columns(pl.col("y") / pl.col("effect")).drop("effect")
 
     def as_known(self, cutoff: datetime) -> pl.DataFrame:
         """Return ``counts`` as an origin at ``cutoff`` knew them, extreme ones included."""
@@ -87,6 +93,22 @@ class History:
         # A repeated hour is one ``ds`` with the late calls of both, maybe more than its last one had.
         y[sums["row"].to_numpy()] = np.maximum(y[sums["row"].to_numpy()] - sums["y"].to_numpy(), 0.0)
         return self.counts.with_columns(pl.Series("y", y)).filter(pl.col("y").is_not_nan())
+
+
+def with_effects(rows: pl.DataFrame, effects: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Add ``effect``, that of each row's named day, or 1.
+
+    Args:
+        rows: ``ds`` and ``keys``, more columns kept.
+        effects: ``day, quarter, effect`` and ``keys``; with quarters 0 to 3 of hours, with 0 alone of days.
+        keys: What effects are of, besides the day.
+    """
+    quarters = 4 if effects["quarter"].max() else 1
+    day, quarter = pl.col("ds").dt.date().alias("day"), (pl.col("ds").dt.hour() // (24 // quarters)).alias("quarter")
+    joined = rows.with_columns(day, quarter).join(
+        effects, on=[*keys, "day", "quarter"], how="left", maintain_order="left"
+    )
+    return joined.drop("day", "quarter").with_columns(pl.col("effect").fill_null(1.0))
 
 
 def _with_usual(rows: pl.DataFrame, replaced: pl.DataFrame, on: list[str]) -> pl.DataFrame:

@@ -261,9 +261,7 @@ def test_a_failing_prophet_is_replaced_by_the_table_with_a_reason(
     before = published()
     assert before["model"].unique().to_list() == [tables.COMBINATION]
     assert before["degraded_reason"].unique().to_list() == [None]
-    monkeypatch.setattr(
-        prophet, "_answer", lambda task, days: prophet.Answer(task.key, None, "Prophet failed: no luck")
-    )
+    monkeypatch.setattr(prophet, "_answer", lambda task: prophet.Answer(task.key, None, "Prophet failed: no luck"))
     after = published()
     assert after["target_start"].equals(before["target_start"])
     assert after["model"].unique().to_list() == ["day_of_week"]

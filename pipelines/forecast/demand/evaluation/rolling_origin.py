@@ -7,13 +7,13 @@ outcomes as the first origin after them knew them; only scores use later knowled
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from pipelines.forecast.demand.series import STEP, Frequency, History, steps_after
+from pipelines.forecast.demand.series import STEP, Frequency, History, steps_after, with_effects
 
 DAILY_STEP: Final = 28
 """Days between the backtest origins of days, or the horizon where that is shorter."""
@@ -26,10 +26,14 @@ Predict = Callable[[History | pl.DataFrame, pl.DataFrame], pl.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the mean, by the name under which its forecasts are stored."""
+    """A model of the mean, by the name under which its forecasts are stored.
+
+    ``is_plain``: it reads counts of named days as they were, and its forecasts for them are not adjusted.
+    """
 
     name: str
     predict: Predict
+    is_plain: bool = False
 
 
 def origins(last: datetime, step: timedelta, count: int) -> list[datetime]:
@@ -97,16 +101,25 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []
     for model in models:
-        predictions = model.predict(history, targets).with_columns(pl.lit(model.name).alias("model"))
+        read = replace(history, named_days=None) if model.is_plain and isinstance(history, History) else history
+        predictions = model.predict(read, targets).with_columns(pl.lit(model.name).alias("model"))
         if "spread_mean" not in predictions.columns:
             predictions = predictions.with_columns(pl.col("mean").alias("spread_mean"))
         if "failure" not in predictions.columns:
             predictions = predictions.with_columns(pl.lit(None, pl.String).alias("failure"))
         centre = pl.when(pl.col("mean") > 0).then("mean").otherwise("spread_mean")
-        answers.append(predictions.with_columns(centre.alias("centre")).select(columns))
+        answers.append(_on_named_days(predictions.with_columns(centre.alias("centre")), read).select(columns))
     return pl.concat(answers).join(
         _outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left"
     )
+
+
+def _on_named_days(predictions: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
+    """Return the predictions of usual days, on named days times their effect."""
+    if not isinstance(history, History) or history.named_days is None:
+        return predictions
+    named = with_effects(predictions, history.named_days, ["unique_id", "cutoff"])
+    return named.with_columns(pl.col("mean", "centre") * pl.col("effect")).drop("effect")
 
 
 def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:

@@ -1,60 +1,13 @@
-"""Values known ahead of a forecast: holidays, events, a weather forecast; one frame for every model that can use it.
+"""Values known ahead of a forecast, such as events or a weather forecast: one frame for every model that can use it.
 
 A frame of covariates has ``ds`` (local time, the start of an hour or of a day), numeric columns, and ``unique_id`` if a
 value belongs to one series. A day's row applies to all its hours. In a backtest, use the weather forecast of that time:
 the observed weather was not known.
 """
 
-from datetime import date, timedelta
-from typing import Final, NamedTuple
-
-import holidays as public_holidays
 import polars as pl
 
 KEYS = ("unique_id", "ds")
-EFFECTS: Final = ("public", "long_break")
-
-
-class Place(NamedTuple):
-    """Where series are from, for its public holidays: ISO 3166 codes."""
-
-    country: str
-    subdivision: str | None = None
-
-
-def holiday_effects(country: str, subdivision: str | None, first: date, last: date) -> pl.DataFrame:
-    """Return public holidays from ``first`` to ``last`` as two effects.
-
-    Returns:
-        ``ds`` (date) and ``holiday``: ``public``, and once more as ``long_break`` within three or more in a row.
-    """
-    years = range(first.year - 1, last.year + 2)
-    days = sorted(public_holidays.country_holidays(country, subdiv=subdivision, years=years))
-    flag = set(days)
-
-    def run_length(day: date) -> int:
-        step = timedelta(days=1)
-        start, end = day, day
-        while start - step in flag:
-            start -= step
-        while end + step in flag:
-            end += step
-        return (end - start).days + 1
-
-    rows = [(day, "public") for day in days] + [(day, "long_break") for day in days if run_length(day) >= 3]
-    frame = pl.DataFrame(rows, schema={"ds": pl.Date, "holiday": pl.String}, orient="row")
-    return frame.filter(pl.col("ds").is_between(first, last)).sort("ds", "holiday")
-
-
-def calendar(place: Place, first: date, last: date) -> pl.DataFrame:
-    """Return every day from ``first`` to ``last`` with its holiday effects, ``ds, public, long_break``, as 0 or 1."""
-    effects = holiday_effects(place.country, place.subdivision, first, last)
-    days = pl.date_range(first, last, "1d", eager=True).alias("ds").to_frame()
-    flags = (
-        pl.col("ds").is_in(effects.filter(holiday=name)["ds"].implode()).cast(pl.Float64).alias(name)
-        for name in EFFECTS
-    )
-    return days.select(pl.col("ds").cast(pl.Datetime("us")), *flags)
 
 
 def names(covariates: pl.DataFrame | None) -> list[str]:

@@ -1,9 +1,8 @@
-"""Prophet as a model of the mean of days or hours: the week, holidays, and covariates known ahead.
+"""Prophet as a model of the mean of days or hours: the week, and covariates known ahead.
 
 Notes: Prophet's Gaussian intervals go negative on small counts, so only its mean is used and ranges come from
-``calibration``. Each named holiday would be fitted to one day in a history of about a year, so holidays are two
-effects: any public holiday, and a break of three or more in a row (Seollal, Chuseok). cmdstanpy resets its logger
-unless it already has a handler. A fit is a subprocess of the packaged binary and writes to TMPDIR.
+``calibration``. Holidays are known to all models alike (`calendar_effects`). cmdstanpy resets its logger unless it
+already has a handler. A fit is a subprocess of the packaged binary and writes to TMPDIR.
 """
 
 import importlib
@@ -24,7 +23,6 @@ from pipelines.forecast.demand.series import Frequency, History, of
 from pipelines.forecast.parallel import HERE, Workers
 
 if TYPE_CHECKING:
-    import pandas as pd
     from prophet import Prophet
 
 Floats = NDArray[np.float64]
@@ -37,8 +35,6 @@ PSEUDO_CALLS: Final = 2.0
 ORDERS: Final = (10, 25)
 """Fourier terms of the hour of week, for a sparse and for a dense hourly series."""
 DENSE_PER_HOUR: Final = 1.0
-
-NO_HOLIDAYS: Final = pl.DataFrame(schema={"ds": pl.Date, "holiday": pl.String})
 
 BATCH: Final = 8
 """Number of fits sent to a worker together."""
@@ -69,7 +65,6 @@ class Answer:
 def predict(
     history: History | pl.DataFrame,
     targets: pl.DataFrame,
-    holiday_days: pl.DataFrame = NO_HOLIDAYS,
     workers: Workers = HERE,
     progress: Progress = silent,
     freq: Frequency = "D",
@@ -80,7 +75,6 @@ def predict(
     Args:
         history: ``unique_id, ds, y`` by day or hour; ``unique_id`` is an integer.
         targets: ``unique_id, cutoff, ds``, more columns kept.
-        holiday_days: As from ``holiday_effects``; empty: none.
         workers: Where the fits run; the numbers do not depend on it.
         progress: Called after each batch of fits.
         freq: ``h`` or ``D``.
@@ -107,7 +101,7 @@ def predict(
                 answers.append(Answer(key, None, "a weekday without any known day"))
                 continue
             tasks.append(_task(key, known, days, freq, covariates))
-    answers.extend(fit(tasks, holiday_days, workers, progress))
+    answers.extend(fit(tasks, workers, progress))
     means = np.full(targets.height, np.nan)
     failures: list[str | None] = [None] * targets.height
     for answer in answers:
@@ -132,20 +126,17 @@ def _task(
     return Task(key, known["ds"].to_numpy(), known["y"].to_numpy(), days["ds"].to_numpy(), freq, used, note)
 
 
-def fit(
-    tasks: Sequence[Task], holiday_days: pl.DataFrame, workers: Workers, progress: Progress = silent
-) -> list[Answer]:
+def fit(tasks: Sequence[Task], workers: Workers, progress: Progress = silent) -> list[Answer]:
     """Fit all tasks, in batches over the engine's workers; results are in task order."""
-    batches = [(tasks[i : i + BATCH], holiday_days) for i in range(0, len(tasks), BATCH)]
+    batches = [(tasks[i : i + BATCH],) for i in range(0, len(tasks), BATCH)]
     what = f"batches of {BATCH} Prophet fits"
     return list(chain.from_iterable(parallel.map_tasks(fit_batch, batches, workers, progress, what)))
 
 
-def fit_batch(tasks: Sequence[Task], holiday_days: pl.DataFrame) -> list[Answer]:
+def fit_batch(tasks: Sequence[Task]) -> list[Answer]:
     """Fit tasks sequentially in this process."""
     _silence()
-    days = holiday_days.to_pandas() if holiday_days.height else None
-    return [_answer(task, days) for task in tasks]
+    return [_answer(task) for task in tasks]
 
 
 def _silence() -> None:
@@ -164,13 +155,13 @@ def _raise_levels() -> None:
         logger.setLevel(logging.CRITICAL)
 
 
-def _answer(task: Task, holiday_days: "pd.DataFrame | None") -> Answer:
+def _answer(task: Task) -> Answer:
     import pandas as pd
 
     past = pd.DataFrame({"ds": task.days, "y": task.counts} | {name: both[0] for name, both in task.known.items()})
     ahead = pd.DataFrame({"ds": task.wanted} | {name: both[1] for name, both in task.known.items()})
     try:
-        model = _model(task, holiday_days).fit(past)
+        model = _model(task).fit(past)
         means = model.predict(ahead)["yhat"].to_numpy()
         if model.growth == "flat":
             means = means * _level(task, model.predict(past)["yhat"].to_numpy())
@@ -186,7 +177,7 @@ def _answer(task: Task, holiday_days: "pd.DataFrame | None") -> Answer:
     return Answer(task.key, np.maximum(means, 0.0), task.note)
 
 
-def _model(task: Task, holiday_days: "pd.DataFrame | None") -> "Prophet":
+def _model(task: Task) -> "Prophet":
     """Build the model.
 
     Days: weekday, and a trend if two years support one. Hours: a separate value per hour of the week.
@@ -203,7 +194,6 @@ def _model(task: Task, holiday_days: "pd.DataFrame | None") -> "Prophet":
         # Prophet's own rule: no yearly season from less than two years.
         yearly_seasonality="auto",
         uncertainty_samples=0,
-        holidays=holiday_days,
     )
     if task.freq == "h":
         order = ORDERS[int(task.counts.mean() >= DENSE_PER_HOUR)]

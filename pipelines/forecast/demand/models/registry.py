@@ -1,5 +1,6 @@
 """The models of the mean that compete for hours and days, and the targets of each."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -33,7 +34,7 @@ def only(model: Model, rows: pl.Expr) -> Model:
             else requested.with_columns(mean=pl.lit(None, pl.Float64))
         )
 
-    return Model(model.name, predict)
+    return replace(model, predict=predict)
 
 
 def _where_dense(history: History | pl.DataFrame, targets: pl.DataFrame, least: float, fit: Fit) -> pl.DataFrame:
@@ -55,9 +56,9 @@ def available(freq: Frequency, fit: Fit, least: float, covariates: pl.DataFrame 
 
     Args:
         freq: ``h`` or ``D``.
-        fit: Prophet, for days, with its holidays.
+        fit: Prophet, for days.
         least: Calls a day from which Prophet is used.
-        covariates: Values known ahead, such as holidays (`covariates`), for the others; none: no such value.
+        covariates: Values known ahead (`covariates`), for the others; none: no such value.
     """
     of_days = [
         Model("ets", partial(ets.predict, freq=freq)),
@@ -65,7 +66,7 @@ def available(freq: Frequency, fit: Fit, least: float, covariates: pl.DataFrame 
     ]
     return [
         Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
-        Model(BASELINE, partial(seasonal_naive.predict, freq=freq)),
+        Model(BASELINE, partial(seasonal_naive.predict, freq=freq), is_plain=True),
         Model("regression", partial(regression.predict, freq=freq, covariates=covariates)),
         Model("boosting", partial(boosting.predict, freq=freq, covariates=covariates)),
         *(of_days if freq == "D" else []),

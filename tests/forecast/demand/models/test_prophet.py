@@ -1,8 +1,8 @@
-"""Prophet's mean: holidays, short series, processes."""
+"""Prophet's mean: short series, processes."""
 
 import subprocess
 import sys
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 
 from pipelines.forecast import parallel
-from pipelines.forecast.demand.models import covariates, prophet
-from pipelines.forecast.demand.models.prophet import NO_HOLIDAYS
+from pipelines.forecast.demand.models import prophet
 from tests.forecast.demand.conftest import targets_of
 
 START = datetime(2025, 6, 2)
@@ -27,34 +26,21 @@ def days(n: int, series: int = 1, rate: float = 20.0, seed: int = 1) -> pl.DataF
     )
 
 
-def test_korean_new_year_is_a_long_break_and_a_single_holiday_is_not() -> None:
-    effects = covariates.holiday_effects("KR", None, date(2025, 1, 20), date(2025, 3, 10))
-    long = effects.filter(pl.col("holiday") == "long_break")["ds"].to_list()
-    public = effects.filter(pl.col("holiday") == "public")["ds"].to_list()
-    assert date(2025, 1, 29) in long and len(long) >= 3
-    assert date(2025, 3, 1) in public and date(2025, 3, 1) not in long
-
-
-def test_a_break_that_begins_before_the_first_day_is_still_long() -> None:
-    effects = covariates.holiday_effects("KR", None, date(2025, 1, 30), date(2025, 2, 5))
-    assert effects.filter(pl.col("holiday") == "long_break")["ds"].to_list() == [date(2025, 1, 30)]
-
-
 def test_the_mean_follows_the_weekday_and_is_never_negative() -> None:
     cutoff = START + timedelta(days=200)
-    forecasts = prophet.predict(days(210), targets_of(cutoff, 14), NO_HOLIDAYS)
+    forecasts = prophet.predict(days(210), targets_of(cutoff, 14))
     weekend = forecasts["ds"].dt.weekday() >= 6
     assert forecasts["failure"].null_count() == 14
     assert forecasts.filter(weekend)["mean"].mean() == pytest.approx(40, rel=0.15)
     assert forecasts.filter(~weekend)["mean"].mean() == pytest.approx(20, rel=0.15)
-    sparse = prophet.predict(days(200, rate=0.02), targets_of(cutoff, 14), NO_HOLIDAYS)
+    sparse = prophet.predict(days(200, rate=0.02), targets_of(cutoff, 14))
     assert sparse["mean"].min() >= 0
 
 
 def test_a_series_that_never_has_some_weekday_has_no_mean() -> None:
     cutoff = START + timedelta(days=700)
     weekly = days(700).filter(pl.col("ds").dt.weekday() == 1)
-    forecasts = prophet.predict(weekly, targets_of(cutoff, 7), NO_HOLIDAYS)
+    forecasts = prophet.predict(weekly, targets_of(cutoff, 7))
     assert forecasts["mean"].null_count() == 7
     assert set(forecasts["failure"]) == {"a weekday without any known day"}
 
@@ -62,7 +48,7 @@ def test_a_series_that_never_has_some_weekday_has_no_mean() -> None:
 def test_nothing_from_the_cutoff_on_changes_the_mean() -> None:
     cutoff = START + timedelta(days=100)
     altered = days(120).with_columns(y=pl.when(pl.col("ds") >= cutoff).then(999.0).otherwise("y"))
-    single, two = (prophet.predict(h, targets_of(cutoff, 7), NO_HOLIDAYS)["mean"] for h in (days(120), altered))
+    single, two = (prophet.predict(h, targets_of(cutoff, 7))["mean"] for h in (days(120), altered))
     assert single.equals(two)
 
 
@@ -70,7 +56,7 @@ def test_a_short_or_unknown_series_reports_a_failure() -> None:
     targets = pl.concat(
         [targets_of(START + timedelta(days=20), 2), targets_of(START + timedelta(days=20), 1, series=2)]
     )
-    forecasts = prophet.predict(days(20), targets, NO_HOLIDAYS)
+    forecasts = prophet.predict(days(20), targets)
     assert forecasts["mean"].to_list() == [None] * 3
     assert forecasts["failure"].str.contains("fewer than 56 days").all()
 
@@ -78,7 +64,7 @@ def test_a_short_or_unknown_series_reports_a_failure() -> None:
 def test_a_fit_that_fails_is_a_failure_of_its_series_alone() -> None:
     bad = days(100, series=2).with_columns(y=pl.lit(float("inf")))
     targets = pl.concat([targets_of(START + timedelta(days=100), 1, 1), targets_of(START + timedelta(days=100), 1, 2)])
-    forecasts = prophet.predict(pl.concat([days(100), bad]), targets, NO_HOLIDAYS)
+    forecasts = prophet.predict(pl.concat([days(100), bad]), targets)
     assert forecasts["mean"].is_null().to_list() == [False, True]
     assert forecasts["failure"][1].startswith("Prophet failed")
 
@@ -88,10 +74,9 @@ def test_the_numbers_do_not_depend_on_how_many_processes_fit() -> None:
     history = pl.concat(days(80, series=i, seed=i) for i in range(9))
     targets = pl.concat(targets_of(START + timedelta(days=80), 3, series=i) for i in range(9))
     reports: list[str] = []
-    effects = covariates.holiday_effects("KR", None, date(2025, 6, 1), date(2025, 12, 31))
     with parallel.opened(2) as workers:
-        two = prophet.predict(history, targets, effects, workers, reports.append)
-    assert prophet.predict(history, targets, effects).equals(two)
+        two = prophet.predict(history, targets, workers, reports.append)
+    assert prophet.predict(history, targets).equals(two)
     assert reports == ["1 of 2 batches of 8 Prophet fits", "2 of 2 batches of 8 Prophet fits"]
 
 
@@ -104,7 +89,7 @@ from pipelines.forecast.demand.models import covariates, prophet
 days = np.arange("2025-01-01", "2025-04-11", dtype="datetime64[D]").astype("datetime64[us]")
 tasks = [prophet.Task((n, 0), days[:80], np.ones(80) * n, days[80:]) for n in range(10)]
 with parallel.opened(2) as workers:
-    print(sum(answer.means is not None for answer in prophet.fit(tasks, prophet.NO_HOLIDAYS, workers)))
+    print(sum(answer.means is not None for answer in prophet.fit(tasks, workers)))
 """
 
 
