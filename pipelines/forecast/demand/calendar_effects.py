@@ -9,6 +9,7 @@ Models of the mean read the counts of named days divided by their effect, as ord
 named day is multiplied by it: so every model knows every day, however few of its kind a history has.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -127,7 +128,7 @@ def effects(
     ids = past.select("unique_id").unique().join(pools, on="unique_id", how="left").sort("unique_id")
     days = past.select(pl.date_range(pl.col("ds").dt.date().min(), pl.col("ds").dt.date().max()).alias("day"))
     named = _indicators(days, calendar, names)
-    known = _known(_by_day(past, ids, days["day"][0], days.height, freq), _ordinary(named))
+    known = _known(_by_day(past, ids["unique_id"], days["day"][0], days.height, freq), _ordinary(named))
     pool_of = ids["pool"].fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1
     pooled = known.of_pools(pool_of)
     by_day = pooled.of_days()
@@ -154,23 +155,16 @@ def _ordinary(named: Doubles) -> Flags:
     return np.asarray(named.sum(axis=1) == 0)
 
 
-def _by_day(past: pl.DataFrame, ids: pl.DataFrame, first: date, days: int, freq: Frequency) -> Doubles:
+def _by_day(past: pl.DataFrame, ids: pl.Series, first: date, days: int, freq: Frequency) -> Doubles:
     """Return counts of series × day × quarter; NaN where not every hour of the quarter is known."""
     hours = 24 // QUARTERS[freq]
-    rows = (
-        past.group_by(
-            "unique_id",
-            (pl.col("ds").dt.date() - first).dt.total_days().alias("day"),
-            (pl.col("ds").dt.hour().cast(pl.Int64) // hours).alias("quarter"),
-        )
-        .agg(pl.col("y").sum(), pl.len().alias("steps"))
-        # Where clocks go forward, an hour is missing.
-        .filter(pl.col("steps") >= (hours - 1 if freq == "h" else 1))
-        .join(ids.with_row_index("place"), on="unique_id")
-    )
-    values = np.full((ids.height, days, QUARTERS[freq]), np.nan)
-    values[tuple(rows[name].to_numpy() for name in ("place", "day", "quarter"))] = rows["y"].to_numpy()
-    return values
+    shape = (ids.len(), days, QUARTERS[freq])
+    day = (past["ds"].dt.date() - first).dt.total_days()
+    quarter = past["ds"].dt.hour().cast(pl.Int64) // hours
+    cells = np.ravel_multi_index((ids.search_sorted(past["unique_id"]), day, quarter), shape)
+    steps, calls = (np.bincount(cells, weights, math.prod(shape)).reshape(shape) for weights in (None, past["y"]))
+    # Where clocks go forward, an hour is missing.
+    return np.where(steps >= (hours - 1 if freq == "h" else 1), calls, np.nan)
 
 
 def _known(values: Doubles, is_ordinary: Flags) -> _Counts:

@@ -17,7 +17,7 @@ import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.demand import calendar_effects, effects_table, series, shifts, tables
+from pipelines.forecast.demand import calendar_effects, day_so_far, effects_table, series, shifts, tables
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
@@ -258,13 +258,10 @@ def _predictions(requested: Request, panel: Panel, run: Run) -> tuple[pl.DataFra
     """Return the seasonal-naive MAE as now known, and every model's forecasts: those of series for which models compete
     apart from the rest.
     """
-    stored = calendar_effects.judged(
-        panel.known_history(),
-        panel.series.select("unique_id", calendar_effects.POOL),
-        run.calendar,
-        requested.targets["cutoff"],
-        requested.freq,
-    )
+    pools, cutoffs = panel.series.select("unique_id", calendar_effects.POOL), requested.targets["cutoff"]
+    stored = calendar_effects.judged(panel.known_history(), pools, run.calendar, cutoffs, requested.freq)
+    if requested.freq == "h":
+        stored = day_so_far.updated(stored, pools, cutoffs)
     predictions = rolling_origin.run(requested.models, stored, requested.targets)
     scale = scoring.season_errors(panel.history, requested.freq)
     return scale, predictions.partition_by("is_upper", maintain_order=True)

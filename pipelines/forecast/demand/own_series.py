@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
-from pipelines.forecast.demand import calendar_effects, versions
+from pipelines.forecast.demand import calendar_effects, day_so_far, versions
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, WEIGHTS
@@ -304,11 +304,12 @@ def _targets(last: pl.DataFrame, task: Task, count: int) -> pl.DataFrame:
 
 
 def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
-    """Return the history with the extreme counts, and the effects of named days, of every origin."""
+    """Return the history with the extreme counts, the effects of named days and of the day so far, of every origin."""
     first, last = known.counts.select(pl.col("ds").min().dt.date()), targets.select(pl.col("ds").max().dt.date())
     calendar = named_days(task.place, first.item(), last.item())
     pools = targets.select("unique_id", "pool").unique()
-    return calendar_effects.judged(known, pools, calendar, targets["cutoff"], task.freq)
+    judged = calendar_effects.judged(known, pools, calendar, targets["cutoff"], task.freq)
+    return judged if task.freq == "D" else day_so_far.updated(judged, pools, targets["cutoff"])
 
 
 def _published(history: History, targets: pl.DataFrame, task: Task, fit: Prophet) -> Published | None:

@@ -66,7 +66,10 @@ class History:
         if self.named_days is None:
             return known
         effects = self.named_days.filter(pl.col("cutoff") == cutoff).drop("cutoff")
-        return with_effects(known, effects, ["unique_id"]).with_columns(pl.col("y") / pl.col("effect")).drop("effect")
+        named = with_effects(known.select("unique_id", "ds").with_row_index("row"), effects, ["unique_id"])
+        y, rows = known["y"].to_numpy().copy(), named["row"].to_numpy()
+        y[rows] /= named["effect"].to_numpy()
+        return known.with_columns(pl.Series("y", y))
 
     def as_known(self, cutoff: datetime) -> pl.DataFrame:
         """Return ``counts`` as an origin at ``cutoff`` knew them, extreme ones included."""
@@ -96,19 +99,18 @@ class History:
 
 
 def with_effects(rows: pl.DataFrame, effects: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """Add ``effect``, that of each row's named day, or 1.
+    """Return the rows on named days, with the ``effect`` of each.
 
     Args:
         rows: ``ds`` and ``keys``, more columns kept.
         effects: ``day, quarter, effect`` and ``keys``; with quarters 0 to 3 of hours, with 0 alone of days.
         keys: What effects are of, besides the day.
     """
-    quarters = 4 if effects["quarter"].max() else 1
-    day, quarter = pl.col("ds").dt.date().alias("day"), (pl.col("ds").dt.hour() // (24 // quarters)).alias("quarter")
-    joined = rows.with_columns(day, quarter).join(
-        effects, on=[*keys, "day", "quarter"], how="left", maintain_order="left"
-    )
-    return joined.drop("day", "quarter").with_columns(pl.col("effect").fill_null(1.0))
+    hours = 6 if effects["quarter"].max() else 24
+    day = pl.col("ds").dt.date()
+    quarter = (pl.col("ds").dt.hour() // hours).alias("quarter")
+    named = rows.filter(day.is_in(effects["day"].unique().implode())).with_columns(day.alias("day"), quarter)
+    return named.join(effects, on=[*keys, "day", "quarter"], maintain_order="left").drop("day", "quarter")
 
 
 def _with_usual(rows: pl.DataFrame, replaced: pl.DataFrame, on: list[str]) -> pl.DataFrame:

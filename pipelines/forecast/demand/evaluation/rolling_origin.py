@@ -20,6 +20,8 @@ DAILY_STEP: Final = 28
 DAILY_WARM_UP: Final = 3
 """The first origins of days, used only for model selection and ranges."""
 
+YEAR: Final = timedelta(days=364)
+
 Predict = Callable[[History | pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """(history ``unique_id, ds, y``; targets ``unique_id, cutoff, ds``) → targets with ``mean``."""
 
@@ -95,8 +97,8 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
 
     Returns:
         The targets' columns, ``y`` (as the first origin after it knew it, for later origins; of an extreme count its
-        limit), ``y_now`` (as known now, for scores), ``model``, ``mean``, ``centre`` (mean of the distribution) and
-        ``failure``.
+        limit), ``y_now`` (as known now, for scores), ``model``, ``mean``, ``centre`` (mean of the distribution),
+        ``failure`` and ``is_young``: whether the series has less than a year of history.
     """
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []
@@ -109,17 +111,32 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
             predictions = predictions.with_columns(pl.lit(None, pl.String).alias("failure"))
         centre = pl.when(pl.col("mean") > 0).then("mean").otherwise("spread_mean")
         answers.append(_on_named_days(predictions.with_columns(centre.alias("centre")), read).select(columns))
-    return pl.concat(answers).join(
-        _outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left"
+    return (
+        pl.concat(answers)
+        .join(_begun(history), on="unique_id", how="left", maintain_order="left")
+        .with_columns((pl.col("cutoff") - pl.col("begun") < YEAR).fill_null(True).alias("is_young"))
+        .drop("begun")
+        .join(_outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left")
     )
+
+
+def _begun(history: History | pl.DataFrame) -> pl.DataFrame:
+    """Return ``unique_id, begun``: when the history of each series begins."""
+    counts = history.counts if isinstance(history, History) else history
+    return counts.group_by("unique_id").agg(pl.col("ds").min().alias("begun"))
 
 
 def _on_named_days(predictions: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
     """Return the predictions of usual days, on named days times their effect."""
     if not isinstance(history, History) or history.named_days is None:
         return predictions
-    named = with_effects(predictions, history.named_days, ["unique_id", "cutoff"])
-    return named.with_columns(pl.col("mean", "centre") * pl.col("effect")).drop("effect")
+    numbered = predictions.with_row_index("row")
+    named = with_effects(
+        numbered.select("row", "unique_id", "cutoff", "ds"), history.named_days, ["unique_id", "cutoff"]
+    )
+    effect = pl.col("effect").fill_null(1.0)
+    joined = numbered.join(named.select("row", "effect"), on="row", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("mean", "centre") * effect).drop("row", "effect")
 
 
 def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
