@@ -5,7 +5,7 @@ series, then the same calibration for the weighted mean. Every step uses only ou
 own cutoff, so a scored backtest and an issued forecast are computed in the same way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -32,7 +32,7 @@ class Published:
 
 def published(
     predictions: pl.DataFrame,
-    prior: Mapping[str, float],
+    prior: pl.DataFrame,
     naive: str,
     freq: Frequency,
     weights: pl.DataFrame | None = None,
@@ -42,18 +42,18 @@ def published(
 
     Args:
         predictions: Columns ``unique_id`` (integer), ``pool``, ``level``, ``cutoff``, ``ds``, ``y``, ``model``,
-            ``mean``, ``centre``, ``failure``; further ones are kept.
-        prior: Weight of each candidate before any origin, the simplest first; those without forecasts are skipped.
+            ``mean``, ``centre``, ``failure``, ``is_young``; further ones are kept.
+        prior: ``model, is_young, weight`` of each candidate before any origin, the simplest first; those without
+            forecasts are skipped.
         naive: The model used only if all others fail.
         freq: ``h`` or ``D``.
         weights: Weights of an earlier run to reuse; None: weigh now.
         others: Models to return next to the weighted mean; None: all.
     """
-    names = predictions["model"].unique()
-    candidates = {name: weight for name, weight in prior.items() if name in names}
+    candidates = prior.join(predictions.select("model").unique(), on="model", how="semi", maintain_order="left")
     spread = calibration.dispersed(predictions, naive)
     if weights is None:
-        weights = model_weights.weights(spread, _losses(spread, next(iter(candidates)), naive), candidates, freq)
+        weights = model_weights.weights(spread, _losses(spread, candidates["model"][0], naive), candidates, freq)
     means = spread.drop("family", "dispersion", "is_calibrated")
     chosen = model_weights.combined(weights, means, candidates, naive)
     wanted = pl.col("model").is_in(list(others)) if others is not None else pl.lit(True)

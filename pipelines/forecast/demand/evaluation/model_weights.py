@@ -2,11 +2,11 @@
 
 A weight is the model's prior times the exponential of its lower log loss at earlier origins, half of the series itself
 and half of its cluster (pool, area level, rate), so that few origins change little and a simple model takes over only
-where others were worse again and again (weights of experts by past loss: Vovk 1990, Yang 2004). Weights are shared over
-horizons: those of single horizon blocks were no better. Weights at an origin use nothing at or after it.
+where others were worse again and again (weights of experts by past loss: Vovk 1990, Yang 2004). Weights are
+shared over horizons: those of single horizon blocks were no better. The prior depends on the length of the history
+(``is_young``: less than a year). Weights at an origin use nothing at or after it.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
@@ -28,6 +28,7 @@ ADDED_LOSS: Final = 1.0
 
 WEIGHTS: Final = ["model", "weight", "loss_ratio", "origins", "selected_by"]
 TARGET: Final = ["unique_id", "cutoff", "ds"]
+ORIGIN: Final = ["unique_id", "cutoff"]
 SERIES: Final = ["unique_id", "pool", "level"]
 
 
@@ -70,13 +71,13 @@ def losses(predictions: pl.DataFrame, simplest: str, naive: str) -> pl.DataFrame
     )
 
 
-def weights(requested: pl.DataFrame, lost: pl.DataFrame, prior: Mapping[str, float], freq: Frequency) -> pl.DataFrame:
+def weights(requested: pl.DataFrame, lost: pl.DataFrame, prior: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Weigh the models of every series and cutoff by the losses at earlier origins.
 
     Args:
-        requested: ``unique_id, pool, level, cutoff`` that need weights.
+        requested: ``unique_id, pool, level, cutoff, is_young`` that need weights.
         lost: As from ``losses``.
-        prior: Weight of each candidate before any origin, the simplest first.
+        prior: ``model, is_young, weight``: of each candidate before any origin, the simplest first.
         freq: ``h`` or ``D``.
 
     Returns:
@@ -84,30 +85,28 @@ def weights(requested: pl.DataFrame, lost: pl.DataFrame, prior: Mapping[str, flo
         series sum to 1. ``loss_ratio``: the model's loss over that of the simplest one at earlier ``origins``
         (geometric mean); ``selected_by``: series (with its cluster), cluster (no own origin), or default (no origin).
     """
-    wanted = requested.select(*SERIES, "cutoff").unique(maintain_order=True)
+    wanted = requested.select(*SERIES, "cutoff", "is_young").unique(maintain_order=True)
     parts = [
         # Blocks that ended before the cutoff.
         _weights_at(of_cutoff, lost.filter(pl.col("cutoff") < cutoff, pl.col("last") < cutoff), prior, freq)
         for (cutoff,), of_cutoff in wanted.sort("cutoff").group_by("cutoff", maintain_order=True)
     ]
-    order = pl.col("model").replace_strict(list(prior), range(len(prior)), return_dtype=pl.Int64)
-    return pl.concat(parts).sort("unique_id", "cutoff", order).select("unique_id", "cutoff", *WEIGHTS)
+    return pl.concat(parts).sort(*ORIGIN, _order(prior)).select(*ORIGIN, *WEIGHTS)
 
 
-def _weights_at(wanted: pl.DataFrame, past: pl.DataFrame, prior: Mapping[str, float], freq: Frequency) -> pl.DataFrame:
+def _weights_at(wanted: pl.DataFrame, past: pl.DataFrame, prior: pl.DataFrame, freq: Frequency) -> pl.DataFrame:
     """Return the weights of one cutoff."""
-    candidates = _prior(prior)
     clusters = _clusters(past, freq)
     placed = past.join(clusters, on="unique_id", how="left", maintain_order="left")
     single, shared = (_evidence(placed, by) for by in ("unique_id", "cluster"))
     known = (
         wanted.join(clusters, on="unique_id", how="left", maintain_order="left")
-        .join(candidates, how="cross", maintain_order="left")
+        .join(prior, on="is_young", maintain_order="left")
         .join(single, on=["unique_id", "model"], how="left", maintain_order="left")
         .join(shared, on=["cluster", "model"], how="left", maintain_order="left", suffix="_cluster")
     )
     evidence = pl.mean_horizontal("log_loss", "log_loss_cluster").fill_null(0.0)
-    simplest = pl.col("log_loss").filter(pl.col("model") == next(iter(prior))).first()
+    simplest = pl.col("log_loss").filter(pl.col("model") == prior["model"][0]).first()
     return (
         known.with_columns(
             pl.when(pl.col("log_loss").is_not_null())
@@ -153,7 +152,7 @@ def _evidence(placed: pl.DataFrame, by: str) -> pl.DataFrame:
     )
 
 
-def combined(weights: pl.DataFrame, predictions: pl.DataFrame, prior: Mapping[str, float], naive: str) -> pl.DataFrame:
+def combined(weights: pl.DataFrame, predictions: pl.DataFrame, prior: pl.DataFrame, naive: str) -> pl.DataFrame:
     """Return the weighted mean of the models for every target; the weights may be older than the targets.
 
     A model without a mean is skipped, and the weights of the others grow. Without any, the simplest model is used, then
@@ -161,8 +160,9 @@ def combined(weights: pl.DataFrame, predictions: pl.DataFrame, prior: Mapping[st
 
     Args:
         weights: As from ``weights``; the newest at or before a target's cutoff are used.
-        predictions: ``unique_id, cutoff, ds, model, mean, centre, failure`` of every model, more columns kept.
-        prior: Weights of targets whose series has none.
+        predictions: ``unique_id, cutoff, ds, is_young, model, mean, centre, failure`` of every model, more columns
+            kept.
+        prior: As for ``weights``; used for a series without weights.
         naive: The model used only if all others fail.
 
     Returns:
@@ -173,13 +173,12 @@ def combined(weights: pl.DataFrame, predictions: pl.DataFrame, prior: Mapping[st
     targets = predictions.filter(pl.col("model") == predictions["model"].first()).drop(
         "model", "mean", "centre", "failure"
     )
-    answers = _turns(predictions, _newest(weights, targets, prior), next(iter(prior)), naive)
-    order = pl.col("model").replace_strict([*prior, naive], range(len(prior) + 1), return_dtype=pl.Int64)
+    answers = _turns(predictions, _newest(weights, targets, prior), prior["model"][0], naive)
     share = pl.col("weight") / pl.col("weight").sum()
     means = (
         answers.filter(pl.col("mean").is_not_null())
         .filter(pl.col("turn") == pl.col("turn").min().over(TARGET))
-        .sort(*TARGET, order)
+        .sort(*TARGET, _order(prior))
         .group_by(TARGET, maintain_order=True)
         .agg(
             (pl.col("mean", "centre") * share).sum(),
@@ -202,27 +201,25 @@ def combined(weights: pl.DataFrame, predictions: pl.DataFrame, prior: Mapping[st
     )
 
 
-def _newest(weights: pl.DataFrame, targets: pl.DataFrame, prior: Mapping[str, float]) -> pl.DataFrame:
+def _newest(weights: pl.DataFrame, targets: pl.DataFrame, prior: pl.DataFrame) -> pl.DataFrame:
     """Return ``unique_id, cutoff, model, weight`` of every series and cutoff of the targets."""
-    keys = ["unique_id", "cutoff"]
-    dated = weights.select(*keys).unique().with_columns(pl.col("cutoff").alias("weighted_at")).sort("cutoff")
+    dated = weights.select(*ORIGIN).unique().with_columns(pl.col("cutoff").alias("weighted_at")).sort("cutoff")
     newest = (
-        targets.select(*keys)
+        targets.select(*ORIGIN, "is_young")
         .unique()
-        .sort(*keys[::-1])
+        .sort("cutoff", "unique_id")
         .join_asof(dated, on="cutoff", by="unique_id", strategy="backward", check_sortedness=False)
     )
     known = weights.select("unique_id", pl.col("cutoff").alias("weighted_at"), "model", "weight")
-    return pl.concat(
-        [
-            newest.join(known, on=["unique_id", "weighted_at"], maintain_order="left").drop("weighted_at"),
-            newest.filter(pl.col("weighted_at").is_null()).drop("weighted_at").join(_prior(prior), how="cross"),
-        ]
-    )
+    default = newest.filter(pl.col("weighted_at").is_null()).join(prior, on="is_young", maintain_order="left")
+    listed = newest.join(known, on=["unique_id", "weighted_at"], maintain_order="left")
+    return pl.concat([part.select(*ORIGIN, "model", "weight") for part in (listed, default)])
 
 
-def _prior(prior: Mapping[str, float]) -> pl.DataFrame:
-    return pl.DataFrame(list(prior.items()), schema={"model": pl.String, "weight": pl.Float64}, orient="row")
+def _order(prior: pl.DataFrame) -> pl.Expr:
+    """Return the place of a model in the prior; others come last."""
+    names = prior["model"].unique(maintain_order=True)
+    return pl.col("model").replace_strict(names, range(len(names)), default=len(names), return_dtype=pl.Int64)
 
 
 def _turns(predictions: pl.DataFrame, weighted: pl.DataFrame, simplest: str, naive: str) -> pl.DataFrame:
@@ -232,7 +229,7 @@ def _turns(predictions: pl.DataFrame, weighted: pl.DataFrame, simplest: str, nai
     return (
         predictions.select(*TARGET, "model", "mean", "centre", "failure")
         .unique([*TARGET, "model"], keep="first", maintain_order=True)
-        .join(weighted, on=["unique_id", "cutoff", "model"], how="left", maintain_order="left")
+        .join(weighted, on=[*ORIGIN, "model"], how="left", maintain_order="left")
         .with_columns(turn.alias("turn"), pl.col("weight").fill_null(1.0))
         .filter(pl.col("turn").is_not_null())
     )

@@ -14,10 +14,24 @@ from pipelines.forecast.demand.series import Frequency, History, by_cutoff, of
 TABLE: Final = {"h": "hour_of_week", "D": "day_of_week"}
 BASELINE: Final = "seasonal_naive"
 PROPHET: Final = "prophet_mean"
-PRIOR: Final = {"hour_of_week": 0.5, "day_of_week": 0.5, "regression": 1.0, "ets": 1.5, PROPHET: 0.3, "boosting": 1.5}
-"""Candidate models, the simplest first, with their weights before any origin."""
+_WEIGHTS: Final = (
+    ("hour_of_week", 0.5, 1.0),
+    ("day_of_week", 0.5, 1.0),
+    ("regression", 1.0, 1.0),
+    ("ets", 1.5, 1.5),
+    (PROPHET, 0.3, 0.3),
+    ("boosting", 1.5, 0.5),
+)
+"""Candidate models, the simplest first: weights before any origin, with a year of history and with less."""
 RATE_DAYS: Final = 56
 """Days before a cutoff whose mean decides whether a series is dense enough for Prophet."""
+
+PRIOR: Final = pl.DataFrame(
+    [(model, young, weights[young]) for model, *weights in _WEIGHTS for young in (False, True)],
+    schema={"model": pl.String, "is_young": pl.Boolean, "weight": pl.Float64},
+    orient="row",
+)
+"""The candidates as for ``model_weights``."""
 
 Fit = Predict
 """``prophet_mean.predict`` with all arguments except history and targets filled in."""

@@ -13,7 +13,12 @@ from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 
 START = datetime(2026, 1, 5)
 STAMP = pl.Datetime("us")
-PRIOR = {"table": 0.5, "ets": 1.5, "boosting": 1.5}
+WEIGHT = {"table": 0.5, "ets": 1.5, "boosting": 1.5}
+PRIOR = pl.DataFrame(
+    [(model, False, weight) for model, weight in WEIGHT.items()],
+    schema={"model": pl.String, "is_young": pl.Boolean, "weight": pl.Float64},
+    orient="row",
+)
 WARM_UP = 6
 
 
@@ -43,7 +48,7 @@ def predictions(alpha: float, series: int = 12, origins: int = 16, seed: int = 1
             pl.lit(None, pl.String).alias("failure"),
         )
         for name, error in errors.items()
-    ).with_columns(pl.col("mean").alias("centre"))
+    ).with_columns(pl.col("mean").alias("centre"), is_young=pl.lit(False))
 
 
 def published(frame: pl.DataFrame) -> Published:
@@ -81,7 +86,9 @@ def test_every_published_quantile_is_whole_non_negative_and_never_falls() -> Non
 def test_one_row_is_published_per_target_next_to_every_models_row() -> None:
     frame = predictions(0.0, series=3, origins=5)
     rows = published(frame).forecasts
-    assert dict(rows.group_by("model").len().iter_rows()) == dict.fromkeys([CHOSEN, *PRIOR, "naive"], frame.height // 4)
+    assert dict(rows.group_by("model").len().iter_rows()) == dict.fromkeys(
+        [CHOSEN, *WEIGHT, "naive"], frame.height // 4
+    )
     assert rows.select("model", "unique_id", "cutoff", "ds").is_duplicated().sum() == 0
 
 

@@ -10,8 +10,13 @@ from pipelines.forecast.demand.evaluation import calibration, combine, model_wei
 
 START = datetime(2026, 1, 5)
 STAMP = pl.Datetime("us")
-PRIOR = {"table": 1.0, "ets": 1.0, "boosting": 2.0}
-MODELS = [*PRIOR, "naive"]
+WEIGHT = {"table": 1.0, "ets": 1.0, "boosting": 2.0}
+PRIOR = pl.DataFrame(
+    [(model, young, weight) for young in (False, True) for model, weight in WEIGHT.items()],
+    schema={"model": pl.String, "is_young": pl.Boolean, "weight": pl.Float64},
+    orient="row",
+)
+MODELS = [*WEIGHT, "naive"]
 DAYS = 7
 
 
@@ -42,7 +47,9 @@ def forecasts(
             pl.lit(None, pl.String).alias("failure"),
         )
         for name in MODELS
-    ).with_columns(calibration.block(), pl.col("mean").alias("centre"), pl.lit(0.0).alias("dispersion"))
+    ).with_columns(
+        calibration.block(), pl.col("mean").alias("centre"), pl.lit(0.0).alias("dispersion"), is_young=pl.lit(False)
+    )
 
 
 def losses(frame: pl.DataFrame) -> pl.DataFrame:
@@ -72,7 +79,8 @@ def test_before_any_origin_the_weights_are_the_prior_and_marked_so() -> None:
 def test_a_model_that_is_clearly_best_gets_nearly_all_the_weight_after_some_origins() -> None:
     frame = forecasts({"table": 0.5, "boosting": 0.5})
     assert last(frame) == {"ets": 1.0}
-    by_origin = weighted(frame).filter(pl.col("unique_id") == 0, pl.col("model") == "ets").sort("cutoff")["weight"]
+    of_ets = weighted(frame).filter(pl.col("unique_id") == 0, pl.col("model") == "ets")
+    by_origin = of_ets.sort("cutoff")["weight"]
     assert by_origin[0] == 0.25 and by_origin[1] < 0.3 < by_origin[2] < by_origin[3] == 1.0
 
 
@@ -84,7 +92,7 @@ def test_weights_follow_the_loss_by_its_square_at_each_origin() -> None:
     lost = losses(forecasts({"table": 0.5}, series=1, origins=2))
     total = lost.filter(pl.col("cutoff") == START).group_by("model").agg(pl.col("loss").sum() + 1)
     by_model = dict(total.iter_rows())
-    weight = {name: prior * by_model[name] ** -2 for name, prior in PRIOR.items()}
+    weight = {name: prior * by_model[name] ** -2 for name, prior in WEIGHT.items()}
     expected = {name: value / sum(weight.values()) for name, value in weight.items()}
     assert last(forecasts({"table": 0.5}, series=1, origins=2)) == pytest.approx(expected)
 
@@ -234,3 +242,13 @@ def test_a_model_that_had_no_forecast_while_the_series_was_young_is_weighed_by_i
     young = (pl.col("cutoff") < START + timedelta(days=3 * DAYS)) & (pl.col("model") == "ets")
     late = frame.with_columns(pl.when(~young).then(pl.col(name)).alias(name) for name in ("mean", "centre"))
     assert last(late) == {"table": 0.25, "ets": 0.25, "boosting": 0.5}
+
+
+def test_the_prior_depends_on_the_length_of_the_history() -> None:
+    young = forecasts({}, series=1).with_columns(unique_id=pl.lit(7, pl.Int64), is_young=pl.lit(True))
+    frame = pl.concat([forecasts({}, series=1), young])
+    less = pl.col("is_young") & (pl.col("model") == "boosting")
+    prior = PRIOR.with_columns(pl.when(less).then(0.5).otherwise("weight").alias("weight"))
+    built = model_weights.weights(frame, losses(frame), prior, "D").filter(pl.col("model") == "boosting")
+    first = built.filter(pl.col("cutoff") == START).sort("unique_id")
+    assert first["weight"].to_list() == [0.5, 0.2]
