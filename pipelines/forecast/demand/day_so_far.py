@@ -87,9 +87,9 @@ def effects(counts: pl.DataFrame, pools: pl.DataFrame, cutoff: datetime) -> pl.D
     pooled = days.of_pools(pool_of)
     common = _common(*pooled.parts)
     shared = _posterior(pooled, np.ones(len(common)), common)
-    # What series have in common beyond their pool is their own.
-    own = np.maximum(_common(*days.parts, pools=pool_of) - common, 0.0)
-    effect = _posterior(days, shared[pool_of], own[pool_of])
+    # Series move with their pool, and beyond it.
+    beyond = np.maximum(_common(*days.parts, pools=pool_of) - common, 0.0)
+    effect = _posterior(days, shared[pool_of], beyond[pool_of])
     return ids.select("unique_id", pl.Series("effect", effect))
 
 

@@ -88,8 +88,8 @@ def test_other_named_days_are_not_usual_days() -> None:
     rows = counts({1: 1.0}, rate=400.0)
     low = rows.with_columns(pl.when(pl.col("ds").dt.date().is_in(days)).then(200.0).otherwise("y").alias("y"))
     pools = pl.DataFrame({"unique_id": [1], "pool": "p"})
-    found = calendar_effects.effects(low, pools, named, END, "D")
-    assert found.height == 8 and (found["effect"] < 0.7).all()
+    learnt = calendar_effects.effects(low, pools, named, END, "D")
+    assert learnt.height == 8 and (learnt["effect"] < 0.7).all()
 
 
 def test_data_from_an_origin_on_change_no_effect() -> None:
