@@ -38,6 +38,8 @@ from pipelines.schema.dictionary import empty
 
 HOURLY_ORIGINS: Final = 5
 """Backtest origins of hours, a week apart."""
+SCORED_DAYS: Final = 8
+"""Backtest origins of days that are scored, two weeks apart."""
 WARM_UP: Final = 2
 """The first origins of hours, used only for model selection and ranges."""
 SIMPLE: Final = "simple_table"
@@ -188,10 +190,12 @@ def _daily(panel: Panel, run: Run) -> Result:
     competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]
     # The first days are published as sums of their hours, which no origin of days has: they are scored once issued.
     is_far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=profile.horizons.hourly_days)
-    is_scored = is_far & (pl.col("cutoff") == pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon))
+    is_due = pl.col("cutoff") <= pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon)
+    is_warm = pl.col("cutoff").rank("dense").over("unique_id") > rolling_origin.DAILY_WARM_UP
+    is_scored = is_far & is_due & is_warm
     # A fit of Prophet per series and origin is expensive, and below the region it did not beat the averages.
     is_requested = pl.col("is_upper") & (pl.col("level") == "region")
-    past = rolling_origin.outside_outages(rolling_origin.daily_origins(ids, horizon), days.history, "D")
+    past = rolling_origin.outside_outages(rolling_origin.daily_origins(ids, horizon, SCORED_DAYS), days.history, "D")
     targets = rolling_origin.both(past, ahead).with_columns(is_requested.alias("is_requested"))
     return _issue(Request("D", competing, targets, is_scored, kept, _kept_scores(run, kept, "D")), days, run)
 

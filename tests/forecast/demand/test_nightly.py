@@ -393,17 +393,28 @@ def test_scores_not_issued_with_the_selection_are_not_reused(panel: pl.DataFrame
 
 
 @pytest.mark.slow
-def test_days_are_scored_at_the_newest_origin_whose_whole_horizon_has_passed(result: DemandForecast) -> None:
+def test_days_are_scored_at_eight_origins_whose_whole_horizon_has_passed(result: DemandForecast) -> None:
+    """The oldest origins of 150 days of history have no forecast; the first week is published as sums of hours."""
     days = result.scores.filter(pl.col("frequency") == "D", pl.col("area_level") == "region")
-    # The first week is published as sums of hours, which no origin of days has.
-    assert days["targets"].unique().to_list() == [84 - 7]
+    origins = days["targets"].unique().to_list()
+    assert len(origins) == 1 and origins[0] % (84 - 7) == 0 and 1 < origins[0] // (84 - 7) <= nightly.SCORED_DAYS
 
 
-@pytest.mark.parametrize(("horizon", "days_back"), [(84, [168, 140, 112, 84, 56, 28]), (28, [112, 84, 56, 28])])
-def test_daily_origins_hold_one_whose_whole_horizon_has_passed(horizon: int, days_back: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("horizon", "scored", "days_back"),
+    [
+        (84, 1, [168, 140, 112, 84, 56, 28]),
+        (84, 3, [196, 168, 140, 112, 98, 84, 56, 28]),
+        (28, 1, [112, 84, 56, 28]),
+        (10, 2, [45, 35, 25, 15, 10]),
+    ],
+)
+def test_daily_origins_hold_those_that_are_scored_and_three_before_the_first(
+    horizon: int, scored: int, days_back: list[int]
+) -> None:
     end = datetime(2026, 3, 1)
     last = pl.DataFrame({"unique_id": [0], "cutoff": [end]}, schema_overrides={"cutoff": pl.Datetime("us")})
-    origins = rolling_origin.daily_origins(last, horizon)["cutoff"].unique().sort()
+    origins = rolling_origin.daily_origins(last, horizon, scored)["cutoff"].unique().sort()
     assert [(end - cutoff).days for cutoff in origins] == days_back
 
 

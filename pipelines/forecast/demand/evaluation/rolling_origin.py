@@ -176,16 +176,22 @@ def _limited(outcomes: pl.DataFrame, extremes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def daily_origins(last: pl.DataFrame, horizon: int) -> pl.DataFrame:
+def daily_origins(last: pl.DataFrame, horizon: int, scored: int = 1) -> pl.DataFrame:
     """Return past targets of daily forecasts.
 
-    Three origins, ``DAILY_STEP`` apart, before the newest one whose whole horizon has passed.
-
-    The origins after that one are used for the ranges of the near days only.
+    The newest ``scored`` origins whose whole horizon has passed, half a ``DAILY_STEP`` apart; ``DAILY_WARM_UP`` a whole
+    one apart before them; and those after them, used for the ranges of the near days only.
     """
     step = min(DAILY_STEP, horizon)
-    aligned = last.with_columns(pl.col("cutoff") - pl.duration(days=horizon % step))
-    return past_targets(aligned, "D", horizon, timedelta(days=step), DAILY_WARM_UP + horizon // step)
+    due = [horizon + i * max(step // 2, 1) for i in range(scored)]
+    before = [due[-1] + step * i for i in range(1, DAILY_WARM_UP + 1)]
+    after = range(horizon - step, step - 1, -step)
+    day = timedelta(days=1)
+    parts = [
+        past_targets(last, "D", horizon, day * days_ago, 1)
+        for days_ago in sorted([*before, *due, *after], reverse=True)
+    ]
+    return pl.concat(parts)
 
 
 def both(past: pl.DataFrame, ahead: pl.DataFrame) -> pl.DataFrame:

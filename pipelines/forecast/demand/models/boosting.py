@@ -5,7 +5,7 @@ on them: so a sparse series keeps its table, a level change is known, and nothin
 winners' approach, Makridakis et al. 2022, without recursion). The training set has origins a whole number of weeks
 before the cutoff; a row's features use only data before the row's origin. Counts vary by more than Poisson if means are
 large, so a row is weighted by ``1 / (1 + dispersion · mean)``. One model for the newest day of cutoffs and one for each
-week of them before, on one thread, seeded by the day.
+four weeks of them before, on one thread, seeded by the day.
 """
 
 import math
@@ -22,8 +22,8 @@ from pipelines.forecast.demand.models import features
 from pipelines.forecast.demand.models.features import Counts, Doubles, Floats, Rows
 from pipelines.forecast.demand.series import SEASON, STEP, Frequency, History, by_cutoff, of
 
-TAUGHT_EVERY_DAYS: Final = 7
-"""Cutoffs before the newest day share the model fitted at the first of a week, a few days old for the others."""
+TAUGHT_EVERY_DAYS: Final = 28
+"""Cutoffs before the newest day share the model fitted at the first of four weeks, an older one for the others."""
 LEAST_WEEKS: Final = 10
 """A shorter history uses hour-of-week averages."""
 WARM_UP_WEEKS: Final = 6
@@ -45,7 +45,7 @@ Factor = Callable[[Floats], Doubles]
 def predict(
     history: History | pl.DataFrame, targets: pl.DataFrame, freq: Frequency, covariates: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """Forecast means from data known before each target's own cutoff, with one model of all series per week of cutoffs.
+    """Forecast means from data known before each target's own cutoff, one model per four weeks of cutoffs.
 
     Args:
         history: ``unique_id, ds, y``.

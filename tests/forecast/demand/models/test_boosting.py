@@ -88,11 +88,11 @@ def test_cutoffs_of_a_day_share_what_was_known_before_all_of_them() -> None:
 
 def test_a_series_that_ends_a_day_early_is_still_fitted_at_its_own_end() -> None:
     targets = pl.DataFrame(
-        {"unique_id": [1, 1, 1, 2, 2], "cutoff": [MONDAY + timedelta(days=day) for day in (17, 21, 28, 20, 27)]}
+        {"unique_id": [1, 1, 1, 2, 2], "cutoff": [MONDAY + timedelta(days=day) for day in (60, 75, 88, 63, 87)]}
     )
     groups = targets.group_by(boosting._training_time(), maintain_order=True).agg(pl.struct("unique_id", "cutoff"))
     days = [[(row["cutoff"] - MONDAY).days for row in group] for group in groups["unique_id"]]
-    assert sorted(days) == [[17, 20], [21], [27], [28]]
+    assert sorted(days) == [[60, 75, 63], [87], [88]]
 
 
 def test_a_series_that_begins_late_keeps_early_training_rows_of_others() -> None:
