@@ -25,7 +25,8 @@ def write_cells(con: duckdb.DuckDBPyConnection, profile: Profile) -> None:
 
     A risk cell belongs to the grid if its centre is in the region. A map cell does if its centre or that of one of its
     risk cells is, so that ``map_cell_id`` always refers to a row; its district is that of its centre, otherwise that of
-    most of its risk cells. Above ``MAX_WHOLE_CELLS``, ``write_places`` builds the risk grid.
+    most of its risk cells, and it has no station then. Above ``MAX_WHOLE_CELLS``, ``write_places`` builds the risk
+    grid.
 
     Raises:
         AreaError: Map cells do not consist of whole risk cells.
@@ -156,7 +157,7 @@ def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: st
         f"""
         create or replace table reference.cells as
         with placed as materialized (
-            select metres, x_m, y_m, admin_area_id as area_id
+            select metres, x_m, y_m, admin_area_id as area_id, police_area_id
             from square join point_areas using (lon, lat) where admin_area_id is not null
         ),
         share as (
@@ -169,7 +170,7 @@ def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: st
         kept as (
             select * from placed
             union all
-            select {shared}::bigint as metres, x_m, y_m, area_id
+            select {shared}::bigint as metres, x_m, y_m, area_id, null
             from main anti join (select * from placed where metres = {shared}) as centred_in using (x_m, y_m)
         ),
         drawn as (
@@ -188,6 +189,7 @@ def _write_squares(con: duckdb.DuckDBPyConnection, profile: Profile, squares: st
             st_x(centre) as lon,
             st_y(centre) as lat,
             area_id as admin_area_id,
+            police_area_id,
             st_aswkb(shape)::blob as geometry
         from drawn
         order by cell_metres, y_m, x_m

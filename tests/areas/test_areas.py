@@ -225,6 +225,8 @@ def test_cells_are_coded_by_their_corner_and_lead_to_a_map_cell(seoul: duckdb.Du
         assert codes[str(metres)].equals(part["cell_id"]) and codes["1000"].equals(part["map_cell_id"])
     for row in cells.sample(200, seed=1).iter_rows(named=True):
         assert shapely.from_wkb(row["geometry"]).contains(shapely.Point(row["lon"], row["lat"]))
+    risk = cells.filter(pl.col("cell_metres") == 100)
+    assert risk["police_area_id"].str.strip_prefix("P-").equals(risk["admin_area_id"]), "each station has a district"
     # The cells of the risk grid cover the city: 605 km² by its own count.
     assert cells.filter(pl.col("cell_metres") == 100).height == pytest.approx(60_500, rel=0.01)
 
