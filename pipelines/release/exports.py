@@ -14,11 +14,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.release import dictionary
+from pipelines.release import dictionary, formats
 from pipelines.release.audiences import Published
 from pipelines.schema.dictionary import Table, literal, load, quoted
 from pipelines.store import warehouse
 
+CREW_LISTS = ("patrol_areas",)
+"""Tables that are handed to crews: also as CSV and GeoPackage."""
 GEOJSON_MAX_ROWS = 10_000
 """GeoJSON is text and slow to open; larger layers come as GeoParquet only."""
 
@@ -113,6 +115,34 @@ def write_geo(path: Path, folder: Path, published: Sequence[Published], release:
                     # GDAL remarks that GeoJSON has no time zones of its own; instants are written as UTC.
                     warnings.simplefilter("ignore", UserWarning)
                     layer.to_file(folder / f"{stem}.geojson", driver="GeoJSON", layer=title, COORDINATE_PRECISION="6")
+
+
+def write_crew_lists(path: Path, folder: Path, published: Sequence[Published], release: Release) -> None:
+    """Write the lists for crews as CSV that Excel reads, and as GeoPackage for a GIS or a telephone, in EPSG:4326.
+
+    Simulated lists say so in the file's name and in every row, because rows are copied and passed on.
+    """
+    names = [entry.name for entry in published if entry.name in CREW_LISTS]
+    if not names:
+        return
+    import geopandas
+    import pyogrio
+    import shapely
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # GDAL writes the time of writing into the file, so that two releases of one content would differ.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{release.as_of:%Y-%m-%dT%H:%M:%S.000Z}"})
+    with duckdb.connect(path, read_only=True) as con:
+        for name in names:
+            rows = con.execute(f"from main.{quoted(name)}").pl()
+            table = rows.drop("geometry").with_columns(pl.lit(release.notice).alias("notice"))
+            layer = geopandas.GeoDataFrame(
+                table.to_pandas(), geometry=shapely.from_wkb(rows["geometry"].to_list()), crs="EPSG:4326"
+            )
+            stem = f"{name}_SIMULATED" if release.notice else name
+            (folder / f"{stem}.csv").write_bytes(formats.csv_for_excel(table))
+            layer.to_file(folder / f"{stem}.gpkg", driver="GPKG", layer=stem, promote_to_multi=True)
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _described(tables: Mapping[str, Table], release: Release) -> dict[str, pl.DataFrame]:

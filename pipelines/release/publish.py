@@ -173,6 +173,7 @@ def write_audience(
     exports.write_database(con, database, published, release)
     exports.write_parquet(database, folder / "parquet", release)
     exports.write_geo(database, folder / "geo", published, release)
+    exports.write_crew_lists(database, folder / "crews", published, release)
     about = {
         "profile": release.profile,
         "title": release.title,

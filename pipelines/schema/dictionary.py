@@ -40,6 +40,7 @@ POLARS: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
     "BIGINT": pl.Int64,
     "DOUBLE": pl.Float64,
     "DOUBLE[]": pl.List(pl.Float64),
+    "VARCHAR[]": pl.List(pl.String),
     "DECIMAL(18,6)": pl.Decimal(18, 6),
     "BOOLEAN": pl.Boolean,
     "DATE": pl.Date,

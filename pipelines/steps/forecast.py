@@ -35,6 +35,8 @@ TABLES: Final = {
     "risk_calibration": "risk_calibration",
     "risk_slots_forecasts": "risk_slots",
     "risk_slots_backtests": "risk_slots_scores",
+    "patrol_area_forecasts": "patrol_areas",
+    "patrol_area_backtests": "patrol_area_scores",
 }
 """Kinds of record that the step writes, and the table of schema ``forecast`` that each fills."""
 RECORDS: Final = tuple(TABLES)
@@ -46,6 +48,7 @@ KEPT: Final = {
     "curves": "risk_curves",
     "calibration": "risk_calibration",
     "slots_scores": "risk_slots_backtests",
+    "patrol_scores": "patrol_area_backtests",
 }
 """Parts of `risk.Kept`, and the kind of record of each."""
 SCORE_GRAIN: Final = ("reference_at", "frequency", "service", "measure", "category", "window", "area_level")
@@ -105,6 +108,7 @@ class RiskInputs:
     curves: pl.DataFrame | None = None
     calibration: pl.DataFrame | None = None
     slots_scores: pl.DataFrame | None = None
+    patrol_scores: pl.DataFrame | None = None
 
     @staticmethod
     def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "RiskInputs":
@@ -223,6 +227,8 @@ def risk_models(data: RiskInputs, settings: Settings, progress: Progress = silen
         "risk_calibration": crime.calibration,
         "risk_slots_forecasts": crime.slots.forecasts,
         "risk_slots_backtests": crime.slots.scores,
+        "patrol_area_forecasts": crime.patrol.forecasts,
+        "patrol_area_backtests": crime.patrol.scores,
         CHOICES: crime.choices,
     }
 
@@ -231,7 +237,7 @@ def write_tables(con: duckdb.DuckDBPyConnection, settings: Settings, issued: Map
     """Fill the tables of schema ``forecast``: the newest issue, and its backtest with the scores of every past one."""
     tables = {table: issued[kind] for kind, table in TABLES.items()}
     tables["demand_scores"] = scoring.complete(tables["demand_scores"])
-    for name in ("demand", "risk", "risk_slots"):
+    for name in ("demand", "risk", "risk_slots", "patrol_area"):
         tables[f"{name}_scores"] = _with_past_scores(settings, name, tables[f"{name}_scores"])
     for table, frame in tables.items():
         warehouse.write_frame(con, "forecast", table, frame)

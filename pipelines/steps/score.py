@@ -12,11 +12,12 @@ from pipelines.config.settings import Settings
 from pipelines.forecast.demand import issued as demand
 from pipelines.forecast.risk import issued as risk
 from pipelines.forecast.risk.cell_hours import nightly as cell_hours
+from pipelines.forecast.risk.patrol import issued as patrol
 from pipelines.monitoring import run_log
 from pipelines.steps import inputs
 from pipelines.store import issues, ledger, records, warehouse
 
-FORECASTS: Final = ("demand", "risk", "risk_slots")
+FORECASTS: Final = ("demand", "risk", "risk_slots", "patrol_area")
 DAILY: Final = 8
 """Days for which an issue of demand is scored every day; after that once a week.
 
@@ -96,6 +97,7 @@ def _scorers(observed: Observed, settings: Settings) -> Mapping[str, Callable[[p
         "demand": lambda issue: demand.score_issued(issue, outcomes, settings.as_of, profile, complete),
         "risk": lambda issue: risk.score_issued(issue, observed.crime_daily, police, profile, observed.patrols, gaps),
         "risk_slots": lambda issue: cell_hours.score_issued(issue, observed.crime_points, police, profile, gaps),
+        "patrol_area": lambda issue: patrol.score_issued(issue, observed.crime_points, police, profile, gaps),
     }
 
 

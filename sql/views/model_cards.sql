@@ -99,6 +99,30 @@ from (
             'A count or boosting per cell, times hours of the week that the cell shares with its neighbourhood and the region. The baseline is the best count times the hours of the region. A source that writes 0 or 12 for an unknown hour makes midnight and noon look worse than they are. Nearly all selected slots pass without an incident. Not for stops, searches or any decision on a person'
         ),
         (
+            'patrol_areas',
+            'Compact places that a crew can patrol, a few per police station area and shift, for the coming four weeks',
+            'The stack''s expected incidents of all allowed categories, times the share of the shift''s hours in the cell, its neighbourhood and the region',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'station_grid',
+            'Joins adjoining cells above twice the station area''s average within a square of 500 metres (profile, [patrol]). Every place takes the same time to visit, which is assumed, and nothing is known of streets, walls or water between its cells. Follows reporting. Not for stops, searches or any decision on a person'
+        ),
+        (
+            'station_grid',
+            'Baseline: single cells with the highest expectation, in every station area as many as the places to patrol have',
+            'As patrol_areas',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'none',
+            'Catches more per km2 and is scattered: a crew spends its time between the cells'
+        ),
+        (
+            'region_grid',
+            'Baseline: the same with cells anywhere in the region',
+            'As patrol_areas',
+            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
+            'none',
+            'Some station areas get nearly all cells, others none'
+        ),
+        (
             'best_count',
             'Baseline: the simple count per cell that caught most in earlier months',
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',

@@ -1,5 +1,6 @@
 """Slips in a profile: each is refused when the profile is read, with its line and what to write instead."""
 
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from pipelines import areas, feeds
 from pipelines.config import profile as profiles
 from pipelines.config import profile_checks
-from pipelines.config.profile import Profile, ProfileError
+from pipelines.config.profile import Patrol, Profile, ProfileError, Shift
 from pipelines.steps import check_profile, run_settings
 from tests.feeds.cities import place
 
@@ -41,12 +42,13 @@ def written(tmp_path: Path, old: str, new: str) -> Path:
         ("{ police = 60, fire = 75 }", "{ polis = 60 }", "demand.service_minutes: 'polis' is not a service of demand"),
         ("daily_days = 84", "daily_days = 0", "horizons.daily_days: Input should be greater than 0 .it is 0."),
         ("daily_days = 84", "dayly_days = 84", "horizons.dayly_days: is not a key of this table"),
+        ("visit_minutes = 15", "visit_minutes = 45", "patrol: .*areas: one crew cannot visit 4 places for 45 minutes"),
         ('region_id = "TOR"', "", "areas.region_id: is missing: add it"),
         ('region_id = "TOR"', 'region_id = "CA"', ":35: areas.region_id: 'CA' is the nation"),
         ('feed = "toronto_neighbourhoods"', 'feed = "wards"', ":23: areas.feed: 'wards' is not a feed of this profile"),
         ("'^(\\d+) Division$'", "'^\\d+ Division$'", "areas.facilities_pattern: has no group"),
         ("'^(\\d+) Division$'", "'^(\\d+ Division$'", "areas.facilities_pattern: .* is not a regular expression"),
-        ('"https://ckan0', '"htps://ckan0', ":73: feeds.toronto_fire_incidents.url: .* begins with no known scheme"),
+        ('"https://ckan0', '"htps://ckan0', ":79: feeds.toronto_fire_incidents.url: .* begins with no known scheme"),
         ('"https://ckan0', '"https:/ckan0', "url: .* is not an address of the form https://host/path"),
         ('"Over" = "theft"'.replace("Over", "Theft Over"), '"Theft Over" = "thefts"', "Theft Over: maps to 'thefts'"),
         ("freshness_hours = 54", "freshness_hours = nan", "toronto_police_mci.freshness_hours: Input should be"),
@@ -152,7 +154,7 @@ def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Pat
             "toronto",
             'services = ["fire"]',
             'services = ["fier"]',
-            ":72: feeds.toronto_fire_incidents.services: 'fier' is",
+            ":78: feeds.toronto_fire_incidents.services: 'fier' is",
         ),
         ("toronto", 'service = "fire"', 'service = "fier"', ":49: demand.services.fire: 'fier' is not a service"),
         (
@@ -171,7 +173,7 @@ def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Pat
             "toronto",
             "[feeds.toronto_shootings]",
             "[feeds.shots]",
-            ":98: feeds.toronto_shootings.url: is missing: add it",
+            ":104: feeds.toronto_shootings.url: is missing: add it",
         ),
         ("korea", 'region_id = "11"', 'region_id = "26"', "areas.region_id: '26' is not the code of the only province"),
         ("korea", 'provinces = ["11"]', 'provinces = ["1"]', r"areas.provinces: \['1'\] are not provinces of Korea"),
@@ -213,3 +215,10 @@ def test_keys_are_found_on_their_lines_in_tables_dotted_and_quoted() -> None:
     assert lines[("a",)] == 1 and lines["b", "c", "d e"] == 3 and lines["feeds", "x", "categories", "THEFT UNDER"] == 6
     assert profile_checks.line_of(("b", "c", "missing"), lines) == 2
     assert profile_checks.line_of(("nothing",), lines) is None
+
+
+def test_a_place_is_visited_as_often_as_the_shift_allows_and_at_least_once() -> None:
+    shifts = [Shift(services=(), begins=time(7), hours=hours) for hours in (1, 8, 11, 12)]
+    patrol = Patrol(visit_minutes=15, visit_every_hours=2)
+    assert [patrol.visits(shift) for shift in shifts] == [1, 4, 5, 6]
+    assert [patrol.hours(shift) for shift in shifts] == [0.25, 1.0, 1.25, 1.5]

@@ -143,6 +143,7 @@ def fill(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     _fill_hot_spots(con)
     _fill_risk(con)
     _fill_risk_quality(con)
+    _fill_patrol(con)
     _fill_weeks(con)
     _fill_shapes_of_crime(con)
     _fill_repeats(con)
@@ -324,6 +325,36 @@ def _fill_risk_quality(con: duckdb.DuckDBPyConnection) -> None:
         scored = {"is_baseline": model == "best_count", "area_share": 0.01, "origins": 6, "incidents": 80}
         caught = {"untimed_incidents": 20, "hits": hits, "hit_rate": hits / 80, "pai": hits / 0.8}
         insert(con, "forecast.risk_slots_scores", common | scored | caught)
+
+
+def _fill_patrol(con: duckdb.DuckDBPyConnection) -> None:
+    """A place to patrol in Jongno by day and night, and the scores of past lists."""
+    for shift, begins in (("police_day", "08:00"), ("police_night", "20:00")):
+        place = {
+            "reference_at": AS_OF, "police_area_id": "P-11010", "shift": shift, "shift_begins": begins,
+            "shift_hours": 12, "target_start": AS_OF, "target_end": AS_OF + timedelta(days=28), "rank": 1,
+            "area_km2": 0.02, "cells": 2, "cell_ids": ["다사530530", "다사540540"], "expected": 3.0, "q0.1": 1.0,
+            "q0.9": 5.0, "any_probability": 0.95, "dispersion": 0.1, "base_expected": 0.2, "station_expected": 15.0,
+            "round_km": 7.4,
+            "recent_hits": 4, "visits": 6, "planned_minutes": 90.0, "expected_per_patrol_hour": 3.0 / 42,
+            "category_detail": "theft 3", "lon": 126.98, "lat": 37.58, "data_as_of": AS_OF,
+            "geometry": box(126.975, 37.575, 126.985, 37.585).wkb,
+        }  # fmt: skip
+        insert(con, "forecast.patrol_areas", place)
+        for model, hits, stops in (("patrol_areas", 30, 1.0), ("station_grid", 40, 4.0), ("region_grid", 44, 5.0)):
+            score = {
+                "reference_at": AS_OF, "origin_kind": "backtest", "shift": shift, "model": model,
+                "is_baseline": model != "patrol_areas", "origins": 6, "stops": stops, "area_km2": 0.02,
+                "planned_hours": stops * 42 * 6, "incidents": 200, "hits": hits, "expected_hits": 33.0,
+                "hit_rate": hits / 200, "hits_per_km2": hits / 0.12, "hits_per_patrol_hour": hits / (stops * 42 * 6),
+            }  # fmt: skip
+            per_km2 = {"km2_ratio": 30 / hits, "km2_ratio_low": 0.5, "km2_ratio_high": 0.9}
+            per_hour = {
+                "patrol_hour_ratio": stops * 30 / hits,
+                "patrol_hour_ratio_low": 2.1,
+                "patrol_hour_ratio_high": 4.0,
+            }
+            insert(con, "forecast.patrol_area_scores", score | (per_km2 | per_hour if score["is_baseline"] else {}))
 
 
 def _fill_weeks(con: duckdb.DuckDBPyConnection) -> None:

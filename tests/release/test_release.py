@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import geopandas
 import orjson
+import polars as pl
 import pytest
 
 from pipelines.config.settings import Settings
@@ -369,6 +370,7 @@ def test_layers_open_in_a_gis_and_state_that_they_are_simulated(released: Path) 
             "hot_spots",
             "near_repeat_chains",
             "nnh_clusters",
+            "patrol_areas",
             "point_pattern_places",
             "risk_selected",
             "space_time_clusters",
@@ -378,6 +380,30 @@ def test_layers_open_in_a_gis_and_state_that_they_are_simulated(released: Path) 
     assert layer.crs.to_epsg() == 4326 and layer.geometry.is_valid.all() and len(layer) == 2
     content = orjson.loads((folder / "hot_spots_SIMULATED.geojson").read_bytes())
     assert content["name"] == "hot_spots 모의자료 SIMULATED"
+
+
+def test_crews_get_their_list_as_csv_and_geopackage_marked_as_simulated(released: Path) -> None:
+    folder = released / "audiences/police/crews"
+    assert {path.name for path in folder.iterdir()} == {"patrol_areas_SIMULATED.csv", "patrol_areas_SIMULATED.gpkg"}
+    table = pl.read_csv(folder / "patrol_areas_SIMULATED.csv")
+    assert table.select("area_name", "shift", "rank", "recent_hits", "notice").row(0) == (
+        "서울종로구경찰서", "police_day", 1, 4, "모의자료 SIMULATED",
+    )  # fmt: skip
+    layer = geopandas.read_file(folder / "patrol_areas_SIMULATED.gpkg")
+    assert layer.crs.to_epsg() == 4326 and len(layer) == 2 and layer.geometry.is_valid.all()
+    assert set(layer["notice"]) == {"모의자료 SIMULATED"}
+    for audience in set(AUDIENCES) - {"police"}:
+        assert not (released / "audiences" / audience / "crews").exists()
+
+
+def test_real_lists_have_no_mark_and_the_same_bytes_in_every_release(filled: Settings) -> None:
+    real = for_audience(filled, "police", profile={"notice": ""})
+    first = (publish.publish(real) / "audiences/police/crews").iterdir()
+    before = {path.name: path.read_bytes() for path in first}
+    with warehouse.connect(real) as con:
+        con.execute("update forecast.risk_scores set hits = hits + 1")
+    after = {path.name: path.read_bytes() for path in (publish.publish(real) / "audiences/police/crews").iterdir()}
+    assert set(before) == {"patrol_areas.csv", "patrol_areas.gpkg"} and before == after
 
 
 def test_a_release_is_readable_by_its_group_and_writable_by_its_owner_only(released: Path) -> None:

@@ -54,6 +54,8 @@ MATRIX = {
     "model_cards": ALL - {"investigation"},
     "nnh_clusters": {"police"},
     "observation_windows": ALL - {"public"},
+    "patrol_area_scores": {"police"},
+    "patrol_areas": {"police"},
     "point_pattern_places": {"police"},
     "point_pattern_test": {"police"},
     "near_repeat_chains": {"police"},
@@ -220,6 +222,14 @@ def test_police_read_the_selected_slots_and_not_those_of_the_baseline_only(
         ("다사530530", 22, 2),
     ]
     assert {row["admin_area_id"] for row in result} == {"11010"}
+
+
+def test_places_to_patrol_have_the_name_of_their_station_and_the_district_of_their_first_cell(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    result = rows(con, "police", "patrol_areas")
+    assert [(row["shift"], row["rank"]) for row in result] == [("police_day", 1), ("police_night", 1)]
+    assert {(row["area_name"], row["admin_area_id"]) for row in result} == {("서울종로구경찰서", "11010")}
 
 
 def test_units_are_joined_to_their_incident_by_its_released_id(con: duckdb.DuckDBPyConnection) -> None:

@@ -17,7 +17,7 @@ from pipelines.store import issues, ledger, records, warehouse
 
 TABLES = (
     "demand", "demand_scores", "demand_selections", "calendar_effects", "risk", "risk_scores", "risk_curves",
-    "risk_calibration", "risk_slots", "risk_slots_scores",
+    "risk_calibration", "risk_slots", "risk_slots_scores", "patrol_areas", "patrol_area_scores",
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def con(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             select * from (values ('11', null), ('11010', '11')) areas (area_id, parent_area_id);
             create table reference.cells as
             select * from (values ('a', 100, 0, 0), ('b', 100, 100, 0), ('c', 100, 0, 100), ('d', 100, 100, 100))
-            cells (cell_id, cell_metres, x_m, y_m), (select '11010' as admin_area_id);
+            cells (cell_id, cell_metres, x_m, y_m), (select '11010' as admin_area_id, 'P-11010' as police_area_id);
             create table reference.feeds as select 'calls' as feed, 'police' as agency, 0 as delay_seconds;
             create table reference.feed_services as select 'calls' as feed, unnest(['ems', 'fire']) as service;
             create table reference.demand_services as
@@ -314,7 +314,7 @@ def test_scores_from_before_a_measure_was_added_have_it_null(
 def test_the_tables_of_views_contain_the_newest_issue_only(con: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     for run in (at(settings, 1), settings):
         issue(con, run)
-        for table in ("demand", "risk", "risk_slots"):
+        for table in ("demand", "risk", "risk_slots", "patrol_areas"):
             issues = con.execute(f"select distinct reference_at from forecast.{table}").pl()["reference_at"]
             assert issues.to_list() == [run.as_of], table
 

@@ -261,7 +261,7 @@ def test_columns_with_a_list_of_values_have_no_others(finished: Settings) -> Non
 def test_every_query_of_the_documentation_runs(finished: Settings) -> None:
     text = "\n".join((ROOT / page).read_text("utf-8") for page in ("README.md", "docs/queries.md"))
     queries = set(re.findall(r'(?m)^bongsu query "(.+)"(?: --audience (\w+))?$', text))
-    assert len(queries) == 17
+    assert len(queries) == 18
     # The documentation is about Seoul.
     for sql, audience in queries:
         assert reader.query(finished, sql.replace("'11'", "'29'"), audience or "public").width > 0

@@ -24,6 +24,9 @@ from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, day_nu
 from pipelines.forecast.risk.models import stack
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.models.stack import BEST_COUNT, FIRST_COUNT, STACK
+from pipelines.forecast.risk.patrol import nightly as patrol
+from pipelines.forecast.risk.patrol import shift_hours
+from pipelines.forecast.risk.patrol.expectation import Known
 from pipelines.forecast.risk.ranking import cells_of_share
 from pipelines.schema.dictionary import empty, frame_schema
 
@@ -62,7 +65,8 @@ CHOICE_COLUMNS: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
 class RiskForecast:
     """Frames with the columns of ``forecast.risk``, ``risk_scores``, ``risk_curves`` and ``risk_calibration``.
 
-    ``slots`` has those of ``risk_slots`` and ``risk_slots_scores``, ``choices`` `CHOICE_COLUMNS`.
+    ``slots`` has those of ``risk_slots`` and ``risk_slots_scores``, ``patrol`` those of ``patrol_areas`` and
+    ``patrol_area_scores``, ``choices`` `CHOICE_COLUMNS`.
     """
 
     forecasts: pl.DataFrame
@@ -70,6 +74,7 @@ class RiskForecast:
     curves: pl.DataFrame
     calibration: pl.DataFrame
     slots: nightly.SlotForecast
+    patrol: patrol.PatrolForecast
     choices: pl.DataFrame
 
 
@@ -82,6 +87,7 @@ class Kept:
     curves: pl.DataFrame
     calibration: pl.DataFrame
     slots_scores: pl.DataFrame
+    patrol_scores: pl.DataFrame
 
     @property
     def chosen_cells(self) -> dict[str, stack.Choice]:
@@ -101,7 +107,7 @@ class Kept:
 
     def fits(self, fingerprint: str) -> bool:
         """Return whether all frames are of one night, and of a backtest with this fingerprint."""
-        frames = (self.choices, self.scores, self.curves, self.calibration, self.slots_scores)
+        frames = (getattr(self, field.name) for field in fields(self))
         nights = pl.concat(frame["reference_at"] for frame in frames)
         return self.choices["fingerprint"].unique().to_list() == [fingerprint] and nights.n_unique() == 1
 
@@ -128,9 +134,10 @@ def forecast_risk(
         crime_points: ``marts.crime_points``: ``cell_id, category, occurrence_date, occurred_at, occurred_until,
             known_at, superseded_at``. Incidents in a cell that is not in ``cells`` (its centre is outside the region)
             are not ranked.
-        cells: ``reference.cells`` of any grid; the risk grid is used.
+        cells: ``reference.cells`` of any grid; the risk grid is used. Places to patrol are listed by
+            ``police_area_id``, or by ``admin_area_id`` where no stations are known; cells without one are in no list.
         as_of: The instant (UTC) of issue.
-        profile: Grid, time zone, run time, selected share of the area.
+        profile: Grid, time zone, run time, selected share of the area, shifts, time of a patrol.
         known_through: Up to when (UTC) records are complete; days that end later are not read. None: ``as_of``.
         degraded: A reason written into every row, or None.
         threads: Categories that are processed in parallel.
@@ -145,8 +152,9 @@ def forecast_risk(
     past = _history(placed, grid_cells, until, profile, gaps)
     if not (past.grid.size and past.events):
         none = [empty(f"forecast.{table}") for table in ("risk", "risk_scores", "risk_curves", "risk_calibration")]
-        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE, pl.DataFrame(schema=CHOICE_COLUMNS))
-    months = _months(past, until, grid_cells["cell_id"], profile)
+        choices = pl.DataFrame(schema=CHOICE_COLUMNS)
+        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE, patrol.NONE, choices)
+    months = _months(past, until, grid_cells, profile)
     reused = kept.issued_at(as_of) if kept is not None and kept.fits(months.fingerprint) else None
     reason = _reason(degraded, past, until)
     tried = _ahead(past, until, months, reused, threads, progress)
@@ -164,13 +172,24 @@ def forecast_risk(
     times, chosen = hours.times(placed), None if reused is None else reused.chosen_slots
     known = nightly.Known(past, times, boosted, grid_cells["cell_id"], until, LEAD_DAYS, months.due, chosen)
     week = nightly.forecast_slots(known, as_of, edge, profile, reason, threads)
-    backtest = reused or _pooled(tried, week, months, past.grid.size, as_of)
+    night = patrol.Night(
+        Known.of(past, placed, grid_cells["station_id"], profile),
+        grid_cells,
+        until,
+        LEAD_DAYS,
+        {category: single.ranked for category, single in tried.items()},
+        {category: single.backtest.expected for category, single in tried.items()},
+        None if reused is None else reused.patrol_scores,
+    )
+    lists = patrol.forecast_patrols(night, as_of, edge, profile, reason)
+    backtest = reused or _pooled(tried, week, lists.scores, months, past.grid.size, as_of)
     return RiskForecast(
         pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
         backtest.scores,
         backtest.curves,
         backtest.calibration,
         replace(week, scores=backtest.slots_scores),
+        lists,
         backtest.choices,
     )
 
@@ -193,7 +212,7 @@ class _Tried(NamedTuple):
     choice: stack.Choice
 
 
-def _months(past: History, until: int, cell_ids: pl.Series, profile: Profile) -> _Months:
+def _months(past: History, until: int, cells: pl.DataFrame, profile: Profile) -> _Months:
     last = until - LEAD_DAYS
     due = last - (last - FIRST_DUE) % WINDOW_DAYS
     windows = rolling.windows(past, due, WINDOW_DAYS, ORIGINS)
@@ -201,7 +220,8 @@ def _months(past: History, until: int, cell_ids: pl.Series, profile: Profile) ->
     shares = (profile.risk_area_share, *AREA_SHARES)
     depths = tuple(dict.fromkeys(cells_of_share(share, past.grid.size) for share in shares))
     unknown = {name: days[days < due].tolist() for name, days in past.unknown.items()}
-    words = (METHOD, due, windows, depths, LEAD_DAYS, profile.grid, *past.events, unknown, *cell_ids)
+    places = (profile.patrol, shift_hours.of_police(profile.demand), *cells["station_id"])
+    words = (METHOD, due, windows, depths, LEAD_DAYS, profile.grid, *past.events, unknown, *cells["cell_id"], *places)
     return _Months(due, windows, depths, f"{seed(*words):016x}")
 
 
@@ -225,7 +245,12 @@ def _ahead(
 
 
 def _pooled(
-    tried: Mapping[str, _Tried], week: nightly.SlotForecast, months: _Months, cells: int, as_of: datetime
+    tried: Mapping[str, _Tried],
+    week: nightly.SlotForecast,
+    patrol_scores: pl.DataFrame,
+    months: _Months,
+    cells: int,
+    as_of: datetime,
 ) -> Kept:
     """Pool the windows of all categories, with the selections from them."""
     scored = pool([(single.backtest, single.windows) for single in tried.values()], 1 / cells)
@@ -246,6 +271,7 @@ def _pooled(
         scored.curves.with_columns(shared).select(*CURVE_COLUMNS),
         scored.calibration.with_columns(shared).select(*CALIBRATION_COLUMNS),
         week.scores,
+        patrol_scores,
     )
 
 
@@ -261,9 +287,9 @@ def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Pr
 
 
 def _risk_cells(cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:
-    return (
-        cells.filter(pl.col("cell_metres") == profile.grid.cell_metres).select("cell_id", "x_m", "y_m").sort("cell_id")
-    )
+    station = pl.col("police_area_id" if profile.areas.has_stations else "admin_area_id").alias("station_id")
+    risk_grid = cells.filter(pl.col("cell_metres") == profile.grid.cell_metres)
+    return risk_grid.select("cell_id", "x_m", "y_m", station).sort("cell_id")
 
 
 def _placed(crime_points: pl.DataFrame, cells: pl.DataFrame, profile: Profile) -> pl.DataFrame:

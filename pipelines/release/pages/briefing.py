@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.release.pages import emerging, forecast, near_repeats, risk_quality, track_record, trends
+from pipelines.release.pages import emerging, forecast, near_repeats, patrol, risk_quality, track_record, trends
 from pipelines.release.pages.page import Page, environment
 
 AUDIENCES: Mapping[str, tuple[str, str]] = {
@@ -54,6 +54,7 @@ def render(database: Path, audience: str) -> str:
             "risk_scores": track_record.risk_scores(page),
             "risk_quality": risk_quality.section(page),
             "risk_slots": track_record.risk_slots(page),
+            "patrol": patrol.section(page),
             "joint": track_record.joint(page),
             "quarter": track_record.quarter(page),
             "cases": track_record.cases(page),

@@ -51,7 +51,7 @@ def district_map(
 
     All areas are named on it; if ``ranked`` names some, those are numbered in that order instead.
     """
-    place, height = _projection([shape.geometry for shape in shapes], width)
+    place, height = projection([shape.geometry for shape in shapes], width)
     known = sorted(shape.value for shape in shapes if shape.value is not None)
     breaks = _breaks(known)
     drawn, texts = [], []
@@ -59,12 +59,12 @@ def district_map(
         level = _class(shape.value, breaks)
         colour = "#ffffff" if shape.value is None else _colour(level, len(breaks))
         drawn.append(
-            f'<path d="{_path(shape.geometry, place)}" fill="{colour}" stroke="#fff" stroke-width="1">'
+            f'<path d="{path(shape.geometry, place)}" fill="{colour}" stroke="#fff" stroke-width="1">'
             f"<title>{escape(shape.label)}</title></path>"
         )
         x, y = place(*_inside(shape.geometry))
         if shape.name in ranked:
-            texts.append(_badge(x, y, str(ranked.index(shape.name) + 1)))
+            texts.append(badge(x, y, str(ranked.index(shape.name) + 1)))
         elif not ranked:
             texts.append(_name(x, y, shape.name, is_on_dark=shape.value is not None and level >= len(breaks) / 2))
     legend = _legend(known, breaks, height + 14, unit)
@@ -84,12 +84,12 @@ def cell_map(
 
     ``marks`` (lon, lat) are drawn as dots.
     """
-    place, height = _projection(outlines, width)
+    place, height = projection(outlines, width)
     ground = [
-        f'<path d="{_path(outline, place)}" fill="#f3f5f8" stroke="#c3ccd6" stroke-width=".6"/>' for outline in outlines
+        f'<path d="{path(outline, place)}" fill="#f3f5f8" stroke="#c3ccd6" stroke-width=".6"/>' for outline in outlines
     ]
     hot = [
-        f'<path d="{_path(cell.geometry, place, tolerance=0)}" fill="{colour(cell)}" fill-opacity=".8">'
+        f'<path d="{path(cell.geometry, place, tolerance=0)}" fill="{colour(cell)}" fill-opacity=".8">'
         f"<title>{escape(cell.label)}</title></path>"
         for cell in cells
     ]
@@ -193,10 +193,10 @@ def _svg(width: int, height: float, description: str, notice: str, *parts: str, 
     )
 
 
-def _projection(
+def projection(
     geometries: Sequence[BaseGeometry], width: int
 ) -> tuple[Callable[[float, float], tuple[float, float]], float]:
-    """Degrees to pixels, true to shape at the middle latitude: enough for a region on a page."""
+    """Return degrees to pixels, true to shape at the middle latitude, which is enough for a page, and the height."""
     west, south, east, north = shapely.total_bounds(list(geometries))
     squeeze = math.cos(math.radians((south + north) / 2))
     scale = (width - 4) / ((east - west) * squeeze)
@@ -207,9 +207,10 @@ def _projection(
     return place, (north - south) * scale + 4
 
 
-def _path(
+def path(
     geometry: BaseGeometry, place: Callable[[float, float], tuple[float, float]], tolerance: float = 0.0004
 ) -> str:
+    """Return the SVG path of polygons, simplified by a tolerance in degrees."""
     simple = geometry.simplify(tolerance) if tolerance else geometry
     rings = []
     for part in shapely.get_parts(simple):
@@ -233,7 +234,8 @@ def _name(x: float, y: float, name: str, is_on_dark: bool) -> str:
     )
 
 
-def _badge(x: float, y: float, number: str) -> str:
+def badge(x: float, y: float, number: str) -> str:
+    """Return a numbered disc."""
     return (
         f'<g pointer-events="none"><circle cx="{x:.1f}" cy="{y:.1f}" r="7" fill="#fff" '
         f'stroke="{INK}" stroke-width=".8"/>'

@@ -26,7 +26,8 @@ def cells() -> pl.DataFrame:
         {"cell_id": [f"c{i:03d}" for i in range(SIDE * SIDE)], "cell_metres": 100, "x_m": x * 100, "y_m": y * 100}
     )
     coarse = pl.DataFrame({"cell_id": ["m0"], "cell_metres": [1000], "x_m": [0], "y_m": [0]})
-    return pl.concat([risk, coarse], how="vertical_relaxed")
+    half = pl.when(pl.col("y_m") < 1000).then(pl.lit("P-south")).otherwise(pl.lit("P-north"))
+    return pl.concat([risk, coarse], how="vertical_relaxed").with_columns(half.alias("police_area_id"))
 
 
 def crime(days: int = 400, seed: int = 1) -> pl.DataFrame:
@@ -92,11 +93,12 @@ def test_the_backtest_has_the_lead_of_the_issue_and_ends_with_the_records(monkey
 
 
 def kept(of: nightly.RiskForecast) -> nightly.Kept:
-    return nightly.Kept(of.choices, of.scores, of.curves, of.calibration, of.slots.scores)
+    return nightly.Kept(of.choices, of.scores, of.curves, of.calibration, of.slots.scores, of.patrol.scores)
 
 
 def frames(of: nightly.RiskForecast) -> list[pl.DataFrame]:
-    return [of.forecasts, of.scores, of.curves, of.calibration, of.slots.forecasts, of.slots.scores, of.choices]
+    parts = [of.forecasts, of.scores, of.curves, of.calibration, of.slots.forecasts, of.slots.scores, of.choices]
+    return [*parts, of.patrol.forecasts, of.patrol.scores]
 
 
 def test_until_the_next_month_is_due_nights_share_the_backtest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +141,12 @@ def test_a_backtest_of_other_cells_method_or_night_is_not_reused(
     assert stored.fits(fingerprint)
     assert not replace(stored, scores=stored.issued_at(AS_OF - timedelta(days=1)).scores).fits(fingerprint)
     fewer = nightly.forecast_risk(crime(), cells().filter(pl.col("cell_id") != "c000"), AS_OF, KOREA)
+    longer = KOREA.model_copy(update={"patrol": KOREA.patrol.model_copy(update={"areas": 5})})
+    planned = nightly.forecast_risk(crime(), cells(), AS_OF, longer)
     monkeypatch.setattr(nightly, "METHOD", nightly.METHOD + 1)
     other = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA)
     assert not stored.fits(fewer.choices["fingerprint"][0])
+    assert not stored.fits(planned.choices["fingerprint"][0])
     assert not stored.fits(other.choices["fingerprint"][0])
 
 

@@ -205,3 +205,15 @@ def test_only_the_police_read_repeats_and_clusters(released: Path) -> None:
     assert "<b>4</b>" in chains and "<b>5</b>" not in chains, "a chain that is not unusual is not shown"
     for audience in set(AUDIENCES) - {"police"}:
         assert "space-time clusters" not in page(released, audience) and "Open chains" not in page(released, audience)
+
+
+def test_only_the_police_read_the_places_to_patrol_with_their_average_range_and_last_month(released: Path) -> None:
+    text = page(released, "police")
+    section = text.partition("<h2>Places to patrol")[2].partition("<h2>")[0]
+    assert "Up to 1 compact places" in section and "불심검문이나 수색의 근거가 될 수 없습니다" in section
+    assert section.count("6 visits, 90 minutes a shift") == 2
+    row = section.partition("종로구<br>")[2].partition("</tr>")[0]
+    assert re.findall(r"<td>(.*?)</td>", row) == ["<b>3.00</b>", "1–5", "0.20", "4", "0.0714", "0.02"]
+    assert "0.75 times the incidents per km² (0.50 to 0.90) and 3.00 times per patrol hour" in section
+    for audience in set(AUDIENCES) - {"police"}:
+        assert "Places to patrol" not in page(released, audience)

@@ -68,6 +68,8 @@ class Backtest:
         self.bands: list[pl.DataFrame] = []
         self.boosted: dict[int, Floats | None] = {}
         """Boosting's rates at each origin, for `cell_hours` to continue from; None if boosting was not trained."""
+        self.expected: dict[int, Floats] = {}
+        """The stack's incidents a day per cell at each past origin, for `patrol` to continue from."""
         self._memo: dict[tuple[str, int], Table] = {}
 
     def rates(self, origin: int) -> dict[str, Floats]:
@@ -146,6 +148,7 @@ class Backtest:
             lists_and_counts[stack.BEST_COUNT] = lists_and_counts[chosen.count]
             lists_and_counts[stack.STACK] = best, expected * days
             if cells == self.depths[0]:
+                self.expected[origin] = expected
                 compared = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
                 orders = {name: np.argsort(rank, kind="stable") for name, rank in compared.items()}
                 expectations = {name: lists_and_counts[name][1] for name in (stack.STACK, stack.BEST_COUNT)}

@@ -1,0 +1,1 @@
+"""Lists of compact places that a crew can patrol, by police station area and shift."""
