@@ -88,7 +88,7 @@ from (
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
-            'Mean of the log ranks of boosting (three quarters) and the best count; the order is that of the count where the mean lost to it in earlier months, under a year of history and where boosting did not train. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+            'Starts at the plain count, equal cells by a finer rate. Where at least three earlier months show it to be better, over all categories, the mean of the log ranks of boosting (three quarters) and the count; not under a year of history or where boosting did not train. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
             'slots',
@@ -131,16 +131,8 @@ from (
             'One of counts of all days, three years, 365, 56, 28 days, or decayed with a half-life of four years; slow to notice change'
         ),
         (
-            'boosting_plain',
-            'Shown for comparison, and the source of the expected counts: gradient-boosted Poisson regression from an even start',
-            'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
-            'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
-            'best_count',
-            'Learns from the last eighteen months; better at how many than at where; a black box but for what goes in'
-        ),
-        (
             'boosting',
-            'Member of the risk stack: gradient-boosted Poisson regression, half of it upon a linear pool of densities. Of demand: calls per hour and day above stations, where it competes with the others',
+            'Member of the risk stack: gradient-boosted Poisson regression upon a linear pool of densities, fitted every twelve weeks. Of demand: calls per hour and day above stations, where it competes with the others',
             'Risk: reported incidents of allowed categories (allow_list) by cell and day, as known at the origin. Demand: calls of all series by hour or day',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'Risk: best_count. Demand: seasonal_naive',

@@ -155,9 +155,12 @@ def risk_against_a_kernel_per_cell() -> tuple[str, float, str, float]:
     from scipy.stats import gaussian_kde
 
     from pipelines.forecast.risk.models import registry
+    from pipelines.forecast.risk.models.boosting import boosting
 
     def ours() -> None:
-        registry.rates(portland_box(), RISK_CATEGORY, RISK_DAYS)
+        past = portland_box()
+        registry.rates(past.seen(RISK_DAYS), RISK_CATEGORY, RISK_DAYS)
+        boosting(past, RISK_CATEGORY, RISK_DAYS)
 
     past = portland_box()
     there, cells = past.grid, past.events[RISK_CATEGORY].cell

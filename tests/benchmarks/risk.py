@@ -80,9 +80,8 @@ def scores(city: str) -> pl.DataFrame:
     with Progress(console=Console(stderr=True)) as bar:
         tracked = bar.add_task(city, total=None)
         scored = own_points.scored(
-            there.history, months(first, MONTHS), depths, there.cell_share,
-            lambda text: bar.update(tracked, description=f"{city}, {text}"),
-        )  # fmt: skip
+            there, months(first, MONTHS), depths, lambda text: bar.update(tracked, description=f"{city}, {text}")
+        )
     return scored.scores
 
 

@@ -2,7 +2,8 @@
 
 Twelve origins, the first days of the months from the one that `tests.benchmarks.risk` begins with. At each origin
 `predict_points` gets the 273 days (or DAYS) of points before it, and no others, and issues the list for the 28 days
-that follow: once for each area. Prints the hits of the issued list next to those of plain counts of the same points:
+that follow; its first cells are the list of each area. Prints their hits next to those of plain counts of the same
+points:
 
 * chosen: the count that caught most in the earlier windows of the same points, equal cells by the lot of the issue;
 * chosen, mean: the same, its hits averaged over every way in which equal cells can be ordered, so that no lot decides;
@@ -57,12 +58,11 @@ def origins(name: str, history_days: int = HISTORY_DAYS) -> pl.DataFrame:
         is_known = pl.col("occ_date").is_between(day - timedelta(days=history_days), day, closed="left")
         known = frame.filter(is_known)
         past = own_points.place(known, task).history
+        issued = own_points.predict_points(known, task, day, DAYS).frame
         for depth in depths:
-            area = depth * task.cell_metres**2 / 1e6
-            issued = own_points.predict_points(known, replace(task, area_km2=area), day, DAYS).frame
             for category, events in past.events.items():
                 outcome = whole.history.events[category].counts(cells, start, start + DAYS)
-                listed = issued.filter(pl.col("category") == category, "is_selected").select("cell_id")
+                listed = issued.filter(pl.col("category") == category, pl.col("rank") <= depth).select("cell_id")
                 at = whole.cells.with_row_index("at").join(listed, on="cell_id")["at"].to_numpy()
                 counts = {label: count(past.seen(start), category, start) for label, count in COUNTS.items()}
                 chosen = counts[_chosen(past, category, start, depth)]
@@ -82,7 +82,7 @@ def origins(name: str, history_days: int = HISTORY_DAYS) -> pl.DataFrame:
 def _chosen(past: History, category: str, start: int, depth: int) -> str:
     """The count that caught most in the earlier windows, the first of equals; `FIRST_COUNT` without any window."""
     hits = dict.fromkeys(COUNTS, 0.0)
-    windows = rolling.windows(past, start, DAYS, own_points.TRIALS)
+    windows = [(origin, DAYS) for origin in rolling.months(past, start)]
     outcomes = past.seen(start).events[category]
     for origin, days in windows:
         outcome = outcomes.counts(past.grid.size, origin, origin + days)

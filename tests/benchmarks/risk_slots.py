@@ -23,7 +23,7 @@ from pipelines.forecast.risk.cell_hours import backtest
 from pipelines.forecast.risk.cell_hours import hours as slots
 from pipelines.forecast.risk.evaluation import scoring
 from pipelines.forecast.risk.history import ALWAYS, Floats, day_number
-from pipelines.forecast.risk.models.boosting import BOOSTING, boosting
+from pipelines.forecast.risk.models.boosting import boosting
 from pipelines.forecast.risk.models.stack import BEST_COUNT
 from pipelines.forecast.risk.own_points import Task
 from tests.benchmarks import risk
@@ -76,7 +76,7 @@ def windows(city: str, first: date | None = None) -> pl.DataFrame:
 
         def boosted(category: str, origin: int) -> Floats | None:
             bar.advance(tracked)
-            return boosting(there.history, category, origin).get(BOOSTING)
+            return boosting(there.history, category, origin)
 
         def tried(category: str) -> pl.DataFrame:
             rates = {origin: boosted(category, origin) for origin in origins}

@@ -23,11 +23,20 @@ Ints = NDArray[np.int64]
 EPOCH: Final = date(1970, 1, 1)
 ALWAYS: Final = np.iinfo(np.int64).max
 NO_DAYS: Final = np.zeros(0, np.int64)
+FIRST_MONDAY: Final = 4
 
 
 def day_number(day: date) -> int:
     """Return a local date as a number of days."""
     return (day - EPOCH).days
+
+
+def last_due(day: int, every: int) -> int:
+    """Return the last day up to ``day`` that is a multiple of ``every`` days after Monday, 5 January 1970.
+
+    What is computed only on these days is the same for all forecasts in between, whichever of them runs.
+    """
+    return day - (day - FIRST_MONDAY) % every
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ not located by caller look-up. Places only, never persons.
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -19,8 +18,9 @@ from pipelines.forecast.demand.series import midnight
 from pipelines.forecast.risk.cell_hours import backtest as slots
 from pipelines.forecast.risk.cell_hours import hours, nightly
 from pipelines.forecast.risk.evaluation import rolling
+from pipelines.forecast.risk.evaluation.rolling import Lists, Tried
 from pipelines.forecast.risk.evaluation.summary import pool
-from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, day_number, history
+from pipelines.forecast.risk.history import ALWAYS, EPOCH, Floats, Grid, History, day_number, history, last_due
 from pipelines.forecast.risk.models import stack
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
 from pipelines.forecast.risk.models.stack import BEST_COUNT, FIRST_COUNT, STACK
@@ -32,17 +32,14 @@ from pipelines.schema.dictionary import empty, frame_schema
 
 WINDOWS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28}
 """Forecast windows, in days; the backtest uses months."""
-ORIGINS: Final = 12
 LEAD_DAYS: Final = 1
 """The day of the run is not known yet and not forecast any more: windows begin on the day after, in the backtest too. A
 stale feed's longer lead is stated in ``degraded_reason`` and not backtested.
 """
 AREA_SHARES: Final = (0.005, 0.01, 0.05)
-FIRST_DUE: Final = day_number(date(1970, 1, 5))
-"""The backtest's months end every four weeks from this Monday on, so that the nights in between share them."""
 LATE_DAYS: Final = 7
 """A category whose last known day is at most so far back is late, as its feed states, and has not ended."""
-METHOD: Final = 2
+METHOD: Final = 3
 """Version of the models and their evaluation: another one does not reuse a backtest."""
 
 FORECAST_COLUMNS: Final = frame_schema("forecast.risk")
@@ -50,7 +47,12 @@ SCORE_COLUMNS: Final = frame_schema("forecast.risk_scores")
 WITHOUT_PATROLS: Final = {"patrolled": pl.lit("all"), "patrol_minutes": pl.lit(None, pl.Float64)}
 CURVE_COLUMNS: Final = frame_schema("forecast.risk_curves")
 CALIBRATION_COLUMNS: Final = frame_schema("forecast.risk_calibration")
-_TYPES: Final[Mapping[Any, type[pl.DataType]]] = {str: pl.String, int: pl.Int64, float: pl.Float64}
+_TYPES: Final[Mapping[Any, pl.DataType | type[pl.DataType]]] = {
+    str: pl.String,
+    int: pl.Int64,
+    float: pl.Float64,
+    list[float]: pl.List(pl.Float64),
+}
 CHOICE_COLUMNS: Final[Mapping[str, pl.DataType | type[pl.DataType]]] = {
     "reference_at": pl.Datetime("us", "UTC"),
     "fingerprint": pl.String,
@@ -126,9 +128,9 @@ def forecast_risk(
 ) -> RiskForecast:
     """Forecast the local days after the day of ``as_of``, and score the past months by rolling origin.
 
-    The months end at fixed dates, every four weeks (`FIRST_DUE`): until the next one is due, every night has the same
-    backtest and reuses the earlier night's. Its scores are frozen then: incidents and corrections that arrive later
-    count only when the next month is due. Without ``kept`` it is computed, with the same result if none arrived.
+    The months end at fixed dates, every four weeks (`history.last_due`): until the next one is due, every night has
+    the same backtest and reuses the earlier night's. Its scores are frozen then: incidents and corrections that arrive
+    later count only when the next month is due. Without ``kept`` it is computed, with the same result if none arrived.
 
     Args:
         crime_points: ``marts.crime_points``: ``cell_id, category, occurrence_date, occurred_at, occurred_until,
@@ -152,13 +154,16 @@ def forecast_risk(
     past = _history(placed, grid_cells, until, profile, gaps)
     if not (past.grid.size and past.events):
         none = [empty(f"forecast.{table}") for table in ("risk", "risk_scores", "risk_curves", "risk_calibration")]
-        choices = pl.DataFrame(schema=CHOICE_COLUMNS)
-        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE, patrol.NONE, choices)
+        untried = pl.DataFrame(schema=CHOICE_COLUMNS)
+        return RiskForecast(none[0], none[1], none[2], none[3], nightly.NONE, patrol.NONE, untried)
     months = _months(past, until, grid_cells, profile)
     reused = kept.issued_at(as_of) if kept is not None and kept.fits(months.fingerprint) else None
     reason = _reason(degraded, past, until)
-    tried = _ahead(past, until, months, reused, threads, progress)
-    listed = pl.concat(single.ranked for single in tried.values())
+    lists = Lists(past, months.depths[0], LEAD_DAYS, threads, progress)
+    choices = lists.choose(until) if reused is None else reused.chosen_cells
+    tried = lists.score(months.windows, months.depths, past) if reused is None else None
+    ranked = lists.issue(until, choices)
+    listed = pl.concat(ranked.values()).drop("gain", "gain_low", "gain_high")
     issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
@@ -168,7 +173,7 @@ def forecast_risk(
     )
     today = as_of.astimezone(profile.zone).date()
     spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
-    boosted = {category: single.backtest.boosted for category, single in tried.items()}
+    boosted = _boosted(lists, tried, until)
     times, chosen = hours.times(placed), None if reused is None else reused.chosen_slots
     known = nightly.Known(past, times, boosted, grid_cells["cell_id"], until, LEAD_DAYS, months.due, chosen)
     week = nightly.forecast_slots(known, as_of, edge, profile, reason, threads)
@@ -177,19 +182,19 @@ def forecast_risk(
         grid_cells,
         until,
         LEAD_DAYS,
-        {category: single.ranked for category, single in tried.items()},
-        {category: single.backtest.expected for category, single in tried.items()},
+        ranked,
+        {category: single.expected for category, single in lists.categories.items()},
         None if reused is None else reused.patrol_scores,
     )
-    lists = patrol.forecast_patrols(night, as_of, edge, profile, reason)
-    backtest = reused or _pooled(tried, week, lists.scores, months, past.grid.size, as_of)
+    patrols = patrol.forecast_patrols(night, as_of, edge, profile, reason)
+    backtest = reused or _pooled(tried or {}, choices, week, patrols.scores, months, past.grid.size, as_of)
     return RiskForecast(
         pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
         backtest.scores,
         backtest.curves,
         backtest.calibration,
         replace(week, scores=backtest.slots_scores),
-        lists,
+        patrols,
         backtest.choices,
     )
 
@@ -203,19 +208,9 @@ class _Months(NamedTuple):
     fingerprint: str
 
 
-class _Tried(NamedTuple):
-    """The issued list of a category (`rolling.Backtest.ranked`), its backtest with the windows, and the selection."""
-
-    ranked: pl.DataFrame
-    backtest: rolling.Backtest
-    windows: pl.DataFrame
-    choice: stack.Choice
-
-
 def _months(past: History, until: int, cells: pl.DataFrame, profile: Profile) -> _Months:
-    last = until - LEAD_DAYS
-    due = last - (last - FIRST_DUE) % WINDOW_DAYS
-    windows = rolling.windows(past, due, WINDOW_DAYS, ORIGINS)
+    due = last_due(until - LEAD_DAYS, WINDOW_DAYS)
+    windows = rolling.due_windows(past, until, LEAD_DAYS)
     # The issued list first: it is followed over all cells.
     shares = (profile.risk_area_share, *AREA_SHARES)
     depths = tuple(dict.fromkeys(cells_of_share(share, past.grid.size) for share in shares))
@@ -225,27 +220,18 @@ def _months(past: History, until: int, cells: pl.DataFrame, profile: Profile) ->
     return _Months(due, windows, depths, f"{seed(*words):016x}")
 
 
-def _ahead(
-    past: History, until: int, months: _Months, reused: Kept | None, threads: int, progress: Progress
-) -> dict[str, _Tried]:
-    """Rank the cells of every category, after its past months unless their selections are reused."""
-    chosen = None if reused is None else reused.chosen_cells
-    selected = months.depths[0]
-
-    def of(category: str) -> _Tried:
-        windows = months.windows if chosen is None else ()
-        backtest, scored, _ = rolling.run(past, category, windows, months.depths, progress, LEAD_DAYS)
-        choice = backtest.chosen(months.due, selected) if chosen is None else chosen[category]
-        ranked = backtest.ranked(until, selected, choice)
-        backtest.drop_tables()
-        return _Tried(ranked, backtest, scored, choice)
-
-    with ThreadPoolExecutor(threads) as workers:
-        return dict(zip(past.events, workers.map(of, past.events), strict=True))
+def _boosted(lists: Lists, tried: Mapping[str, Tried] | None, until: int) -> dict[str, dict[int, Floats | None]]:
+    """Return boosting's rates by category at the origins that were scored, and at the end."""
+    scored = {} if tried is None else {name: single.windows["origin_day"].unique() for name, single in tried.items()}
+    return {
+        name: {origin: single.boosting(origin) for origin in (*scored.get(name, ()), until)}
+        for name, single in lists.categories.items()
+    }
 
 
 def _pooled(
-    tried: Mapping[str, _Tried],
+    tried: Mapping[str, Tried],
+    chosen: Mapping[str, stack.Choice],
     week: nightly.SlotForecast,
     patrol_scores: pl.DataFrame,
     months: _Months,
@@ -253,7 +239,7 @@ def _pooled(
     as_of: datetime,
 ) -> Kept:
     """Pool the windows of all categories, with the selections from them."""
-    scored = pool([(single.backtest, single.windows) for single in tried.values()], 1 / cells)
+    scored = pool(list(tried.values()), 1 / cells)
     shared = (
         pl.lit(as_of, _INSTANT).alias("reference_at"),
         pl.lit("backtest").alias("origin_kind"),
@@ -262,8 +248,8 @@ def _pooled(
     )
     untried = slots.Choice(FIRST_COUNT, FIRST_COUNT, 0)
     choices = [
-        (as_of, months.fingerprint, category, asdict(single.choice), asdict(week.chosen.get(category, untried)))
-        for category, single in tried.items()
+        (as_of, months.fingerprint, category, asdict(choice), asdict(week.chosen.get(category, untried)))
+        for category, choice in chosen.items()
     ]
     return Kept(
         pl.DataFrame(choices, schema=CHOICE_COLUMNS, orient="row"),

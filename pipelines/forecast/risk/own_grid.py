@@ -5,6 +5,7 @@ as feet), otherwise the local UTM zone. All cells that touch the boundary belong
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -55,14 +56,36 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The cells over a boundary, and the points assigned to them."""
+    """The cells over a boundary, and the points assigned to them: ``category, cell, day, known_from`` (days)."""
 
     cells: pl.DataFrame
+    grid: Grid
+    points: pl.DataFrame
     history: History
     selected: int
     cell_share: float
     crs: str
     last_day: int
+
+    def at(self, days: Sequence[int]) -> list[tuple[History, list[int]]]:
+        """Return what was known at each day, as if no later point existed: its categories and its outages.
+
+        Days at which both were the same share one history, which is to be read as seen at each of them.
+        """
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for day in sorted(days):
+            seen = self._seen(day)
+            if seen.height:
+                gaps = tuple(outages.gaps_of_days(seen["day"].to_numpy()))
+                groups.setdefault((gaps, *seen["category"].unique().sort()), []).append(day)
+        return [(self._history(max(alike)), alike) for alike in groups.values()]
+
+    def _seen(self, day: int) -> pl.DataFrame:
+        return self.points.filter(pl.col("day") < day, pl.col("known_from") <= day)
+
+    def _history(self, day: int) -> History:
+        seen = self._seen(day)
+        return history(self.grid, _states(seen), _spans(seen, outages.gaps_of_days(seen["day"].to_numpy())), day)
 
 
 def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int | None = None) -> Place:
@@ -95,20 +118,19 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     placed = inside.with_columns(
         (pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in (("x", "column"), ("y", "row"))
     ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
-    states = placed.select("category", "cell", "day", "known_from", known_until=pl.lit(ALWAYS))
+    points = placed.select("category", "cell", "day", "known_from")
     last_day = int(inside["day"].max())  # type: ignore[arg-type]
     end = last_day + 1 if until is None else until
+    grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
+    gaps = _gaps(points.filter(pl.col("day") < end), note)
     return Place(
         cells=corners.with_columns(
             pl.Series("cell_id", _codes(corners, task.cell_metres, unit)),
             pl.Series("geometry", _boxes(corners, side), dtype=pl.Binary),
         ),
-        history=history(
-            Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres),
-            states,
-            _gaps(inside.filter(pl.col("day") < end), note),
-            end,
-        ),
+        grid=grid,
+        points=points,
+        history=history(grid, _states(points), gaps, end),
         selected=min(selected, corners.height),
         cell_share=task.cell_metres**2 / (outline.area * unit**2),
         crs=crs.to_string(),
@@ -129,8 +151,17 @@ def _gaps(inside: pl.DataFrame, note: Progress) -> pl.DataFrame:
             note(f"{unused} points are from long before {after}, when records begin, and are not used")
     if len(gaps) > MOST_NOTED:
         note(f"{len(gaps) - MOST_NOTED} more outages")
+    return _spans(inside, gaps)
+
+
+def _spans(points: pl.DataFrame, gaps: list[tuple[int | None, int]]) -> pl.DataFrame:
+    """Return gaps of every category, for `history`."""
     spans = pl.DataFrame(gaps, schema={"from_day": pl.Int64, "until_day": pl.Int64}, orient="row")
-    return inside.select("category").unique().join(spans, how="cross")
+    return points.select("category").unique().join(spans, how="cross")
+
+
+def _states(points: pl.DataFrame) -> pl.DataFrame:
+    return points.with_columns(known_until=pl.lit(ALWAYS))
 
 
 def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:

@@ -12,7 +12,8 @@ from pipelines.config import profile as profiles
 from pipelines.forecast.risk import issued, nightly
 from pipelines.forecast.risk.cell_hours import nightly as slot_week
 from pipelines.forecast.risk.evaluation import rolling
-from pipelines.forecast.risk.history import History, day_number
+from pipelines.forecast.risk.evaluation.rolling import CategoryLists, Lists
+from pipelines.forecast.risk.history import day_number
 
 KOREA = profiles.load("korea")
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)  # 3 March, 05:15 in Seoul
@@ -79,17 +80,36 @@ def test_every_window_begins_at_the_next_local_midnight(result: nightly.RiskFore
 def test_the_backtest_has_the_lead_of_the_issue_and_ends_with_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[tuple[list[tuple[int, int]], int]] = []
 
-    def watched(past: History, category: str, windows: list[tuple[int, int]], *rest: Any) -> Any:
-        reported.append((windows, rest[-1]))
-        return run(past, category, [], *rest)
+    def watched(lists: Lists, windows: list[tuple[int, int]], *rest: Any) -> Any:
+        reported.append((windows, lists.lead))
+        return score(lists, windows[:1], *rest)
 
-    run = rolling.run
-    monkeypatch.setattr(rolling, "run", watched)
+    score = Lists.score
+    monkeypatch.setattr(Lists, "score", watched)
     issued = nightly.forecast_risk(crime(), cells(), AS_OF, KOREA).forecasts
     (windows, lead), unknown = reported[0], day_number(TODAY)
     first = issued["target_start"].dt.convert_time_zone(KOREA.time_zone).dt.date()[0]
     assert lead == day_number(first) - unknown == 1
     assert unknown - 28 < windows[-1][0] + lead + windows[-1][1] <= unknown
+
+
+def test_what_the_backtest_scores_at_an_origin_is_what_the_run_of_that_night_issues() -> None:
+    """Cell by cell: the list of an earlier night against the one that a later night's backtest scores there."""
+    origin = day_number(TODAY) - 1 - (day_number(TODAY) - 1 - 4) % 28 - 28
+    night = AS_OF - timedelta(days=day_number(TODAY) - origin)
+    before = crime(days=560)
+    risk_cells = nightly._risk_cells(cells(), KOREA)
+    placed = nightly._placed(slot_week.with_slots(before, KOREA), risk_cells, KOREA)
+    past = nightly._history(placed, risk_cells, day_number(TODAY), KOREA, None)
+    lists = Lists(past, 4, nightly.LEAD_DAYS)
+    assert (origin, 28) == rolling.due_windows(past, day_number(TODAY), nightly.LEAD_DAYS)[-1]
+    scored = lists.issue(origin, lists.choose(origin))
+    then = nightly.forecast_risk(before, cells(), night, KOREA).forecasts.filter(window="day")
+    for category, frame in scored.items():
+        issued = then.filter(category=category).sort("rank")
+        assert issued["cell_id"].to_list() == risk_cells["cell_id"].gather(frame["cell"]).to_list()
+        for column in ("expected", "baseline_expected", "is_selected", "ranking_method"):
+            assert issued[column].to_list() == frame[column].to_list()
 
 
 def kept(of: nightly.RiskForecast) -> nightly.Kept:
@@ -105,14 +125,14 @@ def test_until_the_next_month_is_due_nights_share_the_backtest(monkeypatch: pyte
     """The next month ends with 16 March 2026: the night of the 17th is the first that knows all of it."""
     nights = [AS_OF + timedelta(days=day) for day in (0, 13, 14)]
     first, second, due = (nightly.forecast_risk(crime(), cells(), night, KOREA) for night in nights)
-    tried: list[str] = []
-    run = rolling.run
+    tried: list[int] = []
+    trial = CategoryLists.trial
 
-    def watched(past: History, category: str, windows: list[tuple[int, int]], *rest: Any) -> Any:
-        tried.extend([category] * len(windows))
-        return run(past, category, windows, *rest)
+    def watched(lists: CategoryLists, origin: int) -> Any:
+        tried.append(origin)
+        return trial(lists, origin)
 
-    monkeypatch.setattr(rolling, "run", watched)
+    monkeypatch.setattr(CategoryLists, "trial", watched)
     again = nightly.forecast_risk(crime(), cells(), nights[1], KOREA, kept=kept(first))
     assert tried == []
     assert second.scores.drop("reference_at").equals(first.scores.drop("reference_at"))
@@ -233,7 +253,7 @@ def test_the_order_of_cells_and_records_changes_nothing() -> None:
 def test_under_a_year_of_records_the_method_states_that_the_count_is_used() -> None:
     short = nightly.forecast_risk(crime(days=270), cells(), AS_OF, KOREA)
     for method in short.forecasts["ranking_method"].unique():
-        assert "; under a year of history; chosen on 1 earlier month" in method
+        assert method == "count; under a year of history"
     for method in short.slots.forecasts["ranking_method"].unique():
         assert method.startswith("count_decayed; under a year of history; hours learnt from")
 

@@ -13,7 +13,9 @@ import shapely
 from pyproj import Transformer
 
 from pipelines.forecast.risk import own_grid, own_points
+from pipelines.forecast.risk.evaluation.rolling import CategoryLists, Listed
 from pipelines.forecast.risk.history import day_number
+from pipelines.forecast.risk.models.stack import Choice
 from pipelines.forecast.risk.own_points import PointsError, Task
 from pipelines.steps import own_data, own_files
 
@@ -43,7 +45,14 @@ def some(**overrides: object) -> pl.DataFrame:
 
 def test_one_row_per_cell_and_the_selection_within_the_area(tmp_path: Path) -> None:
     risk = own_points.predict_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7)
-    assert risk.frame.columns == ["cell_id", "category", "expected", "rank", "is_selected", "geometry"]
+    assert risk.frame.columns == [
+        "cell_id", "category", "expected", "rank", "is_selected", "ranking_method", "gain", "gain_low", "gain_high",
+        "geometry",
+    ]  # fmt: skip
+    assert risk.frame["ranking_method"].unique().to_list() == [
+        "count; under a year of history and boosting did not train"
+    ]
+    assert risk.frame["gain"].null_count() == risk.frame.height, "no earlier month had trained boosting"
     assert risk.frame["cell_id"].is_unique().all()
     assert risk.frame["is_selected"].sum() == 4
     assert risk.frame["cell_id"][0] == "250mN483100E63100"
@@ -94,9 +103,9 @@ def test_the_order_of_the_points_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_selected_of_equal_cells_are_not_the_first_of_the_grid(tmp_path: Path) -> None:
-    """With a single point in the middle, all other cells at a distance are equal."""
+    """With a single point in the middle, all cells far from it are equal."""
     frame = pl.DataFrame({"occ_date": [START - timedelta(days=9)], "x": [631_125.0], "y": [4_831_125.0]})
-    issued = own_points.predict_points(frame, Task("EPSG:26917", boundary(tmp_path), 100, 1), START, 7).frame
+    issued = own_points.predict_points(frame, Task("EPSG:26917", boundary(tmp_path), 50, 3), START, 7).frame
     cells = issued.sort("cell_id").with_row_index("at")
     of_equals = cells.filter(pl.col("expected") == cells["expected"].min())
     chosen = of_equals.filter("is_selected")["at"].to_numpy()
@@ -259,6 +268,53 @@ def test_a_backtest_without_any_score_is_refused(tmp_path: Path) -> None:
     frame = some(occurred_at=pl.Series(months))
     with pytest.raises(PointsError, match="no window has a score: all are without incidents or in an outage"):
         own_points.backtest_points(frame, Task("EPSG:26917", boundary(tmp_path), 500, 1), date(2024, 9, 1), 30, 2, 30)
+
+
+def long_history(days: int, seed: int = 3) -> pl.DataFrame:
+    """Two categories, one sparse, with a few busy places and a fortnight without records."""
+    rng = np.random.default_rng(seed)
+    day = rng.integers(0, days, 4_000)
+    busy = rng.random(4_000) < 0.5
+    at = {axis: np.where(busy, low + 125 + 250 * rng.integers(0, 3, 4_000), rng.uniform(low + 10, low + 1_990, 4_000))
+          for axis, low in (("x", 630_000), ("y", 4_830_000))}  # fmt: skip
+    frame = pl.DataFrame({"occurred_at": [START - timedelta(days=int(d) + 1) for d in day], **at}).with_columns(
+        category=pl.Series(np.where(rng.random(4_000) < 0.95, "theft", "arson"))
+    )
+    is_outage = pl.col("occurred_at").is_between(START - timedelta(days=330), START - timedelta(days=316))
+    return frame.filter(~is_outage)
+
+
+def test_a_backtest_scores_the_list_that_predict_issues_cell_by_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, task = long_history(800), Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    scored: dict[tuple[str, int], Listed] = {}
+    listed = CategoryLists.listed
+
+    def watched(lists: CategoryLists, origin: int, chosen: Choice) -> Listed:
+        scored[lists.category, origin] = listed(lists, origin, chosen)
+        return scored[lists.category, origin]
+
+    monkeypatch.setattr(CategoryLists, "listed", watched)
+    windows = own_points.backtest_points(points, task, START - timedelta(days=30), 28, 4, 30).windows
+    monkeypatch.undo()
+    cell_ids = own_grid.place(points, task).cells["cell_id"]
+    for back in range(4):
+        start = START - timedelta(days=30 * (back + 1))
+        issued = own_points.predict_points(points, task, start, 28).frame
+        for category, single in issued.group_by("category"):
+            list_then = scored[str(category[0]), day_number(start)]
+            assert single["cell_id"].to_list() == cell_ids.gather(list_then.order).to_list()
+            assert single["expected"].to_list() == (list_then.expected[list_then.order] * 28).tolist()
+            assert single["is_selected"].sum() == windows["cells"].unique().item() == 4
+
+
+def test_later_points_change_neither_the_list_nor_what_is_scored_before_them(tmp_path: Path) -> None:
+    points, task = long_history(800), Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    start = START - timedelta(days=120)
+    earlier = points.filter(pl.col("occurred_at") < start)
+    frames = [own_points.predict_points(known, task, start, 28).frame for known in (points, earlier)]
+    assert frames[0].equals(frames[1])
 
 
 def test_a_backtest_gives_every_window_and_the_pool(tmp_path: Path) -> None:

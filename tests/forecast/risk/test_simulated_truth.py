@@ -38,7 +38,7 @@ def true_shares(draws: int = 2_000_000) -> pl.DataFrame:
 
 
 @cache
-def tried() -> tuple[rolling.Backtest, Floats, list[tuple[int, Floats]]]:
+def tried() -> tuple[rolling.Tried, Floats, list[tuple[int, Floats]]]:
     """The backtest, each cell's true share, and the incidents in every window's cells."""
     cells = true_shares()
     thefts = crimes(FIRST, date(2026, 12, 1), SCALE).filter(category="theft")
@@ -50,10 +50,11 @@ def tried() -> tuple[rolling.Backtest, Floats, list[tuple[int, Floats]]]:
     grid = Grid.of(cells["column"].to_numpy(), cells["row"].to_numpy(), 1, SIDE)
     history = History(grid, {"theft": Events.of(placed["cell"], placed["day"])}, day_number(FIRST))
     starts = [day_number(ORIGIN) + DAYS * n for n in range(WINDOWS)]
-    backtest, _, _ = rolling.run(history, "theft", [(start, DAYS) for start in starts], (int(grid.size * 0.01),))
+    selected = int(grid.size * 0.01)
+    result = rolling.Lists(history, selected).score([(start, DAYS) for start in starts], (selected,), history)["theft"]
     known = history.events["theft"]
     fell = [(start, known.counts(grid.size, start, start + DAYS)) for start in starts]
-    return backtest, cells["share"].to_numpy(), fell
+    return result, cells["share"].to_numpy(), fell
 
 
 def ratios(counted: pl.DataFrame) -> dict[int, float]:
@@ -67,7 +68,7 @@ def is_calibrated(result: dict[int, float]) -> bool:
 
 def test_expected_counts_of_simulated_thefts_match_in_every_band() -> None:
     backtest, _, _ = tried()
-    counted = pl.concat(backtest.bands)
+    counted = backtest.bands
     result = ratios(counted)
     print({band: round(ratio, 2) for band, ratio in result.items()})
     assert is_calibrated(result)
@@ -93,7 +94,7 @@ def test_the_list_catches_nearly_what_the_list_of_true_rates_does() -> None:
     best = pl.concat(
         curves.steps(start, "theft", {"truth": np.argsort(-share, kind="stable")}, outcome) for start, outcome in fell
     )
-    pooled = curves.pooled(pl.concat([*backtest.curves, best]), 1 / share.size)
+    pooled = curves.pooled(pl.concat([backtest.curves, best]), 1 / share.size)
     rates = {
         name: pooled.filter(pl.col("model") == name, pl.col("area_share") >= 0.01)["hit_rate"].to_numpy()
         for name in ("stack", "truth", "prospective")

@@ -20,10 +20,10 @@ from pipelines.forecast.risk.cell_hours import backtest, hours
 from pipelines.forecast.risk.cell_hours.backtest import MODEL
 from pipelines.forecast.risk.cell_hours.hours import PER_DAY, SLOT_HOURS, SLOTS, Times
 from pipelines.forecast.risk.evaluation import scoring
-from pipelines.forecast.risk.evaluation.rolling import LEVEL_HALF_LIFE_DAYS
 from pipelines.forecast.risk.history import Floats, History, Ints
 from pipelines.forecast.risk.models import stack
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
+from pipelines.forecast.risk.models.shrunk_count import level
 from pipelines.forecast.risk.models.stack import BEST_COUNT
 from pipelines.forecast.risk.ranking import Lots
 from pipelines.schema.dictionary import frame_schema
@@ -198,14 +198,14 @@ def _of_category(known: Known, category: str, share: float) -> tuple[pl.DataFram
     places = np.union1d(*lists)
     seen = times.seen(until, known.history.seen(until).first_day)
     rate = rates.rates[chosen.rate].sum()
-    level = known.history.seen(until).rate(category, until, LEVEL_HALF_LIFE_DAYS) / rate if rate else 1.0
+    scale = level(known.history.seen(until), category, until) / rate if rate else 1.0
     timed = int((seen.slot >= 0).sum())
     issued = pl.DataFrame(
         {
             "cell_id": known.cell_ids.gather(places // SLOTS),
             "category": pl.repeat(category, places.size, eager=True),
             "slot": places % SLOTS,
-            "expected": expected[places].astype(float) * level * DAYS,
+            "expected": expected[places].astype(float) * scale * DAYS,
             "baseline_expected": plain[places].astype(float) * DAYS,
             **{name: _ranked(best, places) for name, best in zip(_RANKS.values(), lists, strict=True)},
             "area_share": np.full(places.size, first / expected.size),

@@ -13,8 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipelines.forecast.risk.evaluation import scoring
+from pipelines.forecast.risk.models import stack
+from pipelines.forecast.risk.models.stack import BANDS
 
-BANDS: Final = 10
 ALL: Final = 0
 
 COUNTED: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
@@ -98,12 +99,7 @@ def pooled(counted: pl.DataFrame) -> pl.DataFrame:
 
 def _bands(expected: NDArray[np.float64], outcome: NDArray[np.float64]) -> pl.DataFrame:
     """Return sums of cells, best first, by band, for all bands, and for all cells."""
-    total = expected.sum()
-    # A cell is in the band of its middle: one with a fifth of the total expectation is not split.
-    middle = expected.cumsum() - expected / 2
-    band = (
-        np.minimum(BANDS * middle // total, BANDS - 1).astype(np.int64) if total else np.full(expected.size, BANDS - 1)
-    )
+    band = stack.bands(expected) if expected.any() else np.full(expected.size, BANDS - 1)
     cells, hoped, fell = (np.bincount(band, weight, BANDS) for weight in (np.ones(band.size), expected, outcome))
     return pl.DataFrame(
         {

@@ -1,9 +1,12 @@
-"""Rolling origins of risk models: each model's forecast at an origin, its selected cells, and the observed
-incidents.
+"""Rolling origins of risk: the list of an origin, selected on trials of the months before it, and its scores.
+
+A list depends on its origin, the history known there and the lead only. So the list that is scored at a past origin is
+the one that was, or would have been, issued there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,11 +14,13 @@ import polars as pl
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk.evaluation import calibration, curves
 from pipelines.forecast.risk.evaluation.scoring import log_likelihood
-from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints
+from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints, last_due
 from pipelines.forecast.risk.models import registry, stack
-from pipelines.forecast.risk.models.boosting import BOOSTING, MIN_HISTORY_DAYS, PLAIN, WINDOW_DAYS, Table
-from pipelines.forecast.risk.models.registry import DENSITY
-from pipelines.forecast.risk.models.stack import Choice, Trial
+from pipelines.forecast.risk.models.boosting import BOOSTING, MIN_HISTORY_DAYS, WINDOW_DAYS, Memo, boosting
+from pipelines.forecast.risk.models.counts import COUNTS
+from pipelines.forecast.risk.models.shrunk_count import level, shrunk_count
+from pipelines.forecast.risk.models.stack import BEST_COUNT, COUNT, MIXTURE, STACK, Choice, Trial
+from pipelines.forecast.risk.ranking import cells_of_share, ranks
 
 WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "origin_day": pl.Int64,
@@ -36,186 +41,232 @@ WINDOWS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
 Poisson, over all cells, null for models without an expectation.
 """
 
-CHOICES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "origin_day": pl.Int64,
-    "category": pl.String,
-    "cells": pl.Int64,
-    "count": pl.String,
-    "mixture": pl.String,
-    "origins": pl.Int64,
-    "gain": pl.Float64,
-    "gain_error": pl.Float64,
-}
-
-
 PROSPECTIVE: Final = "prospective"
 """The near-repeat kernel that is reported next to stack and best count."""
 
+MONTHS: Final = 12
+"""Trials before an origin on which the stack is selected: the windows of four weeks that end on fixed dates."""
+LEAST_TRIAL_DAYS: Final = 28
+"""Days of history before a trial."""
 
-class Backtest:
-    """The trials of one category, in the order of their origins; each selects from the earlier ones.
 
-    ``depths`` are numbers of cells to select; the first is that of the issued list, which ``curves`` (`curves.STEPS`)
-    and ``bands`` (`calibration.COUNTED`) follow over all cells, one frame per window.
+class Listed(NamedTuple):
+    """A list as issued: all cells, best first, incidents a day by cell, and the selection that made it."""
 
-    ``lead`` days are between an origin, the first unknown day, and the forecast window.
+    order: Ints
+    expected: Floats
+    choice: Choice
+
+
+class Tried(NamedTuple):
+    """Scores of one category: `WINDOWS`, `curves.STEPS` and `calibration.COUNTED`."""
+
+    windows: pl.DataFrame
+    curves: pl.DataFrame
+    bands: pl.DataFrame
+
+
+def months(history: History, until: int, lead: int = 0) -> list[int]:
+    """Return the origins of the trials before a day: of every night until the next month is due, the same ones."""
+    due = last_due(until - lead, WINDOW_DAYS)
+    origins = range(due - WINDOW_DAYS * MONTHS, due, WINDOW_DAYS)
+    return [origin for origin in origins if origin - history.seen(origin).first_day >= LEAST_TRIAL_DAYS]
+
+
+def due_windows(history: History, until: int, lead: int = 0) -> list[tuple[int, int]]:
+    """Return the windows (origin, days) of `months` before which there was a history to train on."""
+    return [
+        (origin, WINDOW_DAYS)
+        for origin in months(history, until, lead)
+        if origin - history.seen(origin).first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS
+    ]
+
+
+class CategoryLists:
+    """The lists of one category at any origin, ``lead`` days after which the forecast window begins.
+
+    Origins are best visited in their order.
     """
 
-    def __init__(self, history: History, category: str, depths: Sequence[int], lead: int = 0) -> None:
-        self.history, self.category, self.depths, self.lead = history, category, tuple(depths), lead
-        self.trials: list[Trial] = []
-        self.curves: list[pl.DataFrame] = []
-        self.bands: list[pl.DataFrame] = []
+    def __init__(self, history: History, category: str, lead: int = 0) -> None:
+        self.history, self.category, self.lead = history, category, lead
         self.boosted: dict[int, Floats | None] = {}
-        """Boosting's rates at each origin, for `cell_hours` to continue from; None if boosting was not trained."""
+        """Boosting's rates by origin, for `cell_hours` to continue from; None if boosting was not trained."""
         self.expected: dict[int, Floats] = {}
-        """The stack's incidents a day per cell at each past origin, for `patrol` to continue from."""
-        self._memo: dict[tuple[str, int], Table] = {}
+        """Incidents a day per cell of the list at each scored origin, for `patrol` to continue from."""
+        self.trials: dict[int, Trial | None] = {}
+        self._memo = Memo()
 
-    def rates(self, origin: int) -> dict[str, Floats]:
-        """Return incidents a day per cell after an origin, by every model; without boosting if it was not trained."""
-        rates = registry.rates(self.history, self.category, origin, self._memo)
-        self.boosted[origin] = rates.get(BOOSTING)
-        return rates
+    def boosting(self, origin: int) -> Floats | None:
+        """Return boosting's incidents a day per cell at an origin, None if it was not trained."""
+        if origin not in self.boosted:
+            self.boosted[origin] = boosting(self.history, self.category, origin, self._memo)
+        return self.boosted[origin]
 
     def drop_tables(self) -> None:
-        """Drop the features of past origins, by far the largest part; only further origins would read them."""
-        self._memo.clear()
+        """Drop the features of past origins, by far the largest part; only further fits would read them."""
+        self._memo = Memo()
 
-    def placed(self, origin: int, rates: Mapping[str, Floats]) -> dict[str, Ints]:
-        """Return every model's rank of every cell."""
-        return stack.placed(rates, self.category, origin)
+    def trial(self, origin: int) -> Trial | None:
+        """Return the lists of an origin, None without a history before it or with an unknown day in its window."""
+        if origin not in self.trials:
+            self.trials[origin] = self._trial(origin)
+        return self.trials[origin]
 
-    def chosen(self, origin: int, cells: int) -> Choice:
-        """Select for this many cells from the trials before an origin."""
-        return stack.choose(self.history, self.category, origin, self.trials, cells)
+    def listed(self, origin: int, chosen: Choice) -> Listed:
+        """Return the list as issued at an origin: the count if `stack.reason` gives a reason."""
+        seen = self.history.seen(origin)
+        orders, rate = self._orders(seen, origin)
+        reason = stack.reason(seen.known_days(self.category, origin), MIXTURE in orders)
+        choice = stack.allowed(chosen, reason)
+        order = orders[choice.list_name]
+        return Listed(order, stack.expected(order, rate, choice.factors, level(seen, self.category, origin)), choice)
 
-    def allowed(self, chosen: Choice, origin: int, is_trained: bool) -> Choice:
-        """Return a selection as issued at an origin: with the count alone if `stack.reason` gives a reason."""
-        return stack.allowed(
-            chosen, stack.reason(self.history.seen(origin).known_days(self.category, origin), is_trained)
+    def score(self, origin: int, days: int, chosen: Choice, depths: Sequence[int], actual: History) -> Tried:
+        """Compare the list of an origin, and every model, with the incidents of its window.
+
+        Args:
+            origin: The first unknown day.
+            days: Length of the window.
+            chosen: The selection at the origin.
+            depths: Numbers of cells to select.
+            actual: The incidents as known now.
+        """
+        known = actual.events[self.category].where(actual.events[self.category].known_until == ALWAYS)
+        size, first = self.history.grid.size, origin + self.lead
+        outcome, prior = known.counts(size, first, first + days), known.counts(size, origin - days, origin)
+        issued = self.listed(origin, chosen)
+        self.expected[origin] = issued.expected
+        boosted = self.boosting(origin)
+        rates = registry.rates(self.history.seen(origin), self.category, origin)
+        rates |= {} if boosted is None else {BOOSTING: boosted}
+        orders = {name: self._order(rate, origin) for name, rate in rates.items()}
+        baseline = issued.choice.baseline
+        orders |= {BEST_COUNT: orders[baseline], STACK: issued.order}
+        rates |= {BEST_COUNT: rates[baseline], STACK: issued.expected}
+        followed = {name: orders[name] for name in (STACK, BEST_COUNT, PROSPECTIVE)}
+        hoped = {name: rates[name] * days for name in (STACK, BEST_COUNT)}
+        rows = [
+            (
+                origin, self.category, name, cells, days, int(outcome.sum()), int(outcome[order[:cells]].sum()),
+                int(np.sort(outcome)[::-1][:cells].sum()), int((outcome[order[:cells]] > 0).sum()), int(prior.sum()),
+                int(prior[order[:cells]].sum()), float(log_likelihood(outcome, rates[name] * days).mean()),
+            )
+            for cells in depths
+            for name, order in orders.items()
+        ]  # fmt: skip
+        return Tried(
+            pl.DataFrame(rows, schema=WINDOWS, orient="row"),
+            curves.steps(origin, self.category, followed, outcome),
+            calibration.bands(origin, self.category, followed, hoped, outcome),
         )
 
-    def listed(
-        self, origin: int, rates: Mapping[str, Floats], placed: Mapping[str, Ints], choice: Choice
-    ) -> tuple[Ints, Floats]:
-        """Return all cells, best first, as issued at an origin and as scored, and every cell's expected incidents a
-        day.
-        """
-        finer = PLAIN if PLAIN in rates else DENSITY
-        best = stack.count_order(rates[choice.count], placed[finer]) if choice.reason else stack.order(placed, choice)
-        level = self.history.seen(origin).rate(self.category, origin, LEVEL_HALF_LIFE_DAYS)
-        return best, stack.expected(best, rates[finer], level)
+    def _orders(self, seen: History, origin: int) -> tuple[dict[str, Ints], Floats]:
+        """Return all cells, best first, by the count and, if boosting was trained, by the mixture; and a rate."""
+        counted = shrunk_count(seen, self.category, origin)
+        boosted = self.boosting(origin)
+        if boosted is None:
+            finer = ranks(counted.finer, self.category, origin)
+            return {COUNT: stack.count_order(counted.incidents, finer)}, counted.rate
+        placed = ranks(boosted, self.category, origin)
+        by_count = stack.count_order(counted.incidents, placed)
+        position = np.empty(by_count.size, np.int64)
+        position[by_count] = np.arange(1, by_count.size + 1)
+        return {COUNT: by_count, MIXTURE: stack.mixture(placed, position)}, boosted
 
-    def ranked(self, origin: int, selected: int, chosen: Choice | None = None) -> pl.DataFrame:
-        """Return all cells as issued at an origin, best first, by the stack selected from earlier trials, or before.
+    def _order(self, rate: Floats, origin: int) -> Ints:
+        """Return all cells, best first, equal rates by a draw."""
+        return np.argsort(ranks(rate, self.category, origin), kind="stable")
+
+    def _trial(self, origin: int) -> Trial | None:
+        # The next origin knows this window except its last days, as many as the lead.
+        start, end = origin + self.lead, origin + WINDOW_DAYS
+        seen = self.history.seen(origin)
+        is_known = self.history.is_known(self.category, start, end + self.lead)
+        if not is_known or seen.known_days(self.category, origin) < LEAST_TRIAL_DAYS:
+            return None
+        orders, rate = self._orders(seen, origin)
+        counts = {name: self._order(count(seen, self.category, origin), origin) for name, count in COUNTS.items()}
+        depth = cells_of_share(stack.SHARES[-1], self.history.grid.size)
+        best = {name: order[:depth].copy() for name, order in (counts | orders).items()}
+        return Trial(start, end, best, {name: stack.banded(order, rate) for name, order in orders.items()})
+
+
+class Lists:
+    """The lists of all categories of a history, selected together: sparse categories borrow from the others."""
+
+    def __init__(
+        self, history: History, selected: int, lead: int = 0, threads: int = 1, progress: Progress = silent
+    ) -> None:
+        self.history, self.selected, self.lead = history, selected, lead
+        self.threads, self.progress = threads, progress
+        self.categories = {name: CategoryLists(history, name, lead) for name in history.events}
+
+    def choose(self, until: int) -> dict[str, Choice]:
+        """Select the list of every category at an origin, from the trials of the months before it."""
+        origins = months(self.history, until, self.lead)
+
+        def tried(category: str) -> list[Trial]:
+            trials = []
+            for done, origin in enumerate(origins, 1):
+                trials.append(self.categories[category].trial(origin))
+                self.progress(f"{category}: {done} of {len(origins)} months")
+            return [trial for trial in trials if trial is not None]
+
+        with ThreadPoolExecutor(self.threads) as workers:
+            trials = dict(zip(self.categories, workers.map(tried, self.categories), strict=True))
+        known = last_due(until - self.lead, WINDOW_DAYS) + self.lead
+        return stack.choose(self.history, known, trials)
+
+    def issue(self, until: int, chosen: Mapping[str, Choice]) -> dict[str, pl.DataFrame]:
+        """Return all cells of every category as issued at an origin, best first.
 
         Returns:
-            ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day), ``rank``,
-            ``is_selected`` and ``ranking_method``.
+            By category ``cell`` (position), ``category``, ``expected`` and ``baseline_expected`` (incidents a day),
+            ``rank``, ``is_selected``, ``ranking_method``, and ``gain``, ``gain_low``, ``gain_high``: the mixture's
+            relative gain in hits over the count in the trials, with its 95 % interval, null without a trial.
         """
-        rates = self.rates(origin)
-        choice = self.allowed(chosen or self.chosen(origin, selected), origin, BOOSTING in rates)
-        best, expected = self.listed(origin, rates, self.placed(origin, rates), choice)
-        rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
-        return pl.DataFrame(
-            {"cell": best, "expected": expected[best], "baseline_expected": rates[choice.count][best]}
-        ).with_columns(
-            rank,
-            (rank <= selected).alias("is_selected"),
-            pl.lit(self.category).alias("category"),
-            pl.lit(stack.method(choice)).alias("ranking_method"),
-        )
 
-    def try_window(self, origin: int, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Run every model at an origin, select the stack from earlier trials, and count the incidents after the lead.
+        def issued(category: str) -> pl.DataFrame:
+            order, expected, choice = self.categories[category].listed(until, chosen[category])
+            baseline = COUNTS[choice.baseline](self.history.seen(until), category, until)
+            rank = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("rank")
+            gains = dict(zip(("gain", "gain_low", "gain_high"), (choice.gain, *choice.interval), strict=True))
+            return pl.DataFrame(
+                {"cell": order, "expected": expected[order], "baseline_expected": baseline[order]}
+            ).with_columns(
+                rank,
+                (rank <= self.selected).alias("is_selected"),
+                pl.lit(category).alias("category"),
+                pl.lit(stack.method(choice)).alias("ranking_method"),
+                **{name: pl.lit(value, pl.Float64).fill_nan(None) for name, value in gains.items()},
+            )
 
-        Returns frames of `WINDOWS` and `CHOICES`.
+        with ThreadPoolExecutor(self.threads) as workers:
+            return dict(zip(self.categories, workers.map(issued, self.categories), strict=True))
+
+    def score(self, windows: Sequence[tuple[int, int]], depths: Sequence[int], actual: History) -> dict[str, Tried]:
+        """Score windows (origin, days), each with the list of its origin; arguments as of `CategoryLists.score`.
+
+        A window with an unknown day has no outcome, and one before the category's first known day no history: they are
+        not scored.
         """
-        rates = self.rates(origin)
-        placed = self.placed(origin, rates)
-        lists = stack.leading(placed, max(self.depths))
-        known = self.history.events[self.category].where(self.history.events[self.category].known_until == ALWAYS)
-        size = self.history.grid.size
-        first = origin + self.lead
-        outcome, prior = known.counts(size, first, first + days), known.counts(size, origin - days, origin)
-        rows, choices = [], []
-        for cells in self.depths:
-            chosen = self.allowed(self.chosen(origin, cells), origin, BOOSTING in rates)
-            choices.append((origin, self.category, cells, *_choice(chosen)))
-            best, expected = self.listed(origin, rates, placed, chosen)
-            lists_and_counts = {name: (lists[name], rate * days) for name, rate in rates.items()}
-            lists_and_counts[stack.BEST_COUNT] = lists_and_counts[chosen.count]
-            lists_and_counts[stack.STACK] = best, expected * days
-            if cells == self.depths[0]:
-                self.expected[origin] = expected
-                compared = {stack.BEST_COUNT: placed[chosen.count], PROSPECTIVE: placed[PROSPECTIVE]}
-                orders = {name: np.argsort(rank, kind="stable") for name, rank in compared.items()}
-                expectations = {name: lists_and_counts[name][1] for name in (stack.STACK, stack.BEST_COUNT)}
-                self._follow(origin, {stack.STACK: best} | orders, expectations, outcome)
-            most = int(np.sort(outcome)[::-1][:cells].sum())
-            for name, (order, counts) in lists_and_counts.items():
-                selected = order[:cells]
-                rows.append(
-                    (
-                        origin, self.category, name, cells, days, int(outcome.sum()), int(outcome[selected].sum()),
-                        most, int((outcome[selected] > 0).sum()), int(prior.sum()), int(prior[selected].sum()),
-                        float(log_likelihood(outcome, counts).mean()),
-                    )
-                )  # fmt: skip
-        # The next origin knows this window except its last days, as many as the lead.
-        self.trials.append(Trial(first, origin + days, lists))
-        return pl.DataFrame(rows, schema=WINDOWS, orient="row"), pl.DataFrame(choices, schema=CHOICES, orient="row")
+        chosen = {origin: self.choose(origin) for origin, _ in sorted(windows)}
 
-    def _follow(self, origin: int, orders: Mapping[str, Ints], expected: Mapping[str, Floats], outcome: Floats) -> None:
-        """Record the issued list over all cells, with the best count and prospective hot spots."""
-        self.curves.append(curves.steps(origin, self.category, orders, outcome))
-        self.bands.append(calibration.bands(origin, self.category, orders, expected, outcome))
+        def scored(category: str) -> Tried:
+            lists, tried = self.categories[category], [NOTHING]
+            for done, (origin, days) in enumerate(sorted(windows), 1):
+                first = origin + self.lead
+                seen = self.history.seen(origin)
+                if seen.known_days(category, origin) and actual.is_known(category, first, first + days):
+                    tried.append(lists.score(origin, days, chosen[origin][category], depths, actual))
+                self.progress(f"{category}: {done} of {len(windows)} windows")
+            return Tried(*(pl.concat(frames) for frames in zip(*tried, strict=True)))
+
+        with ThreadPoolExecutor(self.threads) as workers:
+            return dict(zip(self.categories, workers.map(scored, self.categories), strict=True))
 
 
-LEVEL_HALF_LIFE_DAYS: Final = 91.0
-
-
-def windows(history: History, until: int, days: int, most: int) -> list[tuple[int, int]]:
-    """Return consecutive windows (origin, days) up to a day, as far as there was a history to train on."""
-    starts = (until - days * back for back in range(most, 0, -1))
-    return [
-        (start, days) for start in starts if start - history.seen(start).first_day >= MIN_HISTORY_DAYS + WINDOW_DAYS
-    ]
-
-
-def run(
-    history: History,
-    category: str,
-    windows: Sequence[tuple[int, int]],
-    depths: Sequence[int],
-    progress: Progress = silent,
-    lead: int = 0,
-) -> tuple[Backtest, pl.DataFrame, pl.DataFrame]:
-    """Try windows (origin, days) in order; return the backtest, to continue from, and `WINDOWS`, `CHOICES` frames.
-
-    A window with an unknown day has no outcome, and one before the category's first known day no history: they are not
-    tried.
-    """
-    backtest = Backtest(history, category, depths, lead)
-    windows = [
-        (origin, days)
-        for origin, days in windows
-        if history.seen(origin).known_days(category, origin)
-        and history.is_known(category, origin + lead, origin + lead + days)
-    ]
-    scored, choices = [pl.DataFrame(schema=WINDOWS)], [pl.DataFrame(schema=CHOICES)]
-    for done, (window, chosen) in enumerate(_tried(backtest, windows), 1):
-        scored.append(window)
-        choices.append(chosen)
-        progress(f"{category}: {done} of {len(windows)} windows")
-    return backtest, pl.concat(scored), pl.concat(choices)
-
-
-def _tried(backtest: Backtest, windows: Sequence[tuple[int, int]]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    return (backtest.try_window(origin, days) for origin, days in sorted(windows))
-
-
-def _choice(chosen: Choice) -> tuple[str, str, int, float | None, float | None]:
-    gain, error = (None if np.isnan(value) else value for value in (chosen.gain, chosen.gain_error))
-    return chosen.count, chosen.mixture, chosen.origins, gain, error
+NOTHING: Final = Tried(
+    pl.DataFrame(schema=WINDOWS), pl.DataFrame(schema=curves.STEPS), pl.DataFrame(schema=calibration.COUNTED)
+)

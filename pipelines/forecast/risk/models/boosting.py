@@ -2,43 +2,50 @@
 
 Features are counts of several windows, decayed counts and Gaussian means over several distances; for every other
 category its count, that of its last year and Gaussian means. All are as known at an origin; targets are the incidents
-of the window after it. Training origins are the windows just before the forecast one, so nothing after it is used.
-Places only: no attribute of a person, no census.
+of the window after it. Training origins are windows before the forecast one, so nothing after it is used. Places only:
+no attribute of a person, no census.
 
-Trees put cells into classes, so they rank the whole list well and the very first cells coarsely. Half of the model
-therefore starts from the log of a linear pool of densities, which distinguishes those, and only corrects it.
+Trees put cells into classes, so alone they rank the very first cells coarsely. They start from the log of a linear pool
+of densities, which distinguishes those, and only correct it.
+
+Trees and pool are fitted every `FIT_DAYS` days and used with the features of the day until the next fit: what changes
+from month to month is where incidents were, not how they lead to others.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.forecast.risk.history import Events, Floats, History
+from pipelines.forecast.risk.history import Events, Floats, History, last_due
 from pipelines.forecast.risk.models import linear_pool
 
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
 BOOSTING: Final = "boosting"
-PLAIN: Final = "boosting_plain"
 
 WINDOW_DAYS: Final = 28
+FIT_DAYS: Final = 84
+"""Days between fits, a multiple of the window: at most so old are trees and pool."""
 TRAINING_WINDOWS: Final = 18
 MIN_HISTORY_DAYS: Final = 182
 EMPTY_CELLS: Final = 2_000
 """Maximum number of cells without an incident drawn per origin: time does not grow with the city."""
-TREES: Final = 150
-SEEDS: Final = (1, 2)
+TREES: Final = 75
 ONE_THREAD: Final = {"num_threads": 1, "verbosity": -1}
 """For every call into LightGBM. It keeps one number of threads for the whole process and sizes buffers by it, so
 categories fitted in parallel must not change it. More threads do not speed up so small a fit.
 """
 PARAMETERS: Final = {
     "objective": "poisson",
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "num_leaves": 8,
     "min_data_in_leaf": 200,
     "feature_fraction": 0.3,
+    "feature_fraction_seed": 2,
     "deterministic": True,
     "force_row_wise": True,
     **ONE_THREAD,
@@ -74,57 +81,84 @@ class Rows(NamedTuple):
     start: Floats
 
 
-def boosting(
-    history: History, category: str, until: int, memo: dict[tuple[str, int], Table] | None = None
-) -> dict[str, Floats]:
-    """Return incidents a day per cell in the coming four weeks, by two models.
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """Trees, and the weights of the pool's parts that they start from."""
 
-    `PLAIN` starts from a uniform rate and predicts the level better; `BOOSTING` is the geometric mean of it and of one
-    that starts from the linear pool, and predicts the location better. Neither is returned if boosting was not trained:
-    no training origin, no incident after any of them, or too few rows for a single split.
+    trees: "Booster"
+    mix: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memo:
+    """Tables and fits from earlier calls on the same history, by category and day: what was known never changes.
+
+    No fit is None. Only tables of days on which a window of training may begin are read again, and kept.
+    """
+
+    tables: dict[tuple[str, int], Table] = field(default_factory=dict)
+    fits: dict[tuple[str, int], Fit | None] = field(default_factory=dict)
+
+
+def boosting(history: History, category: str, until: int, memo: Memo | None = None) -> Floats | None:
+    """Return incidents a day per cell in the coming four weeks, or None if boosting was not trained.
+
+    It is not trained without a training origin, without an incident after any of them, or with too few rows for a
+    single split.
 
     Args:
         history: The whole history; only what was known at ``until`` is used.
         category: What is forecast.
         until: First unknown day.
-        memo: Tables from earlier calls on the same history: what was known at an origin never changes.
+        memo: From earlier calls on the same history, in the order of ``until``.
     """
-    memo, seen = {} if memo is None else memo, history.seen(until)
-    origins = list(_origins(seen, category, until))
-    tables = [_table(history, category, origin, memo) for origin in origins]
-    outcomes = [seen.events[category].counts(history.grid.size, day, day + WINDOW_DAYS) for day in origins]
-    if not any(outcome.any() for outcome in outcomes):
-        return {}
+    memo = Memo() if memo is None else memo
+    fitted = _fit(history, category, last_due(until, FIT_DAYS), memo)
+    if fitted is None:
+        return None
     now = _table(history, category, until, memo)
+    corrected = fitted.trees.predict(now.values, raw_score=True, num_threads=1)
+    return np.asarray(np.exp(np.log(fitted.mix @ now.parts) + corrected) / WINDOW_DAYS)
+
+
+def _fit(history: History, category: str, day: int, memo: Memo) -> Fit | None:
+    """Return the trees fitted on a day, by what was known then."""
+    if (category, day) not in memo.fits:
+        memo.fits[category, day] = _fitted(history, category, day, memo)
+        for older in [key for key in memo.tables if key[1] < day - WINDOW_DAYS * TRAINING_WINDOWS]:
+            del memo.tables[older]
+    return memo.fits[category, day]
+
+
+def _fitted(history: History, category: str, day: int, memo: Memo) -> Fit | None:
+    seen = history.seen(day)
+    origins = list(_origins(seen, category, day))
+    outcomes = [seen.events[category].counts(history.grid.size, origin, origin + WINDOW_DAYS) for origin in origins]
+    if not any(outcome.any() for outcome in outcomes):
+        return None
+    tables = [_table(history, category, origin, memo) for origin in origins]
     mix = _mix(tables, outcomes)
     rows = [_rows(*trained, mix) for trained in zip(tables, outcomes, origins, strict=True)]
-    trained = Rows(*(np.concatenate(column) for column in zip(*rows, strict=True)))
-    logs = _logs(trained, now, np.log(mix @ now.parts))
-    if logs is None:
-        return {}
-    plain, started = logs
-    return {PLAIN: np.exp(plain) / WINDOW_DAYS, BOOSTING: np.exp((plain + started) / 2) / WINDOW_DAYS}
+    trees = _trees(Rows(*(np.concatenate(column) for column in zip(*rows, strict=True))), tables[0].rising)
+    return Fit(trees, mix) if trees.feature_importance("split").any() else None
 
 
-def _logs(rows: Rows, now: Table, start: Floats) -> tuple[Floats, Floats] | None:
-    """Return log of the incidents of a window by either boosting, or None if no tree could be split."""
+def _trees(rows: Rows, rising: list[int]) -> "Booster":
     import lightgbm
 
-    data = lightgbm.Dataset(rows.values, rows.outcome, weight=rows.weight, params=ONE_THREAD, free_raw_data=False)
-    chosen = PARAMETERS | {"monotone_constraints": now.rising}
-    plain = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[0]}, data, TREES)
-    if not plain.feature_importance("split").any():
-        return None
-    data.set_init_score(rows.start)
-    started = lightgbm.train(chosen | {"feature_fraction_seed": SEEDS[1]}, data, TREES)
-    flat, corrected = (model.predict(now.values, raw_score=True, num_threads=1) for model in (plain, started))
-    return flat, start + corrected
+    data = lightgbm.Dataset(rows.values, rows.outcome, weight=rows.weight, init_score=rows.start, params=ONE_THREAD)
+    return lightgbm.train(PARAMETERS | {"monotone_constraints": rising}, data, TREES)
 
 
 def _origins(history: History, category: str, until: int) -> Iterator[int]:
+    """Yield the first days of the training windows, the last one first.
+
+    Before its first incident a category has no history: what follows nothing teaches nothing that could be used later.
+    """
+    begun = int(history.events[category].day.min(initial=until))
     for window in range(1, TRAINING_WINDOWS + 1):
         origin = until - WINDOW_DAYS * window
-        if history.known_days(category, origin) < MIN_HISTORY_DAYS:
+        if history.days(category, begun, origin) < MIN_HISTORY_DAYS:
             return
         if history.is_known(category, origin, origin + WINDOW_DAYS):
             yield origin
@@ -151,10 +185,13 @@ def _rows(table: Table, outcome: Floats, origin: int, mix: Floats) -> Rows:
     return Rows(table.values[kept], outcome[kept], weight, np.log(expects[kept]))
 
 
-def _table(history: History, category: str, origin: int, memo: dict[tuple[str, int], Table]) -> Table:
-    if (category, origin) not in memo:
-        memo[category, origin] = features(history.seen(origin), category, origin)
-    return memo[category, origin]
+def _table(history: History, category: str, origin: int, memo: Memo) -> Table:
+    if (category, origin) in memo.tables:
+        return memo.tables[category, origin]
+    table = features(history.seen(origin), category, origin)
+    if last_due(origin, WINDOW_DAYS) == origin:
+        memo.tables[category, origin] = table
+    return table
 
 
 def features(history: History, category: str, until: int) -> Table:

@@ -50,7 +50,7 @@ class Night:
     """The risk forecast of a night, from which its lists are made.
 
     ``until`` is the first unknown day; the month begins ``lead`` days later. ``cells``: ``cell_id, x_m, y_m`` (lower
-    left corner, profile's CRS) in the order of the grid. By category: ``ranked`` (`Backtest.ranked`), and ``tested``,
+    left corner, profile's CRS) in the order of the grid. By category: ``ranked`` (`Lists.issue`), and ``tested``,
     the expected incidents a day at each origin of the backtest. ``scores``: those of an earlier night to reuse
     (`SCORES`); none: they are computed from ``tested``.
     """

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from pipelines.forecast.risk import ranking
-from pipelines.forecast.risk.history import ALWAYS, Events, Grid, History
+from pipelines.forecast.risk.history import ALWAYS, Events, Floats, Grid, History, last_due
 from pipelines.forecast.risk.history import history as build
-from pipelines.forecast.risk.models import boosting, kernels, linear_pool, registry
+from pipelines.forecast.risk.models import boosting, kernels, linear_pool, registry, shrunk_count
 from pipelines.forecast.risk.models.counts import COUNTS
 from pipelines.forecast.risk.models.self_exciting import fit, self_exciting
 from pipelines.quality import outages
@@ -151,12 +151,18 @@ def test_same_day_ties_do_not_make_the_self_exciting_model_diverge() -> None:
     assert np.isfinite(rates).all() and rates[5] > 0
 
 
+def trained(past: History) -> Floats:
+    rates = boosting.boosting(past, "theft", 500)
+    assert rates is not None
+    return rates
+
+
 def test_boosting_ranks_busy_cells_first_also_in_parallel() -> None:
     past = town()
     with ThreadPoolExecutor(2) as pool:
-        single, two = pool.map(lambda _: boosting.boosting(past, "theft", 500)[boosting.BOOSTING], range(2))
+        single, two = pool.map(lambda _: trained(past), range(2))
     assert set(np.argsort(-single)[:3]) == {17, 40, 90}
-    assert (single == two).all() and (single == boosting.boosting(past, "theft", 500)[boosting.BOOSTING]).all()
+    assert (single == two).all() and (single == trained(past)).all()
     assert single.sum() == pytest.approx(3, rel=0.3), "a tenth of 144 empty cells is a small sample"
 
 
@@ -189,19 +195,51 @@ def test_the_training_set_has_all_of_the_likeliest_cells_and_some_others() -> No
     assert rows.weight.sum() == pytest.approx(10_000, rel=0.1)
 
 
-def test_boosting_fits_a_category_that_begins_after_all_others() -> None:
-    past = town()
+def test_boosting_leaves_a_category_that_begins_after_all_others_until_it_has_a_history() -> None:
+    past = town(900)
     late = past.events["theft"].where(past.events["theft"].day >= 400)
-    rates = boosting.boosting(History(past.grid, {**past.events, "theft": late}, 0), "theft", 500)[boosting.BOOSTING]
-    assert np.isfinite(rates).all() and set(np.argsort(-rates)[:3]) == {17, 40, 90}
+    begun = History(past.grid, {**past.events, "theft": late}, 0)
+    assert boosting.boosting(begun, "theft", 500) is None
+    rates = boosting.boosting(begun, "theft", 880)
+    assert rates is not None and set(np.argsort(-rates)[:3]) == {17, 40, 90}
+    assert rates.sum() == pytest.approx(1_500 / 900, rel=0.3)
 
 
 def test_untrained_boosting_returns_no_rates() -> None:
-    assert boosting.boosting(history((3, 5), (4, 6)), "theft", 20) == {}, "no training window"
-    assert boosting.boosting(history((3, 5), (4, 6)), "theft", 600) == {}, "no incident in any training window"
+    assert boosting.boosting(history((3, 5), (4, 6)), "theft", 20) is None, "no training window"
+    assert boosting.boosting(history((3, 5), (4, 6)), "theft", 600) is None, "no incident in any training window"
     daily = history(*((day % 3, day) for day in range(400)), side=3)
-    assert boosting.boosting(daily, "theft", 400) == {}, "nine cells are too few rows for a single split"
-    assert set(registry.rates(daily, "theft", 400)) == set(registry.SIMPLE)
+    assert boosting.boosting(daily, "theft", 400) is None, "nine cells are too few rows for a single split"
+
+
+def test_between_fits_boosting_uses_the_older_one_with_the_features_of_the_day() -> None:
+    past, memo = town(600), boosting.Memo()
+    fitted = last_due(560, boosting.FIT_DAYS)
+    rates = [boosting.boosting(past, "theft", day, memo) for day in (fitted, fitted + 40)]
+    assert list(memo.fits) == [("theft", fitted)]
+    assert not np.array_equal(*rates)
+    for day, remembered in zip((fitted, fitted + 40), rates, strict=True):
+        assert np.array_equal(boosting.boosting(past, "theft", day), remembered), "a memo changes nothing"
+
+
+def test_a_rate_shrinks_the_count_of_a_cell_towards_what_is_around_it() -> None:
+    rows = [(cell, day) for day in range(0, 300, 10) for cell in (40, 41, 52)] + [(5, 100), (100, 200)]
+    counted = shrunk_count.shrunk_count(history(*rows).seen(300), "theft", 300)
+    assert counted.incidents.tolist() == pytest.approx(
+        np.rint(COUNTS["count_decayed"](history(*rows), "theft", 300) * history(*rows).decayed_days("theft", 300, 1460))
+    )
+    assert counted.rate[40] < 0.1 < counted.rate[[40, 41, 52]].sum() / 2.9, "30 incidents in 300 days were luck in part"
+    assert counted.rate[53] > counted.rate[143] > 0, "next to busy cells more is expected than far away"
+    assert counted.rate[5] > counted.rate[143]
+
+
+def test_the_level_of_few_incidents_is_that_of_a_longer_time() -> None:
+    """None in the last weeks means little where one a month is usual, and much where one a day is."""
+    monthly = history(*((5, day) for day in range(0, 360, 30)))
+    daily = history(*((5, day) for day in range(360)))
+    assert shrunk_count.level(monthly.seen(360), "theft", 360) == pytest.approx(1 / 30, rel=0.25)
+    assert shrunk_count.level(daily.seen(400), "theft", 400) < 0.65
+    assert shrunk_count.level(history(), "theft", 400) == pytest.approx(linear_pool.LEAST_LEVEL, rel=0.1)
 
 
 @pytest.mark.parametrize("name", registry.MODELS)
@@ -223,8 +261,14 @@ def test_nothing_from_the_origin_on_changes_a_prediction(name: str) -> None:
         return Events(*(np.concatenate([getattr(part, column) for part in parts]) for column in Events.__slots__))
 
     changed = History(past.grid, {key: altered(single) for key, single in past.events.items()}, -510)
-    before, after = (registry.rates(single, "theft", 400)[name] for single in (past, changed))
-    assert (before == after).all()
+
+    def rates(past: History) -> Floats | None:
+        if name == boosting.BOOSTING:
+            return boosting.boosting(past, "theft", 400)
+        return registry.SIMPLE[name](past.seen(400), "theft", 400)
+
+    before, after = rates(past), rates(changed)
+    assert before is not None and np.array_equal(before, after)
 
 
 def test_a_state_counts_only_while_it_was_the_known_one() -> None:

@@ -1,4 +1,4 @@
-"""The stack and its scores: selected on earlier origins only, the count if nothing beats it, indices by hand."""
+"""The stack and its scores: it starts at the count and moves on evidence, lists as issued, indices by hand."""
 
 import numpy as np
 import polars as pl
@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.forecast.risk.evaluation import rolling, scoring
+from pipelines.forecast.risk.evaluation.rolling import Lists
 from pipelines.forecast.risk.history import Events, Grid, History
-from pipelines.forecast.risk.models import stack
+from pipelines.forecast.risk.models import registry, shrunk_count, stack
 from pipelines.forecast.risk.models.counts import COUNTS
-from pipelines.forecast.risk.models.stack import BEST_COUNT, Trial
+from pipelines.forecast.risk.models.stack import BEST_COUNT, COUNT, MIXTURE, Choice, Trial
 from tests.forecast.risk.models.test_models import town
 
 
 def trials(history: History, good: str, windows: int = 6) -> list[Trial]:
     """Trials in which one list catches every incident and all others none."""
-    names = {*COUNTS, "boosting"} | {stack._named(count) for count in COUNTS}
-    result = []
+    names, result = (*COUNTS, COUNT, MIXTURE), []
     for number in range(windows):
         hit = history.events["theft"].counts(history.grid.size, number * 10, number * 10 + 10)
         best, worst = np.argsort(-hit, kind="stable"), np.argsort(hit, kind="stable")
@@ -31,136 +31,137 @@ def streets() -> History:
     return History(Grid.of(x, y, 1, 100), {"theft": Events.of(cell, day)}, 0)
 
 
-def test_the_mixture_is_used_unless_it_lost_at_earlier_origins() -> None:
+def chosen(history: History, tried: list[Trial], origin: int = 60) -> Choice:
+    return stack.choose(history, origin, {"theft": tried})["theft"]
+
+
+def test_the_list_is_the_count_unless_the_mixture_was_better_at_earlier_origins() -> None:
     history = streets()
     equal = trials(history, "none of them")
-    choice = stack.choose(history, "theft", 60, equal, 5)
-    assert (choice.mixture, choice.gain, choice.origins) == (stack.MIXTURE, 0, 6)
-    # The count is better in one window of six only: no more than chance.
-    equal[0] = trials(history, "count_all", 1)[0]
-    choice = stack.choose(history, "theft", 60, equal, 5)
-    assert (choice.count, choice.mixture) == ("count_all", stack.MIXTURE) and choice.gain < 0
+    assert (chosen(history, equal).list_name, chosen(history, equal).gain) == (COUNT, 0)
+    # The mixture is better in one window of six only: no more than chance.
+    once = [*trials(history, MIXTURE, 1), *equal[1:]]
+    assert chosen(history, once).list_name == COUNT and chosen(history, once).gain > 0
+    always = chosen(history, trials(history, MIXTURE))
+    assert (always.list_name, always.origins) == (MIXTURE, 6) and always.gain > always.gain_error > 0
+    assert chosen(history, trials(history, COUNT)).list_name == COUNT
 
 
-def test_the_best_count_is_used_alone_if_the_mixture_lost_to_it() -> None:
+def test_two_months_are_not_enough_to_leave_the_count() -> None:
     history = streets()
-    choice = stack.choose(history, "theft", 60, trials(history, "count_56"), 5)
-    assert (choice.count, choice.mixture) == ("count_56", BEST_COUNT)
-    assert choice.gain < -choice.gain_error <= 0
-
-
-def test_the_mixture_contains_the_best_count() -> None:
-    history = streets()
-    built = trials(history, "count_56", 3) + trials(history, f"{stack.MIXTURE}, count_56", 6)[3:]
-    choice = stack.choose(history, "theft", 60, built, 5)
-    assert (choice.count, choice.mixture) == ("count_56", stack.MIXTURE)
-    rates = {name: -np.argsort(built[0].best[name]).astype(float) for name in (*COUNTS, "boosting")}
-    assert sorted(stack.order(stack.placed(rates, "a"), choice)) == list(range(36))
+    assert chosen(history, trials(history, MIXTURE, 2)).list_name == COUNT
+    assert chosen(history, trials(history, MIXTURE, 3)).list_name == MIXTURE
 
 
 def test_a_window_that_has_not_ended_by_the_origin_is_ignored() -> None:
     history = streets()
-    early, late = trials(history, "count_56")[:3], trials(history, f"{stack.MIXTURE}, count_all")[3:]
-    assert stack.choose(history, "theft", 39, [*early, *late], 5).mixture == BEST_COUNT
-    assert stack.choose(history, "theft", 39, [*early, *late], 5).origins == 3
-    assert stack.choose(history, "theft", 9, [*early, *late], 5).origins == 0
+    early, late = trials(history, COUNT)[:3], trials(history, MIXTURE)[3:]
+    assert [chosen(history, [*early, *late], day).origins for day in (9, 39, 60)] == [0, 3, 6]
+    assert chosen(history, [*early, *late], 39).list_name == COUNT
 
 
-def test_a_window_begins_after_its_lead_and_is_used_as_far_as_it_is_known() -> None:
-    days = [*range(60), 40, 41]
-    past = History(streets().grid, {"theft": Events.of([day % 36 for day in days], days)}, 0)
-    backtest, result, choices = rolling.run(past, "theft", [(30, 10), (40, 10)], (36,), lead=2)
-    assert result.filter(model="count_28")["incidents"].to_list() == [12, 10], "from 32 to 41, from 42 to 51"
-    assert [(trial.start, trial.end) for trial in backtest.trials] == [(32, 40), (42, 50)]
-    assert choices["origins"].to_list() == [0, 1]
+def test_the_baseline_is_the_count_with_the_most_hits() -> None:
+    history = streets()
+    assert chosen(history, trials(history, "count_56")).baseline == "count_56"
+    assert chosen(history, []).baseline == stack.FIRST_COUNT
+
+
+def test_a_trial_without_boosting_says_nothing_for_the_mixture() -> None:
+    history = streets()
+    without = [
+        Trial(trial.start, trial.end, {name: cells for name, cells in trial.best.items() if name != MIXTURE})
+        for trial in trials(history, COUNT)
+    ]
+    none = chosen(history, without)
+    assert (none.list_name, none.untrained) == (COUNT, 6) and np.isnan(none.gain)
+    mixed = chosen(history, [*without[:3], *trials(history, MIXTURE)[3:]])
+    assert (mixed.list_name, mixed.origins, mixed.untrained) == (MIXTURE, 6, 3)
+
+
+def test_gains_of_a_sparse_category_are_shrunk_to_those_of_the_others() -> None:
+    steady = {name: np.array([0.04, 0.05, 0.06, 0.05]) + shift for name, shift in (("a", 0.0), ("b", 0.01))}
+    sparse = np.array([-0.6, 0.5, 0.3, -0.4])
+    alone, pooled = stack.shrunk({"c": sparse})["c"], stack.shrunk({**steady, "c": sparse})
+    assert alone == (pytest.approx(-0.05), pytest.approx(sparse.std(ddof=1) / 2, rel=1e-3))
+    assert pooled["c"][0] == pytest.approx(0.055, abs=0.01) and pooled["c"][1] < 0.1 * alone[1]
+    assert pooled["a"][0] == pytest.approx(0.05, abs=0.01)
+
+
+def test_gains_that_differ_beyond_chance_stay_apart() -> None:
+    good, bad = np.array([0.3, 0.31, 0.29, 0.3]), np.array([-0.3, -0.29, -0.31, -0.3])
+    result = stack.shrunk({"good": good, "bad": bad})
+    assert result["good"][0] == pytest.approx(0.3, abs=0.01) and result["bad"][0] == pytest.approx(-0.3, abs=0.01)
 
 
 def test_the_method_states_what_was_tried_whichever_was_selected() -> None:
-    won, lost = (
-        stack.Choice("count_28", mixture, 12, gain, 0.5) for mixture, gain in ((stack.MIXTURE, 2.0), (BEST_COUNT, -1.0))
+    won, lost = (Choice("count_28", name, 12, gain, 0.01) for name, gain in ((MIXTURE, 0.024), (COUNT, -0.01)))
+    assert stack.method(won) == (
+        "boosting 3/4, rest count; in 12 earlier months +2.4% hits (95 % +0.4% to +4.4%) against the count"
     )
-    assert stack.method(won) == "boosting 3/4, rest count_28; on 12 earlier months +2.0 hits each against count_28"
     assert stack.method(lost) == (
-        "count_28; on 12 earlier months boosting 3/4, rest count_28, had -1.0 hits each against it"
+        "count; in 12 earlier months boosting 3/4, rest count, had -1.0% hits (95 % -3.0% to +1.0%) against it"
     )
-    assert stack.method(stack.choose(streets(), "theft", 0, [], 5)) == "count_decayed; no earlier month to choose on"
-
-
-def test_the_leading_cells_are_the_first_of_the_whole_order() -> None:
-    rng = np.random.default_rng(1)
-    placed = stack.placed({name: rng.random(200) for name in (*COUNTS, "boosting")}, "theft")
-    lists = stack.leading(placed, 20)
-    for mixture, name in ((BEST_COUNT, "count_28"), (stack.MIXTURE, stack._named("count_28"))):
-        whole = stack.order(placed, stack.Choice("count_28", mixture, 5, 1.0, 0.1))
-        assert (whole[:20] == lists[name]).all()
+    assert stack.method(chosen(streets(), [])) == "count; boosting was tried in 0 earlier months, fewer than 3"
+    assert stack.method(stack.allowed(won, "under a year of history")) == "count; under a year of history"
 
 
 def test_expected_counts_follow_the_order_and_sum_to_the_level() -> None:
-    built = stack.expected(np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), 16.0)
+    built = stack.expected(np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), np.ones(10), 16.0)
     assert built.tolist() == [3.0, 3.0, 10.0], "where the model's rates rise along the order, cells share their mean"
+
+
+def test_expected_counts_are_corrected_by_what_their_band_had_at_earlier_origins() -> None:
+    """Ten cells, a band each; the last tenth of the expected incidents never came."""
+    rate, order = np.ones(10), np.arange(10)
+    tried = [stack.banded(order, rate)] * 3
+    outcome = np.array([20.0] * 9 + [0.0])
+    pairs = [(Trial(0, 1, {}, {COUNT: single}), outcome) for single in tried]
+    factors = np.array(stack._factors(pairs, COUNT))
+    assert factors[0] == pytest.approx((60 + 30) / (54 + 30)) and factors[9] == pytest.approx(30 / (54 + 30))
+    corrected = stack.expected(order, rate, factors, 9.0)
+    assert corrected.sum() == pytest.approx(9) and corrected[9] < 0.5 * corrected[0]
+
+
+@given(st.integers(0, 99))
+def test_moving_cells_within_the_array_moves_the_list_with_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    boosting, count, cells = rng.permutation(40) + 1, rng.permutation(40) + 1, rng.permutation(40)
+    assert cells[stack.mixture(boosting[cells], count[cells])].tolist() == stack.mixture(boosting, count).tolist()
+    counts = rng.integers(0, 3, 40).astype(float)
+    moved = stack.count_order(counts[cells], boosting[cells])
+    assert cells[moved].tolist() == stack.count_order(counts, boosting).tolist()
 
 
 def test_equal_mean_ranks_are_never_ordered_by_position_in_the_array() -> None:
     """Ranks 1 and 16 have the same mean log rank as 2 and 2: 3/4 log 1 + 1/4 log 16 = log 2."""
     boosting = np.array([2, 1, *range(3, 17)])
     count = np.array([2, 16, 1, *range(3, 16)])
-    placed = {"boosting": boosting} | dict.fromkeys(COUNTS, count)
-    choice = stack.Choice("count_28", stack.MIXTURE, 5, 1.0, 0.1)
     for cells in (np.arange(16), np.arange(16)[::-1], np.random.default_rng(1).permutation(16)):
-        moved = {name: rank[cells] for name, rank in placed.items()}
-        assert cells[stack.order(moved, choice)].tolist() == stack.order(placed, choice).tolist()
-        for size in range(1, 17):
-            first = stack.leading(moved, size)[stack._named("count_28")]
-            assert cells[first].tolist() == stack.order(placed, choice)[:size].tolist()
-
-
-@given(st.integers(0, 99))
-def test_moving_cells_within_the_array_moves_the_list_with_them(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    placed = {name: rng.permutation(40) + 1 for name in (*COUNTS, "boosting")}
-    counts, cells = rng.integers(0, 3, 40).astype(float), rng.permutation(40)
-    moved = {name: rank[cells] for name, rank in placed.items()}
-    for mixture in (BEST_COUNT, stack.MIXTURE):
-        choice = stack.Choice("count_28", mixture, 5, 1.0, 0.1)
-        assert cells[stack.order(moved, choice)].tolist() == stack.order(placed, choice).tolist()
-    finer = placed["boosting"]
-    assert cells[stack.count_order(counts[cells], finer[cells])].tolist() == stack.count_order(counts, finer).tolist()
+        assert cells[stack.mixture(boosting[cells], count[cells])].tolist() == stack.mixture(boosting, count).tolist()
 
 
 def test_equal_counts_are_ordered_by_a_finer_rate() -> None:
     assert stack.count_order(np.array([0.0, 2.0, 0.0, 2.0]), np.array([1, 4, 2, 3])).tolist() == [3, 1, 0, 2]
 
 
+def issued(lists: Lists, day: int) -> pl.DataFrame:
+    return lists.issue(day, lists.choose(day))["theft"]
+
+
 def test_under_a_year_of_history_the_list_has_the_order_of_the_count() -> None:
-    backtest, _, choices = rolling.run(town(273), "theft", [(217, 28), (245, 28)], (20,))
-    rates = backtest.rates(273)
-    assert "boosting" in rates and choices["origins"].to_list() == [0, 1]
-    issued = backtest.ranked(273, 20)
-    count = issued["ranking_method"][0].split(";")[0]
-    assert (np.diff(rates[count][issued["cell"].to_numpy()]) <= 0).all()
-    assert issued["ranking_method"].unique().to_list() == [
-        f"{count}; under a year of history; chosen on 2 earlier months"
-    ]
-    assert issued["expected"].is_sorted(descending=True) and issued["expected"].n_unique() > 20
+    past = town(340)
+    frame = issued(Lists(past, 20), 340)
+    incidents = shrunk_count.shrunk_count(past.seen(340), "theft", 340).incidents
+    assert (np.diff(incidents[frame["cell"].to_numpy()]) <= 0).all()
+    assert frame["ranking_method"].unique().to_list() == ["count; under a year of history"]
+    assert frame["expected"].is_sorted(descending=True) and frame["expected"].n_unique() >= 5
 
 
-def test_the_mixture_is_used_from_a_year_of_history_on() -> None:
-    """Records of exactly 365 days are a year of history."""
+def test_the_mixture_may_be_used_from_a_year_of_history_on() -> None:
+    """Records of exactly 364 days are a year of history."""
     past = town(430)
-    backtest, _, _ = rolling.run(past, "theft", rolling.windows(past, 365, 28, 12), (20,))
-    methods = [backtest.ranked(day, 20)["ranking_method"][0] for day in (363, 365)]
+    methods = [issued(Lists(past, 20), day)["ranking_method"][0] for day in (363, 364)]
     assert [stack.SHORT_HISTORY in method for method in methods] == [True, False]
-    assert stack.MIXTURE in methods[1]
-
-
-def test_on_short_history_the_scored_list_is_the_issued_one() -> None:
-    past, windows = town(310), [(217, 28), (245, 28), (273, 28)]
-    issued = rolling.run(past, "theft", windows[:2], (20,))[0].ranked(273, 20)
-    _, scored, choices = rolling.run(past, "theft", windows, (20,))
-    outcome = past.events["theft"].counts(past.grid.size, 273, 301)
-    hits = int(outcome[issued.filter("is_selected")["cell"].to_numpy()].sum())
-    assert scored.filter(model=stack.STACK, origin_day=273)["hits"].item() == hits
-    assert set(choices["mixture"]) == {BEST_COUNT}
 
 
 def untrained() -> History:
@@ -172,34 +173,43 @@ def untrained() -> History:
 
 def test_without_trained_boosting_the_count_decides_and_expected_counts_still_differ() -> None:
     past = untrained()
-    issued = rolling.run(past, "theft", [(744, 28), (772, 28)], (2,))[0].ranked(800, 2)
-    assert issued.filter("is_selected")["cell"].to_list() == [100, 30]
-    assert issued["ranking_method"][0] == "count_all; boosting did not train; chosen on 2 earlier months"
-    level = past.seen(800).rate("theft", 800, rolling.LEVEL_HALF_LIFE_DAYS)
-    assert issued["expected"].sum() == pytest.approx(level) and issued["expected"].is_sorted(descending=True)
-    assert issued["expected"][0] > 2 * issued["expected"].median() > 0
+    frame = issued(Lists(past, 2), 800)
+    assert frame.filter("is_selected")["cell"].to_list() == [100, 30]
+    assert frame["ranking_method"][0] == "count; boosting did not train"
+    assert frame["expected"].sum() == pytest.approx(shrunk_count.level(past.seen(800), "theft", 800))
+    assert frame["expected"].is_sorted(descending=True) and frame["expected"][0] > 2 * frame["expected"].median() > 0
 
 
 def test_untrained_models_are_not_scored() -> None:
-    _, scored, _ = rolling.run(untrained(), "theft", [(772, 28)], (2,))
-    assert set(scored["model"]) == {*rolling.registry.SIMPLE, BEST_COUNT, stack.STACK}
+    past = untrained()
+    scored = Lists(past, 2).score([(772, 28)], (2,), past)["theft"].windows
+    assert set(scored["model"]) == {*registry.SIMPLE, BEST_COUNT, stack.STACK}
 
 
-def test_a_trial_without_boosting_is_not_used_to_select_the_mixture() -> None:
-    history = streets()
-    lost = trials(history, "count_56")
-    without = [
-        Trial(trial.start, trial.end, {name: trial.best[name] for name in COUNTS})
-        for trial in trials(history, "count_56")
-    ]
-    none = stack.choose(history, "theft", 60, without, 5)
-    assert (none.count, none.mixture, none.untrained) == ("count_56", BEST_COUNT, 6)
-    assert stack.method(none) == "count_56; boosting did not train in any earlier month; chosen on 6 earlier months"
-    equal = trials(history, "none of them")
-    mixed = stack.choose(history, "theft", 60, [*without[:3], *equal[3:]], 5)
-    assert (mixed.count, mixed.mixture, mixed.gain) == ("count_56", stack.MIXTURE, 0)
-    assert "on 3 earlier months" in stack.method(mixed)
-    assert stack.choose(history, "theft", 60, [*without[:3], *lost[3:]], 5).mixture == BEST_COUNT
+def test_the_scored_list_is_the_issued_one_whatever_is_scored_with_it() -> None:
+    past = town(700)
+    outcome = past.events["theft"].counts(past.grid.size, 600, 628)
+    frame = issued(Lists(past, 20), 600)
+    hits = int(outcome[frame.filter("is_selected")["cell"].to_numpy()].sum())
+    for windows in ([(600, 28)], [(500, 28), (600, 28), (640, 28)]):
+        scored = Lists(past, 20).score(windows, (20, 5), past)["theft"]
+        row = scored.windows.filter(model=stack.STACK, origin_day=600, cells=20).row(0, named=True)
+        assert (row["hits"], row["incidents"]) == (hits, outcome.sum())
+        whole = scored.bands.filter(model=stack.STACK, origin_day=600, band=0)["expected_incidents"].item()
+        assert whole == pytest.approx(28 * frame["expected"].sum())
+
+
+def test_a_window_begins_after_its_lead_and_a_trial_ends_with_what_is_known() -> None:
+    days = [*range(200), 101, 102]
+    past = History(streets().grid, {"theft": Events.of([day % 36 for day in days], days)}, 0)
+    lists = Lists(past, 36, lead=2)
+    scored = lists.score([(100, 10), (110, 10)], (36,), past)["theft"].windows
+    assert scored.filter(model="count_28")["incidents"].to_list() == [11, 10], "from 102 to 111, from 112 to 121"
+    origins = rolling.months(past, 110, lead=2)
+    assert origins == [32, 60] and rolling.months(past, 116, lead=2) == [32, 60], "the month after ends with day 116"
+    assert rolling.months(past, 118, lead=2) == [32, 60, 88]
+    tried = [lists.categories["theft"].trial(origin) for origin in origins]
+    assert [(trial.start, trial.end) for trial in tried if trial] == [(34, 60), (62, 88)]
 
 
 def test_the_reason_for_the_count_states_everything_that_applies() -> None:
@@ -262,11 +272,10 @@ def test_poisson_log_likelihood_is_scipys() -> None:
 @pytest.mark.slow
 def test_a_backtest_names_every_model_once_a_window_and_no_hit_exceeds_the_best() -> None:
     past = town(600)
-    _, result, choices = rolling.run(past, "theft", [(400 + 28 * i, 28) for i in range(4)], (2, 5))
+    result = Lists(past, 2).score([(400 + 28 * i, 28) for i in range(4)], (2, 5), past)["theft"].windows
     assert result.group_by("origin_day", "model", "cells").len()["len"].max() == 1
-    assert set(result["model"]) == {*rolling.registry.MODELS, BEST_COUNT, stack.STACK}
+    assert set(result["model"]) == {*registry.MODELS, BEST_COUNT, stack.STACK}
     assert result.filter(pl.col("hits") > pl.col("most_hits")).is_empty()
-    assert choices.filter(pl.col("cells") == 2)["origins"].to_list() == [0, 1, 2, 3]
     pooled = scoring.score(
         result.with_columns(area_share=pl.col("cells") / past.grid.size), ["category", "cells", "model"],
         (BEST_COUNT, "prospective"),
