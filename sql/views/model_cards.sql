@@ -88,7 +88,7 @@ from (
             'Reported incidents of allowed categories (allow_list) by cell and day, as known at the origin',
             'Persons, offenders or suspects; offences found by patrol; sensitive matters; positions of callers',
             'best_count',
-            'Starts at the plain count, equal cells by a finer rate. Where at least three earlier months show it to be better, over all categories, the mean of the log ranks of boosting (three quarters) and the count; not under a year of history or where boosting did not train. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
+            'Starts at the plain count, equal cells by a finer rate. Where at least six earlier months show it to be better, over all categories, the mean of the log ranks of boosting (three quarters) and the count; not under a year of history or where boosting did not train. Says where, never who. Follows reporting, so places where people report less look safer than they are. Not for stops, searches or any decision on a person'
         ),
         (
             'slots',

@@ -49,9 +49,7 @@ def test_one_row_per_cell_and_the_selection_within_the_area(tmp_path: Path) -> N
         "cell_id", "category", "expected", "rank", "is_selected", "ranking_method", "gain", "gain_low", "gain_high",
         "geometry",
     ]  # fmt: skip
-    assert risk.frame["ranking_method"].unique().to_list() == [
-        "count; under a year of history and boosting did not train"
-    ]
+    assert risk.frame["ranking_method"].unique().to_list() == ["count; under a year of history"]
     assert risk.frame["gain"].null_count() == risk.frame.height, "no earlier month had trained boosting"
     assert risk.frame["cell_id"].is_unique().all()
     assert risk.frame["is_selected"].sum() == 4

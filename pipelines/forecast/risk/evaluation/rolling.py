@@ -98,9 +98,12 @@ class CategoryLists:
         self._memo = Memo()
 
     def boosting(self, origin: int) -> Floats | None:
-        """Return boosting's incidents a day per cell at an origin, None if it was not trained."""
+        """Return boosting's incidents a day per cell, None under a year of history or if it was not trained."""
         if origin not in self.boosted:
-            self.boosted[origin] = boosting(self.history, self.category, origin, self._memo)
+            known_days = self.history.seen(origin).known_days(self.category, origin)
+            is_short = known_days < stack.LEAST_HISTORY_DAYS
+            rates = None if is_short else boosting(self.history, self.category, origin, self._memo)
+            self.boosted[origin] = rates
         return self.boosted[origin]
 
     def drop_tables(self) -> None:

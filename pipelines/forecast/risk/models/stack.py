@@ -7,7 +7,7 @@ one small area are mostly chance. The mean gain of a category's trials is shrunk
 effects: DerSimonian and Laird 1986), so that sparse categories borrow. The mixture is used if the shrunk gain exceeds
 zero by `LEAN` standard errors on at least `LEAST_TRIALS` origins at which boosting was trained.
 
-The count is also used with less than `LEAST_HISTORY_DAYS` of history, and where boosting was not trained.
+With less than `LEAST_HISTORY_DAYS` of history boosting is not used at all, not even to order cells with equal counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,15 +34,15 @@ WEIGHT: Final = 0.75
 """Weight of boosting's log rank in the mixture."""
 SHARES: Final = (0.0025, 0.005, 0.01, 0.02, 0.05)
 """Shares of the cells over which the gain of a trial is averaged."""
-LEAN: Final = 1.0
-LEAST_TRIALS: Final = 3
+LEAN: Final = 0.5
+LEAST_TRIALS: Final = 6
 FEWEST_HITS: Final = 0.5
 """Mean hits of the count, at least, that gains are relative to."""
 SMALLEST_VARIANCE: Final = 1e-6
 """Of a mean gain: equal gains of a few trials do not make a certainty."""
 
 LEAST_HISTORY_DAYS: Final = 364
-"""Known days of a category below which the count is used: a year of whole weeks."""
+"""Known days of a category from which boosting is used: a year of whole weeks."""
 SHORT_HISTORY: Final = "under a year of history"
 UNTRAINED: Final = "boosting did not train"
 
@@ -138,8 +138,9 @@ def reason(known_days: int, is_trained: bool) -> str:
         known_days: Days of history known at the origin.
         is_trained: Whether boosting trained at the origin.
     """
-    reasons = {SHORT_HISTORY: known_days < LEAST_HISTORY_DAYS, UNTRAINED: not is_trained}
-    return " and ".join(text for text, applies in reasons.items() if applies)
+    if known_days < LEAST_HISTORY_DAYS:
+        return SHORT_HISTORY
+    return "" if is_trained else UNTRAINED
 
 
 def method(choice: Choice) -> str:
