@@ -160,6 +160,8 @@ def forecast_risk(
     reused = kept.issued_at(as_of) if kept is not None and kept.fits(months.fingerprint) else None
     reason = _reason(degraded, past, until)
     lists = Lists(past, months.depths[0], LEAD_DAYS, threads, progress)
+    if reused is None:
+        lists.prepare([*(origin for origin, _ in months.windows), until])
     choices = lists.choose(until) if reused is None else reused.chosen_cells
     tried = lists.score(months.windows, months.depths, past) if reused is None else None
     ranked = lists.issue(until, choices)

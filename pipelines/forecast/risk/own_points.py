@@ -81,6 +81,7 @@ def predict_points(
         note(f"the points reach back only {known_days} days before --start: expected counts may be far off")
     ((known_then, _),) = placed.at([day])
     lists = Lists(known_then, placed.selected, threads=THREADS, progress=progress)
+    lists.prepare([day])
     places = placed.cells.select("cell_id", "geometry")
     frames = [
         listed.hstack(places[listed["cell"]]).select(

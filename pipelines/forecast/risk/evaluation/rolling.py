@@ -16,7 +16,7 @@ from pipelines.forecast.risk.evaluation import calibration, curves
 from pipelines.forecast.risk.evaluation.scoring import log_likelihood
 from pipelines.forecast.risk.history import ALWAYS, Floats, History, Ints, last_due
 from pipelines.forecast.risk.models import registry, stack
-from pipelines.forecast.risk.models.boosting import BOOSTING, MIN_HISTORY_DAYS, WINDOW_DAYS, Memo, boosting
+from pipelines.forecast.risk.models.boosting import BOOSTING, MIN_HISTORY_DAYS, WINDOW_DAYS, Around, Memo, boosting
 from pipelines.forecast.risk.models.counts import COUNTS
 from pipelines.forecast.risk.models.shrunk_count import level, shrunk_count
 from pipelines.forecast.risk.models.stack import BEST_COUNT, COUNT, MIXTURE, STACK, Choice, Trial
@@ -88,14 +88,20 @@ class CategoryLists:
     Origins are best visited in their order.
     """
 
-    def __init__(self, history: History, category: str, lead: int = 0) -> None:
+    def __init__(
+        self,
+        history: History,
+        category: str,
+        lead: int = 0,
+        around: Around | None = None,
+    ) -> None:
         self.history, self.category, self.lead = history, category, lead
         self.boosted: dict[int, Floats | None] = {}
         """Boosting's rates by origin, for `cell_hours` to continue from; None if boosting was not trained."""
         self.expected: dict[int, Floats] = {}
         """Incidents a day per cell of the list at each scored origin, for `patrol` to continue from."""
         self.trials: dict[int, Trial | None] = {}
-        self._memo = Memo()
+        self._memo = Memo(around={} if around is None else around)
 
     def boosting(self, origin: int) -> Floats | None:
         """Return boosting's incidents a day per cell, None under a year of history or if it was not trained."""
@@ -108,7 +114,7 @@ class CategoryLists:
 
     def drop_tables(self) -> None:
         """Drop the features of past origins, by far the largest part; only further fits would read them."""
-        self._memo = Memo()
+        self._memo.tables.clear()
 
     def trial(self, origin: int) -> Trial | None:
         """Return the lists of an origin, None without a history before it or with an unknown day in its window."""
@@ -203,21 +209,38 @@ class Lists:
     ) -> None:
         self.history, self.selected, self.lead = history, selected, lead
         self.threads, self.progress = threads, progress
-        self.categories = {name: CategoryLists(history, name, lead) for name in history.events}
+        self._around: Around = {}
+        self.categories = {name: CategoryLists(history, name, lead, self._around) for name in history.events}
+
+    def prepare(self, origins: Sequence[int]) -> None:
+        """Fit boosting and make the trials for the lists of these origins, in order, and one category at a time.
+
+        Not needed, but the features of two categories at once are what there is memory for.
+        """
+        needed = {origin: months(self.history, origin, self.lead) for origin in origins}
+        tried = {month for before in needed.values() for month in before}
+
+        def prepared(category: str) -> None:
+            lists = self.categories[category]
+            for done, origin in enumerate(sorted(tried.union(origins)), 1):
+                if origin in tried:
+                    lists.trial(origin)
+                if origin in needed:
+                    lists.boosting(origin)
+                self.progress(f"{category}: {done} of {len(tried.union(origins))} origins")
+            lists.drop_tables()
+
+        with ThreadPoolExecutor(self.threads) as workers:
+            list(workers.map(prepared, self.categories))
+        self._around.clear()
 
     def choose(self, until: int) -> dict[str, Choice]:
         """Select the list of every category at an origin, from the trials of the months before it."""
         origins = months(self.history, until, self.lead)
-
-        def tried(category: str) -> list[Trial]:
-            trials = []
-            for done, origin in enumerate(origins, 1):
-                trials.append(self.categories[category].trial(origin))
-                self.progress(f"{category}: {done} of {len(origins)} months")
-            return [trial for trial in trials if trial is not None]
-
-        with ThreadPoolExecutor(self.threads) as workers:
-            trials = dict(zip(self.categories, workers.map(tried, self.categories), strict=True))
+        trials = {
+            name: [trial for origin in origins if (trial := lists.trial(origin)) is not None]
+            for name, lists in self.categories.items()
+        }
         known = last_due(until - self.lead, WINDOW_DAYS) + self.lead
         return stack.choose(self.history, known, trials)
 
@@ -254,7 +277,8 @@ class Lists:
         A window with an unknown day has no outcome, and one before the category's first known day no history: they are
         not scored.
         """
-        chosen = {origin: self.choose(origin) for origin, _ in sorted(windows)}
+        self.prepare([origin for origin, _ in windows])
+        chosen = {origin: self.choose(origin) for origin, _ in windows}
 
         def scored(category: str) -> Tried:
             lists, tried = self.categories[category], [NOTHING]

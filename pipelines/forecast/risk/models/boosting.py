@@ -58,6 +58,8 @@ _SEASON_DAYS: Final = 45
 _YEAR: Final = 365.25
 
 Features = NDArray[np.float32]
+Around = dict[tuple[str, int], list[Features]]
+"""Means around each cell over every distance of `_SIGMAS`, by category and day."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +100,8 @@ class Memo:
 
     tables: dict[tuple[str, int], Table] = field(default_factory=dict)
     fits: dict[tuple[str, int], Fit | None] = field(default_factory=dict)
+    around: Around = field(default_factory=dict)
+    """Means around the cells by category, to be shared by the memos of all categories of one history."""
 
 
 def boosting(history: History, category: str, until: int, memo: Memo | None = None) -> Floats | None:
@@ -188,16 +192,21 @@ def _rows(table: Table, outcome: Floats, origin: int, mix: Floats) -> Rows:
 def _table(history: History, category: str, origin: int, memo: Memo) -> Table:
     if (category, origin) in memo.tables:
         return memo.tables[category, origin]
-    table = features(history.seen(origin), category, origin)
-    if last_due(origin, WINDOW_DAYS) == origin:
+    is_kept = last_due(origin, WINDOW_DAYS) == origin
+    table = features(history.seen(origin), category, origin, memo.around if is_kept else {})
+    if is_kept:
         memo.tables[category, origin] = table
     return table
 
 
-def features(history: History, category: str, until: int) -> Table:
-    """Return the features of every cell at an origin: ``history`` as seen there. Long counts are per year."""
+def features(history: History, category: str, until: int, around: Around) -> Table:
+    """Return the features of every cell at an origin: ``history`` as seen there. Long counts are per year.
+
+    ``around`` receives the means around the cells of each category, of which every other category's features have the
+    same.
+    """
     grid, years = history.grid, _years(history, category, until)
-    columns: list[tuple[Floats, int]] = []
+    columns: list[tuple[Floats | Features, int]] = []
     of_category = history.events[category]
     every = of_category.counts(grid.size, history.first_day, until)
 
@@ -215,7 +224,8 @@ def features(history: History, category: str, until: int) -> Table:
         (np.bincount(of_category.cell, np.exp2((of_category.day - until) / half), grid.size).astype(float), 1)
         for half in _HALF_LIVES
     ]
-    columns += [(grid.smooth(every, sigma) / years, int(sigma == 1)) for sigma in _SIGMAS]
+    means = _around(history, category, until, around)
+    columns += [(mean, int(sigma == 1)) for sigma, mean in zip(_SIGMAS, means, strict=True)]
     columns += [(grid.smooth(year, sigma), 0) for sigma in _SIGMAS[1:]]
     columns += [(grid.smooth(last(56), sigma), 0) for sigma in (2, 8)]
     columns += [(grid.around(every, reach) / years, int(reach == 1)) for reach in (1, 2)]
@@ -223,10 +233,19 @@ def features(history: History, category: str, until: int) -> Table:
         if name != category:
             a_year = other.counts(grid.size, history.first_day, until) / _years(history, name, until)
             columns += [(a_year, 0), (last(365, name), 0)]
-            columns += [(grid.smooth(a_year, sigma), 0) for sigma in _SIGMAS]
+            columns += [(mean, 0) for mean in _around(history, name, until, around)]
     values = np.column_stack([column.astype(np.float32) for column, _ in columns])
     parts = (linear_pool.parts(history, category, until) * WINDOW_DAYS).astype(np.float32)
     return Table(values, [rising for _, rising in columns], parts)
+
+
+def _around(history: History, name: str, until: int, known: Around) -> list[Features]:
+    """Return incidents a year as means around each cell, over every distance of `_SIGMAS`."""
+    if (name, until) not in known:
+        every = history.events[name].counts(history.grid.size, history.first_day, until)
+        a_year = every / _years(history, name, until)
+        known[name, until] = [history.grid.smooth(a_year, sigma).astype(np.float32) for sigma in _SIGMAS]
+    return known[name, until]
 
 
 def _years(history: History, category: str, until: int) -> float:
