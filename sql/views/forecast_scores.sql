@@ -3,7 +3,8 @@
 -- readers of records and the public get scores of many targets at once (is_pooled), scaled and rounded.
 select
     scores.reference_at, scores.origin_kind, scores.frequency, scores.service, scores.measure, scores.area_level,
-    scores.model, scores.is_baseline, scores.targets::bigint as targets, scores.mae, scores.pinball, scores.wis,
+    scores.model, scores.is_baseline, scores.targets::bigint as targets, scores.origins::bigint as origins,
+    scores.mae, scores.pinball, scores.wis,
     round(scores.coverage_80, 3) as coverage_80, round(scores.expected_coverage_80, 3) as expected_coverage_80,
     round(scores.mase, 3) as mase, round(scores.scaled_pinball, 3) as scaled_pinball, scores.crps,
     round(scores.rmsse, 3) as rmsse, scores.bias, scores.brier_capacity, round(scores.skill, 3) as skill,

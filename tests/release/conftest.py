@@ -570,8 +570,8 @@ def _fill_demand_quality(con: duckdb.DuckDBPyConnection) -> None:
         score = {
             "reference_at": AS_OF - timedelta(days=14), "origin_kind": "backtest", "frequency": "h", "service": "ems",
             "measure": "calls", "area_level": "district", "model": model, "is_baseline": model == "seasonal_naive",
-            "targets": 100, "mae": 1.0, "pinball": 0.5, "wis": wis, "coverage_80": 0.84, "expected_coverage_80": 0.86,
-            "mase": 0.7,
+            "targets": 100, "origins": 8, "mae": 1.0, "pinball": 0.5, "wis": wis, "coverage_80": 0.84,
+            "expected_coverage_80": 0.86, "mase": 0.7,
         }  # fmt: skip
         insert(con, "forecast.demand_scores", score)
 

@@ -79,6 +79,7 @@ def score_issued(
         .with_columns(
             level_in_region(profile.areas.whole_id).alias("area_level"),
             pl.col("mean").alias("centre"),
+            pl.col("reference_at").alias("cutoff"),
         )
         .join(outcomes.scales.rename({"measure": "counted"}), on=keys, how="left", nulls_equal=True)
         .sort("reference_at", "frequency", "service", "measure", "area_id", "shift", "target_start", "model")

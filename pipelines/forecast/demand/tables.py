@@ -71,8 +71,8 @@ def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFram
     """Return ``forecast.demand_scores`` of the published forecasts and of both baselines, all on the same targets.
 
     Args:
-        known: Forecasts whose outcome ``y`` is known, with ``scale, is_reconciled`` and the columns of the grain; the
-            floors are next to the published rows, or are published themselves.
+        known: Forecasts whose outcome ``y`` is known, with ``cutoff, scale, is_reconciled`` and the grain's columns;
+            the floors are next to the published rows, or are published themselves.
         curves: As ``calibration.recalibrated`` gives.
         origin_kind: ``backtest`` or ``issued``.
 
@@ -80,9 +80,11 @@ def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFram
         One row for what was published, ``is_baseline`` false, and one per baseline. Where several models are in use,
         the first is a ``combination``.
     """
-    scored = _sides(known)
+    scored, by = _sides(known), [*GRAIN, "model", "is_baseline"]
+    origins = scored.group_by(by).agg(pl.col("cutoff").n_unique().cast(pl.Int64).alias("origins"))
     return (
-        scoring.score(scored, [*GRAIN, "model", "is_baseline"], curves)
+        scoring.score(scored, by, curves)
+        .join(origins, on=by, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(pl.lit(origin_kind).alias("origin_kind"))
         .select(*SCORE_COLUMNS)
     )

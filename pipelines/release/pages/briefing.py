@@ -44,6 +44,7 @@ def render(database: Path, audience: str) -> str:
             "charts": forecast.charts(page),
             "has_baseline": page.has_baseline,
             "days": forecast.days_ahead(page),
+            "holidays": forecast.holidays_ahead(page),
             "units": forecast.units(page),
             "hot": track_record.hot_spots(page),
             "emerging": emerging.section(page),

@@ -25,6 +25,10 @@ HOURLY_FROM = 4.0
 PLANNED_FROM = 1.0
 """Minimum calls per hour of a district's units: with fewer calls, hours do not say how many units to keep."""
 
+HOLIDAYS_WITHIN = timedelta(days=120)
+HOLIDAYS_SHOWN = 6
+"""Holidays whose effects are shown; the table has those of a year."""
+
 ROWS_SHOWN = 25
 """Longer tables are collapsed."""
 
@@ -134,6 +138,23 @@ def days_ahead(page: Page) -> dict[str, Any] | None:
         for service in ordered(daily["service"].unique().to_list())
     ]
     return {"days": days, "rows": rows} if days else None
+
+
+def holidays_ahead(page: Page) -> dict[str, Any] | None:
+    """Return the effect of the next holidays on each service of the whole region, with its range."""
+    effects = page.local("calendar_effects")
+    if effects is None:
+        return None
+    region = effects.filter(pl.col("area_id").is_in(page.region))
+    first = page.as_of.date()
+    near = region.filter(pl.col("next_date").is_between(first, first + HOLIDAYS_WITHIN)).sort("next_date")
+    days = near.unique("next_date", keep="first", maintain_order=True).head(HOLIDAYS_SHOWN)
+    rows = [
+        page.label(service)
+        | {"cells": days.select("next_date").join(near.filter(service=service), on="next_date", how="left").to_dicts()}
+        for service in ordered(near["service"].unique().to_list())
+    ]
+    return {"days": days.select("next_date", "holiday", "local_holiday").to_dicts(), "rows": rows} if rows else None
 
 
 def units(page: Page) -> dict[str, Any] | None:

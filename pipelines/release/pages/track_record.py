@@ -51,7 +51,8 @@ def scores(page: Page) -> list[dict[str, Any]]:
         added as (
             select frequency, service, area_level, is_baseline, if(is_baseline, model, null) as baseline,
                 string_agg(distinct model, ', ' order by model) as model,
-                max(origin_kind) as origin_kind, count(distinct reference_at) as origins,
+                max(origin_kind) as origin_kind,
+                if(max(origin_kind) = 'backtest', max(origins), count(distinct reference_at)) as origins,
                 sum(scaled_pinball * targets) / sum(targets) as loss,
                 sum(coverage_80 * targets) / sum(targets) as coverage,
                 sum(expected_coverage_80 * targets) / sum(targets) as expected_coverage

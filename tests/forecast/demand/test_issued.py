@@ -60,7 +60,7 @@ def scores(stored: pl.DataFrame, published: pl.DataFrame) -> pl.DataFrame:
 
 
 def test_recalibrated_levels_are_scored_as_before_writing(published: pl.DataFrame) -> None:
-    before = tables.scores(published, CURVES, "issued").sort("service")
+    before = tables.scores(published.with_columns(cutoff="reference_at"), CURVES, "issued").sort("service")
     after = scores(tables.issued(published, CURVES), published).sort("service")
     assert after["targets"].to_list() == [HOURS] * 3
     for name in ("expected_coverage_80", "crps", "coverage_80", "scaled_pinball", "wis", "mae"):

@@ -271,5 +271,5 @@ def pit_histogram(forecasts: pl.DataFrame, by: Sequence[str], curves: Floats = I
 
 def complete(scores: pl.DataFrame) -> pl.DataFrame:
     """Return scores of an older record with the columns added since, null."""
-    added = [pl.lit(None, pl.Float64).alias(name) for name in SCORES if name not in scores.columns]
-    return scores.with_columns(added)
+    added = {name: pl.lit(None, pl.Float64) for name in SCORES} | {"origins": pl.lit(None, pl.Int64)}
+    return scores.with_columns(value.alias(name) for name, value in added.items() if name not in scores.columns)
