@@ -10,6 +10,7 @@ named day is multiplied by it: so every model knows every day, however few of it
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -34,6 +35,8 @@ SERIES_SD: Final = 0.07
 """Prior standard deviations of a quarter's effect from its day's, and of a series' from its pool's."""
 YEARLY_SD: Final = 0.08
 """Least standard deviation of an effect from year to year."""
+CHI_SQUARE_MEDIAN: Final = 0.4549
+"""Median of a squared standard normal."""
 Z_80: Final = 1.2816
 """Standard deviations on both sides that contain 80 % (normal)."""
 QUARTERS: Final[Mapping[Frequency, int]] = {"h": 4, "D": 1}
@@ -72,10 +75,17 @@ class _Counts:
         return _Counts(self.calls.sum(axis=2, keepdims=True), self.usual.sum(axis=2, keepdims=True))
 
     def dispersion(self, is_ordinary: Flags) -> Doubles:
-        """Return the variance of ordinary counts over their mean, 1 at least: series × 1 × quarter."""
+        """Return the variance of ordinary counts over their mean, 1 at least: series × 1 × quarter.
+
+        From the median of their squared differences, so that a storm does not hide every holiday.
+        """
         calls, usual = self.calls[:, is_ordinary], self.usual[:, is_ordinary]
-        squares = ((calls - usual) ** 2).sum(axis=1, keepdims=True)
-        return np.asarray(np.maximum(squares / np.maximum(usual.sum(axis=1, keepdims=True), 1.0), 1.0))
+        squares = np.where(usual > 0, (calls - usual) ** 2 / np.maximum(usual, 1e-9), np.nan)
+        with warnings.catch_warnings():
+            # A series without any usual day has no median.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            median = np.nanmedian(squares, axis=1, keepdims=True)
+        return np.asarray(np.maximum(np.nan_to_num(median) / CHI_SQUARE_MEDIAN, 1.0))
 
 
 def judged(

@@ -132,3 +132,10 @@ def test_without_a_calendar_nothing_changes() -> None:
     known = History.of(counts({1: 0.5}), NO_CHANGES)
     pools = pl.DataFrame({"unique_id": [1], "pool": "p"})
     assert calendar_effects.judged(known, pools, CALENDAR.clear(), pl.Series([END]), "D").named_days is None
+
+
+def test_a_storm_of_one_day_does_not_hide_the_holidays() -> None:
+    rows = counts({1: 0.6}, rate=100.0)
+    storm = pl.col("ds") == datetime(2024, 8, 7)
+    stormy = rows.with_columns(pl.when(storm).then(3000.0).otherwise("y").alias("y"))
+    assert effect(learned(stormy)) == pytest.approx(effect(learned(rows)), abs=0.02)
