@@ -177,7 +177,7 @@ def backtest_demand(
         Path,
         typer.Option(
             "--out",
-            help="Folder for Parquet files (forecasts, scores, selected models) and a plot (series.png).",
+            help="Folder for Parquet files (forecasts, scores, weights of the models) and a plot (series.png).",
         ),
     ],
     fill_zeros: FillZeros = False,
@@ -185,7 +185,7 @@ def backtest_demand(
     country: Country = None,
     subdivision: Subdivision = None,
 ) -> None:
-    """Score the selected models and each single model on your own series, at past dates.
+    """Score the weighted mean of the models and each single model on your own series, at past dates.
 
     `skill` compares with hour-of-week averages (day-of-week averages for --freq D): above 0 is better.
 
