@@ -63,12 +63,7 @@ class _Counts:
 
     def of_pools(self, pools: Places) -> "_Counts":
         """Return the sums over the series of each pool."""
-        sums = []
-        for values in (self.calls, self.usual):
-            total = np.zeros((int(pools.max()) + 1, *values.shape[1:]))
-            np.add.at(total, pools, values)
-            sums.append(total)
-        return _Counts(*sums)
+        return _Counts(summed(self.calls, pools), summed(self.usual, pools))
 
     def of_days(self) -> "_Counts":
         """Return the sums over the quarters of each day."""
@@ -150,6 +145,13 @@ def effects(
     effect, sd = _posterior(known, named, shared[pool_of], SERIES_SD**2, yearly[pool_of])
     used = np.einsum("pd,dn->pn", (by_day.usual[:, :, 0] > 0).astype(float), named)[pool_of]
     return _frame(ids, names, effect, sd, used)
+
+
+def summed(values: Doubles, groups: Places) -> Doubles:
+    """Return the sums of the rows of each group, numbered from 0."""
+    total = np.zeros((int(groups.max()) + 1, *values.shape[1:]))
+    np.add.at(total, groups, values)
+    return total
 
 
 def _indicators(days: pl.DataFrame, calendar: pl.DataFrame, names: pl.DataFrame) -> Doubles:

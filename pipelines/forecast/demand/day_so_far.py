@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from pipelines.forecast.demand import series
+from pipelines.forecast.demand.calendar_effects import Doubles, Places, summed
 from pipelines.forecast.demand.models import hour_of_week
 from pipelines.forecast.demand.series import SEASON, History
 
@@ -24,9 +24,6 @@ PAST_DAYS: Final = 182
 LEAST_DAYS: Final = 28
 """Days that this needs, after as many whose calls give the level of the first."""
 QUARTERS: Final = 4
-
-Doubles = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class _Days:
 
     def of_pools(self, pools: Places) -> "_Days":
         """Return the sums over the series of each pool."""
-        return _Days(*(_summed(values, pools) for values in self.parts))
+        return _Days(*(summed(values, pools) for values in self.parts))
 
     @property
     def parts(self) -> tuple[Doubles, Doubles, Doubles, Doubles]:
@@ -97,7 +94,7 @@ def _days(recent: pl.DataFrame, table: pl.DataFrame, ids: pl.DataFrame, cutoff: 
     """Return the days of the series in ``ids``, expected calls at the level of the weeks before; None if too few."""
     midnight = _midnight(cutoff)
     ago = (midnight.date() - recent["ds"].dt.date()).dt.total_days()
-    count = int(ago.max() or 0) + 1  # type: ignore[arg-type]
+    count = int(ago.to_numpy().max(initial=0)) + 1
     if count <= 2 * LEAST_DAYS:
         return None
     place = ids["unique_id"].search_sorted(recent["unique_id"])
@@ -135,7 +132,7 @@ def _common(
     product = ((calls - expected) * (later_calls - later_expected))[:, :-1]
     weight = (expected * later_expected)[:, :-1]
     if pools is not None:
-        product, weight = _summed(product, pools), _summed(weight, pools)
+        product, weight = summed(product, pools), summed(weight, pools)
     total = np.maximum(weight.sum(axis=1), 1e-12)
     mean = product.sum(axis=1) / total
     error = np.sqrt(((product - mean[:, None] * weight) ** 2).sum(axis=1)) / total
@@ -161,13 +158,6 @@ def _with_today(named: pl.DataFrame | None, today: pl.DataFrame) -> pl.DataFrame
         return rows.select(*keys, "effect")
     both = pl.concat([named.select(*keys, "effect"), rows.select(*keys, "effect")])
     return both.group_by(keys, maintain_order=True).agg(pl.col("effect").product())
-
-
-def _summed(values: Doubles, pools: Places) -> Doubles:
-    """Return the sums of the rows of each pool."""
-    total = np.zeros((int(pools.max()) + 1, values.shape[1]))
-    np.add.at(total, pools, values)
-    return total
 
 
 def _midnight(moment: datetime) -> datetime:

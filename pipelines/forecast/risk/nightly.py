@@ -165,16 +165,7 @@ def forecast_risk(
     choices = lists.choose(until) if reused is None else reused.chosen_cells
     tried = lists.score(months.windows, months.depths, past) if reused is None else None
     ranked = lists.issue(until, choices)
-    listed = pl.concat(ranked.values()).drop("gain", "gain_low", "gain_high")
-    issued = listed.hstack(grid_cells.select("cell_id")[listed["cell"]]).with_columns(
-        pl.lit(as_of, _INSTANT).alias("reference_at"),
-        pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
-        pl.lit(STACK).alias("model"),
-        pl.lit(edge, _INSTANT).alias("data_as_of"),
-        reason.alias("degraded_reason"),
-    )
-    today = as_of.astimezone(profile.zone).date()
-    spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
+    stated = pl.lit(edge, _INSTANT).alias("data_as_of"), reason.alias("degraded_reason")
     boosted = _boosted(lists, tried, until)
     times, chosen = hours.times(placed), None if reused is None else reused.chosen_slots
     known = nightly.Known(past, times, boosted, grid_cells["cell_id"], until, LEAD_DAYS, months.due, chosen)
@@ -191,7 +182,7 @@ def forecast_risk(
     patrols = patrol.forecast_patrols(night, as_of, edge, profile, reason)
     backtest = reused or _pooled(tried or {}, choices, week, patrols.scores, months, past.grid.size, as_of)
     return RiskForecast(
-        pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank"),
+        _spans(pl.concat(ranked.values()).with_columns(stated), grid_cells["cell_id"], as_of, profile),
         backtest.scores,
         backtest.curves,
         backtest.calibration,
@@ -261,6 +252,19 @@ def _pooled(
         week.scores,
         patrol_scores,
     )
+
+
+def _spans(ranked: pl.DataFrame, cell_ids: pl.Series, as_of: datetime, profile: Profile) -> pl.DataFrame:
+    """Return ``forecast.risk`` of all windows from the ranked cells, which are positions in ``cell_ids``."""
+    issued = ranked.with_columns(
+        cell_ids[ranked["cell"]].alias("cell_id"),
+        pl.lit(as_of, _INSTANT).alias("reference_at"),
+        pl.lit(profile.grid.cell_metres, pl.Int32).alias("cell_metres"),
+        pl.lit(STACK).alias("model"),
+    )
+    today = as_of.astimezone(profile.zone).date()
+    spans = [_span(issued, window, days, today, profile) for window, days in WINDOWS.items()]
+    return pl.concat(spans).select(*FORECAST_COLUMNS).sort("window", "category", "rank")
 
 
 def _span(issued: pl.DataFrame, window: str, days: int, today: date, profile: Profile) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """The plain count of a cell, what orders cells with equal counts, and the rate that a count implies.
 
-The count is of all known incidents, older ones weighing less, in whole incidents: differences of less than one are no
+The count is of all known incidents, older ones weighing less, in whole incidents: differences of less than one are not
 evidence that one cell is riskier than another. On short or sparse records most cells are then equal. A finer rate
 orders them: the mean of the densities of `linear_pool` with equal weights, which needs no training.
 
