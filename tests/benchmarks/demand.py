@@ -1,19 +1,19 @@
-"""Forecasts of demand compared with peers: `python -m tests.benchmarks.demand PANEL [FOLDER [try]]`.
+"""Forecasts of demand compared with peers: `python -m tests.benchmarks.demand PANEL [FOLDER [development]]`.
 
-PANEL: wales, san_francisco or montgomery. Models compete, and ranges are fitted, at origins before each scored one;
-the scored ones are the locked half. `try` scores the last two development origins instead, as a test run.
-FOLDER stores the forecasts, so that tables can be printed again without another run.
+PANEL: a name of `demand_data.PANELS`. Models compete, and ranges are fitted, at origins before each scored one; the
+scored ones are the locked half, with `development` the later ones of the development half. FOLDER stores the forecasts,
+so that tables can be printed again without another run; `demand_summary` compares several panels.
 
 Ours: `chosen`, each level's own forecast; `chosen, coherent`, sums of joint sample paths of the bottom, whose own
-ranges stay the same; `chosen, informed`, the same with bottom means adjusted by upper levels. Single models of ours
-have negative binomial ranges; `boosting` is LightGBM with a Poisson mean. Prophet is run above the bottom only, as
-the nightly run does. Default Prophet and AutoETS are run above the bottom and for a random sample of it.
+ranges stay the same; `chosen, informed`, the same with bottom means adjusted by upper levels, as published. Single
+models of ours have negative binomial ranges; `boosting` is LightGBM with a Poisson mean. Prophet is run above the
+bottom only, as the nightly run does. Default Prophet and AutoETS are run above the bottom and for a sample of it.
 """
 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,51 +21,48 @@ from pathlib import Path
 import polars as pl
 from rich.console import Console
 
-from pipelines.forecast.demand import backtest_figure
+from pipelines.forecast.demand import backtest_figure, calendar_effects, versions
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
-from pipelines.forecast.demand.models import registry
+from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
-from tests.benchmarks import demand_models, demand_peers, demand_scores, wales_paths
+from pipelines.forecast.demand.named_days import named_days
+from pipelines.forecast.demand.series import STEP
+from tests.benchmarks import demand_peers, demand_scores, wales_paths
 from tests.benchmarks.demand_data import PANELS, Panel, targets
 from tests.path_summary import summary
 
 BOTTOM = "bottom"
-FIRST_LEAD = {"wales": 42, "san_francisco": 0, "montgomery": 0}
-"""Days ahead from which targets are scored: the Welsh study plans days 43 to 84."""
 REFERENCES = ("default Prophet", "AutoETS", "Prophet and ETS", "trailing-year table")
-SAMPLE = {"wales": 30, "san_francisco": 15, "montgomery": 10}
-"""Bottom series for which slow peers are run."""
+DEVELOPED = 4
+"""Development origins that are never scored."""
 SEED = 11
 ROW = ["unique_id", "cutoff", "ds", "model", "models", "mean", *COLUMNS, "expected", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The forecasts: a panel, training origins, scored origins, and the first day ahead."""
+    """The forecasts: a panel, training origins and scored origins."""
 
     panel: Panel
     teaching: list[datetime]
     scored: list[datetime]
-    first_lead: int
-    sample: int
 
     def due(self) -> pl.Expr:
         """Targets that are scored."""
-        far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=self.first_lead)
+        far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=self.panel.first_lead)
         return pl.col("cutoff").is_in(self.scored) & far
 
 
-def trial(name: str, is_try: bool) -> Trial:
-    """The locked trial of a panel, or a short one at development origins."""
+def trial(name: str, is_development: bool) -> Trial:
+    """The locked trial of a panel, or one at its development origins."""
     panel = PANELS[name]()
-    if is_try:
-        *teaching, last, newest = panel.development[-5:]
-        return Trial(panel, teaching, [last, newest], FIRST_LEAD[name], 2)
-    return Trial(panel, panel.development, panel.locked, FIRST_LEAD[name], SAMPLE[name])
+    if is_development:
+        return Trial(panel, panel.development[:DEVELOPED], panel.development[DEVELOPED:])
+    return Trial(panel, panel.development, panel.locked)
 
 
 def targets_ahead(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
@@ -82,13 +79,17 @@ def targets_ahead(panel: Panel, origins: list[datetime]) -> pl.DataFrame:
 def ours(what: Trial) -> Published:
     """All of our models at all origins, the selection at each, and ranges."""
     panel, freq = what.panel, what.panel.freq
-    known = demand_models.models(panel)
-    every = known | {"prophet_mean": partial(registry._where_dense, least=0.0, fit=known["prophet_mean"])}
-    named = [
-        rolling_origin.Model(TABLE[freq] if name == "table" else name, _timed(name, predict))
-        for name, predict in every.items()
+    requested = targets_ahead(panel, [*what.teaching, *what.scored])
+    first, last = panel.history["ds"].min(), requested["ds"].max()
+    calendar = named_days(panel.place, first.date(), last.date())  # type: ignore[union-attr]
+    pools = requested.select("unique_id", "pool").unique()
+    known = versions.history(panel.history, STEP[freq])
+    judged = calendar_effects.judged(known, pools, calendar, requested["cutoff"], freq)
+    models = [
+        replace(model, predict=_timed(model.name, model.predict))
+        for model in registry.available(freq, prophet.predict, 0.0)
     ]
-    predictions = rolling_origin.run(named, panel.history, targets_ahead(panel, [*what.teaching, *what.scored]))
+    predictions = rolling_origin.run(models, judged, requested)
     return _timed("choice and ranges", combine.published)(predictions, registry.PRIOR, BASELINE, freq)
 
 
@@ -160,7 +161,7 @@ def _rows_of(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str
 
 def sampled(what: Trial) -> pl.DataFrame:
     """Bottom series for which slow peers are run, drawn once."""
-    return what.panel.series.filter(pl.col("level") == BOTTOM).sample(what.sample, seed=SEED).sort("unique_id")
+    return what.panel.series.filter(pl.col("level") == BOTTOM).sample(what.panel.sample, seed=SEED).sort("unique_id")
 
 
 def peers(what: Trial) -> pl.DataFrame:
@@ -205,7 +206,7 @@ def labelled(what: Trial, rows: pl.DataFrame) -> pl.DataFrame:
 
 def sample_name(what: Trial) -> str:
     """The name of the sample of the bottom."""
-    return f"{BOTTOM}, {what.sample} drawn"
+    return f"{BOTTOM}, {what.panel.sample} drawn"
 
 
 def kept(path: Path | None, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -228,9 +229,10 @@ def _of_ours(what: Trial) -> pl.DataFrame:
 def main() -> None:
     """Print the tables of one panel."""
     name, folder = sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    what = trial(name, "try" in sys.argv[3:])
-    stem = None if folder is None else f"{name}_try" if "try" in sys.argv[3:] else name
-    place = None if folder is None else folder / str(stem)
+    is_development = "development" in sys.argv[3:]
+    what = trial(name, is_development)
+    stem = f"{name}_development" if is_development else name
+    place = None if folder is None else folder / stem
     stored_ours = kept(place and place.with_name(f"{stem}_ours.parquet"), partial(_of_ours, what))
     theirs = kept(place and place.with_name(f"{stem}_peers.parquet"), partial(peers, what))
     rows = labelled(what, pl.concat([stored_ours, theirs]))

@@ -1,20 +1,18 @@
-"""Real demand for benchmarks: Wales and San Francisco by day, Montgomery by hour, each with its levels.
+"""Real demand for benchmarks: Wales, San Francisco and Berlin by day, Montgomery, New York and Nashville by hour.
 
-Every loader returns ``Panel(history, series, freq, horizon, origins)``. Origins are cutoffs, oldest first: the earlier
-half is for development, the later half is locked for the final benchmark. The records stay outside the project.
+Every loader returns a ``Panel``. Origins are cutoffs, oldest first: the earlier half is for development, the later half
+is locked for the final benchmark. The records stay outside the project.
 """
 
 import os
-import zipfile
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from xml.etree import ElementTree
 
 import polars as pl
 
 from pipelines.forecast.demand.evaluation import rolling_origin
-from pipelines.forecast.demand.named_days import Place, named_days
+from pipelines.forecast.demand.named_days import Place
 from pipelines.forecast.demand.series import STEP, Frequency
 
 SHARED = Path(os.environ.get("BONGSU_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -27,7 +25,8 @@ class Panel:
     """Series and how they are tested.
 
     ``history``: ``unique_id, ds, y``, zeros present; ``series``: ``unique_id, name, level, parent`` (the parent's
-    ``unique_id``, null at the top); ``covariates``: ``ds`` and 0/1 columns of days known ahead.
+    ``unique_id``, null at the top); ``place``: whose public holidays they have; ``first_lead``: days ahead from which
+    targets are scored; ``sample``: bottom series for which slow peers are run.
     """
 
     history: pl.DataFrame
@@ -35,7 +34,9 @@ class Panel:
     freq: Frequency
     horizon: int
     origins: list[datetime]
-    covariates: pl.DataFrame
+    place: Place
+    sample: int
+    first_lead: int = 0
 
     @property
     def development(self) -> list[datetime]:
@@ -61,7 +62,9 @@ def wales() -> Panel:
         pl.concat_str("lhb_code", "category", "nature_of_incident", separator=" | ").alias("bottom"),
         pl.col("incidents").alias("y"),
     )
-    return _panel(cells, ["total", "control", "board", "bottom"], "D", 84, 20, timedelta(days=28), _welsh_days())
+    levels = ["total", "control", "board", "bottom"]
+    # The study plans days 43 to 84.
+    return _panel(cells, levels, "D", 84, 20, timedelta(days=28), Place("GB", "WLS"), 30, 42)
 
 
 def san_francisco() -> Panel:
@@ -79,8 +82,7 @@ def san_francisco() -> Panel:
         pl.lit("San Francisco").alias("total"),
         pl.concat_str("district", "category", separator=" | ").alias("bottom"),
     )
-    days = _holidays(Place("US", "CA"), date(2021, 12, 1), date(2026, 2, 1))
-    return _panel(cells, ["total", "district", "bottom"], "D", 28, 20, timedelta(days=28), days)
+    return _panel(cells, ["total", "district", "bottom"], "D", 28, 20, timedelta(days=28), Place("US", "CA"), 15)
 
 
 def montgomery() -> Panel:
@@ -103,11 +105,71 @@ def montgomery() -> Panel:
         pl.lit("Montgomery").alias("total"),
         pl.concat_str("service", "township", separator=" | ").alias("bottom"),
     )
-    days = _holidays(Place("US", "PA"), date(2015, 12, 1), date(2016, 8, 1))
-    return _panel(cells, ["total", "service", "bottom"], "h", 168, 10, timedelta(days=7), days)
+    return _panel(cells, ["total", "service", "bottom"], "h", 168, 10, timedelta(days=7), Place("US", "PA"), 10)
 
 
-PANELS = {"wales": wales, "san_francisco": san_francisco, "montgomery": montgomery}
+def new_york() -> Panel:
+    """EMS calls per hour from 2014: city and boroughs; of a repeated hour the first one. The locked half is 2017."""
+    hours = pl.read_parquet(SHARED / "new_york" / "ems_hourly.parquet").rename({"hour_start": "ds"})
+    boroughs = ["bronx", "brooklyn", "manhattan", "queens", "staten_island"]
+    cells = (
+        hours.filter(pl.col("ds") >= datetime(2014, 1, 1))
+        .unique("ds", keep="first", maintain_order=True)
+        .unpivot(boroughs, index="ds", variable_name="bottom", value_name="y")
+        .select(pl.col("ds").cast(pl.Datetime("us")), pl.lit("New York").alias("total"), "bottom", pl.col("y") * 1.0)
+    )
+    return _panel(cells, ["total", "bottom"], "h", 168, 20, timedelta(days=35), Place("US", "NY"), 5)
+
+
+def nashville() -> Panel:
+    """Fire and EMS incidents per hour: city, level of severity, level × kind; until records went missing in 2020."""
+    counts = (
+        pl.read_parquet(SHARED / "nashville" / "incidents.parquet")
+        .filter(pl.col("alarm") >= datetime(2019, 1, 15), pl.col("alarm") < datetime(2020, 4, 26))
+        .with_columns(pl.col("alarm").dt.truncate("1h").cast(pl.Datetime("us")).alias("ds"))
+        .with_columns(pl.when(pl.col("emd_level").is_in(list("ABCD"))).then("emd_level").otherwise(pl.lit("other")))
+        .with_columns(pl.when(pl.len().over("emd_card") >= 5_000).then("emd_card").alias("card"))
+        .with_columns(pl.col("card").cast(pl.String).fill_null("rest"))
+        .group_by("ds", "emd_level", "card")
+        .agg(pl.len().cast(pl.Float64).alias("y"))
+    )
+    cells = _filled(counts, ["emd_level", "card"], "1h").select(
+        "ds",
+        "y",
+        "emd_level",
+        pl.lit("Nashville").alias("total"),
+        pl.concat_str("emd_level", "card", separator=" | ").alias("bottom"),
+    )
+    return _panel(cells, ["total", "emd_level", "bottom"], "h", 168, 20, timedelta(days=14), Place("US", "TN"), 10)
+
+
+def berlin() -> Panel:
+    """Missions of the fire brigade per day: all, and by service; the locked half ends in 2024."""
+    days = pl.read_parquet(SHARED / "berlin" / "missions_daily.parquet")
+    critical, ems = pl.col("mission_count_ems_critical"), pl.col("mission_count_ems")
+    fire, rescue = pl.col("mission_count_fire"), pl.col("mission_count_technical_rescue")
+    cells = (
+        days.select(
+            pl.col("mission_created_date").cast(pl.Datetime("us")).alias("ds"),
+            critical.alias("ems, critical"),
+            (ems - critical).alias("ems, other"),
+            fire.alias("fire"),
+            rescue.alias("technical rescue"),
+        )
+        .unpivot(index="ds", variable_name="bottom", value_name="y")
+        .select("ds", pl.lit("Berlin").alias("total"), "bottom", pl.col("y") * 1.0)
+    )
+    return _panel(cells, ["total", "bottom"], "D", 28, 40, timedelta(days=28), Place("DE", "BE"), 4)
+
+
+PANELS = {
+    "wales": wales,
+    "san_francisco": san_francisco,
+    "berlin": berlin,
+    "montgomery": montgomery,
+    "new_york": new_york,
+    "nashville": nashville,
+}
 
 
 def targets(panel: Panel, origins: list[datetime], ids: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -128,7 +190,9 @@ def _panel(
     horizon: int,
     count: int,
     step: timedelta,
-    days: pl.DataFrame,
+    place: Place,
+    sample: int,
+    first_lead: int = 0,
 ) -> Panel:
     """Sum cells into every level; a name belongs to one parent."""
     frames, parents = [], []
@@ -158,7 +222,9 @@ def _panel(
         freq,
         horizon,
         rolling_origin.origins(first_end, step, count),
-        days,
+        place,
+        sample,
+        first_lead,
     )
 
 
@@ -167,41 +233,3 @@ def _filled(counts: pl.DataFrame, keys: list[str], every: str) -> pl.DataFrame:
     steps = pl.datetime_range(counts["ds"].min(), counts["ds"].max(), every, time_unit="us", eager=True).alias("ds")
     grid = counts.select(keys).unique().sort(keys).join(steps.to_frame(), how="cross")
     return grid.join(counts, on=[*keys, "ds"], how="left").with_columns(pl.col("y").fill_null(0.0))
-
-
-def _holidays(place: Place, first: date, last: date) -> pl.DataFrame:
-    """Every day with ``public``, 1 on a public holiday."""
-    is_public = (
-        pl.col("ds").is_in(named_days(place, first, last).filter("is_holiday")["day"].implode()).cast(pl.Float64)
-    )
-    days = pl.date_range(first, last, eager=True).alias("ds").to_frame()
-    return days.select(pl.col("ds").cast(pl.Datetime("us")), is_public.alias("public"))
-
-
-def _welsh_days() -> pl.DataFrame:
-    """``public``, ``festive``, ``school`` and ``rugby`` days of Wales, from the study's own sheet."""
-    space = {"x": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
-    with zipfile.ZipFile(SHARED / "wales" / "holidays_rugby.xlsx") as book:
-        sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
-    rows = [
-        {cell.attrib["r"][0]: cell.findtext("x:v", None, space) for cell in row.iterfind("x:c", space)}
-        for row in sheet.iterfind(".//x:row", space)
-    ][1:]
-    day = pl.from_epoch(pl.col("A").cast(pl.Int64) - 25_569, "d").cast(pl.Datetime("us")).alias("ds")
-
-    def flag(column: str, name: str) -> pl.Expr:
-        return pl.col(column).is_not_null().cast(pl.Float64).alias(name)
-
-    return (
-        pl.DataFrame(rows, schema={c: pl.String for c in "ABCDE"}, strict=False)
-        .drop_nulls("A")
-        .select(
-            day,
-            flag("C", "public"),
-            flag("B", "festive"),
-            flag("D", "school"),
-            (pl.col("E") == "1").fill_null(False).cast(pl.Float64).alias("rugby"),
-        )
-        .unique("ds", keep="first")
-        .sort("ds")
-    )

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, LEVELS
+from pipelines.forecast.demand.named_days import Place
 from tests.benchmarks import demand, demand_scores
 from tests.benchmarks.demand_data import Panel
 
@@ -56,6 +57,6 @@ def test_the_bottom_is_a_member_of_every_level_above_it() -> None:
         "parent": [None, 0, 0, 1, 2],
     })  # fmt: skip
     empty = pl.DataFrame()
-    result = demand.members(Panel(empty, series, "D", 1, [], empty))
+    result = demand.members(Panel(empty, series, "D", 1, [], Place("GB"), 1))
     assert result.columns == ["unique_id", "total", "board"]
     assert result.rows() == [(3, 0, 1), (4, 0, 2)]
