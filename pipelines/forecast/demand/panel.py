@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from pipelines.config.profile import Profile
-from pipelines.forecast.demand import extremes, reporting_delay, series
+from pipelines.forecast.demand import extremes, level_shifts, reporting_delay, series
 from pipelines.forecast.demand.series import History
 
 RECENT: Final = timedelta(days=56)
-"""How long a forecast names an extreme count that its mean leaves out."""
+"""How long a forecast names an extreme count that its mean leaves out, and a shift of the level."""
 LONGEST_STOP: Final = timedelta(days=1)
 """An area that has no row of the service's last hours for longer than this has stopped."""
 MEASURES: Final = ("calls", "dispatches")
@@ -88,17 +88,27 @@ class Panel:
         )
 
     def judged(self, named_days: pl.Series) -> "Panel":
-        """Return the same with the newest extreme count of each series, if there are any, in ``degraded``.
+        """Return the same with the newest extreme count and shift of level of each series, if any, in ``degraded``.
 
         ``named_days``: dates of holidays, on which no count is extreme.
         """
-        hours = extremes.extremes(self.history, "h", named_days)
-        days = extremes.extremes(series.daily(self.history), "D", named_days)
-        recent = pl.concat([hours, days]).join(self.series.select("unique_id", "cutoff"), on="unique_id")
-        texts = extremes.texts(recent.filter(pl.col("ds") >= pl.col("cutoff") - RECENT))
-        degraded = pl.concat_str("degraded", "extreme", separator="; ", ignore_nulls=True).replace("", None)
-        named = self.series.join(texts, on="unique_id", how="left", maintain_order="left")
-        return replace(self, series=named.with_columns(degraded.alias("degraded")).drop("extreme"))
+        days = series.daily(self.history)
+        of_hours, of_days = extremes.extremes(self.history, "h", named_days), extremes.extremes(days, "D", named_days)
+        shifts = level_shifts.level_shifts(days, of_days, named_days)
+        texts = [
+            extremes.texts(self._recent(pl.concat([of_hours, of_days]), "ds")),
+            level_shifts.texts(self._recent(shifts, "known_on")),
+        ]
+        named = self.series
+        for text in texts:
+            named = named.join(text, on="unique_id", how="left", maintain_order="left")
+        degraded = pl.concat_str("degraded", "extreme", "shift", separator="; ", ignore_nulls=True).replace("", None)
+        return replace(self, series=named.with_columns(degraded.alias("degraded")).drop("extreme", "shift"))
+
+    def _recent(self, listed: pl.DataFrame, column: str) -> pl.DataFrame:
+        """Return the rows whose date is less than ``RECENT`` before their series' cutoff."""
+        ends = self.series.select("unique_id", "cutoff")
+        return listed.join(ends, on="unique_id").filter(pl.col(column) >= pl.col("cutoff") - RECENT)
 
     def by_day(self) -> "Panel":
         """Return the same in whole local days, each series up to the midnight before its cutoff."""

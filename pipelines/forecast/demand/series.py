@@ -62,7 +62,7 @@ class History:
         known = self.as_known(cutoff)
         if self.extremes is not None:
             replaced = self.extremes.filter(pl.col("cutoff") == cutoff).select("unique_id", "ds", "usual")
-            known = _with_usual(known, replaced, ["unique_id", "ds"]) if replaced.height else known
+            known = with_usual(known, replaced, ["unique_id", "ds"]) if replaced.height else known
         if self.named_days is None:
             return known
         effects = self.named_days.filter(pl.col("cutoff") == cutoff).drop("cutoff")
@@ -87,7 +87,7 @@ class History:
         rows = known.collect(engine="streaming")
         if self.extremes is not None:
             replaced = self.extremes.select("unique_id", "ds", "cutoff", "usual")
-            rows = _with_usual(rows, replaced, ["unique_id", "ds", "cutoff"])
+            rows = with_usual(rows, replaced, ["unique_id", "ds", "cutoff"])
         return rows.drop("cutoff")
 
     def _without(self, late: pl.DataFrame) -> pl.DataFrame:
@@ -113,7 +113,8 @@ def with_effects(rows: pl.DataFrame, effects: pl.DataFrame, keys: list[str]) -> 
     return named.join(effects, on=[*keys, "day", "quarter"], maintain_order="left").drop("day", "quarter")
 
 
-def _with_usual(rows: pl.DataFrame, replaced: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+def with_usual(rows: pl.DataFrame, replaced: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """Return the rows with ``usual`` in place of the ``y`` of those in ``replaced``: ``on, usual``."""
     usual = rows.join(replaced, on=on, how="left", maintain_order="left")
     return usual.with_columns(pl.coalesce("usual", "y").alias("y")).drop("usual")
 

@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from pipelines.forecast import names
-from pipelines.forecast.demand import extremes
-from pipelines.forecast.demand.series import STEP, Frequency
+from pipelines.forecast.demand import extremes, level_shifts
+from pipelines.forecast.demand.series import STEP, Frequency, daily
 
 LATE: Final = timedelta(days=28)
 """By how much a series may end before the newest one without a note."""
@@ -20,6 +20,8 @@ SHORT: Final = timedelta(days=14)
 """Time of known steps below which a series has little but its mean."""
 LATE_SHARE: Final = 0.5
 """Share of the counts that may become known after the end of their series without a note."""
+RECENT: Final = timedelta(days=56)
+"""How long after a shift of the level it is noted."""
 EXTREME: Final = 1000
 """How many times the second largest count the largest may be without a note."""
 
@@ -36,8 +38,11 @@ def notes(rows: pl.DataFrame, known: pl.DataFrame, freq: Frequency, fill_zeros: 
     """
     spans = _spans(known, freq)
     empty = rows.filter("is_unknown")
+    single = extremes.extremes(known, freq)
+    days, of_days = (known, single) if freq == "D" else (daily(known), extremes.extremes(daily(known), "D"))
     texts = [
-        *_of_extremes(spans, extremes.extremes(known, freq)),
+        *_of_extremes(spans, single),
+        *_of_shifts(spans, level_shifts.level_shifts(days, of_days)),
         *_of_values(spans, rows),
         *_of_spans(spans, freq, fill_zeros),
     ]
@@ -92,6 +97,18 @@ def _of_extremes(spans: pl.DataFrame, counts: pl.DataFrame) -> Iterator[str]:
         yield (
             f"{_series(extreme)}: y {row['largest']:g} at {row['largest_at']:%Y-%m-%d %H:%M} is more than {EXTREME} "
             "times any other; check whether it means that the count is unknown"
+        )
+
+
+def _of_shifts(spans: pl.DataFrame, shifts: pl.DataFrame) -> Iterator[str]:
+    recent = shifts.join(spans.select("unique_id", "last"), on="unique_id", maintain_order="left").filter(
+        pl.col("known_on") > pl.col("last") - RECENT
+    )
+    for (is_up,), shifted in recent.group_by("is_up", maintain_order=True):
+        series = shifted.unique("unique_id", keep="last", maintain_order=True)
+        yield (
+            f"{_series(series)}: the level {'rose' if is_up else 'fell'} about {series['since'][0]:%Y-%m-%d}; "
+            "forecasts follow within weeks"
         )
 
 

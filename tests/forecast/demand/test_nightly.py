@@ -214,6 +214,15 @@ def test_a_station_that_stopped_has_no_forecast_and_its_region_has_one(panel: pl
     assert "11010" not in forecasts["area_id"] and {"11", "11020"} <= set(forecasts["area_id"])
 
 
+def test_a_shift_of_level_is_named_in_the_forecasts_of_its_series_alone(panel: pl.DataFrame) -> None:
+    is_after = (pl.col("hour_start_at") >= AS_OF - timedelta(days=12)) & (pl.col("service") == "ems")
+    region = pl.col("area_id") == "11"
+    shifted = panel.with_columns(calls=pl.when(is_after, region).then(pl.col("calls") * 2).otherwise("calls"))
+    forecasts = nightly.forecast_demand(shifted, AS_OF, KOREA).forecasts.filter(region, ~pl.col("is_baseline"))
+    rose = pl.col("degraded_reason").str.contains("the level rose about").fill_null(False)
+    assert set(forecasts.filter(rose)["service"]) == {"ems"}
+
+
 def test_one_absurd_hour_moves_no_median_and_is_named(panel: pl.DataFrame) -> None:
     hour = AS_OF.replace(minute=0) - timedelta(days=5)
     is_absurd = (pl.col("hour_start_at") == hour) & (pl.col("service") == "ems") & (pl.col("area_id") == "11")

@@ -234,6 +234,13 @@ def test_an_extreme_count_is_noted_with_its_day_and_the_usual_count() -> None:
     )
 
 
+def test_a_shift_of_level_is_noted_with_its_day() -> None:
+    days = pl.date_range(date(2023, 1, 1), date(2023, 6, 30), eager=True)
+    counts = ["100" if day < date(2023, 6, 19) else "150" for day in days]
+    (note,) = usable(text([f"{day:%Y-%m-%d}" for day in days], counts), "D").notes
+    assert note == "series a: the level rose about 2023-06-19; forecasts follow within weeks"
+
+
 def test_a_stated_unknown_is_never_filled_with_zero() -> None:
     rows = text(["2023-01-01", "2023-01-02", "2023-01-04"], ["3", "", "5"])
     assert usable(rows, "D", fill_zeros=True).series.select(pl.col("ds").dt.day(), "y").rows() == [
