@@ -26,16 +26,16 @@ from pipelines.forecast.demand.evaluation import calibration, combine, rolling_o
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
-from pipelines.forecast.demand.hierarchy import common_shocks, path_sums, sample_paths, top_down
+from pipelines.forecast.demand.hierarchy import area_hierarchy, reconciliation
 from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.named_days import named_days
 from pipelines.forecast.demand.series import STEP
-from tests.benchmarks import demand_peers, demand_scores, wales_paths
+from tests.benchmarks import demand_peers, demand_scores
 from tests.benchmarks.demand_data import PANELS, Panel, targets
-from tests.path_summary import summary
 
 BOTTOM = "bottom"
+PUBLISHED = f"{CHOSEN}, informed"
 REFERENCES = ("default Prophet", "AutoETS", "Prophet and ETS", "trailing-year table")
 DEVELOPED = 4
 """Development origins that are never scored."""
@@ -114,49 +114,34 @@ def ranged(what: Trial, built: Published) -> pl.DataFrame:
 
 
 def members(panel: Panel) -> pl.DataFrame:
-    """``unique_id`` of the bottom and the series above it, widest first."""
+    """``unique_id`` of the bottom and the series above it, widest first, as from ``area_hierarchy.members``."""
     up = panel.series.select("unique_id", pl.col("parent").alias("above"))
     levels = [level for level in panel.series["level"].unique(maintain_order=True) if level != BOTTOM]
     result = panel.series.filter(pl.col("level") == BOTTOM).select("unique_id", pl.col("parent").alias(levels[-1]))
     for fine, wide in zip(levels[:0:-1], levels[-2::-1], strict=True):
         result = result.join(up.rename({"unique_id": fine, "above": wide}), on=fine, how="left")
-    return result.select("unique_id", *levels).sort("unique_id")
+    return result.select("unique_id", *levels).sort("unique_id").rename({levels[0]: area_hierarchy.WHOLE})
 
 
 def coherent(what: Trial, built: Published) -> pl.DataFrame:
-    """``ROW`` of sums of joint sample paths, fitted before each scored origin."""
-    tree = members(what.panel)
+    """``ROW`` of sums over areas, fitted before each scored origin as in the nightly run; without and with the upper
+    levels' own forecasts."""
     chosen = built.forecasts.filter(pl.col("model") == CHOSEN).with_columns(pl.col("centre").alias("mean"))
-    bottom = chosen.filter(pl.col("level") == BOTTOM)
-    upper = chosen.filter(pl.col("level") != BOTTOM).rename({"unique_id": "group"})
-    upper = upper.select("level", "group", "cutoff", "ds", "mean")
     result = []
-    for cutoff in what.scored:
-        weights = top_down.learn_weights(bottom, upper, tree, cutoff)
-        moved = top_down.informed(bottom, upper, tree, weights)
-        print(f"{cutoff:%Y-%m-%d} weights {weights.rows()}", file=sys.stderr, flush=True)
-        for name, rows in ((f"{CHOSEN}, coherent", bottom), (f"{CHOSEN}, informed", moved)):
-            now = rows.filter(pl.col("cutoff") == cutoff, what.due())
-            drawn = sample_paths.draw(now, tree, common_shocks.learn(rows, tree, cutoff), curves=built.curves)
-            result += [
-                _rows_of(part, what, cutoff, name) for part in (drawn, path_sums.over_areas(drawn, _groups(tree)))
-            ]
+    for name, is_informed in ((f"{CHOSEN}, coherent", False), (PUBLISHED, True)):
+        rows = chosen.select(reconciliation.FORECAST_COLUMNS)
+        family = reconciliation.Family(rows, [members(what.panel)], what.panel.freq, is_informed=is_informed)
+        sums = _timed(name, reconciliation.add_up)(family, what.scored, built.curves)
+        whole = reconciliation.added(chosen, sums).filter(what.due())
+        ranged_rows = calibration.with_quantiles(whole, built.curves)
+        result.append(
+            ranged_rows.with_columns(
+                pl.lit(name).alias("model"),
+                scoring.expected_coverage(ranged_rows, built.curves).alias("expected"),
+                scoring.crps(ranged_rows, built.curves).alias("exact"),
+            ).select(ROW)
+        )
     return pl.concat(result)
-
-
-def _groups(tree: pl.DataFrame) -> pl.DataFrame:
-    return pl.concat(tree.select("unique_id", pl.col(level).alias("group")) for level in tree.columns[1:])
-
-
-def _rows_of(drawn: sample_paths.Paths, what: Trial, cutoff: datetime, name: str) -> pl.DataFrame:
-    read = summary(drawn).with_columns(pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"))
-    y = read.join(what.panel.history, on=["unique_id", "ds"], how="left", maintain_order="left")["y"].to_numpy()
-    return read.with_columns(
-        pl.lit(name).alias("model"),
-        pl.lit(name).alias("models"),
-        pl.col("expected_coverage_80").alias("expected"),
-        pl.Series("exact", wales_paths.crps(drawn.values, y.reshape(drawn.values.shape[:2])).ravel()),
-    ).select(ROW)
 
 
 def sampled(what: Trial) -> pl.DataFrame:

@@ -18,9 +18,9 @@ from pipelines.forecast.demand.evaluation import scoring
 from pipelines.forecast.demand.models.registry import TABLE
 from pipelines.forecast.demand.series import STEP
 from tests.benchmarks import demand
+from tests.benchmarks.demand import PUBLISHED
 from tests.benchmarks.demand_data import PANELS
 
-PUBLISHED: Final = "chosen, informed"
 PEERS: Final = ("table", "trailing-year table", "AutoETS", "default Prophet", "boosting", "regression", "ets")
 """Single methods; the last three are ours alone (LightGBM on the same features, ridge regression, exponential
 smoothing)."""
@@ -57,14 +57,14 @@ def ratios(rows: pl.DataFrame, reference: str) -> pl.DataFrame:
     )
     complete = rows.group_by("level").agg((pl.col("model") == PUBLISHED).sum().alias("targets"))
     paired = paired.join(complete, on="level").filter(pl.len().over("level") == pl.col("targets"))
-    found = []
+    result = []
     for (level,), part in paired.group_by("level", maintain_order=True):
         sums = part.group_by("block").agg(pl.col("loss", "usual").sum()).sort("block")
         loss, usual = sums["loss"].to_numpy(), sums["usual"].to_numpy()
         drawn = np.random.default_rng(11).integers(0, loss.size, (DRAWS, loss.size))
         high = float(np.quantile(loss[drawn].sum(axis=1) / usual[drawn].sum(axis=1), 0.975))
-        found.append((level, loss.sum() / usual.sum(), high if loss.size >= FEWEST_BLOCKS else None, loss.size))
-    return pl.DataFrame(found, schema=["level", "ratio", "high", "blocks"], orient="row")
+        result.append((level, loss.sum() / usual.sum(), high if loss.size >= FEWEST_BLOCKS else None, loss.size))
+    return pl.DataFrame(result, schema=["level", "ratio", "high", "blocks"], orient="row")
 
 
 def best_peer(rows: dict[str, pl.DataFrame]) -> tuple[str, dict[str, float]]:
@@ -99,21 +99,22 @@ def main() -> None:
         for level in part["level"].unique(maintain_order=True):
             of_level = means_of.filter(pl.col("level") == level)
             loss = dict(of_level.select("model", "loss").iter_rows())
-            own = of_level.filter(pl.col("model") == PUBLISHED).row(0, named=True)
+            published = of_level.filter(pl.col("model") == PUBLISHED).row(0, named=True)
             first, second = (ratios(part.filter(pl.col("level") == level), peer).to_dicts() for peer in ("table", best))
             here = min((peer for peer in PEERS if peer in loss), key=lambda peer: loss[peer])
             table.add_row(
                 name, level, str(first[0]["blocks"]), *_cells(first), *_cells(second),
                 f"{loss[PUBLISHED] / loss[here]:.4f}", here, f"{loss['chosen'] / loss['table']:.4f}",
-                f"{loss['chosen, coherent'] / loss['table']:.4f}", f"{own['covered']:.3f}", f"{own['expected']:.3f}",
+                f"{loss['chosen, coherent'] / loss['table']:.4f}",
+                f"{published['covered']:.3f}", f"{published['expected']:.3f}",
             )  # fmt: skip
     console.print(table)
 
 
-def _cells(found: list[dict[str, float | None]]) -> tuple[str, str]:
-    if not found:
+def _cells(matches: list[dict[str, float | None]]) -> tuple[str, str]:
+    if not matches:
         return "-", "-"
-    return f"{found[0]['ratio']:.4f}", "-" if found[0]["high"] is None else f"{found[0]['high']:.4f}"
+    return f"{matches[0]['ratio']:.4f}", "-" if matches[0]["high"] is None else f"{matches[0]['high']:.4f}"
 
 
 if __name__ == "__main__":

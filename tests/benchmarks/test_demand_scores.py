@@ -58,5 +58,5 @@ def test_the_bottom_is_a_member_of_every_level_above_it() -> None:
     })  # fmt: skip
     empty = pl.DataFrame()
     result = demand.members(Panel(empty, series, "D", 1, [], Place("GB"), 1))
-    assert result.columns == ["unique_id", "total", "board"]
+    assert result.columns == ["unique_id", "region", "board"]
     assert result.rows() == [(3, 0, 1), (4, 0, 2)]

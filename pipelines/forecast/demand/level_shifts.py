@@ -16,7 +16,7 @@ import polars as pl
 from pipelines.forecast.demand.series import with_usual
 
 LEAST_PER_DAY: Final = 5.0
-"""Level below which a shift cannot be told from chance."""
+"""Level below which a shift is hidden by chance."""
 LAG_DAYS: Final = 14
 """Newest days that do not count towards the usual level, because a shift may have begun in them."""
 LEVEL_DAYS: Final = 70

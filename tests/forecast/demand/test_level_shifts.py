@@ -31,10 +31,10 @@ def delays(counts: pl.DataFrame) -> list[int]:
 
 @pytest.mark.parametrize("factor", [0.7, 1.3])
 def test_a_shift_of_thirty_percent_is_known_within_two_weeks(factor: float) -> None:
-    found = delays(series(100, factor, 20))
-    assert len(found) == 20 and all(0 <= delay < 14 for delay in found)
+    days = delays(series(100, factor, 20))
+    assert len(days) == 20 and all(0 <= delay < 14 for delay in days)
     few = delays(series(10, factor, 60))
-    assert sum(0 <= delay < 14 for delay in few) >= 25, "at 10 a day half of them can be told from chance so soon"
+    assert sum(0 <= delay < 14 for delay in few) >= 25, "at 10 a day half of them stand out from chance so soon"
 
 
 def test_of_a_shift_the_direction_and_the_first_day_are_known() -> None:
@@ -51,7 +51,7 @@ def test_without_a_shift_there_is_at_most_one_false_alarm_in_five_series_years()
     assert alarms <= years / 5
 
 
-def test_one_extreme_day_and_a_sparse_series_are_no_shift() -> None:
+def test_neither_one_extreme_day_nor_a_sparse_series_is_a_shift() -> None:
     day = pl.col("ds") == MONDAY + timedelta(days=SHIFT)
     extreme = series(30, count=5).with_columns(y=pl.when(day).then(100_000.0).otherwise("y"))
     assert shifts(extreme).is_empty()
@@ -71,7 +71,7 @@ def test_holidays_and_unknown_days_are_left_out() -> None:
 
 def test_an_alarm_uses_nothing_after_it_and_the_new_level_is_not_a_shift_again() -> None:
     counts = series(100, 1.5)
-    (found,) = shifts(counts).to_dicts()
-    until = counts.filter(pl.col("ds") <= found["known_on"])
-    assert shifts(until).to_dicts() == [found]
-    assert shifts(until.filter(pl.col("ds") < found["known_on"])).is_empty()
+    (shift,) = shifts(counts).to_dicts()
+    until = counts.filter(pl.col("ds") <= shift["known_on"])
+    assert shifts(until).to_dicts() == [shift]
+    assert shifts(until.filter(pl.col("ds") < shift["known_on"])).is_empty()

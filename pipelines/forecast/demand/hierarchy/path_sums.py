@@ -3,12 +3,18 @@
 A sum is taken on each path, so every level of every hierarchy and every period are exactly additive.
 """
 
+from typing import Final
+
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
 from pipelines.forecast.demand.hierarchy.common_shocks import SERIES
-from pipelines.forecast.demand.hierarchy.sample_paths import Paths, PathsError
+from pipelines.forecast.demand.hierarchy.sample_paths import SMOOTH, Paths, PathsError
+
+CENTRAL: Final = (0.1, 0.9)
+NORMAL_RANGE: Final = 2.563
+"""Standard deviations between these levels (normal)."""
 
 
 def over_areas(paths: Paths, membership: pl.DataFrame) -> Paths:
@@ -71,6 +77,9 @@ def _rows(paths: Paths) -> pl.DataFrame:
 def dispersions(paths: Paths, pool: pl.Expr) -> pl.DataFrame:
     """Return how much more than Poisson counts the paths vary: (variance - mean) / mean², never negative.
 
+    The variance of large counts is that of their central range: a few paths with a storm in one part would widen every
+    level of the whole.
+
     Args:
         paths: Paths of groups.
         pool: An expression over ``unique_id, ds``: the steps of a group that share one dispersion.
@@ -79,7 +88,11 @@ def dispersions(paths: Paths, pool: pl.Expr) -> pl.DataFrame:
         ``unique_id, ds, dispersion``.
     """
     values = paths.values.astype(np.float64)
-    excess, square = values.var(axis=2, ddof=1) - values.mean(axis=2), values.mean(axis=2) ** 2
+    mean = values.mean(axis=2)
+    low, high = np.quantile(values, CENTRAL, axis=2)
+    # Of small counts a range is a few whole numbers.
+    variance = np.where(mean >= SMOOTH, ((high - low) / NORMAL_RANGE) ** 2, values.var(axis=2, ddof=1))
+    excess, square = variance - mean, mean**2
     rows = _rows(paths).with_columns(
         pool.alias("_pool"), pl.Series("_excess", excess.ravel()), pl.Series("_square", square.ravel())
     )

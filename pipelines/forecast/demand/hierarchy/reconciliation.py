@@ -1,7 +1,7 @@
 """Bottom-up aggregation: every area and period above the leaves is the sum of the leaves' joint sample paths.
 
-The leaves of a hierarchy keep their own models and ranges; upper areas' own forecasts adjust the leaves' means where
-past accuracy supports it (``top_down``). The other hierarchies' leaves are scaled to the region of the administrative
+The leaves of a hierarchy keep their own models and ranges; upper areas' own forecasts scale the leaves' means
+(``top_down``). The other hierarchies' leaves are scaled to the region of the administrative
 one, so that all hierarchies agree there. Means are exactly additive. A sum's distribution is the negative binomial with
 the variance of the sums of the sample paths: five hundred paths estimate a variance well, and the 99th percentile
 poorly.

@@ -1,11 +1,13 @@
-"""Top-down adjustment: upper levels adjust the bottom means where past accuracy supports it, and never replace them.
+"""Top-down adjustment: each upper level's own forecast scales the bottom means under it.
 
-The bottom means of a group are scaled by (upper mean / their sum)^weight. The weight is estimated per level and horizon
-block on earlier origins by Poisson deviance. That deviance splits into the deviance of the group's total and that of
-the split of the total, and scaling does not change the split: the gain of the total is exactly the gain of the bottom,
-and a weight that helps above cannot harm below. A gain within twice its own error over origins gives weight 0.
+The bottom means of a group are multiplied by (upper mean / their sum)^weight. The Poisson deviance of the bottom is
+that of the group's total plus that of the split of the total, and scaling does not change the split: what the total
+gains, the bottom gains, so a weight that helps above cannot harm below. A large area's own forecast sees trends and
+seasons that its sparse parts hide; so the weight starts high, and follows the deviance of both at earlier origins
+(weights of experts by past loss, as in `model_weights`).
 """
 
+import math
 from datetime import datetime
 from typing import Final
 
@@ -13,35 +15,38 @@ import polars as pl
 
 from pipelines.forecast.demand.hierarchy.common_shocks import SERIES, tree
 
-WEIGHTS: Final = (0.25, 0.5, 0.75, 1.0)
-LEAST_ORIGINS: Final = 3
-"""With fewer origins the noise of the gain cannot be estimated."""
-SCHEMA: Final = {"level": pl.String, "block": pl.Int8, "weight": pl.Float64}
-_AT: Final = ["cutoff", "ds", "block"]
+PRIOR: Final = 0.85
+"""Weight of an upper level's own forecast before any origin; its bottom's sum has the rest."""
+RATE: Final = 2.0
+"""How fast the weight follows losses: an origin at which the upper forecast has 10 % more makes its odds 20 % lower."""
+ADDED_DEVIANCE: Final = 0.5
+"""Deviance added for every outcome, so that exact forecasts of few calls are hardly any evidence."""
+MOST_EVIDENCE: Final = 50.0
+"""Log of the odds against the upper forecast from which they are the same."""
+SCHEMA: Final = {"level": pl.String, "weight": pl.Float64}
+_AT: Final = ["cutoff", "ds"]
 
 
 def learn_weights(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, origin: datetime) -> pl.DataFrame:
     """Estimate how far each level's own forecast adjusts the bottom, from outcomes before ``origin``.
 
     Args:
-        bottom: ``unique_id, cutoff, ds, block, y, mean`` of a backtest; only completely known groups count.
+        bottom: ``unique_id, cutoff, ds, y, mean`` of a backtest; only completely known groups count.
         upper: ``level, group, cutoff, ds, mean``: the upper levels' own forecasts; missing levels are skipped.
         members: ``unique_id`` and the levels above it, widest first.
         origin: Local time; targets and cutoffs from it on are ignored.
 
     Returns:
-        ``level, block, weight``, narrowest level first, in the order in which ``informed`` applies them; only weights
-        above 0.
+        ``level, weight`` (0 to 1), narrowest level first, in the order in which ``informed`` applies them.
     """
     known = bottom.filter(pl.col("ds") < origin, pl.col("cutoff") < origin)
     outcome = pl.when(pl.col("y").is_not_null().all()).then(pl.col("y").sum()).alias("y")
-    learnt = [pl.DataFrame(schema=SCHEMA)]
-    for level in reversed(tree(members)):
-        rows = _totals(known, upper, members, level, outcome)
-        counted = _weights(rows).select(pl.lit(level).alias("level"), pl.col("block").cast(pl.Int8), "weight")
-        learnt.append(counted)
-        known = informed(known, upper, members, learnt[-1])
-    return pl.concat(learnt)
+    available, learnt = upper["level"].unique().to_list(), pl.DataFrame(schema=SCHEMA)
+    for level in [name for name in reversed(tree(members)) if name in available]:
+        weight = _weight(_totals(known, upper, members, level, outcome).drop_nulls("y"))
+        single = pl.DataFrame([(level, weight)], schema=SCHEMA, orient="row")
+        learnt, known = pl.concat([learnt, single]), informed(known, upper, members, single)
+    return learnt
 
 
 def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, weights: pl.DataFrame) -> pl.DataFrame:
@@ -50,18 +55,13 @@ def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, w
     Narrow levels come first, so that the widest area, which is known best, is applied last.
 
     Args:
-        bottom: ``unique_id, cutoff, ds, block, mean``, more columns kept; whole groups, otherwise sums would be
-            incomplete.
+        bottom: ``unique_id, cutoff, ds, mean``, more columns kept; whole groups, otherwise sums would be incomplete.
         upper: ``level, group, cutoff, ds, mean``; without any the bottom is unchanged.
         members: As for ``learn_weights``.
         weights: As from ``learn_weights``.
     """
-    for level in weights["level"].unique(maintain_order=True):
-        factor = (
-            _totals(bottom, upper, members, level)
-            .join(weights.filter(pl.col("level") == level), on="block")
-            .select("group", *_AT, (pl.col("ratio") ** pl.col("weight")).alias("_factor"))
-        )
+    for level, weight in weights.iter_rows():
+        factor = _totals(bottom, upper, members, level).select("group", *_AT, (_ratio() ** weight).alias("_factor"))
         groups = members.select(SERIES, pl.col(level).alias("group"))
         bottom = (
             bottom.join(groups, on=SERIES, how="left", maintain_order="left")
@@ -75,9 +75,7 @@ def informed(bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, w
 def _totals(
     bottom: pl.DataFrame, upper: pl.DataFrame, members: pl.DataFrame, level: str, *more: pl.Expr
 ) -> pl.DataFrame:
-    """Return ``group, cutoff, ds, block, total`` (of the bottom means), ``ratio`` (upper mean / total) and ``more``
-    sums.
-    """
+    """Return ``group, cutoff, ds, total`` (of the bottom means), ``upper_mean`` and ``more`` sums."""
     own_mean = upper.filter(pl.col("level") == level).select(
         "group", "cutoff", "ds", pl.col("mean").alias("upper_mean")
     )
@@ -88,39 +86,24 @@ def _totals(
         .agg(pl.col("mean").sum().alias("total"), *more)
         .join(own_mean, on=["group", "cutoff", "ds"], how="inner", maintain_order="left")
         .filter(pl.col("total") > 0, pl.col("upper_mean") > 0)
-        .with_columns((pl.col("upper_mean") / pl.col("total")).alias("ratio"))
     )
 
 
-def _weights(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the best weight of each block: ``block, weight``.
+def _ratio() -> pl.Expr:
+    return pl.col("upper_mean") / pl.col("total")
 
-    A block has one only if its mean gain over origins exceeds twice its standard error.
-    """
-    gain = [
-        (pl.col("y") * weight * pl.col("ratio").log() - pl.col("total") * (pl.col("ratio") ** weight - 1))
-        .sum()
-        .alias(f"{weight}")
-        for weight in WEIGHTS
-    ]
-    known = rows.drop_nulls("y")
-    # An outcome forecast by several origins counts once.
-    seen = known.group_by("block", maintain_order=True).agg(
-        (pl.len() / pl.struct("group", "ds").n_unique()).sqrt().alias("overlap")
+
+def _weight(known: pl.DataFrame) -> float:
+    """Return the weight of the upper forecast from ``cutoff, y, total, upper_mean`` of earlier origins."""
+    losses = known.group_by("cutoff", maintain_order=True).agg(
+        (_deviance(name).sum() + ADDED_DEVIANCE * pl.len()).alias(name) for name in ("upper_mean", "total")
     )
-    return (
-        known.group_by("block", "cutoff", maintain_order=True)
-        .agg(gain)
-        .unpivot(index=["block", "cutoff"], variable_name="weight", value_name="gain")
-        .group_by("block", "weight", maintain_order=True)
-        .agg(
-            pl.col("gain").mean().alias("mean"),
-            (pl.col("gain").std() / pl.len().sqrt()).alias("error"),
-            pl.len().alias("origins"),
-        )
-        .join(seen, on="block", maintain_order="left")
-        .filter(pl.col("origins") >= LEAST_ORIGINS, pl.col("mean") > 2 * pl.col("error") * pl.col("overlap"))
-        .sort("block", "mean", descending=[False, True])
-        .group_by("block", maintain_order=True)
-        .agg(pl.col("weight").first().cast(pl.Float64))
-    )
+    # No origin: no evidence.
+    evidence = RATE * float((losses["upper_mean"] / losses["total"]).log().sum())
+    return 1 / (1 + (1 - PRIOR) / PRIOR * math.exp(min(evidence, MOST_EVIDENCE)))
+
+
+def _deviance(mean: str) -> pl.Expr:
+    """Return half the Poisson deviance of ``y`` from a mean."""
+    y = pl.col("y")
+    return pl.when(y > 0).then(y * (y / pl.col(mean)).log()).otherwise(0.0) - y + pl.col(mean)

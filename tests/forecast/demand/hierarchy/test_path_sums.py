@@ -77,3 +77,18 @@ def test_a_group_without_one_of_its_series_is_rejected() -> None:
     membership = pl.DataFrame({"unique_id": ["s0", "gone"], "group": ["all", "all"]})
     with pytest.raises(PathsError, match="'all' has no paths of 'gone'"):
         path_sums.over_areas(built(np.ones((1, 1, 2), np.int32)), membership)
+
+
+def test_a_dispersion_is_that_of_the_negative_binomial_drawn() -> None:
+    rng = np.random.default_rng(3)
+    for mean in (2.0, 400.0):
+        drawn = built(rng.negative_binomial(20, 20 / (20 + mean), (1, 6, 2_000)).astype(np.int32))
+        assert path_sums.dispersions(drawn, pl.lit(0))["dispersion"].to_list() == pytest.approx([0.05] * 6, rel=0.25)
+
+
+def test_a_storm_in_a_few_paths_does_not_widen_all_levels_of_a_large_sum() -> None:
+    values = np.random.default_rng(4).poisson(400, (1, 6, 500)).astype(np.int32)
+    calm = path_sums.dispersions(built(values), pl.lit(0))["dispersion"][0]
+    values[:, :, :10] += 2_000
+    stormy = path_sums.dispersions(built(values), pl.lit(0))["dispersion"][0]
+    assert stormy == pytest.approx(calm, abs=0.001)

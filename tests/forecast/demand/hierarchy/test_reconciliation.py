@@ -86,11 +86,11 @@ def test_an_upper_forecast_that_was_right_moves_the_leaves_and_one_that_was_wron
     high = pl.when(pl.col("unique_id").is_in([1, 2])).then(1.2).otherwise(1.0)
     right = truth.with_columns(pl.col("mean") * high)
     wrong = truth.with_columns(
-        pl.when(pl.col("unique_id") == 0).then(pl.col("mean") * 1.2).otherwise("mean").alias("mean")
+        pl.when(pl.col("unique_id") == 0).then(pl.col("mean") * 2).otherwise("mean").alias("mean")
     )
     for rows, leaf in ((right, 4.0), (wrong, 4.0)):
         result = reconciliation.add_up(Family(rows, [ADMIN], "h"), [NOW], IDENTITY).areas
-        assert result.filter(pl.col("unique_id") == 1)["mean"].mean() == pytest.approx(leaf, rel=0.03)
+        assert result.filter(pl.col("unique_id") == 1)["mean"].mean() == pytest.approx(leaf, rel=0.05)
 
 
 def test_sums_made_side_by_side_in_two_processes_are_those_made_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
