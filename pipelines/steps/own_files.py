@@ -1,10 +1,8 @@
 """Users' own files: read as text, because only the caller knows what a column means, and only the wanted columns."""
 
 import csv
-import io
-import re
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -78,26 +76,29 @@ def _parquet(path: Path, wanted: Collection[str]) -> pl.DataFrame:
 
 
 def _csv(path: Path, wanted: Collection[str], encoding: str | None, note: Progress) -> pl.DataFrame:
-    text = _decoded(path, encoding, note).lstrip(BYTE_ORDER_MARK)
-    separator = _separator(text, wanted)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-    filled = _filled(path, rows)
-    header = next(filled, None)
-    if header is None:
-        raise OwnDataError(f"cannot read {path.name}: it is empty")
-    width = max(place for place, name in enumerate(header, start=1) if name.strip())
-    places = _places(path, header[:width], wanted)
-    whole = _whole(path, filled, width)
-    schema = dict.fromkeys(places, pl.String)
-    frames = [pl.DataFrame(schema=schema)]
-    while block := [[row[place] for place in places.values()] for row in islice(whole, BLOCK_ROWS)]:
-        frames.append(pl.DataFrame(block, schema, orient="row"))
+    # Line by line: the text of a large file as a whole would be several times its rows.
+    with path.open(encoding=_encoding(path, encoding, note), newline="") as lines:
+        named = (line.lstrip(BYTE_ORDER_MARK) for line in lines)
+        first = next((line for line in named if line.strip("\r\n")), "")
+        rows = csv.reader(
+            chain([first], lines), delimiter=_separator(first, wanted), strict=True, skipinitialspace=True
+        )
+        filled = _filled(path, rows)
+        header = next(filled, None)
+        if header is None:
+            raise OwnDataError(f"cannot read {path.name}: it is empty")
+        width = max(place for place, name in enumerate(header, start=1) if name.strip())
+        places = _places(path, header[:width], wanted)
+        whole = _whole(path, filled, width)
+        schema = dict.fromkeys(places, pl.String)
+        frames = [pl.DataFrame(schema=schema)]
+        while block := [[row[place] for place in places.values()] for row in islice(whole, BLOCK_ROWS)]:
+            frames.append(pl.DataFrame(block, schema, orient="row"))
     return pl.concat(frames)
 
 
-def _separator(text: str, wanted: Collection[str]) -> str:
+def _separator(first: str, wanted: Collection[str]) -> str:
     """Return the separator by which the first line has most of the wanted names, or most names."""
-    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
 
     def names(separator: str) -> tuple[int, int]:
         fields = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
@@ -165,8 +166,8 @@ def _whole(path: Path, rows: Iterator[list[str]], width: int) -> Iterator[list[s
         yield row
 
 
-def _decoded(path: Path, encoding: str | None, note: Progress) -> str:
-    """Return a file's text.
+def _encoding(path: Path, encoding: str | None, note: Progress) -> str:
+    """Return the encoding in which a whole file can be read.
 
     Raises:
         OwnDataError: It is not text, or not in the encoding, which is not known or not stated.
@@ -193,7 +194,7 @@ def _decoded(path: Path, encoding: str | None, note: Progress) -> str:
                 )
             if name == ENCODINGS[-1] and not encoding:
                 note(f"{path.name} is not UTF-8 and is read as CP949; if names look wrong, state --encoding")
-            return text
+            return name
     line = content.count(b"\n", 0, read) + 1
     where = f"byte {content[read]:#x} in line {line}"
     raise OwnDataError(
