@@ -11,37 +11,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import geopandas as gpd
 import numpy as np
 import polars as pl
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Proj, Transformer
+from pyproj import CRS, Transformer
 
 from pipelines.areas import grid as cell_grid
 from pipelines.config.progress import Progress, silent
-from pipelines.feeds.protocols import map_layers
-from pipelines.forecast.risk import point_columns, point_notes
+from pipelines.forecast.risk import own_boundary, point_columns, point_notes
 from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, history
 from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import cells_within
 from pipelines.quality import outages
 
 LEAST_CELL, MOST_CELL, EARTH_KM2 = 0.001, 100_000, 510_000_000
-MOST_CELLS: Final = 500_000
-"""Cells that the models are run on: they need up to 4 GB of memory for as many."""
-MOST_SPREAD: Final = 20_000_000
-"""Cells of the box around a boundary, which the models' rasters cover."""
-MOST_FORECASTS: Final = 5_000_000
-"""Cells times categories: rows of a forecast, all in memory."""
 BLOCK_CELLS: Final = 100_000
 """Cells compared with the boundary at once."""
 MOST_NOTED: Final = 4
 """Gaps of which a note gives the days."""
-HALF_WAY: Final = 180
-"""Degrees of longitude that no place is wide."""
-MOST_DISTORTION: Final = 0.01
-"""Largest error of lengths in the grid's CRS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +95,11 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     selected = cells_within(task.area_km2, task.cell_metres**2)
     if selected < 1:
         raise PointsError(f"--area-km2 {task.area_km2} is less than one cell of {task.cell_metres:g} m")
-    outline, crs = _outline(task)
+    outline, crs = own_boundary.outline_of(task.boundary, task.crs)
     unit = float(crs.axis_info[0].unit_conversion_factor)
     side = task.cell_metres / unit
     inside = _inside(points, task, outline, crs, note)
-    _check_size(outline, side, unit, inside["category"].n_unique())
+    own_boundary.check_size(outline, side, unit, inside["category"].n_unique())
     corners = _corners(outline, side)
     if selected >= corners.height:
         note(f"--area-km2 {task.area_km2:g} is enough for all {corners.height} cells: every cell is selected")
@@ -162,90 +150,6 @@ def _spans(points: pl.DataFrame, gaps: list[tuple[int | None, int]]) -> pl.DataF
 
 def _states(points: pl.DataFrame) -> pl.DataFrame:
     return points.with_columns(known_until=pl.lit(ALWAYS))
-
-
-def _outline(task: Task) -> tuple[shapely.Geometry, CRS]:
-    """Return the boundary as one shape, and the CRS of the grid, in which it is given."""
-    outline = _boundary(task.boundary)
-    crs = point_columns.crs_of(task.crs)
-    if not crs.is_projected:
-        west, _, east, _ = outline.to_crs(4326).total_bounds
-        if east - west > HALF_WAY:
-            raise PointsError(
-                f"{task.boundary} reaches around the globe or crosses the 180th meridian, which no UTM zone covers: "
-                "give x and y in the place's own projection, with its --crs"
-            )
-        crs = CRS.from_user_input(outline.to_crs(4326).estimate_utm_crs())
-    shape = shapely.make_valid(outline.to_crs(crs).union_all())
-    if not np.isfinite(shape.bounds).all():
-        raise PointsError(f"{task.boundary} reaches beyond the area of {crs.name}: check its CRS and --crs")
-    _check_scale(task.crs, crs, shape)
-    return shape, crs
-
-
-def _boundary(path: Path) -> gpd.GeoDataFrame:
-    try:
-        return map_layers.read(path, f"the boundary {path}")
-    except map_layers.LayerError as error:
-        raise PointsError(str(error)) from None
-
-
-def _check_scale(name: str, crs: CRS, shape: shapely.Geometry) -> None:
-    """Refuse a CRS of another region, and one in which a metre is not a metre in the place, such as Web Mercator."""
-    lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(shape.centroid.x, shape.centroid.y)
-    region = crs.area_of_use
-    if region and not _is_in(region.bounds, lon, lat):
-        advice = (
-            "its axes seem to be swapped; export it with longitude first"
-            if _is_in(region.bounds, lat, lon)
-            else "check both"
-        )
-        raise PointsError(
-            f"--crs {name} is for {region.name.removesuffix('.')}, but the boundary is at longitude {lon:.2f}, "
-            f"latitude {lat:.2f}: {advice}"
-        )
-    factors = Proj(crs).get_factors(lon, lat)
-    scales = (factors.meridional_scale, factors.parallel_scale)
-    if max(abs(scale - 1) for scale in scales) > MOST_DISTORTION:
-        raise PointsError(
-            f"--crs {name}: 100 m in it are {100 / max(scales):.0f} m in the place, so cells would have another size; "
-            "use the place's own grid or UTM zone, or give lon and lat"
-        )
-
-
-def _is_in(region: tuple[float, float, float, float], lon: float, lat: float) -> bool:
-    """Return whether a place is from west, south to east, north, which may cross the 180th meridian."""
-    west, south, east, north = region
-    is_between = west <= lon <= east if west <= east else not east < lon < west
-    return is_between and south <= lat <= north
-
-
-def _check_size(boundary: shapely.Geometry, side: float, unit: float, categories: int) -> None:
-    """Refuse, before any cell is made, more cells than memory is planned for, and cells larger than the boundary.
-
-    Raises:
-        PointsError: The message gives the side of a cell that is possible.
-    """
-    if boundary.area < side**2:
-        raise PointsError(
-            f"a cell of {side * unit:g} m is larger than the boundary, which has {boundary.area * unit**2 / 1e6:.3g} "
-            f"km²: use a --cell below {math.sqrt(boundary.area) * unit:.0f}"
-        )
-    west, south, east, north = boundary.bounds
-    spread = (east - west) * (north - south)
-    faults = (
-        (boundary.area, MOST_CELLS, "the boundary has"),
-        (boundary.area * categories, MOST_FORECASTS, f"the boundary with {categories:,} categories has"),
-        (spread, MOST_SPREAD, "the box around the boundary has"),
-    )
-    for area, most, what in faults:
-        if area > most * side**2:
-            # Somewhat more than the exact side, because cells at the edge count whole.
-            least = math.ceil(math.sqrt(area / most) * unit * 1.05)
-            raise PointsError(
-                f"{what} about {area / side**2:,.0f} cells of {side * unit:g} m, and memory is planned for {most:,}: "
-                f"use --cell {least} or more, a smaller boundary or fewer categories"
-            )
 
 
 def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Progress) -> pl.DataFrame:
