@@ -34,6 +34,13 @@ SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high
 """Scores of a demand backtest that fit on a screen; its folder has all of them."""
 
 
+class Placement(StrEnum):
+    """Where squares of risk are."""
+
+    free = "free"
+    grid = "grid"
+
+
 class Frequency(StrEnum):
     """Step of a demand series."""
 
@@ -89,6 +96,15 @@ Boundary = Annotated[
 ]
 Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
 AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")]
+Where = Annotated[
+    Placement | None,
+    typer.Option(
+        "--placement",
+        help="grid: rank the cells of a fixed grid. free: select squares of the same side anywhere, none overlapping "
+        "another, up to --area-km2 inside the boundary; no others are listed. Default: free if it had more hits in "
+        "earlier months, outcomes displaced by 60 m; otherwise grid.",
+    ),
+]
 
 
 def _day(text: str) -> date:
@@ -145,6 +161,7 @@ def predict_risk(
     days: Days,
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
     encoding: Encoding = None,
+    placement: Where = None,
 ) -> None:
     """Rank the cells of an area by expected incidents.
 
@@ -153,7 +170,7 @@ def predict_risk(
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
-    task = Task(crs, boundary, cell, area_km2)
+    task = Task(crs, boundary, cell, area_km2, placement)
     with progress_of("predict") as show:
         own_data.predict_risk(own_data.Source(source, encoding), task, start, days, out_file, show, _note)
     err.print(f"written: {out_file}", markup=False, soft_wrap=True)
@@ -233,6 +250,7 @@ def backtest_risk(
         ),
     ],
     encoding: Encoding = None,
+    placement: Where = None,
 ) -> None:
     """Score every model and the stack on your own points, at past dates: hit rate, PAI, PEI*, with intervals.
 
@@ -241,7 +259,7 @@ def backtest_risk(
     from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
-    task = Task(crs, boundary, cell, area_km2)
+    task = Task(crs, boundary, cell, area_km2, placement)
     with progress_of("backtest") as show:
         scores = own_data.backtest_risk(
             own_data.Source(source, encoding), task, start, days, origins, step, folder, show, _note

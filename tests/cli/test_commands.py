@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pipelines.cli import main as cli
 from pipelines.config.errors import BongsuError, StepError
 from pipelines.config.settings import Settings
+from pipelines.forecast.risk import own_grid
 from pipelines.monitoring.status import Status
 from pipelines.release import manifest
 from pipelines.steps.own_data import Source
@@ -318,11 +319,12 @@ def test_predict_risk_passes_the_area_and_the_window(task_of: dict[str, tuple[An
     assert done.exit_code == 0, done.exception
     source, task, start, days, target = task_of["predict"][:5]
     assert (source, start, days, target) == (Source(Path("p.csv")), date(2026, 1, 5), 7, Path("risk.geojson"))
-    assert (task.crs, task.boundary, task.cell_metres, task.area_km2) == (
+    assert (task.crs, task.boundary, task.cell_metres, task.area_km2, task.placement) == (
         "EPSG:26917",
         Path("area.geojson"),
         250,
         1.5,
+        None,
     )
     assert "written: risk.geojson" in done.output
 
@@ -334,10 +336,11 @@ def test_a_day_in_another_form_is_refused_with_how_to_write_it() -> None:
 
 
 def test_backtest_risk_prints_its_scores_and_notes(task_of: dict[str, tuple[Any, ...]]) -> None:
-    words = ["--days", "7", "--origins", "6", "--step", "28", "--out", "scores"]
+    words = ["--days", "7", "--origins", "6", "--step", "28", "--out", "scores", "--placement", "free"]
     done = own_data("backtest", "risk", "--input", "p.csv", *POINTS, "2026-01-05", *words)
     assert done.exit_code == 0, done.exception
     assert task_of["backtest"][2:7] == (date(2026, 1, 5), 7, 6, 28, Path("scores"))
+    assert task_of["backtest"][1].placement == own_grid.FREE
     assert "stack" in done.stdout and "12" in done.stdout
     assert "2 points are outside" in done.output
 

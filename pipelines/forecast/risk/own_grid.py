@@ -20,12 +20,17 @@ from pyproj import CRS, Transformer
 from pipelines.areas import grid as cell_grid
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.risk import own_boundary, point_columns, point_notes
+from pipelines.forecast.risk.free_squares import PARTS, SIDE, Lattice
 from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, history
 from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import cells_within
 from pipelines.quality import outages
 
+GRID, FREE = "grid", "free"
+"""Where squares are: in the cells of the grid, or placed freely."""
 LEAST_CELL, MOST_CELL, EARTH_KM2 = 0.001, 100_000, 510_000_000
+MOST_PARTS: Final = 2 * own_boundary.MOST_SPREAD
+"""Parts of cells in the box around a boundary, which the rasters of free squares cover."""
 BLOCK_CELLS: Final = 100_000
 """Cells compared with the boundary at once."""
 MOST_NOTED: Final = 4
@@ -34,26 +39,38 @@ MOST_NOTED: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Location and resolution: the CRS of the points, the boundary file, the side of a cell, the area to select."""
+    """Location and resolution: the CRS of the points, the boundary file, the side of a cell, the area to select.
+
+    ``placement``: `GRID`, `FREE`, or None for the one that had more hits at earlier origins.
+    """
 
     crs: str
     boundary: Path
     cell_metres: float
     area_km2: float
+    placement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The cells over a boundary, and the points assigned to them: ``category, cell, day, known_from`` (days)."""
+    """The cells over a boundary, and the points assigned to them: ``category, cell, part, day, known_from`` (days).
 
+    ``part`` is the position in the ``lattice``, which is None where squares are not placed freely. ``outline`` is the
+    boundary and ``side`` that of a cell, in the CRS.
+    """
+
+    task: Task
     cells: pl.DataFrame
     grid: Grid
+    lattice: Lattice | None
     points: pl.DataFrame
     history: History
     selected: int
     cell_share: float
     crs: str
     last_day: int
+    outline: shapely.Geometry
+    side: float
 
     def at(self, days: Sequence[int]) -> list[tuple[History, list[int]]]:
         """Return what was known at each day, as if no later point existed: its categories and its outages.
@@ -66,14 +83,19 @@ class Place:
             if seen.height:
                 gaps = tuple(outages.gaps_of_days(seen["day"].to_numpy()))
                 groups.setdefault((gaps, *seen["category"].unique().sort()), []).append(day)
-        return [(self._history(max(alike)), alike) for alike in groups.values()]
+        return [(self._history(max(alike), self.grid, "cell"), alike) for alike in groups.values()]
+
+    def on(self, lattice: Lattice, day: int) -> History:
+        """Return what was known at a day by the parts of the lattice."""
+        return self._history(day, lattice.grid, "part")
 
     def _seen(self, day: int) -> pl.DataFrame:
         return self.points.filter(pl.col("day") < day, pl.col("known_from") <= day)
 
-    def _history(self, day: int) -> History:
+    def _history(self, day: int, grid: Grid, position: str) -> History:
         seen = self._seen(day)
-        return history(self.grid, _states(seen), _spans(seen, outages.gaps_of_days(seen["day"].to_numpy())), day)
+        gaps = _spans(seen, outages.gaps_of_days(seen["day"].to_numpy()))
+        return history(grid, _states(seen.with_columns(cell=position)), gaps, day)
 
 
 def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int | None = None) -> Place:
@@ -103,27 +125,65 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     corners = _corners(outline, side)
     if selected >= corners.height:
         note(f"--area-km2 {task.area_km2:g} is enough for all {corners.height} cells: every cell is selected")
-    placed = inside.with_columns(
-        (pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in (("x", "column"), ("y", "row"))
-    ).join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
-    points = placed.select("category", "cell", "day", "known_from")
+    points = _points(inside, corners, side)
     last_day = int(inside["day"].max())  # type: ignore[arg-type]
     end = last_day + 1 if until is None else until
     grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
     gaps = _gaps(points.filter(pl.col("day") < end), note)
     return Place(
+        task=task,
         cells=corners.with_columns(
             pl.Series("cell_id", _codes(corners, task.cell_metres, unit)),
             pl.Series("geometry", _boxes(corners, side), dtype=pl.Binary),
         ),
         grid=grid,
+        lattice=_lattice(grid, corners, outline, task, side, note),
         points=points,
         history=history(grid, _states(points), gaps, end),
         selected=min(selected, corners.height),
         cell_share=task.cell_metres**2 / (outline.area * unit**2),
         crs=crs.to_string(),
         last_day=last_day,
+        outline=outline,
+        side=side,
     )
+
+
+def _points(inside: pl.DataFrame, corners: pl.DataFrame, side: float) -> pl.DataFrame:
+    """Return ``category, cell, part, day, known_from`` of the points inside the boundary."""
+    axes = (("x", "column"), ("y", "row"))
+    column, row = (((pl.col(axis) / side - pl.col(name)) * SIDE).floor().clip(0, SIDE - 1) for axis, name in axes)
+    return (
+        inside.with_columns((pl.col(axis) / side).floor().cast(pl.Int64).alias(name) for axis, name in axes)
+        .join(corners.select("column", "row").with_row_index("cell"), on=["column", "row"])
+        .with_columns(part=pl.col("cell").cast(pl.Int64) * PARTS + (row * SIDE + column).cast(pl.Int64))
+        .select("category", "cell", "part", "day", "known_from")
+    )
+
+
+def _lattice(
+    grid: Grid, corners: pl.DataFrame, outline: shapely.Geometry, task: Task, side: float, note: Progress
+) -> Lattice | None:
+    """Return the lattice for free squares; None if they are not wanted, or need more memory than is planned for.
+
+    Raises:
+        PointsError: They are wanted, and need more.
+    """
+    if task.placement == GRID:
+        return None
+    spread = PARTS * grid.shape[0] * grid.shape[1]
+    if spread > MOST_PARTS:
+        least = math.ceil(task.cell_metres * math.sqrt(spread / MOST_PARTS))
+        if task.placement == FREE:
+            raise PointsError(f"--placement free needs too much memory on so many cells: use --cell {least} or more")
+        note(f"squares are on the grid: with --cell {least} or more, free placement would be tried too")
+        return None
+    row, column = np.divmod(np.arange(PARTS), SIDE)
+    x, y = (
+        ((corners[name].to_numpy()[:, None] + (of_part + 0.5) / SIDE) * side).ravel()
+        for name, of_part in (("column", column), ("row", row))
+    )
+    return Lattice.of(grid, np.asarray(shapely.intersects_xy(outline, x, y)))
 
 
 def _gaps(inside: pl.DataFrame, note: Progress) -> pl.DataFrame:

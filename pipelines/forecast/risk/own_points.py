@@ -1,6 +1,6 @@
 """Risk on your own points: the same models and scores, without the pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,10 +11,11 @@ import polars as pl
 import shapely
 
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.risk.evaluation.rolling import Lists
+from pipelines.forecast.risk.evaluation.rolling import Lists, Tried
 from pipelines.forecast.risk.evaluation.summary import Scored, pool
 from pipelines.forecast.risk.history import EPOCH, History, day_number
-from pipelines.forecast.risk.own_grid import Place, Task, place
+from pipelines.forecast.risk.own_grid import FREE, GRID, Place, Task, place
+from pipelines.forecast.risk.placement import Free
 from pipelines.forecast.risk.point_columns import PointsError
 
 THREADS: Final = 2
@@ -32,7 +33,7 @@ FORMATS: Final = (".parquet", ".geojson", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """A forecast, one row per cell and category.
+    """A forecast, one row per cell and category; of squares placed freely, only those that are selected.
 
     ``cell_id, category, expected, rank, is_selected, ranking_method, gain, gain_low, gain_high, geometry`` (WKB in
     ``crs``): how the list was made, and by what share the mixture with boosting had more hits than the plain count in
@@ -48,7 +49,8 @@ def predict_points(
 ) -> Risk:
     """Forecast the expected count per cell from ``start``, from points before ``start``.
 
-    The list is selected on the windows of four weeks before it, as far as the points reach back.
+    The list is selected on the windows of four weeks before it, as far as the points reach back, and so is its
+    placement, unless the task states it.
 
     Args:
         points: As for `own_grid.place`.
@@ -82,14 +84,27 @@ def predict_points(
     ((known_then, _),) = placed.at([day])
     lists = Lists(known_then, placed.selected, threads=THREADS, progress=progress)
     lists.prepare([day])
-    places = placed.cells.select("cell_id", "geometry")
-    frames = [
-        listed.hstack(places[listed["cell"]]).select(
-            "cell_id", "category", pl.col("expected") * days, "rank", "is_selected", *HOW, "geometry"
-        )
-        for listed in lists.issue(day, lists.choose(day)).values()
-    ]
-    return Risk(pl.concat(frames), placed.crs)
+    issued = lists.issue(day, lists.choose(day))
+    free = Free.of(placed, lists, day)
+    selected = free.select(day) if free else None
+    if selected and selected.note:
+        note(selected.note)
+    if free and selected and selected.placement == FREE:
+        frames = [_freely(free, day, listed) for listed in issued.values()]
+    else:
+        places = placed.cells.select("cell_id", "geometry")
+        frames = [listed.hstack(places[listed["cell"]]) for listed in issued.values()]
+    columns = ("cell_id", "category", pl.col("expected") * days, "rank", "is_selected", *HOW, "geometry")
+    return Risk(pl.concat(frame.select(columns) for frame in frames), placed.crs)
+
+
+def _freely(free: Free, day: int, listed: pl.DataFrame) -> pl.DataFrame:
+    """Return the free squares of one category in place of its cells as issued."""
+    category = listed["category"][0]
+    squares = free.squares(category, day, listed.sort("cell")["expected"].to_numpy())
+    how = listed.select("category", *HOW).head(1)
+    stated = (pl.col("ranking_method") + "; squares placed freely").alias("ranking_method")
+    return free.frame(squares).join(how.with_columns(stated), how="cross")
 
 
 def _check_span(days: int) -> None:
@@ -130,7 +145,9 @@ def backtest_points(
         note: Called with the number of points outside the boundary.
 
     Returns:
-        Each window by its ``origin_date``, and all pooled.
+        Each window by its ``origin_date``, and all pooled. ``placement`` states where the squares of the stack are; its
+        curve and calibration are those of the cells. Free squares have the area of ``cells``, and ``most_hits`` is that
+        of the grid.
     """
     _check_span(days + step * (origins - 1))
     last = day_number(start)
@@ -158,18 +175,39 @@ def scored(
     As `backtest_points`; the stack's list is the one of the first of ``depths``.
     """
     lengths = dict(windows)
-    tried = [
-        part
-        for known_then, days in placed.at(list(lengths))
-        for part in Lists(known_then, depths[0], threads=THREADS, progress=progress)
-        .score([(day, lengths[day]) for day in days], depths, placed.history)
-        .values()
-    ]
+    tried: list[Tried] = []
+    freely: list[pl.DataFrame] = []
+    for known_then, days in placed.at(list(lengths)):
+        lists = Lists(known_then, depths[0], threads=THREADS, progress=progress)
+        results = lists.score([(day, lengths[day]) for day in days], depths, placed.history)
+        tried += results.values()
+        if free := Free.of(placed, lists, max(days)):
+            freely += _free_windows(free, results, lengths)
     if not tried:
         raise PointsError("the points begin after the first window: use a later --start or fewer --origins")
-    pooled = pool(tried, placed.cell_share)
+    pooled = pool([_replaced(part, freely) for part in tried], placed.cell_share)
     dated = (pl.lit(EPOCH) + pl.duration(days=pl.col("origin_day"))).cast(pl.Date).alias("origin_date")
     return pooled._replace(windows=pooled.windows.select(dated, pl.exclude("origin_day")))
+
+
+def _free_windows(free: Free, results: Mapping[str, Tried], lengths: Mapping[int, int]) -> list[pl.DataFrame]:
+    """Return the scores of the free squares at the scored origins whose list has them."""
+    origins = {category: tried.windows["origin_day"].unique() for category, tried in results.items()}
+    every = sorted({day for days in origins.values() for day in days})
+    placements = {day: free.select(day).placement for day in every}
+    return [
+        free.score(category, day, lengths[day], free.lists.categories[category].expected[day])
+        for category, days in origins.items()
+        for day in days
+        if placements[day] == FREE
+    ]
+
+
+def _replaced(tried: Tried, freely: Sequence[pl.DataFrame]) -> Tried:
+    """Return the scores with ``placement``, and with those of free squares where the list has them."""
+    windows = tried.windows.with_columns(placement=pl.lit(GRID))
+    keys = ("origin_day", "category", "model", "cells")
+    return tried._replace(windows=windows.update(pl.concat(freely), on=keys) if freely else windows)
 
 
 def save(risk: Risk, path: Path) -> None:

@@ -285,7 +285,7 @@ def long_history(days: int, seed: int = 3) -> pl.DataFrame:
 def test_a_backtest_scores_the_list_that_predict_issues_cell_by_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    points, task = long_history(800), Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    points, task = long_history(800), Task("EPSG:26917", boundary(tmp_path), 250, 0.3, own_grid.GRID)
     scored: dict[tuple[str, int], Listed] = {}
     listed = CategoryLists.listed
 
