@@ -155,22 +155,43 @@ def predict_risk(
     source: Points,
     crs: Crs,
     boundary: Boundary,
-    cell: Cell,
-    area_km2: AreaKm2,
+    cell: Annotated[float, typer.Option("--cell", help="Side of a cell, or length of the longest segment, in metres.")],
     start: Start,
     days: Days,
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
+    area_km2: Annotated[
+        float | None, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")
+    ] = None,
     encoding: Encoding = None,
     placement: Where = None,
+    streets: Annotated[
+        Path | None,
+        typer.Option(
+            "--streets",
+            help="File with lines: rank street segments, cut where lines meet or cross and to --cell, by expected "
+            "incidents for their length. A point counts in the nearest segment within 50 m. Give --length-km in place "
+            "of --area-km2.",
+        ),
+    ] = None,
+    length_km: Annotated[
+        float | None, typer.Option("--length-km", help="Maximum total length of the selected segments, in km.")
+    ] = None,
 ) -> None:
-    """Rank the cells of an area by expected incidents.
+    """Rank the cells or street segments of an area by expected incidents.
 
-    `is_selected` marks the highest-ranked cells, as many as fit into --area-km2.
+    `is_selected` marks the highest-ranked, as many as fit into --area-km2 or --length-km.
     """
     from pipelines.forecast.risk.own_points import Task
+    from pipelines.forecast.risk.own_streets import StreetTask
     from pipelines.steps import own_data
 
-    task = Task(crs, boundary, cell, area_km2, placement)
+    task: Task | StreetTask
+    if streets is not None and length_km is not None and area_km2 is None and placement is None:
+        task = StreetTask(crs, boundary, streets, cell, length_km)
+    elif area_km2 is not None and streets is None and length_km is None:
+        task = Task(crs, boundary, cell, area_km2, placement)
+    else:
+        raise typer.BadParameter("give --area-km2 for cells, or --streets and --length-km without --placement")
     with progress_of("predict") as show:
         own_data.predict_risk(own_data.Source(source, encoding), task, start, days, out_file, show, _note)
     err.print(f"written: {out_file}", markup=False, soft_wrap=True)

@@ -17,7 +17,7 @@ from pipelines.forecast.demand import own_series, series_checks
 from pipelines.forecast.demand.named_days import Place
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
-from pipelines.forecast.risk import own_points, point_columns
+from pipelines.forecast.risk import own_points, own_streets, point_columns
 from pipelines.release.pages import risk_figures
 from pipelines.steps import own_files
 from pipelines.steps.own_files import OwnDataError
@@ -113,16 +113,21 @@ def backtest_demand(
 
 def predict_risk(
     source: Source,
-    task: own_points.Task,
+    task: own_points.Task | own_streets.StreetTask,
     start: date,
     days: int,
     target: Path,
     progress: Progress = silent,
     note: Progress = silent,
 ) -> None:
-    """Rank the cells of an area from the points in a file and write them with their geometry."""
-    _check_output(target, source.path, task.boundary, formats=own_points.FORMATS)
-    risk = own_points.predict_points(_points(source, note), task, start, days, progress, note)
+    """Rank the cells or streets of an area from the points in a file and write them with their geometry."""
+    inputs = (task.boundary, task.streets) if isinstance(task, own_streets.StreetTask) else (task.boundary,)
+    _check_output(target, source.path, *inputs, formats=own_points.FORMATS)
+    points = _points(source, note)
+    if isinstance(task, own_streets.StreetTask):
+        risk = own_streets.predict_streets(points, task, start, days, progress, note)
+    else:
+        risk = own_points.predict_points(points, task, start, days, progress, note)
     with _writing(target.parent):
         own_points.save(risk, target)
 

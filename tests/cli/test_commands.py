@@ -329,6 +329,33 @@ def test_predict_risk_passes_the_area_and_the_window(task_of: dict[str, tuple[An
     assert "written: risk.geojson" in done.output
 
 
+AREA = ("--crs", "EPSG:26917", "--boundary", "area.geojson", "--cell", "100", "--start", "2026-01-05", "--days", "7")
+
+
+def test_predict_risk_passes_the_streets_and_their_length(task_of: dict[str, tuple[Any, ...]]) -> None:
+    words = ("--streets", "streets.gpkg", "--length-km", "3", "--out", "risk.geojson")
+    done = own_data("predict", "risk", "--input", "p.csv", *AREA, *words)
+    assert done.exit_code == 0, done.exception
+    task = task_of["predict"][1]
+    assert (task.streets, task.longest_metres, task.length_km) == (Path("streets.gpkg"), 100, 3)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--area-km2", "1", "--length-km", "3"),
+        ("--streets", "streets.gpkg"),
+        ("--streets", "streets.gpkg", "--area-km2", "1"),
+        ("--streets", "streets.gpkg", "--length-km", "3", "--placement", "free"),
+    ],
+)
+def test_predict_risk_needs_an_area_or_streets_with_a_length(words: tuple[str, ...]) -> None:
+    done = own_data("predict", "risk", "--input", "p.csv", *AREA, *words, "--out", "risk.geojson")
+    message = "give --area-km2 for cells, or --streets and --length-km without --placement"
+    assert done.exit_code == 2 and message in " ".join(done.output.replace("│", " ").split())
+
+
 def test_a_day_in_another_form_is_refused_with_how_to_write_it() -> None:
     done = own_data("predict", "risk", "--input", "p.csv", *POINTS, "2026.1.5", "--days", "7", "--out", "risk.geojson")
     message = "'2026.1.5' is not a date; write YYYY-MM-DD"

@@ -22,7 +22,7 @@ from pipelines.config.errors import BongsuError
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["WORLD", "Extent", "LayerError", "check_extent", "check_polygons", "read"]
+__all__ = ["WORLD", "Extent", "LayerError", "check_extent", "check_polygons", "read", "read_lines"]
 
 Extent = tuple[float, float, float, float]
 """West, south, east, north in degrees, EPSG:4326."""
@@ -69,17 +69,40 @@ def read(
         LayerError: It cannot be read, has several layers, no feature, no CRS that can be known, swapped axes, or
             anything but polygons.
     """
-    frame = _opened(source, name, layer, table)
+    frame = _with_geometry(_opened(source, name, layer, table), name, "boundaries as polygons")
+    check_polygons(frame.geometry.to_numpy(), name)
+    return _located(frame, name, crs, table, extent)
+
+
+def read_lines(path: Path, name: str) -> gpd.GeoDataFrame:
+    """Return the features of a layer, all lines, in its CRS; as `read`.
+
+    Raises:
+        LayerError: As for `read`, with anything but lines.
+    """
+    frame = _with_geometry(_opened(path, name, None, ""), name, "streets as lines")
+    kinds = frame.geometry.geom_type.fillna("empty")
+    for number in np.flatnonzero(~kinds.isin(("LineString", "MultiLineString"))):
+        raise LayerError(f"{name}: feature {number + 1} is a {kinds.iloc[number]}, not a line: give streets as lines")
+    return _located(frame, name, None, "", WORLD)
+
+
+def _with_geometry(frame: gpd.GeoDataFrame, name: str, wanted: str) -> gpd.GeoDataFrame:
+    """Return features with their two-dimensional geometry in the column of that name."""
     # GeoParquet names its geometry, and PostGIS writes "geom"; a plain table has none.
     if getattr(frame, "active_geometry_name", None) is None or frame.empty:
-        raise LayerError(f"{name} has no feature with a geometry: give boundaries as polygons")
+        raise LayerError(f"{name} has no feature with a geometry: give {wanted}")
     frame = frame if frame.active_geometry_name == "geometry" else frame.rename_geometry("geometry")
-    shapes = shapely.force_2d(frame.geometry.to_numpy())
-    check_polygons(shapes, name)
+    return frame.set_geometry(shapely.force_2d(frame.geometry.to_numpy()), crs=frame.crs)
+
+
+def _located(frame: gpd.GeoDataFrame, name: str, crs: str | None, table: str, extent: Extent) -> gpd.GeoDataFrame:
+    """Return features with a CRS, in which they are within the extent."""
+    shapes = frame.geometry.to_numpy()
     if frame.crs is None:
         frame = frame.set_crs(_missing_crs(shapes, name, crs, table))
     check_extent(shapes, name, extent, frame.crs.to_string())
-    return frame.set_geometry(shapes, crs=frame.crs)
+    return frame
 
 
 def check_polygons(shapes: Any, name: str) -> None:

@@ -120,7 +120,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     outline, crs = own_boundary.outline_of(task.boundary, task.crs)
     unit = float(crs.axis_info[0].unit_conversion_factor)
     side = task.cell_metres / unit
-    inside = _inside(points, task, outline, crs, note)
+    inside = points_inside(points, task.crs, outline, crs, note)
     own_boundary.check_size(outline, side, unit, inside["category"].n_unique())
     corners = _corners(outline, side)
     if selected >= corners.height:
@@ -129,7 +129,6 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     last_day = int(inside["day"].max())  # type: ignore[arg-type]
     end = last_day + 1 if until is None else until
     grid = Grid.of(corners["column"].to_numpy(), corners["row"].to_numpy(), 1, task.cell_metres)
-    gaps = _gaps(points.filter(pl.col("day") < end), note)
     return Place(
         task=task,
         cells=corners.with_columns(
@@ -139,7 +138,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
         grid=grid,
         lattice=_lattice(grid, corners, outline, task, side, note),
         points=points,
-        history=history(grid, _states(points), gaps, end),
+        history=noted_history(points, grid, end, note),
         selected=min(selected, corners.height),
         cell_share=task.cell_metres**2 / (outline.area * unit**2),
         crs=crs.to_string(),
@@ -186,6 +185,11 @@ def _lattice(
     return Lattice.of(grid, np.asarray(shapely.intersects_xy(outline, x, y)))
 
 
+def noted_history(points: pl.DataFrame, grid: Grid, end: int, note: Progress) -> History:
+    """Return points with ``category, cell, day, known_from`` as a history; outages before its end are noted."""
+    return history(grid, _states(points), _gaps(points.filter(pl.col("day") < end), note), end)
+
+
 def _gaps(inside: pl.DataFrame, note: Progress) -> pl.DataFrame:
     """Return the days on which the points as a whole are unknown, of every category, for `history`; note them."""
     gaps = outages.gaps_of_days(inside["day"].to_numpy())
@@ -212,21 +216,34 @@ def _states(points: pl.DataFrame) -> pl.DataFrame:
     return points.with_columns(known_until=pl.lit(ALWAYS))
 
 
-def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS, note: Progress) -> pl.DataFrame:
-    """Return ``day, known_from, category, x, y`` of the points inside the boundary, including its edge."""
+def points_inside(
+    points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS, note: Progress
+) -> pl.DataFrame:
+    """Return ``day, known_from, category, x, y`` (in the CRS of the grid) of the points inside the boundary.
+
+    Args:
+        points: As for `place`.
+        crs_name: The CRS of the points.
+        outline: The boundary, the edge included.
+        crs: The CRS of the grid.
+        note: Called with the number of points outside, and with what may mislead.
+
+    Raises:
+        PointsError: A column is missing or unreadable, or no point is inside.
+    """
     if points.is_empty():
         raise PointsError("there are no points: the file has no rows")
     days = point_columns.days(points)
-    x, y = point_columns.coordinates(points, task.crs, crs)
+    x, y = point_columns.coordinates(points, crs_name, crs)
     shapely.prepare(outline)
     is_inside = shapely.intersects_xy(outline, x, y)
     outside = points.height - int(is_inside.sum())
     if outside == points.height:
         raise PointsError(
-            f"none of {outside} points is inside the boundary: {_why_outside(points, task, outline, crs)}"
+            f"none of {outside} points is inside the boundary: {_why_outside(points, crs_name, outline, crs)}"
         )
     if outside:
-        swapped = int((_swapped(points, task, outline, crs) & ~is_inside).sum())
+        swapped = int((_swapped(points, crs_name, outline, crs) & ~is_inside).sum())
         note(
             f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out"
             + (f"; {swapped} would be inside with their coordinates swapped" if swapped else "")
@@ -237,28 +254,28 @@ def _inside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CR
     return inside
 
 
-def _swapped(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS) -> NDArray[np.bool_]:
+def _swapped(points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS) -> NDArray[np.bool_]:
     """Return which points would be inside the boundary if their two coordinates were swapped."""
     first, second = point_columns.names(points)
-    x, y = point_columns.coordinates(points.rename({first: second, second: first}), task.crs, crs)
+    x, y = point_columns.coordinates(points.rename({first: second, second: first}), crs_name, crs)
     return np.asarray(shapely.intersects_xy(outline, x, y))
 
 
-def _why_outside(points: pl.DataFrame, task: Task, outline: shapely.Geometry, crs: CRS) -> str:
+def _why_outside(points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS) -> str:
     """Return where the points and the boundary are, and what to change so that they meet."""
     first, second = point_columns.names(points)
     x, y = (point_columns.numbers(points, name) for name in (first, second))
     is_given = np.isfinite(x) & np.isfinite(y)
     if not is_given.any():
         return f"all their {first} and {second} are empty"
-    source = point_columns.source_crs(points, task.crs)
+    source = point_columns.source_crs(points, crs_name)
     edges = Transformer.from_crs(crs, source, always_xy=True).transform_bounds(*outline.bounds)
     west, south, east, north = (f"{edge:.7g}" for edge in edges)
     where = (
         f"the median of {first}, {second} is {np.median(x[is_given]):.7g}, {np.median(y[is_given]):.7g}, and the "
         f"boundary is from {west}, {south} to {east}, {north}"
     )
-    if inside := int(_swapped(points, task, outline, crs).sum()):
+    if inside := int(_swapped(points, crs_name, outline, crs).sum()):
         return (
             f"{where}; with {first} and {second} swapped {inside} are inside: correct them, or the axes of the boundary"
         )

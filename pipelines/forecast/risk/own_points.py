@@ -63,24 +63,11 @@ def predict_points(
     Raises:
         PointsError: A column is missing, no point before ``start`` is inside the boundary, or the area is too small.
     """
-    _check_span(days)
+    check_span(days)
     day = day_number(start)
     placed = place(points, task, note, day)
     past = placed.history
-    seen = past.seen(day)
-    known = [category for category in past.events if seen.events[category].cell.size]
-    if not known:
-        raise PointsError(f"no point inside the boundary {_why_unknown(past, day, start)}")
-    if (days_old := day - 1 - placed.last_day) > STALE_DAYS:
-        note(f"the points end {days_old} days before --start: what happened since is not in the forecast")
-    if later := sum(int((events.day >= day).sum()) for events in past.events.values()):
-        note(f"{later} points are on or after --start {start} and are not used")
-    if late := sum(int(((events.day < day) & (events.known_from > day)).sum()) for events in past.events.values()):
-        note(f"{late} points before --start {start} became known after it (known_at) and are not used")
-    if few := [category for category in known if seen.events[category].cell.size < FEWEST]:
-        note(f"fewer than {FEWEST} points: {', '.join(few[:5])}; their order of cells is mostly chance")
-    if (known_days := day - seen.first_day) < FEWEST_DAYS:
-        note(f"the points reach back only {known_days} days before --start: expected counts may be far off")
+    check_known(past, day, placed.last_day, note)
     ((known_then, _),) = placed.at([day])
     lists = Lists(known_then, placed.selected, threads=THREADS, progress=progress)
     lists.prepare([day])
@@ -107,14 +94,45 @@ def _freely(free: Free, day: int, listed: pl.DataFrame) -> pl.DataFrame:
     return free.frame(squares).join(how.with_columns(stated), how="cross")
 
 
-def _check_span(days: int) -> None:
+def check_known(past: History, day: int, last_day: int, note: Progress) -> list[str]:
+    """Return the categories with a point known before a day; note what may mislead about the points that are used.
+
+    Args:
+        past: All points inside the boundary.
+        day: The first day of the forecast.
+        last_day: That of the last point.
+        note: Called with a sentence for each thing.
+
+    Raises:
+        PointsError: No point is known before the day.
+    """
+    start = EPOCH + timedelta(days=day)
+    seen = past.seen(day)
+    known = [category for category in past.events if seen.events[category].cell.size]
+    if not known:
+        raise PointsError(f"no point inside the boundary {_why_unknown(past, day)}")
+    if (days_old := day - 1 - last_day) > STALE_DAYS:
+        note(f"the points end {days_old} days before --start: what happened since is not in the forecast")
+    if later := sum(int((events.day >= day).sum()) for events in past.events.values()):
+        note(f"{later} points are on or after --start {start} and are not used")
+    if late := sum(int(((events.day < day) & (events.known_from > day)).sum()) for events in past.events.values()):
+        note(f"{late} points before --start {start} became known after it (known_at) and are not used")
+    if few := [category for category in known if seen.events[category].cell.size < FEWEST]:
+        note(f"fewer than {FEWEST} points: {', '.join(few[:5])}; their order of cells is mostly chance")
+    if (known_days := day - seen.first_day) < FEWEST_DAYS:
+        note(f"the points reach back only {known_days} days before --start: expected counts may be far off")
+    return known
+
+
+def check_span(days: int) -> None:
     """Refuse windows of more than a century."""
     if days > MOST_DAYS:
         raise PointsError("the windows span more than a century: use fewer --days or --origins, or a smaller --step")
 
 
-def _why_unknown(past: History, day: int, start: date) -> str:
+def _why_unknown(past: History, day: int) -> str:
     """Return why no point is known before the first day of a forecast, and what to change."""
+    start = EPOCH + timedelta(days=day)
     first = min(int(events.day.min()) for events in past.events.values() if events.day.size)
     if first < day:
         return f"was known (known_at) before --start {start}: use a later --start, or leave known_at out"
@@ -149,7 +167,7 @@ def backtest_points(
         curve and calibration are those of the cells. Free squares have the area of ``cells``, and ``most_hits`` is that
         of the grid.
     """
-    _check_span(days + step * (origins - 1))
+    check_span(days + step * (origins - 1))
     last = day_number(start)
     placed = place(points, task, note, last + days)
     if placed.last_day + 1 < last + days:
@@ -158,7 +176,7 @@ def backtest_points(
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
     windows = [(day, days) for day in starts if placed.history.seen(day).first_day < day]
     if not windows:
-        raise PointsError(f"no point inside the boundary {_why_unknown(placed.history, last, start)}")
+        raise PointsError(f"no point inside the boundary {_why_unknown(placed.history, last)}")
     if len(windows) < origins:
         note(f"{origins - len(windows)} of {origins} windows begin before any point is known and are not scored")
     result = scored(placed, windows, (placed.selected,), progress)

@@ -44,8 +44,13 @@ def shrunk_count(history: History, category: str, until: int) -> ShrunkCount:
     counted = decayed(history, category, until) * days
     around = parts[linear_pool.smoothed(len(parts))].mean(axis=0)
     around *= max(counted.sum() / days, linear_pool.LEAST_LEVEL) / around.sum()
+    return ShrunkCount(np.rint(counted), parts.mean(axis=0), posterior(counted, around, days))
+
+
+def posterior(counted: Floats, around: Floats, days: float) -> Floats:
+    """Return the posterior mean rate of every place from its count in so many days and the mean of its prior."""
     shape = max(SHAPES, key=lambda shape: _likelihood(counted, around * days, shape))
-    return ShrunkCount(np.rint(counted), parts.mean(axis=0), (counted + shape) / (days + shape / around))
+    return np.asarray((counted + shape) / (days + shape / around))
 
 
 def _likelihood(counted: Floats, mean: Floats, shape: float) -> float:
