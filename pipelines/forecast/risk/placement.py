@@ -16,9 +16,9 @@ import shapely
 
 from pipelines.forecast.risk.evaluation.rolling import Lists, months
 from pipelines.forecast.risk.free_squares import PARTS, SIDE, Lattice, Raster, best
-from pipelines.forecast.risk.history import Floats, History, Ints
+from pipelines.forecast.risk.history import Events, Floats, History, Ints
 from pipelines.forecast.risk.models.boosting import WINDOW_DAYS
-from pipelines.forecast.risk.models.counts import HALF_LIFE_DAYS, decayed
+from pipelines.forecast.risk.models.counts import HALF_LIFE_DAYS
 from pipelines.forecast.risk.models.stack import LEAST_TRIALS, STACK, Choice
 from pipelines.forecast.risk.own_grid import FREE, GRID, Place
 
@@ -77,8 +77,9 @@ class Free:
             origin: The first unknown day.
             expected: Incidents a day by cell, as listed at the origin.
         """
-        seen = self.past.seen(origin)
-        counted = decayed(seen, category, origin) * seen.decayed_days(category, origin, HALF_LIFE_DAYS)
+        events = self._known(category, origin)
+        weight = np.exp2((events.day - origin) / HALF_LIFE_DAYS)
+        counted = np.bincount(events.cell, weight, self.lattice.grid.size).astype(float)
         sums = self.lattice.sums(self.lattice.spread(expected, counted))
         cell_km2 = self.place.task.cell_metres**2 / 1e6
         most = (self.place.task.area_km2 / cell_km2 + 1) * PARTS
@@ -106,12 +107,12 @@ class Free:
         """Return the placement of an origin: the wanted one, or that of the months before it."""
         if wanted := self.place.task.placement:
             return Selected(wanted, np.empty(0))
-        seen, chosen = self.past.seen(until), self.lists.choose(until)
+        chosen = self.lists.choose(until)
         hits: dict[int, Floats] = defaultdict(lambda: np.zeros(2))
         for origin in months(self.lists.history, until):
             for category, choice in chosen.items():
                 if self.lists.categories[category].trial(origin):
-                    hits[origin] += self._tried(category, origin, choice.list_name, seen)
+                    hits[origin] += self._tried(category, origin, choice.list_name, until)
         free, grid = np.array(list(hits.values())).reshape(-1, 2).T
         if not grid.sum():
             return Selected(GRID, np.empty(0))
@@ -130,9 +131,14 @@ class Free:
         whole = {name: round(float(value)) for name, value in counted.items()}
         return pl.DataFrame(keys | whole | {"placement": FREE})
 
-    def _tried(self, category: str, origin: int, list_name: str, seen: History) -> tuple[float, float]:
+    def _known(self, category: str, day: int) -> Events:
+        """Return what happened before a day and was known then; ``cell`` is a part of the lattice."""
+        events = self.past.events[category]
+        return events.where((events.day < day) & (events.known_from <= day))
+
+    def _tried(self, category: str, origin: int, list_name: str, until: int) -> tuple[float, float]:
         """Return the displaced hits of the free squares and of the cells in the month from an origin on."""
-        events = seen.events[category]
+        events = self._known(category, until)
         parts = events.cell[(events.day >= origin) & (events.day < origin + WINDOW_DAYS)]
         key = category, origin, list_name, parts.tobytes()
         if key not in self._hits:
