@@ -12,6 +12,7 @@ import itertools
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pipelines.forecast.risk import own_points
+from pipelines.forecast.risk import own_grid, own_points
 from pipelines.forecast.risk.history import day_number
 from pipelines.forecast.risk.own_points import Task
 from pipelines.forecast.risk.ranking import cells_of_share
@@ -74,7 +75,7 @@ def months(first: date, count: int) -> list[tuple[int, int]]:
 def scores(city: str) -> pl.DataFrame:
     """Every model's pooled scores at every area."""
     records, task, first = CITIES[city]()
-    there = own_points.place(records, task)
+    there = own_points.place(records, replace(task, placement=own_grid.GRID))
     whole = 1 / there.cell_share
     depths = sorted({there.selected, *(cells_of_share(share, whole) for share in SHARES)})
     with Progress(console=Console(stderr=True)) as bar:

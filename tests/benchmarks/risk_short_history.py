@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pipelines.forecast.risk import own_points
+from pipelines.forecast.risk import own_grid, own_points
 from pipelines.forecast.risk.evaluation import rolling
 from pipelines.forecast.risk.history import EPOCH, Floats, History
 from pipelines.forecast.risk.models.counts import COUNTS
@@ -43,7 +43,11 @@ def city(name: str) -> tuple[pl.DataFrame, own_points.Task, date]:
     """Points, grid and first month of `tests.benchmarks.risk`; Chicago on 150 m cells, a quarter of a square mile."""
     frame, task, first = risk.CITIES[name]()
     metres = 150 if name == "chicago" else task.cell_metres
-    return frame, replace(task, cell_metres=metres, area_km2=0.25 * risk.SQUARE_MILE_KM2), first
+    return (
+        frame,
+        replace(task, cell_metres=metres, area_km2=0.25 * risk.SQUARE_MILE_KM2, placement=own_grid.GRID),
+        first,
+    )
 
 
 def origins(name: str, history_days: int = HISTORY_DAYS) -> pl.DataFrame:
