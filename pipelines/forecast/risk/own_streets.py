@@ -70,7 +70,8 @@ def predict_streets(
         note: Called with what may mislead, such as the number of points without a street.
 
     Raises:
-        PointsError: A column is missing, no point before ``start`` is near a street, or no line is inside.
+        PointsError: A column is missing, no point before ``start`` is near a street, no line is inside, or segments are
+            too many.
     """
     own_points.check_span(days)
     if not (own_grid.LEAST_CELL <= task.longest_metres <= own_grid.MOST_CELL and task.length_km > 0):
@@ -118,7 +119,16 @@ def _lines(path: Path, crs: CRS, outline: shapely.Geometry) -> Shapes:
 
 
 def _segments(lines: Shapes, longest: float) -> Shapes:
-    """Return the lines cut where they meet or cross, and into equal pieces no longer than ``longest``."""
+    """Return the lines cut where they meet or cross, and into equal pieces no longer than ``longest``.
+
+    Raises:
+        PointsError: The pieces are more than memory is planned for.
+    """
+    if (count := shapely.length(lines).sum() / longest) > own_boundary.MOST_CELLS:
+        raise PointsError(
+            f"the streets have {count:,.0f} segments of --cell, and memory is planned for {own_boundary.MOST_CELLS:,}: "
+            "use a larger --cell"
+        )
     cut = shapely.get_parts(shapely.line_merge(shapely.union_all(lines)))
 
     def pieces(line: shapely.Geometry) -> Iterator[shapely.Geometry]:

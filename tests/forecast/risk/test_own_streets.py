@@ -110,6 +110,7 @@ def test_points_from_the_start_on_are_ignored(tmp_path: Path) -> None:
         ((X, Y), {"lines": [[(X, Y + 5_000), (X, Y + 6_000)]]}, r"no line of .*streets.gpkg is inside the boundary"),
         ((X, Y), {"longest": 0}, "--cell must be 0.001 to 100000 metres, --length-km above 0"),
         ((X, Y), {"km": 0}, "--length-km above 0"),
+        ((X, Y), {"longest": 0.001}, "1,600,000 segments of --cell, and memory is planned for 500,000: use a larger"),
     ],
 )
 def test_unusable_streets_report_what_to_change(
