@@ -72,6 +72,14 @@ Country = Annotated[
 Subdivision = Annotated[
     str | None, typer.Option("--subdivision", help="Its state or province, such as CA, for regional holidays.")
 ]
+HierarchyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--hierarchy",
+        help="Parquet or CSV with the columns child and parent. Parents, such as districts and the city, are sums and "
+        "forecast too. A child is a series or another parent, and may have several parents.",
+    ),
+]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="How many steps ahead to forecast.")]
 Points = Annotated[
@@ -130,8 +138,12 @@ def predict_demand(
     encoding: Encoding = None,
     country: Country = None,
     subdivision: Subdivision = None,
+    hierarchy: HierarchyFile = None,
 ) -> None:
     """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more).
+
+    With --hierarchy, parents too: means that add up (model sum_of_parts), and ranges that know which series move
+    together.
 
     A series that cannot be used is named and left out; then the exit code is 3.
     """
@@ -139,7 +151,7 @@ def predict_demand(
 
     with progress_of("predict") as show:
         refused = own_data.predict_demand(
-            own_data.Source(source, encoding, fill_zeros, country, subdivision),
+            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy),
             freq.value,
             horizon,
             out_file,
@@ -222,10 +234,12 @@ def backtest_demand(
     encoding: Encoding = None,
     country: Country = None,
     subdivision: Subdivision = None,
+    hierarchy: HierarchyFile = None,
 ) -> None:
     """Score the weighted mean of the models and each single model on your own series, at past dates.
 
-    `skill` compares with hour-of-week averages (day-of-week averages for --freq D): above 0 is better.
+    `skill` compares with hour-of-week averages (day-of-week averages for --freq D): above 0 is better. With
+    --hierarchy, parents have scores of their own (is_parent): chosen is the sum, direct a forecast of the parent alone.
 
     A series that cannot be used is named and left out; then the exit code is 3.
     """
@@ -233,7 +247,7 @@ def backtest_demand(
 
     with progress_of("backtest") as show:
         scores, refused = own_data.backtest_demand(
-            own_data.Source(source, encoding, fill_zeros, country, subdivision),
+            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy),
             freq.value,
             horizon,
             origins,
@@ -242,7 +256,7 @@ def backtest_demand(
             show,
             _note,
         )
-    out.print(table_of(scores.select(SHOWN)))
+    out.print(table_of(scores.select(["is_parent", *SHOWN] if hierarchy else SHOWN)))
     _exit_if_any(refused)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import polars as pl
 from pipelines.config import environment, profile_checks
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast.demand import own_series, series_checks
+from pipelines.forecast.demand.hierarchy import parents
+from pipelines.forecast.demand.hierarchy.parents import Hierarchy
 from pipelines.forecast.demand.named_days import Place
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
@@ -28,13 +30,22 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A user's file, and how it is read; ``country`` and ``subdivision``: whose public holidays its series have."""
+    """A user's file, and how it is read; ``country`` and ``subdivision``: whose public holidays its series have.
+
+    ``hierarchy``: a file of the parents of its series.
+    """
 
     path: Path
     encoding: str | None = None
     fill_zeros: bool = False
     country: str | None = None
     subdivision: str | None = None
+    hierarchy: Path | None = None
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Return all files that are read."""
+        return [path for path in (self.path, self.hierarchy) if path is not None]
 
     def place(self) -> Place | None:
         """Return the place of the holidays; None without a country.
@@ -59,10 +70,12 @@ def predict_demand(
 
     ``note`` receives what might mislead.
     """
-    _check_output(target, source.path)
+    _check_output(target, *source.inputs)
     place = source.place()
-    checked = _series(source, freq, note)
-    forecasts = own_series.predict(checked.series, freq, horizon, environment.load().processes, progress, place=place)
+    checked, hierarchy = _series(source, freq, note)
+    forecasts = own_series.predict(
+        checked.series, freq, horizon, environment.load().processes, progress, place=place, hierarchy=hierarchy
+    )
     with _writing(target.parent):
         forecasts.write_parquet(target)
     return checked.refused
@@ -88,16 +101,17 @@ def backtest_demand(
 
     _check_folder(folder)
     place = source.place()
-    checked = _series(source, freq, note)
+    checked, hierarchy = _series(source, freq, note)
     frame = checked.series
     result = own_series.backtest(
-        frame, freq, horizon, origins, step, environment.load().processes, progress, place=place
+        frame, freq, horizon, origins, step, environment.load().processes, progress, place=place, hierarchy=hierarchy
     )
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
     backtest_figure.save(result, folder / "series.png")
     scored = set(result.series_scores["unique_id"].cast(pl.String))
-    unscored = sorted(set(frame["unique_id"].cast(pl.String).unique()) - scored)
+    sums = [] if hierarchy is None else hierarchy.below["parent"].to_list()
+    unscored = sorted({*frame["unique_id"].cast(pl.String).unique(), *sums} - scored)
     scored_at = result.forecasts.group_by("unique_id").agg(pl.col("cutoff").n_unique()).sort("cutoff", "unique_id")
     if (few := scored_at.filter(pl.col("cutoff") < origins)).height:
         name, count = few.row(0)
@@ -158,12 +172,24 @@ def backtest_risk(
     return result.scores
 
 
-def _series(source: Source, freq: Frequency, note: Progress) -> Checked:
+def _series(source: Source, freq: Frequency, note: Progress) -> tuple[Checked, Hierarchy | None]:
+    """Return the series that can be used, and the parents that can be forecast."""
     wanted = (*series_checks.COLUMNS, *series_checks.OPTIONAL)
     checked = series_checks.usable(own_files.read(source.path, wanted, source.encoding, note), freq, source.fill_zeros)
     for text in checked.notes:
         note(text)
-    return checked
+    if source.hierarchy is None:
+        return checked, None
+    rows = own_files.read(source.hierarchy, parents.COLUMNS, source.encoding, note)
+    names = checked.series["unique_id"].cast(pl.String).unique()
+    listed = parents.read(rows, {*names, *checked.refused})
+    unusable = parents.unusable(listed, checked.series, checked.refused)
+    hierarchy = listed.without(unusable)
+    text_ids = checked.series.with_columns(pl.col("unique_id").cast(pl.String))
+    if few_known := parents.note(text_ids, parents.counts(text_ids, hierarchy), hierarchy):
+        note(few_known)
+    left = hierarchy if hierarchy.paths else None
+    return replace(checked, refused=checked.refused | unusable), left
 
 
 def _points(source: Source, note: Progress) -> pl.DataFrame:

@@ -292,6 +292,17 @@ def test_backtest_demand_prints_a_screen_of_scores(step: Callable[..., Calls]) -
     assert all(name in done.stdout for name in SHOWN) and "crps" not in done.stdout
 
 
+def test_backtest_demand_with_a_hierarchy_shows_which_scores_are_of_parents(step: Callable[..., Calls]) -> None:
+    from pipelines.cli.own_data import SHOWN
+
+    shown = ["is_parent", *SHOWN]
+    calls = step("own_data.backtest_demand", (pl.DataFrame({name: [0.25] for name in shown}), {}))
+    words = ["--input", "s.csv", "--freq", "h", "--horizon", "24", "--origins", "4", "--step", "12", "--out", "scores"]
+    done = own_data("backtest", "demand", *words, "--hierarchy", "h.csv")
+    assert calls[0][0] == Source(Path("s.csv"), hierarchy=Path("h.csv")), done.exception
+    assert "is_parent" in done.stdout
+
+
 @pytest.fixture
 def task_of(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
     """Replace the two steps on points; returns their arguments by name, after a report of progress."""

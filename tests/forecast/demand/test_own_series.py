@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.forecast.demand import own_series
+from pipelines.forecast.demand import own_batches, own_series
 from pipelines.forecast.demand.evaluation import model_weights, scoring
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS
 from pipelines.forecast.demand.named_days import Place, named_days
@@ -105,7 +105,7 @@ def test_a_backtest_equals_the_forecasts_of_its_origins() -> None:
 
 def test_a_backtest_returns_scores_selections_and_pits() -> None:
     built = own_series.backtest(series(24 * 60, timedelta(hours=1)), "h", 168, 2, 168)
-    assert built.scores.columns == ["model", "is_baseline", *scoring.SCORES]
+    assert built.scores.columns == ["is_parent", "model", "is_baseline", *scoring.SCORES]
     assert built.scores["model"].to_list() == ["chosen", "hour_of_week", "seasonal_naive"]
     assert built.scores["targets"].to_list() == [2 * 168] * 3
     assert built.scores["skill"][1] == 0 and built.scores["skill"][2] < 0
@@ -143,13 +143,14 @@ def test_a_backtest_of_batches_scores_all_series_together() -> None:
     assert built.scores["mae"].to_list() == pytest.approx(mae.to_list(), abs=1e-8)
     assert built.scores["targets"].to_list() == [4 * 2 * 24] * 3
     assert built.series_scores["unique_id"].unique(maintain_order=True).to_list() == list("abcd")
-    assert built.pits.group_by("model").agg(pl.col("targets", "expected_targets").sum()).rows()[0][1:] == (192, 192)
+    counted = built.pits.group_by("model").agg(pl.col("targets", "expected_targets").sum())
+    assert counted.rows()[0][1:] == pytest.approx((192, 192))
     assert built.weights.select("unique_id").n_unique() == 4
 
 
 def test_batches_are_even_and_as_many_as_the_series_need_on_any_engine() -> None:
     names = pl.DataFrame({"unique_id": [f"s{n:02}" for n in range(11)], "ds": START, "y": 1.0})
-    batches = own_series._batches(names, "h", 5)
+    batches = own_batches.split(names, "h", 5)
     assert [batch["unique_id"].n_unique() for batch in batches] == [3, 4, 4]
     assert [batch["unique_id"].min() for batch in batches] == ["s00", "s03", "s07"]
 

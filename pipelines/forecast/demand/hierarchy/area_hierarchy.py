@@ -5,6 +5,7 @@ itself (some calls have no location within it), with the difference. So the leav
 exactly, in the past and in every sample path.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -133,7 +134,7 @@ def members(series: pl.DataFrame, above: pl.DataFrame, whole_id: str) -> dict[tu
             inner = {name for path in paths.values() for name in path[:-1]}
             leaves = [paths[area] for area in ids if area not in inner]
             if leaves:
-                by_family[str(service), str(measure), hierarchy] = _levels(leaves, number).cast(
+                by_family[str(service), str(measure), hierarchy] = levels(leaves, number).cast(
                     series.schema["unique_id"]
                 )
     return by_family
@@ -147,7 +148,8 @@ def _path(area: str, parent: dict[str, str], whole_id: str) -> list[str]:
     return path
 
 
-def _levels(leaves: list[list[str]], number: dict[str, int]) -> pl.DataFrame:
+def levels(leaves: Sequence[Sequence[str]], number: Mapping[str, int]) -> pl.DataFrame:
+    """Return ``unique_id`` and the columns of ``members`` from the path of each leaf, the leaf itself last."""
     depth = max(len(path) for path in leaves) - 1
     names = [WHOLE, *(f"depth {i}" for i in range(1, depth))]
     rows = [[number[area] for area in (*path[:-1], *[path[-1]] * (depth + 2 - len(path)))] for path in leaves]

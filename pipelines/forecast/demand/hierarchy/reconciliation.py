@@ -44,7 +44,8 @@ class Family:
     dispersion, curve``; ``hierarchies``: as from ``area_hierarchy.members``, the administrative one first; ``freq``:
     distance of its steps. ``periods``: ``ds, times, frequency, shift, period``: the wider periods of the steps ahead,
     complete ones only; a repeated hour counts two ``times``. ``is_informed``: whether upper areas' own forecasts may
-    adjust the leaves.
+    adjust the leaves. ``crossing``: ``unique_id, group``: leaves of the first hierarchy in sums that are none of its
+    areas.
     """
 
     forecasts: pl.DataFrame
@@ -52,6 +53,7 @@ class Family:
     freq: Frequency
     periods: pl.DataFrame | None = None
     is_informed: bool = True
+    crossing: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def add_up(family: Family, cutoffs: Sequence[datetime], curves: Floats) -> Sums:
             # The region is in the administrative hierarchy only.
             above = membership(members, members.columns[1 if total is None else 2 :])
             if total is None:
+                above = above if family.crossing is None else pl.concat([above, family.crossing])
                 total = moved.group_by("cutoff", "ds", maintain_order=True).agg(pl.col("mean").sum().alias("total"))
             now = moved.filter(pl.col("cutoff") == cutoff)
             drawn = sample_paths.draw(now, members, common_shocks.learn(moved, members, cutoff), curves=curves)
