@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipelines.cli.options import OWN, AsOf
+from pipelines.cli.series_options import (
+    Country,
+    Covariates,
+    FillZeros,
+    Freq,
+    HierarchyFile,
+    Horizon,
+    PastSeries,
+    Series,
+    Subdivision,
+)
 from pipelines.cli.terminal import bar_of, err, out, progress_of, table_of
 
 predict = typer.Typer(no_args_is_help=True, help="Try the models on your own data, without the pipeline.")
@@ -41,47 +51,7 @@ class Placement(StrEnum):
     grid = "grid"
 
 
-class Frequency(StrEnum):
-    """Step of a demand series."""
-
-    h = "h"
-    D = "D"
-
-
-SERIES = (
-    "Parquet or CSV, one row per series and step: unique_id (name of the series), ds (start of the hour or day, local "
-    "time without a zone), y (count). Zeros are rows; unknown hours or days have none. Optional: known_at (local time "
-    "from which the count was known; several rows for a step are its versions), by which past origins are judged."
-)
-Series = Annotated[Path, typer.Option("--input", help=SERIES)]
-PastSeries = Annotated[
-    Path,
-    typer.Option(
-        "--input",
-        help=f"{SERIES} Optional: capacity (calls that can be met in the step), to score the probability of more.",
-    ),
-]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV; default: UTF-8, else CP949.")]
-FillZeros = Annotated[
-    bool, typer.Option("--fill-zeros", help="Steps without a row, inside a series, are zeros; default: unknown.")
-]
-Country = Annotated[
-    str | None,
-    typer.Option("--country", help="Country whose public holidays the series have, such as KR; default: none."),
-]
-Subdivision = Annotated[
-    str | None, typer.Option("--subdivision", help="Its state or province, such as CA, for regional holidays.")
-]
-HierarchyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--hierarchy",
-        help="Parquet or CSV with the columns child and parent. Parents, such as districts and the city, are sums and "
-        "forecast too. A child is a series or another parent, and may have several parents.",
-    ),
-]
-Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
-Horizon = Annotated[int, typer.Option("--horizon", min=1, help="How many steps ahead to forecast.")]
 Points = Annotated[
     Path,
     typer.Option(
@@ -139,6 +109,7 @@ def predict_demand(
     country: Country = None,
     subdivision: Subdivision = None,
     hierarchy: HierarchyFile = None,
+    covariates: Covariates = None,
 ) -> None:
     """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more).
 
@@ -151,7 +122,7 @@ def predict_demand(
 
     with progress_of("predict") as show:
         refused = own_data.predict_demand(
-            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy),
+            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy, covariates),
             freq.value,
             horizon,
             out_file,
@@ -235,6 +206,7 @@ def backtest_demand(
     country: Country = None,
     subdivision: Subdivision = None,
     hierarchy: HierarchyFile = None,
+    covariates: Covariates = None,
 ) -> None:
     """Score the weighted mean of the models and each single model on your own series, at past dates.
 
@@ -247,7 +219,7 @@ def backtest_demand(
 
     with progress_of("backtest") as show:
         scores, refused = own_data.backtest_demand(
-            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy),
+            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy, covariates),
             freq.value,
             horizon,
             origins,

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.config import environment, profile_checks
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.demand import own_series, series_checks
+from pipelines.forecast.demand import covariate_rows, own_series, series_checks
 from pipelines.forecast.demand.hierarchy import parents
 from pipelines.forecast.demand.hierarchy.parents import Hierarchy
 from pipelines.forecast.demand.named_days import Place
@@ -32,7 +32,7 @@ NAMED = 5
 class Source:
     """A user's file, and how it is read; ``country`` and ``subdivision``: whose public holidays its series have.
 
-    ``hierarchy``: a file of the parents of its series.
+    ``hierarchy``: a file of the parents of its series; ``covariates``: one of values known ahead.
     """
 
     path: Path
@@ -41,11 +41,12 @@ class Source:
     country: str | None = None
     subdivision: str | None = None
     hierarchy: Path | None = None
+    covariates: Path | None = None
 
     @property
     def inputs(self) -> list[Path]:
         """Return all files that are read."""
-        return [path for path in (self.path, self.hierarchy) if path is not None]
+        return [path for path in (self.path, self.hierarchy, self.covariates) if path is not None]
 
     def place(self) -> Place | None:
         """Return the place of the holidays; None without a country.
@@ -74,7 +75,15 @@ def predict_demand(
     place = source.place()
     checked, hierarchy = _series(source, freq, note)
     forecasts = own_series.predict(
-        checked.series, freq, horizon, environment.load().processes, progress, place=place, hierarchy=hierarchy
+        checked.series,
+        freq,
+        horizon,
+        environment.load().processes,
+        progress,
+        place=place,
+        hierarchy=hierarchy,
+        covariates=_covariates(source, note),
+        note=note,
     )
     with _writing(target.parent):
         forecasts.write_parquet(target)
@@ -104,7 +113,17 @@ def backtest_demand(
     checked, hierarchy = _series(source, freq, note)
     frame = checked.series
     result = own_series.backtest(
-        frame, freq, horizon, origins, step, environment.load().processes, progress, place=place, hierarchy=hierarchy
+        frame,
+        freq,
+        horizon,
+        origins,
+        step,
+        environment.load().processes,
+        progress,
+        place=place,
+        hierarchy=hierarchy,
+        covariates=_covariates(source, note),
+        note=note,
     )
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)
@@ -190,6 +209,12 @@ def _series(source: Source, freq: Frequency, note: Progress) -> tuple[Checked, H
         note(few_known)
     left = hierarchy if hierarchy.paths else None
     return replace(checked, refused=checked.refused | unusable), left
+
+
+def _covariates(source: Source, note: Progress) -> pl.DataFrame | None:
+    if source.covariates is None:
+        return None
+    return covariate_rows.read(own_files.read(source.covariates, (), source.encoding, note))
 
 
 def _points(source: Source, note: Progress) -> pl.DataFrame:

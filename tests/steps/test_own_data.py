@@ -10,7 +10,7 @@ import pytest
 from pipelines.forecast.demand.series import SeriesError
 from pipelines.forecast.risk.own_points import Task
 from pipelines.steps import own_data
-from tests.forecast.demand.test_own_series import four, series
+from tests.forecast.demand.test_own_series import START, four, series
 from tests.forecast.risk.test_own_points import boundary, some
 
 
@@ -76,3 +76,16 @@ def test_the_parents_own_file_is_not_written_over(tmp_path: Path) -> None:
 def test_an_unknown_child_stops_the_work_before_the_models(tmp_path: Path) -> None:
     with pytest.raises(SeriesError, match="hierarchy, row 2: child z is neither"):
         own_data.predict_demand(hierarchy_of(tmp_path, four(24), "a,x", "z,x"), "h", 6, tmp_path / "o.parquet")
+
+
+def test_observed_covariates_are_noted_in_a_backtest_once(tmp_path: Path) -> None:
+    four(24 * 20).write_parquet(tmp_path / "series.parquet")
+    days = pl.DataFrame(
+        {"ds": [START + timedelta(days=day) for day in range(21)], "rain": [day % 3 for day in range(21)]}
+    )
+    days.write_csv(tmp_path / "rain.csv")
+    source, stored = own_data.Source(tmp_path / "series.parquet", covariates=tmp_path / "rain.csv"), list[str]()
+    own_data.predict_demand(source, "h", 12, tmp_path / "out.parquet", note=stored.append)
+    assert not [text for text in stored if "known_at" in text]
+    own_data.backtest_demand(source, "h", 12, 2, 12, tmp_path / "out", note=stored.append)
+    assert len([text for text in stored if "the scores are an upper bound" in text]) == 1

@@ -48,7 +48,8 @@ Prophet = Callable[..., pl.DataFrame]
 class Task:
     """The settings of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none.
 
-    ``place``: where the public holidays are those of the series; none: without holidays.
+    ``place``: where the public holidays are those of the series; none: without holidays. ``covariates``: as from
+    ``own_covariates.usable``; none: calendar and history only.
     """
 
     freq: Frequency
@@ -56,6 +57,7 @@ class Task:
     step: int
     origins: int = 0
     place: Place | None = None
+    covariates: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         """Refuse forecasts beyond a century."""
@@ -216,7 +218,8 @@ def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
 
 def _published(history: History, targets: pl.DataFrame, task: Task, fit: Prophet) -> Published | None:
     """Return all models' rows and their weighted mean for all targets; None if no model has a forecast."""
-    requested = registry.available(task.freq, fit, LEAST_PER_DAY)
+    of_days = partial(fit, covariates=task.covariates)
+    requested = registry.available(task.freq, of_days, LEAST_PER_DAY, task.covariates)
     predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
     if predictions["mean"].is_null().all():
         return None

@@ -1,7 +1,7 @@
 """The demand models on your own series: forecasts and a rolling-origin backtest, without the pipeline."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
-from pipelines.forecast.demand import own_batches, own_sums
+from pipelines.forecast.demand import own_batches, own_covariates, own_sums
 from pipelines.forecast.demand.evaluation import calibration, scoring
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
@@ -68,6 +68,8 @@ def predict(
     batch: int = BATCH,
     place: Place | None = None,
     hierarchy: Hierarchy | None = None,
+    covariates: pl.DataFrame | None = None,
+    note: Progress = silent,
 ) -> pl.DataFrame:
     """Forecast the ``horizon`` hours or days after each series' last row.
 
@@ -82,6 +84,8 @@ def predict(
         batch: Maximum series fitted together and in memory at once; the numbers depend on it.
         place: Where the series are from, for its public holidays; none: no holidays.
         hierarchy: Parents whose series are all in ``series`` and end together: forecast too, as sums of their series.
+        covariates: As from ``covariate_rows.read``: known for every step ahead of every series; none: no such values.
+        note: Called with what may mislead about the covariates.
 
     Returns:
         ``unique_id, ds, mean, model, q0.05 … q0.99``, one row per series and step; with a hierarchy ``unique_id`` is
@@ -90,7 +94,7 @@ def predict(
     Raises:
         SeriesError: The series cannot be used as given.
     """
-    task = Task(freq, horizon, max(horizon // 2, 1), place=place)
+    task = _task(Task(freq, horizon, max(horizon // 2, 1), place=place), series, covariates, note)
     with parallel.opened(processes) as workers:
         parts = _finished(_issued, task, series, batch, hierarchy, workers, progress)
     return pl.concat(parts, how="vertical_relaxed")
@@ -107,24 +111,37 @@ def backtest(
     batch: int = BATCH,
     place: Place | None = None,
     hierarchy: Hierarchy | None = None,
+    covariates: pl.DataFrame | None = None,
+    note: Progress = silent,
 ) -> Backtest:
     """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against the observed values.
 
     The last origin is ``horizon`` steps before each series' end. Models and ranges at an origin are fitted before it;
-    ``TRAINING_ORIGINS`` more, as far apart, come before the first and are not scored. ``processes``, ``progress``,
-    ``batch``, ``place`` and ``hierarchy`` are those of ``predict``. If ``series`` has a ``capacity`` (calls that can be
-    met in the step), the probability of more is scored too. With ``known_at`` an origin uses only what was known at it,
-    and is scored against the newest counts.
+    ``TRAINING_ORIGINS`` more, as far apart, come before the first and are not scored. Arguments from ``processes`` on
+    are those of ``predict``. If ``series`` has a ``capacity`` (calls that can be met in the step), the probability of
+    more is scored too. With ``known_at`` an origin uses only what was known at it, and is scored against the newest
+    counts.
 
     Raises:
         SeriesError: The series cannot be used as given, or all are too short; a single one that is has no scores.
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")
-    task = Task(freq, horizon, step, origins, place)
+    task = _task(Task(freq, horizon, step, origins, place), series, covariates, note)
     with parallel.opened(processes) as workers:
         parts = _finished(partial(_scored, freq), task, series, batch, hierarchy, workers, progress)
     return _combined(parts, freq)
+
+
+def _task(task: Task, series: pl.DataFrame, covariates: pl.DataFrame | None, note: Progress) -> Task:
+    """Return the task with the covariates, if they are known where they must be."""
+    if covariates is None:
+        return task
+    checked = check(series, task.freq)
+    usable = own_covariates.usable(covariates, checked, task)
+    for text in own_covariates.notes(covariates, checked, task):
+        note(text)
+    return replace(task, covariates=usable)
 
 
 def _finished(

@@ -104,16 +104,16 @@ def _typed(rows: pl.DataFrame) -> pl.DataFrame:
     is_text = rows.schema["unique_id"] == pl.String
     unique_id = pl.col("unique_id").str.strip_chars() if is_text else pl.col("unique_id")
     written = rows.with_columns(unique_id, *text)
-    is_unknown = _is_missing("y_text")
+    is_unknown = is_missing("y_text")
     typed = written.with_columns(
-        _times(written, "ds"), y=pl.when(~is_unknown).then(_number(pl.col("y"))), is_unknown=is_unknown
+        times(written, "ds"), y=pl.when(~is_unknown).then(number(pl.col("y"))), is_unknown=is_unknown
     )
     if "capacity" in optional:
-        typed = typed.with_columns(_number(pl.col("capacity")).alias("capacity"))
-    return typed.with_columns(_known_at(written)) if "known_at" in optional else typed
+        typed = typed.with_columns(number(pl.col("capacity")).alias("capacity"))
+    return typed.with_columns(known_instants(written)) if "known_at" in optional else typed
 
 
-def _times(rows: pl.DataFrame, name: str) -> pl.Series:
+def times(rows: pl.DataFrame, name: str) -> pl.Series:
     """Return a column as local times, null where it states none."""
     dtype = rows.schema[name]
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
@@ -128,18 +128,19 @@ def _times(rows: pl.DataFrame, name: str) -> pl.Series:
     return rows[name].cast(pl.Datetime("us"))
 
 
-def _known_at(rows: pl.DataFrame) -> pl.Series:
+def known_instants(rows: pl.DataFrame) -> pl.Series:
     """Return when each row was known: a date alone means the end of the day."""
-    times = _times(rows, "known_at")
+    stated = times(rows, "known_at")
     is_day = ~rows["known_at_text"].str.contains(":", literal=True)
-    return rows.select(pl.when(is_day).then(times.dt.offset_by("1d")).otherwise(times).alias("known_at")).to_series()
+    return rows.select(pl.when(is_day).then(stated.dt.offset_by("1d")).otherwise(stated).alias("known_at")).to_series()
 
 
-def _is_missing(text: str) -> pl.Expr:
+def is_missing(text: str) -> pl.Expr:
+    """Return whether a column of text states that a number is unknown."""
     return pl.col(text).is_null() | pl.col(text).str.to_lowercase().is_in(MISSING)
 
 
-def _number(values: pl.Expr) -> pl.Expr:
+def number(values: pl.Expr) -> pl.Expr:
     """Return numbers, or those that text states, with or without separators of thousands."""
     text = values.cast(pl.String).str.strip_chars()
     infinite = text.str.to_lowercase().str.contains(r"^[+-]?inf(?:inity)?$")
@@ -156,7 +157,8 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
             pl.col("unique_id").is_null() | pl.col("unique_id").cast(pl.String).str.to_lowercase().is_in(NAMELESS),
             pl.lit("unique_id is empty"),
         ),
-        *_faults_of_time(freq),
+        *faults_of_time("YYYY-MM-DD hh:00" if freq == "h" else "YYYY-MM-DD"),
+        _fault_of_start(freq),
         *_faults_of_count(),
         (
             pl.struct(version).is_duplicated(),
@@ -164,7 +166,7 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
         ),
         *(
             [
-                _decimal_comma("capacity"),
+                decimal_comma("capacity"),
                 (pl.col("capacity") < 0, pl.format("capacity {} is negative", "capacity_text")),
             ]
             if "capacity" in optional
@@ -172,7 +174,7 @@ def _refused(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
         ),
         *(
             (
-                pl.col(name).is_null() & ~_is_missing(f"{name}_text"),
+                pl.col(name).is_null() & ~is_missing(f"{name}_text"),
                 pl.format(f"{name} '{{}}' is {what}", f"{name}_text"),
             )
             for name, what in (("capacity", "not a number"), ("known_at", "not a date or time"))
@@ -203,15 +205,8 @@ def _coarse(rows: pl.DataFrame, freq: Frequency) -> dict[str, str]:
     }
 
 
-def _faults_of_time(freq: Frequency) -> list[tuple[pl.Expr, pl.Expr]]:
-    """Return what may be wrong with ``ds``, as a condition and its text."""
-    step = "1h" if freq == "h" else "1d"
-    written = "YYYY-MM-DD hh:00" if freq == "h" else "YYYY-MM-DD"
-    start = (
-        "of an hour (--freq h); add up shorter steps"
-        if freq == "h"
-        else "of a day (--freq D); for hours use --freq h, or add them up"
-    )
+def faults_of_time(written: str) -> list[tuple[pl.Expr, pl.Expr]]:
+    """Return what may be wrong with ``ds``, as a condition and its text; ``written``: how it should be."""
     return [
         (pl.col("ds_text").is_null() | (pl.col("ds_text") == ""), pl.lit("ds is empty")),
         (
@@ -223,15 +218,24 @@ def _faults_of_time(freq: Frequency) -> list[tuple[pl.Expr, pl.Expr]]:
             ~pl.col("ds").dt.year().is_between(FIRST_YEAR, LAST_YEAR),
             pl.format("ds '{}' is outside {} to {}", "ds_text", pl.lit(FIRST_YEAR), pl.lit(LAST_YEAR)),
         ),
-        (pl.col("ds") != pl.col("ds").dt.truncate(step), pl.format("ds '{}' is not the start " + start, "ds_text")),
     ]
+
+
+def _fault_of_start(freq: Frequency) -> tuple[pl.Expr, pl.Expr]:
+    """Return the fault of a ``ds`` within a step."""
+    step, start = (
+        ("1h", "of an hour (--freq h); add up shorter steps")
+        if freq == "h"
+        else ("1d", "of a day (--freq D); for hours use --freq h, or add them up")
+    )
+    return pl.col("ds") != pl.col("ds").dt.truncate(step), pl.format("ds '{}' is not the start " + start, "ds_text")
 
 
 def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
     """Return what may be wrong with ``y``, as a condition and its text."""
     has_value = ~pl.col("is_unknown")
     return [
-        _decimal_comma("y"),
+        decimal_comma("y"),
         (has_value & pl.col("y").is_null(), pl.format("y '{}' is not a number", "y_text")),
         (has_value & ~pl.col("y").is_finite(), pl.format("y '{}' is not a finite number", "y_text")),
         (has_value & (pl.col("y") < 0), pl.format("y {} is negative; the models are for counts", "y_text")),
@@ -239,7 +243,7 @@ def _faults_of_count() -> list[tuple[pl.Expr, pl.Expr]]:
     ]
 
 
-def _decimal_comma(name: str) -> tuple[pl.Expr, pl.Expr]:
+def decimal_comma(name: str) -> tuple[pl.Expr, pl.Expr]:
     """Return the fault of a column in which commas are decimal.
 
     A comma means the same in the whole column: where one row shows decimals, 1,250 is not a thousand.

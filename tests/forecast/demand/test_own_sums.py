@@ -37,12 +37,16 @@ def test_means_add_up_in_every_hierarchy(forecast: pl.DataFrame) -> None:
         assert mean[whole].to_list() == pytest.approx(mean.select(pl.sum_horizontal(parts)).to_series().to_list())
 
 
-def test_the_forecasts_of_series_are_those_without_a_hierarchy_where_parents_know_no_better(
-    forecast: pl.DataFrame,
-) -> None:
+def test_series_of_one_parent_keep_their_shares_of_it(forecast: pl.DataFrame) -> None:
+    """The parents' own forecasts scale the series below them, where that pays, and change nothing else."""
     alone = own_series.predict(four(), "h", 24, batch=2)
-    below = forecast.filter(pl.col("unique_id").is_in(list("abcd")))
-    assert below.equals(alone) and set(forecast.join(alone, on="unique_id", how="anti")["model"]) == {"sum_of_parts"}
+    both = forecast.join(alone, on=["unique_id", "ds"], suffix="_alone").with_columns(
+        ratio=pl.col("mean") / pl.col("mean_alone")
+    )
+    assert both["unique_id"].unique().sort().to_list() == list("abcd") and both["model"].equals(both["model_alone"])
+    ratio = both.pivot("unique_id", index="ds", values="ratio")
+    assert ratio["a"].to_list() == pytest.approx(ratio["b"].to_list())
+    assert set(forecast.join(alone, on="unique_id", how="anti")["model"]) == {"sum_of_parts"}
 
 
 def test_the_range_of_a_sum_is_narrower_than_the_sum_of_independent_series_ranges(forecast: pl.DataFrame) -> None:
@@ -54,7 +58,8 @@ def test_the_range_of_a_sum_is_narrower_than_the_sum_of_independent_series_range
 def test_a_backtest_scores_parents_apart_with_the_forecast_of_the_parent_alone_next_to_the_sum() -> None:
     built = own_series.backtest(four(), "h", 24, 2, 24, batch=2, hierarchy=hierarchy())
     plain = own_series.backtest(four(), "h", 24, 2, 24, batch=2)
-    assert built.scores.filter(~pl.col("is_parent")).equals(plain.scores)
+    single = pl.col("is_baseline") & ~pl.col("is_parent")
+    assert built.scores.filter(single).equals(plain.scores.filter("is_baseline"))
     sums = built.scores.filter("is_parent")
     assert sums["model"].to_list() == ["chosen", "direct", "hour_of_week", "seasonal_naive"]
     assert sums["targets"].to_list() == [6 * 2 * 24] * 4

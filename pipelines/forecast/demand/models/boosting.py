@@ -60,11 +60,11 @@ def predict(
     leads = targets.select((pl.col("ds") - pl.col("cutoff")).max()).item() // STEP[freq] + 1
     for _, group in targets.group_by(_training_time(), maintain_order=True):
         begin: datetime = group.select(pl.col("cutoff").min().dt.truncate("1d")).item()
-        training = _training_set(of(history, group.select("unique_id").unique(), begin), begin, leads, freq, covariates)
+        known = known_ahead.at(covariates, begin, freq)
+        training = _training_set(of(history, group.select("unique_id").unique(), begin), begin, leads, freq, known)
         for cutoff, ids in by_cutoff(group):
-            parts.append(
-                _at_cutoff(of(history, ids, cutoff), group.filter(cutoff=cutoff), cutoff, training, covariates)
-            )
+            known = known_ahead.at(covariates, cutoff, freq)
+            parts.append(_at_cutoff(of(history, ids, cutoff), group.filter(cutoff=cutoff), cutoff, training, known))
     keys = ["unique_id", "cutoff", "ds"]
     return targets.join(
         pl.concat(parts).unique(keys, keep="first"), on=keys, how="left", maintain_order="left"

@@ -1,18 +1,33 @@
 """Values known ahead of a forecast, such as events or a weather forecast: one frame for every model that can use it.
 
 A frame of covariates has ``ds`` (local time, the start of an hour or of a day), numeric columns, and ``unique_id`` if a
-value belongs to one series. A day's row applies to all its hours. In a backtest, use the weather forecast of that time:
-the observed weather was not known.
+value belongs to one series. A day's row applies to all its hours, and a day has the mean of its hours. With
+``known_at`` (local time) it has archived forecasts: of several rows of one step each origin reads the newest one known
+at it, for the past as for the steps ahead. Without it past origins read the only row, as if observed weather had been
+known.
 """
 
+from datetime import datetime
+
 import polars as pl
+
+from pipelines.forecast.demand.series import Frequency
 
 KEYS = ("unique_id", "ds")
 
 
 def names(covariates: pl.DataFrame | None) -> list[str]:
     """Return the columns with values."""
-    return [] if covariates is None else [name for name in covariates.columns if name not in KEYS]
+    return [] if covariates is None else [name for name in covariates.columns if name not in (*KEYS, "known_at")]
+
+
+def at(covariates: pl.DataFrame | None, cutoff: datetime, freq: Frequency) -> pl.DataFrame | None:
+    """Return covariates as an origin at ``cutoff`` knew them, without ``known_at``; for days hours are averaged."""
+    if covariates is not None and "known_at" in covariates.columns:
+        keys = [key for key in KEYS if key in covariates.columns]
+        known = covariates.filter(pl.col("known_at") <= cutoff).sort("known_at", maintain_order=True)
+        covariates = known.unique(keys, keep="last", maintain_order=True).drop("known_at")
+    return by_day(covariates) if freq == "D" else covariates
 
 
 def joined(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> pl.DataFrame:

@@ -83,13 +83,14 @@ def predict(
     Returns:
         ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates were not used.
     """
-    wanted = known_ahead.joined(targets.with_row_index("_row"), covariates)
     tasks, rows, answers = [], {}, []
-    for cutoff, group in wanted.group_by("cutoff", maintain_order=True):
+    for cutoff, group in targets.with_row_index("_row").group_by("cutoff", maintain_order=True):
         known_rows = of(history, group.select("unique_id").unique(), cutoff[0])
-        before = known_ahead.joined(known_rows.filter(pl.col("ds") < cutoff[0]).sort("unique_id", "ds"), covariates)
+        values = known_ahead.at(covariates, cutoff[0], freq)
+        before = known_ahead.joined(known_rows.filter(pl.col("ds") < cutoff[0]).sort("unique_id", "ds"), values)
         past = before.partition_by("unique_id", as_dict=True)
-        for (series,), days in group.group_by("unique_id", maintain_order=True):
+        wanted = known_ahead.joined(group, values)
+        for (series,), days in wanted.group_by("unique_id", maintain_order=True):
             key = (int(days["_row"][0]), int(series))
             rows[key] = days["_row"].to_numpy()
             known = past.get((series,))
@@ -100,7 +101,7 @@ def predict(
                 # Its weekly curve would be any number on the other days, often below zero.
                 answers.append(Answer(key, None, "a weekday without any known day"))
                 continue
-            tasks.append(_task(key, known, days, freq, covariates))
+            tasks.append(_task(key, known, days, freq, values))
     answers.extend(fit(tasks, workers, progress))
     means = np.full(targets.height, np.nan)
     failures: list[str | None] = [None] * targets.height

@@ -70,9 +70,9 @@ def available(freq: Frequency, fit: Fit, least: float, covariates: pl.DataFrame 
 
     Args:
         freq: ``h`` or ``D``.
-        fit: Prophet, for days.
+        fit: Prophet, for days; it has its own ``covariates``.
         least: Calls a day from which Prophet is used.
-        covariates: Values known ahead (`covariates`), for the others; none: no such value.
+        covariates: Values known ahead (`covariates`), for regression and boosting; none: no such value.
     """
     of_days = [
         Model("ets", partial(ets.predict, freq=freq)),

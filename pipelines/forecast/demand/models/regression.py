@@ -6,7 +6,7 @@ difference from its pool, shrunk to zero by a ridge: so a sparse series takes it
 own. A trend is fitted, so that growth is not read as a season, but not extended: the level is that of the last weeks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ MOST_STEPS: Final = 50
 SMALL_STEP: Final = 1e-7
 
 Doubles = NDArray[np.float64]
+Standards = Mapping[str, tuple[float, float]]
+"""Mean and standard deviation by covariate."""
 
 
 def predict(
@@ -51,11 +53,10 @@ def predict(
         ``targets`` with ``mean`` and ``failure``: why there is no mean, or which covariates were not used.
     """
     pooled = targets if "pool" in targets.columns else targets.with_columns(pool=pl.lit("all"))
-    by_day = known_ahead.by_day(covariates)
-    parts = [
-        _at_cutoff(of(history, ids, cutoff), pooled.filter(cutoff=cutoff), cutoff, freq, by_day)
-        for cutoff, ids in by_cutoff(targets)
-    ]
+    parts = []
+    for cutoff, ids in by_cutoff(targets):
+        by_day = known_ahead.at(covariates, cutoff, "D")
+        parts.append(_at_cutoff(of(history, ids, cutoff), pooled.filter(cutoff=cutoff), cutoff, freq, by_day))
     keys = ["unique_id", "cutoff", "ds"]
     return targets.join(
         pl.concat(parts).unique(keys, keep="first"), on=keys, how="left", maintain_order="left"
@@ -79,10 +80,9 @@ def _at_cutoff(
     pools = wanted.select("unique_id", "pool").unique()
     days = known_ahead.joined(days, by_day).join(pools, on="unique_id").sort("unique_id", "ds")
     ahead = ahead.join(pools, on="unique_id").sort("unique_id", "ds")
-    means = days.select(pl.col(names).mean()).row(0) if names else ()
     # Small products on many threads wait thirty times longer than they compute, and differ in a digit.
     with threadpool_limits(1):
-        factors = _factors(days, ahead, names, np.array(means, float), cutoff, has_year)
+        factors = _factors(days, ahead, _standards(days, names), cutoff, has_year)
     return (
         requested.with_columns(pl.col("ds").dt.truncate("1d").alias("_day"))
         .join(factors, left_on=["unique_id", "_day"], right_on=["unique_id", "ds"], maintain_order="left")
@@ -104,12 +104,18 @@ def _days(past: pl.DataFrame, table: pl.DataFrame, freq: Frequency) -> pl.DataFr
     )
 
 
+def _standards(days: pl.DataFrame, names: list[str]) -> Standards:
+    """Return mean and standard deviation of each covariate on past days; one that never varied has no effect."""
+    moments = {name: (days[name].mean(), days[name].std(ddof=0)) for name in names}
+    return {name: (float(mean or 0.0), float(sd or np.inf)) for name, (mean, sd) in moments.items()}  # type: ignore[arg-type]
+
+
 def _factors(
-    days: pl.DataFrame, ahead: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool
+    days: pl.DataFrame, ahead: pl.DataFrame, standards: Standards, cutoff: datetime, has_year: bool
 ) -> pl.DataFrame:
     """Return ``unique_id, ds, factor`` of the days ahead: the factor on the table; null without a history."""
-    past, steps = (_design(rows, names, means, cutoff, has_year) for rows in (days, ahead))
-    shared = _shared_effects(days, names, means, cutoff, has_year)
+    past, steps = (_design(rows, standards, cutoff, has_year) for rows in (days, ahead))
+    shared = _shared_effects(days, standards, cutoff, has_year)
     calls, expected = days["y"].to_numpy(), days["expected"].to_numpy()
     weight = 0.5 ** ((cutoff - days["ds"]).dt.total_days().to_numpy() / LEVEL_HALF_LIFE_DAYS)
     wanted, factors = dict(_rows_of(ahead, "unique_id")), np.full(ahead.height, np.nan)
@@ -125,12 +131,14 @@ def _factors(
     return ahead.select("unique_id", "ds", pl.Series("factor", factors).fill_nan(None))
 
 
-def _shared_effects(
-    days: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool
-) -> dict[str, Doubles]:
+def _shared_effects(days: pl.DataFrame, standards: Standards, cutoff: datetime, has_year: bool) -> dict[str, Doubles]:
     """Return the effects of each pool's sum."""
-    totals = days.group_by("pool", "ds").agg(pl.col("y", "expected").sum(), pl.col(names).mean()).sort("pool", "ds")
-    design = _design(totals, names, means, cutoff, has_year)
+    totals = (
+        days.group_by("pool", "ds")
+        .agg(pl.col("y", "expected").sum(), pl.col(list(standards)).mean())
+        .sort("pool", "ds")
+    )
+    design = _design(totals, standards, cutoff, has_year)
     calls, expected = totals["y"].to_numpy(), totals["expected"].to_numpy()
     return {pool: _effects(design[rows], calls[rows], expected[rows]) for pool, rows in _rows_of(totals, "pool")}
 
@@ -143,13 +151,13 @@ def _rows_of(frame: pl.DataFrame, key: str) -> Iterator[tuple[Any, slice]]:
         begin += count
 
 
-def _design(days: pl.DataFrame, names: list[str], means: Doubles, cutoff: datetime, has_year: bool) -> Doubles:
-    """Return years before the cutoff, time of year, covariates minus their mean; an unknown past value is the mean."""
+def _design(days: pl.DataFrame, standards: Standards, cutoff: datetime, has_year: bool) -> Doubles:
+    """Return years before the cutoff, time of year, standardised covariates; an unknown past value is the mean."""
     years = (days["ds"] - cutoff).dt.total_days().to_numpy() / 365.25
     angle = 2 * np.pi * days["ds"].dt.ordinal_day().to_numpy() / 365.25
     waves = [wave(k * angle) for k in range(1, HARMONICS + 1) for wave in (np.sin, np.cos)] if has_year else []
     values = [
-        np.nan_to_num(days[name].to_numpy().astype(float) - mean) for name, mean in zip(names, means, strict=True)
+        np.nan_to_num((days[name].to_numpy().astype(float) - mean) / sd) for name, (mean, sd) in standards.items()
     ]
     return np.stack([years, *waves, *values], axis=1)
 
