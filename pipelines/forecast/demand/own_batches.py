@@ -21,7 +21,7 @@ from pipelines.forecast.demand.evaluation import combine, rolling_origin, scorin
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, WEIGHTS
 from pipelines.forecast.demand.evaluation.negative_binomial import Floats
-from pipelines.forecast.demand.models import prophet, registry
+from pipelines.forecast.demand.models import registry
 from pipelines.forecast.demand.models.registry import BASELINE
 from pipelines.forecast.demand.named_days import Place, named_days
 from pipelines.forecast.demand.series import STEP, Frequency, History, SeriesError, lasting_ids
@@ -32,7 +32,6 @@ TRAINING_ORIGINS: Final = 6
 """Origins before the first forecast, used for model selection and ranges; half a horizon apart in ``predict``."""
 MOST_DAYS: Final = 36_525
 """Days from the first origin to the end of the last forecast: beyond, dates would leave the calendar."""
-LEAST_PER_DAY: Final = 1.0
 TOO_SHORT: Final = "the series are too short for one origin: use a shorter horizon"
 KNOWN_LATE: Final = (
     "every count became known (known_at) only after the last row of its series, so no past origin knows any: state "
@@ -40,8 +39,6 @@ KNOWN_LATE: Final = (
 )
 
 Answer = TypeVar("Answer")
-Prophet = Callable[..., pl.DataFrame]
-"""``prophet.predict``, maybe with workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +104,8 @@ def run(
     Raises:
         SeriesError: A series cannot be used as given, or all are too short.
     """
-    if len(batches) == 1:
-        # A single batch runs here, so its fits of Prophet may run in parallel.
-        answers = [_finished(finish, task, partial(prophet.predict, workers=workers, progress=progress), batches[0])]
-    else:
-        work = partial(_finished, finish, task, prophet.predict)
-        answers = parallel.map_tasks(work, [(batch,) for batch in batches], workers, progress, "batches of series")
+    work = partial(_finished, finish, task)
+    answers = parallel.map_tasks(work, [(batch,) for batch in batches], workers, progress, "batches of series")
     result = [answer for answer in answers if answer is not None]
     if not result:
         raise SeriesError(KNOWN_LATE if all(_is_known_late(batch, task.freq) for batch in batches) else TOO_SHORT)
@@ -124,8 +117,8 @@ def unfinished(part: Modelled) -> Modelled:
     return part
 
 
-def _finished(finish: Callable[[Modelled], Answer], task: Task, fit: Prophet, batch: pl.DataFrame) -> Answer | None:
-    modelled = _modelled(task, fit, batch)
+def _finished(finish: Callable[[Modelled], Answer], task: Task, batch: pl.DataFrame) -> Answer | None:
+    modelled = _modelled(task, batch)
     return None if modelled is None else finish(modelled)
 
 
@@ -138,7 +131,7 @@ def _is_known_late(batch: pl.DataFrame, freq: Frequency) -> bool:
     return bool(rows.select(is_late.fill_null(False).all()).item())
 
 
-def _modelled(task: Task, fit: Prophet, batch: pl.DataFrame) -> Modelled | None:
+def _modelled(task: Task, batch: pl.DataFrame) -> Modelled | None:
     """Forecast a batch; None if it is too short."""
     numbered, last = _numbered(batch, task.freq)
     # All that is in the file is known at the origin of the forecast to issue.
@@ -146,7 +139,7 @@ def _modelled(task: Task, fit: Prophet, batch: pl.DataFrame) -> Modelled | None:
     ends = last.with_columns(pl.col("cutoff") - STEP[task.freq] * (task.horizon if task.origins else 0))
     targets = _targets(ends, task)
     history = _judged(versions.history(numbered, STEP[task.freq], known_until), task, targets)
-    result = _published(history, targets, task, fit)
+    result = _published(history, targets, task)
     if result is None:
         return None
     rows = _kept(result.forecasts, ends, task)
@@ -216,11 +209,11 @@ def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
     return judged if task.freq == "D" else day_so_far.updated(judged, pools, targets["cutoff"])
 
 
-def _published(history: History, targets: pl.DataFrame, task: Task, fit: Prophet) -> Published | None:
+def _published(history: History, targets: pl.DataFrame, task: Task) -> Published | None:
     """Return all models' rows and their weighted mean for all targets; None if no model has a forecast."""
-    of_days = partial(fit, covariates=task.covariates)
-    requested = registry.available(task.freq, of_days, LEAST_PER_DAY, task.covariates)
-    predictions = rolling_origin.run(requested, history, targets.with_columns(is_requested=pl.lit(True)))
+    # Without Prophet, which costs ten times all others and has next to no weight.
+    requested = registry.available(task.freq, covariates=task.covariates)
+    predictions = rolling_origin.run(requested, history, targets)
     if predictions["mean"].is_null().all():
         return None
     return combine.published(predictions, registry.PRIOR, BASELINE, task.freq)

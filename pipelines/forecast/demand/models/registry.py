@@ -65,19 +65,20 @@ def _where_dense(history: History | pl.DataFrame, targets: pl.DataFrame, least: 
     return targets.join(fitted_means, on=[*keys, "ds"], how="left", maintain_order="left")
 
 
-def available(freq: Frequency, fit: Fit, least: float, covariates: pl.DataFrame | None = None) -> list[Model]:
+def available(
+    freq: Frequency, fit: Fit | None = None, least: float = 0.0, covariates: pl.DataFrame | None = None
+) -> list[Model]:
     """Return every model that can compete for a series of this frequency, and ``BASELINE``.
 
     Args:
         freq: ``h`` or ``D``.
-        fit: Prophet, for days; it has its own ``covariates``.
+        fit: Prophet, for days; it has its own ``covariates``; none: without Prophet.
         least: Calls a day from which Prophet is used.
         covariates: Values known ahead (`covariates`), for regression and boosting; none: no such value.
     """
-    of_days = [
-        Model("ets", partial(ets.predict, freq=freq)),
-        Model(PROPHET, partial(_where_dense, least=least, fit=fit)),
-    ]
+    of_days = [Model("ets", partial(ets.predict, freq=freq))]
+    if fit is not None:
+        of_days.append(Model(PROPHET, partial(_where_dense, least=least, fit=fit)))
     return [
         Model(TABLE[freq], partial(hour_of_week.predict, freq=freq)),
         Model(BASELINE, partial(seasonal_naive.predict, freq=freq), is_plain=True),
