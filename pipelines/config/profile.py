@@ -247,6 +247,11 @@ class Demand(_Part):
     max_wait_probability: float = Field(
         0.05, gt=0, lt=1, description="Erlang C target: share of calls that may wait for a unit"
     )
+    covariates: str | None = Field(
+        None,
+        description="CSV or Parquet in the data directory with values known ahead, such as a weather forecast: ds and "
+        "known_at (local time), and columns of numbers; where it is missing or ends early, forecasts do without it",
+    )
 
 
 class Patrol(_Part):

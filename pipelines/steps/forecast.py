@@ -21,7 +21,7 @@ from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.parallel import HERE, Workers
 from pipelines.forecast.risk import nightly as risk
 from pipelines.monitoring import run_log
-from pipelines.steps import inputs
+from pipelines.steps import covariates, inputs
 from pipelines.store import handover, issues, records, warehouse
 
 TABLES: Final = {
@@ -186,16 +186,18 @@ def demand_models(
     data: DemandInputs, settings: Settings, workers: Workers = HERE, progress: Progress = silent
 ) -> dict[str, pl.DataFrame]:
     """Run the models of demand; returns a frame per kind of record."""
+    known_ahead, lacking = covariates.read(settings)
     calls = demand.forecast_demand(
         data.hourly,
         settings.as_of,
         settings.profile,
-        data.known,
+        data.known.degraded_by(lacking, settings.profile.demand.services),
         workers,
         progress,
         data.selected,
         data.areas,
         data.scored,
+        known_ahead,
     )
     return {
         "demand_forecasts": calls.forecasts,

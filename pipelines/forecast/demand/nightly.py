@@ -17,7 +17,15 @@ import polars as pl
 
 from pipelines.config.profile import Profile
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.demand import calendar_effects, day_so_far, effects_table, series, shifts, tables
+from pipelines.forecast.demand import (
+    calendar_effects,
+    covariate_feed,
+    day_so_far,
+    effects_table,
+    series,
+    shifts,
+    tables,
+)
 from pipelines.forecast.demand.evaluation import calibration, combine, rolling_origin, scoring, selection_table
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.rolling_origin import Model
@@ -68,6 +76,7 @@ def forecast_demand(
     kept: pl.DataFrame | None = None,
     areas: pl.DataFrame | None = None,
     scored: pl.DataFrame | None = None,
+    covariates: pl.DataFrame | None = None,
 ) -> DemandForecast:
     """Forecast calls and units sent by hour, day and shift for every area and service; score the backtest.
 
@@ -86,6 +95,7 @@ def forecast_demand(
         scored: The backtest in ``forecast.demand_scores`` issued with ``kept``, or none. While a selection is reused,
             so is its backtest: nothing is drawn at past cutoffs, which would move a day a night. Its scores are frozen:
             counts that arrive later change them only once models compete again. Forecasts ahead do not depend on it.
+        covariates: As from ``covariate_feed.usable``; none: calendar and history only.
     """
     known = known or Known({}, {})
     panel = Panel.read(hourly, as_of, profile, known)
@@ -101,7 +111,9 @@ def forecast_demand(
     panel = area_hierarchy.with_unplaced(panel, above).judged(calendar.filter("is_holiday")["day"])
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
     selected_at = selection_table.selected_at(kept, as_of)
-    run = Run(as_of, profile, calendar, kept if selected_at else None, scored, selected_at, workers, progress)
+    run = Run(
+        as_of, profile, calendar, kept if selected_at else None, scored, selected_at, workers, progress, covariates
+    )
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, of_hours = _hours(panel, members, listed, run)
     days = _days(panel, members, of_hours, run)
@@ -173,7 +185,8 @@ def _hourly(panel: Panel, run: Run) -> Result:
     ahead = ids.join(series.hours_ahead(run.as_of, profile.horizons.hourly_days, profile.zone), how="cross")
     kept = _kept(run, panel, "h")
     least = profile.demand.prophet_min_per_day
-    competing = [_restricted(model, kept) for model in registry.available("h", prophet.predict, least)]
+    known = covariate_feed.seen(run.covariates, run.as_of, ids["cutoff"], profile.zone)
+    competing = [_restricted(model, kept) for model in registry.available("h", prophet.predict, least, known)]
     is_scored = pl.col("cutoff").rank("dense").over("unique_id") > WARM_UP
     targets = rolling_origin.both(rolling_origin.outside_outages(past, panel.history, "h"), ahead)
     return _issue(Request("h", competing, targets, is_scored, kept, _kept_scores(run, kept, "h")), panel, run)
@@ -184,10 +197,11 @@ def _daily(panel: Panel, run: Run) -> Result:
     days, horizon = panel.by_day(), profile.horizons.daily_days
     ids = _ids(days)
     ahead = ids.join(series.days_ahead(as_of, horizon, profile.zone), how="cross")
-    fit = partial(prophet.predict, workers=run.workers, progress=run.progress)
+    known = covariate_feed.seen(run.covariates, as_of, ids["cutoff"], profile.zone)
+    fit = partial(prophet.predict, workers=run.workers, progress=run.progress, covariates=known)
     kept = _kept(run, days, "D")
     least = profile.demand.prophet_min_per_day
-    competing = [_restricted(model, kept) for model in registry.available("D", fit, least)]
+    competing = [_restricted(model, kept) for model in registry.available("D", fit, least, known)]
     # The first days are published as sums of their hours, which no origin of days has: they are scored once issued.
     is_far = pl.col("ds") >= pl.col("cutoff") + pl.duration(days=profile.horizons.hourly_days)
     is_due = pl.col("cutoff") <= pl.col("cutoff").max().over("unique_id") - pl.duration(days=horizon)

@@ -25,7 +25,8 @@ from pipelines.forecast.parallel import HERE, Workers
 @dataclass(frozen=True, slots=True)
 class Run:
     """The settings of one night's forecast; ``calendar``: the named days of history and horizon;
-    ``kept``: a selection to reuse, made at ``selected_at``; ``scored``: its backtest.
+    ``kept``: a selection to reuse, made at ``selected_at``; ``scored``: its backtest; ``covariates``: as from
+    ``covariate_feed.usable``, if there are any.
     """
 
     as_of: datetime
@@ -36,6 +37,7 @@ class Run:
     selected_at: datetime | None = None
     workers: Workers = HERE
     progress: Progress = silent
+    covariates: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)

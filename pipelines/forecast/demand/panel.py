@@ -1,6 +1,6 @@
 """The hourly mart as series: what is forecast, how far each is known, and which share information."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,6 +35,13 @@ class Known:
     degraded: Mapping[str, str]
     delays: pl.DataFrame | None = None
     changes: pl.DataFrame | None = None
+
+    def degraded_by(self, reason: str | None, services: Iterable[str]) -> "Known":
+        """Return the same with one more reason for every service, if there is one."""
+        if reason is None:
+            return self
+        more = {name: "; ".join(filter(None, (self.degraded.get(name), reason))) for name in services}
+        return replace(self, degraded={**self.degraded, **more})
 
 
 @dataclass(frozen=True, slots=True)
