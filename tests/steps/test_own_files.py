@@ -205,7 +205,7 @@ def test_a_disk_that_is_full_is_named_in_one_line(tmp_path: Path, monkeypatch: p
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(own_series, "predict", lambda *_, place: pl.DataFrame({"mean": [1.5]}))
+    monkeypatch.setattr(own_series, "predict", lambda *_, **__: pl.DataFrame({"mean": [1.5]}))
     monkeypatch.setattr(pl.DataFrame, "write_parquet", refuse)
     with pytest.raises(OwnDataError, match=rf"nothing can be written in {tmp_path} \(No space left on device\)"):
         own_data.predict_demand(own_data.Source(series(tmp_path, "a")), "D", 7, tmp_path / "f.parquet")
@@ -216,7 +216,7 @@ def test_a_forecast_is_written_into_a_folder_that_is_made_for_it(
 ) -> None:
     answer = pl.DataFrame({"unique_id": ["a"], "mean": [1.5]})
     given = []
-    monkeypatch.setattr(own_series, "predict", lambda *arguments, place: given.append(arguments) or answer)
+    monkeypatch.setattr(own_series, "predict", lambda *arguments, **_: given.append(arguments) or answer)
     target = tmp_path / "new" / "forecast.parquet"
     assert own_data.predict_demand(own_data.Source(series(tmp_path, "a")), "D", 7, target) == {}
     assert pl.read_parquet(target).equals(answer)
@@ -233,7 +233,7 @@ def test_series_too_short_to_be_scored_are_named(
     frame = pl.DataFrame({"unique_id": ["a", "a"], "mase": [0.5, 0.5], "cutoff": [1, 2]})
     names = ("forecasts", "scores", "series_scores", "choices", "pits")
     fields = {name: frame for name in names}
-    monkeypatch.setattr(own_series, "backtest", lambda *_, place: SimpleNamespace(**fields))
+    monkeypatch.setattr(own_series, "backtest", lambda *_, **__: SimpleNamespace(**fields))
     monkeypatch.setattr(own_data, "fields", lambda _: [SimpleNamespace(name=name) for name in names])
     monkeypatch.setattr("pipelines.forecast.demand.backtest_figure.save", lambda _found, path: path.touch())
     notes: list[str] = []
