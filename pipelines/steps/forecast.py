@@ -16,7 +16,8 @@ from pipelines.config.progress import Progress, silent
 from pipelines.config.settings import Settings
 from pipelines.forecast import parallel
 from pipelines.forecast.demand import nightly as demand
-from pipelines.forecast.demand.evaluation import scoring
+from pipelines.forecast.demand.evaluation import scoring, selection_table
+from pipelines.forecast.demand.outlook import Kept
 from pipelines.forecast.demand.panel import Known
 from pipelines.forecast.parallel import HERE, Workers
 from pipelines.forecast.risk import nightly as risk
@@ -42,6 +43,8 @@ TABLES: Final = {
 RECORDS: Final = tuple(TABLES)
 CHOICES: Final = "risk_choices"
 """Kind of record that fills no table: the selections from the backtest of risk, for the nights that reuse it."""
+PAST: Final = "demand_past_forecasts"
+"""Likewise: forecasts at past origins, of nights at which models of demand competed."""
 KEPT: Final = {
     "choices": CHOICES,
     "scores": "risk_backtests",
@@ -58,8 +61,8 @@ SCORE_GRAIN: Final = ("reference_at", "frequency", "service", "measure", "catego
 class DemandInputs:
     """Everything that the models of demand read.
 
-    ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``selected`` and ``scored``: the
-    models that the last earlier run used, and the backtest it published; or none.
+    ``services``: ``service, complete_until_at, stale_reason`` per demand service; ``selections``, ``scores`` and
+    ``past``: the parts of `demand.Kept`, as earlier runs recorded them, or none.
     """
 
     hourly: pl.DataFrame
@@ -67,20 +70,24 @@ class DemandInputs:
     changes: pl.DataFrame
     services: pl.DataFrame
     areas: pl.DataFrame
-    selected: pl.DataFrame | None = None
-    scored: pl.DataFrame | None = None
+    selections: pl.DataFrame | None = None
+    scores: pl.DataFrame | None = None
+    past: pl.DataFrame | None = None
 
     @staticmethod
     def read(con: duckdb.DuckDBPyConnection, settings: Settings) -> "DemandInputs":
         """Read them from warehouse and records."""
+        selections = issues.before(settings, "demand_selections")
+        selected_at = selection_table.selected_at(selections, settings.as_of)
         return DemandInputs(
             hourly=inputs.demand_counts(con),
             delays=con.execute("from marts.demand_delays").pl(),
             changes=con.execute("from marts.demand_changes").pl(),
             services=_services(con),
             areas=inputs.areas(con),
-            selected=issues.before(settings, "demand_selections"),
-            scored=issues.before(settings, "demand_backtests"),
+            selections=selections,
+            scores=issues.before(settings, "demand_backtests"),
+            past=None if selected_at is None else issues.of_run(settings, PAST, selected_at),
         )
 
     @property
@@ -89,6 +96,13 @@ class DemandInputs:
         complete = dict(self.services.select("service", "complete_until_at").drop_nulls().iter_rows())
         stale = dict(self.services.select("service", "stale_reason").drop_nulls().iter_rows())
         return Known(complete, stale, self.delays, self.changes)
+
+    @property
+    def kept(self) -> Kept | None:
+        """Return what earlier runs issued; None if a part is missing."""
+        if self.selections is None or self.scores is None or self.past is None:
+            return None
+        return Kept(self.selections, self.scores, self.past)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +187,9 @@ def write(settings: Settings) -> None:
 
 def record(settings: Settings, outputs: Mapping[str, pl.DataFrame]) -> None:
     """Keep every frame of the models as issued."""
-    for kind in (*RECORDS, CHOICES):
-        records.write(settings, kind, issues.stamp(settings.as_of), outputs[kind])
+    for kind in (*RECORDS, CHOICES, PAST):
+        if kind != PAST or not outputs[PAST].is_empty():
+            records.write(settings, kind, issues.stamp(settings.as_of), outputs[kind])
 
 
 def handed_over(settings: Settings) -> Path:
@@ -194,9 +209,8 @@ def demand_models(
         data.known.degraded_by(lacking, settings.profile.demand.services),
         workers,
         progress,
-        data.selected,
+        data.kept,
         data.areas,
-        data.scored,
         known_ahead,
     )
     return {
@@ -204,6 +218,7 @@ def demand_models(
         "demand_backtests": calls.scores,
         "demand_selections": calls.selections,
         "calendar_effects": calls.calendar_effects,
+        PAST: calls.past,
     }
 
 

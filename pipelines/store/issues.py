@@ -71,6 +71,13 @@ def before(settings: Settings, kind: str) -> pl.DataFrame | None:
     return records.frame_of(settings, max(earlier, key=run_and_issue)) if earlier else None
 
 
+def of_run(settings: Settings, kind: str, as_of: datetime) -> pl.DataFrame | None:
+    """Return the last record of a kind of an earlier run, by its ``as_of``; None if it has none."""
+    name = stamp(as_of)
+    entries = [entry for entry in records.entries(settings, kind, since=name, until=name) if entry["name"] == name]
+    return records.frame_of(settings, max(entries, key=run_and_issue)) if entries else None
+
+
 def scores(settings: Settings, forecast: str) -> list[ledger.Entry]:
     """Return scores of past issues recorded by runs up to ``as_of``, in the order of their runs."""
     kept = records.entries(settings, f"{forecast}_scores", until=stamp(settings.as_of))

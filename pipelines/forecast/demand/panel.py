@@ -117,6 +117,11 @@ class Panel:
         ends = self.series.select("unique_id", "cutoff")
         return listed.join(ends, on="unique_id").filter(pl.col(column) >= pl.col("cutoff") - RECENT)
 
+    def only(self, ids: pl.Series) -> "Panel":
+        """Return the series ``ids`` alone."""
+        rows = pl.col("unique_id").is_in(ids.implode())
+        return Panel(*(frame.filter(rows) for frame in (self.series, self.history, self.late)))
+
     def by_day(self) -> "Panel":
         """Return the same in whole local days, each series up to the midnight before its cutoff."""
         midnight = pl.col("cutoff").dt.truncate("1d")

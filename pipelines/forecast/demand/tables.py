@@ -63,8 +63,9 @@ def named(published: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     is_single = ~pl.col("models").str.contains(JOIN, literal=True)
     chosen = published.with_columns(pl.when(is_single).then("models").otherwise(pl.lit(COMBINATION)).alias("model"))
     equal = chosen.filter(~pl.col("is_reconciled").fill_null(False)).select(*keys, "model")
-    others = baselines.join(equal, on=[*keys, "model"], how="anti", maintain_order="left")
-    return pl.concat([chosen.with_columns(is_baseline=pl.lit(False)), others.with_columns(is_baseline=pl.lit(True))])
+    others = baselines.cast({"model": pl.String}).join(equal, on=[*keys, "model"], how="anti", maintain_order="left")
+    sides = [chosen.with_columns(is_baseline=pl.lit(False)), others.with_columns(is_baseline=pl.lit(True))]
+    return pl.concat(sides, how="diagonal")
 
 
 def scores(known: pl.DataFrame, curves: Floats, origin_kind: str) -> pl.DataFrame:

@@ -1,11 +1,13 @@
 """The nightly forecast on small panels: issued rows, unread data, reported reasons."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from pipelines.config import profile as profiles
 from pipelines.config.profile import Profile
@@ -16,6 +18,7 @@ from pipelines.forecast.demand.hierarchy import reconciliation
 from pipelines.forecast.demand.models import prophet
 from pipelines.forecast.demand.models.registry import TABLE
 from pipelines.forecast.demand.nightly import DemandForecast
+from pipelines.forecast.demand.outlook import Kept
 from pipelines.forecast.demand.panel import Known, Panel
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
@@ -255,13 +258,14 @@ def test_a_failing_prophet_is_replaced_by_the_table_with_a_reason(
     panel: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = panel.filter(pl.col("area_id") == "11")  # without parts, so that it is not a sum
-    chosen = nightly.forecast_demand(alone, AS_OF, KOREA).selections
+    first = nightly.forecast_demand(alone, AS_OF, KOREA)
     models = pl.when(frequency="h").then(pl.lit(["hour_of_week"])).otherwise(pl.lit(["day_of_week", "prophet_mean"]))
-    kept = (
-        chosen.unique(["frequency", "service", "origin_at"])
+    weights = (
+        first.selections.unique(["frequency", "service", "origin_at"])
         .with_columns(pl.col("selected_at") - timedelta(days=1), models.alias("model"), model_weight=0.5)
         .explode("model")
     )
+    kept = Kept(weights, first.scores, first.past)
     far = (pl.col("frequency") == "D") & (pl.col("target_start") > AS_OF + timedelta(days=7)) & ~pl.col("is_baseline")
 
     def published() -> pl.DataFrame:
@@ -355,13 +359,12 @@ def test_stations_and_units_sent_have_forecasts_of_their_own_and_change_no_other
 def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
     panel: pl.DataFrame, result: DemandForecast
 ) -> None:
-    def again(days: int, kept: pl.DataFrame) -> DemandForecast:
+    def again(days: int, selections: pl.DataFrame) -> DemandForecast:
         selected_at = pl.col("selected_at") - timedelta(days=days)
         table = pl.col("frequency").replace(TABLE).alias("model")
-        shifted = kept.unique(["frequency", "area_id", "service", "measure", "origin_at"])
-        return nightly.forecast_demand(
-            panel, AS_OF, KOREA, kept=shifted.with_columns(selected_at, table, model_weight=1.0)
-        )
+        shifted = selections.unique(["frequency", "area_id", "service", "measure", "origin_at"])
+        kept = Kept(shifted.with_columns(selected_at, table, model_weight=1.0), result.scores, result.past)
+        return nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
 
     kept = again(6, result.selections)
     published = kept.forecasts.filter(~pl.col("is_baseline"))
@@ -372,33 +375,54 @@ def test_a_selection_of_this_week_is_reused_and_an_older_one_is_not(
     assert again(1, result.selections.filter(pl.col("area_id") != "11020")).selections.equals(result.selections)
 
 
-def test_a_reused_selection_keeps_the_scores_of_its_night_and_draws_nothing_at_past_cutoffs(
+def earlier(result: DemandForecast, days: int = 3) -> Kept:
+    """What a night some days earlier has issued, by the forecast of tonight."""
+    ago = timedelta(days=days)
+    return Kept(
+        result.selections.with_columns(pl.col("selected_at", "reference_at") - ago),
+        result.scores.with_columns(pl.col("reference_at") - ago),
+        result.past,
+    )
+
+
+def test_a_night_that_reuses_forecasts_runs_models_only_ahead_and_issues_the_same(
     panel: pl.DataFrame, result: DemandForecast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = result.selections.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
-    scored = result.scores.with_columns(pl.col("reference_at") - timedelta(days=3), mae=pl.lit(7.0))
-    alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
-    drawn: list[int] = []
-    add_up = reconciliation.add_up
+    cutoffs: list[int] = []
+    run, add_up = rolling_origin.run, reconciliation.add_up
 
-    def watched(family: reconciliation.Family, cutoffs: list[datetime], *rest: Any) -> reconciliation.Sums:
-        drawn.append(len(cutoffs))
-        return add_up(family, cutoffs, *rest)
+    def watched(models: Any, history: Any, targets: pl.DataFrame) -> pl.DataFrame:
+        cutoffs.append(targets["cutoff"].n_unique())
+        return run(models, history, targets)
 
-    monkeypatch.setattr(reconciliation, "add_up", watched)
-    again = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=scored)
-    assert again.forecasts.equals(alone.forecasts) and again.selections.equals(alone.selections)
+    def drawn(family: reconciliation.Family, at: list[datetime], *rest: Any) -> reconciliation.Sums:
+        cutoffs.append(len(at))
+        return add_up(family, at, *rest)
+
+    monkeypatch.setattr(rolling_origin, "run", watched)
+    monkeypatch.setattr(reconciliation, "add_up", drawn)
+    again = nightly.forecast_demand(panel, AS_OF, KOREA, kept=earlier(result))
+    assert cutoffs == [1] * 6, "hours and days: one run of the models, and sums of two services"
+    keys = ["frequency", "service", "area_id", "target_start", "model", "is_baseline"]
+    assert_frame_equal(again.forecasts, result.forecasts.sort(keys, maintain_order=True), check_row_order=False)
+    assert again.past.is_empty() and not result.past.is_empty()
+
+
+def test_reused_scores_are_frozen_while_the_selection_is(panel: pl.DataFrame, result: DemandForecast) -> None:
+    kept = earlier(result)
+    kept = replace(kept, scores=kept.scores.with_columns(mae=pl.lit(7.0)))
+    again = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
     assert again.scores.equals(result.scores.with_columns(mae=pl.lit(7.0)))
-    assert drawn == [1] * 4, "the hours and days ahead of two services"
 
 
-def test_scores_not_issued_with_the_selection_are_not_reused(panel: pl.DataFrame, result: DemandForecast) -> None:
-    kept = result.selections.with_columns(pl.col("selected_at", "reference_at") - timedelta(days=3))
-    alone = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept)
-    with_scores = nightly.forecast_demand(panel, AS_OF, KOREA, kept=kept, scored=result.scores)
-    assert with_scores.scores.equals(alone.scores)
-    reselected = nightly.forecast_demand(panel, AS_OF, KOREA, scored=result.scores.head(1))
-    assert reselected.scores.equals(result.scores)
+@pytest.mark.parametrize("lacking", ["scores", "past"])
+def test_without_the_scores_or_past_forecasts_of_the_selection_models_compete(
+    panel: pl.DataFrame, result: DemandForecast, lacking: str
+) -> None:
+    kept = earlier(result)
+    parts = {"scores": replace(kept, scores=result.scores), "past": replace(kept, past=result.past.clear())}
+    again = nightly.forecast_demand(panel, AS_OF, KOREA, kept=parts[lacking])
+    assert again.selections.equals(result.selections) and again.scores.equals(result.scores)
 
 
 @pytest.mark.slow
@@ -406,7 +430,7 @@ def test_days_are_scored_at_eight_origins_whose_whole_horizon_has_passed(result:
     """The oldest origins of 150 days of history have no forecast; the first week is published as sums of hours."""
     days = result.scores.filter(pl.col("frequency") == "D", pl.col("area_level") == "region")
     origins = days["targets"].unique().to_list()
-    assert len(origins) == 1 and origins[0] % (84 - 7) == 0 and 1 < origins[0] // (84 - 7) <= nightly.SCORED_DAYS
+    assert len(origins) == 1 and origins[0] % (84 - 7) == 0 and 1 < origins[0] // (84 - 7) <= nightly.SCORED
 
 
 @pytest.mark.parametrize(

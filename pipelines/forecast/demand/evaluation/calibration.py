@@ -60,9 +60,12 @@ def dispersed(predictions: pl.DataFrame, naive: str) -> pl.DataFrame:
     by, pool = ["model", "unique_id"], ["family", "pool"]
     blocked = predictions.with_columns(block(), (pl.col("model") == naive).alias("family"))
     age = (pl.col("ds") - pl.col("cutoff")).dt.total_days().alias("age")
-    known = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null()).with_columns(age)
+    known = blocked.filter(pl.col("y").is_not_null(), pl.col("mean").is_not_null())
+    keys = [*by, *pool, "block", "cutoff"]
     # By day: hours have no outcome before a later cutoff that their whole day lacks.
-    daily = negative_binomial.moments(known, [*by, *pool, "block", "cutoff", "age"], pl.col("ds").max().alias("last"))
+    daily = negative_binomial.moments(
+        known.select(*keys, age, "ds", "y", "mean"), [*keys, "age"], pl.col("ds").max().alias("last")
+    )
     cutoffs = blocked["cutoff"].unique().sort()
     outcomes = _learnt_together(daily, cutoffs)
     factors, parameters, wide = [], [], []
@@ -147,13 +150,19 @@ def recalibrated(predictions: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 
 def stacked(parts: Sequence[tuple[pl.DataFrame, Floats]]) -> tuple[pl.DataFrame, Floats]:
     """Combine several recalibrated frames, each with its calibration maps."""
+    frames, curves = renumbered(parts)
+    return pl.concat(frames, how="diagonal_relaxed"), curves
+
+
+def renumbered(parts: Sequence[tuple[pl.DataFrame, Floats]]) -> tuple[list[pl.DataFrame], Floats]:
+    """Return recalibrated frames, each given with its calibration maps, with ``curve`` in the maps of all."""
     frames, curves = [], [IDENTITY]
     for frame, parameters in parts:
         before = sum(len(curve_set) for curve_set in curves) - 1
         place = pl.when(pl.col("curve") > 0).then(pl.col("curve") + before).otherwise(0)
         frames.append(frame.with_columns(place.cast(pl.UInt32).alias("curve")))
         curves.append(parameters[1:])
-    return pl.concat(frames, how="diagonal_relaxed"), np.vstack(curves)
+    return frames, np.vstack(curves)
 
 
 def pit(forecasts: pl.DataFrame, curves: Floats = IDENTITY) -> Floats:
@@ -230,7 +239,7 @@ def curves_in(forecasts: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 def _kept(keyed: pl.DataFrame) -> pl.DataFrame:
     """Return, per key, cutoff and day, the number of outcomes, the last one, and the PITs at or below each level."""
     known = keyed.filter(pl.col("y").is_not_null(), pl.col("centre").is_not_null())
-    calibrated = known.with_columns(
+    calibrated = known.select(*KEYS, "cutoff", "ds").with_columns(
         pl.Series("pit", pit(known), pl.Float64), pl.col("ds").dt.truncate("1d").alias("day")
     )
     below = [(pl.col("pit") <= level).sum().cast(pl.Float64).alias(name) for level, name in _grid()]

@@ -116,7 +116,7 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
         .join(_begun(history), on="unique_id", how="left", maintain_order="left")
         .with_columns((pl.col("cutoff") - pl.col("begun") < YEAR).fill_null(True).alias("is_young"))
         .drop("begun")
-        .join(_outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left")
+        .join(outcomes(history, targets), on=["unique_id", "ds"], how="left", maintain_order="left")
     )
 
 
@@ -139,15 +139,20 @@ def _on_named_days(predictions: pl.DataFrame, history: History | pl.DataFrame) -
     return joined.with_columns(pl.col("mean", "centre") * effect).drop("row", "effect")
 
 
-def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-    """Return ``unique_id, ds, y, y_now`` from the first cutoff on."""
+def outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+    """Return the outcomes of targets, as described in ``run``: ``unique_id, ds, y, y_now`` from the first cutoff on.
+
+    Args:
+        history: As for ``run``.
+        targets: ``unique_id, cutoff``.
+    """
     counts = history.counts if isinstance(history, History) else history
     keys = ["unique_id", "ds"]
     # One outcome per local hour: of a repeated hour the last one is used.
     now = counts.filter(pl.col("ds") >= targets["cutoff"].min()).unique(keys, keep="last")
-    outcomes = now.select(*keys, "y", pl.col("y").alias("y_now"))
+    observed = now.select(*keys, "y", pl.col("y").alias("y_now"))
     if not isinstance(history, History):
-        return outcomes
+        return observed
     origins = targets.select("unique_id", pl.col("cutoff").alias("learnt_at")).unique().sort("learnt_at")
     # An hour that begins at a cutoff is after it.
     known = history.late.sort("ds").join_asof(
@@ -163,14 +168,14 @@ def _outcomes(history: History | pl.DataFrame, targets: pl.DataFrame) -> pl.Data
         known.filter(pl.col("seen_from") > pl.col("learnt_at")).group_by(keys).agg(pl.col("y").sum().alias("_late"))
     )
     y = (pl.col("y") - pl.col("_late").fill_null(0.0)).clip(0.0).fill_nan(None)
-    known_then = outcomes.join(unseen, on=keys, how="left", maintain_order="left").with_columns(y).drop("_late")
+    known_then = observed.join(unseen, on=keys, how="left", maintain_order="left").with_columns(y).drop("_late")
     return known_then if history.extremes is None else _limited(known_then, history.extremes)
 
 
-def _limited(outcomes: pl.DataFrame, extremes: pl.DataFrame) -> pl.DataFrame:
+def _limited(observed: pl.DataFrame, extremes: pl.DataFrame) -> pl.DataFrame:
     """Return the outcomes with the limit in place of a ``y`` that the first origin after it found extreme."""
     limits = extremes.sort("cutoff").unique(["unique_id", "ds"], keep="first").select("unique_id", "ds", "limit")
-    joined = outcomes.join(limits, on=["unique_id", "ds"], how="left", maintain_order="left")
+    joined = observed.join(limits, on=["unique_id", "ds"], how="left", maintain_order="left")
     return joined.with_columns(pl.when(pl.col("y") > pl.col("limit")).then("limit").otherwise("y").alias("y")).drop(
         "limit"
     )

@@ -112,6 +112,6 @@ def test_data_from_an_origin_on_do_not_change_its_selection_or_forecast() -> Non
 def test_the_weights_of_an_earlier_run_are_reused() -> None:
     frame = predictions(0.0, series=2, origins=6)
     kept = published(frame).weights.unique(["unique_id", "cutoff"]).with_columns(model=pl.lit("table"), weight=1.0)
-    built = combine.published(frame, PRIOR, "naive", "h", kept)
-    assert built.weights.equals(kept)
-    assert built.forecasts.filter(pl.col("model") == CHOSEN)["models"].unique().to_list() == ["table"]
+    chosen, _, weights = combine.weighted(frame, PRIOR, "naive", "h", kept)
+    assert weights.equals(kept)
+    assert chosen["models"].unique().to_list() == ["table"]

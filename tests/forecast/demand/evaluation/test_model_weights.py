@@ -53,7 +53,7 @@ def forecasts(
 
 
 def losses(frame: pl.DataFrame) -> pl.DataFrame:
-    return model_weights.losses(combine.ranged(frame), "table", "naive")
+    return model_weights.losses(combine.with_quantiles(frame), "table", "naive")
 
 
 def weighted(frame: pl.DataFrame) -> pl.DataFrame:
