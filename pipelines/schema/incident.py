@@ -6,8 +6,9 @@ Instants are UTC; ``lon``/``lat`` are WGS84 degrees.
 from collections.abc import Mapping
 from typing import Final
 
-SERVICES: Final = ("police", "fire", "rescue", "ems", "life_safety", "investigation")
-"""The service that a record requires. ``investigation`` is case work: counted, never dispatched, never in risk."""
+SERVICES: Final = ("police", "fire", "rescue", "ems", "life_safety", "advice", "investigation")
+"""The service that a record requires. ``advice`` is a call to 119 that needs call-takers and no unit;
+``investigation`` is case work: counted, never dispatched, never in risk."""
 
 STAGED: Final[Mapping[str, str]] = {
     "incidents": "",

@@ -47,6 +47,8 @@ COUNTS = {
     "생활안전": (0.93, 0.07),
 }
 """Probability of 1, 2, 3, … units."""
+WITHOUT_UNIT = {"안내": "상담종결", "기타": "무응답"}
+"""How calls without a unit end by their class; those of other classes are cancelled."""
 CARRIED = 0.62
 """Share of ambulance dispatches that transport a patient to a hospital."""
 
@@ -254,7 +256,7 @@ def _versions(profile: Profile, rows: pl.DataFrame, chosen: Turns) -> pl.DataFra
         }
     )
     word = pl.when(pl.col("turn") == 2).then("reclassified_to").otherwise("word")
-    quiet = pl.when(word.is_in(["안내", "기타"])).then(pl.lit("상담종결")).otherwise(pl.lit("취소"))
+    quiet = word.replace_strict(WITHOUT_UNIT, default="취소")
     received = pl.col("dclr_dt")
     return pl.concat([rows, flags], how="horizontal").select(
         "dclr_rcpt_no",

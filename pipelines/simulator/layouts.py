@@ -79,10 +79,9 @@ def _laid_out(layout: str, rows: pl.DataFrame) -> pl.DataFrame:
 def _computed(layout: str) -> dict[str, pl.Expr]:
     """Return the fields that are not just part of an instant."""
     is_self_harm = pl.col("word") == "자해"
-    is_talk = pl.col("word").is_in(["안내", "기타"])
     ended = pl.when("is_sent").then("cbk_dt").otherwise("dclr_dt")
     month = pl.col("dclr_dt").str.slice(4, 2).cast(pl.Int64)
-    quiet = pl.when(is_talk).then(pl.lit("상담종결")).otherwise(pl.lit("취소"))
+    quiet = pl.col("word").replace_strict(fire.WITHOUT_UNIT, default="취소")
     copied = ("dclr_rcpt_no", "dclr_dt", "rcpt_path_nm", "cmptnc_frstn_nm", "clmty_ctpv_nm", "clmty_sgg_nm")
     times = ("dspt_drtv_dt", "grnds_arvl_dt", "hsptl_arvl_dt", "cbk_dt")
     places = ("damg_rgn_lot", "damg_rgn_lat", "acdnt_ocrn_lot", "acdnt_ocrn_lat")

@@ -1,18 +1,19 @@
 -- 119 calls of a province's call-reception file; rows of one number and day are one. Grain: incident_id.
 --
 -- The name in quotes is that of the feed, whose rows are in <feed>_cleaned. Times are the first unit's; a call is closed
--- when its last unit is back. Advice, hang-ups and repeats need no unit: their service is null, so that they count as
--- calls and not as demand.
+-- when its last unit is back. Advice, hang-ups and repeats need no unit (fire_service): they count as calls answered and not
+-- as demand for units. The service of another class is null.
 with
 services as (
     select * from (
-        values ('화재', 'fire'), ('구조', 'rescue'), ('구급', 'ems'), ('자해', 'ems'), ('생활안전', 'life_safety')
+        values ('화재', 'fire'), ('구조', 'rescue'), ('구급', 'ems'), ('자해', 'ems'), ('생활안전', 'life_safety'), ('안내', null)
     ) as service(class, service)
 ),
 classed as (
     -- Either of two columns holds the class: headquarters differ.
     select
         cleaned.*,
+        services.class,
         services.service,
         if(
             is_self_harm(concat_ws(' ', first_class, second_class)), '자해', coalesce(services.class, second_class)
@@ -41,8 +42,10 @@ calls as (
         source_id,
         min(reported_at) as reported_at,
         min(reported_at) + declared_delay('call_file') as known_at,
-        min(service) as service,
+        -- A unit's class comes before advice.
+        coalesce(arg_min(class, service), min(class)) as class,
         bool_and(needs_no_unit) as needs_no_unit,
+        bool_and(is_advice) as is_advice,
         min(dispatched_at) as first_dispatched_at,
         min(arrived_at) as first_arrived_at,
         if(count(dispatched_at) = count(available_at), max(available_at), null) as closed_at,
@@ -58,7 +61,9 @@ select
     'fire' as agency,
     'call_file' as feed,
     calls.source_id,
-    if(calls.needs_no_unit and calls.first_dispatched_at is null, null, calls.service) as service,
+    fire_service(
+        calls.class, null, calls.first_dispatched_at is not null, calls.is_advice, calls.needs_no_unit
+    ) as service,
     categories.source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,

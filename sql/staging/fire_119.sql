@@ -2,9 +2,10 @@
 -- withdrawn ones left out. Grain: incident_id.
 --
 -- Times are the first unit's; a call is closed when its last unit is back. Advice, hang-ups and repeats need no unit, by
--- their class (안내, 기타) or by how they ended before a unit was sent (중복신고, 무응답, …): their service is null, so that
--- they count as calls answered and never as demand. A call of a service that was cancelled before a unit was sent keeps
--- its service and has no first_dispatched_at. The service of another class is that of the first unit of a known kind.
+-- their class (안내, 기타) or by how they ended before a unit was sent (상담, 중복신고, 무응답, …): they count as calls answered
+-- and never as demand for units. The service of advice is advice, that of the others is null.
+-- A call of a service that was cancelled before a unit was sent keeps its service and has no first_dispatched_at. The
+-- service of another class is that of the first unit of a known kind.
 with calls as (
     select
         source_id,
@@ -13,6 +14,7 @@ with calls as (
         first(unit_service order by dispatched_at nulls last, unit_id)
             filter (where unit_service is not null) as unit_service,
         bool_and(needs_no_unit) as needs_no_unit,
+        bool_and(is_advice) as is_advice,
         min(reported_at) as reported_at,
         min(dispatched_at) as first_dispatched_at,
         min(arrived_at) as first_arrived_at,
@@ -29,7 +31,7 @@ select
     'fire' as agency,
     'fire_119' as feed,
     source_id,
-    if(needs_no_unit and first_dispatched_at is null, null, fire_service(source_category, unit_service)) as service,
+    fire_service(source_category, unit_service, first_dispatched_at is not null, is_advice, needs_no_unit) as service,
     source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,

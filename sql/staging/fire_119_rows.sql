@@ -36,6 +36,7 @@ select
         when regexp_matches(versions.vehicle, '펌프|물탱크|사다리|화학|소방') then 'fire'
     end as unit_service,
     needs_no_unit(versions.prcs_rslt_se_nm) as needs_no_unit,
+    is_advice(versions.prcs_rslt_se_nm) as is_advice,
     local_instant(versions.dclr_dt, '%Y%m%d%H%M%S') as reported_at,
     local_instant(versions.dspt_drtv_dt, '%Y%m%d%H%M%S') as dispatched_at,
     local_instant(versions.dspt_dt, '%Y%m%d%H%M%S') as en_route_at,

@@ -8,7 +8,7 @@ compared as (
     select
         source_id,
         hash(
-            source_category, needs_no_unit and dispatched_at is null, reported_at, lon, lat, named_area_id, is_withdrawn
+            source_category, is_advice, needs_no_unit and dispatched_at is null, reported_at, lon, lat, named_area_id, is_withdrawn
         ) as content,
         min(known_at) as first_known_at
     from staging.fire_119_rows
@@ -46,7 +46,9 @@ states as (
         if(bool_or(source_category = '자해'), '자해', first(source_category order by known_at desc, unit_id)) as source_category,
         first(unit_service order by dispatched_at nulls last, unit_id)
             filter (where unit_service is not null) as unit_service,
-        bool_and(needs_no_unit) and count(dispatched_at) = 0 as needs_no_unit,
+        bool_and(needs_no_unit) as needs_no_unit,
+        bool_and(is_advice) as is_advice,
+        count(dispatched_at) > 0 as is_sent,
         min(reported_at) as reported_at,
         min({'lon': lon, 'lat': lat}) filter (where lon is not null and lat is not null) as place,
         min(named_area_id) as named_area_id,
@@ -59,7 +61,7 @@ select
     'fire_119:' || source_id as incident_id,
     'fire' as agency,
     'fire_119' as feed,
-    if(needs_no_unit, null, fire_service(source_category, unit_service)) as service,
+    fire_service(source_category, unit_service, is_sent, is_advice, needs_no_unit) as service,
     source_category,
     null::integer as priority,
     null::timestamptz as occurred_at,

@@ -35,6 +35,7 @@ select
     emrg_rscu_assrt_nm as first_class,
     emrg_rscu_clsf_nm as second_class,
     needs_no_unit(prcs_rslt_se_nm) as needs_no_unit,
+    is_advice(prcs_rslt_se_nm) as is_advice,
     case
         when lon is not null and lat is not null then {'choice': 1, 'lon': lon, 'lat': lat}
         when second_lon is not null and second_lat is not null then {'choice': 2, 'lon': second_lon, 'lat': second_lat}

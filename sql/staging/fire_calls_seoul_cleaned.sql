@@ -29,6 +29,7 @@ select
     emrg_rscu_assrt_nm as first_class,
     emrg_rscu_clsf_nm as second_class,
     needs_no_unit(prcs_rslt_se_nm) as needs_no_unit,
+    is_advice(prcs_rslt_se_nm) as is_advice,
     case
         when lon is not null and lat is not null then {'choice': 1, 'lon': lon, 'lat': lat}
         when isfinite(st_x(accident)) and isfinite(st_y(accident))

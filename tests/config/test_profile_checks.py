@@ -165,9 +165,10 @@ def test_an_unknown_audience_is_refused_before_anything_is_fetched(tmp_path: Pat
         ),
         (
             "korea",
-            'services = ["fire", "rescue", "ems", "life_safety"]\nurl',
+            'services = ["fire", "rescue", "ems", "life_safety", "advice"]\nurl',
             'services = ["fire", "ems"]\nurl',
-            ":42: demand.services.rescue: no feed .*\n.*:44: demand.services.life_safety: no feed",
+            ":42: demand.services.rescue: no feed .*\n.*:44: demand.services.life_safety: no feed "
+            r".*\n.*:45: demand.services.advice: no feed",
         ),
         (
             "toronto",

@@ -90,7 +90,7 @@ def test_a_call_is_open_until_its_last_unit_returns() -> None:
         ("기타", None),
     ],
 )
-def test_the_class_decides_the_service_and_advice_has_none(words: str, service: str | None) -> None:
+def test_the_class_of_a_call_with_a_unit_decides_the_service(words: str, service: str | None) -> None:
     incidents, _ = staged(unit(emrg_rscu_clsf_nm=words))
     assert incidents["service"].to_list() == [service]
     assert incidents["source_category"].to_list() == [words.strip()]
@@ -151,7 +151,8 @@ def test_different_categories_of_a_call_are_all_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "service"), [("중복신고 ", None), ("무응답", None), ("상담종결", None), ("취소", "ems"), (None, "ems")]
+    ("result", "service"),
+    [("중복신고 ", None), ("무응답", None), ("상담종결", "advice"), ("취소", "ems"), (None, "ems")],
 )
 def test_without_a_dispatched_unit_the_outcome_decides_whether_a_call_has_a_service(
     result: str | None, service: str | None
@@ -160,6 +161,29 @@ def test_without_a_dispatched_unit_the_outcome_decides_whether_a_call_has_a_serv
     assert incidents["service"].to_list() == [service]
     sent, _ = staged(unit(prcs_rslt_se_nm=result))
     assert sent["service"].to_list() == ["ems"]
+
+
+@pytest.mark.parametrize(
+    ("words", "result", "service"),
+    [
+        ("안내  ", "상담종결", "advice"),
+        ("안내  ", None, "advice"),
+        ("안내  ", "무응답", None),
+        ("기타", "안내", "advice"),
+        ("기타", None, None),
+    ],
+)
+def test_advice_without_a_unit_is_a_service_of_its_own(words: str, result: str | None, service: str | None) -> None:
+    incidents, _ = staged(unassigned(emrg_rscu_clsf_nm=words, prcs_rslt_se_nm=result))
+    assert incidents["service"].to_list() == [service]
+
+
+def test_a_call_is_advice_until_a_unit_is_sent() -> None:
+    con = memory()
+    later = unit(chg_dt="20251101010000")
+    load(con, FEED, rows(FEED, unassigned(prcs_rslt_se_nm="상담종결", chg_dt="20251101000100"), later))
+    assert stage(con, "fire_119")["service"].to_list() == ["ems"]
+    assert stage(con, "fire_119_versions").sort("known_at")["service"].to_list() == ["advice", "ems"]
 
 
 def test_a_call_without_a_unit_is_an_incident_without_location_or_dispatch() -> None:

@@ -55,6 +55,12 @@ def test_the_lunar_holidays_follow_the_lunar_calendar() -> None:
     ]
 
 
+def test_advice_by_119_multiplies_at_the_lunar_holidays_and_its_dispatches_do_not() -> None:
+    days = [date(2025, 1, 29).toordinal(), date(2025, 10, 6).toordinal()]
+    factors = shocks.factors(SEED, "11", "fire", ["안내", "구급", "구조", "화재", "생활안전"], days)
+    assert factors[:, 0].min() > 2 and factors[:, 1:].max() < 1.2
+
+
 def test_factors_are_the_product_of_active_shocks_and_one_elsewhere() -> None:
     listed = truth("51").filter(agency="fire", category="생활안전", kind="typhoon")
     first = listed.row(0, named=True)

@@ -200,7 +200,7 @@ def test_one_failed_feed_stops_no_other_and_is_reported_everywhere(without_fire:
         "dispatch",
     )
     degraded = {service for service, is_degraded in reported.rows() if is_degraded}
-    assert degraded == {"fire", "rescue", "ems", "life_safety"}
+    assert degraded == {"fire", "rescue", "ems", "life_safety", "advice"}
     briefing = (without_fire.current / "audiences/dispatch/briefing/index.html").read_text("utf-8")
     assert "fire_119" in briefing and "stale" in briefing.lower()
 

@@ -492,6 +492,25 @@ def test_calls_answered_are_more_than_demand_and_never_part_of_it(con: duckdb.Du
     assert after[0] == before[0][0] + 3, "the ambulance call, and both police calls of priority 2"
 
 
+def test_advice_is_a_series_of_its_own_and_no_call_for_units(con: duckdb.DuckDBPyConnection) -> None:
+    at = {"reported_at": AS_OF - 50 * HOUR, "occurred_at": None, "agency": "fire", "priority": None}
+    insert(con, "reference.feed_services", {"feed": "fire_119", "service": "advice"})
+    advice = {"demand_service": "advice", "service": "advice", "needs_units": False}
+    insert(con, "reference.demand_services", advice)
+    insert(con, "core.incidents", incident("fire_119:31", service="advice", category="advice", **at))
+    insert(con, "core.incidents", incident("fire_119:32", service="ems", **at))
+    built(con)
+    counts = "select service, calls, dispatches from marts.demand_hourly where area_id = '11' and hour_start_at = $1"
+    hour = (AS_OF - 50 * HOUR).replace(minute=0, second=0)
+    called = dict((service, calls) for service, calls, _ in con.execute(counts, [hour]).fetchall() if calls)
+    assert (called["advice"], called["ems"]) == (1, 1)
+    assert con.execute("select distinct dispatches from marts.demand_hourly where service = 'advice'").fetchall() == [
+        (None,)
+    ], "no unit is sent to advice: units are unknown and not forecast"
+    answered = "select calls_answered, calls_for_units from marts.calls_hourly where agency = 'fire' and area_id = '11'"
+    assert con.execute(f"{answered} and hour_start_at = $1", [hour]).fetchall() == [(2, 1)]
+
+
 def test_calls_answered_have_every_hour_in_which_all_services_of_the_agency_are_known(
     con: duckdb.DuckDBPyConnection,
 ) -> None:

@@ -27,6 +27,7 @@ SERVICES: Mapping[str, tuple[str, str]] = {
     "rescue": ("Rescue", "구조"),
     "ems": ("Ambulance", "구급"),
     "life_safety": ("Life safety", "생활안전"),
+    "advice": ("119: advice, no unit", "119 상담"),
     "investigation": ("Investigation", "수사"),
 }
 """Names of services on a page, most urgent first."""

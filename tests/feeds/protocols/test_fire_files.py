@@ -268,13 +268,14 @@ def test_rows_with_one_number_are_one_call_with_numbered_units() -> None:
         ({}, "ems"),
         ({"emrg_rscu_assrt_nm": None, "emrg_rscu_clsf_nm": "화재 "}, "fire"),
         ({"emrg_rscu_assrt_nm": "생활안전", "emrg_rscu_clsf_nm": "벌집제거"}, "life_safety"),
-        ({"emrg_rscu_assrt_nm": "기타", "emrg_rscu_clsf_nm": "안내"}, None),
+        ({"emrg_rscu_assrt_nm": "기타", "emrg_rscu_clsf_nm": "안내"}, "advice"),
+        ({"prcs_rslt_se_nm": "상담종결"}, "advice"),
         ({"prcs_rslt_se_nm": "중복신고 "}, None),
         ({"prcs_rslt_se_nm": "무응답"}, None),
         ({"emrg_rscu_clsf_nm": "자살시도"}, "ems"),
     ],
 )
-def test_calls_without_a_dispatched_unit_have_no_service(
+def test_the_outcome_of_calls_without_a_unit_decides_before_their_class(
     feed: Feed, words: dict[str, Any], service: str | None
 ) -> None:
     incidents, _ = staged(feed, call(**words))
