@@ -201,7 +201,7 @@ def _series(source: Source, freq: Frequency, note: Progress) -> tuple[Checked, H
         return checked, None
     rows = own_files.read(source.hierarchy, parents.COLUMNS, source.encoding, note)
     names = checked.series["unique_id"].cast(pl.String).unique()
-    listed = parents.read(rows, {*names, *checked.refused})
+    listed = parents.read(rows, {*names, *checked.refused}, source.hierarchy.name)
     unusable = parents.unusable(listed, checked.series, checked.refused)
     hierarchy = listed.without(unusable)
     text_ids = checked.series.with_columns(pl.col("unique_id").cast(pl.String))

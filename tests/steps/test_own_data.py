@@ -74,7 +74,7 @@ def test_the_parents_own_file_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_an_unknown_child_stops_the_work_before_the_models(tmp_path: Path) -> None:
-    with pytest.raises(SeriesError, match="hierarchy, row 2: child z is neither"):
+    with pytest.raises(SeriesError, match=r"^parents\.csv, row 2: child z is neither"):
         own_data.predict_demand(hierarchy_of(tmp_path, four(24), "a,x", "z,x"), "h", 6, tmp_path / "o.parquet")
 
 

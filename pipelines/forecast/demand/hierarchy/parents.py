@@ -38,27 +38,28 @@ class Hierarchy:
         return Hierarchy(below, {series: path for series, path in kept.items() if series in set(below["series"])})
 
 
-def read(rows: pl.DataFrame, series: Collection[str]) -> Hierarchy:
+def read(rows: pl.DataFrame, series: Collection[str], name: str = "hierarchy") -> Hierarchy:
     """Return the parents that rows list.
 
     Args:
         rows: ``child, parent`` of any type, in any order.
         series: Names of all series, text.
+        name: What messages call the rows, such as the name of their file.
 
     Raises:
         SeriesError: A column or value is missing, a row is repeated, a child is unknown, a parent is a series too or
             below itself, or a series would be counted twice; the message names the row.
     """
-    children = _children(_typed(rows), frozenset(series))
+    children = _children(_typed(rows, name), frozenset(series), name)
     below: dict[str, dict[str, str]] = {}
-    for name in _from_below(children):
-        if name in children:
-            below[name] = _united(name, children[name], below)
-    pairs = [(name, leaf) for name in children for leaf in below[name]]
+    for parent in _from_below(children, name):
+        if parent in children:
+            below[parent] = _united(parent, children[parent], below, name)
+    pairs = [(parent, leaf) for parent in children for leaf in below[parent]]
     listed = sorted(
-        ((row, child, name) for name, part in children.items() for child, row in part.items()), reverse=True
+        ((row, child, parent) for parent, part in children.items() for child, row in part.items()), reverse=True
     )
-    first = {child: name for _, child, name in listed}
+    first = {child: parent for _, child, parent in listed}
     paths = {leaf: _path(leaf, first) for _, leaf in pairs}
     return Hierarchy(pl.DataFrame(pairs, PAIRS, orient="row"), paths)
 
@@ -113,22 +114,22 @@ def counts(series: pl.DataFrame, hierarchy: Hierarchy) -> pl.DataFrame:
     return sums.select(pl.col("parent").alias("unique_id"), *kept).sort(*keys, maintain_order=True)
 
 
-def _typed(rows: pl.DataFrame) -> pl.DataFrame:
+def _typed(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     """Return ``row, child, parent`` as text."""
-    if missing := [name for name in COLUMNS if name not in rows.columns]:
-        raise SeriesError(f"the hierarchy lacks {', '.join(missing)}; give the columns child and parent")
+    if missing := [column for column in COLUMNS if column not in rows.columns]:
+        raise SeriesError(f"{name} lacks {', '.join(missing)}; give the columns child and parent")
     if rows.is_empty():
-        raise SeriesError("the hierarchy has no rows")
-    text = [pl.col(name).cast(pl.String).str.strip_chars().fill_null("") for name in COLUMNS]
+        raise SeriesError(f"{name} has no rows")
+    text = [pl.col(column).cast(pl.String).str.strip_chars().fill_null("") for column in COLUMNS]
     return rows.select(text).with_row_index("row", offset=1)
 
 
-def _children(rows: pl.DataFrame, series: frozenset[str]) -> dict[str, dict[str, int]]:
+def _children(rows: pl.DataFrame, series: frozenset[str], name: str) -> dict[str, dict[str, int]]:
     """Return the children of every parent with the row of each, in the order of the rows."""
     children: dict[str, dict[str, int]] = {}
     names = set(rows["parent"])
     for row, child, parent in rows.iter_rows():
-        where = f"hierarchy, row {row}"
+        where = f"{name}, row {row}"
         if not child or not parent:
             raise SeriesError(f"{where}: {'parent' if child else 'child'} is empty")
         if parent in series:
@@ -142,7 +143,7 @@ def _children(rows: pl.DataFrame, series: frozenset[str]) -> dict[str, dict[str,
     return children
 
 
-def _from_below(children: Mapping[str, Mapping[str, int]]) -> list[str]:
+def _from_below(children: Mapping[str, Mapping[str, int]], name: str) -> list[str]:
     """Return all names, each after its children.
 
     Raises:
@@ -154,11 +155,11 @@ def _from_below(children: Mapping[str, Mapping[str, int]]) -> list[str]:
         cycle = error.args[1]
         row = max(children[parent][child] for child, parent in pairwise(cycle))
         raise SeriesError(
-            f"hierarchy, row {row}: it closes a circle ({' < '.join(cycle)}); a parent cannot be below itself"
+            f"{name}, row {row}: it closes a circle ({' < '.join(cycle)}); a parent cannot be below itself"
         ) from None
 
 
-def _united(name: str, part: Mapping[str, int], below: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _united(parent: str, part: Mapping[str, int], below: Mapping[str, Mapping[str, str]], name: str) -> dict[str, str]:
     """Return the series below a parent, each with the child through which it is.
 
     Raises:
@@ -169,7 +170,7 @@ def _united(name: str, part: Mapping[str, int], below: Mapping[str, Mapping[str,
         for leaf in below.get(child, (child,)):
             if leaf in through:
                 raise SeriesError(
-                    f"hierarchy, row {row}: parent {name} would count series {leaf} twice, in {through[leaf]} and in "
+                    f"{name}, row {row}: parent {parent} would count series {leaf} twice, in {through[leaf]} and in "
                     f"{child}; give it the children of one hierarchy only"
                 )
             through[leaf] = child

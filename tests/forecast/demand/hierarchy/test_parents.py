@@ -66,10 +66,20 @@ def test_a_row_that_cannot_be_meant_is_named(pairs: list[str], message: str) -> 
         parents.read(rows(*pairs), NAMES)
 
 
+def test_a_message_names_the_file_of_the_row() -> None:
+    for pairs, message in (
+        (["a<x", "e<x"], "row 2: child e"),
+        (["x<x"], "row 1: it closes"),
+        (["a<x", "a<y", "x<z", "y<z"], "row 4"),
+    ):
+        with pytest.raises(SeriesError, match=f"^districts.csv, {message}"):
+            parents.read(rows(*pairs), NAMES, "districts.csv")
+
+
 def test_a_file_without_its_columns_or_rows_is_refused() -> None:
-    with pytest.raises(SeriesError, match="the hierarchy lacks parent; give the columns child and parent"):
+    with pytest.raises(SeriesError, match="hierarchy lacks parent; give the columns child and parent"):
         parents.read(pl.DataFrame({"child": ["a"]}), NAMES)
-    with pytest.raises(SeriesError, match="the hierarchy has no rows"):
+    with pytest.raises(SeriesError, match="hierarchy has no rows"):
         parents.read(rows().cast(pl.String), NAMES)
 
 
