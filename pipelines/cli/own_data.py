@@ -19,6 +19,7 @@ from pipelines.cli.series_options import (
     HierarchyFile,
     Horizon,
     PastSeries,
+    Season,
     Series,
     Subdivision,
 )
@@ -111,6 +112,7 @@ def predict_demand(
     subdivision: Subdivision = None,
     hierarchy: HierarchyFile = None,
     covariates: Covariates = None,
+    season: Season = None,
 ) -> None:
     """Forecast counts per series: unique_id, ds, mean, the models used, and quantiles (whole numbers, 0 or more).
 
@@ -123,7 +125,7 @@ def predict_demand(
 
     with progress_of("predict") as show:
         refused = own_data.predict_demand(
-            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy, covariates),
+            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy, covariates, season),
             freq.value,
             horizon,
             out_file,
@@ -208,6 +210,7 @@ def backtest_demand(
     subdivision: Subdivision = None,
     hierarchy: HierarchyFile = None,
     covariates: Covariates = None,
+    season: Season = None,
 ) -> None:
     """Score the weighted mean of the models and each single model on your own series, at past dates.
 
@@ -220,7 +223,7 @@ def backtest_demand(
 
     with progress_of("backtest") as show:
         scores, refused = own_data.backtest_demand(
-            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy, covariates),
+            own_data.Source(source, encoding, fill_zeros, country, subdivision, hierarchy, covariates, season),
             freq.value,
             horizon,
             origins,

@@ -56,5 +56,14 @@ Covariates = Annotated[
         "time) for archived forecasts, of which an origin reads the newest known at it.",
     ),
 ]
+Season = Annotated[
+    int | None,
+    typer.Option(
+        "--season",
+        min=2,
+        help="Steps of another cycle that the series repeat with, next to the week and the year, such as 8 for a rota "
+        "of eight days (--freq D); up to eight weeks. Where no such cycle is clear, nothing changes.",
+    ),
+]
 Freq = Annotated[Frequency, typer.Option("--freq", help="Step of the series: h (hour) or D (day).")]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="How many steps ahead to forecast.")]

@@ -32,7 +32,8 @@ NAMED = 5
 class Source:
     """A user's file, and how it is read; ``country`` and ``subdivision``: whose public holidays its series have.
 
-    ``hierarchy``: a file of the parents of its series; ``covariates``: one of values known ahead.
+    ``hierarchy``: a file of the parents of its series; ``covariates``: one of values known ahead;
+    ``season``: steps of another cycle than the week that its series have.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Source:
     subdivision: str | None = None
     hierarchy: Path | None = None
     covariates: Path | None = None
+    season: int | None = None
 
     @property
     def inputs(self) -> list[Path]:
@@ -84,6 +86,7 @@ def predict_demand(
         hierarchy=hierarchy,
         covariates=_covariates(source, note),
         note=note,
+        season=source.season,
     )
     with _writing(target.parent):
         forecasts.write_parquet(target)
@@ -124,6 +127,7 @@ def backtest_demand(
         hierarchy=hierarchy,
         covariates=_covariates(source, note),
         note=note,
+        season=source.season,
     )
     frames = {field.name: getattr(result, field.name) for field in fields(result)}
     scores = _keep(folder, **frames)

@@ -298,8 +298,9 @@ def test_backtest_demand_with_a_hierarchy_shows_which_scores_are_of_parents(step
     shown = ["is_parent", *SHOWN]
     calls = step("own_data.backtest_demand", (pl.DataFrame({name: [0.25] for name in shown}), {}))
     words = ["--input", "s.csv", "--freq", "h", "--horizon", "24", "--origins", "4", "--step", "12", "--out", "scores"]
-    done = own_data("backtest", "demand", *words, "--hierarchy", "h.csv", "--covariates", "c.csv")
-    assert calls[0][0] == Source(Path("s.csv"), hierarchy=Path("h.csv"), covariates=Path("c.csv")), done.exception
+    done = own_data("backtest", "demand", *words, "--hierarchy", "h.csv", "--covariates", "c.csv", "--season", "192")
+    source = Source(Path("s.csv"), hierarchy=Path("h.csv"), covariates=Path("c.csv"), season=192)
+    assert calls[0][0] == source, done.exception
     assert "is_parent" in done.stdout
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
-from pipelines.forecast.demand import calendar_effects, day_so_far, versions
+from pipelines.forecast.demand import calendar_effects, cycle_effects, day_so_far, versions
 from pipelines.forecast.demand.evaluation import combine, rolling_origin, scoring
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, WEIGHTS
@@ -46,7 +46,7 @@ class Task:
     """The settings of every batch: ``origins`` ``step`` steps apart are scored before each series' end; 0: none.
 
     ``place``: where the public holidays are those of the series; none: without holidays. ``covariates``: as from
-    ``own_covariates.usable``; none: calendar and history only.
+    ``own_covariates.usable``; none: calendar and history only. ``season``: steps of another cycle than the week.
     """
 
     freq: Frequency
@@ -55,6 +55,7 @@ class Task:
     origins: int = 0
     place: Place | None = None
     covariates: pl.DataFrame | None = None
+    season: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse forecasts beyond a century."""
@@ -201,11 +202,15 @@ def _targets(ends: pl.DataFrame, task: Task) -> pl.DataFrame:
 
 
 def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
-    """Return the history with the extreme counts, the effects of named days and of the day so far, of every origin."""
+    """Return the history with the extreme counts, the effects of named days, of a cycle and of the day so far, of every
+    origin.
+    """
     first, last = known.counts.select(pl.col("ds").min().dt.date()), targets.select(pl.col("ds").max().dt.date())
     calendar = named_days(task.place, first.item(), last.item())
     pools = targets.select("unique_id", "pool").unique()
     judged = calendar_effects.judged(known, pools, calendar, targets["cutoff"], task.freq)
+    if task.season is not None:
+        judged = cycle_effects.judged(judged, targets["cutoff"], task.freq, task.season)
     return judged if task.freq == "D" else day_so_far.updated(judged, pools, targets["cutoff"])
 
 

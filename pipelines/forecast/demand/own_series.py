@@ -9,7 +9,7 @@ import polars as pl
 
 from pipelines.config.progress import Progress, silent
 from pipelines.forecast import parallel
-from pipelines.forecast.demand import own_batches, own_covariates, own_sums
+from pipelines.forecast.demand import cycle_effects, own_batches, own_covariates, own_sums
 from pipelines.forecast.demand.evaluation import calibration, scoring
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN
 from pipelines.forecast.demand.evaluation.negative_binomial import COLUMNS, Floats
@@ -70,6 +70,7 @@ def predict(
     hierarchy: Hierarchy | None = None,
     covariates: pl.DataFrame | None = None,
     note: Progress = silent,
+    season: int | None = None,
 ) -> pl.DataFrame:
     """Forecast the ``horizon`` hours or days after each series' last row.
 
@@ -85,7 +86,8 @@ def predict(
         place: Where the series are from, for its public holidays; none: no holidays.
         hierarchy: Parents whose series are all in ``series`` and end together: forecast too, as sums of their series.
         covariates: As from ``covariate_rows.read``: known for every step ahead of every series; none: no such values.
-        note: Called with what may mislead about the covariates.
+        note: Called with what may mislead about covariates and season.
+        season: Steps of another cycle that the series repeat with, next to the week; none: no other.
 
     Returns:
         ``unique_id, ds, mean, model, q0.05 … q0.99``, one row per series and step; with a hierarchy ``unique_id`` is
@@ -94,7 +96,7 @@ def predict(
     Raises:
         SeriesError: The series cannot be used as given.
     """
-    task = _task(Task(freq, horizon, max(horizon // 2, 1), place=place), series, covariates, note)
+    task = _task(Task(freq, horizon, max(horizon // 2, 1), place=place, season=season), series, covariates, note)
     with parallel.opened(processes) as workers:
         parts = _finished(_issued, task, series, batch, hierarchy, workers, progress)
     return pl.concat(parts, how="vertical_relaxed")
@@ -113,6 +115,7 @@ def backtest(
     hierarchy: Hierarchy | None = None,
     covariates: pl.DataFrame | None = None,
     note: Progress = silent,
+    season: int | None = None,
 ) -> Backtest:
     """Forecast from ``origins`` past cutoffs, ``step`` steps apart, and score against the observed values.
 
@@ -127,17 +130,20 @@ def backtest(
     """
     if origins < 1 or step < 1 or horizon < 1:
         raise SeriesError("--origins, --step and --horizon must be 1 or more")
-    task = _task(Task(freq, horizon, step, origins, place), series, covariates, note)
+    task = _task(Task(freq, horizon, step, origins, place, season=season), series, covariates, note)
     with parallel.opened(processes) as workers:
         parts = _finished(partial(_scored, freq), task, series, batch, hierarchy, workers, progress)
     return _combined(parts, freq)
 
 
 def _task(task: Task, series: pl.DataFrame, covariates: pl.DataFrame | None, note: Progress) -> Task:
-    """Return the task with the covariates, if they are known where they must be."""
-    if covariates is None:
+    """Return the task with the covariates, if they are known where they must be, and with the cycle if it is usable."""
+    if covariates is None and task.season is None:
         return task
     checked = check(series, task.freq)
+    task = replace(task, season=cycle_effects.usable(task.season, checked, task.freq, note))
+    if covariates is None:
+        return task
     usable = own_covariates.usable(covariates, checked, task)
     for text in own_covariates.notes(covariates, checked, task):
         note(text)

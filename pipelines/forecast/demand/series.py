@@ -29,6 +29,23 @@ class SeriesError(BongsuError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Cycle:
+    """A cycle of ``length`` steps of ``step``, and the ``effects`` of its positions: ``unique_id, cutoff, position,
+    effect``, as an origin at ``cutoff`` estimates them (`cycle_effects.judged`).
+    """
+
+    step: timedelta
+    length: int
+    effects: pl.DataFrame
+
+    def of(self, rows: pl.DataFrame) -> pl.Series:
+        """Return the effect of each row (``unique_id, cutoff, ds``); 1 where none is known."""
+        placed = rows.select("unique_id", "cutoff", position(self.step, self.length))
+        keys = ["unique_id", "cutoff", "position"]
+        return placed.join(self.effects, on=keys, how="left", maintain_order="left")["effect"].fill_null(1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Counts as now known, and the changes that each past origin did not know yet.
 
@@ -38,12 +55,14 @@ class History:
     (`extremes.judged`), in whose place it reads the usual one; none: there are none.
     ``named_days``: ``unique_id, cutoff, day, quarter, effect``: how many times the usual a named day has, as an origin
     at ``cutoff`` estimates it (`calendar_effects.judged`): it reads the counts divided by it; none: no calendar.
+    ``cycle``: the effects of another cycle than the week, likewise.
     """
 
     counts: pl.DataFrame
     late: pl.DataFrame
     extremes: pl.DataFrame | None = None
     named_days: pl.DataFrame | None = None
+    cycle: Cycle | None = None
 
     @staticmethod
     def of(counts: pl.DataFrame, late: pl.DataFrame) -> "History":
@@ -58,11 +77,14 @@ class History:
         return History(counts, late.select(*keys, "seen_from", "y").join(rows, on=keys))
 
     def at(self, cutoff: datetime) -> pl.DataFrame:
-        """Return ``counts`` as an origin at ``cutoff`` knew them, as if no count were extreme and no day named."""
+        """Return ``counts`` as an origin at ``cutoff`` knew them, as if no count were extreme or day named."""
         known = self.as_known(cutoff)
         if self.extremes is not None:
             replaced = self.extremes.filter(pl.col("cutoff") == cutoff).select("unique_id", "ds", "usual")
             known = with_usual(known, replaced, ["unique_id", "ds"]) if replaced.height else known
+        if self.cycle is not None:
+            stamped = known.select("unique_id", pl.lit(cutoff, pl.Datetime("us")).alias("cutoff"), "ds")
+            known = known.with_columns(pl.col("y") / self.cycle.of(stamped))
         if self.named_days is None:
             return known
         effects = self.named_days.filter(pl.col("cutoff") == cutoff).drop("cutoff")
@@ -131,6 +153,12 @@ def slot(freq: Frequency) -> pl.Expr:
     """Return the position of ``ds`` in its week: hour of week 0 to 167 (Monday midnight is 0), or weekday 0 to 6."""
     weekday = pl.col("ds").dt.weekday().cast(pl.Int16) - 1
     return (weekday * 24 + pl.col("ds").dt.hour()).alias("slot") if freq == "h" else weekday.alias("slot")
+
+
+def position(step: timedelta, length: int) -> pl.Expr:
+    """Return the position of ``ds`` in a cycle of ``length`` steps, counted from 1970."""
+    since = pl.col("ds") - pl.datetime(1970, 1, 1, time_unit="us")
+    return (since.dt.total_seconds() // int(step.total_seconds()) % length).alias("position")
 
 
 def by_cutoff(targets: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:

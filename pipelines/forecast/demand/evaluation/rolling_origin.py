@@ -30,7 +30,7 @@ Predict = Callable[[History | pl.DataFrame, pl.DataFrame], pl.DataFrame]
 class Model:
     """A model of the mean, by the name under which its forecasts are stored.
 
-    ``is_plain``: it reads counts of named days as they were, and its forecasts for them are not adjusted.
+    ``is_plain``: it reads counts of named days, and of a cycle, as they were, and its forecasts are not adjusted.
     """
 
     name: str
@@ -103,14 +103,18 @@ def run(models: Sequence[Model], history: History | pl.DataFrame, targets: pl.Da
     columns = [*targets.columns, "model", "mean", "centre", "failure"]
     answers = []
     for model in models:
-        read = replace(history, named_days=None) if model.is_plain and isinstance(history, History) else history
+        read = (
+            replace(history, named_days=None, cycle=None)
+            if model.is_plain and isinstance(history, History)
+            else history
+        )
         predictions = model.predict(read, targets).with_columns(pl.lit(model.name).alias("model"))
         if "spread_mean" not in predictions.columns:
             predictions = predictions.with_columns(pl.col("mean").alias("spread_mean"))
         if "failure" not in predictions.columns:
             predictions = predictions.with_columns(pl.lit(None, pl.String).alias("failure"))
         centre = pl.when(pl.col("mean") > 0).then("mean").otherwise("spread_mean")
-        answers.append(_on_named_days(predictions.with_columns(centre.alias("centre")), read).select(columns))
+        answers.append(_adjusted(predictions.with_columns(centre.alias("centre")), read).select(columns))
     return (
         pl.concat(answers)
         .join(_begun(history), on="unique_id", how="left", maintain_order="left")
@@ -126,9 +130,14 @@ def _begun(history: History | pl.DataFrame) -> pl.DataFrame:
     return counts.group_by("unique_id").agg(pl.col("ds").min().alias("begun"))
 
 
-def _on_named_days(predictions: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
-    """Return the predictions of usual days, on named days times their effect."""
-    if not isinstance(history, History) or history.named_days is None:
+def _adjusted(predictions: pl.DataFrame, history: History | pl.DataFrame) -> pl.DataFrame:
+    """Return the predictions of usual days, on named days times their effect, and times that of a cycle."""
+    if not isinstance(history, History):
+        return predictions
+    if history.cycle is not None:
+        effect_of_cycle = history.cycle.of(predictions)
+        predictions = predictions.with_columns(pl.col("mean", "centre") * effect_of_cycle)
+    if history.named_days is None:
         return predictions
     numbered = predictions.with_row_index("row")
     named = with_effects(
