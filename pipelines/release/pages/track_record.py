@@ -77,7 +77,7 @@ def scores(page: Page) -> list[dict[str, Any]]:
         for service in ordered(scores["service"].to_list()):
             of_category = scores.filter((pl.col("frequency") == frequency) & (pl.col("service") == service)).to_dicts()
             if of_category:
-                models = sorted({row["model"] for row in of_category})
+                models = sorted({name for row in of_category for name in row["model"].split(", ")})
                 shared = {name: of_category[0][name] for name in ("origin_kind", "origins", "frequency")}
                 levels = {row["area_level"]: row for row in of_category}
                 result.append(page.label(service) | shared | {"model": ", ".join(models), "levels": levels})
