@@ -33,3 +33,4 @@ LastDay = Annotated[
     date, typer.Option("--to", parser=date.fromisoformat, metavar="DATE", help="Last local day, included.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV; default: UTF-8, else CP949.")]

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import OWN, AsOf
+from pipelines.cli.options import OWN, AsOf, Encoding
+from pipelines.cli.point_options import (
+    AreaKm2,
+    Boundary,
+    Cell,
+    Crs,
+    Days,
+    LastStart,
+    LengthKm,
+    Points,
+    Start,
+    StreetFile,
+    Where,
+    task_of,
+)
 from pipelines.cli.series_options import (
     Country,
     Covariates,
@@ -44,60 +56,6 @@ SOME_LEFT_OUT = 3
 SHOWN = ["model", "targets", "scaled_pinball", "skill", "skill_low", "skill_high", "worse_share", "coverage_80",
     "expected_coverage_80", "mase", "bias"]  # fmt: skip
 """Scores of a demand backtest that fit on a screen; its folder has all of them."""
-
-
-class Placement(StrEnum):
-    """Where squares of risk are."""
-
-    free = "free"
-    grid = "grid"
-
-
-Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of a CSV; default: UTF-8, else CP949.")]
-Points = Annotated[
-    Path,
-    typer.Option(
-        "--input",
-        help="Parquet or CSV, one row per incident: occurred_at (or occ_date), x and y in --crs (or lon and lat in "
-        "degrees), category (optional; rows without a value get the category `unknown`), known_at (optional: a point "
-        "is used from the day after). Text begins with YYYY-MM-DD, or with day and month in an order that the column "
-        "shows; the date is used as written, without conversion to another time zone.",
-    ),
-]
-Crs = Annotated[
-    str,
-    typer.Option(
-        "--crs", help="CRS of x and y, e.g. EPSG:2913. The grid uses it if it is projected, else the local UTM zone."
-    ),
-]
-Boundary = Annotated[
-    Path,
-    typer.Option("--boundary", help="File with the polygons of the area (GeoJSON, Shapefile, GeoPackage, GeoParquet)."),
-]
-Cell = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
-AreaKm2 = Annotated[float, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")]
-Where = Annotated[
-    Placement | None,
-    typer.Option(
-        "--placement",
-        help="grid: rank the cells of a fixed grid. free: select squares of the same side anywhere, none overlapping "
-        "another, up to --area-km2 inside the boundary; no others are listed. Default: free if it had more hits in "
-        "earlier months, outcomes displaced by 60 m; otherwise grid.",
-    ),
-]
-
-
-def _day(text: str) -> date:
-    """Return the day that an option states."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD") from None
-
-
-Start = Annotated[date, typer.Option("--start", parser=_day, metavar="DATE", help="First day of the forecast window.")]
-LastStart = Annotated[date, typer.Option("--start", parser=_day, metavar="DATE", help="First day of the last window.")]
-Days = Annotated[int, typer.Option("--days", min=1, help="Days of a forecast window.")]
 
 
 @predict.command("demand")
@@ -141,43 +99,23 @@ def predict_risk(
     source: Points,
     crs: Crs,
     boundary: Boundary,
-    cell: Annotated[float, typer.Option("--cell", help="Side of a cell, or length of the longest segment, in metres.")],
+    cell: Cell,
     start: Start,
     days: Days,
     out_file: Annotated[Path, typer.Option("--out", help="GeoParquet (.parquet) or GeoJSON (.geojson) to write.")],
-    area_km2: Annotated[
-        float | None, typer.Option("--area-km2", help="Maximum total area of the selected cells, in km².")
-    ] = None,
+    area_km2: AreaKm2 = None,
     encoding: Encoding = None,
     placement: Where = None,
-    streets: Annotated[
-        Path | None,
-        typer.Option(
-            "--streets",
-            help="File with lines: rank street segments, cut where lines meet or cross and to --cell, by expected "
-            "incidents for their length. A point counts in the nearest segment within 50 m. Give --length-km in place "
-            "of --area-km2.",
-        ),
-    ] = None,
-    length_km: Annotated[
-        float | None, typer.Option("--length-km", help="Maximum total length of the selected segments, in km.")
-    ] = None,
+    streets: StreetFile = None,
+    length_km: LengthKm = None,
 ) -> None:
     """Rank the cells or street segments of an area by expected incidents.
 
     `is_selected` marks the highest-ranked, as many as fit into --area-km2 or --length-km.
     """
-    from pipelines.forecast.risk.own_points import Task
-    from pipelines.forecast.risk.own_streets import StreetTask
     from pipelines.steps import own_data
 
-    task: Task | StreetTask
-    if streets is not None and length_km is not None and area_km2 is None and placement is None:
-        task = StreetTask(crs, boundary, streets, cell, length_km)
-    elif area_km2 is not None and streets is None and length_km is None:
-        task = Task(crs, boundary, cell, area_km2, placement)
-    else:
-        raise typer.BadParameter("give --area-km2 for cells, or --streets and --length-km without --placement")
+    task = task_of(crs, boundary, cell, area_km2, placement, streets, length_km)
     with progress_of("predict") as show:
         own_data.predict_risk(own_data.Source(source, encoding), task, start, days, out_file, show, _note)
     err.print(f"written: {out_file}", markup=False, soft_wrap=True)
@@ -242,7 +180,6 @@ def backtest_risk(
     crs: Crs,
     boundary: Boundary,
     cell: Cell,
-    area_km2: AreaKm2,
     start: LastStart,
     days: Days,
     origins: Annotated[
@@ -257,20 +194,25 @@ def backtest_risk(
     folder: Annotated[
         Path,
         typer.Option(
-            "--out", help="Folder for Parquet files (windows, scores, curves, calibration) and figures (SVG)."
+            "--out",
+            help="Folder for Parquet files (windows, scores; of cells also curves, calibration) and figures (SVG).",
         ),
     ],
+    area_km2: AreaKm2 = None,
     encoding: Encoding = None,
     placement: Where = None,
+    streets: StreetFile = None,
+    length_km: LengthKm = None,
 ) -> None:
     """Score every model and the stack on your own points, at past dates: hit rate, PAI, PEI*, with intervals.
 
+    With --streets, the list of segments (`listed`) against plain counts of the same total length.
+
     The scores are explained in docs/patterns-and-risk.md and docs/glossary.md.
     """
-    from pipelines.forecast.risk.own_points import Task
     from pipelines.steps import own_data
 
-    task = Task(crs, boundary, cell, area_km2, placement)
+    task = task_of(crs, boundary, cell, area_km2, placement, streets, length_km)
     with progress_of("backtest") as show:
         scores = own_data.backtest_risk(
             own_data.Source(source, encoding), task, start, days, origins, step, folder, show, _note

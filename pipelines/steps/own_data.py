@@ -19,7 +19,7 @@ from pipelines.forecast.demand.hierarchy.parents import Hierarchy
 from pipelines.forecast.demand.named_days import Place
 from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
-from pipelines.forecast.risk import own_points, own_streets, point_columns
+from pipelines.forecast.risk import own_points, own_streets, point_columns, street_scores
 from pipelines.release.pages import risk_figures
 from pipelines.steps import own_files
 from pipelines.steps.own_files import OwnDataError
@@ -171,7 +171,7 @@ def predict_risk(
 
 def backtest_risk(
     source: Source,
-    task: own_points.Task,
+    task: own_points.Task | own_streets.StreetTask,
     start: date,
     days: int,
     origins: int,
@@ -180,9 +180,12 @@ def backtest_risk(
     progress: Progress = silent,
     note: Progress = silent,
 ) -> pl.DataFrame:
-    """Score the models on the points in a file; write all as Parquet, two figures as SVG, and return the scores."""
+    """Score the models on the points in a file; write and return them: Parquet, and of cells two figures (SVG)."""
     _check_folder(folder)
     frame = _points(source, note)
+    if isinstance(task, own_streets.StreetTask):
+        listed = street_scores.backtest_streets(frame, task, start, days, origins, step, progress, note)
+        return _keep(folder, listed.scores, windows=listed.windows)
     result = own_points.backtest_points(frame, task, start, days, origins, step, progress, note)
     _keep(folder, result.scores, windows=result.windows, curves=result.curves, calibration=result.calibration)
     categories = result.curves["category"].unique().sort().to_list()

@@ -344,12 +344,14 @@ def test_predict_risk_passes_the_area_and_the_window(task_of: dict[str, tuple[An
 AREA = ("--crs", "EPSG:26917", "--boundary", "area.geojson", "--cell", "100", "--start", "2026-01-05", "--days", "7")
 
 
-def test_predict_risk_passes_the_streets_and_their_length(task_of: dict[str, tuple[Any, ...]]) -> None:
+def test_streets_and_their_length_are_passed(task_of: dict[str, tuple[Any, ...]]) -> None:
     words = ("--streets", "streets.gpkg", "--length-km", "3", "--out", "risk.geojson")
     done = own_data("predict", "risk", "--input", "p.csv", *AREA, *words)
     assert done.exit_code == 0, done.exception
-    task = task_of["predict"][1]
-    assert (task.streets, task.longest_metres, task.length_km) == (Path("streets.gpkg"), 100, 3)
+    scored = own_data("backtest", "risk", "--input", "p.csv", *AREA, *words, "--origins", "6", "--step", "28")
+    assert scored.exit_code == 0, scored.exception
+    for task in (task_of["predict"][1], task_of["backtest"][1]):
+        assert (task.streets, task.longest_metres, task.length_km) == (Path("streets.gpkg"), 100, 3)
 
 
 @pytest.mark.parametrize(

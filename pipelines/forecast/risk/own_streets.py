@@ -3,7 +3,8 @@
 Lines are clipped to the boundary, cut where they meet or cross, and into equal pieces of at most the longest length. An
 incident belongs to the nearest segment; at a junction, in equal parts to all that meet there. The expectation of a
 segment is its decayed count, shrunk to what spreads along the network from segments around it (a discrete network
-kernel, as in Okabe, Satoh and Sugihara 2009). Length takes the role of area.
+kernel, as in Okabe, Satoh and Sugihara 2009). Segments are ranked by their count, equal ones by their expectation.
+Length takes the role of area.
 """
 
 from collections.abc import Iterator
@@ -23,13 +24,14 @@ from shapely import ops
 from pipelines.config.progress import Progress, silent
 from pipelines.feeds.protocols import map_layers
 from pipelines.forecast.risk import own_boundary, own_grid, own_points
-from pipelines.forecast.risk.history import Floats, Grid, History, day_number
+from pipelines.forecast.risk.history import Floats, Grid, History, Ints, day_number
 from pipelines.forecast.risk.models.counts import HALF_LIFE_DAYS, decayed
 from pipelines.forecast.risk.models.shrunk_count import level, posterior
 from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import ranks
 
 Shapes = NDArray[Any]
+Flags = NDArray[np.bool_]
 
 SNAP_METRES: Final = 50.0
 """Distance of a street from which a point belongs to none."""
@@ -42,7 +44,7 @@ SHORTEST: Final = 0.5
 """Share of the longest length that shorter segments are ranked with: a stub with one incident has no high rate."""
 NODE_METRES: Final = 0.01
 """Ends that are nearer together are one node."""
-METHOD: Final = "count; street segments, shrunk along the network"
+METHOD: Final = "count; street segments, equal ones by the rate along the network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,55 @@ class StreetTask:
     streets: Path
     longest_metres: float
     length_km: float
+
+
+@dataclass(frozen=True, slots=True)
+class Streets:
+    """Segments inside a boundary, and the points that are on one.
+
+    ``metres``: length of each segment. ``along``: where a step takes the incidents of each. ``points``: ``cell`` (their
+    position), ``category, day, known_from``; ``shares``: of each point (column) in each segment (row).
+    """
+
+    task: StreetTask
+    segments: Shapes
+    metres: Floats
+    along: sparse.csr_array
+    points: pl.DataFrame
+    shares: sparse.csr_array
+    crs: str
+
+    def history(self, points: pl.DataFrame, until: int, note: Progress = silent) -> History:
+        """Return some of the points as a history, each in a cell of its own; outages before its end are noted."""
+        size = self.points.height
+        return own_grid.noted_history(points, Grid.of(np.arange(size), np.zeros(size), 1), until, note)
+
+    def seen(self, day: int) -> History:
+        """Return what was known at a day, as if no later point existed."""
+        known = self.points.filter(pl.col("day") < day, pl.col("known_from") <= day)
+        return self.history(known, day).seen(day)
+
+    def listed(self, seen: History, category: str, day: int) -> tuple[Ints, Floats]:
+        """Return all segments, best first, and incidents a day by segment, which sum to the level of the category.
+
+        First are those with most whole incidents for their length: differences of less than one are not evidence (as in
+        `shrunk_count`). Equal ones are ordered by expected incidents for their length, and by a draw.
+        """
+        days = seen.decayed_days(category, day, HALF_LIFE_DAYS)
+        counted = self.shares @ (decayed(seen, category, day) * days)
+        around = counted
+        for _ in range(STEPS):
+            around = self.along @ around
+        around = (1 - EVEN) * around + EVEN * counted.sum() * self.metres / self.metres.sum()
+        rate = posterior(counted, around / days, days)
+        expected = np.asarray(rate * (level(seen, category, day) / rate.sum()))
+        lengths = np.maximum(self.metres / self.task.longest_metres, SHORTEST)
+        finer = ranks(expected / lengths, category, day)
+        return np.lexsort((finer, -np.rint(counted / lengths))), expected
+
+    def is_selected(self, order: Ints) -> Flags:
+        """Return which of ranked segments fit into the total length to select."""
+        return np.asarray(self.metres[order].cumsum() <= self.task.length_km * 1000 * (1 + 1e-9))
 
 
 def predict_streets(
@@ -74,6 +125,28 @@ def predict_streets(
             too many.
     """
     own_points.check_span(days)
+    streets = streets_of(points, task, note)
+    day = day_number(start)
+    past, last_day = streets.history(streets.points, day, note), int(streets.points["day"].max())  # type: ignore[arg-type]
+    frames = []
+    for category in own_points.check_known(past, day, last_day, note):
+        order, expected = streets.listed(streets.seen(day), category, day)
+        listed = {"segment": order, "expected": expected[order] * days, "is_selected": streets.is_selected(order)}
+        frames.append(pl.DataFrame(listed).with_columns(category=pl.lit(category)).with_row_index("rank", 1))
+        progress(f"{category}: {order.size} segments")
+    listed_all = pl.concat(frames).with_columns(
+        pl.col("rank").cast(pl.Int64),
+        pl.lit(METHOD).alias("ranking_method"),
+        *(pl.lit(None, pl.Float64).alias(name) for name in ("gain", "gain_low", "gain_high")),
+    )
+    shapes = pl.Series("geometry", shapely.to_wkb(streets.segments).tolist(), pl.Binary)
+    places = pl.DataFrame([pl.Series("cell_id", _ids(streets.segments)), shapes])[listed_all["segment"]]
+    columns = ("cell_id", "category", "expected", "rank", "is_selected", *own_points.HOW, "geometry")
+    return own_points.Risk(listed_all.hstack(places).select(columns), streets.crs)
+
+
+def streets_of(points: pl.DataFrame, task: StreetTask, note: Progress = silent) -> Streets:
+    """Return the segments inside the boundary with the points on them; raises as `predict_streets`."""
     if not (own_grid.LEAST_CELL <= task.longest_metres <= own_grid.MOST_CELL and task.length_km > 0):
         raise PointsError(f"--cell must be {own_grid.LEAST_CELL} to {own_grid.MOST_CELL} metres, --length-km above 0")
     outline, crs = own_boundary.outline_of(task.boundary, task.crs)
@@ -85,20 +158,15 @@ def predict_streets(
         note(f"{missed} of {inside.height} points are over {SNAP_METRES:g} m from every street and are left out")
     if near.is_empty():
         raise PointsError(f"no point is within {SNAP_METRES:g} m of a street: check {task.streets} and --crs")
-    day = day_number(start)
-    apart = Grid.of(np.arange(near.height), np.zeros(near.height), 1)
-    past = own_grid.noted_history(near.with_row_index("cell"), apart, day, note)
-    along, metres = _network(segments, NODE_METRES / unit), shapely.length(segments) * unit
-    frames = []
-    for category in own_points.check_known(past, day, int(near["day"].max()), note):  # type: ignore[arg-type]
-        expected = _expected(past.seen(day), category, day, shares, along, metres)
-        frames.append(_ranked(expected * days, metres, task, category, day))
-        progress(f"{category}: {segments.size} segments")
-    listed = pl.concat(frames)
-    shapes = pl.Series("geometry", shapely.to_wkb(segments).tolist(), pl.Binary)
-    places = pl.DataFrame([pl.Series("cell_id", _ids(segments)), shapes])[listed["segment"]]
-    columns = ("cell_id", "category", "expected", "rank", "is_selected", *own_points.HOW, "geometry")
-    return own_points.Risk(listed.hstack(places).select(columns), crs.to_string())
+    return Streets(
+        task,
+        segments,
+        shapely.length(segments) * unit,
+        _network(segments, NODE_METRES / unit),
+        near.with_row_index("cell"),
+        shares,
+        crs.to_string(),
+    )
 
 
 def _lines(path: Path, crs: CRS, outline: shapely.Geometry) -> Shapes:
@@ -159,32 +227,6 @@ def _network(segments: Shapes, tolerance: float) -> sparse.csr_array:
     degree = np.asarray(joined.sum(axis=0)).ravel()
     goes = np.where(degree > 0, 1 - STAYS, 0.0)
     return sparse.csr_array(joined @ sparse.diags_array(goes / np.maximum(degree, 1)) + sparse.diags_array(1 - goes))
-
-
-def _expected(
-    seen: History, category: str, day: int, shares: sparse.csr_array, along: sparse.csr_array, metres: Floats
-) -> Floats:
-    """Return incidents a day by segment; they sum to the level of the category."""
-    days = seen.decayed_days(category, day, HALF_LIFE_DAYS)
-    counted = shares @ (decayed(seen, category, day) * days)
-    around = counted
-    for _ in range(STEPS):
-        around = along @ around
-    around = (1 - EVEN) * around + EVEN * counted.sum() * metres / metres.sum()
-    rate = posterior(counted, around / days, days)
-    return np.asarray(rate * (level(seen, category, day) / rate.sum()))
-
-
-def _ranked(expected: Floats, metres: Floats, task: StreetTask, category: str, day: int) -> pl.DataFrame:
-    """Return the segments, best first: expected incidents by length, equal ones by a draw."""
-    rank = ranks(expected / np.maximum(metres, SHORTEST * task.longest_metres), category, day)
-    order = np.argsort(rank)
-    is_selected = metres[order].cumsum() <= task.length_km * 1000 * (1 + 1e-9)
-    listed = pl.DataFrame(
-        {"segment": order, "expected": expected[order], "rank": rank[order], "is_selected": is_selected}
-    )
-    unknown = (pl.lit(None, pl.Float64).alias(name) for name in ("gain", "gain_low", "gain_high"))
-    return listed.with_columns(pl.lit(category).alias("category"), pl.lit(METHOD).alias("ranking_method"), *unknown)
 
 
 def _ids(segments: Shapes) -> list[str]:

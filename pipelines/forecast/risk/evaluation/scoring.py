@@ -109,7 +109,7 @@ def _pooled(windows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         .agg(
             pl.col("area_share").mean(),
             pl.len().cast(pl.Int64).alias("origins"),
-            pl.col(*counted, "cell_hours").sum().cast(pl.Int64),
+            pl.col(*counted, "cell_hours").sum(),
             cells.sum().cast(pl.Int64).alias("chosen_cells"),
             pl.col("log_score").mean(),
         )
