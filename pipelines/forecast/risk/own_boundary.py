@@ -1,4 +1,4 @@
-"""The boundary of your own points: read, brought into the CRS of the grid, and checked for its size."""
+"""The boundary of your own points: read, brought into the CRS of the grid, checked for its size; points inside it."""
 
 import math
 from pathlib import Path
@@ -6,11 +6,14 @@ from typing import Final
 
 import geopandas as gpd
 import numpy as np
+import polars as pl
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
 
+from pipelines.config.progress import Progress
 from pipelines.feeds.protocols import map_layers
-from pipelines.forecast.risk import point_columns
+from pipelines.forecast.risk import point_columns, point_notes
 from pipelines.forecast.risk.point_columns import PointsError
 
 MOST_CELLS: Final = 500_000
@@ -115,3 +118,69 @@ def check_size(boundary: shapely.Geometry, side: float, unit: float, categories:
                 f"{what} about {area / side**2:,.0f} cells of {side * unit:g} m, and memory is planned for {most:,}: "
                 f"use --cell {least} or more, a smaller boundary or fewer categories"
             )
+
+
+def points_inside(
+    points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS, note: Progress
+) -> pl.DataFrame:
+    """Return ``day, known_from, category, x, y`` (in the CRS of the grid) of the points inside the boundary.
+
+    Args:
+        points: As for `own_grid.place`.
+        crs_name: The CRS of the points.
+        outline: The boundary, the edge included.
+        crs: The CRS of the grid.
+        note: Called with the number of points outside, and with what may mislead.
+
+    Raises:
+        PointsError: A column is missing or unreadable, or no point is inside.
+    """
+    if points.is_empty():
+        raise PointsError("there are no points: the file has no rows")
+    days = point_columns.days(points)
+    x, y = point_columns.coordinates(points, crs_name, crs)
+    shapely.prepare(outline)
+    is_inside = shapely.intersects_xy(outline, x, y)
+    outside = points.height - int(is_inside.sum())
+    if outside == points.height:
+        raise PointsError(
+            f"none of {outside} points is inside the boundary: {_why_outside(points, crs_name, outline, crs)}"
+        )
+    if outside:
+        swapped = int((_swapped(points, crs_name, outline, crs) & ~is_inside).sum())
+        note(
+            f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out"
+            + (f"; {swapped} would be inside with their coordinates swapped" if swapped else "")
+        )
+    inside = days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
+    for text in point_notes.notes(points, inside):
+        note(text)
+    return inside
+
+
+def _swapped(points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS) -> NDArray[np.bool_]:
+    """Return which points would be inside the boundary if their two coordinates were swapped."""
+    first, second = point_columns.names(points)
+    x, y = point_columns.coordinates(points.rename({first: second, second: first}), crs_name, crs)
+    return np.asarray(shapely.intersects_xy(outline, x, y))
+
+
+def _why_outside(points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS) -> str:
+    """Return where the points and the boundary are, and what to change so that they meet."""
+    first, second = point_columns.names(points)
+    x, y = (point_columns.numbers(points, name) for name in (first, second))
+    is_given = np.isfinite(x) & np.isfinite(y)
+    if not is_given.any():
+        return f"all their {first} and {second} are empty"
+    source = point_columns.source_crs(points, crs_name)
+    edges = Transformer.from_crs(crs, source, always_xy=True).transform_bounds(*outline.bounds)
+    west, south, east, north = (f"{edge:.7g}" for edge in edges)
+    where = (
+        f"the median of {first}, {second} is {np.median(x[is_given]):.7g}, {np.median(y[is_given]):.7g}, and the "
+        f"boundary is from {west}, {south} to {east}, {north}"
+    )
+    if inside := int(_swapped(points, crs_name, outline, crs).sum()):
+        return (
+            f"{where}; with {first} and {second} swapped {inside} are inside: correct them, or the axes of the boundary"
+        )
+    return f"{where}; check --crs and --boundary"

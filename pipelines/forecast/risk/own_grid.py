@@ -7,7 +7,6 @@ as feet), otherwise the local UTM zone. All cells that touch the boundary belong
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +14,12 @@ import numpy as np
 import polars as pl
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
 
 from pipelines.areas import grid as cell_grid
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.risk import own_boundary, point_columns, point_notes
+from pipelines.forecast.risk import own_boundary, own_history
 from pipelines.forecast.risk.free_squares import PARTS, SIDE, Lattice
-from pipelines.forecast.risk.history import ALWAYS, EPOCH, Grid, History, history
+from pipelines.forecast.risk.history import Grid, History
 from pipelines.forecast.risk.point_columns import PointsError
 from pipelines.forecast.risk.ranking import cells_within
 from pipelines.quality import outages
@@ -33,8 +31,6 @@ MOST_PARTS: Final = 2 * own_boundary.MOST_SPREAD
 """Parts of cells in the box around a boundary, which the rasters of free squares cover."""
 BLOCK_CELLS: Final = 100_000
 """Cells compared with the boundary at once."""
-MOST_NOTED: Final = 4
-"""Gaps of which a note gives the days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class Place:
         """
         groups: dict[tuple[object, ...], list[int]] = {}
         for day in sorted(days):
-            seen = self._seen(day)
+            seen = own_history.seen(self.points, day)
             if seen.height:
                 gaps = tuple(outages.gaps_of_days(seen["day"].to_numpy()))
                 groups.setdefault((gaps, *seen["category"].unique().sort()), []).append(day)
@@ -89,13 +85,8 @@ class Place:
         """Return what was known at a day by the parts of the lattice."""
         return self._history(day, lattice.grid, "part")
 
-    def _seen(self, day: int) -> pl.DataFrame:
-        return self.points.filter(pl.col("day") < day, pl.col("known_from") <= day)
-
     def _history(self, day: int, grid: Grid, position: str) -> History:
-        seen = self._seen(day)
-        gaps = _spans(seen, outages.gaps_of_days(seen["day"].to_numpy()))
-        return history(grid, _states(seen.with_columns(cell=position)), gaps, day)
+        return own_history.history_of(own_history.seen(self.points, day).with_columns(cell=position), grid, day)
 
 
 def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int | None = None) -> Place:
@@ -120,7 +111,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
     outline, crs = own_boundary.outline_of(task.boundary, task.crs)
     unit = float(crs.axis_info[0].unit_conversion_factor)
     side = task.cell_metres / unit
-    inside = points_inside(points, task.crs, outline, crs, note)
+    inside = own_boundary.points_inside(points, task.crs, outline, crs, note)
     own_boundary.check_size(outline, side, unit, inside["category"].n_unique())
     corners = _corners(outline, side)
     if selected >= corners.height:
@@ -138,7 +129,7 @@ def place(points: pl.DataFrame, task: Task, note: Progress = silent, until: int 
         grid=grid,
         lattice=_lattice(grid, corners, outline, task, side, note),
         points=points,
-        history=noted_history(points, grid, end, note),
+        history=own_history.history_of(points, grid, end, note),
         selected=min(selected, corners.height),
         cell_share=task.cell_metres**2 / (outline.area * unit**2),
         crs=crs.to_string(),
@@ -183,103 +174,6 @@ def _lattice(
         for name, of_part in (("column", column), ("row", row))
     )
     return Lattice.of(grid, np.asarray(shapely.intersects_xy(outline, x, y)))
-
-
-def noted_history(points: pl.DataFrame, grid: Grid, end: int, note: Progress) -> History:
-    """Return points with ``category, cell, day, known_from`` as a history; outages before its end are noted."""
-    return history(grid, _states(points), _gaps(points.filter(pl.col("day") < end), note), end)
-
-
-def _gaps(inside: pl.DataFrame, note: Progress) -> pl.DataFrame:
-    """Return the days on which the points as a whole are unknown, of every category, for `history`; note them."""
-    gaps = outages.gaps_of_days(inside["day"].to_numpy())
-    for first, end in gaps[:MOST_NOTED]:
-        unused = int((inside["day"] < end).sum() if first is None else inside["day"].is_between(first, end - 1).sum())
-        after = EPOCH + timedelta(days=end)
-        if first is not None:
-            day = EPOCH + timedelta(days=first)
-            note(f"{unused} points from {day} to before {after}: taken as an outage, not as days without crime")
-        elif unused:
-            note(f"{unused} points are from long before {after}, when records begin, and are not used")
-    if len(gaps) > MOST_NOTED:
-        note(f"{len(gaps) - MOST_NOTED} more outages")
-    return _spans(inside, gaps)
-
-
-def _spans(points: pl.DataFrame, gaps: list[tuple[int | None, int]]) -> pl.DataFrame:
-    """Return gaps of every category, for `history`."""
-    spans = pl.DataFrame(gaps, schema={"from_day": pl.Int64, "until_day": pl.Int64}, orient="row")
-    return points.select("category").unique().join(spans, how="cross")
-
-
-def _states(points: pl.DataFrame) -> pl.DataFrame:
-    return points.with_columns(known_until=pl.lit(ALWAYS))
-
-
-def points_inside(
-    points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS, note: Progress
-) -> pl.DataFrame:
-    """Return ``day, known_from, category, x, y`` (in the CRS of the grid) of the points inside the boundary.
-
-    Args:
-        points: As for `place`.
-        crs_name: The CRS of the points.
-        outline: The boundary, the edge included.
-        crs: The CRS of the grid.
-        note: Called with the number of points outside, and with what may mislead.
-
-    Raises:
-        PointsError: A column is missing or unreadable, or no point is inside.
-    """
-    if points.is_empty():
-        raise PointsError("there are no points: the file has no rows")
-    days = point_columns.days(points)
-    x, y = point_columns.coordinates(points, crs_name, crs)
-    shapely.prepare(outline)
-    is_inside = shapely.intersects_xy(outline, x, y)
-    outside = points.height - int(is_inside.sum())
-    if outside == points.height:
-        raise PointsError(
-            f"none of {outside} points is inside the boundary: {_why_outside(points, crs_name, outline, crs)}"
-        )
-    if outside:
-        swapped = int((_swapped(points, crs_name, outline, crs) & ~is_inside).sum())
-        note(
-            f"{outside} of {points.height} points are outside the boundary, or have no coordinates, and are left out"
-            + (f"; {swapped} would be inside with their coordinates swapped" if swapped else "")
-        )
-    inside = days.with_columns(pl.Series("x", x), pl.Series("y", y)).filter(pl.Series(is_inside))
-    for text in point_notes.notes(points, inside):
-        note(text)
-    return inside
-
-
-def _swapped(points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS) -> NDArray[np.bool_]:
-    """Return which points would be inside the boundary if their two coordinates were swapped."""
-    first, second = point_columns.names(points)
-    x, y = point_columns.coordinates(points.rename({first: second, second: first}), crs_name, crs)
-    return np.asarray(shapely.intersects_xy(outline, x, y))
-
-
-def _why_outside(points: pl.DataFrame, crs_name: str, outline: shapely.Geometry, crs: CRS) -> str:
-    """Return where the points and the boundary are, and what to change so that they meet."""
-    first, second = point_columns.names(points)
-    x, y = (point_columns.numbers(points, name) for name in (first, second))
-    is_given = np.isfinite(x) & np.isfinite(y)
-    if not is_given.any():
-        return f"all their {first} and {second} are empty"
-    source = point_columns.source_crs(points, crs_name)
-    edges = Transformer.from_crs(crs, source, always_xy=True).transform_bounds(*outline.bounds)
-    west, south, east, north = (f"{edge:.7g}" for edge in edges)
-    where = (
-        f"the median of {first}, {second} is {np.median(x[is_given]):.7g}, {np.median(y[is_given]):.7g}, and the "
-        f"boundary is from {west}, {south} to {east}, {north}"
-    )
-    if inside := int(_swapped(points, crs_name, outline, crs).sum()):
-        return (
-            f"{where}; with {first} and {second} swapped {inside} are inside: correct them, or the axes of the boundary"
-        )
-    return f"{where}; check --crs and --boundary"
 
 
 def _corners(boundary: shapely.Geometry, side: float) -> pl.DataFrame:

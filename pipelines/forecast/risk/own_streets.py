@@ -23,7 +23,7 @@ from shapely import ops
 
 from pipelines.config.progress import Progress, silent
 from pipelines.feeds.protocols import map_layers
-from pipelines.forecast.risk import own_boundary, own_grid, own_points
+from pipelines.forecast.risk import own_boundary, own_grid, own_history, own_points
 from pipelines.forecast.risk.history import Floats, Grid, History, Ints, day_number
 from pipelines.forecast.risk.models.counts import HALF_LIFE_DAYS, decayed
 from pipelines.forecast.risk.models.shrunk_count import level, posterior
@@ -77,12 +77,11 @@ class Streets:
     def history(self, points: pl.DataFrame, until: int, note: Progress = silent) -> History:
         """Return some of the points as a history, each in a cell of its own; outages before its end are noted."""
         size = self.points.height
-        return own_grid.noted_history(points, Grid.of(np.arange(size), np.zeros(size), 1), until, note)
+        return own_history.history_of(points, Grid.of(np.arange(size), np.zeros(size), 1), until, note)
 
     def seen(self, day: int) -> History:
         """Return what was known at a day, as if no later point existed."""
-        known = self.points.filter(pl.col("day") < day, pl.col("known_from") <= day)
-        return self.history(known, day).seen(day)
+        return self.history(own_history.seen(self.points, day), day).seen(day)
 
     def listed(self, seen: History, category: str, day: int) -> tuple[Ints, Floats]:
         """Return all segments, best first, and incidents a day by segment, which sum to the level of the category.
@@ -151,7 +150,7 @@ def streets_of(points: pl.DataFrame, task: StreetTask, note: Progress = silent) 
         raise PointsError(f"--cell must be {own_grid.LEAST_CELL} to {own_grid.MOST_CELL} metres, --length-km above 0")
     outline, crs = own_boundary.outline_of(task.boundary, task.crs)
     unit = float(crs.axis_info[0].unit_conversion_factor)
-    inside = own_grid.points_inside(points, task.crs, outline, crs, note)
+    inside = own_boundary.points_inside(points, task.crs, outline, crs, note)
     segments = _segments(_lines(task.streets, crs, outline), task.longest_metres / unit)
     shares, near = _snapped(segments, inside, unit)
     if missed := inside.height - near.height:

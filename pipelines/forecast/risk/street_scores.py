@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.config.progress import Progress, silent
-from pipelines.forecast.risk import own_points, own_streets
+from pipelines.forecast.risk import own_history, own_points, own_streets
 from pipelines.forecast.risk.evaluation import scoring
 from pipelines.forecast.risk.history import EPOCH, Floats, History, Ints, day_number
 from pipelines.forecast.risk.models.counts import count
@@ -83,7 +83,7 @@ def backtest_streets(
 
 def _window(streets: Streets, actual: History, origin: int, days: int) -> list[dict[str, object]]:
     """Return a row for each category and model of a window."""
-    if streets.points.filter(pl.col("day") < origin, pl.col("known_from") <= origin).is_empty():
+    if own_history.seen(streets.points, origin).is_empty():
         return []
     seen = streets.seen(origin)
     rows = []
