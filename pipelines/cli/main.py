@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipelines.cli import copies, own_data, read, run
+from pipelines.cli import copies, own_data, plan, read, run
 from pipelines.cli.terminal import err
 from pipelines.config.errors import BongsuError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Public-safety analytics for several agencies: crime patterns, risk, demand forecasts, dispatch plans.\n\n"
     'Start with `bongsu run`, then `bongsu status` and `bongsu query "show tables" --audience dispatch`.',
 )
-for commands in (run, read, copies, own_data):
+for commands in (run, read, copies, own_data, plan):
     commands.add_to(app)
 
 

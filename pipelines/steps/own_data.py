@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
@@ -21,7 +18,7 @@ from pipelines.forecast.demand.series import Frequency
 from pipelines.forecast.demand.series_checks import Checked
 from pipelines.forecast.risk import own_points, own_streets, point_columns, street_scores
 from pipelines.release.pages import risk_figures
-from pipelines.steps import own_files
+from pipelines.steps import own_files, own_output
 from pipelines.steps.own_files import OwnDataError
 
 NAMED = 5
@@ -73,7 +70,7 @@ def predict_demand(
 
     ``note`` receives what might mislead.
     """
-    _check_output(target, *source.inputs)
+    own_output.check_file(target, *source.inputs)
     place = source.place()
     checked, hierarchy = _series(source, freq, note)
     forecasts = own_series.predict(
@@ -88,7 +85,7 @@ def predict_demand(
         note=note,
         season=source.season,
     )
-    with _writing(target.parent):
+    with own_output.writing(target.parent):
         forecasts.write_parquet(target)
     return checked.refused
 
@@ -111,7 +108,7 @@ def backtest_demand(
     """
     from pipelines.forecast.demand import backtest_figure
 
-    _check_folder(folder)
+    own_output.check_folder(folder)
     place = source.place()
     checked, hierarchy = _series(source, freq, note)
     frame = checked.series
@@ -159,13 +156,13 @@ def predict_risk(
 ) -> None:
     """Rank the cells or streets of an area from the points in a file and write them with their geometry."""
     inputs = (task.boundary, task.streets) if isinstance(task, own_streets.StreetTask) else (task.boundary,)
-    _check_output(target, source.path, *inputs, formats=own_points.FORMATS)
+    own_output.check_file(target, source.path, *inputs, formats=own_points.FORMATS)
     points = _points(source, note)
     if isinstance(task, own_streets.StreetTask):
         risk = own_streets.predict_streets(points, task, start, days, progress, note)
     else:
         risk = own_points.predict_points(points, task, start, days, progress, note)
-    with _writing(target.parent):
+    with own_output.writing(target.parent):
         own_points.save(risk, target)
 
 
@@ -181,7 +178,7 @@ def backtest_risk(
     note: Progress = silent,
 ) -> pl.DataFrame:
     """Score the models on the points in a file; write and return them: Parquet, and of cells two figures (SVG)."""
-    _check_folder(folder)
+    own_output.check_folder(folder)
     frame = _points(source, note)
     if isinstance(task, own_streets.StreetTask):
         listed = street_scores.backtest_streets(frame, task, start, days, origins, step, progress, note)
@@ -228,48 +225,8 @@ def _points(source: Source, note: Progress) -> pl.DataFrame:
     return own_files.read(source.path, point_columns.COLUMNS, source.encoding, note)
 
 
-def _check_output(target: Path, *inputs: Path, formats: Collection[str] = (".parquet",)) -> None:
-    """Check before the work that its result can be written.
-
-    Raises:
-        OwnDataError: The file's format is unknown, or its place is an input, a folder, below a file or cannot be
-            written.
-    """
-    if target.suffix.lower() not in formats:
-        raise OwnDataError(f"--out {target}: name a file that ends in {' or '.join(formats)}")
-    if any(target.exists() and path.exists() and target.samefile(path) for path in inputs):
-        raise OwnDataError(f"--out {target} is a file that is read: choose another name")
-    if target.is_dir():
-        raise OwnDataError(f"--out {target} is a folder: name a file in it")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise OwnDataError(f"--out {target} cannot be written over: choose another name")
-    _check_folder(target.parent)
-
-
-def _check_folder(folder: Path) -> None:
-    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
-    if not existing.is_dir():
-        raise OwnDataError(f"--out: {existing} is a file, so no folder {folder} can be made: choose another place")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise OwnDataError(f"--out: nothing can be written in {existing}: choose another place")
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Make a folder for what is written.
-
-    Raises:
-        OwnDataError: It cannot be written, such as on a full disk.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise OwnDataError(f"--out: nothing can be written in {folder} ({error.strerror or error})") from None
-
-
 def _keep(folder: Path, scores: pl.DataFrame, **others: pl.DataFrame) -> pl.DataFrame:
-    with _writing(folder):
+    with own_output.writing(folder):
         for name, frame in {**others, "scores": scores}.items():
             frame.write_parquet(folder / f"{name}.parquet")
     return scores

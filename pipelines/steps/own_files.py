@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
@@ -49,13 +50,45 @@ def read(
         OwnDataError: The file does not exist, cannot be opened, is of another format, cannot be decoded or parsed, has
             no wanted column, two of one name, or a row with more or fewer fields than its header.
     """
+    with _readable(path) as is_text:
+        return _csv(path, wanted, encoding, note) if is_text else _parquet(path, wanted)
+
+
+def cells(path: Path, encoding: str | None = None, note: Progress = silent) -> list[list[str]]:
+    """Read all cells of a file whose first line may be no header, such as a matrix, as text; the first row is line 1.
+
+    Of a Parquet file the first row is its header.
+
+    Raises:
+        OwnDataError: As for ``read``, and if a row has more or fewer fields than the first one.
+    """
+    with _readable(path) as is_text:
+        if not is_text:
+            frame = pl.read_parquet(path)
+            return [frame.columns, *(["" if v is None else str(v) for v in row] for row in frame.iter_rows())]
+        with _fields(path, (), encoding, note) as rows:
+            filled = list(_filled(path, rows))
+    if not filled:
+        raise OwnDataError(f"cannot read {path.name}: it is empty")
+    # Some programs end every line with a separator.
+    width = len(filled[0]) - int(all(not row[-1].strip() for row in filled))
+    return [row[:width] for row in (filled[0], *_whole(path, iter(filled[1:]), width))]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[bool]:
+    """Check that a file exists and is of a known format, yield whether it is text, and name it in errors of reading.
+
+    Raises:
+        OwnDataError: It cannot be read.
+    """
     if not path.is_file():
         raise OwnDataError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
     suffix = path.suffix.lower()
     if suffix not in (*TEXT, ".parquet"):
         raise OwnDataError(f"cannot read {path.name}: give a .parquet or .csv file")
     try:
-        return _csv(path, wanted, encoding, note) if suffix in TEXT else _parquet(path, wanted)
+        yield suffix in TEXT
     except OSError as error:
         raise OwnDataError(f"cannot read {path.name}: {error.strerror or error}") from None
     except pl.exceptions.PolarsError as error:
@@ -76,13 +109,7 @@ def _parquet(path: Path, wanted: Collection[str]) -> pl.DataFrame:
 
 
 def _csv(path: Path, wanted: Collection[str], encoding: str | None, note: Progress) -> pl.DataFrame:
-    # Line by line: the text of a large file as a whole would be several times its rows.
-    with path.open(encoding=_encoding(path, encoding, note), newline="") as lines:
-        named = (line.lstrip(BYTE_ORDER_MARK) for line in lines)
-        first = next((line for line in named if line.strip("\r\n")), "")
-        rows = csv.reader(
-            chain([first], lines), delimiter=_separator(first, wanted), strict=True, skipinitialspace=True
-        )
+    with _fields(path, wanted, encoding, note) as rows:
         filled = _filled(path, rows)
         header = next(filled, None)
         if header is None:
@@ -95,6 +122,18 @@ def _csv(path: Path, wanted: Collection[str], encoding: str | None, note: Progre
         while block := [[row[place] for place in places.values()] for row in islice(whole, BLOCK_ROWS)]:
             frames.append(pl.DataFrame(block, schema, orient="row"))
     return pl.concat(frames)
+
+
+@contextmanager
+def _fields(path: Path, wanted: Collection[str], encoding: str | None, note: Progress) -> Iterator[Iterator[list[str]]]:
+    """Yield the fields of each line.
+
+    Line by line: the text of a large file as a whole would be several times its rows.
+    """
+    with path.open(encoding=_encoding(path, encoding, note), newline="") as lines:
+        named = (line.lstrip(BYTE_ORDER_MARK) for line in lines)
+        first = next((line for line in named if line.strip("\r\n")), "")
+        yield csv.reader(chain([first], lines), delimiter=_separator(first, wanted), strict=True, skipinitialspace=True)
 
 
 def _separator(first: str, wanted: Collection[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.forecast.demand import own_series
 from pipelines.forecast.risk import own_points
-from pipelines.steps import own_data, own_files
+from pipelines.steps import own_data, own_files, own_output
 from pipelines.steps.own_files import OwnDataError
 
 
@@ -182,7 +182,7 @@ def series(tmp_path: Path, *names: str, days: int = 70) -> Path:
 def test_a_place_without_permission_to_write_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_data.os, "access", lambda *_: False)
+    monkeypatch.setattr(own_output.os, "access", lambda *_: False)
     source = own_data.Source(tmp_path / "never read.csv")
     with pytest.raises(OwnDataError, match=f"nothing can be written in {tmp_path}: choose another place"):
         own_data.predict_demand(source, "D", 7, tmp_path / "new" / "out.parquet")

@@ -1,0 +1,99 @@
+"""Dispatch plans on files: what is read, written and noted."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import main as cli
+from pipelines.dispatch.posts import PlanError
+from pipelines.steps import own_files, plan
+from pipelines.steps.own_files import OwnDataError
+
+MATRIX = "zone,a,b,c\na,0,4,9\nb,5,0,9\nc,9,9,0\n"
+DEMAND = "zone,weight\na,5\nb,3\nc,2\n"
+
+
+def files(folder: Path, travel: str = MATRIX, demand: str = DEMAND, posts: str = "zone\na\nb\nc\n") -> plan.PostFiles:
+    for name, text in (("travel", travel), ("demand", demand), ("posts", posts)):
+        (folder / f"{name}.csv").write_text(text, "utf-8")
+    return plan.PostFiles(*(folder / f"{name}.csv" for name in ("travel", "demand", "posts")))
+
+
+@pytest.mark.parametrize("name", ["units.csv", "new/units.PARQUET"])
+def test_units_are_written_by_zone(tmp_path: Path, name: str) -> None:
+    notes, target = list[str](), tmp_path / name
+    result = plan.posts(files(tmp_path), 2, 0.5, 4, target, note=notes.append)
+    read = pl.read_csv(target) if target.suffix == ".csv" else pl.read_parquet(target)
+    assert read.rows() == result.placed.rows() == [("b", 2)]
+    assert notes == [
+        "travel.csv is not the same in both directions: its rows are read as zones; as posts (--matrix-rows posts) "
+        "these units have the objective 0.22500"
+    ]
+
+
+def test_pairs_and_a_matrix_without_names_are_read(tmp_path: Path) -> None:
+    pairs = files(tmp_path, "From;To;Minutes\na;a;0\na;b;4\nb;b;0\nc;c;0\n")
+    assert plan.posts(pairs, 1, 0.0, 4, tmp_path / "u.csv").placed.rows() == [("a", 1)]
+    bare = files(tmp_path, "0,4\n4,0\n", "zone,weight\n0,1\n1,2\n", "zone\n1\n")
+    assert plan.posts(bare, 1, 0.0, 3, tmp_path / "u.csv").objective == pytest.approx(2 / 3)
+
+
+def test_a_matrix_in_parquet_has_its_zones_in_the_header(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    pl.DataFrame({"zone": ["a", "b"], "a": [0.0, 5.0], "b": [4.0, None]}).write_parquet(tmp_path / "travel.parquet")
+    travel = plan.read_travel(tmp_path / "travel.parquet", None, [])
+    assert travel.zones == ("a", "b") and travel.minutes[0].tolist() == [0, 4] and given.travel.exists()
+
+
+def test_a_file_is_never_written_over_an_input_or_in_another_format(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    with pytest.raises(OwnDataError, match="is a file that is read"):
+        plan.posts(given, 1, 0.5, 4, given.demand)
+    with pytest.raises(OwnDataError, match=r"ends in \.csv or \.parquet"):
+        plan.posts(given, 1, 0.5, 4, tmp_path / "units.xlsx")
+
+
+def test_cells_are_whole_rows_and_a_last_separator_is_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("0,7,\n9,0,\n\n", "utf-8")
+    assert own_files.cells(path) == [["0", "7"], ["9", "0"]]
+    path.write_text("0,7\n9\n", "utf-8")
+    with pytest.raises(OwnDataError, match=r"m\.csv, row 1: it has 1 fields, but the header has 2"):
+        own_files.cells(path)
+    path.write_text("", "utf-8")
+    with pytest.raises(OwnDataError, match="it is empty"):
+        own_files.cells(path)
+
+
+def bongsu(given: plan.PostFiles, *words: str) -> tuple[int, str, BaseException | None]:
+    options = ["--travel", given.travel, "--demand", given.demand, "--posts", given.posts, "--within", "4"]
+    done = CliRunner().invoke(cli.app, ["plan", "posts", *map(str, options), *words])
+    return done.exit_code, done.output, done.exception
+
+
+def test_plan_posts_prints_what_is_reached(tmp_path: Path) -> None:
+    target = str(tmp_path / "units.csv")
+    given = files(tmp_path, posts="zone,units\na,1\nb,0\n")
+    code, shown, _ = bongsu(given, "--units", "1", "--busy", "0.25", "--out", target)
+    assert code == 0
+    assert "objective: 0.60000 (share of the demand that an idle unit is expected to reach within 4 min)" in shown
+    assert "coverage: 0.80000" in shown and "today's objective: 0.37500" in shown and f"written: {target}" in shown
+    assert "note: travel.csv is not the same in both directions" in shown
+    code, shown, _ = bongsu(given, "--count", "2", "--out", target)
+    assert code == 0 and "objective: 0.80000 (share of the demand with a chosen site within 4 min)" in shown
+
+
+@pytest.mark.parametrize(
+    "words", [["--units", "2"], ["--count", "2", "--busy", "0.5"], [], ["--count", "1", "--units", "2"]]
+)
+def test_plan_posts_places_units_or_chooses_sites(tmp_path: Path, words: list[str]) -> None:
+    code, shown, _ = bongsu(files(tmp_path), *words, "--out", "units.csv")
+    assert code == 2 and "--count" in shown
+
+
+def test_a_row_that_cannot_be_used_is_an_expected_error(tmp_path: Path) -> None:
+    given = files(tmp_path, demand="zone,weight\na,5\nq,3\n")
+    _, _, error = bongsu(given, "--count", "2", "--out", str(tmp_path / "units.csv"))
+    assert isinstance(error, PlanError) and "demand.csv, row 2: zone q is not in --travel" in str(error)
