@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincinv
 
+from pipelines.dispatch import queues
 from pipelines.dispatch.workload import erlangs
 from pipelines.forecast.demand.evaluation import calibration
 from pipelines.forecast.demand.hierarchy.disclosure_safe import MEASURE
@@ -76,10 +77,8 @@ def units_required(loads: NDArray[np.float64], max_wait_probability: float) -> N
     while rows.size:
         units += 1
         rest = loads[rows]
-        blocked = rest * blocked / (units + rest * blocked)
-        stable = rest < units
-        wait = np.where(stable, blocked / np.where(stable, 1 - rest / units * (1 - blocked), 1.0), 1.0)
-        enough = (wait * rest).sum(axis=1) <= max_wait_probability * rest.sum(axis=1)
+        blocked = queues.blocked_with_one_more(blocked, rest, units)
+        enough = (queues.waiting(blocked, rest, units) * rest).sum(axis=1) <= max_wait_probability * rest.sum(axis=1)
         required[rows[enough]] = units
         rows, blocked = rows[~enough], blocked[~enough]
     return required

@@ -8,42 +8,11 @@ import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from numpy.typing import ArrayLike
 
-from pipelines.dispatch import staffing, workload
+from pipelines.dispatch import queues, staffing, workload
 from pipelines.forecast.demand.evaluation import calibration
 
 AT = datetime(2026, 3, 2, 21, tzinfo=UTC)
-
-
-def wait_probability(units: ArrayLike, load: ArrayLike) -> np.ndarray:
-    """Return the Erlang C probability that a call waits, for ``units`` and ``load`` in Erlangs, element by element.
-
-    Uses the stable recursion of Erlang B, B(c) = a·B(c-1) / (c + a·B(c-1)), and C = B / (1 - (a/c)(1 - B)).
-    If units do not exceed the load, the queue grows without limit: 1.
-    """
-    count, offered = np.broadcast_arrays(np.asarray(units, int), np.asarray(load, float))
-    blocked = np.ones(offered.shape)
-    result = np.where(offered > 0, 1.0, 0.0)
-    for c in range(1, int(count.max(initial=0)) + 1):
-        blocked = offered * blocked / (c + offered * blocked)
-        now = (count == c) & (offered < c)
-        result = np.where(now, blocked / (1 - offered / c * (1 - blocked)), result)
-    return np.where(offered > 0, result, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("units", "load", "probability"),
-    # By hand: one server waits with probability rho; two servers with 2 rho² / (1 + rho), rho = a / 2. The last: the
-    # textbook call centre of 100 calls in half an hour of 3 minutes each (10 Erlangs) with 14 agents: 17.4 %.
-    [(1, 0.5, 0.5), (2, 1.0, 1 / 3), (3, 2.0, 4 / 9), (14, 10.0, 0.174)],
-)
-def test_erlang_c_equals_published_values(units: int, load: float, probability: float) -> None:
-    assert wait_probability(units, load) == pytest.approx(probability, abs=5e-4)
-
-
-def test_with_too_few_units_every_call_waits_and_without_load_none() -> None:
-    assert wait_probability([0, 2, 5], [1.0, 2.0, 0.0]).tolist() == [1, 1, 0]
 
 
 @given(st.floats(0.01, 60), st.floats(0.01, 0.5))
@@ -51,8 +20,8 @@ def test_with_too_few_units_every_call_waits_and_without_load_none() -> None:
 def test_required_units_meet_the_target_and_one_less_does_not(load: float, target: float) -> None:
     units = int(staffing.units_required(np.array([[load]]), target)[0])
     # One unit waits with probability equal to the load: at a tie the last bit of a double decides.
-    assert wait_probability(units, load) <= target * (1 + 1e-12)
-    assert wait_probability(units - 1, load) > target * (1 - 1e-12)
+    assert queues.erlang_c(units, load) <= target * (1 + 1e-12)
+    assert queues.erlang_c(units - 1, load) > target * (1 - 1e-12)
 
 
 def test_without_load_no_unit_is_required() -> None:
