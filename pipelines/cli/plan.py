@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import OWN
-from pipelines.cli.terminal import err, out, progress_of
+from pipelines.cli.terminal import err, out, progress_of, table_of
 
 plan = typer.Typer(no_args_is_help=True, help="Plan dispatch on your own files, without the pipeline.")
 
@@ -86,6 +86,67 @@ def posts(
     for line in step.summary(result, within, busy):
         out.print(line, markup=False, soft_wrap=True)
     err.print(f"written: {target}", markup=False, soft_wrap=True)
+
+
+@plan.command("simulate")
+def simulate(
+    travel: Annotated[
+        Path, typer.Option("--travel", help=f"{TRAVEL} Rows are where a unit starts; all pairs must have minutes.")
+    ],
+    calls: Annotated[
+        Path,
+        typer.Option(
+            "--calls",
+            help="CSV or Parquet, one row per call: called_at (local time, or minutes), zone, on_scene_minutes; "
+            "optionally to_hospital (true or false) and drop_off_minutes, priority (lower is more urgent), capability "
+            "that the unit must have, and run (calls of different runs do not meet).",
+        ),
+    ],
+    units: Annotated[
+        Path,
+        typer.Option(
+            "--units",
+            help="CSV or Parquet: unit_id, zone (home); optionally capability (several joined by +), and from and to, "
+            "when the unit is in service: hh:mm of every day, or times as in the calls.",
+        ),
+    ],
+    within: Within,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for Parquet files: calls, units, summary.")],
+    hospitals: Annotated[
+        Path | None, typer.Option("--hospitals", help="CSV or Parquet: zone of each hospital.")
+    ] = None,
+    places: Annotated[
+        Path | None,
+        typer.Option(
+            "--places",
+            help="CSV or Parquet: zone, x, y in metres. A unit on its way home is then where a straight line leads; "
+            "without, in the zone that best divides the minutes.",
+        ),
+    ] = None,
+    speed: Annotated[
+        float,
+        typer.Option("--home-speed", min=0.05, max=5, help="Speed of the way home (no siren) over that of other ways."),
+    ] = 0.95,
+    compared: Annotated[
+        Path | None,
+        typer.Option("--compare", help="Other units for the same calls: the difference to them is printed."),
+    ] = None,
+    encoding: Encoding = None,
+) -> None:
+    """Send the nearest idle unit to each call, and show how long each call took.
+
+    If no unit is idle, calls wait, the most urgent first. With --compare, differences have a 95 % interval over days
+    (or over the column run of the calls).
+    """
+    from pipelines.steps import plan as step
+
+    files = step.SimulationFiles(travel, calls, units, hospitals, places, compared, encoding)
+    with progress_of("simulate"):
+        result = step.simulate(files, within, speed, folder, _note)
+    out.print(table_of(result.scores))
+    for name, difference in result.differences.items():
+        out.print(step.change(name, difference), markup=False, soft_wrap=True)
+    err.print(f"written: {folder}", markup=False, soft_wrap=True)
 
 
 def _note(text: str) -> None:

@@ -61,7 +61,7 @@ def demand_of(rows: pl.DataFrame, travel: Travel, name: str, note: Progress = si
     Raises:
         PlanError: A row cannot be used, no zone has demand, or none of those with demand has travel times.
     """
-    demand = typed(rows, name, zones=("zone",), numbers=("weight",))
+    demand = typed(rows, name, texts=("zone",), numbers=("weight",))
     is_known = travel.zones if travel.is_matrix else None
     twice = pl.col("zone").is_duplicated(), pl.format("zone {} occurs twice; add up its weights", "zone")
     check_rows(demand, [*faults_of_zone("zone", is_known), *faults_of_number("weight", is_required=True), twice], name)
@@ -98,7 +98,7 @@ def sites_of(rows: pl.DataFrame, travel: Travel, name: str) -> Sites:
         PlanError: A row cannot be used.
     """
     numbers = ("capacity", "units")
-    listed = typed(rows, name, zones=("zone",), numbers=numbers, optional=numbers)
+    listed = typed(rows, name, texts=("zone",), numbers=numbers, optional=numbers)
     faults = [fault for column in numbers for fault in faults_of_number(column, is_whole=True)]
     check_rows(listed, [*faults_of_zone("zone", travel.zones), *faults], name)
     unlimited = np.iinfo(np.int32).max

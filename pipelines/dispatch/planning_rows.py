@@ -16,7 +16,7 @@ _WHOLE: Final = r"^([+-]?\d+)\.0*$"
 def typed(
     rows: pl.DataFrame,
     name: str,
-    zones: Collection[str] = (),
+    texts: Collection[str] = (),
     numbers: Collection[str] = (),
     optional: Collection[str] = (),
 ) -> pl.DataFrame:
@@ -28,14 +28,14 @@ def typed(
     Args:
         rows: Of any types; names of columns in lower case.
         name: Of the file, for messages.
-        zones: Columns of names.
+        texts: Columns of names, such as zones.
         numbers: Columns of numbers.
         optional: Those of both that may be missing.
 
     Raises:
         PlanError: A column is missing, or there are no rows.
     """
-    wanted = [*zones, *numbers]
+    wanted = [*texts, *numbers]
     if missing := [column for column in wanted if column not in rows.columns and column not in optional]:
         raise PlanError(
             f"{name} lacks {', '.join(missing)}; give the columns {', '.join(c for c in wanted if c not in optional)} "
@@ -49,7 +49,7 @@ def typed(
     read = [pl.when(~is_missing(f"{column}_text")).then(number(pl.col(f"{column}_text"))) for column in numbers]
     return (
         text.rename({column: f"{column}_text" for column in numbers})
-        .with_columns(pl.col(column).str.replace(_WHOLE, "${1}") for column in zones)
+        .with_columns(pl.col(column).str.replace(_WHOLE, "${1}") for column in texts)
         .with_columns(expression.alias(column) for expression, column in zip(read, numbers, strict=True))
         .with_row_index("row", offset=1)
     )

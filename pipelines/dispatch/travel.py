@@ -50,7 +50,7 @@ def of_pairs(rows: pl.DataFrame, name: str) -> Travel:
     Raises:
         PlanError: A column is missing, or a row cannot be used; the message names it.
     """
-    pairs = typed(rows, name, zones=("from", "to"), numbers=("minutes",))
+    pairs = typed(rows, name, texts=("from", "to"), numbers=("minutes",))
     faults = [
         *faults_of_zone("from"),
         *faults_of_zone("to"),

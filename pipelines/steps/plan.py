@@ -7,9 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines.config import seeds
 from pipelines.config.progress import Progress, silent
-from pipelines.dispatch import own_posts, travel
+from pipelines.dispatch import comparison, own_posts, own_simulation, travel
+from pipelines.dispatch.comparison import Difference
 from pipelines.dispatch.own_posts import MatrixRows, Plan
+from pipelines.dispatch.simulation import simulate as simulated
 from pipelines.dispatch.travel import Travel
 from pipelines.steps import own_files, own_output
 
@@ -24,6 +27,33 @@ class PostFiles:
     demand: Path
     posts: Path
     encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationFiles:
+    """A user's files for a simulation; ``compared``: other units for the same calls."""
+
+    travel: Path
+    calls: Path
+    units: Path
+    hospitals: Path | None = None
+    places: Path | None = None
+    compared: Path | None = None
+    encoding: str | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Return all files that are read."""
+        optional = (self.hospitals, self.places, self.compared)
+        return [self.travel, self.calls, self.units, *(path for path in optional if path is not None)]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """``scores``: one row per set of units, ``units`` its file; ``differences``: of the first less the second set."""
+
+    scores: pl.DataFrame
+    differences: dict[str, Difference]
 
 
 def posts(
@@ -54,6 +84,70 @@ def posts(
         )
     write(plan.placed, target)
     return plan
+
+
+def simulate(files: SimulationFiles, within: float, speed: float, folder: Path, note: Progress = silent) -> Simulated:
+    """Send units to the calls of a file; write ``calls``, ``units`` and ``summary`` as Parquet, return the scores.
+
+    With other units to compare, their files are ``calls_compared`` and ``units_compared``.
+
+    Args:
+        files: What is read.
+        within: Minutes after which a call counts as missed.
+        speed: Of the way home over that of other ways.
+        folder: Where to write.
+        note: Receives what might mislead.
+    """
+    own_output.check_folder(folder)
+    called = own_files.read(files.calls, own_simulation.CALLS, files.encoding, note)
+    units = [path for path in (files.units, files.compared) if path is not None]
+    listed = [own_files.read(path, own_simulation.UNITS, files.encoding, note) for path in units]
+    hospitals = _optional(files.hospitals, ("zone",), files.encoding, note)
+    minutes = read_travel(files.travel, files.encoding, [called, *listed], note)
+    places = _optional(files.places, own_simulation.PLACES, files.encoding, note)
+    way = own_simulation.way_of(minutes, places, speed, files.places.name if files.places else "")
+    calls = own_simulation.calls_of(called, minutes, hospitals is not None, files.calls.name)
+    at = own_simulation.hospitals_of(hospitals, minutes, files.hospitals.name if files.hospitals else "")
+    results = []
+    for path, rows, suffix in zip(units, listed, ("", "_compared"), strict=False):
+        fleet_rows, fleet = own_simulation.fleet_of(rows, minutes, calls, path.name)
+        result = own_simulation.results(calls, simulated(way, fleet, at, calls.calls), fleet_rows, minutes, within)
+        write(result, folder / f"calls{suffix}.parquet")
+        write(own_simulation.by_unit(result, fleet_rows, calls), folder / f"units{suffix}.parquet")
+        results.append(result)
+    scores = pl.concat(
+        [
+            own_simulation.summary(result).select(pl.lit(path.name).alias("units"), pl.all())
+            for path, result in zip(units, results, strict=True)
+        ]
+    )
+    write(scores, folder / "summary.parquet")
+    return Simulated(scores, _differences(results, calls, note) if len(results) > 1 else {})
+
+
+def _differences(results: list[pl.DataFrame], calls: own_simulation.OwnCalls, note: Progress) -> dict[str, Difference]:
+    """Return what the first units change against the second, per call, with an interval over runs or days."""
+    unit = "run" if "run" in results[0].columns else "day"
+    days = calls.rows.sort("row").select(pl.col(unit).rank("dense").cast(pl.Int64)).to_series().to_numpy()
+    first, second = (
+        frame.select(pl.col("is_missed").cast(pl.Float64).alias("missed_share"), pl.col("response_minutes"))
+        for frame in results
+    )
+    differences = {}
+    for name in first.columns:
+        is_known = (first[name].is_not_null() & second[name].is_not_null()).to_numpy()
+        if not is_known.any():
+            continue
+        left, right = (frame[name].to_numpy()[is_known] for frame in (first, second))
+        rng = seeds.generator("plan simulate", name)
+        differences[name] = comparison.paired_difference(left, right, days[is_known], rng)
+    if any(difference.low is None for difference in differences.values()):
+        note(f"no interval is stated: the calls are of fewer than {comparison.LEAST_DAYS} {unit}s")
+    return differences
+
+
+def _optional(path: Path | None, wanted: tuple[str, ...], encoding: str | None, note: Progress) -> pl.DataFrame | None:
+    return None if path is None else own_files.read(path, wanted, encoding, note)
 
 
 def read_travel(path: Path, encoding: str | None, others: list[pl.DataFrame], note: Progress = silent) -> Travel:
@@ -103,3 +197,12 @@ def summary(plan: Plan, within: float, busy: float | None) -> list[str]:
             f"{whose}coverage: {coverage:.5f} (share of the demand with any unit {minutes})",
         )
     ]
+
+
+def change(name: str, difference: Difference) -> str:
+    """Return in words what the first units change."""
+    factor, unit, what = (100, "points", "missed") if name == "missed_share" else (1, "minutes", "mean response")
+    value = f"{what}: {factor * difference.value:+.2f} {unit}"
+    if difference.low is None or difference.high is None:
+        return value
+    return f"{value} (95 % interval {factor * difference.low:+.2f} to {factor * difference.high:+.2f})"

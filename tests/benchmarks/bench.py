@@ -27,7 +27,7 @@ from pipelines.config import profile
 from pipelines.config.settings import Settings
 from pipelines.ingest import fetch, load
 from pipelines.store import landing, warehouse
-from tests.benchmarks import demand_speed, throughput
+from tests.benchmarks import demand_speed, dispatch, throughput
 
 AS_OF = datetime(2026, 3, 2, 20, 15, tzinfo=UTC)
 
@@ -271,6 +271,8 @@ def main() -> None:
         console.print(risk_models())
     if not words or "demand" in words:
         demand_speed.table(console)
+    if not words or "dispatch" in words:
+        dispatch.table(console)
     if not words:
         throughput.table(console)
 

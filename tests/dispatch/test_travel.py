@@ -39,7 +39,7 @@ def test_numbers_as_names_are_names() -> None:
     check(of_cells(cells(",1,2 1,0,7 2,9,0"), "t.csv"), "1", "2")
 
 
-def test_an_empty_cell_is_no_way() -> None:
+def test_an_empty_cell_states_that_there_is_no_way() -> None:
     assert of_cells(cells("a,b 0, na,0"), "t.csv").minutes.tolist() == [[0, math.inf], [math.inf, 0]]
 
 

@@ -55,7 +55,7 @@ def test_a_file_is_never_written_over_an_input_or_in_another_format(tmp_path: Pa
         plan.posts(given, 1, 0.5, 4, tmp_path / "units.xlsx")
 
 
-def test_cells_are_whole_rows_and_a_last_separator_is_no_column(tmp_path: Path) -> None:
+def test_cells_are_whole_rows_and_a_last_separator_adds_none(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("0,7,\n9,0,\n\n", "utf-8")
     assert own_files.cells(path) == [["0", "7"], ["9", "0"]]
@@ -97,3 +97,67 @@ def test_a_row_that_cannot_be_used_is_an_expected_error(tmp_path: Path) -> None:
     given = files(tmp_path, demand="zone,weight\na,5\nq,3\n")
     _, _, error = bongsu(given, "--count", "2", "--out", str(tmp_path / "units.csv"))
     assert isinstance(error, PlanError) and "demand.csv, row 2: zone q is not in --travel" in str(error)
+
+
+SQUARE = "zone,a,b\na,0,10\nb,10,0\n"
+
+
+def simulation(folder: Path, days: int = 6) -> dict[str, str]:
+    """Options of a simulation: on each day a call in b, and one in a while the first lasts."""
+    called = [
+        row for day in range(1, days + 1) for row in (f"2026-03-{day:02} 08:00,b,30", f"2026-03-{day:02} 08:05,a,30")
+    ]
+    texts = {
+        "travel": SQUARE,
+        "calls": "\n".join(["called_at,zone,on_scene_minutes", *called, ""]),
+        "units": "unit_id,zone\n1,b\n2,a\n",
+        "compare": "unit_id,zone\n1,b\n",
+        "hospitals": "zone\na\n",
+        "places": "zone,x,y\na,0,0\nb,1000,0\n",
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_text(text, "utf-8")
+    return {f"--{name}": str(folder / f"{name}.csv") for name in texts}
+
+
+def simulated(options: dict[str, str], folder: Path) -> tuple[int, str, BaseException | None]:
+    words = [word for pair in options.items() for word in pair]
+    done = CliRunner().invoke(cli.app, ["plan", "simulate", *words, "--within", "5", "--out", str(folder)])
+    return done.exit_code, done.output, done.exception
+
+
+def test_plan_simulate_writes_calls_and_units_and_compares_over_days(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "results"
+    code, shown, error = simulated(simulation(tmp_path), folder)
+    assert code == 0, error
+    calls = pl.read_parquet(folder / "calls.parquet")
+    assert calls["unit_id"].to_list() == ["1", "2"] * 6 and calls["response_minutes"].sum() == 0
+    other = pl.read_parquet(folder / "calls_compared.parquet")
+    assert other["response_minutes"].to_list() == [0, 35] * 6 and other["is_missed"].to_list() == [False, True] * 6
+    assert pl.read_parquet(folder / "units.parquet")["calls"].to_list() == [6, 6]
+    assert pl.read_parquet(folder / "summary.parquet")["missed_share"].to_list() == [0, 0.5]
+    assert "missed: -50.00 points (95 % interval -50.00 to -50.00)" in shown
+    assert "mean response: -17.50 minutes" in shown and "compare.csv" in shown
+
+
+def test_without_several_days_a_difference_has_no_interval(tmp_path: Path) -> None:
+    code, shown, error = simulated(simulation(tmp_path, days=1), tmp_path / "results")
+    assert code == 0, error
+    assert "note: no interval is stated: the calls are of fewer than 5 days" in shown
+    assert "missed: -50.00 points\n" in shown
+
+
+def test_plan_simulate_needs_neither_hospitals_nor_places(tmp_path: Path) -> None:
+    options = {name: path for name, path in simulation(tmp_path).items() if name in ("--travel", "--calls", "--units")}
+    code, shown, _ = simulated(options, tmp_path / "results")
+    assert code == 0 and "missed:" not in shown
+    assert not (tmp_path / "results" / "calls_compared.parquet").exists()
+
+
+def test_plan_simulate_refuses_a_row_and_a_place_to_write(tmp_path: Path) -> None:
+    options = simulation(tmp_path)
+    (tmp_path / "units.csv").write_text("unit_id,zone\n1,q\n", "utf-8")
+    _, _, error = simulated(options, tmp_path / "results")
+    assert isinstance(error, PlanError) and "units.csv, row 1: zone q is not in --travel" in str(error)
+    _, _, error = simulated(options, tmp_path / "units.csv")
+    assert isinstance(error, OwnDataError) and "is a file, so no folder" in str(error)
