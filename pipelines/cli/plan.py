@@ -67,6 +67,14 @@ def posts(
             "column's zone is reached from the row's post, as plan simulate reads it. Pairs go from post to zone.",
         ),
     ] = MatrixRows.zones,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            help="CSV or Parquet to write: where to be with 1, 2, … idle units, each row one unit more (compliance "
+            "table). Needs --units and --busy.",
+        ),
+    ] = None,
     encoding: Encoding = None,
 ) -> None:
     """Place units at posts so that an idle unit reaches most demand in time; or choose the best sites.
@@ -80,9 +88,11 @@ def posts(
     number = count if count is not None else units
     if number is None or (count is not None) == (busy is not None) or (count is not None and units is not None):
         raise typer.BadParameter("give --units and --busy to place units, or --count alone to choose sites")
+    if table is not None and busy is None:
+        raise typer.BadParameter("--table needs --units and --busy")
     files = step.PostFiles(travel, demand, sites, encoding)
     with progress_of("plan"):
-        result = step.posts(files, number, busy, within, target, matrix_rows.value, _note)
+        result = step.posts(files, number, busy, within, target, matrix_rows.value, _note, table)
     for line in step.summary(result, within, busy):
         out.print(line, markup=False, soft_wrap=True)
     err.print(f"written: {target}", markup=False, soft_wrap=True)
@@ -131,6 +141,18 @@ def simulate(
         Path | None,
         typer.Option("--compare", help="Other units for the same calls: the difference to them is printed."),
     ] = None,
+    demand: Annotated[
+        Path | None,
+        typer.Option(
+            "--relocate",
+            help="CSV or Parquet: zone, weight. The units of --units (not those of --compare) then drive, when they "
+            "become idle, to the home of any unit where they help this demand most (DMEXCLP). Needs --busy.",
+        ),
+    ] = None,
+    busy: Annotated[
+        float | None,
+        typer.Option("--busy", min=0, max=0.999, help="Probability that a unit is busy, for --relocate."),
+    ] = None,
     encoding: Encoding = None,
 ) -> None:
     """Send the nearest idle unit to each call, and show how long each call took.
@@ -140,9 +162,11 @@ def simulate(
     """
     from pipelines.steps import plan as step
 
-    files = step.SimulationFiles(travel, calls, units, hospitals, places, compared, encoding)
+    if (demand is None) != (busy is None):
+        raise typer.BadParameter("--relocate and --busy belong together")
+    files = step.SimulationFiles(travel, calls, units, hospitals, places, compared, demand, encoding)
     with progress_of("simulate"):
-        result = step.simulate(files, within, speed, folder, _note)
+        result = step.simulate(files, within, speed, folder, _note, busy or 0.0)
     out.print(table_of(result.scores))
     for name, difference in result.differences.items():
         out.print(step.change(name, difference), markup=False, soft_wrap=True)

@@ -6,15 +6,18 @@ from typing import Final, Literal
 
 import numpy as np
 import polars as pl
+from scipy.stats import binom
 
 from pipelines.config.progress import Progress, silent
-from pipelines.dispatch import posts
+from pipelines.dispatch import posts, standby
 from pipelines.dispatch.planning_rows import check_rows, faults_of_number, faults_of_zone, typed
 from pipelines.dispatch.posts import Bools, Counts, Floats, PlanError
 from pipelines.dispatch.travel import Travel
 
 DEMAND: Final = ("zone", "weight")
 SITES: Final = ("zone", "capacity", "units")
+SECOND_UNIT: Final = 0.05
+"""Weight of a second idle unit within reach, next to that of the first."""
 NAMED: Final = 5
 """Maximum number of zones that a note names."""
 
@@ -41,12 +44,14 @@ class Plan:
 
     ``objective``: expected to be reached by an idle unit in time; ``coverage``: that any unit reaches in time;
     ``today_objective`` and ``today_coverage``: the same for today's units, if stated; ``turned_objective``: that of the
-    same units if rows and columns of the matrix change their meaning.
+    same units if rows and columns of the matrix change their meaning; ``missed``: ``zone, units, lost,
+    lost_after_move, move_from, move_to``, what is lost without the units of a post, most first (``standby.Regret``).
     """
 
     placed: pl.DataFrame
     objective: float
     coverage: float
+    missed: pl.DataFrame
     today_objective: float | None = None
     today_coverage: float | None = None
     turned_objective: float | None = None
@@ -168,10 +173,50 @@ def plan(
         placed.filter(pl.col("units") > 0),
         posts.coverage(reach, weights, best, busy or 0.0),
         posts.coverage(reach, weights, best),
+        _missed(reach, weights, best, busy or 0.0, sites),
         None if today is None else posts.coverage(reach, weights, today, busy or 0.0),
         None if today is None else posts.coverage(reach, weights, today),
         turned,
     )
+
+
+def compliance_table(
+    travel: Travel,
+    weights: Floats,
+    sites: Sites,
+    within: float,
+    units: int,
+    busy: float,
+    matrix_rows: MatrixRows = "zones",
+) -> pl.DataFrame:
+    """Return where the units that are idle should be, for 1 to ``units`` of them: as ``standby.gaps``.
+
+    Numbers of idle units count by their chance if units are busy independently of each other. Coverage is that of the
+    next call, by any idle unit; a second unit within reach counts a little, so that no unit is placed where it adds
+    nothing. Arguments as in ``plan``.
+    """
+    reach = covers(travel, sites, within, matrix_rows)
+    chances = binom.pmf(np.arange(1, units + 1), units, 1 - busy)
+    order = standby.compliance(reach, weights, chances, SECOND_UNIT, sites.capacity)
+    return standby.gaps(reach, weights, order, 0.0, sites.capacity, list(sites.zones))
+
+
+def _missed(reach: Bools, weights: Floats, units: Counts, busy: float, sites: Sites) -> pl.DataFrame:
+    """Return what is lost without the units of each post that has some, most first."""
+    regret = standby.regrets(reach, weights, units, busy)
+    names = [*sites.zones, None]
+    frame = pl.DataFrame(
+        {
+            "zone": list(sites.zones),
+            "units": units,
+            "lost": regret.lost,
+            "lost_after_move": regret.lost_after_move,
+            "move_from": [names[place] for place in regret.move_from],
+            "move_to": [names[place] for place in regret.move_to],
+        },
+        schema_overrides={"move_from": pl.String, "move_to": pl.String},
+    )
+    return frame.filter(pl.col("units") > 0).sort("lost", descending=True, maintain_order=True)
 
 
 def _some(zones: Collection[str]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 from pipelines.dispatch import own_times
 from pipelines.dispatch.planning_rows import check_rows, faults_of_number, faults_of_zone, typed
 from pipelines.dispatch.posts import PlanError
+from pipelines.dispatch.relocation import Relocation
 from pipelines.dispatch.simulation import Calls, Fleet, Floats, Hours, Ints, Outcome
 from pipelines.dispatch.travel import Travel
 from pipelines.dispatch.way_home import Way
@@ -144,6 +145,12 @@ def fleet_of(rows: pl.DataFrame, travel: Travel, calls: OwnCalls, name: str) -> 
     return listed.select("unit_id", "zone"), Fleet(homes, hours, _skills(listed, calls, name))
 
 
+def relocated(fleet: Fleet, travel: Travel, weights: Floats, within: float, busy: float) -> Fleet:
+    """Return units that, when they become idle, drive to the home of any unit where they help most (DMEXCLP)."""
+    homes = np.unique(fleet.homes)
+    return replace(fleet, relocation=Relocation(homes, travel.minutes[homes] <= within, weights, busy))
+
+
 def _skills(listed: pl.DataFrame, calls: OwnCalls, name: str) -> np.ndarray | None:
     """Return whether each unit has each capability that calls need."""
     if not calls.capabilities:
@@ -198,30 +205,30 @@ def way_of(travel: Travel, places: pl.DataFrame | None, speed: float, name: str)
     return Way(travel.minutes, np.array([point[zone] for zone in travel.zones]), speed)
 
 
-def results(own: OwnCalls, outcome: Outcome, units: pl.DataFrame, travel: Travel, within: float) -> pl.DataFrame:
+def results(called: OwnCalls, outcome: Outcome, units: pl.DataFrame, travel: Travel, within: float) -> pl.DataFrame:
     """Return one row per call, in the order of the file.
 
     Columns: ``run`` if given, ``called_at`` (minutes, or local time if the file has times), ``zone``, ``unit_id``,
     ``waiting_minutes`` until a unit was sent, ``driving_minutes``, ``response_minutes`` (their sum), ``is_missed``:
     later than ``within``, or no unit ever came; ``hospital``: its zone; ``busy_minutes`` of the unit.
     """
-    used = np.arange(own.calls.at.shape[1]) < own.calls.count[:, None]
-    at = own.calls.at[used]
+    used = np.arange(called.calls.at.shape[1]) < called.calls.count[:, None]
+    at = called.calls.at[used]
     measured: dict[str, Floats] = {
         "waiting_minutes": outcome.waiting[used],
         "driving_minutes": outcome.driving[used],
         "response_minutes": outcome.response[used],
-        "busy_minutes": (outcome.end - own.calls.at - outcome.waiting)[used],
+        "busy_minutes": (outcome.end - called.calls.at - outcome.waiting)[used],
     }
-    frame = own.rows.select("row", "run", "day", "at", "zone").with_columns(
+    frame = called.rows.select("row", "run", "day", "at", "zone").with_columns(
         _named("unit_id", outcome.unit[used], units["unit_id"]),
         _named("hospital", outcome.hospital[used], pl.Series(travel.zones)),
         *(pl.Series(name, values).fill_nan(None) for name, values in measured.items()),
     )
-    kept = [] if own.rows["run"].eq("").all() else ["run"]
-    called = own_times.written(pl.Series("called_at", at), own.midnight)
+    kept = [] if called.rows["run"].eq("").all() else ["run"]
+    written_at = own_times.written(pl.Series("called_at", at), called.midnight)
     return (
-        frame.with_columns(called, is_missed=(pl.col("response_minutes") > within).fill_null(True))
+        frame.with_columns(written_at, is_missed=(pl.col("response_minutes") > within).fill_null(True))
         .sort("row")
         .select(*kept, "called_at", "zone", *RESULTS)
     )
@@ -245,13 +252,13 @@ def summary(calls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def by_unit(calls: pl.DataFrame, units: pl.DataFrame, own: OwnCalls) -> pl.DataFrame:
+def by_unit(calls: pl.DataFrame, units: pl.DataFrame, called: OwnCalls) -> pl.DataFrame:
     """Return ``unit_id, zone, calls, busy_minutes, busy_share`` of every unit.
 
     ``busy_share``: of the time from the first to the last call of each run; tasks that end later count as a whole, so
     it is a little too high for short runs.
     """
-    spans = own.rows.group_by("run").agg(pl.col("at").max() - pl.col("at").min())
+    spans = called.rows.group_by("run").agg(pl.col("at").max() - pl.col("at").min())
     span = float(spans["at"].sum())
     taken = calls.group_by("unit_id").agg(pl.len().alias("calls"), pl.col("busy_minutes").sum())
     share = pl.col("busy_minutes") / span if span > 0 else pl.lit(None, pl.Float64)

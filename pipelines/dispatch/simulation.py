@@ -9,6 +9,7 @@ Rules, those of ELASPY (Dieleman and Jagtenberg 2024), with priorities, capabili
 * A unit drives to the call, stays on scene, and ends there, or drives to the hospital nearest to the call, where it
   stays for the drop-off time. Then it is idle and drives home; without siren, so slower. On its way it can be sent from
   the zone where it is (``way_home``).
+* With relocation (DMEXCLP) a unit that becomes idle drives to the post where it helps most, in place of its home.
 * If no unit is idle, calls wait. A unit that becomes idle takes the most urgent one, of equal ones the first.
 """
 
@@ -19,6 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.dispatch.posts import PlanError
+from pipelines.dispatch.relocation import Relocation
 from pipelines.dispatch.way_home import Way
 
 Floats = NDArray[np.float64]
@@ -52,12 +55,14 @@ class Fleet:
     """Units, one per position.
 
     ``homes``: zones; ``hours``: when in service, None for always; ``skills``: whether each unit (row) can take calls
-    that need a capability (column), None if no call needs any.
+    that need a capability (column), None if no call needs any; ``relocation``: of units that become idle, None if they
+    go home.
     """
 
     homes: Ints
     hours: Hours | None = None
     skills: Bools | None = None
+    relocation: Relocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,12 @@ def simulate(way: Way, fleet: Fleet, hospitals: Ints, calls: Calls) -> Outcome:
         fleet: Units.
         hospitals: Zones of hospitals; may be empty if no call ends at one.
         calls: Calls of each run.
+
+    Raises:
+        PlanError: Units with relocation have hours of service, or a home that is not one of its posts.
     """
+    if fleet.relocation is not None and fleet.hours is not None:
+        raise PlanError("units with hours of service cannot be relocated: leave out from and to")
     shape = calls.at.shape
     result = Outcome(
         np.full(shape, -1), np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, -1)
@@ -122,6 +132,8 @@ def simulate(way: Way, fleet: Fleet, hospitals: Ints, calls: Calls) -> Outcome:
 class _Group:
     """The state of runs that go side by side: when each unit (column) is idle, where it becomes so, when it is home.
 
+    ``home``: where a unit goes; with relocation, ``post``: its number, and ``is_open``: not decided yet. ``within``:
+    idle units that are, or will be, within reach of each zone.
     ``waiting``: urgency, minute and number of the calls that wait, in the order in which they are served, by run.
     """
 
@@ -134,6 +146,10 @@ class _Group:
     free: Floats = field(init=False)
     left: Ints = field(init=False)
     home_at: Floats = field(init=False)
+    home: Ints = field(init=False)
+    post: Ints = field(init=False)
+    is_open: Bools = field(init=False)
+    within: Ints = field(init=False)
     waiting: dict[int, list[tuple[float, float, int]]] = field(init=False)
 
     def run(self) -> None:
@@ -141,6 +157,10 @@ class _Group:
         self.free = np.repeat(self.calls.at[self.runs, :1], shape[1], axis=1)
         self.home_at = np.full(shape, -np.inf)
         self.left = np.tile(self.fleet.homes, (shape[0], 1))
+        self.home, self.is_open = self.left.copy(), np.zeros(shape, dtype=bool)
+        if self.fleet.relocation is not None:
+            self.post = np.tile(self.fleet.relocation.posts_of(self.fleet.homes), (shape[0], 1))
+            self.within = self.fleet.relocation.covers[self.post].sum(axis=1, dtype=np.int64)
         self.waiting = {}
         from_homes = np.ascontiguousarray(self.way.minutes[self.fleet.homes].T)
         counts = self.calls.count[self.runs]
@@ -155,6 +175,8 @@ class _Group:
         at, zone = self.calls.at[runs, number], self.calls.zone[runs, number]
         for earlier in [number for number in self.waiting if number < runs.size]:
             self._serve_waiting(earlier, float(at[earlier]))
+        if self.fleet.relocation is not None:
+            self._relocate(self.fleet.relocation, at)
         now = at[:, None]
         idle = self.free[: runs.size] <= now
         if self.fleet.hours is not None:
@@ -162,7 +184,7 @@ class _Group:
         if self.fleet.skills is not None:
             needs = self.calls.needs[runs, number]
             idle &= self.fleet.skills.T[needs] | (needs < 0)[:, None]
-        drive = from_homes[zone]
+        drive = from_homes[zone] if self.fleet.relocation is None else self._from_posts(zone)
         row, unit = np.nonzero(idle & (self.home_at[: runs.size] > now))
         if row.size:
             drive[row, unit] = self.way.minutes[self._places(row, unit, at[row]), zone[row]]
@@ -182,7 +204,28 @@ class _Group:
     def _places(self, row: Ints, unit: Ints, at: Floats) -> Ints:
         """Return the zones in which idle units are."""
         left, free = self.left[row, unit], self.free[row, unit]
-        return self.way.place(left, self.fleet.homes[unit], at - free, self.home_at[row, unit] - free)
+        return self.way.place(left, self.home[row, unit], at - free, self.home_at[row, unit] - free)
+
+    def _from_posts(self, zone: Ints) -> Floats:
+        """Return the minutes from where each unit goes to the zone of each run."""
+        return self.way.minutes[self.home[: zone.size], zone[:, None]]
+
+    def _relocate(self, relocation: Relocation, at: Floats) -> None:
+        """Decide where units go that became idle since the last call, one after another."""
+        rows = np.arange(at.size)
+        while True:
+            since = np.where(self.is_open[: at.size], self.free[: at.size], np.inf)
+            first = since.argmin(axis=1)
+            row = np.flatnonzero(since[rows, first] <= at)
+            if not row.size:
+                return
+            unit = first[row]
+            post = relocation.best(self.within[row])
+            self.within[row] += relocation.covers[post]
+            self.post[row, unit], self.home[row, unit] = post, relocation.posts[post]
+            self.is_open[row, unit] = False
+            way = self.way.home_minutes(self.left[row, unit], relocation.posts[post])
+            self.home_at[row, unit] = self.free[row, unit] + way
 
     def _serve_waiting(self, row: int, until: float) -> None:
         """Send units that become idle until then to the calls that wait in one run."""
@@ -204,7 +247,7 @@ class _Group:
             units = np.flatnonzero(ready[place] == soonest)
             at = np.full(units.size, soonest)
             rows = np.full(units.size, row, dtype=np.int64)
-            zones = self.fleet.homes[units]
+            zones = self.home[rows, units]
             away = np.flatnonzero(self.home_at[rows, units] > at)
             zones[away] = self._places(rows[away], units[away], at[away])
             drive = self.way.minutes[zones, self.calls.zone[run, number]]
@@ -223,7 +266,12 @@ class _Group:
             end[carried] += self.way.minutes[zone[carried], left[carried]] + drop_off[carried]
             self.result.hospital[runs[carried], number] = left[carried]
         self.free[rows, unit], self.left[rows, unit] = end, left
-        self.home_at[rows, unit] = end + self.way.home_minutes(left, self.fleet.homes[unit])
+        if self.fleet.relocation is None:
+            self.home_at[rows, unit] = end + self.way.home_minutes(left, self.home[rows, unit])
+        else:
+            counted = np.flatnonzero(~self.is_open[rows, unit])
+            self.within[rows[counted]] -= self.fleet.relocation.covers[self.post[rows[counted], unit[counted]]]
+            self.is_open[rows, unit], self.home_at[rows, unit] = True, np.inf
         self.result.unit[runs, number] = unit
         self.result.waiting[runs, number] = at - self.calls.at[runs, number]
         self.result.driving[runs, number] = driving

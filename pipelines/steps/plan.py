@@ -17,6 +17,10 @@ from pipelines.dispatch.travel import Travel
 from pipelines.steps import own_files, own_output
 
 FORMATS = (".csv", ".parquet")
+OUTPUTS = ("calls", "units", "summary", "calls_compared", "units_compared")
+"""Files of a simulation."""
+SHOWN = 3
+"""Posts that are named as those that must not be left empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,10 @@ class PostFiles:
 
 @dataclass(frozen=True, slots=True)
 class SimulationFiles:
-    """A user's files for a simulation; ``compared``: other units for the same calls."""
+    """A user's files for a simulation.
+
+    ``compared``: other units for the same calls; ``demand``: of zones, by which the first units are relocated.
+    """
 
     travel: Path
     calls: Path
@@ -39,12 +46,13 @@ class SimulationFiles:
     hospitals: Path | None = None
     places: Path | None = None
     compared: Path | None = None
+    demand: Path | None = None
     encoding: str | None = None
 
     @property
     def paths(self) -> list[Path]:
         """Return all files that are read."""
-        optional = (self.hospitals, self.places, self.compared)
+        optional = (self.hospitals, self.places, self.compared, self.demand)
         return [self.travel, self.calls, self.units, *(path for path in optional if path is not None)]
 
 
@@ -64,12 +72,15 @@ def posts(
     target: Path,
     matrix_rows: MatrixRows = "zones",
     note: Progress = silent,
+    table: Path | None = None,
 ) -> Plan:
     """Place units (MEXCLP), or without ``busy`` choose as many sites (MCLP); write ``zone, units``, return the plan.
 
-    ``note`` receives what might mislead.
+    ``note`` receives what might mislead; ``table`` is where the compliance table is written, which needs ``busy``.
     """
-    own_output.check_file(target, files.travel, files.demand, files.posts, formats=FORMATS)
+    for output in (target, table):
+        if output is not None:
+            own_output.check_file(output, files.travel, files.demand, files.posts, formats=FORMATS)
     demand = own_files.read(files.demand, own_posts.DEMAND, files.encoding, note)
     sites = own_files.read(files.posts, own_posts.SITES, files.encoding, note)
     minutes = read_travel(files.travel, files.encoding, [demand, sites], note)
@@ -83,10 +94,14 @@ def posts(
             f"(--matrix-rows {other}) these units have the objective {plan.turned_objective:.5f}"
         )
     write(plan.placed, target)
+    if table is not None and busy is not None:
+        write(own_posts.compliance_table(minutes, weights, candidates, within, units, busy, matrix_rows), table)
     return plan
 
 
-def simulate(files: SimulationFiles, within: float, speed: float, folder: Path, note: Progress = silent) -> Simulated:
+def simulate(
+    files: SimulationFiles, within: float, speed: float, folder: Path, note: Progress = silent, busy: float = 0.0
+) -> Simulated:
     """Send units to the calls of a file; write ``calls``, ``units`` and ``summary`` as Parquet, return the scores.
 
     With other units to compare, their files are ``calls_compared`` and ``units_compared``.
@@ -97,8 +112,10 @@ def simulate(files: SimulationFiles, within: float, speed: float, folder: Path, 
         speed: Of the way home over that of other ways.
         folder: Where to write.
         note: Receives what might mislead.
+        busy: Probability that a unit is busy, for relocation.
     """
-    own_output.check_folder(folder)
+    for name in OUTPUTS:
+        own_output.check_file(folder / f"{name}.parquet", *files.paths)
     called = own_files.read(files.calls, own_simulation.CALLS, files.encoding, note)
     units = [path for path in (files.units, files.compared) if path is not None]
     listed = [own_files.read(path, own_simulation.UNITS, files.encoding, note) for path in units]
@@ -111,6 +128,10 @@ def simulate(files: SimulationFiles, within: float, speed: float, folder: Path, 
     results = []
     for path, rows, suffix in zip(units, listed, ("", "_compared"), strict=False):
         fleet_rows, fleet = own_simulation.fleet_of(rows, minutes, calls, path.name)
+        if files.demand is not None and not suffix:
+            demand = own_files.read(files.demand, own_posts.DEMAND, files.encoding, note)
+            _, weights = own_posts.demand_of(demand, minutes, files.demand.name, note)
+            fleet = own_simulation.relocated(fleet, minutes, weights, within, busy)
         result = own_simulation.results(calls, simulated(way, fleet, at, calls.calls), fleet_rows, minutes, within)
         write(result, folder / f"calls{suffix}.parquet")
         write(own_simulation.by_unit(result, fleet_rows, calls), folder / f"units{suffix}.parquet")
@@ -188,7 +209,7 @@ def summary(plan: Plan, within: float, busy: float | None) -> list[str]:
         else f"demand that an idle unit is expected to reach {minutes}"
     )
     rows = [("", plan.objective, plan.coverage), ("today's ", plan.today_objective, plan.today_coverage)]
-    return [
+    lines = [
         line
         for whose, objective, coverage in rows
         if objective is not None
@@ -197,6 +218,12 @@ def summary(plan: Plan, within: float, busy: float | None) -> list[str]:
             f"{whose}coverage: {coverage:.5f} (share of the demand with any unit {minutes})",
         )
     ]
+    posts_missed = [
+        f"must not be left empty: {zone} (without its {count} unit{'s' if count > 1 else ''} the objective falls by "
+        f"{lost:.5f}" + (f", by {after:.5f} if one moves from {start} to {end})" if start else ")")
+        for zone, count, lost, after, start, end in plan.missed.head(SHOWN).iter_rows()
+    ]
+    return lines + posts_missed
 
 
 def change(name: str, difference: Difference) -> str:

@@ -35,16 +35,16 @@ def fleet_of(calls: OwnCalls, **columns: Sequence[object]) -> Fleet:
 
 def test_calls_are_sorted_by_run_and_time_and_results_are_in_the_order_of_the_file() -> None:
     frame = rows(called_at=[30, 5, 0], zone=["c", "b", "a"], on_scene_minutes=[1, 1, 20], run=["x", "y", "x"])
-    own = calls_of(frame)
-    assert own.calls.count.tolist() == [2, 1] and own.calls.at[0].tolist() == [0, 30]
-    units, fleet = own_simulation.fleet_of(rows(unit_id=["u"], zone=["a"]), TRAVEL, own, "units.csv")
+    called = calls_of(frame)
+    assert called.calls.count.tolist() == [2, 1] and called.calls.at[0].tolist() == [0, 30]
+    units, fleet = own_simulation.fleet_of(rows(unit_id=["u"], zone=["a"]), TRAVEL, called, "units.csv")
     way = own_simulation.way_of(TRAVEL, None, 1.0, "")
-    outcome = simulate(way, fleet, np.zeros(0, dtype=int), own.calls)
-    result = own_simulation.results(own, outcome, units, TRAVEL, within=10)
+    outcome = simulate(way, fleet, np.zeros(0, dtype=int), called.calls)
+    result = own_simulation.results(called, outcome, units, TRAVEL, within=10)
     assert result["run"].to_list() == ["x", "y", "x"]
     assert result["response_minutes"].to_list() == [20, 10, 0] and result["is_missed"].to_list() == [True, False, False]
     assert own_simulation.summary(result).row(0) == (3, pytest.approx(1 / 3), 10, 18, 0, 0)
-    (unit,) = own_simulation.by_unit(result, units, own).iter_rows(named=True)
+    (unit,) = own_simulation.by_unit(result, units, called).iter_rows(named=True)
     assert (unit["calls"], unit["busy_minutes"]) == (3, 20 + 21 + 11)
 
 
@@ -60,15 +60,15 @@ def test_calls_are_sorted_by_run_and_time_and_results_are_in_the_order_of_the_fi
 def test_calls_have_local_times_or_minutes(
     times: Sequence[object], minutes: Sequence[float], midnight: datetime | None
 ) -> None:
-    own = simple(called_at=times)
-    assert own.calls.at[0].tolist() == minutes and own.midnight == midnight
-    back = own_times.written(pl.Series("called_at", own.calls.at[0]), midnight)
+    called = simple(called_at=times)
+    assert called.calls.at[0].tolist() == minutes and called.midnight == midnight
+    back = own_times.written(pl.Series("called_at", called.calls.at[0]), midnight)
     assert back[0] == (minutes[0] if midnight is None else own_times.written(back, None)[0])
 
 
 def test_minutes_may_be_the_name_of_the_column() -> None:
-    own = calls_of(rows(minutes=["7"], zone=["a"], on_scene_minutes=["3"]))
-    assert own.calls.at.tolist() == [[7]]
+    called = calls_of(rows(minutes=["7"], zone=["a"], on_scene_minutes=["3"]))
+    assert called.calls.at.tolist() == [[7]]
 
 
 def test_calls_end_at_a_hospital_if_stated_or_if_they_have_a_drop_off() -> None:
@@ -148,12 +148,12 @@ def test_hours_that_cannot_be_read_are_refused_with_their_row(start: str, end: s
 
 
 def test_units_have_capabilities_that_calls_need() -> None:
-    own = simple(capability=["als", ""])
-    fleet = fleet_of(own, unit_id=["1", "2"], zone=["a", "b"], capability=["bls", "bls + als"])
+    called = simple(capability=["als", ""])
+    fleet = fleet_of(called, unit_id=["1", "2"], zone=["a", "b"], capability=["bls", "bls + als"])
     assert fleet.skills is not None and fleet.skills.tolist() == [[False], [True]]
-    assert own.calls.needs.tolist() == [[0, -1]]
+    assert called.calls.needs.tolist() == [[0, -1]]
     with pytest.raises(PlanError, match=r"units\.csv: no unit has the capability als that a call needs \(row 1 of"):
-        fleet_of(own, unit_id=["1"], zone=["a"], capability=["bls"])
+        fleet_of(called, unit_id=["1"], zone=["a"], capability=["bls"])
 
 
 @pytest.mark.parametrize(

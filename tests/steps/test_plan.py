@@ -85,12 +85,31 @@ def test_plan_posts_prints_what_is_reached(tmp_path: Path) -> None:
     assert code == 0 and "objective: 0.80000 (share of the demand with a chosen site within 4 min)" in shown
 
 
+def test_plan_posts_names_posts_that_must_not_be_empty_and_writes_a_compliance_table(tmp_path: Path) -> None:
+    given, table = files(tmp_path, posts="zone\na\nb\nc\n"), tmp_path / "table.csv"
+    words = ["--units", "2", "--busy", "0.1", "--matrix-rows", "posts", "--out", str(tmp_path / "units.csv")]
+    code, shown, error = bongsu(given, *words, "--table", str(table))
+    assert code == 0, error
+    assert (
+        "must not be left empty: a (without its 1 unit the objective falls by 0.72000, by 0.18000 if one moves" in shown
+    )
+    assert "must not be left empty: c (without its 1 unit the objective falls by 0.18000)" in shown
+    assert pl.read_csv(table).rows() == [(1, "a", 0.8, 0.8, 0.0), (2, "c", 1.0, 1.0, 0.0)]
+
+
 @pytest.mark.parametrize(
-    "words", [["--units", "2"], ["--count", "2", "--busy", "0.5"], [], ["--count", "1", "--units", "2"]]
+    "words",
+    [
+        ["--units", "2"],
+        ["--count", "2", "--table", "t.csv"],
+        ["--count", "2", "--busy", "0.5"],
+        [],
+        ["--count", "1", "--units", "2"],
+    ],
 )
 def test_plan_posts_places_units_or_chooses_sites(tmp_path: Path, words: list[str]) -> None:
     code, shown, _ = bongsu(files(tmp_path), *words, "--out", "units.csv")
-    assert code == 2 and "--count" in shown
+    assert code == 2 and "--units" in shown
 
 
 def test_a_row_that_cannot_be_used_is_an_expected_error(tmp_path: Path) -> None:
@@ -152,6 +171,27 @@ def test_plan_simulate_needs_neither_hospitals_nor_places(tmp_path: Path) -> Non
     code, shown, _ = simulated(options, tmp_path / "results")
     assert code == 0 and "missed:" not in shown
     assert not (tmp_path / "results" / "calls_compared.parquet").exists()
+
+
+def test_plan_simulate_relocates_the_first_units(tmp_path: Path) -> None:
+    options = simulation(tmp_path)
+    (tmp_path / "demand.csv").write_text("zone,weight\na,1\nb,5\n", "utf-8")
+    both = options | {"--compare": options["--units"], "--relocate": str(tmp_path / "demand.csv"), "--busy": "0.3"}
+    code, shown, error = simulated(both, tmp_path / "results")
+    assert code == 0, error
+    moved, still = (pl.read_parquet(tmp_path / "results" / f"calls{name}.parquet") for name in ("", "_compared"))
+    assert still["response_minutes"].sum() == 0 and moved["response_minutes"].sum() > 0, "both wait in b"
+    code, shown, _ = simulated(options | {"--busy": "0.3"}, tmp_path / "results")
+    assert code == 2 and "belong together" in shown
+
+
+def test_results_are_never_written_over_an_input(tmp_path: Path) -> None:
+    options = simulation(tmp_path)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    pl.read_csv(options["--calls"]).write_parquet(folder / "calls.parquet")
+    _, _, error = simulated(options | {"--calls": str(folder / "calls.parquet")}, folder)
+    assert isinstance(error, OwnDataError) and "calls.parquet is a file that is read" in str(error)
 
 
 def test_plan_simulate_refuses_a_row_and_a_place_to_write(tmp_path: Path) -> None:
