@@ -42,16 +42,18 @@ class Sites:
 class Plan:
     """``placed``: ``zone, units`` with at least one unit. Shares of the demand, 0 to 1.
 
-    ``objective``: expected to be reached by an idle unit in time; ``coverage``: that any unit reaches in time;
+    ``objective``: expected to be reached by an idle unit in time; ``bound``: the most that any placement can have;
+    ``coverage``: that any unit reaches in time;
     ``today_objective`` and ``today_coverage``: the same for today's units, if stated; ``turned_objective``: that of the
     same units if rows and columns of the matrix change their meaning; ``missed``: ``zone, units, lost,
-    lost_after_move, move_from, move_to``, what is lost without the units of a post, most first (``standby.Regret``).
+    lost_after_move, move_from``, what is lost without the units of a post, most first (``standby.Regret``).
     """
 
     placed: pl.DataFrame
     objective: float
     coverage: float
     missed: pl.DataFrame
+    bound: float
     today_objective: float | None = None
     today_coverage: float | None = None
     turned_objective: float | None = None
@@ -160,9 +162,9 @@ def plan(
             f"no post reaches any demand within {within:g} minutes; give more, or check that travel is in minutes"
         )
     if busy is None:
-        best = posts.choose(reach, weights, units, np.minimum(sites.sites, sites.capacity))
+        best, bound = posts.best_choice(reach, weights, units, np.minimum(sites.sites, sites.capacity))
     else:
-        best = posts.place(reach, weights, units, busy, sites.capacity)
+        best, bound = posts.best_placement(reach, weights, units, busy, sites.capacity)
     placed = pl.DataFrame({"zone": list(sites.zones), "units": best}, {"zone": pl.String, "units": pl.Int64})
     turned = None
     if travel.is_matrix:
@@ -174,6 +176,7 @@ def plan(
         posts.coverage(reach, weights, best, busy or 0.0),
         posts.coverage(reach, weights, best),
         _missed(reach, weights, best, busy or 0.0, sites),
+        bound,
         None if today is None else posts.coverage(reach, weights, today, busy or 0.0),
         None if today is None else posts.coverage(reach, weights, today),
         turned,
@@ -212,9 +215,8 @@ def _missed(reach: Bools, weights: Floats, units: Counts, busy: float, sites: Si
             "lost": regret.lost,
             "lost_after_move": regret.lost_after_move,
             "move_from": [names[place] for place in regret.move_from],
-            "move_to": [names[place] for place in regret.move_to],
         },
-        schema_overrides={"move_from": pl.String, "move_to": pl.String},
+        schema_overrides={"move_from": pl.String},
     )
     return frame.filter(pl.col("units") > 0).sort("lost", descending=True, maintain_order=True)
 

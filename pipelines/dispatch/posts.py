@@ -3,7 +3,8 @@
 MCLP (Church and ReVelle 1974) chooses sites: a zone counts if any chosen site reaches it. MEXCLP (Daskin 1983) places
 units that are busy with the same probability, independently: a zone that ``k`` units reach counts as ``1 - busy**k``.
 Both are one integer programme, in which the k-th unit that reaches a zone has a gain: 1, 0, 0, … or
-``(1 - busy) * busy**(k - 1)``. It is solved to optimality (HiGHS).
+``(1 - busy) * busy**(k - 1)``. It is solved to optimality (HiGHS); only with very many sites, each within reach of many
+zones, the search ends before that, and the distance to the optimum is stated.
 """
 
 from typing import Final
@@ -19,6 +20,9 @@ NEGLIGIBLE: Final = 1e-9
 """Share of the demand that no placement is changed for."""
 SCALE: Final = 1e4
 """The solver's absolute tolerance is 1e-6; gains of a total of this much make it ``NEGLIGIBLE``."""
+
+MOST_NODES: Final = 200
+"""Nodes of the search tree; a limit of time would give other posts on another machine. Cities needed one so far."""
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -50,7 +54,14 @@ def coverage(covers: Bools, weights: Floats, units: Counts, busy: float = 0.0) -
 
 
 def place(covers: Bools, weights: Floats, units: int, busy: float, capacity: Counts) -> Counts:
-    """Return units per post with the largest expected coverage.
+    """Return units per post with the largest expected coverage; see ``best_placement``."""
+    return best_placement(covers, weights, units, busy, capacity)[0]
+
+
+def best_placement(covers: Bools, weights: Floats, units: int, busy: float, capacity: Counts) -> tuple[Counts, float]:
+    """Return units per post with the largest expected coverage, and a bound that no placement can exceed.
+
+    The bound is the coverage itself where the optimum was found, which is the rule.
 
     Of several best placements, one is returned in which no unit can be at an earlier post without loss: the result
     depends on the order of posts, not on the solver.
@@ -63,7 +74,7 @@ def place(covers: Bools, weights: Floats, units: int, busy: float, capacity: Cou
         capacity: Most units per post.
 
     Raises:
-        PlanError: The posts have no room for the units, or the solver does not finish.
+        PlanError: The posts have no room for the units.
     """
     if capacity.sum() < units:
         raise PlanError(f"{units} units do not fit: the posts have room for {capacity.sum()}")
@@ -80,11 +91,19 @@ def place(covers: Bools, weights: Floats, units: int, busy: float, capacity: Cou
         constraints=[LinearConstraint(within, 0, np.inf), LinearConstraint(total, units, units)],
         integrality=np.concatenate([np.ones(posts), np.zeros(zones * gains.size)]),
         bounds=Bounds(0, np.concatenate([np.minimum(capacity, units), np.ones(zones * gains.size)])),
-        options={"mip_rel_gap": 0},
+        options={"mip_rel_gap": 0, "node_limit": MOST_NODES},
     )
-    if solved.x is None or solved.status != 0:
-        raise PlanError(f"no best placement was found: {solved.message}")
-    return _earliest(patterns, merged, np.rint(solved.x[:posts]).astype(np.int64), busy, capacity)
+    if solved.x is None:
+        raise PlanError(f"no placement was found: {solved.message}")
+    placed = np.rint(solved.x[:posts]).astype(np.int64)
+    if solved.status != 0:
+        placed = _exchanged(patterns, merged, placed, busy, capacity)
+    placed = _earliest(patterns, merged, placed, busy, capacity)
+    reached = coverage(covers, weights, placed, busy)
+    if solved.status == 0:
+        return placed, reached
+    possible = -solved.mip_dual_bound / SCALE * merged.sum() / weights.sum()
+    return placed, max(reached, float(possible))
 
 
 def choose(covers: Bools, weights: Floats, count: int, capacity: Counts | None = None) -> Counts:
@@ -97,12 +116,17 @@ def choose(covers: Bools, weights: Floats, count: int, capacity: Counts | None =
         capacity: Sites at each post, if not 1.
 
     Raises:
-        PlanError: There are fewer sites than ``count``, or the solver does not finish.
+        PlanError: There are fewer sites than ``count``.
     """
+    return best_choice(covers, weights, count, capacity)[0]
+
+
+def best_choice(covers: Bools, weights: Floats, count: int, capacity: Counts | None = None) -> tuple[Counts, float]:
+    """Return the same and a bound, as ``best_placement``."""
     sites = np.ones(covers.shape[0], dtype=np.int64) if capacity is None else capacity
     if sites.sum() < count:
         raise PlanError(f"{count} sites cannot be chosen from {sites.sum()}")
-    return place(covers, weights, count, 0.0, sites)
+    return best_placement(covers, weights, count, 0.0, sites)
 
 
 def _merged(covers: Bools, weights: Floats) -> tuple[Bools, Floats]:
@@ -112,6 +136,23 @@ def _merged(covers: Bools, weights: Floats) -> tuple[Bools, Floats]:
         return covers[:, :1], np.ones(1)
     patterns, which = np.unique(covers[:, counted], axis=1, return_inverse=True)
     return patterns, np.bincount(which.ravel(), weights[counted], patterns.shape[1]).astype(np.float64)
+
+
+def _exchanged(covers: Bools, weights: Floats, units: Counts, busy: float, capacity: Counts) -> Counts:
+    """Move single units to where they add most, as long as that gains."""
+    placed, share = units.copy(), weights / weights.sum()
+    value = coverage(covers, weights, placed, busy)
+    while True:
+        before = value
+        for start in np.flatnonzero(placed):
+            left = placed.copy()
+            left[start] -= 1
+            values = np.where(left < capacity, 1 - (busy ** (left @ covers + covers)) @ share, -np.inf)
+            if values.max() > value + NEGLIGIBLE:
+                left[values.argmax()] += 1
+                placed, value = left, float(values.max())
+        if value == before:
+            return placed
 
 
 def _earliest(covers: Bools, weights: Floats, units: Counts, busy: float, capacity: Counts) -> Counts:

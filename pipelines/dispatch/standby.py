@@ -17,14 +17,13 @@ LEAST_GAIN: Final = 1e-9
 class Regret:
     """What is lost if all units of a post (one element each) are away, as shares of the demand; 0 without units.
 
-    ``lost``: the others stay where they are; ``lost_after_move``: one of them moves to where it helps most;
-    ``move_from`` and ``move_to``: its posts, -1 where no move helps.
+    ``lost``: the others stay where they are; ``lost_after_move``: one of them moves to the post, from ``move_from``, -1
+    where no move helps.
     """
 
     lost: Floats
     lost_after_move: Floats
     move_from: Counts
-    move_to: Counts
 
 
 def regrets(covers: Bools, weights: Floats, units: Counts, busy: float) -> Regret:
@@ -39,17 +38,15 @@ def regrets(covers: Bools, weights: Floats, units: Counts, busy: float) -> Regre
     share, count = weights / weights.sum(), units.size
     whole = posts.coverage(covers, weights, units, busy)
     lost, after = np.zeros(count), np.zeros(count)
-    move_from, move_to = np.full(count, -1), np.full(count, -1)
+    move_from = np.full(count, -1)
     for empty in np.flatnonzero(units):
         left = np.where(np.arange(count) == empty, 0, units)
         lost[empty] = after[empty] = whole - posts.coverage(covers, weights, left, busy)
-        within = left @ covers
-        for start in np.flatnonzero(left):
-            values = (1 - busy ** (within - covers[start] + covers)) @ share
-            best = int(values.argmax())
-            if whole - values[best] < after[empty] - LEAST_GAIN:
-                after[empty], move_from[empty], move_to[empty] = whole - values[best], start, best
-    return Regret(lost, after, move_from, move_to)
+        starts = np.flatnonzero(left)
+        values = (1 - busy ** (left @ covers - covers[starts] + covers[empty])) @ share
+        if starts.size and whole - values.max() < lost[empty] - LEAST_GAIN:
+            after[empty], move_from[empty] = whole - values.max(), starts[values.argmax()]
+    return Regret(lost, after, move_from)
 
 
 def compliance(covers: Bools, weights: Floats, chances: Floats, busy: float, capacity: Counts) -> Counts:

@@ -19,6 +19,8 @@ from pipelines.steps import own_files, own_output
 FORMATS = (".csv", ".parquet")
 OUTPUTS = ("calls", "units", "summary", "calls_compared", "units_compared")
 """Files of a simulation."""
+OPTIMAL = 5e-6
+"""Distance to the bound that is not noted."""
 SHOWN = 3
 """Posts that are named as those that must not be left empty."""
 
@@ -92,6 +94,11 @@ def posts(
         note(
             f"{files.travel.name} is not the same in both directions: its rows are read as {rows}; as {other} "
             f"(--matrix-rows {other}) these units have the objective {plan.turned_objective:.5f}"
+        )
+    if plan.bound > plan.objective + OPTIMAL:
+        note(
+            f"the search was ended before the optimum was proved: the objective is {plan.objective:.5f}, and at most "
+            f"{plan.bound:.5f} is possible; give fewer candidate posts to be sure"
         )
     write(plan.placed, target)
     if table is not None and busy is not None:
@@ -220,8 +227,8 @@ def summary(plan: Plan, within: float, busy: float | None) -> list[str]:
     ]
     posts_missed = [
         f"must not be left empty: {zone} (without its {count} unit{'s' if count > 1 else ''} the objective falls by "
-        f"{lost:.5f}" + (f", by {after:.5f} if one moves from {start} to {end})" if start else ")")
-        for zone, count, lost, after, start, end in plan.missed.head(SHOWN).iter_rows()
+        f"{lost:.5f}" + (f", by {after:.5f} if one comes from {start})" if start else ")")
+        for zone, count, lost, after, start in plan.missed.head(SHOWN).iter_rows()
     ]
     return lines + posts_missed
 

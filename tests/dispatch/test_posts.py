@@ -68,6 +68,29 @@ def test_a_second_unit_within_reach_adds_the_chance_that_the_first_is_busy() -> 
     )
 
 
+def test_a_search_that_ends_early_states_what_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    points = rng.random((150, 2))
+    covers = np.abs(points[:, None] - points[None]).sum(axis=2) < 0.25
+    weights, sites = rng.random(150), np.ones(150, dtype=int)
+    best, bound = posts.best_choice(covers, weights, 8)
+    assert bound == posts.coverage(covers, weights, best)
+    solve = posts.milp
+
+    def first_solution(*given: Any, **options: Any) -> Any:
+        solved = solve(*given, **options)
+        solved.status, solved.mip_dual_bound = 4, solved.fun * 1.01
+        solved.x[:150] = 0
+        solved.x[:8] = 1
+        return solved
+
+    monkeypatch.setattr(posts, "milp", first_solution)
+    near, limit = posts.best_placement(covers, weights, 8, 0.0, sites)
+    assert near.sum() == 8 and near.max() == 1
+    value = posts.coverage(covers, weights, near)
+    assert 0.9 * bound < value <= bound and limit == pytest.approx(bound * 1.01)
+
+
 def test_units_without_room_are_refused() -> None:
     with pytest.raises(PlanError, match="5 units do not fit: the posts have room for 4"):
         posts.place(np.ones((2, 1), dtype=bool), np.ones(1), 5, 0.5, np.array([2, 2]))

@@ -91,7 +91,8 @@ def test_plan_posts_names_posts_that_must_not_be_empty_and_writes_a_compliance_t
     code, shown, error = bongsu(given, *words, "--table", str(table))
     assert code == 0, error
     assert (
-        "must not be left empty: a (without its 1 unit the objective falls by 0.72000, by 0.18000 if one moves" in shown
+        "must not be left empty: a (without its 1 unit the objective falls by 0.72000, by 0.18000 if one comes from c)"
+        in shown
     )
     assert "must not be left empty: c (without its 1 unit the objective falls by 0.18000)" in shown
     assert pl.read_csv(table).rows() == [(1, "a", 0.8, 0.8, 0.0), (2, "c", 1.0, 1.0, 0.0)]
