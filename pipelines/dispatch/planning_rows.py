@@ -39,7 +39,7 @@ def typed(
     if missing := [column for column in wanted if column not in rows.columns and column not in optional]:
         raise PlanError(
             f"{name} lacks {', '.join(missing)}; give the columns {', '.join(c for c in wanted if c not in optional)} "
-            f"(found: {', '.join(rows.columns)})"
+            f"(of these it has: {', '.join(column for column in wanted if column in rows.columns) or 'none'})"
         )
     if rows.is_empty():
         raise PlanError(f"{name} has no rows")

@@ -95,6 +95,6 @@ def test_a_pair_that_cannot_be_used_is_refused_with_its_row(row: tuple[str, str,
 
 def test_columns_that_are_missing_are_named() -> None:
     with pytest.raises(
-        PlanError, match=r"t\.csv lacks minutes; give the columns from, to, minutes \(found: from, to\)"
+        PlanError, match=r"t\.csv lacks minutes; give the columns from, to, minutes \(of these it has: from, to\)"
     ):
         of_pairs(pl.DataFrame({"from": ["a"], "to": ["b"]}), "t.csv")
