@@ -34,16 +34,24 @@ ROWS_SHOWN = 25
 
 
 def degraded(page: Page) -> list[dict[str, Any]]:
-    """Return why some forecasts are degraded, with the number of rows affected."""
+    """Return why some forecasts are degraded, of which services and areas; the reasons of most rows first."""
     if page.forecast is None:
         return []
-    return (
+    reasons = (
         page.forecast.filter(pl.col("degraded_reason").is_not_null())
         .group_by("degraded_reason")
-        .agg(rows=pl.len(), services=pl.col("service").unique().sort())
-        .sort("rows", descending=True)
-        .to_dicts()
+        .agg(
+            rows=pl.len(),
+            services=pl.col("service").unique().sort(),
+            areas=pl.col("area_name").unique().sort(),
+            is_everywhere=pl.col("area_id").is_in(page.region).any(),
+        )
+        .sort("rows", "degraded_reason", descending=[True, False])
     )
+    return [
+        row | {"services": [page.label(service)["name"] for service in row["services"]]}
+        for row in reasons.iter_rows(named=True)
+    ]
 
 
 def outlook(page: Page) -> dict[str, Any] | None:

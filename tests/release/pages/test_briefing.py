@@ -139,11 +139,14 @@ def test_numbers_of_the_forecast_are_on_the_page(released: Path) -> None:
     assert row is not None and "<b>60</b>" in row[0] and "12–108" in row[0] and "<b>6</b>" in row[0]
 
 
-def test_a_degraded_forecast_states_the_reason(filled: Settings) -> None:
+def test_a_degraded_forecast_states_the_reason_and_where(filled: Settings) -> None:
     with warehouse.connect(filled) as con:
         con.execute("update forecast.demand set degraded_reason = 'fire_119 is stale' where service = 'ems'")
+        shifted = "update forecast.demand set degraded_reason = 'the level rose' where service = 'police_code_0_1'"
+        con.execute(f"{shifted} and area_id = '11010'")
     text = page(publish.publish(for_audience(filled, "dispatch")), "dispatch")
-    assert "Some forecasts are degraded:</b> fire_119 is stale (ems)" in text
+    assert "<p>Ambulance: fire_119 is stale.</p>" in text
+    assert "<p>Police, CODE 0–1: emergency in 종로구: the level rose.</p>" in text
 
 
 def test_a_service_without_a_forecast_because_its_records_state_no_time_of_day_is_named(filled: Settings) -> None:
