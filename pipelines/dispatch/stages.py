@@ -76,8 +76,8 @@ def _late_arrival() -> pl.Expr:
     """Return the time to arrive that few units of the kind exceed, in seconds."""
     seconds = (pl.col("arrived_at") - pl.col("dispatched_at")).dt.total_microseconds() / 1e6
     usual = pl.when(seconds.is_between(0, LONGEST_HOURS["travel"] * 3600)).then(seconds)
-    own = usual.quantile(LATE_ARRIVAL).over("kind")
-    return pl.when(usual.count().over("kind") >= LEAST_ARRIVALS).then(own).otherwise(usual.quantile(LATE_ARRIVAL))
+    of_kind = usual.quantile(LATE_ARRIVAL).over("kind")
+    return pl.when(usual.count().over("kind") >= LEAST_ARRIVALS).then(of_kind).otherwise(usual.quantile(LATE_ARRIVAL))
 
 
 def _stages(columns: list[str]) -> list[tuple[str, pl.Expr, str, pl.Expr]]:

@@ -110,8 +110,8 @@ def test_few_tasks_follow_the_others_and_many_their_own() -> None:
     rng = np.random.default_rng(1)
     areas = {("a", str(number)): (200, 600.0 * 1.2 ** (number % 3 - 1)) for number in range(9)}
     tasks = observed(rng, {**areas, ("a", "few"): (2, 6000.0)})
-    found = time_chain.summary(time_chain.fit(tasks), tasks, ["area"])
-    medians = dict(found.select("area", "q0.5").iter_rows())
+    summary = time_chain.summary(time_chain.fit(tasks), tasks, ["area"])
+    medians = dict(summary.select("area", "q0.5").iter_rows())
     assert medians["1"] == pytest.approx(600, rel=0.15)
     assert medians["2"] == pytest.approx(720, rel=0.15)
     assert medians["few"] < 3000
