@@ -1,12 +1,15 @@
 """The time chain of units: how long each stage takes, by kind, area and hour band, and draws from it for a simulation.
 
-The logarithm of a duration is the level of its kind plus an effect of the area and one of the hour band. All three are
-shrunk towards what is common, as far as groups differ no more than chance (empirical Bayes: Morris 1983, with the
-variance between groups of DerSimonian and Laird 1986), so that a group with few tasks follows the others. The shape
-around it is that of the kind's own tasks, or of the whole stage where the kind has few. Stages that were cut short
-enter with their expected value beyond that time (Buckley and James 1979; shape by Kaplan and Meier 1958). That takes
-units that are stood down as like the others; where far ones are stood down more often, the estimate is too long, so the
-summary has the observed tasks next to it. A simulation that draws which units are stood down fits observed tasks only.
+The logarithm of a duration is the level of its kind plus an effect of the area and one of the hour band. It is started
+at half of the stage's median (Tukey 1977), so that times of a few seconds do not move the others. The three are shrunk
+towards what is common, as far as groups differ no more than chance (empirical Bayes: Morris 1983, with the variance
+between groups of DerSimonian and Laird 1986), so that a group with few tasks follows the others. The shape around it is
+that of the kind's own tasks, or of the whole stage where the kind has few.
+
+Stages that were cut short enter with their expected value beyond that time (Buckley and James 1979; shape by Kaplan and
+Meier 1958). That takes units that are stood down as like the others; where far ones are stood down more often, the
+estimate is too long, so the summary has the observed tasks next to it. A simulation that draws which units are stood
+down fits observed tasks only.
 """
 
 from collections.abc import Sequence
@@ -23,6 +26,7 @@ Floats = NDArray[np.float64]
 LEAST_SHAPE: Final = 50
 """With fewer observed tasks, the shape around a kind's level is that of all kinds."""
 ROUNDS: Final = 8
+START: Final = 0.5
 LEVELS: Final = tuple(np.round(np.arange(0.0025, 1, 0.005), 4).tolist())
 """Probabilities at which a shape is kept."""
 QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -33,7 +37,7 @@ _EFFECTS: Final[dict[str, type[pl.DataType]]] = {
     "n_censored": pl.Int64, "weight": pl.Float64,
 }  # fmt: skip
 _SHAPES: Final[dict[str, type[pl.DataType] | pl.DataType]] = {
-    "stage": pl.String, "kind": pl.String, "deviations": pl.List(pl.Float64),
+    "stage": pl.String, "kind": pl.String, "deviations": pl.List(pl.Float64), "start": pl.Float64,
 }  # fmt: skip
 
 
@@ -43,7 +47,7 @@ class Chain:
 
     ``effects``: ``stage, group`` (kind, area or hour_band), ``kind`` (of the effect), ``name, effect, n, n_censored,
     weight`` (how much of the group's own deviation was kept); ``shapes``: ``stage, kind`` (null: of the whole stage),
-    ``deviations`` (list, at ``LEVELS``). Effects and deviations are of log(1 + seconds).
+    ``deviations`` (list, at ``LEVELS``), ``start``. Effects and deviations are of log(seconds + start).
     """
 
     effects: pl.DataFrame
@@ -89,7 +93,7 @@ def draw(chain: Chain, stage: str, tasks: pl.DataFrame, rng: np.random.Generator
     low = np.minimum(at.astype(np.int64), len(LEVELS) - 2)
     rows = np.arange(tasks.height)
     deviation = shape[rows, low] + (at - low) * (shape[rows, low + 1] - shape[rows, low])
-    return np.asarray(np.maximum(np.expm1(level + deviation), 0.0))
+    return np.asarray(np.maximum(np.exp(level + deviation) - _start(chain, stage), 0.0))
 
 
 def summary(chain: Chain, stages: pl.DataFrame, by: Sequence[str] = GROUPS) -> pl.DataFrame:
@@ -112,7 +116,7 @@ def summary(chain: Chain, stages: pl.DataFrame, by: Sequence[str] = GROUPS) -> p
     for (stage,), rows in cells.group_by("stage", maintain_order=True):
         level, shape = _expected(chain, str(stage), rows)
         if shape.size:
-            seconds = np.maximum(np.expm1(level[:, None] + shape), 0.0)
+            seconds = np.maximum(np.exp(level[:, None] + shape) - _start(chain, str(stage)), 0.0)
             parts.append(rows.with_columns(pl.Series("seconds", seconds, dtype=pl.List(pl.Float64))))
     if not parts:
         return pl.DataFrame(schema={"stage": pl.String})
@@ -145,6 +149,10 @@ def _mixed(cells: dict[str, list[list[float]] | list[float]]) -> list[float]:
     return [float(np.average(flat, weights=weight)), *np.interp(QUANTILES, below, flat[order]).tolist()]
 
 
+def _start(chain: Chain, stage: str) -> float:
+    return float(chain.shapes.filter(pl.col("stage") == stage)["start"][0])
+
+
 def _expected(chain: Chain, stage: str, tasks: pl.DataFrame) -> tuple[Floats, Floats]:
     """Return the level of every task, and the deviations around it (a row per task); without rows if unknown."""
     effects = chain.effects.filter(pl.col("stage") == stage)
@@ -164,14 +172,18 @@ def _expected(chain: Chain, stage: str, tasks: pl.DataFrame) -> tuple[Floats, Fl
             )
         total += joined["effect"].fill_null(0.0).to_numpy()
     common = np.asarray(shapes.filter(pl.col("kind").is_null())["deviations"][0])
-    kinds = {kind: np.asarray(values) for kind, values in shapes.drop("stage").iter_rows() if kind is not None}
+    kinds = {
+        kind: np.asarray(values) for kind, values in shapes.select("kind", "deviations").iter_rows() if kind is not None
+    }
     return total, np.array([kinds.get(kind, common) for kind in groups["kind"]]).reshape(-1, len(LEVELS))
 
 
 def _fit_stage(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the effects and shapes of one stage."""
-    lower = np.log1p(rows["seconds"].to_numpy())
     is_cut = (rows["state"] == CENSORED).to_numpy()
+    seconds = rows["seconds"].to_numpy()
+    start = max(1.0, START * float(np.median(seconds[~is_cut])))
+    lower = np.log(seconds + start)
     kind_names, kind = np.unique(rows["kind"].to_numpy().astype(str), return_inverse=True)
     values = lower.copy()
     pairs = [kind] + [
@@ -199,8 +211,8 @@ def _fit_stage(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             values[mask] = np.maximum(level[mask] + _beyond(shape, (lower - level)[mask]), lower[mask])
     effects_frame = _effects(rows, base, fitted, weights)
     return effects_frame, pl.DataFrame(
-        {"kind": list(shapes), "deviations": [shape.tolist() for shape in shapes.values()]},
-        schema={"kind": pl.String, "deviations": pl.List(pl.Float64)},
+        {"kind": list(shapes), "deviations": [shape.tolist() for shape in shapes.values()], "start": start},
+        schema={name: kind for name, kind in _SHAPES.items() if name != "stage"},
     )
 
 
