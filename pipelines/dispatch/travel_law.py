@@ -219,5 +219,5 @@ def _fitted(km: Floats, seconds: Floats, distance: str, near: Law | None = None)
         start = np.log([near.fixed_seconds, near.cruise_kmh, near.seconds_to_cruise, *near.spread, near.freedom])
     # Few trips are long enough to show a cruising speed: without a limit the law has none, and extrapolates too fast.
     limits = np.log([(0.1, 3600), (3, 100), (0.1, 120), (1e-3, 1e6), (1e-5, 1e4), (1e-6, 10), (2, 100)]).tolist()
-    best = minimize(loss, start, method="L-BFGS-B", bounds=limits)
+    best = minimize(loss, start, method="L-BFGS-B", bounds=limits, options={"ftol": 1e-7})
     return law_of(best.x)

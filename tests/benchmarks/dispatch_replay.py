@@ -30,7 +30,7 @@ STEPS = {
 
 def san_francisco(window: pl.DataFrame) -> pl.DataFrame:
     """Unit records with the names of the contract; the priority is that of the dispatch."""
-    return window.select(
+    return window.drop_nulls(["received", "dispatch"]).select(
         pl.col("call").cast(pl.String).alias("incident_id"),
         pl.col("unit").alias("unit_id"),
         "unit_type",
