@@ -1,8 +1,9 @@
 """The fleet behind unit records, where no list of units on shift exists: which units there are, where, and when.
 
-A unit is seen only when it is sent. One that is sent at all times of day on most days is in service all day. Of the
-others, only how many are on duty at an hour of the day is inferred: the mean number of spells, which end where a unit
-is not sent for ``GAP``. A unit that waits at the beginning or end of its shift is not seen, so this is a lower bound.
+A unit is seen only when it is sent. One that is sent on most days, and in no quarter of the day fewer times than chance
+explains (Poisson), is in service all day. Of the others, only how many are on duty at an hour of the day is inferred:
+the mean number of spells, which end where a unit is not sent for ``GAP``. A unit that waits at the beginning or end of
+its shift is not seen, so this is a lower bound.
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,16 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats import poisson
 
 Floats = NDArray[np.float64]
 GAP: Final = timedelta(hours=4)
 HOURS: Final = 24
 LEAST_DAYS_SHARE: Final = 0.7
-"""A unit in service all day was sent on so many of the days, and in every quarter of the day."""
+"""A unit in service all day was sent on so many of the days."""
+QUARTERS: Final = 4
+SURPRISE: Final = 0.05
+"""Chance of so few tasks in a quarter of the day, given the tasks of all units, below which a unit was off duty."""
 
 _UNITS: Final[dict[str, type[pl.DataType] | pl.DataType]] = {
     "unit_id": pl.String, "unit_type": pl.String, "hours": pl.List(pl.Boolean),
@@ -47,12 +52,9 @@ def infer(records: pl.DataFrame, homes: pl.DataFrame) -> UnitFleet:
     tasks = records.filter(is_task).sort("unit_type", "unit_id", "dispatched_at")
     span = tasks.select((pl.col("dispatched_at").max() - pl.col("dispatched_at").min()).dt.total_seconds()).item() or 0
     days = max(1, round(span / 86_400))
-    seen = tasks.group_by("unit_type", "unit_id", maintain_order=True).agg(
-        days=pl.col("dispatched_at").dt.date().n_unique(), quarters=(pl.col("dispatched_at").dt.hour() // 6).n_unique()
-    )
+    seen = _all_day(tasks, days)
     steady = seen.join(homes.unique("unit_id"), on="unit_id", how="left", maintain_order="left").with_columns(
-        is_steady=((pl.col("days") >= LEAST_DAYS_SHARE * days) & (pl.col("quarters") == 4))
-        | pl.col("lon").is_not_null()
+        is_steady=pl.col("is_all_day") | pl.col("lon").is_not_null()
     )
     counts = _on_duty(tasks.join(steady.filter(~pl.col("is_steady")), on=["unit_type", "unit_id"], how="semi"), days)
     all_day = steady.filter("is_steady").select("unit_id", "unit_type", "lon", "lat", hours=pl.lit([True] * HOURS))
@@ -96,6 +98,24 @@ def busy_hours(tasks: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFr
             "busy": busy.ravel() / days,
         },
         schema={"unit_type": pl.String, "hour": pl.Int64, "busy": pl.Float64},
+    )
+
+
+def _all_day(tasks: pl.DataFrame, days: int) -> pl.DataFrame:
+    """Return ``unit_type, unit_id, is_all_day``."""
+    quarter = pl.col("dispatched_at").dt.hour() // (HOURS // QUARTERS)
+    usual = [tasks.select((quarter == number).mean()).item() for number in range(QUARTERS)]
+    sent = tasks.group_by("unit_type", "unit_id", maintain_order=True).agg(
+        pl.len().alias("tasks"),
+        pl.col("dispatched_at").dt.date().n_unique().alias("days"),
+        *((quarter == number).sum().alias(str(number)) for number in range(QUARTERS)),
+    )
+    is_usual = np.ones(sent.height, dtype=bool)
+    for number in range(QUARTERS):
+        chance = poisson.cdf(sent[str(number)].to_numpy(), sent["tasks"].to_numpy() * usual[number])
+        is_usual &= chance >= SURPRISE
+    return sent.select(
+        "unit_type", "unit_id", is_all_day=(pl.col("days") >= LEAST_DAYS_SHARE * days) & pl.Series(is_usual)
     )
 
 
