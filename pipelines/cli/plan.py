@@ -116,8 +116,9 @@ def simulate(
         Path,
         typer.Option(
             "--units",
-            help="CSV or Parquet: unit_id, zone (home); optionally capability (several joined by +), and from and to, "
-            "when the unit is in service: hh:mm of every day, or times as in the calls.",
+            help="CSV or Parquet: unit_id, zone (home), or zone, units as plan posts writes; optionally capability "
+            "(several joined by +), and from and to, when the unit is in service: hh:mm of every day, or times as in "
+            "the calls.",
         ),
     ],
     within: Within,

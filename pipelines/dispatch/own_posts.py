@@ -44,9 +44,10 @@ class Plan:
 
     ``objective``: expected to be reached by an idle unit in time; ``bound``: the most that any placement can have;
     ``coverage``: that any unit reaches in time;
-    ``today_objective`` and ``today_coverage``: the same for today's units, if stated; ``turned_objective``: that of the
-    same units if rows and columns of the matrix change their meaning; ``missed``: ``zone, units, lost,
-    lost_after_move, move_from``, what is lost without the units of a post, most first (``standby.Regret``).
+    ``today_objective`` and ``today_coverage``: the same for today's units, if stated, ``today_units``: their number;
+    ``turned_objective``: that of the same units if rows and columns of the matrix change their meaning; ``missed``:
+    ``zone, units, lost, lost_after_move, move_from``, what is lost without the units of a post, most first
+    (``standby.Regret``).
     """
 
     placed: pl.DataFrame
@@ -57,6 +58,7 @@ class Plan:
     today_objective: float | None = None
     today_coverage: float | None = None
     turned_objective: float | None = None
+    today_units: int | None = None
 
 
 def demand_of(rows: pl.DataFrame, travel: Travel, name: str, note: Progress = silent) -> tuple[Travel, Floats]:
@@ -180,6 +182,7 @@ def plan(
         None if today is None else posts.coverage(reach, weights, today, busy or 0.0),
         None if today is None else posts.coverage(reach, weights, today),
         turned,
+        None if today is None else int(today.sum()),
     )
 
 

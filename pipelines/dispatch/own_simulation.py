@@ -20,7 +20,7 @@ CALLS: Final = (
     "called_at", "minutes", "zone", "on_scene_minutes", "to_hospital", "drop_off_minutes", "priority", "capability",
     "run",
 )  # fmt: skip
-UNITS: Final = ("unit_id", "zone", "capability", "from", "to")
+UNITS: Final = ("unit_id", "zone", "units", "capability", "from", "to")
 PLACES: Final = ("zone", "x", "y")
 RESULTS: Final = (
     "unit_id", "waiting_minutes", "driving_minutes", "response_minutes", "is_missed", "hospital", "busy_minutes",
@@ -124,25 +124,48 @@ def fleet_of(rows: pl.DataFrame, travel: Travel, calls: OwnCalls, name: str) -> 
     """Return ``unit_id, zone`` of the units, and the units for the simulation.
 
     Args:
-        rows: ``unit_id, zone``; optionally ``capability`` (several joined by + or ;), and ``from`` and ``to``, when the
-            unit is in service: hh:mm of every day, or times or minutes as in the calls.
+        rows: ``unit_id, zone``, or ``zone, units`` (their number) as ``plan posts`` writes; optionally ``capability``
+            (several joined by + or ;), and ``from`` and ``to``, when the unit is in service: hh:mm of every day, or
+            times or minutes as in the calls.
         travel: Has the zones.
         calls: State what capabilities are needed, and when minute 0 is.
         name: Of the file, for messages.
 
     Raises:
-        PlanError: A row cannot be used, or no unit has a capability that a call needs.
+        PlanError: A row cannot be used, there are no units, or none has a capability that a call needs.
     """
-    texts = ("unit_id", "zone", "capability", "from", "to")
-    listed = typed(rows, name, texts=texts, optional=("capability", "from", "to"))
-    named = pl.col("unit_id").is_null() | (pl.col("unit_id") == "")
-    twice = pl.col("unit_id").is_duplicated(), pl.format("unit_id {} occurs twice; give each unit its own", "unit_id")
-    check_rows(listed, [(named, pl.lit("unit_id is empty")), twice, *faults_of_zone("zone", travel.zones)], name)
+    is_named = "unit_id" in rows.columns or "units" not in rows.columns
+    texts = ("zone", "capability", "from", "to")
+    if is_named:
+        listed = typed(rows, name, texts=("unit_id", *texts), optional=texts[1:])
+        empty = pl.col("unit_id").is_null() | (pl.col("unit_id") == "")
+        twice = (
+            pl.col("unit_id").is_duplicated(),
+            pl.format("unit_id {} occurs twice; give each unit its own", "unit_id"),
+        )
+        faults = [(empty, pl.lit("unit_id is empty")), twice]
+    else:
+        listed = typed(rows, name, texts=texts, numbers=("units",), optional=texts[1:])
+        faults = faults_of_number("units", is_required=True, is_whole=True)
+    check_rows(listed, [*faults, *faults_of_zone("zone", travel.zones)], name)
+    if not is_named:
+        listed = _each(listed, name)
     start, length, period = own_times.hours_of(listed, calls.midnight, name)
     place = travel.index()
     homes = np.array([place[zone] for zone in listed["zone"]])
     hours = None if np.isinf(length).all() else Hours(start, length, period)
     return listed.select("unit_id", "zone"), Fleet(homes, hours, _skills(listed, calls, name))
+
+
+def _each(listed: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return one row per unit of rows with a number of ``units``, with ``unit_id``: zone and number, such as 3582-1."""
+    each = (
+        listed.with_columns(units=pl.int_ranges(0, pl.col("units").cast(pl.Int64))).explode("units").drop_nulls("units")
+    )
+    if each.is_empty():
+        raise PlanError(f"{name}: no units is above 0; give the number of units at each zone")
+    number = pl.int_range(1, pl.len() + 1).over("zone")
+    return each.with_columns(unit_id=pl.format("{}-{}", "zone", number))
 
 
 def relocated(fleet: Fleet, travel: Travel, weights: Floats, within: float, busy: float) -> Fleet:
@@ -255,15 +278,18 @@ def summary(calls: pl.DataFrame) -> pl.DataFrame:
 def by_unit(calls: pl.DataFrame, units: pl.DataFrame, called: OwnCalls) -> pl.DataFrame:
     """Return ``unit_id, zone, calls, busy_minutes, busy_share`` of every unit.
 
-    ``busy_share``: of the time from the first to the last call of each run; tasks that end later count as a whole, so
-    it is a little too high for short runs.
+    ``busy_share``: of the time from the first to the last call of each run; what a unit does later does not count.
     """
     spans = called.rows.group_by("run").agg(pl.col("at").max() - pl.col("at").min())
     span = float(spans["at"].sum())
-    taken = calls.group_by("unit_id").agg(pl.len().alias("calls"), pl.col("busy_minutes").sum())
-    share = pl.col("busy_minutes") / span if span > 0 else pl.lit(None, pl.Float64)
+    left = called.rows.sort("row").select(pl.col("at").max().over("run") - pl.col("at")).to_series()
+    until_last = pl.min_horizontal("busy_minutes", (pl.lit(left) - pl.col("waiting_minutes")).clip(0))
+    taken = calls.with_columns(until_last=until_last).group_by("unit_id")
+    sums = taken.agg(pl.len().alias("calls"), pl.col("busy_minutes", "until_last").sum())
+    share = pl.col("until_last") / span if span > 0 else pl.lit(None, pl.Float64)
     return (
-        units.join(taken, on="unit_id", how="left", maintain_order="left")
-        .with_columns(pl.col("calls").fill_null(0), pl.col("busy_minutes").fill_null(0.0))
+        units.join(sums, on="unit_id", how="left", maintain_order="left")
+        .with_columns(pl.col("calls", "busy_minutes", "until_last").fill_null(0))
         .with_columns(share.alias("busy_share"))
+        .drop("until_last")
     )

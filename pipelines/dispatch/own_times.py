@@ -73,6 +73,9 @@ def hours_of(listed: pl.DataFrame, midnight: Midnight, name: str) -> tuple[Float
             # From 08:00 to 08:00 is a day, and 24:00 its end.
             result[place] = clocks[0] % DAY, (clocks[1] - clocks[0]) % DAY or DAY, DAY
             continue
+        if clocks != (None, None):
+            what, text = ("from", start) if clocks[0] is None else ("to", end)
+            raise PlanError(f"{name}, row {row}: {what} '{text}' is not hh:mm, but the other is; write both alike")
         first, last = (
             _instant(text, midnight, f"{name}, row {row}: {what}") for text, what in ((start, "from"), (end, "to"))
         )

@@ -100,6 +100,8 @@ def posts(
             f"the search was ended before the optimum was proved: the objective is {plan.objective:.5f}, and at most "
             f"{plan.bound:.5f} is possible; give fewer candidate posts to be sure"
         )
+    if plan.today_units is not None and plan.today_units != units:
+        note(f"{files.posts.name} has {plan.today_units} units today, and the plan {units}: they are not like for like")
     write(plan.placed, target)
     if table is not None and busy is not None:
         write(own_posts.compliance_table(minutes, weights, candidates, within, units, busy, matrix_rows), table)

@@ -130,12 +130,40 @@ def test_units_may_have_hours_once_or_none() -> None:
     assert minutes.hours is not None and minutes.hours.length.tolist() == [6.5]
 
 
+def test_units_may_be_numbers_at_zones_as_plan_posts_writes_them() -> None:
+    listed = rows(zone=["a", "b", "c", "a"], units=["2", "0", "1", "1"], capability=["als", "", "", ""])
+    units, fleet = own_simulation.fleet_of(listed, TRAVEL, simple(capability=["als", ""]), "plan.csv")
+    assert units.rows() == [("a-1", "a"), ("a-2", "a"), ("c-1", "c"), ("a-3", "a")]
+    assert fleet.homes.tolist() == [0, 0, 2, 0]
+    assert fleet.skills is not None and fleet.skills[:, 0].tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("zone", "units", "message"),
+    [("b", "1.5", "row 2: units 1.5 is not whole"), ("x", "1", "row 2: zone x is not in"), ("b", "0", "no units is")],
+)
+def test_a_number_of_units_that_cannot_be_used_is_refused(zone: str, units: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        fleet_of(simple(), zone=["a", zone], units=["0", units])
+
+
+def test_what_a_unit_does_after_the_last_call_is_not_in_its_busy_share() -> None:
+    called = simple(called_at=["0", "10"], zone=["a", "a"], on_scene_minutes=["30", "30"])
+    units, fleet = own_simulation.fleet_of(rows(unit_id=["u", "v"], zone=["a", "b"]), TRAVEL, called, "units.csv")
+    outcome = simulate(own_simulation.way_of(TRAVEL, None, 1.0, ""), fleet, np.zeros(0, dtype=int), called.calls)
+    result = own_simulation.results(called, outcome, units, TRAVEL, within=10)
+    shares = own_simulation.by_unit(result, units, called).select("busy_minutes", "busy_share")
+    assert shares.rows() == [(30, 1), (40, 0)]
+
+
 @pytest.mark.parametrize(
     ("start", "end", "message"),
     [
         ("08:00", "", "row 1: one of from and to is empty; give both, or neither"),
         ("9", "9", "row 1: to 9 is not later than from 9"),
         ("early", "9", "row 1: from 'early' is neither hh:mm nor minutes, as the calls have"),
+        ("08:00", "25:00", "row 1: to '25:00' is not hh:mm, but the other is; write both alike"),
+        ("480", "20:00", "row 1: from '480' is not hh:mm, but the other is; write both alike"),
     ],
 )
 def test_hours_that_cannot_be_read_are_refused_with_their_row(start: str, end: str, message: str) -> None:

@@ -33,6 +33,13 @@ def test_units_are_written_by_zone(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_another_number_of_units_today_is_noted(tmp_path: Path) -> None:
+    notes, given = list[str](), files(tmp_path, posts="zone,units\na,1\nb,\nc,1\n")
+    for units in (1, 2):
+        plan.posts(given, units, 0.5, 9, tmp_path / "u.csv", note=notes.append)
+    assert notes == ["posts.csv has 2 units today, and the plan 1: they are not like for like"]
+
+
 def test_pairs_and_a_matrix_without_names_are_read(tmp_path: Path) -> None:
     pairs = files(tmp_path, "From;To;Minutes\na;a;0\na;b;4\nb;b;0\nc;c;0\n")
     assert plan.posts(pairs, 1, 0.0, 4, tmp_path / "u.csv").placed.rows() == [("a", 1)]
