@@ -52,8 +52,9 @@ Covariates = Annotated[
     typer.Option(
         "--covariates",
         help="Parquet or CSV of values known ahead, such as events or a weather forecast: ds, a column of numbers for "
-        "each, past and for every step of the horizon; unique_id where values belong to one series; known_at (local "
-        "time) for archived forecasts, of which an origin reads the newest known at it.",
+        "each (1 and 0 for yes and no), past and for every step of the horizon; unique_id if values differ by series, "
+        "with rows for every series; known_at (local time) for archived forecasts, of which an origin reads the newest "
+        "known at it.",
     ),
 ]
 Season = Annotated[

@@ -33,11 +33,14 @@ def read(rows: pl.DataFrame) -> pl.DataFrame:
     flags = pl.col(pl.Boolean).cast(pl.Int8)
     written = named.with_columns(flags).with_columns(text).with_row_index("row", offset=1)
     numbers = [pl.when(~is_missing(f"{name}_text")).then(number(pl.col(name))).alias(name) for name in names]
-    typed = written.with_columns(times(written, "ds"), *numbers)
+    try:
+        typed = written.with_columns(times(written, "ds"), *numbers)
+        if "known_at" in optional:
+            typed = typed.with_columns(known_instants(written))
+    except SeriesError as error:
+        raise SeriesError(f"covariates, {error}") from None
     if "unique_id" in optional:
         typed = typed.with_columns(unique_id="unique_id_text")
-    if "known_at" in optional:
-        typed = typed.with_columns(known_instants(written))
     _check_rows(typed, names, optional)
     return typed.select(*optional, "ds", *(pl.col(name).alias(f"{PREFIX}{name}") for name in names))
 
@@ -93,7 +96,7 @@ def _faults_of_number(name: str) -> list[tuple[pl.Expr, pl.Expr]]:
         ),
         (
             pl.col(name).is_null() & ~is_missing(f"{name}_text"),
-            pl.format(f"{name} '{{}}' is not a number; leave out columns that are text", text),
+            pl.format(f"{name} '{{}}' is not a number; write 1 and 0 for yes and no, and leave out text", text),
         ),
         (~pl.col(name).is_finite(), pl.format(f"{name} '{{}}' is not a finite number", text)),
     ]

@@ -38,6 +38,11 @@ def usable(covariates: pl.DataFrame, series: pl.DataFrame, task: Task) -> pl.Dat
     gaps = _gaps(known, _targets(ends, task, 0, 1), task.freq)
     if gaps.height:
         name, _, series_name, ds = gaps.row(0)
+        if "unique_id" in known.columns and series_name not in known["unique_id"]:
+            raise SeriesError(
+                f"the covariates have a unique_id, but no row of series {series_name}; give every series its rows (0 "
+                "where an event is elsewhere), or leave unique_id out if values belong to all"
+            )
         known_then = " that was known at its origin (known_at)" if "known_at" in known.columns else ""
         raise SeriesError(
             f"{name} has no value for {ds:%Y-%m-%d %H:%M}{known_then}, which the forecast of series {series_name} "
@@ -50,13 +55,16 @@ def usable(covariates: pl.DataFrame, series: pl.DataFrame, task: Task) -> pl.Dat
 
 
 def notes(covariates: pl.DataFrame, series: pl.DataFrame, task: Task) -> list[str]:
-    """Return what may mislead: observed values in a backtest, and origins that do without a covariate.
+    """Return what may mislead: observed values in a backtest, constants, and origins that do without a covariate.
 
     The arguments are those of ``usable``.
     """
     ends = _ends(series, task)
     known = _capped(covariates, ends, task)
     texts = [OBSERVED] if task.origins and "known_at" not in known.columns else []
+    past = known.filter(pl.col("ds") < ends.select(pl.col("cutoff").max()).item())
+    constant = [name for name in known_ahead.names(known) if past[name].drop_nulls().n_unique() == 1]
+    texts += [f"{name} has one value in the whole past, so it has no effect on the forecast" for name in constant]
     earlier = _targets(ends, task, 1, TRAINING_ORIGINS + max(task.origins, 1))
     origins = earlier["cutoff"].n_unique()
     for (name,), part in _gaps(known, earlier, task.freq).group_by("name", maintain_order=True):

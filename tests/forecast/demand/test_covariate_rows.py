@@ -30,8 +30,12 @@ def test_values_of_one_series_and_archived_forecasts_keep_their_columns() -> Non
         ({"ds": ["2025-01-06"], "": ["0"], "rain": ["3"]}, "a column of the covariates has no name"),
         ({"ds": [], "rain": []}, "the covariates have no rows"),
         ({"ds": ["2025-01-06", "soon"], "rain": ["1", "2"]}, "covariates, row 2: ds 'soon' is not a date or time"),
+        ({"ds": ["2025-01-06T00:00Z"], "rain": ["1"]}, "covariates, row 1: ds '2025-01-06T00:00Z' has an offset"),
         ({"ds": ["2025-01-06 07:30"], "rain": ["1"]}, "row 1: ds '2025-01-06 07:30' is not the start of an hour"),
-        ({"ds": ["2025-01-06"], "rain": ["wet"]}, "row 1: rain 'wet' is not a number; leave out columns that are text"),
+        (
+            {"ds": ["2025-01-06"], "rain": ["wet"]},
+            "row 1: rain 'wet' is not a number; write 1 and 0 for yes and no, and leave",
+        ),
         ({"ds": ["2025-01-06"], "rain": ["1,5"]}, "row 1: rain '1,5' has a comma; write decimals with a point"),
         ({"ds": ["2025-01-06"], "rain": ["inf"]}, "row 1: rain 'inf' is not a finite number"),
         ({"ds": ["2025-01-06"] * 2, "rain": ["1", "1"]}, "row 1: ds '2025-01-06' occurs twice; remove one row"),

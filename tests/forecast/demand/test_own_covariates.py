@@ -88,7 +88,10 @@ def test_values_of_one_series_change_that_series_alone() -> None:
             known(event=[None] * DAYS + [1.0] * 14),
             "covariate event has no value before 2024-10-27 00:00, so its effect",
         ),
-        (known().with_columns(unique_id=pl.lit("a")), "no value for 2024-10-27 00:00, which the forecast of series b"),
+        (
+            known().with_columns(unique_id=pl.lit("a")),
+            r"have a unique_id, but no row of series b; give every series its rows \(0 where an event is elsewhere\)",
+        ),
         (
             known()
             .with_columns(known_at=MONDAY + timedelta(days=DAYS + 3))
@@ -103,6 +106,13 @@ def test_every_step_ahead_of_every_series_needs_a_value(covariates: pl.DataFrame
         return
     with pytest.raises(SeriesError, match=message):
         own_series.predict(calls(*"ab"), "D", 14, covariates=covariates)
+
+
+def test_a_covariate_that_never_varied_is_noted() -> None:
+    stored: list[str] = []
+    constant = known(event=EVENTS, fee=[2.0] * DAYS + [3.0] * 14)
+    own_series.predict(calls("a"), "D", 14, covariates=constant, note=stored.append)
+    assert stored == ["covariate fee has one value in the whole past, so it has no effect on the forecast"]
 
 
 def archived(lead: int) -> pl.DataFrame:
