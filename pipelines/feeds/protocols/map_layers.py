@@ -18,6 +18,7 @@ import numpy as np
 import shapely
 
 from pipelines.config.errors import BongsuError
+from pipelines.config.progress import Progress, silent
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -74,17 +75,22 @@ def read(
     return _located(frame, name, crs, table, extent)
 
 
-def read_lines(path: Path, name: str) -> gpd.GeoDataFrame:
-    """Return the features of a layer, all lines, in its CRS; as `read`.
+def read_lines(path: Path, name: str, note: Progress = silent) -> gpd.GeoDataFrame:
+    """Return the features of a layer, all lines, in its CRS; as `read`. Those without a geometry are left out, noted.
 
     Raises:
         LayerError: As for `read`, with anything but lines.
     """
     frame = _with_geometry(_opened(path, name, None, ""), name, "streets as lines")
-    kinds = frame.geometry.geom_type.fillna("empty")
-    for number in np.flatnonzero(~kinds.isin(("LineString", "MultiLineString"))):
+    kinds = frame.geometry.geom_type
+    is_missing = (frame.geometry.isna() | frame.geometry.is_empty).to_numpy()
+    for number in np.flatnonzero(~kinds.isin(("LineString", "MultiLineString")) & ~is_missing):
         raise LayerError(f"{name}: feature {number + 1} is a {kinds.iloc[number]}, not a line: give streets as lines")
-    return _located(frame, name, None, "", WORLD)
+    if is_missing.all():
+        raise LayerError(f"{name} has no feature with a geometry: give streets as lines")
+    if missing := int(is_missing.sum()):
+        note(f"{missing} of {len(frame)} features of {name} have no geometry and are left out")
+    return _located(frame[~is_missing], name, None, "", WORLD)
 
 
 def _with_geometry(frame: gpd.GeoDataFrame, name: str, wanted: str) -> gpd.GeoDataFrame:

@@ -151,7 +151,12 @@ def streets_of(points: pl.DataFrame, task: StreetTask, note: Progress = silent) 
     outline, crs = own_boundary.outline_of(task.boundary, task.crs)
     unit = float(crs.axis_info[0].unit_conversion_factor)
     inside = own_boundary.points_inside(points, task.crs, outline, crs, note)
-    segments = _segments(_lines(task.streets, crs, outline), task.longest_metres / unit)
+    segments = _segments(_lines(task.streets, crs, outline, note), task.longest_metres / unit)
+    metres = shapely.length(segments) * unit
+    if metres.sum() <= task.length_km * 1000:
+        note(
+            f"--length-km {task.length_km:g} is enough for all {metres.sum() / 1000:.1f} km: every segment is selected"
+        )
     shares, near = _snapped(segments, inside, unit)
     if missed := inside.height - near.height:
         note(f"{missed} of {inside.height} points are over {SNAP_METRES:g} m from every street and are left out")
@@ -160,7 +165,7 @@ def streets_of(points: pl.DataFrame, task: StreetTask, note: Progress = silent) 
     return Streets(
         task,
         segments,
-        shapely.length(segments) * unit,
+        metres,
         _network(segments, NODE_METRES / unit),
         near.with_row_index("cell"),
         shares,
@@ -168,14 +173,14 @@ def streets_of(points: pl.DataFrame, task: StreetTask, note: Progress = silent) 
     )
 
 
-def _lines(path: Path, crs: CRS, outline: shapely.Geometry) -> Shapes:
+def _lines(path: Path, crs: CRS, outline: shapely.Geometry, note: Progress) -> Shapes:
     """Return the lines inside the boundary, in the CRS of the grid.
 
     Raises:
         PointsError: They cannot be read, or none is inside.
     """
     try:
-        streets = map_layers.read_lines(path, f"the streets {path}")
+        streets = map_layers.read_lines(path, f"the streets {path}", note)
     except map_layers.LayerError as error:
         raise PointsError(str(error)) from None
     clipped = shapely.get_parts(shapely.intersection(streets.to_crs(crs).geometry.to_numpy(), outline))

@@ -126,6 +126,15 @@ def test_a_layer_of_anything_but_lines_is_refused(tmp_path: Path) -> None:
         predict_streets(incidents((X, Y)), wanted, START, 7)
 
 
+def test_lines_without_a_geometry_are_noted_and_so_is_a_length_that_selects_all(tmp_path: Path) -> None:
+    notes, wanted = list[str](), task(tmp_path, km=2)
+    lines = [shapely.LineString(line) for line in CROSS]
+    gpd.GeoDataFrame(geometry=[None, *lines, shapely.LineString()], crs="EPSG:26917").to_file(wanted.streets)
+    assert predict_streets(incidents((X + 150, Y)), wanted, START, 7, note=notes.append).frame["is_selected"].all()
+    assert f"2 of 4 features of the streets {wanted.streets} have no geometry and are left out" in notes
+    assert "--length-km 2 is enough for all 1.6 km: every segment is selected" in notes
+
+
 @pytest.mark.parametrize("name", ["streets.gpkg", "streets.parquet", "streets.geojson"])
 def test_streets_of_any_line_file_are_ranked_and_written(tmp_path: Path, name: str) -> None:
     wanted = task(tmp_path)
