@@ -11,6 +11,7 @@ import polars as pl
 import shapely
 
 from pipelines.config.progress import Progress, silent
+from pipelines.forecast.risk import point_columns
 from pipelines.forecast.risk.evaluation.rolling import Lists, Tried
 from pipelines.forecast.risk.evaluation.summary import Scored, pool
 from pipelines.forecast.risk.history import EPOCH, History, day_number
@@ -124,6 +125,14 @@ def check_known(past: History, day: int, last_day: int, note: Progress) -> list[
     return known
 
 
+def check_end(points: pl.DataFrame, end: int) -> None:
+    """Refuse points that end before the last window does; where a place has none on its last days, others show them."""
+    last_day = int(point_columns.days(points)["day"].max())  # type: ignore[arg-type]
+    if last_day + 1 < end:
+        known = EPOCH + timedelta(days=last_day)
+        raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
+
+
 def check_span(days: int) -> None:
     """Refuse windows of more than a century."""
     if days > MOST_DAYS:
@@ -170,9 +179,7 @@ def backtest_points(
     check_span(days + step * (origins - 1))
     last = day_number(start)
     placed = place(points, task, note, last + days)
-    if placed.last_day + 1 < last + days:
-        known = EPOCH + timedelta(days=placed.last_day)
-        raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
+    check_end(points, last + days)
     starts = [last - step * i for i in range(origins - 1, -1, -1)]
     windows = [(day, days) for day in starts if placed.history.seen(day).first_day < day]
     if not windows:

@@ -4,7 +4,7 @@ Every list is cut at the same total length. An incident at a junction is a hit i
 hit rate over the share of the length (Chainey, Tompson and Uhlig 2008): 1 is chance.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,10 +61,7 @@ def backtest_streets(
     own_points.check_span(days + step * (origins - 1))
     last = day_number(start)
     streets = own_streets.streets_of(points, task, note)
-    last_day = int(streets.points["day"].max())  # type: ignore[arg-type]
-    if last_day + 1 < last + days:
-        known = EPOCH + timedelta(days=last_day)
-        raise PointsError(f"the points end on {known}, within the last window: use an earlier --start or fewer --days")
+    own_points.check_end(points, last + days)
     actual = streets.history(streets.points, last + days, note)
     rows: list[dict[str, object]] = []
     for done in range(origins):

@@ -249,6 +249,12 @@ def test_a_backtest_beyond_the_points_is_rejected(tmp_path: Path) -> None:
         own_points.backtest_points(some(), Task("EPSG:26917", boundary(tmp_path), 250, 0.3), START, 7, 2, 7)
 
 
+def test_points_elsewhere_show_that_a_place_without_incidents_was_known(tmp_path: Path) -> None:
+    elsewhere = some().head(1).with_columns(occurred_at=datetime(2026, 1, 7), x=631_000.0, y=4_900_000.0)
+    points, task = pl.concat([some(), elsewhere]), Task("EPSG:26917", boundary(tmp_path), 250, 0.3)
+    assert own_points.backtest_points(points, task, START, 7, 2, 7).windows.height
+
+
 def test_windows_that_are_not_scored_are_noted_and_more_than_a_century_is_refused(tmp_path: Path) -> None:
     task, notes = Task("EPSG:26917", boundary(tmp_path), 250, 0.3), list[str]()
     own_points.backtest_points(some(), task, date(2025, 12, 20), 7, 2, 300, note=notes.append)
