@@ -63,7 +63,7 @@ def predict_demand(
     source: Series,
     freq: Freq,
     horizon: Horizon,
-    out_file: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    out_file: Annotated[Path, typer.Option("--out", help="CSV or Parquet to write.")],
     fill_zeros: FillZeros = False,
     encoding: Encoding = None,
     country: Country = None,

@@ -66,11 +66,11 @@ class Source:
 def predict_demand(
     source: Source, freq: Frequency, horizon: int, target: Path, progress: Progress = silent, note: Progress = silent
 ) -> dict[str, str]:
-    """Forecast the series in a file (``unique_id, ds, y``), write the quantiles as Parquet; return what was left out.
+    """Forecast the series in a file (``unique_id, ds, y``), write the quantiles; return what was left out.
 
     ``note`` receives what might mislead.
     """
-    own_output.check_file(target, *source.inputs)
+    own_output.check_file(target, *source.inputs, formats=own_output.TABLES)
     place = source.place()
     checked, hierarchy = _series(source, freq, note)
     forecasts = own_series.predict(
@@ -85,8 +85,7 @@ def predict_demand(
         note=note,
         season=source.season,
     )
-    with own_output.writing(target.parent):
-        forecasts.write_parquet(target)
+    own_output.write_table(forecasts, target)
     return checked.refused
 
 

@@ -6,8 +6,14 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+import polars as pl
 
 from pipelines.steps.own_files import OwnDataError
+
+TABLES: Final = (".csv", ".parquet")
+"""Formats of `write_table`."""
 
 
 def check_file(target: Path, *inputs: Path, formats: Collection[str] = (".parquet",)) -> None:
@@ -26,6 +32,19 @@ def check_file(target: Path, *inputs: Path, formats: Collection[str] = (".parque
     if target.exists() and not os.access(target, os.W_OK):
         raise OwnDataError(f"--out {target} cannot be written over: choose another name")
     check_folder(target.parent)
+
+
+def write_table(frame: pl.DataFrame, target: Path) -> None:
+    """Write a table as CSV (times as YYYY-MM-DD hh:mm) or Parquet, by the file's name.
+
+    Raises:
+        OwnDataError: It cannot be written.
+    """
+    with writing(target.parent):
+        if target.suffix.lower() == ".csv":
+            frame.write_csv(target, datetime_format="%Y-%m-%d %H:%M")
+        else:
+            frame.write_parquet(target)
 
 
 def check_folder(folder: Path) -> None:

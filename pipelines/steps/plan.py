@@ -16,7 +16,6 @@ from pipelines.dispatch.simulation import simulate as simulated
 from pipelines.dispatch.travel import Travel
 from pipelines.steps import own_files, own_output
 
-FORMATS = (".csv", ".parquet")
 OUTPUTS = ("calls", "units", "summary", "calls_compared", "units_compared")
 """Files of a simulation."""
 OPTIMAL = 5e-6
@@ -82,7 +81,7 @@ def posts(
     """
     for output in (target, table):
         if output is not None:
-            own_output.check_file(output, files.travel, files.demand, files.posts, formats=FORMATS)
+            own_output.check_file(output, files.travel, files.demand, files.posts, formats=own_output.TABLES)
     demand = own_files.read(files.demand, own_posts.DEMAND, files.encoding, note)
     sites = own_files.read(files.posts, own_posts.SITES, files.encoding, note)
     minutes = read_travel(files.travel, files.encoding, [demand, sites], note)
@@ -102,9 +101,11 @@ def posts(
         )
     if plan.today_units is not None and plan.today_units != units:
         note(f"{files.posts.name} has {plan.today_units} units today, and the plan {units}: they are not like for like")
-    write(plan.placed, target)
+    own_output.write_table(plan.placed, target)
     if table is not None and busy is not None:
-        write(own_posts.compliance_table(minutes, weights, candidates, within, units, busy, matrix_rows), table)
+        own_output.write_table(
+            own_posts.compliance_table(minutes, weights, candidates, within, units, busy, matrix_rows), table
+        )
     return plan
 
 
@@ -142,8 +143,8 @@ def simulate(
             _, weights = own_posts.demand_of(demand, minutes, files.demand.name, note)
             fleet = own_simulation.relocated(fleet, minutes, weights, within, busy)
         result = own_simulation.results(calls, simulated(way, fleet, at, calls.calls), fleet_rows, minutes, within)
-        write(result, folder / f"calls{suffix}.parquet")
-        write(own_simulation.by_unit(result, fleet_rows, calls), folder / f"units{suffix}.parquet")
+        own_output.write_table(result, folder / f"calls{suffix}.parquet")
+        own_output.write_table(own_simulation.by_unit(result, fleet_rows, calls), folder / f"units{suffix}.parquet")
         results.append(result)
     scores = pl.concat(
         [
@@ -151,7 +152,7 @@ def simulate(
             for path, result in zip(units, results, strict=True)
         ]
     )
-    write(scores, folder / "summary.parquet")
+    own_output.write_table(scores, folder / "summary.parquet")
     return Simulated(scores, _differences(results, calls, note) if len(results) > 1 else {})
 
 
@@ -198,15 +199,6 @@ def read_travel(path: Path, encoding: str | None, others: list[pl.DataFrame], no
         return travel.of_pairs(own_files.read(path, travel.PAIRS, encoding), path.name)
     named = {str(zone).strip() for frame in others if "zone" in frame.columns for zone in frame["zone"]}
     return travel.of_cells(cells, path.name, first=0 if "0" in named else 1)
-
-
-def write(frame: pl.DataFrame, target: Path) -> None:
-    """Write a table as CSV or Parquet, by the file's name."""
-    with own_output.writing(target.parent):
-        if target.suffix.lower() == ".csv":
-            frame.write_csv(target)
-        else:
-            frame.write_parquet(target)
 
 
 def summary(plan: Plan, within: float, busy: float | None) -> list[str]:

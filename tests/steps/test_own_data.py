@@ -49,6 +49,16 @@ def test_parents_are_written_with_the_series_and_those_that_cannot_be_are_named(
     assert written["unique_id"].unique(maintain_order=True).to_list() == ["a", "b", "c", "d", "e", "x", "y"]
 
 
+def test_a_forecast_is_written_as_csv_with_plain_times(tmp_path: Path) -> None:
+    four(24 * 20).write_csv(tmp_path / "series.csv")
+    source = own_data.Source(tmp_path / "series.csv")
+    for name in ("out.csv", "out.parquet"):
+        own_data.predict_demand(source, "h", 6, tmp_path / name)
+    written, same = pl.read_csv(tmp_path / "out.csv"), pl.read_parquet(tmp_path / "out.parquet")
+    assert written["ds"].to_list() == [f"{ds:%Y-%m-%d %H:%M}" for ds in same["ds"]]
+    assert written.drop("ds").equals(same.drop("ds"))
+
+
 def test_series_are_forecast_where_no_parent_can_be(tmp_path: Path) -> None:
     wrong = pl.DataFrame({"unique_id": "e", "ds": four(24)["ds"][0], "y": -1})
     source = hierarchy_of(tmp_path, pl.concat([four(24 * 20), wrong], how="vertical_relaxed"), "a,x", "e,x")
