@@ -7,7 +7,7 @@ do not depend on the machine.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Final, TypeVar
@@ -21,6 +21,7 @@ from pipelines.forecast.demand.evaluation import combine, rolling_origin, scorin
 from pipelines.forecast.demand.evaluation.combine import Published
 from pipelines.forecast.demand.evaluation.model_weights import CHOSEN, WEIGHTS
 from pipelines.forecast.demand.evaluation.negative_binomial import Floats
+from pipelines.forecast.demand.models import covariates as known_ahead
 from pipelines.forecast.demand.models import registry
 from pipelines.forecast.demand.models.registry import BASELINE
 from pipelines.forecast.demand.named_days import Place, named_days
@@ -209,6 +210,8 @@ def _judged(known: History, task: Task, targets: pl.DataFrame) -> History:
     calendar = named_days(task.place, first.item(), last.item())
     pools = targets.select("unique_id", "pool").unique()
     judged = calendar_effects.judged(known, pools, calendar, targets["cutoff"], task.freq)
+    if task.covariates is not None and judged.extremes is not None:
+        judged = replace(judged, extremes=_unexplained(judged.extremes, task.covariates))
     if task.season is not None:
         judged = cycle_effects.judged(judged, targets["cutoff"], task.freq, task.season)
     return judged if task.freq == "D" else day_so_far.updated(judged, pools, targets["cutoff"])
@@ -222,3 +225,12 @@ def _published(history: History, targets: pl.DataFrame, task: Task) -> Published
     if predictions["mean"].is_null().all():
         return None
     return combine.published(predictions, registry.PRIOR, BASELINE, task.freq)
+
+
+def _unexplained(extreme: pl.DataFrame, covariates: pl.DataFrame) -> pl.DataFrame:
+    """Return the extreme counts of days without an unusual covariate: without those of events, none has an effect."""
+    days = known_ahead.unusual_days(covariates)
+    if "unique_id" in days.columns:
+        days = days.with_columns(pl.col("unique_id").cast(extreme.schema["unique_id"]))
+    dated = extreme.with_columns(day=pl.col("ds").dt.date())
+    return dated.join(days, on=days.columns, how="anti", maintain_order="left").drop("day")

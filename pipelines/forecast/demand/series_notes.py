@@ -89,7 +89,7 @@ def _of_extremes(spans: pl.DataFrame, counts: pl.DataFrame) -> Iterator[str]:
         row = single.row(0, named=True)
         yield (
             f"{_series(single)}: y {row['y']:g} at {row['ds']:%Y-%m-%d %H:%M} is far above the usual {row['usual']:g}; "
-            "it is left out of the mean and limited in the ranges"
+            "it is left out of the mean and limited in the ranges, unless a holiday or a covariate explains it"
         )
     early = spans.join(single, on="unique_id", how="anti", maintain_order="left")
     if (extreme := early.filter(pl.col("largest") > EXTREME * pl.max_horizontal("second", 1.0))).height:

@@ -55,6 +55,18 @@ def test_the_days_of_an_event_ahead_are_forecast_higher() -> None:
     assert mean["mean"][1] > 1.3 * mean["mean"][0]
 
 
+def test_a_rare_large_event_is_not_taken_for_a_slip() -> None:
+    """One day in 30 has half as many calls again: without the covariate each is an extreme count."""
+    rare = (np.arange(DAYS + 14) % 30 == 5).astype(float)
+    counts = calls("a", "b", rate=1000 / 1.1).with_columns(y=pl.lit(1000) + pl.col("y") // 100)
+    series = counts.join(known(event=rare), on="ds").with_columns(
+        y=pl.col("y") + (pl.col("unique_id") == "a") * (500 * pl.col("covariate event")).cast(pl.Int64)
+    )
+    forecast = own_series.predict(series.select("unique_id", "ds", "y"), "D", 14, covariates=known(event=rare))
+    on_event = forecast.join(known(event=rare), on="ds").filter(pl.col("covariate event") == 1, unique_id="a")
+    assert on_event["mean"].to_list() == pytest.approx([1500], rel=0.1)
+
+
 def test_days_read_the_mean_of_hourly_covariates() -> None:
     hours = known().select(pl.datetime_ranges("ds", pl.col("ds") + pl.duration(hours=23), "1h"), "covariate event")
     by_hour = hours.explode("ds").with_columns(pl.col("covariate event") * (pl.col("ds").dt.hour() >= 12) * 2)

@@ -230,7 +230,7 @@ def test_an_extreme_count_is_noted_with_its_day_and_the_usual_count() -> None:
     (note,) = usable(text([f"{day:%Y-%m-%d}" for day in DAYS], counts), "D").notes
     assert note == (
         "series a: y 700 at 2023-02-20 00:00 is far above the usual 7; it is left out of the mean and limited in the "
-        "ranges"
+        "ranges, unless a holiday or a covariate explains it"
     )
 
 

@@ -14,6 +14,8 @@ import polars as pl
 from pipelines.forecast.demand.series import Frequency
 
 KEYS = ("unique_id", "ds")
+UNUSUAL = 2.0
+"""Standard deviations from its mean beyond which a value is unusual: an event on less than a fifth of the days."""
 
 
 def names(covariates: pl.DataFrame | None) -> list[str]:
@@ -55,6 +57,19 @@ def by_day(covariates: pl.DataFrame | None) -> pl.DataFrame | None:
     keys = [key for key in KEYS if key in covariates.columns]
     days = covariates.with_columns(pl.col("ds").cast(pl.Datetime("us")).dt.truncate("1d"))
     return days.group_by(keys, maintain_order=True).agg(pl.col(names(covariates)).cast(pl.Float64).mean())
+
+
+def unusual_days(covariates: pl.DataFrame) -> pl.DataFrame:
+    """Return ``day``, and ``unique_id`` if a value belongs to one series, on which any covariate is unusual.
+
+    A count far above the usual on such a day is what the covariate is for, and not a slip.
+    """
+    keys = [key for key in KEYS if key in covariates.columns]
+    values = [pl.col(name).cast(pl.Float64) for name in names(covariates)]
+    groups = [pl.col(key) for key in keys[:-1]] or [pl.lit(1)]
+    far = [(value - value.mean().over(groups)).abs() > UNUSUAL * value.std(ddof=0).over(groups) for value in values]
+    days = covariates.filter(pl.any_horizontal(far)).with_columns(day=pl.col("ds").dt.date())
+    return days.select(*keys[:-1], "day").unique(maintain_order=True)
 
 
 def usable(rows: pl.DataFrame, covariates: pl.DataFrame | None) -> tuple[list[str], str | None]:
