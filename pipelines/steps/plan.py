@@ -146,10 +146,11 @@ def simulate(
         own_output.write_table(result, folder / f"calls{suffix}.parquet")
         own_output.write_table(own_simulation.by_unit(result, fleet_rows, calls), folder / f"units{suffix}.parquet")
         results.append(result)
+    names = [f"{units[0].name}, relocated" if files.demand else units[0].name, *(path.name for path in units[1:])]
     scores = pl.concat(
         [
-            own_simulation.summary(result).select(pl.lit(path.name).alias("units"), pl.all())
-            for path, result in zip(units, results, strict=True)
+            own_simulation.summary(result).select(pl.lit(name).alias("units"), pl.all())
+            for name, result in zip(names, results, strict=True)
         ]
     )
     own_output.write_table(scores, folder / "summary.parquet")
@@ -230,7 +231,7 @@ def summary(plan: Plan, within: float, busy: float | None) -> list[str]:
 def change(name: str, difference: Difference) -> str:
     """Return in words what the first units change."""
     factor, unit, what = (100, "points", "missed") if name == "missed_share" else (1, "minutes", "mean response")
-    value = f"{what}: {factor * difference.value:+.2f} {unit}"
+    value = f"{what}, first less second: {factor * difference.value:+.2f} {unit}"
     if difference.low is None or difference.high is None:
         return value
     return f"{value} (95 % interval {factor * difference.low:+.2f} to {factor * difference.high:+.2f})"

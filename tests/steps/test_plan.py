@@ -163,21 +163,21 @@ def test_plan_simulate_writes_calls_and_units_and_compares_over_days(tmp_path: P
     assert other["response_minutes"].to_list() == [0, 35] * 6 and other["is_missed"].to_list() == [False, True] * 6
     assert pl.read_parquet(folder / "units.parquet")["calls"].to_list() == [6, 6]
     assert pl.read_parquet(folder / "summary.parquet")["missed_share"].to_list() == [0, 0.5]
-    assert "missed: -50.00 points (95 % interval -50.00 to -50.00)" in shown
-    assert "mean response: -17.50 minutes" in shown and "compare.csv" in shown
+    assert "missed, first less second: -50.00 points (95 % interval -50.00 to -50.00)" in shown
+    assert "mean response, first less second: -17.50 minutes" in shown and "compare.csv" in shown
 
 
 def test_without_several_days_a_difference_has_no_interval(tmp_path: Path) -> None:
     code, shown, error = simulated(simulation(tmp_path, days=1), tmp_path / "results")
     assert code == 0, error
     assert "note: no interval is stated: the calls are of fewer than 5 days" in shown
-    assert "missed: -50.00 points\n" in shown
+    assert "missed, first less second: -50.00 points\n" in shown
 
 
 def test_plan_simulate_needs_neither_hospitals_nor_places(tmp_path: Path) -> None:
     options = {name: path for name, path in simulation(tmp_path).items() if name in ("--travel", "--calls", "--units")}
     code, shown, _ = simulated(options, tmp_path / "results")
-    assert code == 0 and "missed:" not in shown
+    assert code == 0 and "first less second" not in shown
     assert not (tmp_path / "results" / "calls_compared.parquet").exists()
 
 
@@ -187,6 +187,7 @@ def test_plan_simulate_relocates_the_first_units(tmp_path: Path) -> None:
     both = options | {"--compare": options["--units"], "--relocate": str(tmp_path / "demand.csv"), "--busy": "0.3"}
     code, shown, error = simulated(both, tmp_path / "results")
     assert code == 0, error
+    assert "units.csv, relocated" in shown
     moved, still = (pl.read_parquet(tmp_path / "results" / f"calls{name}.parquet") for name in ("", "_compared"))
     assert still["response_minutes"].sum() == 0 and moved["response_minutes"].sum() > 0, "both wait in b"
     code, shown, _ = simulated(options | {"--busy": "0.3"}, tmp_path / "results")
