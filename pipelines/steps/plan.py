@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from pipelines.config import seeds
 from pipelines.config.progress import Progress, silent
-from pipelines.dispatch import comparison, own_posts, own_simulation, travel
+from pipelines.dispatch import comparison, own_posts, own_simulation, own_times, travel
 from pipelines.dispatch.comparison import Difference
 from pipelines.dispatch.own_posts import MatrixRows, Plan
 from pipelines.dispatch.simulation import simulate as simulated
@@ -20,6 +21,8 @@ OUTPUTS = ("calls", "units", "summary", "calls_compared", "units_compared")
 """Files of a simulation."""
 OPTIMAL = 5e-6
 """Distance to the bound that is not noted."""
+LONG_WAY = 180.0
+"""Minutes of the median way above which it is noted that they may be seconds."""
 SHOWN = 3
 """Posts that are named as those that must not be left empty."""
 
@@ -134,6 +137,8 @@ def simulate(
     places = _optional(files.places, own_simulation.PLACES, files.encoding, note)
     way = own_simulation.way_of(minutes, places, speed, files.places.name if files.places else "")
     calls = own_simulation.calls_of(called, minutes, hospitals is not None, files.calls.name)
+    if calls.midnight is not None and calls.rows.height > 1 and (calls.rows["at"] % own_times.DAY == 0).all():
+        note(f"{files.calls.name}: every call is at 00:00, so all of a day meet; give called_at with its time of day")
     at = own_simulation.hospitals_of(hospitals, minutes, files.hospitals.name if files.hospitals else "")
     results = []
     for path, rows, suffix in zip(units, listed, ("", "_compared"), strict=False):
@@ -189,7 +194,7 @@ def read_travel(path: Path, encoding: str | None, others: list[pl.DataFrame], no
         path: The file.
         encoding: Of a CSV.
         others: Rows with zones; where they name a zone 0, a matrix without names begins with it, else with 1.
-        note: Called if the encoding is a guess.
+        note: Called if the encoding is a guess, and if the ways are so long that they may be in seconds.
 
     Raises:
         OwnDataError: The file cannot be read.
@@ -197,9 +202,14 @@ def read_travel(path: Path, encoding: str | None, others: list[pl.DataFrame], no
     """
     cells = own_files.cells(path, encoding, note)
     if set(travel.PAIRS) <= {cell.strip().lower() for cell in cells[0]}:
-        return travel.of_pairs(own_files.read(path, travel.PAIRS, encoding), path.name)
-    named = {str(zone).strip() for frame in others if "zone" in frame.columns for zone in frame["zone"]}
-    return travel.of_cells(cells, path.name, first=0 if "0" in named else 1)
+        result = travel.of_pairs(own_files.read(path, travel.PAIRS, encoding), path.name)
+    else:
+        named = {str(zone).strip() for frame in others if "zone" in frame.columns for zone in frame["zone"]}
+        result = travel.of_cells(cells, path.name, first=0 if "0" in named else 1)
+    ways = result.minutes[np.isfinite(result.minutes) & (result.minutes > 0)]
+    if ways.size and (usual := float(np.median(ways))) > LONG_WAY:
+        note(f"{path.name}: half of the ways take over {usual:.0f} minutes; check that they are not in seconds")
+    return result
 
 
 def summary(plan: Plan, within: float, busy: float | None) -> list[str]:

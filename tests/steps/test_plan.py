@@ -181,6 +181,16 @@ def test_plan_simulate_needs_neither_hospitals_nor_places(tmp_path: Path) -> Non
     assert not (tmp_path / "results" / "calls_compared.parquet").exists()
 
 
+def test_ways_in_seconds_and_calls_without_a_time_of_day_are_noted(tmp_path: Path) -> None:
+    options = simulation(tmp_path)
+    (tmp_path / "travel.csv").write_text("from,to,minutes\na,a,0\na,b,600\nb,a,540\nb,b,0\n", "utf-8")
+    (tmp_path / "calls.csv").write_text("called_at,zone,on_scene_minutes\n2026-03-01,a,9\n2026-03-02,b,9\n", "utf-8")
+    code, shown, error = simulated(options, tmp_path / "results")
+    assert code == 0, error
+    assert "travel.csv: half of the ways take over 570 minutes; check that they are not in seconds" in shown
+    assert "calls.csv: every call is at 00:00, so all of a day meet; give called_at with its time of day" in shown
+
+
 def test_plan_simulate_relocates_the_first_units(tmp_path: Path) -> None:
     options = simulation(tmp_path)
     (tmp_path / "demand.csv").write_text("zone,weight\na,1\nb,5\n", "utf-8")
