@@ -58,8 +58,9 @@ StreetFile = Annotated[
     Path | None,
     typer.Option(
         "--streets",
-        help="File with lines: rank street segments, cut where lines meet or cross and to --cell, by their incidents "
-        "for their length. A point counts in the nearest segment within 50 m. Give --length-km in place of --area-km2.",
+        help="File with lines (GeoJSON, Shapefile, GeoPackage, GeoParquet): rank street segments, cut where lines meet "
+        "or cross and to --cell, by their incidents for their length. A point counts in the nearest segment within "
+        "50 m. Give --length-km in place of --area-km2.",
     ),
 ]
 LengthKm = Annotated[
