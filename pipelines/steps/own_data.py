@@ -105,7 +105,7 @@ def backtest_demand(
 
     Writes ``forecasts``, ``scores``, ``series_scores``, ``weights`` and ``pits`` as Parquet, and ``series.png``.
     """
-    from pipelines.forecast.demand import backtest_figure
+    from pipelines.forecast.demand import backtest_figure, backtest_summary
 
     own_output.check_folder(folder)
     place = source.place()
@@ -138,6 +138,7 @@ def backtest_demand(
             f"{few.height} series are scored at fewer than {origins} origins (series {name}: {count}): the others are "
             "too early"
         )
+    note(backtest_summary.sentence(scores, freq))
     if unscored:
         named = ", ".join(unscored[:NAMED]) + (", …" if len(unscored) > NAMED else "")
         note(f"{len(unscored)} series are too short for one origin and not scored: {named}; use a shorter horizon")
