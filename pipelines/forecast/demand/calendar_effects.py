@@ -84,7 +84,12 @@ class _Counts:
 
 
 def judged(
-    history: History, pools: pl.DataFrame, calendar: pl.DataFrame, cutoffs: pl.Series, freq: Frequency
+    history: History,
+    pools: pl.DataFrame,
+    calendar: pl.DataFrame,
+    cutoffs: pl.Series,
+    freq: Frequency,
+    events: pl.Series | None = None,
 ) -> History:
     """Return the history with the extreme counts that each origin at ``cutoffs`` finds, and the effects of named days
     that it estimates.
@@ -95,8 +100,11 @@ def judged(
         calendar: As from ``named_days``, past and ahead; empty: nothing to learn.
         cutoffs: Origins, local time.
         freq: ``h`` or ``D``.
+        events: Dates that covariates explain, on which no count is extreme either; none: none.
     """
-    history = extremes.judged(history, freq, cutoffs, calendar.filter("is_holiday")["day"])
+    holidays = calendar.filter("is_holiday")["day"]
+    explained = holidays if events is None else pl.concat([holidays, events])
+    history = extremes.judged(history, freq, cutoffs, explained)
     if calendar.is_empty():
         return history
     parts = [

@@ -41,6 +41,7 @@ from pipelines.forecast.demand.hierarchy import (
     reconciliation,
 )
 from pipelines.forecast.demand.hierarchy.reconciliation import Sums
+from pipelines.forecast.demand.models import covariates as known_ahead
 from pipelines.forecast.demand.models import prophet, registry
 from pipelines.forecast.demand.models.registry import BASELINE, TABLE
 from pipelines.forecast.demand.named_days import Place, named_days
@@ -116,9 +117,13 @@ def forecast_demand(
     )
     calendar = named_days(Place(profile.country, profile.subdivision), *span)
     above = area_hierarchy.parents(panel.series, areas, profile.areas.whole_id)
-    panel = area_hierarchy.with_unplaced(panel, above).judged(calendar.filter("is_holiday")["day"])
+    events = None if covariates is None else known_ahead.unusual_days(covariates)["day"]
+    holidays = calendar.filter("is_holiday")["day"]
+    panel = area_hierarchy.with_unplaced(panel, above).judged(
+        holidays if events is None else pl.concat([holidays, events])
+    )
     members = area_hierarchy.members(panel.series, above, profile.areas.whole_id)
-    run = Run(as_of, profile, calendar, _reused(kept, panel, as_of, profile), workers, progress, covariates)
+    run = Run(as_of, profile, calendar, _reused(kept, panel, as_of, profile), workers, progress, covariates, events)
     listed = shifts.of_services(profile.demand.shifts).join(panel.series, on="service", how="semi")
     hours, of_hours = _hours(panel, members, listed, run)
     days = _days(panel, members, of_hours, run)
@@ -291,7 +296,7 @@ def _of_group(requested: Request, panel: Panel, run: Run, is_upper: bool) -> Res
 def _judged(panel: Panel, cutoffs: pl.Series, freq: Frequency, run: Run) -> History:
     """Return the history with what origins at ``cutoffs`` estimate from it: extremes, named days, the day so far."""
     pools = panel.series.select("unique_id", calendar_effects.POOL)
-    stored = calendar_effects.judged(panel.known_history(), pools, run.calendar, cutoffs, freq)
+    stored = calendar_effects.judged(panel.known_history(), pools, run.calendar, cutoffs, freq, run.events)
     return day_so_far.updated(stored, pools, cutoffs) if freq == "h" else stored
 
 

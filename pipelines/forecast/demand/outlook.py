@@ -51,7 +51,8 @@ class Reused:
 @dataclass(frozen=True, slots=True)
 class Run:
     """The settings of one night's forecast; ``calendar``: the named days of history and horizon; ``reused``: what the
-    frequencies reuse, if models do not compete; ``covariates``: as from ``covariate_feed.usable``, if there are any.
+    frequencies reuse, if models do not compete; ``covariates``: as from ``covariate_feed.usable``, if there are any;
+    ``events``: the dates that they explain.
     """
 
     as_of: datetime
@@ -61,6 +62,7 @@ class Run:
     workers: Workers = HERE
     progress: Progress = silent
     covariates: pl.DataFrame | None = None
+    events: pl.Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

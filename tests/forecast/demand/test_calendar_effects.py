@@ -139,3 +139,17 @@ def test_a_storm_of_one_day_does_not_hide_the_holidays() -> None:
     storm = pl.col("ds") == datetime(2024, 8, 7)
     stormy = rows.with_columns(pl.when(storm).then(3000.0).otherwise("y").alias("y"))
     assert effect(learned(stormy)) == pytest.approx(effect(learned(rows)), abs=0.02)
+
+
+def test_no_count_is_extreme_on_a_day_that_covariates_explain() -> None:
+    day = datetime(2025, 8, 20)
+    flood = counts({1: 1.0}).with_columns(pl.when(ds=day).then(pl.col("y") * 20).otherwise("y").alias("y"))
+    known, pools = History.of(flood, NO_CHANGES), pl.DataFrame({"unique_id": [1], "pool": ["p"]})
+
+    def extreme_days(events: pl.Series | None) -> list[datetime]:
+        stored = calendar_effects.judged(known, pools, CALENDAR, pl.Series([END]), "D", events)
+        assert stored.extremes is not None
+        return stored.extremes["ds"].to_list()
+
+    assert extreme_days(None) == [day]
+    assert extreme_days(pl.Series([day.date()])) == []
