@@ -7,6 +7,8 @@ import polars as pl
 from pipelines.config.errors import BongsuError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
+ROWS: Final = 200_000
+"""Times that are read at once."""
 _TIME: Final = r"(?:[T ]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?\s*([AaPp][Mm])?)?$"
 _YEAR_FIRST: Final = r"^([0-9]{4})(?:[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})|([0-9]{2})([0-9]{2}))" + _TIME
 _YEAR_LAST: Final = r"^([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})" + _TIME
@@ -36,7 +38,15 @@ def instants(text: pl.Series) -> pl.Series:
         raise TimesError(
             f"row {offsets[0] + 1}: {text.name} {text[offsets[0]]!r} has an offset; give local times without one"
         )
-    text = _plain(text)
+    # Parts of every time are several times as large as the text.
+    starts = range(0, max(text.len(), 1), ROWS)
+    plain = pl.concat([_plain(text.slice(start, ROWS)) for start in starts])
+    is_day_first = _is_day_first(plain)
+    return pl.concat([_read(plain.slice(start, ROWS), is_day_first) for start in starts])
+
+
+def _read(text: pl.Series, is_day_first: bool) -> pl.Series:
+    """Return times in digits of ASCII, as ``instants``."""
     first, last = pl.lit(text).str.extract_groups(_YEAR_FIRST), pl.lit(text).str.extract_groups(_YEAR_LAST)
     parts = pl.select(
         *(first.struct.field(str(i)).alias(f"f{i}") for i in range(1, 10)),
@@ -45,7 +55,7 @@ def instants(text: pl.Series) -> pl.Series:
         {f"{kind}{i}": pl.Int32 for kind, numbers in (("f", range(1, 9)), ("l", range(1, 7))) for i in numbers},
         strict=False,
     )
-    day, month = ("l1", "l2") if _is_day_first(parts, text) else ("l2", "l1")
+    day, month = ("l1", "l2") if is_day_first else ("l2", "l1")
     hour = pl.coalesce("f6", "l4", pl.lit(0))
     half = pl.coalesce("f9", "l7").str.to_lowercase()
     is_of_twelve = hour.is_between(1, 12)
@@ -73,19 +83,22 @@ def _plain(text: pl.Series) -> pl.Series:
     return text
 
 
-def _is_day_first(parts: pl.DataFrame, text: pl.Series) -> bool:
+def _is_day_first(text: pl.Series) -> bool:
     """Return the order of day and month in dates that end with the year, which one of the rows must show."""
-    day_first, month_first = (parts["l1"] > 12).arg_true(), (parts["l2"] > 12).arg_true()
-    if day_first.len() and month_first.len():
-        row, other = day_first[0], month_first[0]
+    groups = pl.col("text").str.extract_groups(_YEAR_LAST)
+    rows = text.to_frame("text").with_row_index("row", offset=1).filter(pl.col("text").str.contains(_YEAR_LAST))
+    dated = rows.with_columns(groups.struct.field(str(i)).cast(pl.Int32).alias(f"l{i}") for i in (1, 2))
+    day_first, month_first = dated.filter(pl.col("l1") > 12), dated.filter(pl.col("l2") > 12)
+    if day_first.height and month_first.height:
+        (row, written), (other, other_written) = (shown.row(0)[:2] for shown in (day_first, month_first))
         raise TimesError(
-            f"row {row + 1}: {text.name} {text[row]!r} has the day first, but {text[other]!r} in row {other + 1} the "
-            "month; write dates as YYYY-MM-DD"
+            f"row {row}: {text.name} {written!r} has the day first, but {other_written!r} in row {other} the month; "
+            "write dates as YYYY-MM-DD"
         )
-    dated = parts["l3"].is_not_null().arg_true()
-    if dated.len() and not day_first.len() and not month_first.len():
+    if dated.height and not day_first.height and not month_first.height:
+        row, written = dated.row(0)[:2]
         raise TimesError(
-            f"row {dated[0] + 1}: {text.name} {text[dated[0]]!r} may be day and month or month and day, and the other "
-            "rows do not show which; write dates as YYYY-MM-DD"
+            f"row {row}: {text.name} {written!r} may be day and month or month and day, and the other rows do not show "
+            "which; write dates as YYYY-MM-DD"
         )
-    return bool(day_first.len())
+    return bool(day_first.height)

@@ -162,7 +162,7 @@ def test_text_that_parquet_stores_as_categories_is_text(tmp_path: Path, dtype: p
 def test_the_place_of_the_result_is_checked_before_the_work(tmp_path: Path) -> None:
     source = own_data.Source(series(tmp_path, "a"))
     for target, message in (
-        (tmp_path / "f.csv", r"name a file that ends in \.parquet"),
+        (tmp_path / "f.xlsx", r"name a file that ends in"),
         (tmp_path / "series.csv" / "f.parquet", "is a file, so no folder"),
     ):
         with pytest.raises(OwnDataError, match=message):
@@ -235,7 +235,8 @@ def test_series_too_short_to_be_scored_are_named(
     fields = {name: frame for name in names}
     monkeypatch.setattr(own_series, "backtest", lambda *_, **__: SimpleNamespace(**fields))
     monkeypatch.setattr(own_data, "fields", lambda _: [SimpleNamespace(name=name) for name in names])
-    monkeypatch.setattr("pipelines.forecast.demand.backtest_figure.save", lambda _found, path: path.touch())
+    monkeypatch.setattr("pipelines.forecast.demand.backtest_figure.save", lambda _result, path: path.touch())
+    monkeypatch.setattr("pipelines.forecast.demand.backtest_summary.sentence", lambda *_: "the summary")
     notes: list[str] = []
     source = own_data.Source(series(tmp_path, "a", *short))
     scores, refused = own_data.backtest_demand(source, "D", 7, 2, 7, tmp_path / "out", note=notes.append)
@@ -243,6 +244,6 @@ def test_series_too_short_to_be_scored_are_named(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         [*(f"{name}.parquet" for name in names), "series.png"]
     )
-    assert len(notes) == 1 and named in notes[0] and "horizon" in notes[0]
+    assert len(notes) == 2 and notes[0] == "the summary" and named in notes[1] and "horizon" in notes[1]
     own_data.backtest_demand(source, "D", 7, 30, 7, tmp_path / "out", note=notes.append)
-    assert notes[1] == "1 series are scored at fewer than 30 origins (series a: 2): the others are too early"
+    assert notes[2] == "1 series are scored at fewer than 30 origins (series a: 2): the others are too early"
